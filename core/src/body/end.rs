@@ -1,0 +1,91 @@
+//! The notice of a body's end.
+
+use std::fmt;
+
+use sync_wrapper::SyncWrapper;
+
+/// How a body ended, as [`Body::on_end`](crate::Body::on_end) reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyEnd {
+    bytes: u64,
+    outcome: Outcome,
+}
+
+impl BodyEnd {
+    /// The number of content bytes that were taken out of the body.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it ended well.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+/// The three ways in which a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was read to its end, or HTTP does not send it (an answer to HEAD, a 304).
+    Complete,
+    /// Its source failed.
+    Failed,
+    /// Nobody wanted the rest: most often, the client went away.
+    Dropped,
+}
+
+type Report = Box<dyn FnOnce(BodyEnd) + Send>;
+
+/// Who wants to know of the end, and what has passed so far. One report, the common case, costs its box alone.
+pub(super) struct Watch {
+    bytes: u64,
+    first: Option<SyncWrapper<Report>>,
+    rest: Vec<SyncWrapper<Report>>,
+}
+
+impl Watch {
+    pub(super) fn none() -> Watch {
+        Watch {
+            bytes: 0,
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, report: Report) {
+        let report = SyncWrapper::new(report);
+        if self.first.is_none() {
+            self.first = Some(report);
+        } else {
+            self.rest.push(report);
+        }
+    }
+
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Reports the end; does nothing the second time.
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        let end = BodyEnd {
+            bytes: self.bytes,
+            outcome,
+        };
+        for report in self.first.take().into_iter().chain(self.rest.drain(..)) {
+            report.into_inner()(end);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watch({} bytes so far)", self.bytes)
+    }
+}

@@ -1,0 +1,368 @@
+//! Bodies: nothing, bytes in memory, or a stream; with a reliable notice of their end.
+
+mod end;
+mod stream;
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+
+use self::end::Watch;
+pub use self::end::{BodyEnd, Outcome};
+use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
+use crate::{BoxError, Error};
+
+/// The content of a request or response.
+///
+/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings) or a stream of frames, so trailers survive.
+/// A body that is in memory stays in memory through every wrapper that does not need to change it:
+/// [`as_bytes`](Body::as_bytes) shows it.
+///
+/// ```
+/// use enfilade_core::Body;
+///
+/// assert_eq!(Body::from("salon").as_bytes().unwrap(), "salon");
+/// let list = Body::from_list(["hall, ", "salon"]);
+/// assert_eq!(list.known_length(), Some(11));
+/// let all = pollster::block_on(list.collect(1024)).unwrap();
+/// assert_eq!(all, "hall, salon");
+/// ```
+pub struct Body {
+    content: Content,
+    watch: Watch,
+}
+
+enum Content {
+    Empty,
+    Full(Bytes),
+    /// In order, with the sum of their lengths; none of them is empty.
+    List(std::vec::IntoIter<Bytes>, u64),
+    Stream(BoxStream),
+}
+
+impl Body {
+    /// A body of no bytes.
+    #[must_use]
+    pub fn empty() -> Body {
+        Body::of(Content::Empty)
+    }
+
+    /// Any `http_body::Body` as a body; one of this type is passed through.
+    pub fn new<B>(body: B) -> Body
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let mut body = Some(body);
+        let any: &mut dyn Any = &mut body;
+        if let Some(same) = any.downcast_mut::<Option<Body>>().and_then(Option::take) {
+            return same;
+        }
+        match body {
+            Some(body) if !body.is_end_stream() => {
+                Body::of(Content::Stream(BoxStream::new(Mapped::new(body))))
+            }
+            _ => Body::empty(),
+        }
+    }
+
+    /// A body of buffers that are all there already: their total length is known.
+    pub fn from_list(list: impl IntoIterator<Item: Into<Bytes>>) -> Body {
+        let buffers = list
+            .into_iter()
+            .map(Into::into)
+            .filter(|bytes| !bytes.is_empty());
+        let mut buffers: Vec<Bytes> = buffers.collect();
+        match buffers.len() {
+            0 => Body::empty(),
+            1 => Body::of(Content::Full(buffers.remove(0))),
+            _ => {
+                let length = buffers.iter().map(|bytes| bytes.len() as u64).sum();
+                Body::of(Content::List(buffers.into_iter(), length))
+            }
+        }
+    }
+
+    /// A body whose buffers are made one at a time, when the gateway is ready to send them.
+    ///
+    /// The iterator runs on the event loop, so it must not block; it is dropped at its end, or as soon as the client is
+    /// gone.
+    pub fn from_iterator<I>(iterator: I) -> Body
+    where
+        I: IntoIterator<Item: Into<Bytes>, IntoIter: Send + Unpin + 'static>,
+    {
+        Body::of(Content::Stream(BoxStream::new(Iter::new(
+            iterator.into_iter(),
+        ))))
+    }
+
+    /// A body of a stream of buffers; an error breaks the response off, so that the client sees it is not whole.
+    pub fn from_stream<S, T, E>(stream: S) -> Body
+    where
+        S: Stream<Item = Result<T, E>> + Send + 'static,
+        T: Into<Bytes> + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        Body::of(Content::Stream(BoxStream::new(FromStream::new(stream))))
+    }
+
+    /// Sends `trailers` after the content (and after trailers that the content has of its own).
+    #[must_use]
+    pub fn with_trailers(self, trailers: HeaderMap) -> Body {
+        Body::of(Content::Stream(BoxStream::new(WithTrailers::new(
+            self, trailers,
+        ))))
+    }
+
+    fn of(content: Content) -> Body {
+        Body {
+            content,
+            watch: Watch::none(),
+        }
+    }
+
+    /// The whole body where it is in memory as one buffer; empty bytes for an empty body.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        static EMPTY: Bytes = Bytes::new();
+        match &self.content {
+            Content::Empty => Some(&EMPTY),
+            Content::Full(bytes) => Some(bytes),
+            Content::List(..) | Content::Stream(_) => None,
+        }
+    }
+
+    /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
+    ///
+    /// # Errors
+    ///
+    /// Gives the body back where it is a stream.
+    pub fn try_into_bytes(mut self) -> Result<Bytes, Body> {
+        let bytes = match std::mem::replace(&mut self.content, Content::Empty) {
+            Content::Empty => Bytes::new(),
+            Content::Full(bytes) => bytes,
+            Content::List(list, length) => join(list, length),
+            Content::Stream(stream) => {
+                self.content = Content::Stream(stream);
+                return Err(self);
+            }
+        };
+        self.watch.count(bytes.len());
+        self.watch.end(Outcome::Complete);
+        Ok(bytes)
+    }
+
+    /// The number of bytes that are still to come, where it is known.
+    #[must_use]
+    pub fn known_length(&self) -> Option<u64> {
+        http_body::Body::size_hint(self).exact()
+    }
+
+    /// Whether there is nothing to come: no bytes and no trailers.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::List(_, length) => *length == 0,
+            Content::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    /// Calls `report` exactly once, when this body has ended: sent to its end, failed, or dropped before it.
+    ///
+    /// The body itself is not touched: one that is in memory stays so. Reports of several wrappers are called in the
+    /// order in which they were added, innermost first.
+    ///
+    /// ```
+    /// use enfilade_core::{Body, Outcome};
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let body = Body::from("four").on_end(move |end| sender.send((end.bytes(), end.outcome())).unwrap());
+    /// pollster::block_on(body.collect(100)).unwrap();
+    /// assert_eq!(receiver.recv().unwrap(), (4, Outcome::Complete));
+    /// ```
+    #[must_use]
+    pub fn on_end(mut self, report: impl FnOnce(BodyEnd) + Send + 'static) -> Body {
+        self.watch.add(Box::new(report));
+        self
+    }
+
+    /// Drops the content because HTTP says that it is not sent (an answer to HEAD, a 304), and reports a complete end.
+    ///
+    /// Dropping the body instead would report that the client went away.
+    pub fn discard(mut self) {
+        drop(std::mem::replace(&mut self.content, Content::Empty));
+        self.watch.end(Outcome::Complete);
+    }
+
+    /// The next frame: data or trailers; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Where the source of the body failed; nothing comes after it.
+    pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, Error>> {
+        poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await
+    }
+
+    /// Reads the body to its end; trailers are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Where it is longer than `limit` bytes (nothing beyond the limit is kept), or where its source failed.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, Error> {
+        if self
+            .known_length()
+            .is_some_and(|length| length > limit as u64)
+        {
+            return Err(Error::body_too_large());
+        }
+        self = match self.try_into_bytes() {
+            Ok(bytes) => return Ok(bytes),
+            Err(stream) => stream,
+        };
+        let mut all = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                if data.len() > limit - all.len() {
+                    return Err(Error::body_too_large());
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(all.freeze())
+    }
+
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Content::List(list, length) => Poll::Ready(list.next().map(|bytes| {
+                *length -= bytes.len() as u64;
+                Ok(Frame::data(bytes))
+            })),
+            Content::Stream(stream) => stream.poll_frame(context),
+        }
+    }
+}
+
+fn join(list: std::vec::IntoIter<Bytes>, length: u64) -> Bytes {
+    let mut all = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
+    list.for_each(|bytes| all.extend_from_slice(&bytes));
+    all.freeze()
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let next = self.next(context);
+        match &next {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => {
+                self.watch.count(frame.data_ref().map_or(0, Bytes::len));
+                // A reader that sees the end coming does not poll again, so the end is now.
+                if self.is_finished() {
+                    self.watch.end(Outcome::Complete);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {
+                // Whatever fed a failed body stops now, and nothing can follow the error.
+                self.content = Content::Empty;
+                self.watch.end(Outcome::Failed);
+            }
+            Poll::Ready(None) => {
+                self.content = Content::Empty;
+                self.watch.end(Outcome::Complete);
+            }
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::List(_, length) => SizeHint::with_exact(*length),
+            Content::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if !self.watch.is_done() {
+            let outcome = if self.is_finished() {
+                Outcome::Complete
+            } else {
+                Outcome::Dropped
+            };
+            // What feeds the body stops before its end is reported.
+            self.content = Content::Empty;
+            self.watch.end(outcome);
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::empty()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.content {
+            Content::Empty => f.write_str("Body(empty)"),
+            Content::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Content::List(list, length) => {
+                write!(f, "Body({length} bytes in {} buffers)", list.len())
+            }
+            Content::Stream(_) => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+macro_rules! body_from {
+    ($($kind:ty),+) => {$(
+        impl From<$kind> for Body {
+            fn from(content: $kind) -> Body {
+                let bytes: Bytes = content.into();
+                if bytes.is_empty() { Body::empty() } else { Body::of(Content::Full(bytes)) }
+            }
+        }
+    )+};
+}
+
+body_from!(&'static str, String, &'static [u8], Vec<u8>, Bytes);
+
+impl From<std::borrow::Cow<'static, str>> for Body {
+    fn from(content: std::borrow::Cow<'static, str>) -> Body {
+        match content {
+            std::borrow::Cow::Borrowed(text) => text.into(),
+            std::borrow::Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The sources that a streaming body is made of.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use sync_wrapper::SyncWrapper;
+
+use super::Body;
+use crate::{BoxError, Error};
+
+type NextFrame<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
+
+/// A boxed source that may be shared between threads.
+///
+/// The box itself is only ever reached through `&mut`, which is what makes it `Sync`; its hints, which are asked for
+/// through `&`, are noted after each frame.
+pub(super) struct BoxStream {
+    source: SyncWrapper<Pin<Box<dyn HttpBody<Data = Bytes, Error = Error> + Send>>>,
+    hint: SizeHint,
+    ended: bool,
+}
+
+impl BoxStream {
+    pub(super) fn new(
+        source: impl HttpBody<Data = Bytes, Error = Error> + Send + 'static,
+    ) -> BoxStream {
+        let (hint, ended) = (source.size_hint(), source.is_end_stream());
+        BoxStream {
+            source: SyncWrapper::new(Box::pin(source)),
+            hint,
+            ended,
+        }
+    }
+
+    pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> NextFrame<Error> {
+        let source = self.source.get_mut();
+        let next = ready!(source.as_mut().poll_frame(context));
+        self.hint = source.size_hint();
+        self.ended = next.is_none() || source.is_end_stream();
+        Poll::Ready(next)
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.hint
+    }
+}
+
+pin_project! {
+    /// A foreign body, with its error as ours.
+    pub(super) struct Mapped<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B> Mapped<B> {
+    pub(super) fn new(body: B) -> Mapped<B> {
+        Mapped { body }
+    }
+}
+
+impl<B> HttpBody for Mapped<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
+        self.project().body.poll_frame(context).map_err(Error::body)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The buffers that an iterator makes; empty ones are passed over.
+pub(super) struct Iter<I>(Option<I>);
+
+impl<I: Iterator<Item: Into<Bytes>>> Iter<I> {
+    pub(super) fn new(iterator: I) -> Iter<I> {
+        Iter(Some(iterator))
+    }
+}
+
+impl<I: Iterator<Item: Into<Bytes>> + Unpin> HttpBody for Iter<I> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> NextFrame<Error> {
+        let next = self.0.as_mut().and_then(|iterator| {
+            iterator
+                .map(Into::into)
+                .find(|bytes: &Bytes| !bytes.is_empty())
+        });
+        if next.is_none() {
+            self.0 = None;
+        }
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+pin_project! {
+    /// The buffers of a stream; empty ones are passed over.
+    pub(super) struct FromStream<S> {
+        #[pin]
+        stream: S,
+    }
+}
+
+impl<S> FromStream<S> {
+    pub(super) fn new(stream: S) -> FromStream<S> {
+        FromStream { stream }
+    }
+}
+
+impl<S, T, E> HttpBody for FromStream<S>
+where
+    S: Stream<Item = Result<T, E>>,
+    T: Into<Bytes>,
+    E: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
+        let mut stream = self.project().stream;
+        loop {
+            let next = ready!(stream.as_mut().poll_next(context)).map(|item| item.map(Into::into));
+            match next {
+                Some(Ok(bytes)) if Bytes::is_empty(&bytes) => {}
+                next => {
+                    return Poll::Ready(
+                        next.map(|item| item.map(Frame::data).map_err(Error::body)),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A body, then trailers.
+pub(super) struct WithTrailers {
+    body: Body,
+    trailers: Option<HeaderMap>,
+}
+
+impl WithTrailers {
+    pub(super) fn new(body: Body, trailers: HeaderMap) -> WithTrailers {
+        WithTrailers {
+            body,
+            trailers: Some(trailers),
+        }
+    }
+}
+
+impl HttpBody for WithTrailers {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let own = match next {
+            Some(Ok(frame)) => match frame.into_trailers() {
+                Ok(own) => own,
+                Err(data) => return Poll::Ready(Some(Ok(data))),
+            },
+            None => HeaderMap::new(),
+            failed => return Poll::Ready(failed),
+        };
+        // The content's own trailers and ours go out as one section (RFC 9112, section 7.1.2).
+        let trailers = self.trailers.take().map(|ours| join(own, ours));
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn join(mut first: HeaderMap, second: HeaderMap) -> HeaderMap {
+    for (name, value) in &second {
+        first.append(name, value.clone());
+    }
+    first
+}

@@ -1,0 +1,197 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::ErrorKind;
+
+#[derive(Clone, Default)]
+struct Ends(Arc<Mutex<Vec<(u64, Outcome)>>>);
+
+impl Ends {
+    fn watch(&self, body: Body) -> Body {
+        let ends = self.clone();
+        body.on_end(move |end| ends.0.lock().unwrap().push((end.bytes(), end.outcome())))
+    }
+
+    fn seen(&self) -> Vec<(u64, Outcome)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+struct Chunks(Vec<Result<&'static str, &'static str>>);
+
+impl Stream for Chunks {
+    type Item = Result<&'static str, &'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = (!self.0.is_empty()).then(|| self.0.remove(0));
+        Poll::Ready(next)
+    }
+}
+
+fn trailers() -> HeaderMap {
+    let mut map = HeaderMap::new();
+    map.insert("x-sum", "9".parse().unwrap());
+    map
+}
+
+fn every_kind() -> Vec<(&'static str, Body, Option<u64>)> {
+    vec![
+        ("", Body::empty(), Some(0)),
+        ("", Body::from(""), Some(0)),
+        ("abcd", Body::from("abcd"), Some(4)),
+        ("abcd", Body::from_list(["ab", "", "cd"]), Some(4)),
+        ("ab", Body::from_list(["ab", ""]), Some(2)),
+        ("abcd", Body::from_iterator(["ab", "", "cd"]), None),
+        (
+            "abcd",
+            Body::from_stream(Chunks(vec![Ok("ab"), Ok(""), Ok("cd")])),
+            None,
+        ),
+        (
+            "abcd",
+            Body::from("abcd").with_trailers(trailers()),
+            Some(4),
+        ),
+    ]
+}
+
+#[test]
+fn every_kind_tells_its_length_and_gives_its_bytes() {
+    for (text, body, length) in every_kind() {
+        let name = format!("{body:?}");
+        assert_eq!(body.known_length(), length, "{name}");
+        assert_eq!(pollster::block_on(body.collect(4)).unwrap(), text, "{name}");
+    }
+}
+
+#[test]
+fn collect_stops_at_the_limit() {
+    for (text, body, _) in every_kind()
+        .into_iter()
+        .filter(|(text, ..)| text.len() == 4)
+    {
+        let error = pollster::block_on(body.collect(3)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BodyTooLarge, "{text}");
+    }
+}
+
+#[test]
+fn a_body_read_to_its_end_reports_once() {
+    for (text, body, _) in every_kind() {
+        let ends = Ends::default();
+        let name = format!("{body:?}");
+        let body = ends.watch(Body::new(ends.watch(body)));
+        pollster::block_on(body.collect(4)).unwrap();
+        let end = (text.len() as u64, Outcome::Complete);
+        assert_eq!(ends.seen(), [end, end], "{name}");
+    }
+}
+
+#[test]
+fn the_end_is_reported_with_the_last_frame_where_the_reader_sees_it_coming() {
+    let ends = Ends::default();
+    let mut body = ends.watch(Body::from("four"));
+    pollster::block_on(body.frame()).unwrap().unwrap();
+    assert_eq!(ends.seen(), [(4, Outcome::Complete)]);
+    assert!(pollster::block_on(body.frame()).is_none());
+    drop(body);
+    assert_eq!(ends.seen().len(), 1);
+}
+
+#[test]
+fn a_body_dropped_early_stops_its_source_then_reports() {
+    struct Source(Arc<AtomicBool>);
+    impl Drop for Source {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    impl Iterator for Source {
+        type Item = &'static str;
+        fn next(&mut self) -> Option<&'static str> {
+            Some("more")
+        }
+    }
+    let (stopped, seen_stopped) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (flag, seen) = (stopped.clone(), seen_stopped.clone());
+    let mut body = Body::from_iterator(Source(stopped)).on_end(move |end| {
+        assert_eq!((end.bytes(), end.outcome()), (4, Outcome::Dropped));
+        seen.store(flag.load(Ordering::SeqCst), Ordering::SeqCst);
+    });
+    pollster::block_on(body.frame()).unwrap().unwrap();
+    drop(body);
+    assert!(seen_stopped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_failing_source_is_reported_and_nothing_follows_it() {
+    let ends = Ends::default();
+    let mut body = ends.watch(Body::from_stream(Chunks(vec![
+        Ok("ab"),
+        Err("cut"),
+        Ok("cd"),
+    ])));
+    assert_eq!(
+        pollster::block_on(body.frame())
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap(),
+        "ab"
+    );
+    let error = pollster::block_on(body.frame()).unwrap().unwrap_err();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "cut"
+    );
+    assert!(pollster::block_on(body.frame()).is_none());
+    assert_eq!(ends.seen(), [(2, Outcome::Failed)]);
+}
+
+#[test]
+fn a_discarded_body_ended_well() {
+    let ends = Ends::default();
+    ends.watch(Body::from("never sent")).discard();
+    ends.watch(Body::empty()).discard();
+    assert_eq!(
+        ends.seen(),
+        [(0, Outcome::Complete), (0, Outcome::Complete)]
+    );
+}
+
+#[test]
+fn an_empty_body_that_nobody_reads_ended_well() {
+    let ends = Ends::default();
+    drop(ends.watch(Body::empty()));
+    drop(ends.watch(Body::from("unread")));
+    assert_eq!(ends.seen(), [(0, Outcome::Complete), (0, Outcome::Dropped)]);
+}
+
+#[test]
+fn trailers_come_last_and_join_those_of_the_content() {
+    let mut body = Body::from("a")
+        .with_trailers(trailers())
+        .with_trailers(trailers());
+    assert!(pollster::block_on(body.frame()).unwrap().unwrap().is_data());
+    assert!(!body.is_finished());
+    let section = pollster::block_on(body.frame())
+        .unwrap()
+        .unwrap()
+        .into_trailers()
+        .unwrap();
+    assert_eq!(section.get_all("x-sum").iter().count(), 2);
+    assert!(pollster::block_on(body.frame()).is_none());
+}
+
+#[test]
+fn a_body_in_memory_stays_there_through_wrapping() {
+    let body = Body::new(Body::new(Body::from("still").on_end(|_| ())));
+    assert_eq!(body.as_bytes().unwrap(), "still");
+    assert_eq!(body.try_into_bytes().unwrap(), "still");
+    assert_eq!(Body::from_list(["a", "b"]).try_into_bytes().unwrap(), "ab");
+    assert!(Body::from_iterator(["a"]).try_into_bytes().is_err());
+}

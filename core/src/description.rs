@@ -1,0 +1,173 @@
+//! The tree that a stack is, in words.
+
+use std::any::type_name;
+use std::fmt;
+
+use crate::Application;
+
+/// What a component says of itself and of what is inside it.
+///
+/// [`Display`](fmt::Display) prints the tree, outermost first, one component a line:
+///
+/// ```
+/// use enfilade_core::Description;
+///
+/// let tree = Description::new("AccessLog")
+///     .option("format", "combined")
+///     .child("", Description::new("Router").child("GET /", Description::new("home")));
+/// assert_eq!(tree.to_string(), "AccessLog (format: combined)\n└─ Router\n   └─ GET /: home\n");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    name: String,
+    options: Vec<(String, String)>,
+    children: Vec<(String, Description)>,
+}
+
+impl Description {
+    /// Describes a component by name, with no options and nothing inside.
+    pub fn new(name: impl Into<String>) -> Self {
+        Description {
+            name: name.into(),
+            options: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// Describes a component by its type's name without the path: `Router`, `hello`, `closure in main`.
+    #[must_use]
+    pub fn of<T: ?Sized>() -> Self {
+        Description::new(short_name(type_name::<T>()))
+    }
+
+    /// Adds an option as people should see it; never a secret.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.options.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds something inside, with a label that says when it is reached; empty where nothing needs saying.
+    #[must_use]
+    pub fn child(mut self, label: impl Into<String>, child: Description) -> Self {
+        self.children.push((label.into(), child));
+        self
+    }
+
+    /// Adds the one application that a wrapper is around.
+    #[must_use]
+    pub fn around(self, app: &Application) -> Self {
+        self.child("", app.describe())
+    }
+
+    /// The component's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The options in the order they were added.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What is inside, each with its label.
+    pub fn children(&self) -> impl Iterator<Item = (&str, &Description)> {
+        self.children
+            .iter()
+            .map(|(label, child)| (label.as_str(), child))
+    }
+
+    fn write_line(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
+        if !label.is_empty() {
+            write!(f, "{label}: ")?;
+        }
+        f.write_str(&self.name)?;
+        for (at, (name, value)) in self.options.iter().enumerate() {
+            write!(f, "{}{name}: {value}", if at == 0 { " (" } else { ", " })?;
+        }
+        f.write_str(if self.options.is_empty() { "\n" } else { ")\n" })
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A stack of its own instead of recursion: a tree may be as deep as memory allows.
+        let mut pending = vec![("", self, String::new(), String::new())];
+        while let Some((label, description, lead, indent)) = pending.pop() {
+            f.write_str(&lead)?;
+            description.write_line(f, label)?;
+            let last = description.children.len().saturating_sub(1);
+            for (at, (label, child)) in description.children.iter().enumerate().rev() {
+                let (branch, below) = if at == last {
+                    ("└─ ", "   ")
+                } else {
+                    ("├─ ", "│  ")
+                };
+                pending.push((
+                    label,
+                    child,
+                    format!("{indent}{branch}"),
+                    format!("{indent}{below}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `a::b::Router<c::D>` becomes `Router`, `a::main::{{closure}}` becomes `closure in main`.
+fn short_name(full: &str) -> String {
+    let plain = full.split('<').next().unwrap_or(full);
+    let mut parts = plain.rsplit("::").filter(|part| !part.is_empty());
+    match (parts.next(), parts.find(|part| !part.starts_with("{{"))) {
+        (Some(last), Some(parent)) if last.starts_with("{{") => format!("closure in {parent}"),
+        (Some(last), _) => last.to_owned(),
+        (None, _) => full.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short() {
+        for (full, short) in [
+            ("enfilade::Router", "Router"),
+            ("enfilade::Router<alloc::string::String>", "Router"),
+            ("pipeline::main::{{closure}}", "closure in main"),
+            (
+                "pipeline::main::{{closure}}::{{closure}}",
+                "closure in main",
+            ),
+            ("hello", "hello"),
+        ] {
+            assert_eq!(short_name(full), short, "{full}");
+        }
+    }
+
+    #[test]
+    fn prints_branches() {
+        let tree = Description::new("Router")
+            .child(
+                "/a",
+                Description::new("A").child("", Description::new("Inner")),
+            )
+            .child("/b", Description::new("B").option("x", 1).option("y", 2));
+        assert_eq!(
+            tree.to_string(),
+            "Router\n├─ /a: A\n│  └─ Inner\n└─ /b: B (x: 1, y: 2)\n"
+        );
+    }
+
+    #[test]
+    fn prints_a_deep_tree_without_recursion() {
+        let deep = (0..2_000).fold(Description::new("end"), |inner, _| {
+            Description::new("w").child("", inner)
+        });
+        assert_eq!(deep.to_string().lines().count(), 2_001);
+    }
+}

@@ -1,0 +1,279 @@
+//! The request as WSGI and CGI show it.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use http::{HeaderName, HeaderValue, Version};
+
+use crate::{RemoteUser, Request, path};
+
+/// The WSGI/CGI dictionary view of a request (PEP 3333, "environ Variables"; RFC 3875, section 4.1).
+///
+/// Values are computed from the request's fields when they are asked for, never stored. `PATH_INFO` and `SCRIPT_NAME`
+/// are percent-decoded, `QUERY_STRING` is raw, each header is there as `HTTP_` and its name in capitals, repeated ones
+/// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1.
+///
+/// # Security
+///
+/// A header with an underscore in its name is left out: `X_User` would stand for `X-User`. So is `Proxy`, which
+/// programs would read as the setting `HTTP_PROXY`.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::Request;
+///
+/// let mut request = Request::get("/p%61th/?query=test");
+/// request.headers_mut().insert("accept", "text/html".parse().unwrap());
+/// let environ = request.environ();
+/// assert_eq!(environ.get("PATH_INFO").as_deref(), Some("/path/"));
+/// assert_eq!(environ.get("QUERY_STRING").as_deref(), Some("query=test"));
+/// assert_eq!(environ.get("HTTP_ACCEPT").as_deref(), Some("text/html"));
+/// assert_eq!(environ.get("wsgi.url_scheme").as_deref(), Some("http"));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Environ<'a>(&'a Request);
+
+/// The names of the variables that do not come from a header; some have no value for some requests.
+const NAMES: [&str; 17] = [
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REQUEST_URI",
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REMOTE_USER",
+    "wsgi.url_scheme",
+    "wsgi.multithread",
+    "wsgi.multiprocess",
+    "wsgi.run_once",
+];
+
+impl<'a> Environ<'a> {
+    pub(crate) fn new(request: &'a Request) -> Environ<'a> {
+        Environ(request)
+    }
+
+    /// The value of the variable `name`, where this request has it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
+        let request = self.0;
+        let connection = request.connection();
+        Some(match name {
+            "REQUEST_METHOD" => request.method().as_str().into(),
+            "SCRIPT_NAME" => path::decode(request.script_name()),
+            "PATH_INFO" => path::decode(request.path()),
+            "QUERY_STRING" => request.query().unwrap_or_default().into(),
+            "REQUEST_URI" => match request.uri().path_and_query() {
+                Some(target) => target.as_str().into(),
+                None => request.uri().path().into(),
+            },
+            "CONTENT_TYPE" => return self.header(&CONTENT_TYPE),
+            "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
+            "SERVER_NAME" => match (connection.local(), request.host()) {
+                (Some(local), _) => local.ip().to_string().into(),
+                (None, Some(host)) => without_port(host).into(),
+                (None, None) => "localhost".into(),
+            },
+            "SERVER_PORT" => {
+                let port = connection
+                    .local()
+                    .map_or(connection.scheme().default_port(), |local| local.port());
+                port.to_string().into()
+            }
+            "SERVER_PROTOCOL" => protocol(request.version()).into(),
+            "REMOTE_ADDR" => connection.peer()?.ip().to_string().into(),
+            "REMOTE_PORT" => connection.peer()?.port().to_string().into(),
+            "REMOTE_USER" => request.extensions().get::<RemoteUser>()?.name().into(),
+            "wsgi.url_scheme" => connection.scheme().as_str().into(),
+            "wsgi.multithread" => "true".into(),
+            "wsgi.multiprocess" | "wsgi.run_once" => "false".into(),
+            _ => return self.header_variable(name),
+        })
+    }
+
+    /// All variables that this request has, with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        let this = *self;
+        let own = NAMES
+            .iter()
+            .filter_map(move |name| Some((Cow::Borrowed(*name), this.get(name)?)));
+        let headers = self.0.headers().keys().filter_map(move |name| {
+            let variable = variable_of(name)?;
+            Some((Cow::Owned(variable), this.header(name)?))
+        });
+        own.chain(headers)
+    }
+
+    fn header_variable(&self, variable: &str) -> Option<Cow<'a, str>> {
+        let name = variable.strip_prefix("HTTP_")?;
+        if name
+            .bytes()
+            .any(|byte| byte == b'-' || byte.is_ascii_lowercase())
+        {
+            return None;
+        }
+        let name = HeaderName::try_from(name.replace('_', "-")).ok()?;
+        variable_of(&name)?;
+        self.header(&name)
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<Cow<'a, str>> {
+        let mut values = self.0.headers().get_all(name).iter().map(text);
+        let first = values.next()?;
+        let separator = if name == COOKIE { "; " } else { ", " };
+        Some(values.fold(first, |all, next| format!("{all}{separator}{next}").into()))
+    }
+}
+
+/// The variable that a header is; `None` for those that are left out or have a variable of their own.
+fn variable_of(name: &HeaderName) -> Option<String> {
+    let left_out = name == CONTENT_TYPE || name == CONTENT_LENGTH || name == "proxy";
+    if left_out || name.as_str().contains('_') {
+        return None;
+    }
+    Some(format!(
+        "HTTP_{}",
+        name.as_str().to_ascii_uppercase().replace('-', "_")
+    ))
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.into(),
+        Err(_) => value
+            .as_bytes()
+            .iter()
+            .copied()
+            .map(char::from)
+            .collect::<String>()
+            .into(),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Connection, Scheme};
+
+    fn request(target: &'static str, headers: &[(&str, &[u8])]) -> Request {
+        let mut request = Request::get(target);
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).unwrap();
+            request
+                .headers_mut()
+                .append(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn variables_are_read_from_the_request() {
+        let mut request = request(
+            "/app/caf%C3%A9?q=%20",
+            &[("content-type", b"text/plain"), ("content-length", b"1")],
+        );
+        request.mount("/app");
+        request.extensions_mut().insert(RemoteUser::new("ada"));
+        let connection =
+            Connection::new(Scheme::Https).with_peer("192.0.2.7:4711".parse().unwrap());
+        request.set_connection(connection.with_local("127.0.0.1:8443".parse().unwrap()));
+        let expected = [
+            ("REQUEST_METHOD", "GET"),
+            ("SCRIPT_NAME", "/app"),
+            ("PATH_INFO", "/café"),
+            ("QUERY_STRING", "q=%20"),
+            ("REQUEST_URI", "/app/caf%C3%A9?q=%20"),
+            ("CONTENT_TYPE", "text/plain"),
+            ("CONTENT_LENGTH", "1"),
+            ("SERVER_NAME", "127.0.0.1"),
+            ("SERVER_PORT", "8443"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("REMOTE_ADDR", "192.0.2.7"),
+            ("REMOTE_PORT", "4711"),
+            ("REMOTE_USER", "ada"),
+            ("wsgi.url_scheme", "https"),
+            ("wsgi.multithread", "true"),
+            ("wsgi.multiprocess", "false"),
+            ("wsgi.run_once", "false"),
+        ];
+        let all: Vec<_> = request.environ().iter().collect();
+        let all: Vec<_> = all
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn headers_are_joined_and_read_as_text() {
+        let headers: &[(&str, &[u8])] = &[
+            ("x-a", b"1"),
+            ("x-a", b"2"),
+            ("cookie", b"a=1"),
+            ("cookie", b"b=2"),
+            ("x-latin", b"caf\xe9"),
+            ("x-utf8", "café".as_bytes()),
+        ];
+        let request = request("/", headers);
+        let environ = request.environ();
+        assert_eq!(environ.get("HTTP_X_A").as_deref(), Some("1, 2"));
+        assert_eq!(environ.get("HTTP_COOKIE").as_deref(), Some("a=1; b=2"));
+        assert_eq!(environ.get("HTTP_X_LATIN").as_deref(), Some("café"));
+        assert_eq!(environ.get("HTTP_X_UTF8").as_deref(), Some("café"));
+        assert_eq!(environ.get("HTTP_X_B"), None);
+    }
+
+    #[test]
+    fn names_that_collide_or_mislead_are_left_out() {
+        let headers: &[(&str, &[u8])] = &[
+            ("x-user", b"real"),
+            ("x_user", b"forged"),
+            ("proxy", b"http://evil"),
+            ("content-type", b"a/b"),
+        ];
+        let request = request("/", headers);
+        let environ = request.environ();
+        assert_eq!(environ.get("HTTP_X_USER").as_deref(), Some("real"));
+        for name in [
+            "HTTP_PROXY",
+            "HTTP_CONTENT_TYPE",
+            "HTTP_X-USER",
+            "HTTP_x_user",
+            "HTTP_",
+            "PATH",
+            "",
+        ] {
+            assert_eq!(environ.get(name), None, "{name}");
+        }
+        let names: Vec<_> = environ
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("HTTP_"))
+            .collect();
+        assert_eq!(names, ["HTTP_X_USER"]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong with a body.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Any error that can cross threads.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// An error of the contract: a body that could not be read.
+///
+/// What it was is in [`kind`](Error::kind); the cause, where there is one, in [`source`](StdError::source).
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    cause: Option<BoxError>,
+}
+
+/// What an [`Error`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The source of a body failed, or the peer broke off in the middle of it.
+    Body,
+    /// A body is longer than the limit that was set for reading it.
+    BodyTooLarge,
+}
+
+impl Error {
+    /// A body's source failed because of `cause`.
+    pub fn body(cause: impl Into<BoxError>) -> Error {
+        let cause = cause.into();
+        match cause.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(cause) => Error {
+                kind: ErrorKind::Body,
+                cause: Some(cause),
+            },
+        }
+    }
+
+    /// A body is longer than it may be.
+    #[must_use]
+    pub fn body_too_large() -> Error {
+        Error {
+            kind: ErrorKind::BodyTooLarge,
+            cause: None,
+        }
+    }
+
+    /// What this error is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ErrorKind::Body => "the body could not be read to its end",
+            ErrorKind::BodyTooLarge => "the body is longer than the limit",
+        })
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause
+            .as_deref()
+            .map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_cause_and_does_not_wrap_itself() {
+        let error = Error::body("cable cut");
+        assert_eq!(error.to_string(), "the body could not be read to its end");
+        assert_eq!(error.source().unwrap().to_string(), "cable cut");
+        assert_eq!(
+            Error::body(Error::body_too_large()).kind(),
+            ErrorKind::BodyTooLarge
+        );
+    }
+}

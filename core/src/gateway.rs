@@ -1,0 +1,351 @@
+//! What every gateway does around an application, so that it behaves the same behind each of them.
+//!
+//! A gateway turns its transport's request into a [`Request`], calls [`answer`], and writes what comes back. The rules
+//! of HTTP that no component should have to know are here: the answer to HEAD, statuses without a body,
+//! `Content-Length`, hop-by-hop headers, and panics.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+
+use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
+
+/// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
+pub const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    TE,
+    TRAILER,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Calls `app` and makes its answer fit for the wire.
+///
+/// A request that HTTP does not allow is answered 400 and never reaches the application. A panic in the application is
+/// a 500 for this request and nothing else. The response then goes through [`finish`].
+///
+/// ```
+/// use enfilade_core::{Application, Request, gateway};
+///
+/// let app = Application::new(|_: Request| "Hello");
+/// let mut request = Request::get("/");
+/// *request.method_mut() = http::Method::HEAD;
+/// request.headers_mut().insert("host", "localhost".parse().unwrap());
+/// let response = pollster::block_on(gateway::answer(&app, request));
+/// assert_eq!(response.headers()["content-length"], "5");
+/// assert!(response.body().as_bytes().unwrap().is_empty());
+/// ```
+pub fn answer(app: &Application, request: Request) -> Answer {
+    let method = request.method().clone();
+    let state = match check(request.version(), request.uri(), request.headers()) {
+        Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request).into_future())) {
+            Ok(reply) => State::Reply(reply),
+            Err(panic) => State::Refused(Some(panicked(&*panic))),
+        },
+        Err(error) => State::Refused(Some(error)),
+    };
+    Answer { method, state }
+}
+
+/// The future that [`answer`] gives.
+#[derive(Debug)]
+pub struct Answer {
+    method: Method,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Reply(ReplyFuture),
+    Refused(Option<HttpError>),
+}
+
+impl Future for Answer {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let response = match &mut self.state {
+            State::Reply(reply) => {
+                match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(response)) => response,
+                    Err(panic) => panicked(&*panic).into_response(),
+                }
+            }
+            State::Refused(error) => error
+                .take()
+                .expect("not polled after it was ready")
+                .into_response(),
+        };
+        Poll::Ready(finish(&self.method, response))
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> HttpError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!(
+        "the application panicked: {}",
+        text.unwrap_or("with a value that is no text")
+    ))
+}
+
+/// Whether HTTP allows a request with this head.
+///
+/// # Errors
+///
+/// A 400 where an HTTP/1.1 request has no `Host` or a request has more than one, or one that is no host
+/// (RFC 9112, section 3.2).
+pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
+    let bad = |message| Err(HttpError::new(StatusCode::BAD_REQUEST).message(message));
+    let mut hosts = headers.get_all(HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => bad("More than one Host header"),
+        (Some(host), None) if !is_host(host) => bad("Invalid Host header"),
+        (None, _) if version == Version::HTTP_11 => bad("Missing Host header"),
+        // HTTP/2 has the authority in the target; the field is optional there (RFC 9113, section 8.3.1).
+        _ if version == Version::HTTP_2
+            && uri.authority().is_none()
+            && headers.get(HOST).is_none() =>
+        {
+            bad("Missing authority")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `uri-host [ ":" port ]` of RFC 3986, section 3.2.2; empty is allowed where the target has no authority.
+fn is_host(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    let (name, port) = match bytes.iter().rposition(|&byte| byte == b':' || byte == b']') {
+        Some(at) if bytes.get(at) == Some(&b':') => bytes.split_at(at),
+        _ => (bytes, &b""[..]),
+    };
+    let is_name = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    let is_address = |&byte: &u8| byte.is_ascii_alphanumeric() || b".:".contains(&byte);
+    let name_fits = match name {
+        [b'[', address @ .., b']'] => !address.is_empty() && address.iter().all(is_address),
+        name => name.iter().all(is_name),
+    };
+    name_fits && port.iter().skip(1).all(u8::is_ascii_digit)
+}
+
+/// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
+///
+/// - Hop-by-hop headers are removed, except on a 101, which is about the connection.
+/// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
+/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included.
+/// - A body whose length is known gets the `Content-Length` that is true.
+#[must_use]
+pub fn finish(method: &Method, mut response: Response) -> Response {
+    let status = response.status();
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        for name in &HOP_BY_HOP {
+            response.headers_mut().remove(name);
+        }
+    }
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    } else if status == StatusCode::RESET_CONTENT {
+        // Its length is zero and is said (RFC 9110, section 15.3.6).
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    } else if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
+        let length = response
+            .body()
+            .known_length()
+            .filter(|_| status != StatusCode::NOT_MODIFIED);
+        // An application that answers HEAD itself says the length of a body that it did not make.
+        if let Some(length) =
+            length.filter(|length| *length > 0 || !response.headers().contains_key(CONTENT_LENGTH))
+        {
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+    } else {
+        if let Some(length) = response.body().known_length() {
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        return response;
+    }
+    let body = std::mem::take(response.body_mut());
+    body.discard();
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+
+    fn headers_after(
+        method: Method,
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: Body,
+    ) -> Response {
+        let mut response = http::Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            response
+                .headers_mut()
+                .append(*name, HeaderValue::from_static(value));
+        }
+        finish(&method, response)
+    }
+
+    #[test]
+    fn lengths_and_bodies_are_what_http_says() {
+        let get = || Method::GET;
+        let stream = || Body::from_iterator(["ab", "cd"]);
+        let wrong = [("content-length", "12")];
+        let cases = [
+            (
+                get(),
+                200,
+                &[][..],
+                Body::from("abcd"),
+                Some("4"),
+                Some("abcd"),
+            ),
+            (
+                get(),
+                200,
+                &wrong,
+                Body::from("abcd"),
+                Some("4"),
+                Some("abcd"),
+            ),
+            (get(), 200, &[], Body::empty(), Some("0"), Some("")),
+            (get(), 200, &[], stream(), None, None),
+            (
+                get(),
+                200,
+                &[("content-length", "4")],
+                stream(),
+                Some("4"),
+                None,
+            ),
+            (get(), 204, &wrong, Body::from("abcd"), None, Some("")),
+            (get(), 101, &wrong, Body::from("abcd"), None, Some("")),
+            (get(), 205, &wrong, Body::from("abcd"), Some("0"), Some("")),
+            (get(), 304, &wrong, Body::from("abcd"), Some("12"), Some("")),
+            (get(), 304, &[], Body::empty(), None, Some("")),
+            (
+                Method::HEAD,
+                200,
+                &[],
+                Body::from("abcd"),
+                Some("4"),
+                Some(""),
+            ),
+            (
+                Method::HEAD,
+                200,
+                &wrong,
+                Body::empty(),
+                Some("12"),
+                Some(""),
+            ),
+            (Method::HEAD, 200, &[], Body::empty(), Some("0"), Some("")),
+            (Method::HEAD, 200, &[], stream(), None, Some("")),
+            (
+                Method::HEAD,
+                404,
+                &[],
+                Body::from("nope"),
+                Some("4"),
+                Some(""),
+            ),
+        ];
+        for (method, status, headers, body, length, content) in cases {
+            let case = format!("{method} {status} {body:?}");
+            let response = headers_after(method, status, headers, body);
+            let found = response
+                .headers()
+                .get(CONTENT_LENGTH)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(found, length, "{case}");
+            assert_eq!(
+                response.body().as_bytes().map(|bytes| &bytes[..]),
+                content.map(str::as_bytes),
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_headers_belong_to_the_gateway() {
+        let headers = [
+            ("connection", "close"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "x"),
+            ("x-a", "1"),
+        ];
+        let response = headers_after(Method::GET, 200, &headers, Body::from("x"));
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-a", "content-length"]);
+        let response = headers_after(Method::GET, 101, &headers, Body::empty());
+        assert_eq!(response.headers()["upgrade"], "x");
+    }
+
+    #[test]
+    fn a_request_needs_one_host() {
+        let cases: [(Version, &[&'static str], bool); 14] = [
+            (Version::HTTP_11, &["h"], true),
+            (Version::HTTP_11, &[""], true),
+            (Version::HTTP_11, &["h:80"], true),
+            (Version::HTTP_11, &["[::1]:80"], true),
+            (Version::HTTP_11, &["[::1]"], true),
+            (Version::HTTP_11, &[], false),
+            (Version::HTTP_11, &["a b"], false),
+            (Version::HTTP_11, &["a", "a"], false),
+            (Version::HTTP_11, &["a/b"], false),
+            (Version::HTTP_11, &["u@a"], false),
+            (Version::HTTP_11, &["a:8x"], false),
+            (Version::HTTP_11, &["[]"], false),
+            (Version::HTTP_10, &[], true),
+            (Version::HTTP_2, &[], false),
+        ];
+        for (version, hosts, allowed) in cases {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, HeaderValue::from_static(host));
+            }
+            let found = check(version, &Uri::from_static("/"), &headers);
+            assert_eq!(found.is_ok(), allowed, "{version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_500_wherever_it_happens() {
+        fn boom() -> &'static str {
+            panic!("boom")
+        }
+        let at_once = Application::new(|_: Request| boom());
+        let later = Application::new(|_: Request| async { boom() });
+        for app in [at_once, later] {
+            let mut request = Request::get("/");
+            request
+                .headers_mut()
+                .insert(HOST, HeaderValue::from_static("h"));
+            let response = pollster::block_on(answer(&app, request));
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.body().as_bytes().unwrap(), "Internal Server Error");
+            let error = response
+                .extensions()
+                .get::<std::sync::Arc<HttpError>>()
+                .unwrap();
+            assert_eq!(
+                error.source().unwrap().to_string(),
+                "the application panicked: boom"
+            );
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What wrappers do with headers all the time: lists of tokens, `Vary`, dates.
+
+mod date;
+mod list;
+
+pub use self::date::{format_http_date, parse_http_date};
+pub use self::list::{has_token, members, tokens, vary_add};

@@ -1,0 +1,137 @@
+//! Errors that know how to answer.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::{BoxError, Error, ErrorKind, IntoResponse, Response};
+
+/// An error as a response: a status, a text for the client, and the cause for the log.
+///
+/// Every `std::error::Error` turns into one with `?`: a 500 with a fixed text, so that nothing of the cause reaches the
+/// client. A request body that broke off is a 400, one that is too long a 413. The error itself travels outward on the
+/// response as an extension of type `Arc<HttpError>`, for logs and error pages.
+///
+/// ```
+/// use std::sync::Arc;
+/// use enfilade_core::{Application, HttpError, Request};
+/// use http::StatusCode;
+///
+/// let app = Application::new(|request: Request| -> Result<String, HttpError> {
+///     let number: u64 = request.path().trim_start_matches('/').parse()?;
+///     let half = number.checked_div(2).ok_or(HttpError::new(StatusCode::NOT_FOUND))?;
+///     Ok(half.to_string())
+/// });
+/// let response = pollster::block_on(app.call(Request::get("/garden")));
+/// assert_eq!(response.status(), 500);
+/// assert_eq!(response.body().as_bytes().unwrap(), "Internal Server Error");
+/// let error = response.extensions().get::<Arc<HttpError>>().unwrap();
+/// assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
+/// ```
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    message: Option<Cow<'static, str>>,
+    source: Option<BoxError>,
+}
+
+impl HttpError {
+    /// An error that answers with `status` and its standard reason phrase as the text.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        HttpError {
+            status,
+            message: None,
+            source: None,
+        }
+    }
+
+    /// Sets the text that the client sees; the status' reason phrase by default.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Sets the cause, which the client never sees.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The status to answer with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The cause, for the log.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        let reason = || Cow::Borrowed(self.status.canonical_reason().unwrap_or("Error"));
+        self.message.clone().unwrap_or_else(reason)
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.text())
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
+    fn from(error: E) -> Self {
+        let any: &dyn Any = &error;
+        let status = match any.downcast_ref::<Error>().map(Error::kind) {
+            Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(ErrorKind::Body) => StatusCode::BAD_REQUEST,
+            None => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        HttpError::new(status).caused_by(error)
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.text().into_owned()).into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn body_errors_blame_the_client() {
+        assert_eq!(HttpError::from(Error::body("gone")).status(), 400);
+        assert_eq!(HttpError::from(Error::body_too_large()).status(), 413);
+        assert_eq!(HttpError::from(std::io::Error::other("disk")).status(), 500);
+    }
+
+    #[test]
+    fn shows_the_message_and_hides_the_cause() {
+        let error = HttpError::new(StatusCode::CONFLICT)
+            .message("taken")
+            .caused_by("secret");
+        assert_eq!(error.to_string(), "409 taken");
+        let response = error.into_response();
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                &response.body().as_bytes().unwrap()[..]
+            ),
+            (409, &b"taken"[..])
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! The contract of Enfilade: what an application, a request, a response and a wrapper are.
+//!
+//! An [`Application`] takes a [`Request`] and gives a [`Reply`]. A wrapper takes an application and returns an
+//! application. There is nothing else to learn: routers, fallbacks, compressors and logs all have these two doors, so
+//! every part fits every other, and a stack can be built, stored, nested and printed at run time.
+//!
+//! This crate does no I/O and needs no runtime. Someone who writes a component depends on it alone; someone who writes
+//! an application depends on `enfilade`, which re-exports all of it.
+//!
+//! ```
+//! use enfilade_core::{Application, Request, Response};
+//!
+//! fn powered(app: Application) -> Application {
+//!     Application::new(move |request: Request| {
+//!         app.call(request).map(|mut response: Response| {
+//!             response.headers_mut().insert("x-powered-by", "Enfilade".parse().expect("visible ASCII"));
+//!             response
+//!         })
+//!     })
+//! }
+//!
+//! let app = Application::new(|_: Request| "Hello").wrap(powered);
+//! let response = pollster::block_on(app.call(Request::get("/")));
+//! assert_eq!(response.headers()["x-powered-by"], "Enfilade");
+//! ```
+//!
+//! # Order
+//!
+//! `app.wrap(a).wrap(b)`: each `wrap` goes around what is there, so `b` is outermost.
+//! `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
+
+mod application;
+mod body;
+mod connection;
+mod description;
+mod environ;
+mod error;
+pub mod gateway;
+pub mod headers;
+mod http_error;
+mod middleware;
+pub mod path;
+mod reply;
+mod request;
+mod response;
+
+pub use application::{Application, Handler, IntoHandler, marker};
+pub use body::{Body, BodyEnd, Outcome};
+pub use connection::{Connection, Scheme};
+pub use description::Description;
+pub use environ::Environ;
+pub use error::{BoxError, Error, ErrorKind};
+pub use http_error::HttpError;
+pub use middleware::{Around, Middleware, Pipeline, around};
+pub use reply::{Reply, ReplyFuture};
+pub use request::{Params, RemoteUser, Request};
+pub use response::{IntoResponse, Response};

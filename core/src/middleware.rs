@@ -1,0 +1,208 @@
+//! Wrappers, and the lists of wrappers that people reuse.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Application, Description, Handler, Reply, Request};
+
+/// Something that takes an application and returns an application.
+///
+/// A plain function `fn(Application) -> Application` is a middleware; so is any closure of that form, and a
+/// [`Pipeline`] of them.
+pub trait Middleware {
+    /// Puts this wrapper around `app`.
+    fn wrap(self, app: Application) -> Application;
+}
+
+impl<F: FnOnce(Application) -> Application> Middleware for F {
+    fn wrap(self, app: Application) -> Application {
+        self(app)
+    }
+}
+
+/// Makes a middleware of a function that gets the wrapped application and the request.
+///
+/// It is the shortest way to a wrapper that [`Application::describe`] can look through.
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+///
+/// let app = Application::new(|_: Request| "Hello").wrap(around("Polite", |inner, request| {
+///     inner.call(request).map(|mut response| {
+///         response.headers_mut().insert("x-manners", "good".parse().expect("visible ASCII"));
+///         response
+///     })
+/// }));
+/// let response = pollster::block_on(app.call(Request::get("/")));
+/// assert_eq!(response.headers()["x-manners"], "good");
+/// assert_eq!(app.describe().name(), "Polite");
+/// ```
+pub fn around<F>(name: impl Into<String>, function: F) -> Around<F>
+where
+    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
+{
+    Around {
+        name: name.into(),
+        function,
+    }
+}
+
+/// The middleware that [`around`] makes.
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Around<F> {
+    name: String,
+    function: F,
+}
+
+impl<F> fmt::Debug for Around<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Around").field(&self.name).finish()
+    }
+}
+
+impl<F> Middleware for Around<F>
+where
+    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
+{
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Wrapped { app, around: self })
+    }
+}
+
+struct Wrapped<F> {
+    app: Application,
+    around: Around<F>,
+}
+
+impl<F> Handler for Wrapped<F>
+where
+    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
+{
+    fn call(&self, request: Request) -> Reply {
+        (self.around.function)(&self.app, request)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new(&self.around.name).around(&self.app)
+    }
+}
+
+/// An ordered list of middleware that is itself a middleware: the unit to reuse across projects.
+///
+/// # Order
+///
+/// Read top down as the request travels: in `Pipeline::new().with(a).with(b)` the request meets `a` first.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Middleware, Pipeline, Request, around};
+///
+/// fn tag(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
+///     around(name, move |inner, request| {
+///         inner.call(request).map(move |mut response| {
+///             response.headers_mut().append("x-through", name.parse().expect("visible ASCII"));
+///             response
+///         })
+///     })
+/// }
+///
+/// let house = Pipeline::new().with(tag("hall")).with(tag("salon"));
+/// let app = Application::new(|_: Request| "garden").wrap(house.clone());
+/// let other = Application::new(|_: Request| "cellar").wrap(house);
+///
+/// let response = pollster::block_on(app.call(Request::get("/")));
+/// let through: Vec<_> = response.headers().get_all("x-through").iter().collect();
+/// assert_eq!(through, ["salon", "hall"]); // the response leaves through the inner room first
+/// # assert_eq!(other.describe().name(), "hall");
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Pipeline {
+    steps: Vec<Arc<dyn Fn(Application) -> Application + Send + Sync>>,
+}
+
+impl Pipeline {
+    /// An empty list, which leaves an application as it is.
+    pub fn new() -> Self {
+        Pipeline::default()
+    }
+
+    /// Adds a wrapper inside those that are there already.
+    pub fn with<M>(mut self, middleware: M) -> Self
+    where
+        M: Middleware + Clone + Send + Sync + 'static,
+    {
+        self.steps
+            .push(Arc::new(move |app| middleware.clone().wrap(app)));
+        self
+    }
+}
+
+impl Middleware for Pipeline {
+    fn wrap(self, app: Application) -> Application {
+        self.steps.iter().rev().fold(app, |app, step| step(app))
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pipeline of {}", self.steps.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
+        around(name, move |inner, request| {
+            inner.call(request).map(move |mut response| {
+                response
+                    .headers_mut()
+                    .append("x-through", name.parse().unwrap());
+                response
+            })
+        })
+    }
+
+    fn through(app: &Application) -> Vec<String> {
+        let response = pollster::block_on(app.call(Request::get("/")));
+        let values = response.headers().get_all("x-through");
+        values
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn wrapping_is_associative() {
+        let app = Application::new(|_: Request| "x");
+        let one_by_one = app.clone().wrap(tag("a")).wrap(tag("b")).wrap(tag("c"));
+        let as_list = app
+            .clone()
+            .wrap(Pipeline::new().with(tag("c")).with(tag("b")).with(tag("a")));
+        let nested = app.wrap(tag("a")).wrap(
+            Pipeline::new()
+                .with(tag("c"))
+                .with(Pipeline::new().with(tag("b"))),
+        );
+        assert_eq!(through(&one_by_one), ["a", "b", "c"]);
+        assert_eq!(through(&as_list), ["a", "b", "c"]);
+        assert_eq!(through(&nested), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_function_is_a_middleware() {
+        fn twice(app: Application) -> Application {
+            app.wrap(tag("f")).wrap(tag("f"))
+        }
+        let app = Application::new(|_: Request| "x").wrap(twice);
+        assert_eq!(through(&app), ["f", "f"]);
+        assert_eq!(
+            through(&Application::new(|_: Request| "x").wrap(Pipeline::new().with(twice))),
+            ["f", "f"]
+        );
+    }
+}

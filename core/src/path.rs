@@ -1,0 +1,207 @@
+//! Paths: percent-coding, and matching of a raw path against text.
+//!
+//! A path is split into segments before it is decoded, so `%2F` never makes a segment (RFC 3986, section 2.2), and
+//! `/%66oo` is the same path as `/foo` (section 6.2.2.2). Everything that compares paths uses these functions, so that
+//! an authorisation wrapper and a router cannot disagree.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What a path may not contain as it is: all but the `pchar`s of RFC 3986, section 3.3, and `/`.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The same for one segment, in which `/` is coded too.
+const SEGMENT: &AsciiSet = &PATH.add(b'/');
+
+/// Percent-decodes a path or a part of one; bytes that are not UTF-8 become U+FFFD.
+#[must_use]
+pub fn decode(raw: &str) -> Cow<'_, str> {
+    percent_decode_str(raw).decode_utf8_lossy()
+}
+
+/// Percent-decodes a path or a part of one to bytes.
+#[must_use]
+pub fn decode_bytes(raw: &str) -> Cow<'_, [u8]> {
+    percent_decode_str(raw).into()
+}
+
+/// Percent-decodes a path or a part of one; `None` where the bytes are not UTF-8.
+#[must_use]
+pub fn decode_utf8(raw: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(raw).decode_utf8().ok()
+}
+
+/// Percent-encodes decoded text for the path of a URL; `/` stays.
+///
+/// ```
+/// assert_eq!(enfilade_core::path::encode("/100%/a b?"), "/100%25/a%20b%3F");
+/// ```
+#[must_use]
+pub fn encode(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, PATH).into()
+}
+
+/// Percent-encodes decoded text for one segment of a path; `/` becomes `%2F`.
+#[must_use]
+pub fn encode_segment(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, SEGMENT).into()
+}
+
+/// Writes a raw path in the one form in which equal paths are equal strings.
+///
+/// Each segment is decoded and coded again, so that characters that need no coding have none and the rest is coded in
+/// upper-case hexadecimal; the number of segments stays. Borrows where the path is in that form already.
+///
+/// ```
+/// assert_eq!(enfilade_core::path::canonical("/%66oo/%e9%2f"), "/foo/%E9%2F");
+/// ```
+#[must_use]
+pub fn canonical(raw: &str) -> Cow<'_, str> {
+    if raw.bytes().all(|byte| byte == b'/' || is_plain(byte)) {
+        return Cow::Borrowed(raw);
+    }
+    let mut path = String::with_capacity(raw.len() + 8);
+    for (at, segment) in raw.split('/').enumerate() {
+        if at > 0 {
+            path.push('/');
+        }
+        path.extend(percent_encoding::percent_encode(
+            &decode_bytes(segment),
+            SEGMENT,
+        ));
+    }
+    Cow::Owned(path)
+}
+
+/// Whether `byte` may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
+/// How many bytes of the raw `path` the decoded `prefix` takes up, if it ends at a segment boundary.
+///
+/// The prefix is text: `/caf\u{e9}` matches `/caf%C3%A9`, and a `/` in it matches only a `/`, never `%2F`. A slash at
+/// its end is not counted; an empty prefix and `/` match every path at 0.
+///
+/// ```
+/// use enfilade_core::path::match_prefix;
+///
+/// assert_eq!(match_prefix("/api/users", "/api"), Some(4));
+/// assert_eq!(match_prefix("/apis", "/api"), None);
+/// ```
+#[must_use]
+pub fn match_prefix(path: &str, prefix: &str) -> Option<usize> {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let at_boundary = |rest: &&[u8]| matches!(rest, [] | [b'/', ..]);
+    let same = path.strip_prefix(prefix).map(str::as_bytes);
+    let decoded = || match_decoded(path.as_bytes(), prefix.as_bytes());
+    let rest = same
+        .filter(at_boundary)
+        .or_else(|| decoded().filter(at_boundary))?;
+    Some(path.len() - rest.len())
+}
+
+fn match_decoded<'a>(mut path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    for &wanted in prefix {
+        path = match *path {
+            [b'%', high, low, ref rest @ ..]
+                if wanted != b'/' && hex(high, low) == Some(wanted) =>
+            {
+                rest
+            }
+            [byte, ref rest @ ..] if byte == wanted && byte != b'%' => rest,
+            _ => return None,
+        };
+    }
+    Some(path)
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_segment_boundary() {
+        let cases = [
+            ("/foo", "/foo", Some(4)),
+            ("/foo/", "/foo", Some(4)),
+            ("/foo/bar", "/foo/", Some(4)),
+            ("/foobar", "/foo", None),
+            ("/fo", "/foo", None),
+            ("/x", "", Some(0)),
+            ("/x", "/", Some(0)),
+            ("", "/", Some(0)),
+            ("*", "/", None),
+            ("*", "/foo", None),
+            ("/%66oo/x", "/foo", Some(6)),
+            ("/foo%2Fbar", "/foo/bar", None),
+            ("/foo%2Fbar", "/foo", None),
+            ("/caf%c3%A9/x", "/café", Some(10)),
+            ("/a%25", "/a%", Some(5)),
+            ("/a%", "/a%", Some(3)),
+            ("/%6", "/o", None),
+        ];
+        for (path, prefix, expected) in cases {
+            assert_eq!(
+                match_prefix(path, prefix),
+                expected,
+                "{path} under {prefix}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_paths_have_one_canonical_form() {
+        let cases = [
+            ("/a/b", "/a/b"),
+            ("/%61/%62", "/a/b"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/%C3%a9", "/%C3%A9"),
+            ("/é", "/%C3%A9"),
+            ("/a%40b", "/a@b"),
+            ("/a b", "/a%20b"),
+            ("/100%", "/100%25"),
+            ("//", "//"),
+            ("*", "*"),
+            ("", ""),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(canonical(raw), expected, "{raw}");
+            assert_eq!(canonical(expected), expected, "again: {raw}");
+        }
+        assert!(matches!(canonical("/plain/path-1.html"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn coding_round_trips() {
+        for text in ["/a b", "/100%", "/a?b#c", "/é/ü", "/{x}|^`", "/a\u{0}b\nc"] {
+            assert_eq!(decode(&encode(text)), text);
+            assert_eq!(decode_utf8(&encode_segment(text)).unwrap(), text);
+        }
+        assert_eq!(encode_segment("a/b"), "a%2Fb");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+        assert_eq!(decode_utf8("%ff"), None);
+        assert_eq!(&decode_bytes("a%ff")[..], b"a\xff");
+    }
+}

@@ -1,0 +1,350 @@
+//! Requests: what the client sent, and where in the tree of applications it is.
+
+mod params;
+mod url;
+
+use std::fmt;
+
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Uri, Version};
+
+use self::params::Captures;
+pub use self::params::Params;
+use crate::{Body, BoxError, Connection, Environ, path};
+
+/// A request, as an application sees it.
+///
+/// It has what [`http::Request`] has, and what WSGI's environ knows beyond it: which part of the path led here
+/// ([`script_name`](Request::script_name)), which is left ([`path`](Request::path)), what the router captured, and the
+/// connection. It is one pointer wide, so passing it inward costs nothing.
+///
+/// ```
+/// use enfilade_core::Request;
+///
+/// let mut request = Request::get("/api/users/42?full=1");
+/// assert!(request.mount("/api"));
+/// assert_eq!(request.script_name(), "/api");
+/// assert_eq!(request.path(), "/users/42");
+/// assert_eq!(request.uri().path(), "/api/users/42"); // as received
+/// assert_eq!(request.url_for_path("/users"), "/api/users");
+/// ```
+pub struct Request(Box<Inner>);
+
+struct Inner {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    extensions: Extensions,
+    body: Body,
+    connection: Connection,
+    captures: Captures,
+    /// `script_name` and `path` in one, where something stands before the path of `uri`.
+    prefixed: Option<Box<str>>,
+    /// Where `path` begins.
+    offset: usize,
+}
+
+/// Who the client is, as an authentication component found out; CGI's `REMOTE_USER`.
+///
+/// The component puts it in the request's extensions for what is inside it, and in the response's for what is outside,
+/// such as a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteUser(String);
+
+impl RemoteUser {
+    /// A client by this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        RemoteUser(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Request {
+    /// A request with no headers and no body, over HTTP/1.1 and a connection of which nothing is known.
+    #[must_use]
+    pub fn new(method: Method, uri: Uri) -> Request {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = method;
+        parts.uri = uri;
+        Request::from_parts(parts, Body::empty(), Connection::default())
+    }
+
+    /// A GET request for a static target, for examples and tests.
+    ///
+    /// # Panics
+    ///
+    /// Panics where `target` is not a request target.
+    #[must_use]
+    pub fn get(target: &'static str) -> Request {
+        Request::new(Method::GET, Uri::from_static(target))
+    }
+
+    /// Puts a request together, as gateways do.
+    #[must_use]
+    pub fn from_parts(parts: Parts, body: Body, connection: Connection) -> Request {
+        Request(Box::new(Inner {
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            headers: parts.headers,
+            extensions: parts.extensions,
+            body,
+            connection,
+            captures: Captures::default(),
+            prefixed: None,
+            offset: 0,
+        }))
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The method, to change it.
+    pub fn method_mut(&mut self) -> &mut Method {
+        &mut self.0.method
+    }
+
+    /// The request target as it was received; mounting never changes it.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.0.uri
+    }
+
+    /// Replaces the target, and with it the path; nothing is mounted afterwards.
+    pub fn set_uri(&mut self, uri: Uri) {
+        self.0.uri = uri;
+        self.0.prefixed = None;
+        self.0.offset = 0;
+    }
+
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.version
+    }
+
+    /// The version of HTTP, to change it.
+    pub fn version_mut(&mut self) -> &mut Version {
+        &mut self.0.version
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The headers, to change them.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.0.headers
+    }
+
+    /// What components left for those inside them, by type.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
+    /// The extensions, to change them.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.0.extensions
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.0.body
+    }
+
+    /// The body, to read or replace it.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.0.body
+    }
+
+    /// Takes the body and leaves an empty one.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.0.body)
+    }
+
+    /// The connection that the request came over.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
+    /// Replaces the connection, as a component does that knows the client better than the socket.
+    pub fn set_connection(&mut self, connection: Connection) {
+        self.0.connection = connection;
+    }
+
+    /// The query without its `?`, as it was received; `None` where there is no `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.0.uri.query()
+    }
+
+    /// The part of the raw path that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
+    #[must_use]
+    pub fn script_name(&self) -> &str {
+        self.split_path().0
+    }
+
+    /// The raw path that is left for this application; WSGI's `PATH_INFO` before decoding.
+    ///
+    /// It is empty where a mount consumed all of it. `script_name` and `path` in one are always the path as received.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.split_path().1
+    }
+
+    /// The path that is left, percent-decoded; bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn path_info(&self) -> std::borrow::Cow<'_, str> {
+        path::decode(self.path())
+    }
+
+    fn full_path(&self) -> &str {
+        self.0
+            .prefixed
+            .as_deref()
+            .unwrap_or_else(|| self.0.uri.path())
+    }
+
+    fn split_path(&self) -> (&str, &str) {
+        self.full_path()
+            .split_at_checked(self.0.offset)
+            .unwrap_or(("", ""))
+    }
+
+    /// Moves `prefix` from the front of `path` to the end of `script_name`, if it ends at a segment boundary there.
+    ///
+    /// Answers whether it did. The prefix is text (see [`path::match_prefix`]); no allocation, no reparsing.
+    pub fn mount(&mut self, prefix: &str) -> bool {
+        match path::match_prefix(self.path(), prefix) {
+            Some(length) => self.advance(length),
+            None => false,
+        }
+    }
+
+    /// Moves `length` bytes from the front of `path` to the end of `script_name`, where that is a segment boundary.
+    ///
+    /// Answers whether it did; routers use it, which know the length already.
+    pub fn advance(&mut self, length: usize) -> bool {
+        let at_boundary = match self.path().as_bytes().get(length..) {
+            Some([] | [b'/', ..]) => true,
+            _ => length == 0,
+        };
+        if at_boundary {
+            self.0.offset += length;
+        }
+        at_boundary
+    }
+
+    /// Moves one segment from `path` to `script_name` and gives it, decoded; `None` where there is none.
+    ///
+    /// It is what `wsgiref.util.shift_path_info` does, but for `.`, `..` and empty segments, which are segments like
+    /// any other here.
+    pub fn shift_segment(&mut self) -> Option<String> {
+        let rest = self.path().strip_prefix('/')?;
+        let segment = rest.split('/').next().unwrap_or(rest);
+        let (name, length) = (path::decode(segment).into_owned(), 1 + segment.len());
+        self.advance(length).then_some(name)
+    }
+
+    /// Puts `prefix` before `script_name`: a part of the public path that never reached this program.
+    ///
+    /// CGI's `SCRIPT_NAME` and a proxy's prefix are such parts. A slash at its end is dropped; it is raw, so it must be
+    /// percent-encoded where it needs to be.
+    pub fn prepend_script_name(&mut self, prefix: &str) {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() {
+            self.0.prefixed = Some(format!("{prefix}{}", self.full_path()).into_boxed_str());
+            self.0.offset += prefix.len();
+        }
+    }
+
+    /// What routers captured from the path, those of outer routers first.
+    #[must_use]
+    pub fn params(&self) -> Params<'_> {
+        Params::new(&self.0.captures, self.full_path())
+    }
+
+    /// Adds a capture, as routers do: `raw` is the part of [`path`](Request::path) at these bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the part does not decode to UTF-8; the request is to be answered 400 then.
+    pub fn capture(
+        &mut self,
+        name: &std::sync::Arc<str>,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), std::str::Utf8Error> {
+        let range = self.0.offset + range.start..self.0.offset + range.end;
+        let full = self
+            .0
+            .prefixed
+            .as_deref()
+            .unwrap_or_else(|| self.0.uri.path());
+        self.0.captures.add(name, full, range)
+    }
+
+    /// The view of this request as WSGI's environ.
+    #[must_use]
+    pub fn environ(&self) -> Environ<'_> {
+        Environ::new(self)
+    }
+
+    /// Takes the request apart for the rest of the ecosystem, with the path that is left.
+    ///
+    /// The connection travels in the extensions.
+    #[must_use]
+    pub fn into_http(mut self) -> http::Request<Body> {
+        let uri = self.remaining_uri();
+        let body = self.take_body();
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.0.method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = self.0.version;
+        *request.headers_mut() = self.0.headers;
+        *request.extensions_mut() = self.0.extensions;
+        request.extensions_mut().insert(self.0.connection);
+        request
+    }
+}
+
+/// A request of the rest of the ecosystem; its connection is taken from the extensions where there is one.
+impl<B> From<http::Request<B>> for Request
+where
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    fn from(request: http::Request<B>) -> Request {
+        let (mut parts, body) = request.into_parts();
+        let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
+        Request::from_parts(parts, Body::new(body), connection)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("uri", self.uri())
+            .field("script_name", &self.script_name())
+            .field("path", &self.path())
+            .field("headers", self.headers())
+            .field("body", self.body())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::Scheme;
+
+#[test]
+fn mounting_moves_whole_segments() {
+    let cases: [(&'static str, &[&str], &str, &str); 9] = [
+        ("/foo", &["/foo"], "/foo", ""),
+        ("/foo/bar//quux", &["/foo/bar"], "/foo/bar", "//quux"),
+        ("/foo/bard", &["/foo/bar"], "", "/foo/bard"),
+        ("/foo/bard", &["/foo"], "/foo", "/bard"),
+        ("/a/b/c", &["/a", "/b", "/c"], "/a/b/c", ""),
+        ("/a/b", &["/"], "", "/a/b"),
+        ("/a/b", &["/a/"], "/a", "/b"),
+        ("/%66oo/x", &["/foo"], "/%66oo", "/x"),
+        ("*", &["/"], "", "*"),
+    ];
+    for (target, mounts, script_name, path) in cases {
+        let mut request = Request::get(target);
+        for prefix in mounts {
+            request.mount(prefix);
+        }
+        assert_eq!(
+            (request.script_name(), request.path()),
+            (script_name, path),
+            "{target}"
+        );
+        assert_eq!(
+            format!("{script_name}{path}"),
+            request.uri().path(),
+            "law 1: {target}"
+        );
+    }
+}
+
+#[test]
+fn a_prefix_from_outside_stands_before_what_is_mounted() {
+    let mut request = Request::get("/foo/quux");
+    request.prepend_script_name("/bleh/");
+    assert_eq!(
+        (request.script_name(), request.path()),
+        ("/bleh", "/foo/quux")
+    );
+    assert!(request.mount("/foo"));
+    assert_eq!(
+        (request.script_name(), request.path()),
+        ("/bleh/foo", "/quux")
+    );
+    assert_eq!(request.url_for_path("/x"), "/bleh/foo/x");
+    assert_eq!(request.into_http().uri(), "/quux");
+}
+
+#[test]
+fn advancing_into_a_segment_does_nothing() {
+    let mut request = Request::get("/foo/bar");
+    assert!(!request.advance(2));
+    assert!(!request.advance(100));
+    assert_eq!(request.path(), "/foo/bar");
+    assert!(request.advance(4));
+    assert_eq!(request.path(), "/bar");
+}
+
+#[test]
+fn captures_are_decoded_and_survive_mounting() {
+    let mut request = Request::get("/t/a%20b/u/42/%ff");
+    let name = |text: &str| Arc::<str>::from(text);
+    request.capture(&name("tenant"), 3..8).unwrap();
+    assert!(request.advance(8));
+    request.capture(&name("id"), 3..5).unwrap();
+    assert!(request.capture(&name("bad"), 6..9).is_err());
+    assert_eq!(request.params().get("tenant"), Some("a b"));
+    assert_eq!(request.params().get("id"), Some("42"));
+    assert_eq!(request.params().get("bad"), None);
+    request.prepend_script_name("/");
+    assert_eq!(
+        request.params().iter().collect::<Vec<_>>(),
+        [("tenant", "a b"), ("id", "42")]
+    );
+}
+
+#[test]
+fn http_requests_come_and_go_whole() {
+    let mut inner = http::Request::post("http://example.org/a/b?c")
+        .body(Body::from("x"))
+        .unwrap();
+    inner.headers_mut().insert("x-a", "1".parse().unwrap());
+    inner.extensions_mut().insert(7_u8);
+    inner
+        .extensions_mut()
+        .insert(Connection::new(Scheme::Https));
+    let mut request = Request::from(inner);
+    assert_eq!(request.connection().scheme(), Scheme::Https);
+    assert!(request.mount("/a"));
+    let outer = request.into_http();
+    assert_eq!(outer.uri(), "http://example.org/b?c");
+    assert_eq!(outer.method(), Method::POST);
+    assert_eq!(outer.headers()["x-a"], "1");
+    assert_eq!(outer.extensions().get::<u8>(), Some(&7));
+    assert_eq!(
+        outer.extensions().get::<Connection>().unwrap().scheme(),
+        Scheme::Https
+    );
+    assert_eq!(outer.body().as_bytes().unwrap(), "x");
+}
+
+#[test]
+fn the_host_of_the_target_wins() {
+    let mut request = Request::get("http://user@a.example:81/x");
+    request
+        .headers_mut()
+        .insert("host", "b.example".parse().unwrap());
+    assert_eq!(request.host(), Some("a.example:81"));
+    request.set_uri(Uri::from_static("/x"));
+    assert_eq!(request.host(), Some("b.example"));
+}
+
+#[test]
+fn a_url_without_a_host_has_the_local_address() {
+    let cases = [
+        (Scheme::Http, "127.0.0.1:8000", "http://127.0.0.1:8000/x"),
+        (Scheme::Http, "127.0.0.1:80", "http://127.0.0.1/x"),
+        (Scheme::Https, "[::1]:443", "https://[::1]/x"),
+        (Scheme::Https, "[::1]:80", "https://[::1]:80/x"),
+    ];
+    for (scheme, local, url) in cases {
+        let mut request = Request::get("/x");
+        request.set_connection(Connection::new(scheme).with_local(local.parse().unwrap()));
+        assert_eq!(request.url(), url);
+    }
+}
+
+#[test]
+fn shifting_takes_one_segment() {
+    let cases = [
+        ("/", Some(""), "/", ""),
+        ("/x", Some("x"), "/x", ""),
+        ("/x/y", Some("x"), "/x", "/y"),
+        ("/x/", Some("x"), "/x", "/"),
+        ("/a%2Fb/y", Some("a/b"), "/a%2Fb", "/y"),
+        ("*", None, "", "*"),
+    ];
+    for (target, name, script_name, path) in cases {
+        let mut request = Request::get(target);
+        assert_eq!(request.shift_segment().as_deref(), name, "{target}");
+        assert_eq!(
+            (request.script_name(), request.path()),
+            (script_name, path),
+            "{target}"
+        );
+    }
+}

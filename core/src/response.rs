@@ -1,0 +1,224 @@
+//! Responses, and what turns into one.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::{Body, HttpError};
+
+/// The answer to a request: `http`'s response with our [`Body`].
+pub type Response = http::Response<Body>;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// What turns into a [`Response`].
+///
+/// Text is sent as `text/plain; charset=utf-8`, bytes as `application/octet-stream`, a [`StatusCode`] alone with an
+/// empty body. `None` is a 404, `Err` what its [`HttpError`] says.
+///
+/// ```
+/// use enfilade_core::IntoResponse;
+/// use http::StatusCode;
+///
+/// let response = (StatusCode::CREATED, [("location", "/users/42")], "made").into_response();
+/// assert_eq!(response.status(), 201);
+/// assert_eq!(response.headers()["location"], "/users/42");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be turned into a response",
+    label = "not a response",
+    note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `(StatusCode, [(name, value); N], T)`, `Option`, `Result<T, HttpError>`, `Body` and `Response` can"
+)]
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(Body::empty())
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        with_status(self, Response::new(Body::empty()))
+    }
+}
+
+/// Implements the trait for types that are a body with a media type.
+macro_rules! into_response_with_type {
+    ($media_type:expr => $($kind:ty),+) => {$(
+        impl IntoResponse for $kind {
+            fn into_response(self) -> Response {
+                let mut response = Response::new(Body::from(self));
+                response.headers_mut().insert(CONTENT_TYPE, $media_type);
+                response
+            }
+        }
+    )+};
+}
+
+into_response_with_type!(TEXT => &'static str, String, Cow<'static, str>);
+into_response_with_type!(BYTES => Bytes, Vec<u8>, &'static [u8]);
+
+impl<T: IntoResponse> IntoResponse for Option<T> {
+    fn into_response(self) -> Response {
+        self.map_or_else(
+            || StatusCode::NOT_FOUND.into_response(),
+            IntoResponse::into_response,
+        )
+    }
+}
+
+impl<T: IntoResponse, E: Into<HttpError>> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        self.map_or_else(
+            |error| error.into().into_response(),
+            IntoResponse::into_response,
+        )
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        with_status(self.0, self.1.into_response())
+    }
+}
+
+impl<K, V, T, const N: usize> IntoResponse for ([(K, V); N], T)
+where
+    K: TryInto<HeaderName, Error: Into<http::Error>>,
+    V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    T: IntoResponse,
+{
+    /// A list's first value for a name replaces what `T` set, later ones are added. A header that is not valid makes
+    /// the answer a 500, and never reaches the wire.
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        match put_headers(response.headers_mut(), self.0) {
+            Ok(()) => response,
+            Err(error) => HttpError::from(error).into_response(),
+        }
+    }
+}
+
+impl<K, V, T, const N: usize> IntoResponse for (StatusCode, [(K, V); N], T)
+where
+    ([(K, V); N], (StatusCode, T)): IntoResponse,
+{
+    fn into_response(self) -> Response {
+        (self.1, (self.0, self.2)).into_response()
+    }
+}
+
+fn with_status(status: StatusCode, mut response: Response) -> Response {
+    *response.status_mut() = status;
+    response
+}
+
+fn put_headers<K, V, const N: usize>(
+    headers: &mut HeaderMap,
+    list: [(K, V); N],
+) -> Result<(), http::Error>
+where
+    K: TryInto<HeaderName, Error: Into<http::Error>>,
+    V: TryInto<HeaderValue, Error: Into<http::Error>>,
+{
+    let mut seen: Vec<HeaderName> = Vec::with_capacity(N);
+    for (name, value) in list {
+        let name = name.try_into().map_err(Into::into)?;
+        let value = value.try_into().map_err(Into::into)?;
+        if seen.contains(&name) {
+            headers.append(name, value);
+        } else {
+            seen.push(name.clone());
+            headers.insert(name, value);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_status_type_and_body() {
+        let text = Some("text/plain; charset=utf-8");
+        let bytes = Some("application/octet-stream");
+        let cases: [(Response, u16, Option<&str>, &str); 13] = [
+            ("a".into_response(), 200, text, "a"),
+            (String::from("b").into_response(), 200, text, "b"),
+            (Cow::Borrowed("c").into_response(), 200, text, "c"),
+            (Bytes::from("d").into_response(), 200, bytes, "d"),
+            (b"e".to_vec().into_response(), 200, bytes, "e"),
+            ((&b"f"[..]).into_response(), 200, bytes, "f"),
+            (StatusCode::NO_CONTENT.into_response(), 204, None, ""),
+            (().into_response(), 200, None, ""),
+            (Body::from("g").into_response(), 200, None, "g"),
+            (None::<&str>.into_response(), 404, None, ""),
+            (Some("h").into_response(), 200, text, "h"),
+            ((StatusCode::CREATED, "i").into_response(), 201, text, "i"),
+            (
+                Err::<(), _>(HttpError::new(StatusCode::GONE)).into_response(),
+                410,
+                text,
+                "Gone",
+            ),
+        ];
+        for (response, status, media_type, body) in cases {
+            assert_eq!(response.status(), status);
+            let found = response
+                .headers()
+                .get(CONTENT_TYPE)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(found, media_type, "{body}");
+            assert_eq!(response.body().as_bytes().unwrap(), body);
+        }
+    }
+
+    #[test]
+    fn a_header_list_replaces_then_adds() {
+        let list = [
+            ("content-type", "text/html"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ];
+        let response = (StatusCode::OK, list, "<p>").into_response();
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
+        let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn a_header_that_is_not_valid_is_a_500() {
+        let response =
+            (StatusCode::OK, [("x-a", "1\r\nset-cookie: forged=1")], "x").into_response();
+        assert_eq!(response.status(), 500);
+        assert!(response.headers().get("x-a").is_none());
+        assert_eq!(([("a b", "1")], "x").into_response().status(), 500);
+    }
+}

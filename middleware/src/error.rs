@@ -1,0 +1,57 @@
+//! What can be wrong with a wrapper's options.
+
+use std::fmt;
+
+/// A mistake in the options of a wrapper, found when the stack is built.
+///
+/// The text says what is wrong and where; [`kind`](Error::kind) is for programs.
+///
+/// ```
+/// use enfilade_middleware::{ErrorKind, Headers};
+///
+/// let error = Headers::new().set("x y", "1").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::HeaderName);
+/// assert_eq!(error.to_string(), "\"x y\" is not a header name");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What an [`Error`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A header name that is no token.
+    HeaderName,
+    /// A header value with a byte that is not allowed in one.
+    HeaderValue,
+    /// A route or mount prefix that is not well formed, or that is there twice.
+    Route,
+    /// A log format that is not well formed.
+    LogFormat,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What this error is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
