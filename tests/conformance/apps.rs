@@ -1,0 +1,266 @@
+//! The innermost application of a case, and what it writes down of the requests it gets.
+
+use std::collections::BTreeMap;
+use std::collections::vec_deque::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::Frame;
+use serde_json::{Value, json};
+
+use crate::body;
+use crate::case::{known, number, pairs, text, texts};
+use crate::observed::Recorder;
+use crate::verdict::{Check, refused, unsupported};
+
+/// More than any case sends.
+const BODY_LIMIT: usize = 64 << 20;
+
+const KEYS: [&str; 14] = [
+    "kind",
+    "status",
+    "headers",
+    "message",
+    "body",
+    "body_b64",
+    "body_chunks",
+    "body_repeat",
+    "body_error_after",
+    "body_panic_after",
+    "on_close",
+    "trailers",
+    "app",
+    "then",
+];
+
+/// Makes the application that `spec` describes; `label` is what it calls itself.
+pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> Check<Application> {
+    known(spec, "app", &KEYS)?;
+    let message = text(spec, "message").unwrap_or("boom").to_owned();
+    let app = match text(spec, "kind").unwrap_or("echo") {
+        "echo" | "read_body" => Application::new(|_: Request| "echo"),
+        "fail_if_called" => Application::new(|_: Request| StatusCode::INTERNAL_SERVER_ERROR),
+        "fixed" => fixed(spec, recorder)?,
+        "error" => Application::new(move |_: Request| -> Result<(), HttpError> {
+            Err(std::io::Error::other(message.clone()).into())
+        }),
+        "panic" => Application::new(move |_: Request| panics(&message)),
+        other => return unsupported(format!("an app of the kind {other:?}")),
+    };
+    Ok(recording(app, label, recorder))
+}
+
+#[expect(clippy::panic, reason = "some cases are about just this")]
+fn panics(message: &str) {
+    panic!("{message}")
+}
+
+/// Writes down every request with its whole body, then asks `app`.
+fn recording(app: Application, label: Option<&str>, recorder: &Recorder) -> Application {
+    let (label, recorder) = (label.map(str::to_owned), recorder.clone());
+    Application::new(move |mut request: Request| {
+        recorder.lock().calls += 1;
+        let mut saw = describe(&request);
+        saw["app"] = json!(label);
+        let (app, recorder) = (app.clone(), recorder.clone());
+        async move {
+            let (content, trailers) = match read(request.take_body()).await {
+                Ok(read) => read,
+                Err(error) => return HttpError::from(error).into_response(),
+            };
+            saw["body"] = json!(String::from_utf8_lossy(&content));
+            saw["body_length"] = json!(content.len());
+            saw["trailers"] = json!(list(&trailers));
+            recorder.lock().saw.push(saw);
+            app.call(request).await
+        }
+    })
+}
+
+async fn read(mut body: Body) -> Result<(Vec<u8>, HeaderMap), enfilade::Error> {
+    let (mut content, mut trailers) = (Vec::new(), HeaderMap::new());
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(data) if content.len() + data.len() > BODY_LIMIT => {
+                return Err(enfilade::Error::body_too_large());
+            }
+            Ok(data) => content.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+        }
+    }
+    Ok((content, trailers))
+}
+
+/// The head of a request in the words of the cases.
+fn describe(request: &Request) -> Value {
+    let environ = request.environ();
+    let connection = request.connection();
+    let cgi: BTreeMap<_, _> = environ.iter().collect();
+    json!({
+        "method": request.method().as_str(),
+        "target": request.uri().to_string(),
+        "version": format!("{:?}", request.version()),
+        "script_name": environ.get("SCRIPT_NAME"),
+        "path_info": environ.get("PATH_INFO"),
+        "query": environ.get("QUERY_STRING"),
+        "scheme": connection.scheme().as_str(),
+        "host": request.host(),
+        "remote_addr": environ.get("REMOTE_ADDR"),
+        "header_lines": list(request.headers()),
+        "header_bytes": hexadecimal(request.headers()),
+        "cgi": cgi,
+    })
+}
+
+pub(crate) fn list(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let line = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), text(value));
+    headers.iter().map(line).collect()
+}
+
+fn hexadecimal(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let code = |value: &HeaderValue| value.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), code(value)))
+        .collect()
+}
+
+/// The content of a request or response, as the cases write it.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Full(Bytes),
+    Chunks(Vec<Bytes>),
+    Repeat(Bytes, usize),
+}
+
+pub(crate) fn content(spec: &Value) -> Check<Content> {
+    let given = |key: &str| spec.get(key).filter(|value| !value.is_null());
+    if let Some(value) = given("body_b64") {
+        return Ok(Content::Full(body::base64(value)?.into()));
+    }
+    if let Some(value) = given("body_chunks") {
+        let chunks = texts(value)?.into_iter();
+        return Ok(Content::Chunks(chunks.map(|chunk| chunk.to_owned().into()).collect()));
+    }
+    if let Some(value) = given("body_repeat") {
+        known(value, "body_repeat", &["text", "times"])?;
+        let (Some(text), Some(times)) = (text(value, "text"), number(value, "times")) else {
+            return unsupported(format!("body_repeat {value}"));
+        };
+        let times = usize::try_from(times).unwrap_or(usize::MAX);
+        return Ok(Content::Repeat(text.to_owned().into(), times));
+    }
+    match given("body") {
+        None => Ok(Content::Full(Bytes::new())),
+        Some(Value::String(text)) => Ok(Content::Full(text.clone().into())),
+        Some(other) => unsupported(format!("a body of {other}")),
+    }
+}
+
+impl Content {
+    pub(crate) fn body(&self) -> Body {
+        match self {
+            Content::Full(bytes) => bytes.clone().into(),
+            Content::Chunks(chunks) => Body::from_iterator(chunks.clone()),
+            Content::Repeat(text, times) => {
+                Body::from_iterator(std::iter::repeat_n(text.clone(), *times))
+            }
+        }
+    }
+}
+
+/// How a streamed body comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Proper,
+    Error,
+    Panic,
+}
+
+fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
+    let status = number(spec, "status").unwrap_or(200);
+    let status = match u16::try_from(status).map(StatusCode::from_u16) {
+        Ok(Ok(status)) => status,
+        _ => return refused(format!("{status} is no status")),
+    };
+    let headers = header_map(&pairs(spec, "headers")?)?;
+    let trailers = header_map(&pairs(spec, "trailers")?)?;
+    let (content, ending, recorder) = (content(spec)?, ending(spec)?, recorder.clone());
+    Ok(Application::new(move |_: Request| {
+        let mut body = made(&content, ending, &recorder);
+        if !trailers.is_empty() {
+            body = body.with_trailers(trailers.clone());
+        }
+        recorder.lock().bodies_made += 1;
+        let recorder = recorder.clone();
+        let mut response = Response::new(body.on_end(move |_| recorder.lock().bodies_closed += 1));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers.clone();
+        response
+    }))
+}
+
+pub(crate) fn header_map(pairs: &[(&str, &str)]) -> Check<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let parsed = HeaderName::try_from(*name).or_else(refused)?;
+        headers.append(parsed, HeaderValue::from_bytes(value.as_bytes()).or_else(refused)?);
+    }
+    Ok(headers)
+}
+
+/// After how many chunks a body ends otherwise than it should.
+fn ending(spec: &Value) -> Check<(usize, Ending)> {
+    for (key, ending) in [("body_error_after", Ending::Error), ("body_panic_after", Ending::Panic)] {
+        if let Some(after) = number(spec, key) {
+            return Ok((usize::try_from(after).unwrap_or(usize::MAX), ending));
+        }
+    }
+    Ok((usize::MAX, Ending::Proper))
+}
+
+fn made(content: &Content, (after, ending): (usize, Ending), recorder: &Recorder) -> Body {
+    let Content::Chunks(chunks) = content else {
+        return content.body();
+    };
+    Body::new(Source {
+        chunks: chunks.iter().take(after).cloned().collect(),
+        ending,
+        recorder: recorder.clone(),
+    })
+}
+
+/// A stream of unknown length, which ends as a case says.
+struct Source {
+    chunks: VecDeque<Bytes>,
+    ending: Ending,
+    recorder: Recorder,
+}
+
+impl http_body::Body for Source {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let next = self.chunks.pop_front();
+        Poll::Ready(match (next, self.ending) {
+            (Some(chunk), _) => Some(Ok(Frame::data(chunk))),
+            (None, Ending::Error) => Some(Err("the source of the body failed".into())),
+            (None, Ending::Panic) => {
+                panics("the source of the body panicked");
+                None
+            }
+            (None, Ending::Proper) => {
+                self.recorder.lock().sources_ended += 1;
+                None
+            }
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! Matchers of bodies.
+
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::{GzDecoder, ZlibDecoder};
+use serde_json::Value;
+
+use crate::case::{known, object, required};
+use crate::matchers;
+use crate::observed::Answer;
+use crate::verdict::{Check, ensure, needs, unsupported};
+
+/// Judges the body of `answer`; `all` are the answers of a repeated request.
+pub(crate) fn body(matcher: &Value, answer: &Answer, all: &[Answer]) -> Check {
+    object(matcher)?
+        .iter()
+        .try_for_each(|(name, wanted)| body_by(name, wanted, answer, all))
+}
+
+fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check {
+    let body = &answer.body;
+    let said = |holds: bool| {
+        let found = shown(body);
+        ensure(holds, || format!("the body {found} is not {name} {wanted}"))
+    };
+    let truth = |found: bool| said(Some(found) == wanted.as_bool());
+    let length = |fits: &dyn Fn(u64, u64) -> bool| match wanted.as_u64() {
+        Some(wanted) => said(fits(body.len() as u64, wanted)),
+        None => unsupported(format!("the body matcher {name} {wanted}")),
+    };
+    match name {
+        "equals" => match wanted.as_str() {
+            Some(wanted) => said(body == wanted.as_bytes()),
+            None => unsupported(format!("the body equals {wanted}")),
+        },
+        "equals_b64" => said(*body == base64(wanted)?),
+        "empty" => truth(body.is_empty()),
+        "length" => length(&|found, wanted| found == wanted),
+        "length_at_most" => length(&|found, wanted| found <= wanted),
+        "length_less_than" => length(&|found, wanted| found < wanted),
+        "decoded" => decoded(wanted, body),
+        "starts_with_zlib_header" => truth(has_zlib_header(body)),
+        "identical_across_repeats" => truth(all.windows(2).all(|pair| pair[0].body == pair[1].body)),
+        "incremental" => truth(answer.first_before_end),
+        _ => {
+            let text = String::from_utf8_lossy(body);
+            matchers::text(name, wanted, &text)
+                .unwrap_or_else(|| unsupported(format!("the body matcher {name:?}")))
+        }
+    }
+}
+
+pub(crate) fn base64(value: &Value) -> Check<Vec<u8>> {
+    let text = value.as_str().unwrap_or_default();
+    STANDARD
+        .decode(text)
+        .or_else(|error| unsupported(format!("base64 {value}: {error}")))
+}
+
+/// The content that was encoded, which must be all there is.
+fn decoded(wanted: &Value, body: &[u8]) -> Check {
+    known(wanted, "decoded", &["coding", "equals"])?;
+    let (coding, text) = (required(wanted, "coding")?, required(wanted, "equals")?);
+    let mut content = Vec::new();
+    let result = match coding {
+        "gzip" => {
+            let mut decoder = GzDecoder::new(body);
+            decoder
+                .read_to_end(&mut content)
+                .map(|_| decoder.into_inner())
+        }
+        "deflate" => {
+            let mut decoder = ZlibDecoder::new(body);
+            decoder
+                .read_to_end(&mut content)
+                .map(|_| decoder.into_inner())
+        }
+        other => return needs(format!("compression with {other}")),
+    };
+    let rest = match result {
+        Ok(rest) => rest,
+        Err(error) => return crate::verdict::fail(format!("{} is no {coding}: {error}", shown(body))),
+    };
+    ensure(rest.is_empty(), || format!("{} bytes follow the {coding}", rest.len()))?;
+    let found = shown(&content);
+    ensure(content == text.as_bytes(), || {
+        format!("the body decodes to {found} and not to {text:?}")
+    })
+}
+
+/// RFC 1950, section 2.2: method 8, and the first two bytes are a multiple of 31.
+fn has_zlib_header(body: &[u8]) -> bool {
+    match body {
+        [first, second, ..] => {
+            first & 0x0f == 8 && (u16::from(*first) * 256 + u16::from(*second)).is_multiple_of(31)
+        }
+        _ => false,
+    }
+}
+
+/// A body for the eye: not more than a line of it.
+pub(crate) fn shown(body: &[u8]) -> String {
+    const LINE: usize = 120;
+    let text = String::from_utf8_lossy(body.get(..LINE).unwrap_or(body));
+    match body.len() {
+        0..=LINE => format!("{text:?}"),
+        length => format!("{text:?}... ({length} bytes)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use serde_json::json;
+
+    use super::*;
+    use crate::verdict::Trouble;
+
+    fn answer(body: &[u8]) -> Answer {
+        Answer {
+            body: body.to_vec(),
+            ..Answer::default()
+        }
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(text: &str) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn raw_deflate(text: &str) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_body_matcher_can_pass_and_fail() {
+        let coded = |coding: &str| json!({"decoded": {"coding": coding, "equals": "abc"}});
+        let text = |text: &str| text.as_bytes().to_vec();
+        let cases = [
+            (json!({"equals": "abc"}), text("abc"), text("ab")),
+            (json!({"equals_b64": "/wA="}), vec![255, 0], vec![255]),
+            (json!({"empty": true}), text(""), text("a")),
+            (json!({"empty": false}), text("a"), text("")),
+            (json!({"length": 2}), text("ab"), text("abc")),
+            (json!({"length_at_most": 2}), text("ab"), text("abc")),
+            (json!({"length_less_than": 2}), text("a"), text("ab")),
+            (json!({"contains": "b"}), text("abc"), text("ac")),
+            (json!({"not_contains": "b"}), text("ac"), text("abc")),
+            (json!({"regex": "^a"}), text("ab"), text("ba")),
+            (coded("gzip"), gzip("abc"), gzip("abd")),
+            (coded("gzip"), gzip("abc"), text("abc")),
+            (coded("gzip"), gzip("abc"), [gzip("abc"), gzip("")].concat()),
+            (coded("gzip"), gzip("abc"), gzip("abc")[..20].to_vec()),
+            (coded("deflate"), zlib("abc"), raw_deflate("abc")),
+            (
+                json!({"starts_with_zlib_header": true}),
+                zlib("abc"),
+                raw_deflate("abc"),
+            ),
+        ];
+        for (matcher, passes, fails) in cases {
+            assert_eq!(body(&matcher, &answer(&passes), &[]), Ok(()), "{matcher}");
+            let failed = body(&matcher, &answer(&fails), &[]);
+            assert!(matches!(failed, Err(Trouble::Failed(_))), "{matcher}: {failed:?}");
+        }
+    }
+
+    #[test]
+    fn matchers_of_how_it_came_can_pass_and_fail() {
+        let identical = json!({"identical_across_repeats": true});
+        let (a, b) = (answer(b"a"), answer(b"b"));
+        assert_eq!(body(&identical, &a, &[a.clone(), a.clone()]), Ok(()));
+        assert!(body(&identical, &a, &[a.clone(), b]).is_err());
+        let early = Answer {
+            first_before_end: true,
+            ..Answer::default()
+        };
+        let incremental = json!({"incremental": true});
+        assert_eq!(body(&incremental, &early, &[]), Ok(()));
+        assert!(body(&incremental, &a, &[]).is_err());
+    }
+
+    #[test]
+    fn an_unknown_matcher_is_never_passed_over() {
+        for matcher in [json!({"nearly": "a"}), json!("a"), json!({"length": "2"})] {
+            let result = body(&matcher, &answer(b"a"), &[]);
+            assert!(matches!(result, Err(Trouble::Unsupported(_))), "{matcher}");
+        }
+        let brotli = json!({"decoded": {"coding": "br", "equals": ""}});
+        let result = body(&brotli, &answer(b""), &[]);
+        assert_eq!(result, needs("compression with br"));
+    }
+}

@@ -1,0 +1,170 @@
+//! Case files, and how their JSON is read.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::verdict::{Check, unsupported};
+
+/// How much a failure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Must,
+    Should,
+    /// A choice that peers make differently: a failure is listed and no more.
+    Policy,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) component: String,
+    pub(crate) kind: String,
+    pub(crate) level: Level,
+    pub(crate) value: Value,
+}
+
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// The folder that holds the cases: what `ENFILADE_CONFORMANCE` names, or the one this file is in.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place where the runner is configured"
+)]
+pub(crate) fn folder() -> PathBuf {
+    match std::env::var_os("ENFILADE_CONFORMANCE") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance"),
+    }
+}
+
+/// Reads all case files of a folder, by name; `fixtures.json` describes files and is none.
+pub(crate) fn load(folder: &Path) -> Result<Vec<File>, String> {
+    let describe = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(describe)? {
+        paths.push(entry.map_err(describe)?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.retain(|path| path.file_stem().is_some_and(|stem| stem != "fixtures"));
+    paths.sort();
+    paths.iter().map(|path| load_file(path)).collect()
+}
+
+fn load_file(path: &Path) -> Result<File, String> {
+    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read(path).map_err(|error| at(&error))?;
+    let list: Vec<Value> = serde_json::from_slice(&text).map_err(|error| at(&error))?;
+    let stem = path.file_stem().unwrap_or_default();
+    let cases: Result<_, String> = list.into_iter().map(parse).collect();
+    Ok(File {
+        name: stem.to_string_lossy().into_owned(),
+        cases: cases.map_err(|error| at(&error))?,
+    })
+}
+
+fn parse(value: Value) -> Result<Case, String> {
+    let field = |key: &str| {
+        let found = text(&value, key).map(str::to_owned);
+        found.ok_or_else(|| format!("a case without {key}: {value}"))
+    };
+    let level = match field("level")?.as_str() {
+        "must" => Level::Must,
+        "should" => Level::Should,
+        "policy" => Level::Policy,
+        other => return Err(format!("{other:?} is no level")),
+    };
+    Ok(Case {
+        id: field("id")?,
+        component: field("component")?,
+        kind: field("kind")?,
+        level,
+        value,
+    })
+}
+
+/// A text field.
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+/// A text field that the case cannot be run without.
+pub(crate) fn required<'a>(value: &'a Value, key: &str) -> Check<&'a str> {
+    text(value, key).map_or_else(|| unsupported(format!("no text {key:?} in {value}")), Ok)
+}
+
+/// A number field.
+pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
+    value.get(key)?.as_u64()
+}
+
+/// A list of `[name, value]`; none where the field is not there.
+pub(crate) fn pairs<'a>(value: &'a Value, key: &str) -> Check<Vec<(&'a str, &'a str)>> {
+    let list = value.get(key).and_then(Value::as_array);
+    let pair = |pair: &'a Value| match (pair.get(0).and_then(Value::as_str), pair.get(1)) {
+        (Some(name), Some(Value::String(value))) => Ok((name, value.as_str())),
+        _ => unsupported(format!("{pair} in {key:?} is no pair of texts")),
+    };
+    list.into_iter().flatten().map(pair).collect()
+}
+
+/// A list of texts, or one text alone.
+pub(crate) fn texts(value: &Value) -> Check<Vec<&str>> {
+    match value {
+        Value::String(text) => Ok(vec![text]),
+        Value::Array(list) => list
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .map_or_else(|| unsupported(format!("{item} is no text")), Ok)
+            })
+            .collect(),
+        other => unsupported(format!("{other} is no list of texts")),
+    }
+}
+
+pub(crate) fn object(value: &Value) -> Check<&Map<String, Value>> {
+    value
+        .as_object()
+        .map_or_else(|| unsupported(format!("{value} is no object")), Ok)
+}
+
+/// Refuses a key that nobody looks at, so that nothing in a case is passed over; a `null` says nothing.
+pub(crate) fn known(value: &Value, what: &str, keys: &[&str]) -> Check {
+    let Value::Object(object) = value else {
+        return Ok(());
+    };
+    let unknown = object
+        .iter()
+        .find(|(key, value)| !value.is_null() && !keys.contains(&key.as_str()));
+    match unknown {
+        Some((key, value)) => unsupported(format!("{what} has {key:?}: {value}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_nobody_looks_at_is_refused() {
+        assert_eq!(known(&json!({"a": 1, "b": null}), "x", &["a"]), Ok(()));
+        let refused = unsupported("x has \"b\": 2");
+        assert_eq!(known(&json!({"a": 1, "b": 2}), "x", &["a"]), refused);
+    }
+
+    #[test]
+    fn pairs_keep_order_and_repeats() {
+        let value = json!({"headers": [["B", "1"], ["A", "2"], ["B", "3"]]});
+        let expected = vec![("B", "1"), ("A", "2"), ("B", "3")];
+        assert_eq!(pairs(&value, "headers"), Ok(expected));
+        assert!(pairs(&json!({"headers": [["B"]]}), "headers").is_err());
+        assert_eq!(pairs(&value, "none"), Ok(vec![]));
+    }
+}

@@ -1,0 +1,298 @@
+//! Matchers of header values and other texts.
+
+use fancy_regex::Regex;
+use serde_json::Value;
+
+use crate::case::{object, texts};
+use crate::verdict::{Check, any_of, ensure, fail, unsupported};
+
+/// What some matchers compare with beside the header itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context<'a> {
+    pub(crate) body_length: usize,
+    /// What the application saw.
+    pub(crate) saw: Option<&'a Value>,
+    /// The header's value in each of the repeated answers.
+    pub(crate) repeats: Vec<String>,
+}
+
+/// A matcher of one text; `None` where `name` is not one.
+pub(crate) fn text(name: &str, wanted: &Value, found: &str) -> Option<Check> {
+    let said = |holds: bool| ensure(holds, || format!("{found:?} is not {name} {wanted}"));
+    let all = |fits: &dyn Fn(&str) -> bool| said(texts(wanted)?.into_iter().all(fits));
+    Some(match name {
+        "equals" => text_of(wanted).and_then(|wanted| said(found == wanted)),
+        "not_equals" => text_of(wanted).and_then(|wanted| said(found != wanted)),
+        "one_of" => texts(wanted).and_then(|list| said(list.contains(&found))),
+        "contains" => all(&|part| found.contains(part)),
+        "not_contains" => all(&|part| !found.contains(part)),
+        "regex" => regex(wanted, found).and_then(said),
+        "not_regex" => regex(wanted, found).and_then(|matches| said(!matches)),
+        "max_length" => match wanted.as_u64() {
+            Some(limit) => said(found.len() as u64 <= limit),
+            None => unsupported(format!("max_length {wanted}")),
+        },
+        _ => return None,
+    })
+}
+
+fn text_of(wanted: &Value) -> Check<&str> {
+    wanted
+        .as_str()
+        .map_or_else(|| unsupported(format!("{wanted} is no text")), Ok)
+}
+
+fn regex(wanted: &Value, found: &str) -> Check<bool> {
+    let regex = Regex::new(text_of(wanted)?);
+    let matches = regex.and_then(|regex| regex.is_match(found));
+    matches.or_else(|error| unsupported(format!("regex {wanted}: {error}")))
+}
+
+/// Judges all lines of one header.
+pub(crate) fn header(matcher: &Value, lines: &[&str], context: &Context<'_>) -> Check {
+    let matcher = object(matcher)?;
+    matcher
+        .iter()
+        .try_for_each(|(name, wanted)| header_by(name, wanted, lines, context))
+}
+
+fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) -> Check {
+    if let Some(name) = name.strip_prefix("absent_or_") {
+        return match lines {
+            [] => Ok(()),
+            lines => header_by(name, wanted, lines, context),
+        };
+    }
+    if let Some(check) = header_lines(name, wanted, lines).or_else(|| tokens(name, wanted, lines)) {
+        return check;
+    }
+    let joined = lines.join(", ");
+    let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
+    match name {
+        "matches_body" => said(joined == context.body_length.to_string()),
+        "equals_app_saw" => match context.saw.and_then(|saw| saw.get(text_of(wanted).ok()?)) {
+            Some(saw) => said(saw.as_str() == Some(&joined)),
+            None => unsupported(format!("the application does not record {wanted}")),
+        },
+        "distinct_across_repeats" => {
+            let mut values = context.repeats.clone();
+            values.sort();
+            said(values.windows(2).all(|pair| pair[0] != pair[1]))
+        }
+        // An absent header contains nothing and matches nothing.
+        _ if lines.is_empty() && name.starts_with("not_") => {
+            text(name, wanted, "").map_or_else(|| unknown(name), |_| Ok(()))
+        }
+        _ if lines.is_empty() => match text(name, wanted, "") {
+            Some(_) => fail(format!("the header is absent, and not {name} {wanted}")),
+            None => unknown(name),
+        },
+        _ => text(name, wanted, &joined).unwrap_or_else(|| unknown(name)),
+    }
+}
+
+fn unknown<T>(name: &str) -> Check<T> {
+    unsupported(format!("the header matcher {name:?}"))
+}
+
+/// Matchers of the lines as lines; `None` where `name` is not one.
+fn header_lines(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
+    let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
+    let truth = |found: bool| said(Some(found) == wanted.as_bool());
+    Some(match name {
+        "absent" => truth(lines.is_empty()),
+        "present" => truth(!lines.is_empty()),
+        "any" => Ok(()),
+        "lines_equal" => texts(wanted).and_then(|wanted| said(lines == wanted)),
+        "line_count" => said(wanted.as_u64() == Some(lines.len() as u64)),
+        "lines_start_with" => texts(wanted).and_then(|starts| {
+            let mut both = lines.iter().zip(&starts);
+            said(lines.len() == starts.len() && both.all(|(line, start)| line.starts_with(start)))
+        }),
+        _ => return None,
+    })
+}
+
+/// Matchers of comma-separated tokens; `None` where `name` is not one.
+fn tokens(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
+    let (base, case_sensitive) = match name.strip_suffix("_cs") {
+        Some(base) => (base, true),
+        None => (name, false),
+    };
+    let fold = |token: &str| match case_sensitive {
+        true => token.to_owned(),
+        false => token.to_ascii_lowercase(),
+    };
+    let members = lines.iter().flat_map(|line| line.split(','));
+    let found: Vec<String> = members
+        .map(|token| fold(token.trim()))
+        .filter(|token| !token.is_empty())
+        .collect();
+    let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
+    let wanted_tokens = || -> Check<Vec<String>> {
+        Ok(texts(wanted)?.into_iter().map(fold).collect())
+    };
+    Some(match base {
+        "tokens_include" => wanted_tokens()
+            .and_then(|wanted| said(wanted.iter().all(|token| found.contains(token)))),
+        "tokens_exclude" => wanted_tokens()
+            .and_then(|wanted| said(!wanted.iter().any(|token| found.contains(token)))),
+        "tokens_equal" => wanted_tokens().and_then(|wanted| said(sorted(wanted) == sorted(found))),
+        "token_count" => object(wanted).and_then(|counts| {
+            said(counts.iter().all(|(token, count)| {
+                let same = found.iter().filter(|found| **found == fold(token));
+                count.as_u64() == Some(same.count() as u64)
+            }))
+        }),
+        _ => return None,
+    })
+}
+
+fn sorted(mut list: Vec<String>) -> Vec<String> {
+    list.sort();
+    list
+}
+
+/// Judges a JSON value that was recorded: by equality, or as `any_of` and `absent` say.
+pub(crate) fn value(matcher: &Value, found: &Value) -> Check {
+    if let Some(list) = matcher.get("any_of").and_then(Value::as_array) {
+        return any_of(list, |alternative| value(alternative, found));
+    }
+    match matcher.get("absent") {
+        Some(absent) => ensure(absent.as_bool() == Some(found.is_null()), || {
+            format!("{found} is not absent: {absent}")
+        }),
+        None => ensure(matcher == found, || format!("{found} is not {matcher}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::verdict::Trouble;
+
+    struct Example {
+        matcher: Value,
+        passes: &'static [&'static str],
+        fails: &'static [&'static str],
+    }
+
+    fn example(
+        matcher: Value,
+        passes: &'static [&'static str],
+        fails: &'static [&'static str],
+    ) -> Example {
+        Example {
+            matcher,
+            passes,
+            fails,
+        }
+    }
+
+    #[test]
+    fn every_header_matcher_can_pass_and_fail() {
+        let examples = [
+            example(json!({"equals": "a, b"}), &["a", "b"], &["a"]),
+            example(json!({"not_equals": "a"}), &["b"], &["a"]),
+            example(json!({"absent": true}), &[], &["a"]),
+            example(json!({"absent": false}), &["a"], &[]),
+            example(json!({"present": true}), &[""], &[]),
+            example(json!({"contains": "b"}), &["abc"], &["ac"]),
+            example(json!({"contains": ["a", "b"]}), &["ab"], &["a"]),
+            example(json!({"contains": ""}), &["x"], &[]),
+            example(json!({"not_contains": "b"}), &["ac"], &["abc"]),
+            example(json!({"not_contains": "b"}), &[], &["b"]),
+            example(json!({"regex": "^(?!a)b"}), &["bc"], &["ab"]),
+            example(json!({"regex": ".*"}), &["b"], &[]),
+            example(json!({"not_regex": "^a"}), &["b"], &["a"]),
+            example(json!({"one_of": ["a", "b"]}), &["b"], &["c"]),
+            example(json!({"max_length": 2}), &["ab"], &["abc"]),
+            example(json!({"tokens_include": ["A"]}), &["b, a"], &["ab"]),
+            example(json!({"tokens_include_cs": ["A"]}), &["A"], &["a"]),
+            example(json!({"tokens_exclude": ["A"]}), &["b"], &["c", "a"]),
+            example(json!({"tokens_exclude_cs": ["A"]}), &["a"], &["A"]),
+            example(json!({"tokens_equal": ["b", "A"]}), &["a", "B"], &["a"]),
+            example(json!({"tokens_equal": ["a"]}), &["a"], &["a, a"]),
+            example(json!({"tokens_equal_cs": ["A"]}), &["A"], &["a"]),
+            example(json!({"token_count": {"A": 1}}), &["a"], &["a", "a"]),
+            example(json!({"lines_equal": ["a", "b"]}), &["a", "b"], &["b", "a"]),
+            example(json!({"lines_equal": [""]}), &[""], &[]),
+            example(json!({"line_count": 2}), &["a", "b"], &["a, b"]),
+            example(json!({"lines_start_with": ["a", "b"]}), &["a1", "b"], &["b", "a"]),
+            example(json!({"lines_start_with": ["a"]}), &["a1"], &["a", "a"]),
+            example(json!({"matches_body": true}), &["7"], &["8"]),
+            example(json!({"absent_or_matches_body": true}), &[], &["07"]),
+            example(json!({"absent_or_equals": "a"}), &[], &["b"]),
+            example(json!({"absent_or_equals": "a"}), &["a"], &["b"]),
+            example(json!({"absent_or_tokens_exclude": ["a"]}), &[], &["A"]),
+            example(json!({"equals_app_saw": "request_id"}), &["r1"], &["r2"]),
+            example(json!({"equals": "a", "line_count": 1}), &["a"], &["a", "a"]),
+        ];
+        let saw = json!({"request_id": "r1"});
+        let context = Context {
+            body_length: 7,
+            saw: Some(&saw),
+            repeats: Vec::new(),
+        };
+        for Example {
+            matcher,
+            passes,
+            fails,
+        } in examples
+        {
+            assert_eq!(header(&matcher, passes, &context), Ok(()), "{matcher}");
+            let failed = header(&matcher, fails, &context);
+            assert!(matches!(failed, Err(Trouble::Failed(_))), "{matcher}: {failed:?}");
+        }
+        assert_eq!(header(&json!({"any": true}), &[], &context), Ok(()));
+    }
+
+    #[test]
+    fn repeats_are_compared_with_each_other() {
+        let distinct = json!({"distinct_across_repeats": true});
+        for (repeats, passes) in [(["a", "b"], true), (["a", "a"], false)] {
+            let context = Context {
+                repeats: repeats.map(str::to_owned).to_vec(),
+                ..Context::default()
+            };
+            assert_eq!(header(&distinct, &["a"], &context).is_ok(), passes);
+        }
+    }
+
+    #[test]
+    fn an_unknown_matcher_is_never_passed_over() {
+        for matcher in [
+            json!({"nearly": "a"}),
+            json!({"not_nearly": "a"}),
+            json!({"absent_or_nearly": "a"}),
+            json!({"regex": "("}),
+            json!({"equals": 1}),
+            json!("a"),
+            json!({"equals_app_saw": "unknown"}),
+        ] {
+            let result = header(&matcher, &["a"], &Context::default());
+            assert!(
+                matches!(result, Err(Trouble::Unsupported(_))),
+                "{matcher}: {result:?}"
+            );
+        }
+        let absent = header(&json!({"nearly": "a"}), &[], &Context::default());
+        assert!(matches!(absent, Err(Trouble::Unsupported(_))));
+    }
+
+    #[test]
+    fn every_value_matcher_can_pass_and_fail() {
+        for (matcher, passes, fails) in [
+            (json!("a"), json!("a"), json!("b")),
+            (json!(1), json!(1), json!("1")),
+            (json!({"any_of": ["a", "b"]}), json!("b"), json!("c")),
+            (json!({"absent": true}), json!(null), json!("")),
+            (json!(null), json!(null), json!("")),
+        ] {
+            assert_eq!(value(&matcher, &passes), Ok(()), "{matcher}");
+            assert!(value(&matcher, &fails).is_err(), "{matcher}");
+        }
+    }
+}

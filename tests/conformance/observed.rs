@@ -1,0 +1,122 @@
+//! What was seen of an exchange: the answers, what the application saw, and the log.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long to wait for what happens beside the answer: the end of a body, a line of the log.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to look for a line of the log that should not come.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// One answer, however it came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// In the order of the lines, names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Vec<(String, String)>,
+    /// Why the body broke off, where it did.
+    pub(crate) broken: Option<String>,
+    /// Whether the first bytes were there before the application's body had come to its end.
+    pub(crate) first_before_end: bool,
+}
+
+impl Answer {
+    pub(crate) fn lines(&self, name: &str) -> Vec<&str> {
+        lines(&self.headers, name)
+    }
+}
+
+/// The values of all lines by this name, in order.
+pub(crate) fn lines<'a>(headers: &'a [(String, String)], name: &str) -> Vec<&'a str> {
+    let same = headers.iter().filter(|(key, _)| key == name);
+    same.map(|(_, value)| value.as_str()).collect()
+}
+
+/// An exchange as a whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    /// One for each time the request was sent.
+    pub(crate) answers: Vec<Answer>,
+    /// The status of the request that followed on the same connection.
+    pub(crate) second_status: Option<u16>,
+    pub(crate) record: Recorder,
+    pub(crate) log: Log,
+    pub(crate) took: Duration,
+}
+
+/// What the innermost application writes down.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recorder(Arc<Mutex<Record>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The requests, as JSON in the words of the cases' `app_saw`.
+    pub(crate) saw: Vec<Value>,
+    pub(crate) calls: usize,
+    pub(crate) bodies_made: usize,
+    pub(crate) bodies_closed: usize,
+    /// The sources of bodies that were read to their end.
+    pub(crate) sources_ended: usize,
+}
+
+impl Recorder {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all bodies that were made are closed; a gateway drops them a little after the answer.
+    pub(crate) fn all_closed(&self) -> bool {
+        wait_until(PATIENCE, || {
+            let record = self.lock();
+            record.bodies_made > 0 && record.bodies_made == record.bodies_closed
+        })
+    }
+}
+
+/// Lines that were written while a case ran.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits for `count` lines, and then a little for more than those.
+    pub(crate) fn settled(&self, count: usize) -> Vec<String> {
+        wait_until(PATIENCE, || self.lines().len() >= count);
+        wait_until(SILENCE, || self.lines().len() > count);
+        self.lines()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether `holds` became true in time.
+pub(crate) fn wait_until(limit: Duration, holds: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !holds() {
+        if begin.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}

@@ -1,0 +1,116 @@
+//! The request of a case.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::Method;
+use serde_json::Value;
+
+use crate::apps::{self, Content};
+use crate::case::{known, number, pairs, required, text};
+use crate::verdict::{Check, unsupported};
+
+const KEYS: [&str; 17] = [
+    "method",
+    "target",
+    "headers",
+    "body",
+    "body_b64",
+    "body_chunks",
+    "body_repeat",
+    "remote_addr",
+    "remote_port",
+    "remote_user",
+    "scheme",
+    "script_name",
+    "version",
+    "header_bytes",
+    "repeat",
+    "abort_after_first_chunk",
+    "then_request",
+];
+
+/// A request that can be sent in this process and over a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) version: http::Version,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) content: Content,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) user: Option<String>,
+    pub(crate) scheme: enfilade::Scheme,
+    pub(crate) script_name: String,
+    pub(crate) repeat: u64,
+    pub(crate) abort: bool,
+    pub(crate) then: Option<Box<Wanted>>,
+}
+
+pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
+    known(spec, "request", &KEYS)?;
+    // Texts are sent as UTF-8, which is what this says; another coding would have to be done.
+    if let Some(coding) = text(spec, "header_bytes").filter(|coding| *coding != "utf-8") {
+        return unsupported(format!("header_bytes {coding:?}"));
+    }
+    let method = required(spec, "method")?;
+    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+        return unsupported(format!("{method:?} is no method"));
+    };
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let then = spec.get("then_request").filter(|then| !then.is_null());
+    Ok(Wanted {
+        method,
+        target: required(spec, "target")?.to_owned(),
+        version: version(text(spec, "version"))?,
+        headers: pairs(spec, "headers")?.into_iter().map(owned).collect(),
+        content: apps::content(spec)?,
+        peer: peer(spec)?,
+        user: text(spec, "remote_user").map(str::to_owned),
+        scheme: scheme(text(spec, "scheme"))?,
+        script_name: text(spec, "script_name").unwrap_or_default().to_owned(),
+        repeat: number(spec, "repeat").unwrap_or(1),
+        abort: spec.get("abort_after_first_chunk") == Some(&Value::Bool(true)),
+        then: then.map(parse).transpose()?.map(Box::new),
+    })
+}
+
+fn version(name: Option<&str>) -> Check<http::Version> {
+    Ok(match name {
+        None | Some("HTTP/1.1") => http::Version::HTTP_11,
+        Some("HTTP/1.0") => http::Version::HTTP_10,
+        Some(other) => return unsupported(format!("the version {other:?}")),
+    })
+}
+
+fn scheme(name: Option<&str>) -> Check<enfilade::Scheme> {
+    Ok(match name {
+        None | Some("http") => enfilade::Scheme::Http,
+        Some("https") => enfilade::Scheme::Https,
+        Some(other) => return unsupported(format!("the scheme {other:?}")),
+    })
+}
+
+fn peer(spec: &Value) -> Check<Option<SocketAddr>> {
+    let Some(address) = text(spec, "remote_addr") else {
+        return Ok(None);
+    };
+    let port = number(spec, "remote_port").and_then(|port| u16::try_from(port).ok());
+    match address.parse::<IpAddr>() {
+        Ok(ip) => Ok(Some((ip, port.unwrap_or(40_000)).into())),
+        Err(_) => unsupported(format!("the remote address {address:?}")),
+    }
+}
+
+impl Wanted {
+    /// Whether nothing of it can only be said in this process.
+    pub(crate) fn fits_a_socket(&self) -> Check {
+        let said = self.peer.is_some()
+            || self.user.is_some()
+            || self.scheme != enfilade::Scheme::Http
+            || !self.script_name.is_empty();
+        match said {
+            true => unsupported("a connection's facts cannot be made up on a real socket"),
+            false => Ok(()),
+        }
+    }
+}
