@@ -11,3 +11,4 @@ mod not_found;
 mod router;
 
 pub use error::{Error, ErrorKind};
+pub use headers::Headers;
