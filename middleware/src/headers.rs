@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind};
 ///
 /// # Order
 ///
-/// What stands outside it sees, and may change, what it set. Put it outside a fallback or whatever
+/// What stands outside it sees, and may change, what it set. Put it outside a [`NotFound`](crate::NotFound) or whatever
 /// else makes answers of its own, so that those have the headers too. A 400 or 500 that the gateway itself makes is not
 /// touched.
 ///

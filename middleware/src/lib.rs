@@ -12,3 +12,4 @@ mod router;
 
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
+pub use not_found::{NotFound, Pass};
