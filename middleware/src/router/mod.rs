@@ -23,17 +23,17 @@
 //! # }
 //! ```
 
+mod index;
 mod node;
 mod pattern;
-
-use std::collections::HashMap;
 
 use enfilade_core::{
     Application, Description, Handler, HttpError, IntoHandler, Reply, Request, path,
 };
 use http::{Method, StatusCode};
 
-use self::node::{Choice, Mount, Node};
+use self::index::{Found, Index};
+use self::node::{Choice, Mount};
 use self::pattern::Pattern;
 use crate::{Error, ErrorKind};
 
@@ -42,8 +42,10 @@ use crate::{Error, ErrorKind};
 /// # Patterns
 ///
 /// A pattern is `/`-separated text. `{name}` captures one segment, `{*name}` at the end captures all that is left, at
-/// least one character. Static text wins over `{name}`, and that over `{*name}`, segment by segment. A slash at the end
-/// counts: `/users` and `/users/` are two paths.
+/// least one character. A slash at the end counts: `/users` and `/users/` are two paths.
+///
+/// A pattern of the whole path wins over one that takes the rest, and that over a mount of the same length; of two that
+/// take the rest, the longer one wins. Static text wins over `{name}`, segment by segment.
 ///
 /// Patterns are decoded text: `/café` matches the request `/caf%C3%A9`. Requests are split into segments before they
 /// are decoded, so `%2F` never makes a segment, and captures are decoded afterwards; one that is not UTF-8 is answered
@@ -57,19 +59,15 @@ use crate::{Error, ErrorKind};
 /// # Mounts
 ///
 /// [`mount`](Router::mount) puts an application under a prefix: it sees the rest of the path, and `script_name` tells
-/// it where it is. The longest prefix wins, only at a segment boundary, whatever the order of registration; a route
-/// wins over a mount of the same length. What a mounted application does not find it answers itself.
+/// it where it is. The longest prefix wins, only at a segment boundary, whatever the order of registration. What a
+/// mounted application does not find it answers itself.
 ///
 /// # Order
 ///
 /// Wrappers outside a router see every request; wrappers around the handlers see what was routed to them.
 #[must_use = "a router does nothing until an application is made of it"]
 pub struct Router {
-    index: matchit::Router<usize>,
-    by_pattern: HashMap<String, usize>,
-    nodes: Vec<Node>,
-    /// For the description; the nodes have them too.
-    mounts: Vec<(String, Application)>,
+    index: Index,
     fallback: Option<Application>,
 }
 
@@ -77,10 +75,7 @@ impl Router {
     /// A router without routes: every path is a 404.
     pub fn new() -> Router {
         Router {
-            index: matchit::Router::new(),
-            by_pattern: HashMap::new(),
-            nodes: Vec::new(),
-            mounts: Vec::new(),
+            index: Index::default(),
             fallback: None,
         }
     }
@@ -161,19 +156,11 @@ impl Router {
     /// Where the prefix is not well formed or there already. It begins with a slash and does not end with one.
     pub fn mount<M>(mut self, prefix: &str, app: impl IntoHandler<M>) -> Result<Router, Error> {
         let pattern = Pattern::prefix(prefix)?;
-        let app = app.into_application();
-        let mount = Mount::new(app.clone(), &pattern);
-        // The index finds the prefix itself, with a slash, and with more behind it.
-        let base = pattern.index.trim_end_matches('/');
-        let below = [format!("{base}/"), format!("{base}/{{*mounted}}")];
-        let itself = (!base.is_empty()).then(|| base.to_owned());
-        for index in itself.into_iter().chain(below) {
-            let place = self.node(&index, &pattern)?.mount_place();
-            let place = place
-                .ok_or_else(|| route(format!("something is mounted at {prefix:?} already")))?;
-            *place = Some(mount.clone());
+        let place = self.index.mount(&pattern)?;
+        if place.is_some() {
+            return Err(route(format!("something is mounted at {prefix:?} already")));
         }
-        self.mounts.push((format!("{base}/..."), app));
+        *place = Some(Mount::new(app.into_application(), pattern));
         Ok(self)
     }
 
@@ -187,38 +174,8 @@ impl Router {
 
     fn add(mut self, methods: &[Method], pattern: &str, app: Application) -> Result<Router, Error> {
         let pattern = Pattern::route(pattern)?;
-        self.node(&pattern.index, &pattern)?
-            .add(methods, &app, &pattern)?;
+        self.index.node(&pattern)?.add(methods, &app, &pattern)?;
         Ok(self)
-    }
-
-    /// The node that the index has under this pattern; made where there is none.
-    fn node(&mut self, index: &str, pattern: &Pattern) -> Result<&mut Node, Error> {
-        if let Some(&at) = self.by_pattern.get(index) {
-            return Ok(&mut self.nodes[at]);
-        }
-        let at = self.nodes.len();
-        self.index
-            .insert(index, at)
-            .map_err(|error| conflict(&error, &pattern.text))?;
-        self.by_pattern.insert(index.to_owned(), at);
-        self.nodes.push(Node::new(pattern));
-        Ok(&mut self.nodes[at])
-    }
-
-    fn find(&self, request: &Request) -> Option<&Node> {
-        // A mount consumed the whole path: `/` is what is left to say.
-        let path = if request.path().is_empty() {
-            "/"
-        } else {
-            request.path()
-        };
-        let found = self
-            .index
-            .at(&path::canonical(path))
-            .ok()
-            .map(|found| *found.value)?;
-        self.nodes.get(found)
     }
 
     fn miss(&self, request: Request) -> Reply {
@@ -237,57 +194,48 @@ impl Default for Router {
 
 impl Handler for Router {
     fn call(&self, mut request: Request) -> Reply {
-        let Some(node) = self.find(&request) else {
-            return self.miss(request);
+        // A mount consumed the whole path: `/` is what is left to say.
+        let path = if request.path().is_empty() {
+            "/"
+        } else {
+            request.path()
+        };
+        let node = match self.index.find(&path::canonical(path)) {
+            Some(Found::Node(node)) => node,
+            Some(Found::Mount(mount)) => return mount.call(request),
+            None => return self.miss(request),
         };
         match node.choose(request.method()) {
-            Choice::Handler { app, captures } => match captures.take_from(&mut request) {
+            Choice::Handler(app) => match node.captures().take_from(&mut request) {
                 Ok(()) => app.call(request),
                 Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
             },
-            Choice::Mount(mount) => mount.call(request),
             Choice::Answer(answer) => answer,
         }
     }
 
     fn describe(&self) -> Description {
         let routes = self
-            .nodes
+            .index
             .iter()
-            .fold(Description::new("Router"), |all, node| {
-                node.describe_in(all)
+            .fold(Description::new("Router"), |all, found| match found {
+                Found::Node(node) => node.describe_in(all),
+                Found::Mount(mount) => mount.describe_in(all),
             });
-        let mounts = self
-            .mounts
+        self.fallback
             .iter()
-            .map(|(prefix, app)| (prefix.as_str(), app));
-        let others = mounts.chain(self.fallback.iter().map(|app| ("fallback", app)));
-        others.fold(routes, |all, (label, app)| all.child(label, app.describe()))
+            .fold(routes, |all, app| all.child("fallback", app.describe()))
     }
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router")
-            .field("nodes", &self.nodes.len())
-            .finish_non_exhaustive()
+        std::fmt::Display::fmt(&self.describe(), f)
     }
 }
 
 fn route(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Route, message)
-}
-
-fn conflict(error: &matchit::InsertError, text: &str) -> Error {
-    match error {
-        matchit::InsertError::Conflict { with } => {
-            let with = with.trim_end_matches("/{*mounted}");
-            route(format!(
-                "{text:?} cannot be told from {with:?}, which is there already"
-            ))
-        }
-        other => route(format!("{text:?} is not a route: {other}")),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What stands at one pattern: handlers by method, and what is mounted there.
 
-use enfilade_core::{Application, Description, Reply, Request};
+use enfilade_core::{Application, Description, HttpError, Reply, Request};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -8,47 +8,30 @@ use super::pattern::{Captures, Pattern, prefix_length};
 use super::route;
 use crate::Error;
 
-/// The handlers of one pattern.
+/// The handlers of one pattern; without any, the path is not there.
+#[derive(Default)]
 pub(super) struct Node {
     pattern: String,
     captures: Captures,
     methods: Vec<(Method, Application)>,
     any: Option<Application>,
-    mount: Option<Mount>,
     /// The methods of this path, made when the last of them was added.
-    allow: HeaderValue,
+    allow: Option<HeaderValue>,
 }
 
 /// An application under a prefix.
-#[derive(Clone)]
 pub(super) struct Mount {
     app: Application,
-    captures: Captures,
-    segments: usize,
+    prefix: Pattern,
 }
 
 /// What answers a request.
 pub(super) enum Choice<'a> {
-    Handler {
-        app: &'a Application,
-        captures: &'a Captures,
-    },
-    Mount(&'a Mount),
+    Handler(&'a Application),
     Answer(Reply),
 }
 
 impl Node {
-    pub(super) fn new(pattern: &Pattern) -> Node {
-        Node {
-            pattern: pattern.text.clone(),
-            captures: pattern.captures.clone(),
-            methods: Vec::new(),
-            any: None,
-            mount: None,
-            allow: HeaderValue::from_static(""),
-        }
-    }
-
     /// Adds handlers; no methods at all means every method.
     pub(super) fn add(
         &mut self,
@@ -68,18 +51,18 @@ impl Node {
             }
             self.methods.push((method.clone(), app.clone()));
         }
-        // A mount may have made this node for the path of its own.
         self.captures = pattern.captures.clone();
         self.pattern.clone_from(text);
-        self.allow = self
-            .allowed()
-            .map_err(|_| route(format!("{text:?} has a method that no header can name")))?;
+        self.allow = self.allowed();
         Ok(())
     }
 
-    /// Where a mount goes; `None` where one is there.
-    pub(super) fn mount_place(&mut self) -> Option<&mut Option<Mount>> {
-        self.mount.is_none().then_some(&mut self.mount)
+    pub(super) fn is_empty(&self) -> bool {
+        self.methods.is_empty() && self.any.is_none()
+    }
+
+    pub(super) fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     pub(super) fn choose(&self, method: &Method) -> Choice<'_> {
@@ -89,14 +72,8 @@ impl Node {
                 .flatten()
         };
         match self.handler(method).or_else(get).or(self.any.as_ref()) {
-            Some(app) => Choice::Handler {
-                app,
-                captures: &self.captures,
-            },
-            None => match &self.mount {
-                Some(mount) => Choice::Mount(mount),
-                None => Choice::Answer(self.refuse(method)),
-            },
+            Some(app) => Choice::Handler(app),
+            None => Choice::Answer(self.refuse(method)),
         }
     }
 
@@ -109,14 +86,16 @@ impl Node {
 
     /// OPTIONS is answered with what there is (RFC 9110, section 9.3.7), anything else refused with it.
     fn refuse(&self, method: &Method) -> Reply {
-        let allow = [(ALLOW, self.allow.clone())];
+        let allow = self.allow.clone().unwrap_or(HeaderValue::from_static(""));
+        let allow = [(ALLOW, allow)];
         if method == Method::OPTIONS {
             return Reply::new((StatusCode::NO_CONTENT, allow, ()));
         }
         Reply::new((StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed"))
     }
 
-    fn allowed(&self) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    /// The value of `Allow`; methods are tokens, so it always is one.
+    fn allowed(&self) -> Option<HeaderValue> {
         let own = self.methods.iter().map(|(method, _)| method.as_str());
         let head = self.handler(&Method::GET).map(|_| "HEAD");
         let mut names: Vec<&str> = Vec::new();
@@ -125,7 +104,7 @@ impl Node {
                 names.push(name);
             }
         }
-        HeaderValue::try_from(names.join(", "))
+        HeaderValue::try_from(names.join(", ")).ok()
     }
 
     /// Adds this node's handlers to the description of its router.
@@ -141,20 +120,22 @@ impl Node {
 }
 
 impl Mount {
-    pub(super) fn new(app: Application, pattern: &Pattern) -> Mount {
-        Mount {
-            app,
-            captures: pattern.captures.clone(),
-            segments: pattern.segments,
-        }
+    pub(super) fn new(app: Application, prefix: Pattern) -> Mount {
+        Mount { app, prefix }
     }
 
     pub(super) fn call(&self, mut request: Request) -> Reply {
-        if self.captures.take_from(&mut request).is_err() {
-            return Reply::new(enfilade_core::HttpError::new(StatusCode::BAD_REQUEST));
+        if self.prefix.captures.take_from(&mut request).is_err() {
+            return Reply::new(HttpError::new(StatusCode::BAD_REQUEST));
         }
-        let length = prefix_length(request.path(), self.segments);
+        let length = prefix_length(request.path(), self.prefix.segments);
         request.advance(length);
         self.app.call(request)
+    }
+
+    /// Adds this mount to the description of its router.
+    pub(super) fn describe_in(&self, router: Description) -> Description {
+        let prefix = self.prefix.text.trim_end_matches('/');
+        router.child(format!("{prefix}/..."), self.app.describe())
     }
 }

@@ -14,11 +14,13 @@ use crate::Error;
 pub(super) struct Pattern {
     /// As it was written.
     pub(super) text: String,
-    /// As the index has it: static segments in canonical form.
+    /// As the index has it: static segments in canonical form, without what takes the rest.
     pub(super) index: String,
     pub(super) captures: Captures,
-    /// How many segments it has; none for `/` as a prefix.
+    /// How many segments the index has; none for `/` as a prefix.
     pub(super) segments: usize,
+    /// Whether it ends with `{*name}`.
+    pub(super) takes_rest: bool,
 }
 
 /// The captures of a pattern, in order.
@@ -60,7 +62,7 @@ impl Pattern {
                 "{text:?} is not a prefix: write it without the slash at its end"
             )));
         }
-        if text.contains("{*") {
+        if pattern.takes_rest {
             return Err(route(format!(
                 "{text:?} is not a prefix: a mount takes the rest of the path by itself"
             )));
@@ -73,36 +75,40 @@ impl Pattern {
         let Some(inside) = text.strip_prefix('/') else {
             return Err(wrong("it does not begin with a slash".to_owned()));
         };
-        let segments: Vec<&str> = inside.split('/').collect();
         let (mut index, mut captures) = (String::new(), Vec::new());
-        for (at, raw) in segments.iter().enumerate() {
-            index.push('/');
-            let (name, rest) = match parse_segment(raw).map_err(wrong)? {
-                Segment::Text(text) => {
-                    index.push_str(&path::encode_segment(text));
-                    continue;
-                }
-                Segment::One(name) => (name, false),
-                Segment::Rest(name) if at + 1 == segments.len() => (name, true),
-                Segment::Rest(name) => {
-                    return Err(wrong(format!("nothing can follow {{*{name}}}")));
-                }
-            };
-            if captures.iter().any(|known: &Capture| *known.name == *name) {
-                return Err(wrong(format!("{name:?} is captured twice")));
+        let (mut segments, mut takes_rest) = (0, false);
+        for (at, raw) in inside.split('/').enumerate() {
+            if takes_rest {
+                return Err(wrong("nothing can follow what takes the rest".to_owned()));
             }
-            index.push_str(raw);
-            captures.push(Capture {
-                name: name.into(),
-                segment: at,
-                rest,
-            });
+            let segment = parse_segment(raw).map_err(wrong)?;
+            takes_rest = matches!(segment, Segment::Rest(_));
+            match segment {
+                Segment::Text(text) => index.extend(["/", &path::encode_segment(text)]),
+                Segment::One(_) => index.extend(["/", raw]),
+                Segment::Rest(_) => {}
+            }
+            if let Segment::One(name) | Segment::Rest(name) = segment {
+                if captures.iter().any(|known: &Capture| *known.name == *name) {
+                    return Err(wrong(format!("{name:?} is captured twice")));
+                }
+                captures.push(Capture {
+                    name: name.into(),
+                    segment: at,
+                    rest: takes_rest,
+                });
+            }
+            segments += usize::from(!takes_rest);
+        }
+        if index.is_empty() {
+            index.push('/');
         }
         Ok(Pattern {
             text: text.to_owned(),
             index,
             captures: Captures(captures.into()),
-            segments: segments.len(),
+            segments,
+            takes_rest,
         })
     }
 }
@@ -160,7 +166,7 @@ impl Captures {
 ///
 /// The raw path has the same segments as its canonical form, by which the pattern was found.
 fn segment_range(path: &str, segment: usize, rest: bool) -> Range<usize> {
-    let start = prefix_length(path, segment) + 1;
+    let start = (prefix_length(path, segment) + 1).min(path.len());
     let length = path
         .bytes()
         .skip(start)
@@ -170,6 +176,9 @@ fn segment_range(path: &str, segment: usize, rest: bool) -> Range<usize> {
 
 /// How many bytes of the raw path its first segments take up, each with the slash before it.
 pub(super) fn prefix_length(path: &str, segments: usize) -> usize {
+    if segments == 0 {
+        return 0;
+    }
     let mut slashes = path
         .bytes()
         .enumerate()

@@ -115,6 +115,34 @@ fn mounts_shift_the_path_and_the_longest_prefix_wins() {
 }
 
 #[test]
+fn a_route_wins_over_what_takes_the_rest_and_that_over_a_mount() {
+    let router = Router::new()
+        .mount("/", shows("root"))
+        .unwrap()
+        .get("/{*rest}", shows("rest"))
+        .unwrap()
+        .get("/{one}", shows("one"))
+        .unwrap()
+        .mount("/{one}/app", shows("mount"))
+        .unwrap()
+        .get("/static/{*rest}", shows("static"))
+        .unwrap();
+    let client = client(router);
+    let cases = [
+        ("/", "root||/|"),
+        ("/a", "one||/a|one=a"),
+        ("/a/b", "rest||/a/b|rest=a/b"),
+        ("/a/app/b", "mount|/a/app|/b|one=a"),
+        ("/static/app", "mount|/static/app||one=static"),
+        ("/static/x/y", "static||/static/x/y|rest=x/y"),
+        ("/static/", "rest||/static/|rest=static/"),
+    ];
+    for (target, expected) in cases {
+        assert_eq!(text(&client, target), expected, "{target}");
+    }
+}
+
+#[test]
 fn routers_nest_and_answer_their_own_misses() {
     let inner = Router::new()
         .get("/", shows("inner"))
@@ -187,7 +215,8 @@ fn methods_are_told_apart() {
         ("OPTIONS", "*", 404, None),
     ];
     for (method, target, status, allow) in cases {
-        let answer = client.request(method, target).send();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = client.request(method.clone(), target).send();
         assert_eq!(answer.status(), status, "{method} {target}");
         assert_eq!(answer.header("allow"), allow, "{method} {target}");
     }
@@ -211,8 +240,11 @@ fn mistakes_are_errors_that_say_what_and_where() {
             "\"/users/{name}\" cannot be told from \"/users/{id}\", which is there already",
         ),
         (
-            router().get("/api/{*rest}", app()),
-            "\"/api/{*rest}\" cannot be told from \"/api\", which is there already",
+            router()
+                .get("/t/{a}/{*x}", app())
+                .unwrap()
+                .post("/t/{b}/{*y}", app()),
+            "\"/t/{b}/{*y}\" cannot be told from \"/t/{a}\", which is there already",
         ),
         (
             router().get("", app()),
@@ -224,7 +256,7 @@ fn mistakes_are_errors_that_say_what_and_where() {
         ),
         (
             router().get("/{*rest}/x", app()),
-            "\"/{*rest}/x\" is not a route: nothing can follow {*rest}",
+            "\"/{*rest}/x\" is not a route: nothing can follow what takes the rest",
         ),
         (
             router().get("/{a}/{a}", app()),
