@@ -23,7 +23,7 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A header name that is no token.
+    /// A header name that is no token, or that belongs to the gateway.
     HeaderName,
     /// A header value with a byte that is not allowed in one.
     HeaderValue,

@@ -11,3 +11,6 @@ mod not_found;
 mod router;
 
 pub use error::{Error, ErrorKind};
+pub use headers::Headers;
+pub use not_found::{NotFound, Pass};
+pub use router::Router;

@@ -1,1 +1,391 @@
-//! To come.
+//! Asks a second application where the first has no answer.
+
+use enfilade_core::{
+    Application, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
+};
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+
+/// Asks a second application, the fallback, where the first has no answer.
+///
+/// The first application has none where it answers 404 without content, or where it passes: where its response carries
+/// a [`Pass`], whatever the status. The fallback then answers, and its status stands: an error page gives a 404, a
+/// single-page application a 200. Nothing of the first answer is left; its content is dropped before the fallback is
+/// called. Every other status, and a 404 that has content, goes out as it is.
+///
+/// The fallback sees the request as it came here, and not what happened to it further in: method, target, headers,
+/// extensions, connection, captures and mounts. It does not see the content, which went to the first application, nor
+/// the headers that frame it (`Content-Length`, `Transfer-Encoding`).
+///
+/// A 404 whose content is a stream has content, even if nothing comes of the stream. An answer to HEAD counts as the
+/// one to GET would: where it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it stays.
+///
+/// For each request it costs a second request, which shares its headers with the first (see
+/// [`Request::clone_head`]): two allocations.
+///
+/// # Order
+///
+/// Put it inside what should see the final answer, such as an access log or a compression, and outside what may pass.
+/// The fallback may pass too: `app.wrap(NotFound::new(second)).wrap(NotFound::new(third))` asks in that order.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Reply, Request};
+/// use enfilade_middleware::{NotFound, Pass};
+/// use http::StatusCode;
+///
+/// let page = Application::new(|request: Request| {
+///     (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()))
+/// });
+/// let app = Application::new(|request: Request| match request.path() {
+///     "/garden" => Reply::new("Roses"),
+///     "/attic" => Reply::new(StatusCode::NOT_FOUND),
+///     _ => Reply::new(Pass),
+/// });
+/// let app = app.wrap(NotFound::new(page));
+/// for (target, status, text) in [
+///     ("/garden", 200, "Roses"),
+///     ("/attic", 404, "There is no /attic here"),
+///     ("/cellar", 404, "There is no /cellar here"),
+/// ] {
+///     let response = pollster::block_on(app.call(Request::get(target)));
+///     assert_eq!(response.status(), status);
+///     assert_eq!(response.body().as_bytes().unwrap(), text);
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct NotFound {
+    fallback: Application,
+}
+
+impl NotFound {
+    /// A wrapper that asks `fallback` where the application it is put around has no answer.
+    pub fn new(fallback: Application) -> Self {
+        NotFound { fallback }
+    }
+}
+
+impl Middleware for NotFound {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(WithFallback {
+            app,
+            fallback: self.fallback,
+        })
+    }
+}
+
+/// Says in a response's extensions that its application has no answer and that another one is to be asked.
+///
+/// As a response it is a 404 without content, so that it is a good answer even where nothing looks for it.
+///
+/// ```
+/// use enfilade_core::{IntoResponse, Response};
+/// use enfilade_middleware::Pass;
+///
+/// let response = Pass.into_response();
+/// assert_eq!(response.status(), 404);
+/// assert!(response.extensions().get::<Pass>().is_some());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a mark, which applications make by its name"
+)]
+pub struct Pass;
+
+impl Pass {
+    /// A 404 without content that carries the mark.
+    #[must_use]
+    pub fn response() -> Response {
+        Pass.into_response()
+    }
+}
+
+impl IntoResponse for Pass {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::NOT_FOUND.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+struct WithFallback {
+    app: Application,
+    fallback: Application,
+}
+
+impl Handler for WithFallback {
+    fn call(&self, mut request: Request) -> Reply {
+        // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
+        let head = request.clone_head();
+        match self.app.call(request).try_into_response() {
+            Ok(response) if has_answer(&response) => response.into(),
+            Ok(response) => replace(response, &self.fallback, head),
+            Err(pending) => {
+                let fallback = self.fallback.clone();
+                Reply::from_future(async move {
+                    let response = pending.await;
+                    if has_answer(&response) {
+                        return response;
+                    }
+                    replace(response, &fallback, head).await
+                })
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("NotFound")
+            .around(&self.app)
+            .child("otherwise", self.fallback.describe())
+    }
+}
+
+fn has_answer(response: &Response) -> bool {
+    response.extensions().get::<Pass>().is_none()
+        && (response.status() != StatusCode::NOT_FOUND || has_content(response))
+}
+
+/// Whether the answer to GET would have content; an answer to HEAD says so in its headers (RFC 9110, section 9.3.2).
+fn has_content(response: &Response) -> bool {
+    let headers = response.headers();
+    let length = headers.get(CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
+    !response.body().is_finished()
+        || length.is_some_and(|length| length != b"0")
+        || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
+}
+
+fn replace(response: Response, fallback: &Application, mut head: Request) -> Reply {
+    // The client did not go away, so what watches the content is told a good end.
+    response.into_body().discard();
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
+        // Asked first, as a change may copy headers that are shared.
+        if head.headers().contains_key(&name) {
+            head.headers_mut().remove(name);
+        }
+    }
+    fallback.call(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use enfilade_core::{Body, Outcome, gateway};
+    use http::{HeaderValue, Method};
+
+    use super::*;
+
+    type Make = fn() -> Response;
+
+    fn respond(status: u16, headers: &[(&'static str, &'static str)], body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            response
+                .headers_mut()
+                .append(*name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn passing(status: u16, body: &'static str) -> Response {
+        let mut response = respond(status, &[("x-inner", "1")], Body::from(body));
+        response.extensions_mut().insert(Pass);
+        response
+    }
+
+    /// An application whose replies are ready, and one whose replies are pending.
+    fn both(make: Make) -> [Application; 2] {
+        [
+            Application::new(move |_: Request| make()),
+            Application::new(move |_: Request| async move { make() }),
+        ]
+    }
+
+    #[test]
+    fn the_fallback_answers_where_there_is_no_answer() {
+        let stays = None;
+        let falls = Some(200);
+        let cases: [(Make, Option<u16>); 14] = [
+            (|| respond(404, &[], Body::empty()), falls),
+            (
+                || respond(404, &[("content-length", "0")], Body::empty()),
+                falls,
+            ),
+            (|| respond(404, &[("x-inner", "1")], Body::from("")), falls),
+            (|| passing(404, ""), falls),
+            (|| passing(200, "text"), falls),
+            (|| passing(500, ""), falls),
+            (Pass::response, falls),
+            (|| respond(404, &[], Body::from("own page")), stays),
+            (
+                || respond(404, &[], Body::from_iterator(["own ", "page"])),
+                stays,
+            ),
+            (|| respond(404, &[], Body::from_iterator([""; 0])), stays),
+            (|| respond(200, &[], Body::empty()), stays),
+            (|| respond(405, &[("allow", "GET")], Body::empty()), stays),
+            (|| respond(410, &[], Body::empty()), stays),
+            (
+                || respond(401, &[("www-authenticate", "Basic blah")], Body::empty()),
+                stays,
+            ),
+        ];
+        for (at, (make, expected)) in cases.into_iter().enumerate() {
+            for app in both(make) {
+                let app = app.wrap(NotFound::new(Application::new(|_: Request| "fallback")));
+                let response = pollster::block_on(app.call(Request::get("/")));
+                let own = make();
+                let status = expected.unwrap_or(own.status().as_u16());
+                assert_eq!(response.status(), status, "case {at}");
+                if expected.is_none() {
+                    assert_eq!(response.headers(), own.headers(), "case {at}");
+                } else {
+                    assert!(!response.headers().contains_key("x-inner"), "case {at}");
+                    assert_eq!(response.body().as_bytes().unwrap(), "fallback", "case {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_counts_as_the_one_to_get_would() {
+        let cases: [(Make, u16); 5] = [
+            (|| respond(404, &[], Body::empty()), 200),
+            (
+                || respond(404, &[("content-length", "0")], Body::empty()),
+                200,
+            ),
+            (
+                || respond(404, &[("content-length", "12")], Body::empty()),
+                404,
+            ),
+            (
+                || respond(404, &[("content-encoding", "gzip")], Body::empty()),
+                404,
+            ),
+            (|| respond(404, &[], Body::from("own page")), 404),
+        ];
+        for (make, status) in cases {
+            for app in both(make) {
+                let app = app.wrap(NotFound::new(Application::new(|_: Request| "fallback")));
+                let mut request = Request::new(Method::HEAD, "/".parse().unwrap());
+                *request.version_mut() = http::Version::HTTP_10;
+                let response = pollster::block_on(gateway::answer(&app, request));
+                assert_eq!(response.status(), status, "{make:?}");
+                assert!(response.body().is_finished());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_content_is_dropped_before_the_fallback_is_called() {
+        struct Source(Arc<AtomicBool>);
+        impl Drop for Source {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        impl Iterator for Source {
+            type Item = &'static str;
+            fn next(&mut self) -> Option<&'static str> {
+                Some("more")
+            }
+        }
+        let (closed, ends) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
+        let (source, seen, end) = (closed.clone(), closed.clone(), ends.clone());
+        let app = Application::new(move |_: Request| {
+            let end = end.clone();
+            let body = Body::from_iterator(Source(source.clone()))
+                .on_end(move |ended| end.lock().unwrap().push(ended.outcome()));
+            let mut response = Pass::response();
+            *response.body_mut() = body;
+            response
+        });
+        let fallback = Application::new(move |_: Request| seen.load(Ordering::SeqCst).to_string());
+        let app = app.wrap(NotFound::new(fallback));
+        let response = pollster::block_on(app.call(Request::get("/")));
+        assert_eq!(response.body().as_bytes().unwrap(), "true");
+        assert_eq!(*ends.lock().unwrap(), [Outcome::Complete]);
+    }
+
+    #[test]
+    fn the_fallback_sees_the_request_as_it_came() {
+        let greedy = Application::new(|mut request: Request| async move {
+            request.mount("/b");
+            request.headers_mut().clear();
+            request.extensions_mut().clear();
+            let content = request.take_body().collect(100).await.unwrap();
+            assert_eq!(content, "content");
+            StatusCode::NOT_FOUND
+        });
+        let echo = Application::new(|request: Request| {
+            format!(
+                "{} {} {} {} {:?} {:?} {:?}",
+                request.method(),
+                request.script_name(),
+                request.path(),
+                request.connection().peer().unwrap(),
+                request.extensions().get::<u8>(),
+                request.headers(),
+                request.body(),
+            )
+        });
+        let app = greedy.wrap(NotFound::new(echo));
+        let mut request = Request::new(Method::PUT, "/a/b/c?d".parse().unwrap());
+        let peer = "192.0.2.7:4711".parse().unwrap();
+        request.set_connection(enfilade_core::Connection::default().with_peer(peer));
+        request.mount("/a");
+        request.extensions_mut().insert(7_u8);
+        request
+            .headers_mut()
+            .insert("x-a", HeaderValue::from_static("1"));
+        request
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("7"));
+        *request.body_mut() = Body::from("content");
+        let response = pollster::block_on(app.call(request));
+        assert_eq!(
+            response.body().as_bytes().unwrap(),
+            "PUT /a /b/c 192.0.2.7:4711 Some(7) {\"x-a\": \"1\"} Body(empty)"
+        );
+    }
+
+    #[test]
+    fn fallbacks_are_asked_in_turn() {
+        let app = Application::new(|_: Request| StatusCode::NOT_FOUND)
+            .wrap(NotFound::new(Application::new(|_: Request| Pass)))
+            .wrap(NotFound::new(Application::new(|_: Request| "third")));
+        let response = pollster::block_on(app.call(Request::get("/")));
+        assert_eq!(response.body().as_bytes().unwrap(), "third");
+    }
+
+    #[test]
+    fn a_reply_that_is_ready_stays_ready() {
+        let [app, _] = both(|| StatusCode::NOT_FOUND.into_response());
+        let app = app.wrap(NotFound::new(Application::new(|_: Request| "page")));
+        assert!(app.call(Request::get("/")).is_ready());
+    }
+
+    #[test]
+    fn is_described_with_both_applications() {
+        fn first(_: Request) -> Pass {
+            Pass
+        }
+        fn second(_: Request) -> Pass {
+            Pass
+        }
+        let app = Application::new(first).wrap(NotFound::new(Application::new(second)));
+        assert_eq!(
+            app.describe().to_string(),
+            "NotFound\n├─ first\n└─ otherwise: second\n"
+        );
+    }
+}

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 /// The captures of a request: places in its path where nothing needed decoding, decoded text otherwise.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Captures(Vec<(Arc<str>, Value)>);
 
+#[derive(Clone)]
 enum Value {
     /// A part of the full path, `script_name` included.
     Place(Range<usize>),

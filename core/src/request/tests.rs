@@ -150,3 +150,34 @@ fn shifting_takes_one_segment() {
         );
     }
 }
+
+#[test]
+fn a_copy_of_the_head_is_not_touched_by_what_happens_to_the_request() {
+    let mut request = Request::get("/app/users/42?q");
+    request.headers_mut().insert("x-a", "1".parse().unwrap());
+    request.extensions_mut().insert("outer");
+    request.prepend_script_name("/site");
+    request.mount("/app");
+    request.capture(&Arc::from("id"), 7..9).unwrap();
+    let mut head = request.clone_head();
+    let other = request.clone_head();
+
+    request.headers_mut().insert("x-a", "2".parse().unwrap());
+    request.extensions_mut().insert("inner");
+    *request.method_mut() = Method::POST;
+    request.mount("/users");
+    assert_eq!(request.into_http().headers()["x-a"], "2");
+
+    for head in [&head, &other] {
+        assert_eq!(head.headers()["x-a"], "1");
+        assert_eq!(head.extensions().get(), Some(&"outer"));
+        assert_eq!(head.method(), Method::GET);
+        assert_eq!(
+            (head.script_name(), head.path()),
+            ("/site/app", "/users/42")
+        );
+        assert_eq!(head.params().get("id"), Some("42"));
+    }
+    head.headers_mut().clear();
+    assert_eq!(other.headers().len(), 1);
+}
