@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use enfilade_core::{Application, Body, Connection, Request, Response, gateway};
+use enfilade_core::{Application, Body, Connection, IntoHandler, Request, Response, gateway};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Uri, Version};
 
@@ -31,10 +31,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of `app`.
-    pub fn new(app: impl Into<Application>) -> Self {
+    /// A client of an application, or of what becomes one: a closure, a router.
+    pub fn new<M>(app: impl IntoHandler<M>) -> Self {
         Client {
-            app: app.into(),
+            app: app.into_application(),
             through_gateway: true,
         }
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Request, Response};
+use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Reply, Request, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -53,9 +53,17 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
     Ok(recording(app, label, recorder))
 }
 
-#[expect(clippy::panic, reason = "some cases are about just this")]
 fn panics(message: &str) {
     panic!("{message}")
+}
+
+/// Asks `app`, but for `target`: the request that shows that a connection is still good is answered 200.
+pub(crate) fn but_at(app: Application, target: &str) -> Application {
+    let target = target.to_owned();
+    Application::new(move |request: Request| match request.path() == target {
+        true => Reply::new(StatusCode::OK),
+        false => app.call(request),
+    })
 }
 
 /// Writes down every request with its whole body, then asks `app`.
@@ -122,7 +130,13 @@ pub(crate) fn list(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn hexadecimal(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let code = |value: &HeaderValue| value.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let code = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
     headers
         .iter()
         .map(|(name, value)| (name.to_string(), code(value)))
@@ -144,7 +158,9 @@ pub(crate) fn content(spec: &Value) -> Check<Content> {
     }
     if let Some(value) = given("body_chunks") {
         let chunks = texts(value)?.into_iter();
-        return Ok(Content::Chunks(chunks.map(|chunk| chunk.to_owned().into()).collect()));
+        return Ok(Content::Chunks(
+            chunks.map(|chunk| chunk.to_owned().into()).collect(),
+        ));
     }
     if let Some(value) = given("body_repeat") {
         known(value, "body_repeat", &["text", "times"])?;
@@ -183,9 +199,8 @@ enum Ending {
 
 fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
     let status = number(spec, "status").unwrap_or(200);
-    let status = match u16::try_from(status).map(StatusCode::from_u16) {
-        Ok(Ok(status)) => status,
-        _ => return refused(format!("{status} is no status")),
+    let Ok(Ok(status)) = u16::try_from(status).map(StatusCode::from_u16) else {
+        return refused(format!("{status} is no status"));
     };
     let headers = header_map(&pairs(spec, "headers")?)?;
     let trailers = header_map(&pairs(spec, "trailers")?)?;
@@ -208,14 +223,20 @@ pub(crate) fn header_map(pairs: &[(&str, &str)]) -> Check<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let parsed = HeaderName::try_from(*name).or_else(refused)?;
-        headers.append(parsed, HeaderValue::from_bytes(value.as_bytes()).or_else(refused)?);
+        headers.append(
+            parsed,
+            HeaderValue::from_bytes(value.as_bytes()).or_else(refused)?,
+        );
     }
     Ok(headers)
 }
 
 /// After how many chunks a body ends otherwise than it should.
 fn ending(spec: &Value) -> Check<(usize, Ending)> {
-    for (key, ending) in [("body_error_after", Ending::Error), ("body_panic_after", Ending::Panic)] {
+    for (key, ending) in [
+        ("body_error_after", Ending::Error),
+        ("body_panic_after", Ending::Panic),
+    ] {
         if let Some(after) = number(spec, key) {
             return Ok((usize::try_from(after).unwrap_or(usize::MAX), ending));
         }

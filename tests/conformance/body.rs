@@ -4,7 +4,8 @@ use std::io::Read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use flate2::read::{GzDecoder, ZlibDecoder};
+// Over a slice these leave what follows the content where it is.
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use serde_json::Value;
 
 use crate::case::{known, object, required};
@@ -42,7 +43,9 @@ fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check
         "length_less_than" => length(&|found, wanted| found < wanted),
         "decoded" => decoded(wanted, body),
         "starts_with_zlib_header" => truth(has_zlib_header(body)),
-        "identical_across_repeats" => truth(all.windows(2).all(|pair| pair[0].body == pair[1].body)),
+        "identical_across_repeats" => {
+            truth(all.windows(2).all(|pair| pair[0].body == pair[1].body))
+        }
         "incremental" => truth(answer.first_before_end),
         _ => {
             let text = String::from_utf8_lossy(body);
@@ -81,9 +84,13 @@ fn decoded(wanted: &Value, body: &[u8]) -> Check {
     };
     let rest = match result {
         Ok(rest) => rest,
-        Err(error) => return crate::verdict::fail(format!("{} is no {coding}: {error}", shown(body))),
+        Err(error) => {
+            return crate::verdict::fail(format!("{} is no {coding}: {error}", shown(body)));
+        }
     };
-    ensure(rest.is_empty(), || format!("{} bytes follow the {coding}", rest.len()))?;
+    ensure(rest.is_empty(), || {
+        format!("{} bytes follow the {coding}", rest.len())
+    })?;
     let found = shown(&content);
     ensure(content == text.as_bytes(), || {
         format!("the body decodes to {found} and not to {text:?}")
@@ -175,7 +182,10 @@ mod tests {
         for (matcher, passes, fails) in cases {
             assert_eq!(body(&matcher, &answer(&passes), &[]), Ok(()), "{matcher}");
             let failed = body(&matcher, &answer(&fails), &[]);
-            assert!(matches!(failed, Err(Trouble::Failed(_))), "{matcher}: {failed:?}");
+            assert!(
+                matches!(failed, Err(Trouble::Failed(_))),
+                "{matcher}: {failed:?}"
+            );
         }
     }
 

@@ -48,7 +48,10 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<File>, String> {
     for entry in std::fs::read_dir(folder).map_err(describe)? {
         paths.push(entry.map_err(describe)?.path());
     }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     paths.retain(|path| path.file_stem().is_some_and(|stem| stem != "fixtures"));
     paths.sort();
     paths.iter().map(|path| load_file(path)).collect()

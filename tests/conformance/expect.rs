@@ -63,9 +63,10 @@ fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
         "trailers" => each(&|answer| map(wanted, &answer.trailers, &Context::default())),
         "app_called" => called(wanted, observed),
         "app_saw" => app_saw(wanted, observed),
-        "app_body_closed" => ensure(wanted.as_bool() == Some(observed.record.all_closed()), || {
-            format!("that the application's body is closed is not {wanted}")
-        }),
+        "app_body_closed" => ensure(
+            wanted.as_bool() == Some(observed.record.all_closed()),
+            || format!("that the application's body is closed is not {wanted}"),
+        ),
         "log" => log(wanted, observed),
         "stream" => each(&|answer| stream(wanted, answer)),
         "status_counts" => status_counts(wanted, observed),
@@ -86,7 +87,10 @@ fn status(wanted: &Value, found: u16) -> Check {
     }
     known(wanted, "status", &["any_of"])?;
     match wanted.get("any_of").and_then(Value::as_array) {
-        Some(list) => told(list.iter().any(|status| status.as_u64() == Some(found.into()))),
+        Some(list) => told(
+            list.iter()
+                .any(|status| status.as_u64() == Some(found.into())),
+        ),
         None => unsupported(format!("the status {wanted}")),
     }
 }
@@ -168,14 +172,21 @@ fn log(wanted: &Value, observed: &Observed) -> Check {
     let found = observed.log.settled(count.unwrap_or(0));
     if let Some(count) = count {
         ensure(found.len() == count, || {
-            format!("the log has {} lines and not {count}: {found:?}", found.len())
+            format!(
+                "the log has {} lines and not {count}: {found:?}",
+                found.len()
+            )
         })?;
     }
     for (key, matcher) in object(wanted)?.iter().filter(|(key, _)| *key != "lines") {
         if found.is_empty() && !key.starts_with("not_") && count != Some(0) {
             return fail(format!("the log is empty and not {key} {matcher}"));
         }
-        for line in found.iter().map(String::as_str).chain(found.is_empty().then_some("")) {
+        for line in found
+            .iter()
+            .map(String::as_str)
+            .chain(found.is_empty().then_some(""))
+        {
             match matchers::text(key, matcher, line) {
                 Some(check) => check?,
                 None => return unsupported(format!("the log matcher {key:?}")),
@@ -249,13 +260,31 @@ mod tests {
         let answered = Outcome::Answered(Box::new(observed()));
         for (passes, fails) in [
             (json!({"status": 200}), json!({"status": 201})),
-            (json!({"status": {"any_of": [404, 200]}}), json!({"status": {"any_of": [404]}})),
-            (json!({"second_response_status": 404}), json!({"second_response_status": 200})),
-            (json!({"headers": {"a": {"equals": "b"}}}), json!({"headers": {"a": {"absent": true}}})),
-            (json!({"body": {"equals": "abc"}}), json!({"body": {"empty": true}})),
-            (json!({"trailers": {"t": {"equals": "1"}}}), json!({"trailers": {"t": {"equals": "2"}}})),
+            (
+                json!({"status": {"any_of": [404, 200]}}),
+                json!({"status": {"any_of": [404]}}),
+            ),
+            (
+                json!({"second_response_status": 404}),
+                json!({"second_response_status": 200}),
+            ),
+            (
+                json!({"headers": {"a": {"equals": "b"}}}),
+                json!({"headers": {"a": {"absent": true}}}),
+            ),
+            (
+                json!({"body": {"equals": "abc"}}),
+                json!({"body": {"empty": true}}),
+            ),
+            (
+                json!({"trailers": {"t": {"equals": "1"}}}),
+                json!({"trailers": {"t": {"equals": "2"}}}),
+            ),
             (json!({"app_called": true}), json!({"app_called": false})),
-            (json!({"app_saw": {"method": "GET"}}), json!({"app_saw": {"method": "PUT"}})),
+            (
+                json!({"app_saw": {"method": "GET"}}),
+                json!({"app_saw": {"method": "PUT"}}),
+            ),
             (
                 json!({"app_saw": {"headers": {"x-a": {"lines_equal": ["1", "2"]}}}}),
                 json!({"app_saw": {"headers": {"x-a": {"lines_equal": ["1, 2"]}}}}),
@@ -268,22 +297,46 @@ mod tests {
                 json!({"app_saw": {"cgi": {"HTTP_PROXY": {"absent": true}}}}),
                 json!({"app_saw": {"cgi": {"HTTP_X_A": {"absent": true}}}}),
             ),
-            (json!({"app_body_closed": true}), json!({"app_body_closed": false})),
-            (json!({"log": {"lines": 1, "equals": "one"}}), json!({"log": {"lines": 2}})),
-            (json!({"log": {"regex": "^o"}}), json!({"log": {"regex": "^t"}})),
-            (json!({"log": {"not_contains": "x"}}), json!({"log": {"not_contains": "n"}})),
-            (json!({"status_counts": {"200": 1}}), json!({"status_counts": {"200": 2}})),
+            (
+                json!({"app_body_closed": true}),
+                json!({"app_body_closed": false}),
+            ),
+            (
+                json!({"log": {"lines": 1, "equals": "one"}}),
+                json!({"log": {"lines": 2}}),
+            ),
+            (
+                json!({"log": {"regex": "^o"}}),
+                json!({"log": {"regex": "^t"}}),
+            ),
+            (
+                json!({"log": {"not_contains": "x"}}),
+                json!({"log": {"not_contains": "n"}}),
+            ),
+            (
+                json!({"status_counts": {"200": 1}}),
+                json!({"status_counts": {"200": 2}}),
+            ),
             (json!({"within_ms": 20}), json!({"within_ms": 19})),
-            (json!({"any_of": [{"status": 1}, {"status": 200}]}), json!({"any_of": [{"status": 1}]})),
+            (
+                json!({"any_of": [{"status": 1}, {"status": 200}]}),
+                json!({"any_of": [{"status": 1}]}),
+            ),
             (
                 json!({"any_of": [{"status": 200}], "body": {"equals": "abc"}}),
                 json!({"any_of": [{"status": 200}], "body": {"equals": "a"}}),
             ),
-            (json!({"stream": {"ends": "error"}}), json!({"config_error": true})),
+            (
+                json!({"stream": {"ends": "error"}}),
+                json!({"config_error": true}),
+            ),
         ] {
             assert_eq!(judge(&passes, &answered), Ok(()), "{passes}");
             let failed = judge(&fails, &answered);
-            assert!(matches!(failed, Err(Trouble::Failed(_))), "{fails}: {failed:?}");
+            assert!(
+                matches!(failed, Err(Trouble::Failed(_))),
+                "{fails}: {failed:?}"
+            );
         }
     }
 
@@ -313,7 +366,10 @@ mod tests {
             json!({"headers": {"a": {"mood": "good"}}}),
         ] {
             let result = judge(&expect, &answered);
-            assert!(matches!(result, Err(Trouble::Unsupported(_))), "{expect}: {result:?}");
+            assert!(
+                matches!(result, Err(Trouble::Unsupported(_))),
+                "{expect}: {result:?}"
+            );
         }
     }
 }

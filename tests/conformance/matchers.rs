@@ -129,9 +129,8 @@ fn tokens(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
         .filter(|token| !token.is_empty())
         .collect();
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
-    let wanted_tokens = || -> Check<Vec<String>> {
-        Ok(texts(wanted)?.into_iter().map(fold).collect())
-    };
+    let wanted_tokens =
+        || -> Check<Vec<String>> { Ok(texts(wanted)?.into_iter().map(fold).collect()) };
     Some(match base {
         "tokens_include" => wanted_tokens()
             .and_then(|wanted| said(wanted.iter().all(|token| found.contains(token)))),
@@ -220,7 +219,11 @@ mod tests {
             example(json!({"lines_equal": ["a", "b"]}), &["a", "b"], &["b", "a"]),
             example(json!({"lines_equal": [""]}), &[""], &[]),
             example(json!({"line_count": 2}), &["a", "b"], &["a, b"]),
-            example(json!({"lines_start_with": ["a", "b"]}), &["a1", "b"], &["b", "a"]),
+            example(
+                json!({"lines_start_with": ["a", "b"]}),
+                &["a1", "b"],
+                &["b", "a"],
+            ),
             example(json!({"lines_start_with": ["a"]}), &["a1"], &["a", "a"]),
             example(json!({"matches_body": true}), &["7"], &["8"]),
             example(json!({"absent_or_matches_body": true}), &[], &["07"]),
@@ -244,7 +247,10 @@ mod tests {
         {
             assert_eq!(header(&matcher, passes, &context), Ok(()), "{matcher}");
             let failed = header(&matcher, fails, &context);
-            assert!(matches!(failed, Err(Trouble::Failed(_))), "{matcher}: {failed:?}");
+            assert!(
+                matches!(failed, Err(Trouble::Failed(_))),
+                "{matcher}: {failed:?}"
+            );
         }
         assert_eq!(header(&json!({"any": true}), &[], &context), Ok(()));
     }

@@ -1,0 +1,168 @@
+//! Cases about one function.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use enfilade::{Connection, Request, Scheme, path};
+use http::{HeaderValue, Method, Uri};
+use serde_json::{Value, json};
+
+use crate::case::{Case, known, number, required, text};
+use crate::stack;
+use crate::verdict::{Check, any_of, ensure, unsupported};
+
+const KEYS: [&str; 9] = [
+    "id",
+    "source",
+    "component",
+    "kind",
+    "level",
+    "function",
+    "input",
+    "expect",
+    "note",
+];
+
+/// What a function gave, or that it refused its input.
+type Output = Result<Value, String>;
+
+pub(crate) fn run(case: &Case) -> Check {
+    known(&case.value, "the case", &KEYS)?;
+    let input = &case.value["input"];
+    let function = required(&case.value, "function")?;
+    let output = match function.split('(').next().unwrap_or_default() {
+        "in_context" => in_context(input)?,
+        "shift_path_info" => shift_path_info(input)?,
+        "reconstruct_url" => reconstruct_url(input)?,
+        "header operation at construction" => header_operation(input)?,
+        _ => return unsupported(format!("the function {function}")),
+    };
+    judge(&case.value["expect"], &output)
+}
+
+fn judge(expect: &Value, output: &Output) -> Check {
+    known(expect, "expect", &["output", "any_of", "error"])?;
+    let is = |wanted: &Value| {
+        ensure(output.as_ref() == Ok(wanted), || {
+            format!("the output is {output:?} and not {wanted}")
+        })
+    };
+    let object = expect.as_object();
+    let field = |key: &str| object.and_then(|object| object.get(key));
+    match (field("output"), field("any_of"), field("error")) {
+        // An output may be null.
+        (Some(wanted), None, None) => is(wanted),
+        (None, Some(Value::Array(list)), None) => any_of(list, is),
+        (None, None, Some(Value::Bool(true))) => {
+            ensure(output.is_err(), || format!("no error but {output:?}"))
+        }
+        _ => unsupported(format!("expect is {expect}")),
+    }
+}
+
+fn in_context(input: &Value) -> Check<Output> {
+    known(input, "input", &["path", "prefix"])?;
+    let (path, prefix) = (required(input, "path")?, required(input, "prefix")?);
+    Ok(Ok(json!(path::match_prefix(path, prefix).is_some())))
+}
+
+/// A request whose decoded path is in these two parts.
+fn request_at(script_name: &str, path_info: &str, query: &str) -> Check<Request> {
+    let mark = if query.is_empty() { "" } else { "?" };
+    let target = format!("{}{mark}{query}", path::encode(path_info));
+    let uri = Uri::try_from(&target);
+    let uri = uri.or_else(|error| unsupported(format!("{target:?}: {error}")))?;
+    let mut request = Request::new(Method::GET, uri);
+    request.prepend_script_name(&path::encode(script_name));
+    Ok(request)
+}
+
+fn shift_path_info(input: &Value) -> Check<Output> {
+    known(input, "input", &["script_name", "path_info"])?;
+    let (script_name, path_info) = (
+        required(input, "script_name")?,
+        required(input, "path_info")?,
+    );
+    let mut request = request_at(script_name, path_info, "")?;
+    let name = request.shift_segment();
+    Ok(Ok(json!({
+        "name": name,
+        "script_name": path::decode(request.script_name()),
+        "path_info": request.path_info(),
+    })))
+}
+
+fn reconstruct_url(input: &Value) -> Check<Output> {
+    // Our connections know addresses and not names, so a server's name is an address for the while.
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    known(input, "input", &["env", "with_query"])?;
+    let env = &input["env"];
+    let keys = [
+        "scheme",
+        "host",
+        "script_name",
+        "path_info",
+        "query",
+        "server_name",
+        "server_port",
+    ];
+    known(env, "env", &keys)?;
+    if input["with_query"] != json!(true) {
+        return unsupported("a URL without its query");
+    }
+    let mut request = request_at(
+        required(env, "script_name")?,
+        required(env, "path_info")?,
+        required(env, "query")?,
+    )?;
+    let mut connection = Connection::new(match required(env, "scheme")? {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    });
+    let server = text(env, "server_name");
+    if server.is_some() {
+        let port = number(env, "server_port").and_then(|port| u16::try_from(port).ok());
+        let address = server.and_then(|name| name.parse().ok()).unwrap_or(ADDRESS);
+        connection = connection.with_local((address, port.unwrap_or(80)).into());
+    }
+    request.set_connection(connection);
+    if let Some(Ok(host)) = text(env, "host").map(HeaderValue::from_str) {
+        request.headers_mut().insert("host", host);
+    }
+    let url = request.url();
+    let name = server.unwrap_or_default();
+    Ok(Ok(json!(url.replace(&ADDRESS.to_string(), name))))
+}
+
+fn header_operation(input: &Value) -> Check<Output> {
+    known(input, "input", &["name", "value"])?;
+    let (name, value) = (required(input, "name")?, required(input, "value")?);
+    // One way that lets it through is enough to fail.
+    let results = stack::header_operations(name, value);
+    let refused = results.into_iter().collect::<Result<Vec<()>, _>>();
+    Ok(match refused {
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Ok(json!("accepted")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_expectation_can_pass_and_fail() {
+        let (ok, null, error) = (Ok(json!("a")), Ok(json!(null)), Err("why".to_owned()));
+        for (expect, passes, fails) in [
+            (json!({"output": "a"}), &ok, &error),
+            (json!({"output": null}), &null, &ok),
+            (json!({"any_of": ["b", "a"]}), &ok, &null),
+            (json!({"any_of": ["b", null]}), &null, &ok),
+            (json!({"error": true}), &error, &ok),
+        ] {
+            assert_eq!(judge(&expect, passes), Ok(()), "{expect}");
+            assert!(judge(&expect, fails).is_err(), "{expect}");
+        }
+        assert!(judge(&json!({"output": "a", "forbid": "b"}), &ok).is_err());
+        assert!(judge(&json!({}), &ok).is_err());
+    }
+}

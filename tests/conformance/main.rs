@@ -1,0 +1,42 @@
+//! Runs the conformance cases: facts about HTTP as data, in this folder or where `ENFILADE_CONFORMANCE` points.
+//!
+//! It prints every case that failed with what was expected and what came, the components that cases need and that do
+//! not exist yet, and a line for each file. It fails where a `must` or `should` fails, or where a case of an existing
+//! component cannot be judged; a `policy` is only listed.
+
+#[cfg(test)]
+mod apps;
+#[cfg(test)]
+mod body;
+#[cfg(test)]
+mod case;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+mod expect;
+#[cfg(test)]
+mod function;
+#[cfg(test)]
+mod matchers;
+#[cfg(test)]
+mod observed;
+#[cfg(test)]
+mod panics;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod report;
+#[cfg(test)]
+mod request;
+#[cfg(test)]
+mod runner;
+#[cfg(test)]
+mod sequence;
+#[cfg(test)]
+mod socket;
+#[cfg(test)]
+mod stack;
+#[cfg(test)]
+mod verdict;
+#[cfg(test)]
+mod wire;

@@ -1,0 +1,32 @@
+//! Who panicked, by thread: a panic in a server is told by its message and not on the terminal.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, Once, PoisonError};
+
+use crate::observed::Log;
+
+static LOGS: Mutex<Option<HashMap<String, Log>>> = Mutex::new(None);
+
+/// Where panics of the thread of this name are written from now on.
+pub(crate) fn of_thread(name: &str) -> Log {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match log_of_this_thread() {
+            Some(mut log) => {
+                let _ = writeln!(log, "{panic}");
+            }
+            None => usual(panic),
+        }));
+    });
+    let mut logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let logs = logs.get_or_insert_default();
+    logs.entry(name.to_owned()).or_default().clone()
+}
+
+fn log_of_this_thread() -> Option<Log> {
+    let thread = std::thread::current();
+    let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    logs.as_ref()?.get(thread.name()?).cloned()
+}

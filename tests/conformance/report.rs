@@ -1,0 +1,201 @@
+//! What the run gave, for people and for the build.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use crate::case::{Case, Level};
+use crate::verdict::{Check, Trouble};
+
+/// The results of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    files: Vec<(String, Vec<Result>)>,
+}
+
+#[derive(Debug)]
+struct Result {
+    id: String,
+    level: Level,
+    expect: String,
+    check: Check,
+}
+
+/// How many of a level passed, failed, and could not be judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    unsupported: usize,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, file: &str, case: &Case, check: Check) {
+        if self.files.last().is_none_or(|(name, _)| name != file) {
+            self.files.push((file.to_owned(), Vec::new()));
+        }
+        if let Some((_, results)) = self.files.last_mut() {
+            results.push(Result {
+                id: case.id.clone(),
+                level: case.level,
+                expect: case.value["expect"].to_string(),
+                check,
+            });
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Result> {
+        self.files.iter().flat_map(|(_, results)| results)
+    }
+
+    /// Whether a `must` or `should` failed, or a case of an existing component could not be judged.
+    pub(crate) fn is_good(&self) -> bool {
+        self.all().count() > 0 && !self.all().any(Result::counts_against)
+    }
+}
+
+impl Result {
+    fn counts_against(&self) -> bool {
+        match &self.check {
+            Ok(()) | Err(Trouble::Needs(_)) => false,
+            Err(Trouble::Unsupported(_)) => true,
+            Err(Trouble::Failed(_) | Trouble::Refused(_)) => self.level != Level::Policy,
+        }
+    }
+}
+
+fn count<'a>(results: impl Iterator<Item = &'a Result>) -> Count {
+    let mut count = Count::default();
+    for result in results {
+        *match result.check {
+            Ok(()) => &mut count.passed,
+            Err(Trouble::Needs(_) | Trouble::Unsupported(_)) => &mut count.unsupported,
+            Err(Trouble::Failed(_) | Trouble::Refused(_)) => &mut count.failed,
+        } += 1;
+    }
+    count
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_failures(f)?;
+        self.write_unsupported(f)?;
+        let levels = ["must", "should", "policy", "all"];
+        let header = levels.map(|level| format!("{level:>17}")).concat();
+        writeln!(f, "{:<20}{header}", "passed/failed/uns.")?;
+        for (name, results) in &self.files {
+            write_line(f, name, results.iter().collect())?;
+        }
+        write_line(f, "total", self.all().collect())?;
+        let total = count(self.all());
+        let against = self.all().filter(|result| result.counts_against()).count();
+        let Count {
+            passed,
+            failed,
+            unsupported,
+        } = total;
+        writeln!(
+            f,
+            "conformance: {passed} passed, {failed} failed, {unsupported} unsupported; {against} count against the run"
+        )
+    }
+}
+
+impl Report {
+    fn write_failures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for result in self.all() {
+            let (kind, reason) = match &result.check {
+                Err(Trouble::Failed(reason) | Trouble::Refused(reason)) => ("failed", reason),
+                Err(Trouble::Unsupported(reason)) => ("cannot be judged", reason),
+                Ok(()) | Err(Trouble::Needs(_)) => continue,
+            };
+            let level = format!("{:?}", result.level).to_lowercase();
+            writeln!(f, "{kind} ({level}): {}", result.id)?;
+            writeln!(f, "    expected: {}", cut(&result.expect))?;
+            writeln!(f, "    got:      {}", cut(reason))?;
+        }
+        Ok(())
+    }
+
+    /// One line for each component that does not exist, with the cases where they are few.
+    fn write_unsupported(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const FEW: usize = 12;
+        let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for result in self.all() {
+            if let Err(Trouble::Needs(component)) = &result.check {
+                missing.entry(component).or_default().push(&result.id);
+            }
+        }
+        for (component, ids) in missing {
+            let list = match ids.len() {
+                0..=FEW => ids.join(", "),
+                number => format!("{number} cases, from {} to {}", ids[0], ids[number - 1]),
+            };
+            writeln!(f, "unsupported, needs the component {component}: {list}")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_line(f: &mut fmt::Formatter<'_>, name: &str, results: Vec<&Result>) -> fmt::Result {
+    let mut line = format!("{name:<20}");
+    for level in [
+        Some(Level::Must),
+        Some(Level::Should),
+        Some(Level::Policy),
+        None,
+    ] {
+        let of_level = |result: &&&Result| level.is_none_or(|level| result.level == level);
+        let counted = count(results.iter().filter(of_level).copied());
+        let Count {
+            passed,
+            failed,
+            unsupported,
+        } = counted;
+        write!(line, "{:>17}", format!("{passed}/{failed}/{unsupported}"))?;
+    }
+    writeln!(f, "{line}")
+}
+
+/// A line for the eye.
+fn cut(text: &str) -> String {
+    const LINE: usize = 400;
+    match text.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{}...", text.split_at(end).0),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::verdict::{fail, needs, unsupported};
+
+    #[test]
+    fn what_counts_against_the_run() {
+        for (level, check, good) in [
+            (Level::Must, Ok(()), true),
+            (Level::Must, fail("x"), false),
+            (Level::Should, fail("x"), false),
+            (Level::Policy, fail("x"), true),
+            (Level::Policy, unsupported("x"), false),
+            (Level::Must, needs("x"), true),
+        ] {
+            let case = Case {
+                id: "a/b".to_owned(),
+                component: "a".to_owned(),
+                kind: "exchange".to_owned(),
+                level,
+                value: json!({"expect": 1}),
+            };
+            let mut report = Report::default();
+            report.add("a", &case, check.clone());
+            assert_eq!(report.is_good(), good, "{level:?} {check:?}");
+        }
+        assert!(
+            !Report::default().is_good(),
+            "a run of no cases proves nothing"
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Several requests to one stack, with values of earlier answers in later ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use enfilade::{Application, Request};
+use enfilade_testing::Client;
+use serde_json::Value;
+
+use crate::apps;
+use crate::case::{Case, known, object, text};
+use crate::exchange::in_process;
+use crate::expect::{Outcome, judge};
+use crate::observed::{Answer, Log, Observed, Recorder};
+use crate::request;
+use crate::stack;
+use crate::verdict::{Check, fail, unsupported};
+
+const KEYS: [&str; 10] = [
+    "id",
+    "source",
+    "component",
+    "kind",
+    "level",
+    "config",
+    "app",
+    "steps",
+    "expect",
+    "note",
+];
+
+type Captured = BTreeMap<String, String>;
+
+pub(crate) fn run(case: &Case) -> Check {
+    known(&case.value, "the case", &KEYS)?;
+    known(&case.value["expect"], "expect", &["see"])?;
+    let (recorder, log, step) = (
+        Recorder::default(),
+        Log::default(),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let app = stack::build(
+        &case.value["config"],
+        &case.value["app"],
+        &recorder,
+        &log,
+        &|spec| by_step(spec, &recorder, &step),
+    )?;
+    let client = Client::new(app);
+    let mut captured = Captured::new();
+    let Some(steps) = case.value["steps"].as_array() else {
+        return unsupported("a sequence without steps");
+    };
+    for (at, spec) in steps.iter().enumerate() {
+        step.store(at, Ordering::Relaxed);
+        run_step(spec, &client, &recorder, &log, &mut captured)
+            .map_err(|trouble| trouble.within(&format!("step {at}")))?;
+    }
+    Ok(())
+}
+
+fn run_step(
+    spec: &Value,
+    client: &Client,
+    recorder: &Recorder,
+    log: &Log,
+    captured: &mut Captured,
+) -> Check {
+    known(spec, "step", &["request", "expect", "capture", "note"])?;
+    let wanted = request::parse(&substitute(&spec["request"], captured)?)?;
+    let begin = Instant::now();
+    let answers = in_process(client, &wanted, recorder)?;
+    if let Some(capture) = spec.get("capture") {
+        take(capture, answers.last(), captured)?;
+    }
+    let observed = Observed {
+        answers,
+        second_status: None,
+        record: recorder.clone(),
+        log: log.clone(),
+        took: begin.elapsed(),
+    };
+    let expect = substitute(&spec["expect"], captured)?;
+    judge(&expect, &Outcome::Answered(Box::new(observed)))
+}
+
+/// An application that answers each step in its own way.
+fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<Application> {
+    let Some(list) = spec.get("by_step").and_then(Value::as_array) else {
+        return apps::build(spec, text(spec, "app"), recorder);
+    };
+    let apps: Vec<Application> = list
+        .iter()
+        .map(|spec| apps::build(spec, text(spec, "app"), recorder))
+        .collect::<Check<_>>()?;
+    let (Some(last), step) = (apps.last().cloned(), step.clone()) else {
+        return unsupported("by_step without an application");
+    };
+    Ok(Application::new(move |request: Request| {
+        let at = step.load(Ordering::Relaxed);
+        apps.get(at).unwrap_or(&last).call(request)
+    }))
+}
+
+/// Keeps what a step's answer is asked for.
+fn take(capture: &Value, answer: Option<&Answer>, captured: &mut Captured) -> Check {
+    for (name, source) in object(capture)? {
+        let header = source
+            .as_str()
+            .and_then(|source| source.strip_prefix("header:"));
+        let Some((answer, header)) = answer.zip(header) else {
+            return unsupported(format!("capture {source}"));
+        };
+        match answer.lines(header).first() {
+            Some(value) => captured.insert(name.clone(), (*value).to_owned()),
+            None => return fail(format!("there is no header {header} to capture")),
+        };
+    }
+    Ok(())
+}
+
+/// Puts captured values where a text says `{{name}}` or `{{name|filter}}`.
+fn substitute(value: &Value, captured: &Captured) -> Check<Value> {
+    Ok(match value {
+        Value::String(text) => Value::String(substitute_text(text, captured)?),
+        Value::Array(list) => {
+            let items = list.iter().map(|item| substitute(item, captured));
+            Value::Array(items.collect::<Check<_>>()?)
+        }
+        Value::Object(object) => {
+            let fields = object
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), substitute(value, captured)?)));
+            Value::Object(fields.collect::<Check<_>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+fn substitute_text(text: &str, captured: &Captured) -> Check<String> {
+    let Some((before, rest)) = text.split_once("{{") else {
+        return Ok(text.to_owned());
+    };
+    let Some((expression, after)) = rest.split_once("}}") else {
+        return unsupported(format!("{text:?} has an open {{{{"));
+    };
+    let mut parts = expression.split('|');
+    let name = parts.next().unwrap_or_default();
+    let Some(value) = captured.get(name) else {
+        return unsupported(format!("nothing was captured as {name:?}"));
+    };
+    let value = parts.try_fold(value.clone(), |value, filter| filtered(&value, filter))?;
+    Ok(format!(
+        "{before}{value}{}",
+        substitute_text(after, captured)?
+    ))
+}
+
+fn filtered(value: &str, filter: &str) -> Check<String> {
+    Ok(match filter {
+        "strip_weak" => value.strip_prefix("W/").unwrap_or(value).to_owned(),
+        "first_10" => value.chars().take(10).collect(),
+        "flip_last_char" => {
+            let mut characters: Vec<char> = value.chars().collect();
+            if let Some(last) = characters.last_mut() {
+                *last = if *last == 'a' { 'b' } else { 'a' };
+            }
+            characters.into_iter().collect()
+        }
+        other => return unsupported(format!("the filter {other:?}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn captured_values_are_put_in_their_places() {
+        let captured = Captured::from([("t".to_owned(), "W/\"abcdefghijk\"".to_owned())]);
+        for (text, expected) in [
+            ("none", Some("none")),
+            ("a {{t}} b", Some("a W/\"abcdefghijk\" b")),
+            ("{{t|strip_weak}}", Some("\"abcdefghijk\"")),
+            ("{{t|strip_weak|first_10}}", Some("\"abcdefghi")),
+            ("{{t|first_10|flip_last_char}}", Some("W/\"abcdefa")),
+            ("{{t}}{{t|first_10}}", Some("W/\"abcdefghijk\"W/\"abcdefg")),
+            ("{{u}}", None),
+            ("{{t", None),
+            ("{{t|upper}}", None),
+        ] {
+            let found = substitute(&json!([{"a": text}]), &captured).ok();
+            let expected = expected.map(|expected| json!([{"a": expected}]));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_passes_or_fails_by_its_steps() {
+        let case = |second: &str| {
+            let value = json!({
+                "config": {"middleware": "headers", "response": [["set", "x-a", "1"]]},
+                "app": {"by_step": [{"kind": "echo"}, {"kind": "fixed", "status": 404}]},
+                "steps": [
+                    {"request": {"method": "GET", "target": "/"}, "capture": {"v": "header:x-a"},
+                     "expect": {"status": 200}},
+                    {"request": {"method": "GET", "target": "/{{v}}"},
+                     "expect": {"status": 404, "headers": {"x-a": {"equals": second}},
+                                "app_saw": {"path_info": "/1"}}},
+                ],
+                "expect": {"see": "steps[].expect"},
+            });
+            Case {
+                id: "x".to_owned(),
+                component: "headers".to_owned(),
+                kind: "sequence".to_owned(),
+                level: crate::case::Level::Must,
+                value,
+            }
+        };
+        assert_eq!(run(&case("{{v}}")), Ok(()));
+        let failed = fail("step 1: header x-a: \"1\" is not equals \"2\"");
+        assert_eq!(run(&case("2")), failed);
+    }
+}

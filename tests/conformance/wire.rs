@@ -1,0 +1,194 @@
+//! Reads HTTP/1 answers from bytes, strictly: a lenient reader would hide what a server does wrong.
+
+use crate::observed::Answer;
+use crate::verdict::{Check, fail};
+
+/// What is at the front of a buffer.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// An answer, and how many bytes it took.
+    Answer(Answer, usize),
+    Incomplete,
+}
+
+/// The head of an answer, and how many bytes it took.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) length: usize,
+}
+
+pub(crate) fn head(buffer: &[u8]) -> Check<Option<Head>> {
+    let Some(end) = find(buffer, b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&buffer[..end]);
+    let mut lines = text.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let status = match first.split(' ').collect::<Vec<_>>()[..] {
+        ["HTTP/1.1" | "HTTP/1.0", status, ..] if status.len() == 3 => status.parse().ok(),
+        _ => None,
+    };
+    let Some(status) = status else {
+        return fail(format!("{first:?} is no status line"));
+    };
+    let headers = lines.map(field).collect::<Check<_>>()?;
+    Ok(Some(Head {
+        status,
+        headers,
+        length: end + 4,
+    }))
+}
+
+fn field(line: &str) -> Check<(String, String)> {
+    match line.split_once(':') {
+        Some((name, value)) => {
+            let value = value.trim_matches([' ', '\t']);
+            Ok((name.to_ascii_lowercase(), value.to_owned()))
+        }
+        None => fail(format!("{line:?} is no header line")),
+    }
+}
+
+/// The answer at the front of `buffer`; `closed` says that nothing will follow.
+pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed> {
+    let Some(head) = head(buffer)? else {
+        return Ok(Parsed::Incomplete);
+    };
+    let rest = &buffer[head.length..];
+    let mut answer = Answer {
+        status: head.status,
+        headers: head.headers,
+        ..Answer::default()
+    };
+    // RFC 9112, section 6.3: which of these says where the body ends.
+    let no_body = to_head || matches!(head.status, 100..=199 | 204 | 304);
+    let taken = if no_body {
+        Some(0)
+    } else if answer.lines("transfer-encoding") == ["chunked"] {
+        chunked(rest, &mut answer)?
+    } else if let Some(length) = content_length(&answer)? {
+        answer.body = rest[..rest.len().min(length)].to_vec();
+        (rest.len() >= length).then_some(length)
+    } else {
+        answer.body = rest.to_vec();
+        closed.then_some(rest.len())
+    };
+    match taken {
+        Some(taken) => Ok(Parsed::Answer(answer, head.length + taken)),
+        None if closed => {
+            answer.broken = Some("the connection was closed in the body".to_owned());
+            Ok(Parsed::Answer(answer, buffer.len()))
+        }
+        None => Ok(Parsed::Incomplete),
+    }
+}
+
+fn content_length(answer: &Answer) -> Check<Option<usize>> {
+    match answer.lines("content-length")[..] {
+        [] => Ok(None),
+        [value] => match value.parse() {
+            Ok(length) => Ok(Some(length)),
+            Err(_) => fail(format!("Content-Length is {value:?}")),
+        },
+        ref values => fail(format!("Content-Length is {values:?}")),
+    }
+}
+
+/// Takes chunks and trailers (RFC 9112, section 7.1); `None` where more is to come.
+fn chunked(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
+    let mut at = 0;
+    loop {
+        let rest = &buffer[at..];
+        let Some(end) = find(rest, b"\r\n") else {
+            return Ok(None);
+        };
+        let line = String::from_utf8_lossy(&rest[..end]);
+        let Ok(size) = usize::from_str_radix(&line, 16) else {
+            return fail(format!("{line:?} is no chunk size"));
+        };
+        at += end + 2;
+        if size == 0 {
+            let taken = trailers(&buffer[at..], answer)?;
+            return Ok(taken.map(|taken| at + taken));
+        }
+        let Some(data) = buffer.get(at..at + size + 2) else {
+            answer
+                .body
+                .extend_from_slice(&buffer[at..buffer.len().min(at + size)]);
+            return Ok(None);
+        };
+        if !data.ends_with(b"\r\n") {
+            return fail("a chunk is longer than its size");
+        }
+        answer.body.extend_from_slice(&data[..size]);
+        at += size + 2;
+    }
+}
+
+fn trailers(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
+    if buffer.starts_with(b"\r\n") {
+        return Ok(Some(2));
+    }
+    let Some(end) = find(buffer, b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&buffer[..end]);
+    answer.trailers = text.split("\r\n").map(field).collect::<Check<_>>()?;
+    Ok(Some(end + 4))
+}
+
+fn find(buffer: &[u8], wanted: &[u8]) -> Option<usize> {
+    buffer
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(bytes: &[u8], to_head: bool, closed: bool) -> Option<(String, bool, usize)> {
+        match parse(bytes, to_head, closed).unwrap() {
+            Parsed::Answer(answer, length) => {
+                let text = String::from_utf8(answer.body).unwrap();
+                Some((text, answer.broken.is_some(), length))
+            }
+            Parsed::Incomplete => None,
+        }
+    }
+
+    #[test]
+    fn a_body_ends_where_its_framing_says() {
+        let sized = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabNEXT";
+        let chunks =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n";
+        let open = b"HTTP/1.0 200 OK\r\n\r\nab";
+        let whole = |length| Some(("ab".to_owned(), false, length));
+        let cut = |text: &str, length| Some((text.to_owned(), true, length));
+        assert_eq!(parsed(sized, false, false), whole(sized.len() - 4));
+        assert_eq!(parsed(chunks, false, false), whole(chunks.len()));
+        assert_eq!(parsed(open, false, true), whole(open.len()));
+        assert_eq!(parsed(open, false, false), None);
+        assert_eq!(parsed(&sized[..39], false, false), None);
+        assert_eq!(parsed(&sized[..39], false, true), cut("a", 39));
+        let most = chunks.len() - 5;
+        assert_eq!(parsed(&chunks[..most], false, true), cut("ab", most));
+        assert_eq!(parsed(sized, true, false), Some((String::new(), false, 38)));
+        assert_eq!(parsed(b"HTTP/1.1 200 OK\r\n", false, true), None);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_failure() {
+        for bytes in [
+            &b"HTTP/2 200 OK\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\nx\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        ] {
+            assert!(parse(bytes, false, false).is_err());
+        }
+    }
+}
