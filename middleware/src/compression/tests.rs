@@ -13,6 +13,7 @@ use super::*;
 
 const TEXT: &str = "text/plain";
 
+type Make = fn() -> Body;
 type HeaderList = &'static [(&'static str, &'static str)];
 
 fn gunzip(coded: &[u8]) -> Vec<u8> {
@@ -22,16 +23,11 @@ fn gunzip(coded: &[u8]) -> Vec<u8> {
 }
 
 /// An application with these headers and this content, in memory or as a stream, between two Lints.
-fn client(headers: HeaderList, status: u16, body: fn() -> Body) -> Client {
+fn client(headers: HeaderList, status: u16, body: Make) -> Client {
     client_with(Compression::new().min_size(10), headers, status, body)
 }
 
-fn client_with(
-    compression: Compression,
-    headers: HeaderList,
-    status: u16,
-    body: fn() -> Body,
-) -> Client {
+fn client_with(compression: Compression, headers: HeaderList, status: u16, body: Make) -> Client {
     let app = Application::new(move |_: Request| {
         let mut response = Response::new(body());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -73,7 +69,7 @@ fn content_is_coded_in_memory_and_as_a_stream() {
 #[test]
 fn only_what_may_be_and_gains_is_coded() {
     let short = || Body::from("Hello");
-    let cases: [(HeaderList, u16, fn() -> Body, bool); 16] = [
+    let cases: [(HeaderList, u16, Make, bool); 16] = [
         (&[("content-type", TEXT)], 200, body, true),
         (
             &[("content-type", "Text/HTML; charset=utf-8")],
