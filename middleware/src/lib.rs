@@ -10,6 +10,7 @@ mod headers;
 mod not_found;
 mod router;
 
+pub use access_log::{AccessLog, DroppedLines};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
