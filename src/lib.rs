@@ -1,1 +1,17 @@
-//! To come.
+#![doc = include_str!("../README.md")]
+// The README is the front page, and its code a doctest.
+
+pub use enfilade_core::{
+    Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
+    ErrorKind, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Outcome, Params,
+    Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, around, gateway, headers,
+    marker, path,
+};
+pub use enfilade_middleware as middleware;
+#[cfg(feature = "server")]
+pub use server::Server;
+
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "wsgi")]
+pub mod wsgi;

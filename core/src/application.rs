@@ -22,9 +22,9 @@ use crate::{Description, IntoResponse, Middleware, Reply, Request};
 pub struct Application(Arc<dyn Handler>);
 
 impl Application {
-    /// Makes an application of a closure or function.
+    /// Makes an application of a closure or function; or of a type that implements [`Handler`].
     ///
-    /// Three forms are accepted, told apart by what the closure returns:
+    /// Three forms of closure are accepted, told apart by what the closure returns:
     ///
     /// - `Fn(Request) -> R` where `R: IntoResponse` runs at once: no future, no allocation.
     /// - `Fn(Request) -> Future<Output: IntoResponse>`, such as `async |..|`-style closures and `async fn`.
@@ -43,7 +43,7 @@ impl Application {
     /// assert_eq!(response.body().as_bytes().unwrap(), "later");
     /// ```
     pub fn new<M>(handler: impl IntoHandler<M>) -> Application {
-        Application::from_handler(handler.into_handler())
+        handler.into_application()
     }
 
     /// Makes an application of a type that implements [`Handler`].
@@ -107,9 +107,16 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
-/// What [`Application::new`] takes; implemented for the three forms of closure, and for nothing else.
+impl<H: Handler> From<H> for Application {
+    fn from(handler: H) -> Application {
+        Application::from_handler(handler)
+    }
+}
+
+/// What becomes an application: the three forms of closure, a [`Handler`], and an application itself.
 ///
-/// `M` is a [`marker`] that tells the forms apart, and is always inferred.
+/// `M` is a [`marker`] that tells the forms apart, and is always inferred. Components that take applications take
+/// this, so that closures can be given to them as they are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an application",
     label = "expected a closure or function that takes an `enfilade::Request`",
@@ -117,14 +124,11 @@ pub trait Handler: Send + Sync + 'static {
     note = "write the parameter's type if it is not inferred: `|request: Request| ...`"
 )]
 pub trait IntoHandler<M> {
-    /// The handler that this becomes.
-    type Handler: Handler;
-
-    /// Makes the handler.
-    fn into_handler(self) -> Self::Handler;
+    /// Makes the application.
+    fn into_application(self) -> Application;
 }
 
-/// Type-level names for the three forms of closure that [`Application::new`] takes.
+/// Type-level names for what [`Application::new`] takes.
 pub mod marker {
     /// A closure that returns something that is `IntoResponse`.
     #[derive(Debug)]
@@ -138,14 +142,59 @@ pub mod marker {
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Reply;
+    /// A type that implements `Handler`.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub struct Handler;
+    /// An application.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub struct Application;
+}
+
+impl IntoHandler<marker::Application> for Application {
+    fn into_application(self) -> Application {
+        self
+    }
+}
+
+impl<H: Handler> IntoHandler<marker::Handler> for H {
+    fn into_application(self) -> Application {
+        Application::from_handler(self)
+    }
+}
+
+impl<F, R> IntoHandler<marker::Immediate> for F
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn into_application(self) -> Application {
+        Application::from_handler(Closure::<F, marker::Immediate>::new(self))
+    }
+}
+
+impl<F, R> IntoHandler<marker::Future> for F
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: Future<Output: IntoResponse> + Send + 'static,
+{
+    fn into_application(self) -> Application {
+        Application::from_handler(Closure::<F, marker::Future>::new(self))
+    }
+}
+
+impl<F> IntoHandler<marker::Reply> for F
+where
+    F: Fn(Request) -> Reply + Send + Sync + 'static,
+{
+    fn into_application(self) -> Application {
+        Application::from_handler(Closure::<F, marker::Reply>::new(self))
+    }
 }
 
 /// A closure as a handler; the marker says which form it has.
-#[expect(
-    unnameable_types,
-    reason = "an associated type of `IntoHandler` that nobody needs to name"
-)]
-pub struct Closure<F, M> {
+struct Closure<F, M> {
     function: F,
     marker: PhantomData<fn() -> M>,
 }
@@ -156,24 +205,6 @@ impl<F, M> Closure<F, M> {
             function,
             marker: PhantomData,
         }
-    }
-}
-
-impl<F, M> fmt::Debug for Closure<F, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Description::of::<F>().name())
-    }
-}
-
-impl<F, R> IntoHandler<marker::Immediate> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: IntoResponse,
-{
-    type Handler = Closure<F, marker::Immediate>;
-
-    fn into_handler(self) -> Self::Handler {
-        Closure::new(self)
     }
 }
 
@@ -191,18 +222,6 @@ where
     }
 }
 
-impl<F, R> IntoHandler<marker::Future> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-{
-    type Handler = Closure<F, marker::Future>;
-
-    fn into_handler(self) -> Self::Handler {
-        Closure::new(self)
-    }
-}
-
 impl<F, R> Handler for Closure<F, marker::Future>
 where
     F: Fn(Request) -> R + Send + Sync + 'static,
@@ -214,17 +233,6 @@ where
 
     fn describe(&self) -> Description {
         Description::of::<F>()
-    }
-}
-
-impl<F> IntoHandler<marker::Reply> for F
-where
-    F: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    type Handler = Closure<F, marker::Reply>;
-
-    fn into_handler(self) -> Self::Handler {
-        Closure::new(self)
     }
 }
 
@@ -312,6 +320,8 @@ mod tests {
             Application::new(asynchronous).describe().name(),
             "asynchronous"
         );
+        assert_eq!(Application::new(Garden).describe().name(), "Garden");
+        assert_eq!(Application::from(Garden).describe().name(), "Garden");
         let closure = Application::new(|_: Request| "x");
         assert_eq!(
             closure.describe().name(),

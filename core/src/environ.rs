@@ -99,7 +99,7 @@ impl<'a> Environ<'a> {
     }
 
     /// All variables that this request has, with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let this = *self;
         let own = NAMES
             .iter()

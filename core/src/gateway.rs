@@ -4,7 +4,6 @@
 //! of HTTP that no component should have to know are here: the answer to HEAD, statuses without a body,
 //! `Content-Length`, hop-by-hop headers, and panics.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +11,7 @@ use std::task::{Context, Poll};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
+use crate::{Application, HttpError, IntoResponse, Reply, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
 pub const HOP_BY_HOP: [HeaderName; 7] = [
@@ -46,7 +45,7 @@ pub fn answer(app: &Application, request: Request) -> Answer {
     let state = match check(request.version(), request.uri(), request.headers()) {
         Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request).into_future())) {
             Ok(reply) => State::Reply(reply),
-            Err(panic) => State::Refused(Some(panicked(&*panic))),
+            Err(panic) => State::Reply(Reply::new(HttpError::from_panic(&*panic)).into_future()),
         },
         Err(error) => State::Refused(Some(error)),
     };
@@ -70,30 +69,29 @@ impl Future for Answer {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let response = match &mut self.state {
-            State::Reply(reply) => {
-                match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
-                    Ok(Poll::Pending) => return Poll::Pending,
-                    Ok(Poll::Ready(response)) => response,
-                    Err(panic) => panicked(&*panic).into_response(),
-                }
+        let reply = match &mut self.state {
+            State::Reply(reply) => reply,
+            State::Refused(error) => {
+                let error = error.take().expect("not polled after it was ready");
+                return Poll::Ready(refuse(&self.method, error));
             }
-            State::Refused(error) => error
-                .take()
-                .expect("not polled after it was ready")
-                .into_response(),
+        };
+        let response = match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(response)) => response,
+            Err(panic) => HttpError::from_panic(&*panic).into_response(),
         };
         Poll::Ready(finish(&self.method, response))
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> HttpError {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!(
-        "the application panicked: {}",
-        text.unwrap_or("with a value that is no text")
-    ))
+/// The answer to a request that HTTP does not allow: nothing behind it on the connection can be trusted either.
+fn refuse(method: &Method, error: HttpError) -> Response {
+    let mut response = finish(method, error.into_response());
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Whether HTTP allows a request with this head.
@@ -342,10 +340,7 @@ mod tests {
                 .extensions()
                 .get::<std::sync::Arc<HttpError>>()
                 .unwrap();
-            assert_eq!(
-                error.source().unwrap().to_string(),
-                "the application panicked: boom"
-            );
+            assert_eq!(error.source().unwrap().to_string(), "panicked: boom");
         }
     }
 }

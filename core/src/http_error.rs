@@ -50,6 +50,15 @@ impl HttpError {
         }
     }
 
+    /// A 500 for what `catch_unwind` caught; its text, where it is one, becomes the cause.
+    #[must_use]
+    pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("with a value that is no text");
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!("panicked: {text}"))
+    }
+
     /// Sets the text that the client sees; the status' reason phrase by default.
     #[must_use]
     pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {

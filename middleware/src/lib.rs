@@ -14,3 +14,4 @@ pub use access_log::{AccessLog, DroppedLines};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
+pub use router::Router;

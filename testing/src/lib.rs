@@ -1,1 +1,28 @@
-//! To come.
+//! For tests of Enfilade components: a client without a socket, and a checker of the contract.
+//!
+//! [`Client`] sends requests to an application in this process, by the same rules as a gateway. [`Lint`] is a wrapper
+//! that changes nothing and watches the laws of the contract on the way in and out; put it outside and inside a wrapper
+//! under test, and it says which side broke which law.
+//!
+//! ```
+//! use enfilade_core::{Application, Request};
+//! use enfilade_testing::{Client, Lint};
+//!
+//! let hello = Application::new(|request: Request| format!("Hello, {}!", request.path_info()));
+//! let client = Client::new(hello.wrap(Lint::new()));
+//!
+//! let answer = client.get("/garden?season=spring").header("accept", "text/plain").send();
+//! assert_eq!(answer.status(), 200);
+//! assert_eq!(answer.header("content-length"), Some("15"));
+//! assert_eq!(answer.text(), "Hello, /garden!");
+//! ```
+//!
+//! What is made wrong in a test (a header name with a space in it, a target that is none) panics at the line of the test.
+
+mod client;
+mod lint;
+mod response;
+
+pub use client::{Client, RequestBuilder};
+pub use lint::{Finding, Law, Lint, Side};
+pub use response::TestResponse;

@@ -1,0 +1,98 @@
+//! One connection: hyper's HTTP/1 on one side, the application on the other.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use enfilade_core::{Application, Connection, Request, Response, Scheme, gateway};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpStream;
+
+/// How long a client may take to send a head.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many header lines a request may have.
+const MAX_HEADERS: usize = 100;
+
+/// What all connections of a server have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) header_read_timeout: Duration,
+    pub(super) max_headers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            header_read_timeout: HEADER_READ_TIMEOUT,
+            max_headers: MAX_HEADERS,
+        }
+    }
+}
+
+impl Settings {
+    /// Starts a task that serves one connection to its end.
+    pub(super) fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        app: &Application,
+        connections: &GracefulShutdown,
+    ) {
+        // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does
+        // not take it still works.
+        let _ = stream.set_nodelay(true);
+        let mut facts = Connection::new(Scheme::Http).with_peer(peer);
+        if let Ok(local) = stream.local_addr() {
+            facts = facts.with_local(local);
+        }
+        let service = Service {
+            app: app.clone(),
+            connection: facts,
+        };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new());
+        http.header_read_timeout(self.header_read_timeout);
+        http.max_headers(self.max_headers);
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+            let _ = connection.await;
+        });
+    }
+}
+
+/// The application, as hyper calls it.
+struct Service {
+    app: Application,
+    connection: Connection,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answered;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answered {
+        let (parts, body) = request.into_parts();
+        let body = enfilade_core::Body::new(body);
+        let request = Request::from_parts(parts, body, self.connection.clone());
+        Answered(gateway::answer(&self.app, request))
+    }
+}
+
+/// The gateway's answer, which never fails.
+struct Answered(gateway::Answer);
+
+impl Future for Answered {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(Ok)
+    }
+}

@@ -1,0 +1,202 @@
+//! The built-in HTTP server.
+
+mod connection;
+mod signals;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::pin;
+use std::time::Duration;
+
+use enfilade_core::Application;
+use hyper_util::server::graceful::GracefulShutdown;
+
+use self::connection::Settings;
+use self::signals::Signals;
+
+/// How long requests in flight may take to finish once the server is told to stop.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+/// How long to wait where the system has no descriptor or memory for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An HTTP/1.1 and HTTP/1.0 server for an [`Application`].
+///
+/// It owns its runtime, so nobody needs to know of async Rust to begin:
+///
+/// ```no_run
+/// use enfilade::{Application, Request, Server};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let app = Application::new(|_: Request| "Hello, World!");
+/// let server = Server::bind("127.0.0.1:8000")?;
+/// println!("Serving on http://{}", server.local_addr());
+/// server.serve_forever(app)
+/// # }
+/// ```
+///
+/// Ctrl-C and SIGTERM stop it: no connection is accepted any more, requests in flight are finished, and what is not
+/// finished at the [deadline](Server::shutdown_deadline) is broken off. A second signal breaks off at once.
+///
+/// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` (RFC 9112, section
+/// 3.2). A head that is too long is a 431, a target that is too long a 414.
+#[derive(Debug)]
+#[must_use = "a server does nothing until one of its `serve` functions is called"]
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shutdown_deadline: Duration,
+    settings: Settings,
+}
+
+impl Server {
+    /// Listens at an address; port 0 takes a free one, which [`local_addr`](Server::local_addr) tells.
+    ///
+    /// # Errors
+    ///
+    /// Where the address cannot be had; the text names it.
+    pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
+        let listener = TcpListener::bind(&address).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {address:?}: {error}"),
+            )
+        })?;
+        Server::from_listener(listener)
+    }
+
+    /// Serves a listener that is there already.
+    ///
+    /// # Errors
+    ///
+    /// Where the listener's address cannot be told or it cannot be made non-blocking.
+    pub fn from_listener(listener: TcpListener) -> io::Result<Server> {
+        listener.set_nonblocking(true)?;
+        Ok(Server {
+            local_addr: listener.local_addr()?,
+            listener,
+            shutdown_deadline: SHUTDOWN_DEADLINE,
+            settings: Settings::default(),
+        })
+    }
+
+    /// The address that this server listens on, with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
+    ///
+    /// Set it below the time after which your process manager kills the process.
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
+        self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// How long a client may take to send a request's head, idle time on a kept connection included; 30 seconds by
+    /// default.
+    pub fn header_read_timeout(mut self, timeout: Duration) -> Server {
+        self.settings.header_read_timeout = timeout;
+        self
+    }
+
+    /// How many header lines a request may have; 100 by default. One with more is answered 431.
+    pub fn max_headers(mut self, count: usize) -> Server {
+        self.settings.max_headers = count;
+        self
+    }
+
+    /// Serves until Ctrl-C or SIGTERM, on a runtime of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where the runtime cannot be started or the signals cannot be watched.
+    ///
+    /// # Panics
+    ///
+    /// Panics where it is called inside an async runtime; call [`serve`](Server::serve) there.
+    pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
+        let app = app.into();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        let result = runtime.block_on(self.serve(app));
+        // What is still running was given its time already.
+        runtime.shutdown_background();
+        result
+    }
+
+    /// Serves until Ctrl-C or SIGTERM, on the tokio runtime that it is called in.
+    ///
+    /// # Errors
+    ///
+    /// Where the signals cannot be watched.
+    pub async fn serve(self, app: impl Into<Application>) -> io::Result<()> {
+        let mut signals = Signals::watch()?;
+        let first = async move {
+            signals.next().await;
+            signals
+        };
+        self.run(app.into(), first, async |mut signals| signals.next().await)
+            .await
+    }
+
+    /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
+    ///
+    /// # Errors
+    ///
+    /// Where the listener does not work with the runtime.
+    pub async fn serve_until(
+        self,
+        app: impl Into<Application>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        self.run(app.into(), shutdown, async |()| {
+            std::future::pending().await
+        })
+        .await
+    }
+
+    /// Accepts until `shutdown`, then waits for what is in flight: until the deadline or until `hurry`, which gets what
+    /// `shutdown` gave.
+    async fn run<T>(
+        self,
+        app: Application,
+        shutdown: impl Future<Output = T>,
+        hurry: impl AsyncFnOnce(T),
+    ) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let connections = GracefulShutdown::new();
+        let mut shutdown = pin!(shutdown);
+        let told = loop {
+            tokio::select! {
+                biased;
+                told = &mut shutdown => break told,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.settings.serve(stream, peer, &app, &connections),
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        };
+        drop((listener, app));
+        tokio::select! {
+            () = connections.shutdown() => {}
+            () = tokio::time::sleep(self.shutdown_deadline) => {}
+            () = hurry(told) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Waits where accepting failed for want of descriptors or memory, which other connections give back in time.
+///
+/// A connection that its client took back before it was accepted is no reason to wait.
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    ) {
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}

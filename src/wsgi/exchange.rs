@@ -1,0 +1,348 @@
+//! One call of a callable: what it started, what it produced, and what of it was sent.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade_core::{Body, BoxError, HttpError, IntoResponse, Response};
+use futures_core::Stream;
+use http::header::CONTENT_LENGTH;
+use http::{Method, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::start::Head;
+use super::{Environ, Errors, IntoChunk, StartError, StartResponse};
+
+/// How many byte strings may wait for a slow client before the callable waits too.
+const CHUNKS_AHEAD: usize = 16;
+
+/// What a call shares with the `start_response` and `write` it was given.
+///
+/// Only the thread that the call runs on waits while it holds the lock: for the client to take a byte string.
+pub(super) struct Exchange {
+    state: Mutex<State>,
+    errors: Errors,
+    method: Method,
+}
+
+enum State {
+    /// Nothing was sent. `start_response` may have been called, and the only bytes may be there already.
+    Waiting {
+        head: Option<Head>,
+        only: Bytes,
+        respond: oneshot::Sender<Response>,
+    },
+    /// The head was sent, and byte strings follow it; `left` of those that `Content-Length` announced.
+    Streaming {
+        chunks: mpsc::Sender<Item>,
+        left: Option<u64>,
+    },
+    /// The whole response was sent, or nobody wants it.
+    Over,
+}
+
+enum Item {
+    Chunk(Bytes),
+    Failed(BoxError),
+    End,
+}
+
+impl Exchange {
+    /// A call that has not begun, and the response that will come of it.
+    pub(super) fn new(
+        method: Method,
+        errors: Errors,
+    ) -> (
+        Arc<Exchange>,
+        impl Future<Output = Response> + Send + 'static,
+    ) {
+        let (respond, response) = oneshot::channel();
+        let state = Mutex::new(State::Waiting {
+            head: None,
+            only: Bytes::new(),
+            respond,
+        });
+        let silent = |_| internal("the call was broken off").into_response();
+        let response = async move { response.await.unwrap_or_else(silent) };
+        (
+            Arc::new(Exchange {
+                state,
+                errors,
+                method,
+            }),
+            response,
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `start_response` does.
+    pub(super) fn start(&self, new: Head, replace: bool) -> Result<(), StartError> {
+        match &mut *self.lock() {
+            State::Waiting { head, .. } if replace || head.is_none() => {
+                *head = Some(new);
+                Ok(())
+            }
+            State::Waiting { .. } => Err(StartError::Repeated),
+            State::Streaming { .. } if replace => Err(StartError::Sent),
+            State::Streaming { .. } => Err(StartError::Repeated),
+            State::Over => Err(StartError::Gone),
+        }
+    }
+
+    /// Sends bytes, and the head before the first of them; more may follow.
+    pub(super) fn send(&self, bytes: Bytes) -> Result<(), StartError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.lock();
+        state.begin_streaming()?;
+        let State::Streaming { chunks, left } = &mut *state else {
+            return Err(StartError::Gone);
+        };
+        let (bytes, fits) = cut(bytes, left);
+        if chunks.blocking_send(Item::Chunk(bytes)).is_err() {
+            *state = State::Over;
+            return Err(StartError::Gone);
+        }
+        if fits {
+            Ok(())
+        } else {
+            Err(StartError::TooLong)
+        }
+    }
+
+    /// Sends bytes after which nothing comes; as a body of known length where they are the only ones.
+    fn send_last(&self, bytes: Bytes) -> Result<(), StartError> {
+        if let State::Waiting {
+            head: Some(_),
+            only,
+            ..
+        } = &mut *self.lock()
+        {
+            *only = bytes;
+            return Ok(());
+        }
+        self.send(bytes)
+    }
+
+    /// Ends the response well.
+    fn end(&self) -> Result<(), HttpError> {
+        let mut state = self.lock();
+        match &mut *state {
+            State::Waiting { head: None, .. } => return Err(StartError::NotStarted.into()),
+            State::Waiting {
+                head: Some(head),
+                only,
+                ..
+            } => {
+                let mut left = head.declared_length();
+                let (bytes, fits) = cut(std::mem::take(only), &mut left);
+                self.check_length(left, fits, head.status)?;
+                *only = bytes;
+            }
+            State::Streaming { left, .. } => self.check_length(*left, true, StatusCode::OK)?,
+            State::Over => {}
+        }
+        match std::mem::replace(&mut *state, State::Over) {
+            // A client that is gone by now has no use for either.
+            State::Waiting {
+                head: Some(head),
+                only,
+                respond,
+                ..
+            } => drop(respond.send(head.into_response(only.into()))),
+            State::Streaming { chunks, .. } => drop(chunks.blocking_send(Item::End)),
+            State::Waiting { .. } | State::Over => {}
+        }
+        Ok(())
+    }
+
+    /// Compares what was produced with `Content-Length` (PEP 3333, "Handling the Content-Length Header").
+    ///
+    /// Too much was cut off already and is only reported; too little is an error, but where HTTP sends no body
+    /// (RFC 9110, section 6.4.1).
+    fn check_length(
+        &self,
+        left: Option<u64>,
+        fits: bool,
+        status: StatusCode,
+    ) -> Result<(), HttpError> {
+        if !fits {
+            self.report(&StartError::TooLong);
+        }
+        let has_body = self.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
+        if has_body && left.is_some_and(|left| left > 0) {
+            return Err(internal("the body is shorter than its Content-Length"));
+        }
+        Ok(())
+    }
+
+    /// Answers with the error where nothing was sent yet, and breaks the response off otherwise.
+    fn fail(&self, error: HttpError) {
+        let source = error
+            .source()
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        let text = format!("{error}{source}");
+        match std::mem::replace(&mut *self.lock(), State::Over) {
+            State::Waiting { respond, .. } => {
+                if error.status().is_server_error() {
+                    self.report(&text);
+                }
+                drop(respond.send(error.into_response()));
+            }
+            State::Streaming { chunks, .. } => {
+                self.report(&text);
+                drop(chunks.blocking_send(Item::Failed(text.into())));
+            }
+            State::Over => {}
+        }
+    }
+
+    /// Writes a line to `wsgi.errors`; control characters, which may come from a peer, are escaped.
+    fn report(&self, what: &dyn std::fmt::Display) {
+        // An error stream that does not take the line cannot be reported anywhere else.
+        let _ = writeln!(
+            self.errors.clone(),
+            "enfilade::wsgi: {}",
+            what.to_string().escape_debug()
+        );
+    }
+
+    /// Calls the callable and sends what it produces.
+    pub(super) fn run<F, I>(self: Arc<Self>, callable: &F, environ: Environ)
+    where
+        F: Fn(Environ, StartResponse) -> Result<I, HttpError>,
+        I: IntoIterator<Item: IntoChunk>,
+    {
+        let start = StartResponse::new(self.clone());
+        let produced = catch_unwind(AssertUnwindSafe(|| self.produce(callable, environ, start)));
+        let produced = produced.unwrap_or_else(|panic| Err(HttpError::from_panic(&*panic)));
+        if let Err(error) = produced.and_then(|()| self.end()) {
+            self.fail(error);
+        }
+    }
+
+    /// Turns the callable's iterable into byte strings; it is dropped before the end is sent.
+    fn produce<F, I>(
+        &self,
+        callable: &F,
+        environ: Environ,
+        start: StartResponse,
+    ) -> Result<(), HttpError>
+    where
+        F: Fn(Environ, StartResponse) -> Result<I, HttpError>,
+        I: IntoIterator<Item: IntoChunk>,
+    {
+        let mut items = callable(environ, start)?.into_iter();
+        while let Some(item) = items.next() {
+            let bytes = item.into_chunk()?;
+            let is_last = items.size_hint() == (0, Some(0));
+            match if is_last {
+                self.send_last(bytes)
+            } else {
+                self.send(bytes)
+            } {
+                Ok(()) => {}
+                Err(StartError::Gone) => break,
+                Err(error @ StartError::TooLong) => {
+                    self.report(&error);
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Sends the head where it was not sent, with a body that is still to come.
+    fn begin_streaming(&mut self) -> Result<(), StartError> {
+        if let State::Waiting { head: None, .. } = self {
+            return Err(StartError::NotStarted);
+        }
+        match std::mem::replace(self, State::Over) {
+            State::Waiting {
+                head: Some(head),
+                respond,
+                ..
+            } => {
+                let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
+                let left = head.declared_length();
+                let body = Body::from_stream(Chunks(Some(receiver)));
+                respond
+                    .send(head.into_response(body))
+                    .map_err(|_| StartError::Gone)?;
+                *self = State::Streaming { chunks, left };
+            }
+            other => *self = other,
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    fn declared_length(&self) -> Option<u64> {
+        self.headers
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
+
+    fn into_response(self, body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if let Some(reason) = self.reason {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
+}
+
+/// The byte strings on their way from the callable's thread to the gateway.
+struct Chunks(Option<mpsc::Receiver<Item>>);
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(receiver) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let item = match ready!(receiver.poll_recv(context)) {
+            Some(Item::Chunk(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+            Some(Item::End) => None,
+            Some(Item::Failed(error)) => Some(Err(error)),
+            // Only a word says that the end is the end: anything else must not look whole.
+            None => Some(Err("the call was broken off".into())),
+        };
+        self.0 = None;
+        Poll::Ready(item)
+    }
+}
+
+/// The part of `bytes` that fits into what is `left`, and whether that is all of them.
+fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
+    let Some(left) = left else {
+        return (bytes, true);
+    };
+    let room = usize::try_from(*left).unwrap_or(usize::MAX);
+    let fits = bytes.len() <= room;
+    bytes.truncate(room);
+    *left -= bytes.len() as u64;
+    (bytes, fits)
+}
+
+fn internal(cause: impl Into<BoxError>) -> HttpError {
+    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause)
+}

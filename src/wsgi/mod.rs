@@ -1,0 +1,183 @@
+//! The two-argument callable that people who know WSGI write (PEP 3333).
+//!
+//! The callable gets an [`Environ`] and a [`StartResponse`], calls the latter with a status line and headers, and
+//! returns any iterable of byte strings, which is sent as it is produced. It may block: it runs on a bounded pool of
+//! threads, away from the event loop. What comes out is an [`Application`] like any other.
+//!
+//! ```
+//! use enfilade::{Application, Request, wsgi};
+//!
+//! let app: Application = wsgi::application(|environ, start_response| {
+//!     let (status, body) = match environ.get("PATH_INFO").as_deref() {
+//!         Some("/") => ("200 OK", "<h1>Welcome to WSGI!</h1>"),
+//!         _ => ("404 Not Found", "Page not found"),
+//!     };
+//!     start_response(status, &[("Content-Type", "text/html; charset=utf-8")])?;
+//!     Ok([body])
+//! });
+//!
+//! let client = enfilade_testing::Client::new(app);
+//! let answer = client.get("/").send();
+//! assert_eq!((answer.status().as_u16(), answer.text()), (200, "<h1>Welcome to WSGI!</h1>".into()));
+//! assert_eq!(client.get("/cellar").send().status(), 404);
+//! ```
+//!
+//! # How it maps
+//!
+//! | PEP 3333 | here |
+//! |---|---|
+//! | `environ` | [`Environ`]: `environ.get("PATH_INFO")`, and the request itself |
+//! | `environ["wsgi.input"]` | [`Environ::input`], which is `Read` and `BufRead` |
+//! | `environ["wsgi.errors"]` | [`Environ::errors`], which is `Write` |
+//! | `start_response(status, headers)` | the same; the `write` it returns is a [`Writer`] |
+//! | `start_response(status, headers, exc_info)` | [`StartResponse::replace`], or returning `Err` |
+//! | the iterable's `close()` | `Drop` of the iterator: at its end, on an error, and when the client is gone |
+//! | an exception | `Err(..)`, from the callable or as an item of the iterable, and a panic |
+//!
+//! An `Err` before the first byte was sent replaces whatever `start_response` was given by the answer that the
+//! [`HttpError`] is; after it, the response is broken off, so that the client sees that it is not whole.
+
+mod chunk;
+mod environ;
+mod exchange;
+mod pool;
+mod start;
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request};
+
+pub use self::chunk::IntoChunk;
+pub use self::environ::{Environ, Errors, Input};
+use self::exchange::Exchange;
+use self::pool::Pool;
+pub use self::start::{StartError, StartResponse, Writer};
+
+/// How many calls of one application run at the same time.
+const THREADS: usize = 64;
+/// How many more may wait for their turn.
+const BACKLOG: usize = 1024;
+
+/// Makes an application of a WSGI callable; see the [module](self) for what it may do.
+///
+/// At most 64 calls run at the same time and 1,024 wait; the next is answered 503. [`Options`] has other numbers.
+pub fn application<F, I>(callable: F) -> Application
+where
+    F: Fn(Environ, StartResponse) -> Result<I, HttpError> + Send + Sync + 'static,
+    I: IntoIterator<Item: IntoChunk>,
+{
+    Options::new().application(callable)
+}
+
+/// How a callable is run.
+///
+/// ```
+/// use enfilade::wsgi;
+///
+/// let app = wsgi::Options::new().threads(1).application(|_environ, start_response| {
+///     start_response("200 OK", &[])?;
+///     Ok(["one at a time"])
+/// });
+/// let answer = enfilade_testing::Client::new(app).get("/").send();
+/// assert_eq!(answer.text(), "one at a time");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until an application is made with them"]
+pub struct Options {
+    threads: usize,
+    backlog: usize,
+    errors: Errors,
+}
+
+impl Options {
+    /// 64 threads, a backlog of 1,024, and `wsgi.errors` on standard error.
+    pub fn new() -> Options {
+        Options {
+            threads: THREADS,
+            backlog: BACKLOG,
+            errors: Errors::stderr(),
+        }
+    }
+
+    /// How many calls may run at the same time; 64 by default, at least one.
+    ///
+    /// One makes the callable run as under a single-threaded server.
+    pub fn threads(mut self, threads: usize) -> Options {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// How many calls may wait for a thread; 1,024 by default. The next is answered 503 with `Retry-After`.
+    pub fn backlog(mut self, backlog: usize) -> Options {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Where `wsgi.errors` writes to; standard error by default.
+    pub fn errors(mut self, errors: impl std::io::Write + Send + 'static) -> Options {
+        self.errors = Errors::new(errors);
+        self
+    }
+
+    /// Makes an application of a WSGI callable.
+    pub fn application<F, I>(self, callable: F) -> Application
+    where
+        F: Fn(Environ, StartResponse) -> Result<I, HttpError> + Send + Sync + 'static,
+        I: IntoIterator<Item: IntoChunk>,
+    {
+        Application::from_handler(Wsgi {
+            callable: Arc::new(callable),
+            pool: Pool::new(self.threads, self.backlog),
+            errors: self.errors,
+        })
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options::new()
+    }
+}
+
+struct Wsgi<F> {
+    callable: Arc<F>,
+    pool: Pool,
+    errors: Errors,
+}
+
+impl<F, I> Handler for Wsgi<F>
+where
+    F: Fn(Environ, StartResponse) -> Result<I, HttpError> + Send + Sync + 'static,
+    I: IntoIterator<Item: IntoChunk>,
+{
+    fn call(&self, mut request: Request) -> Reply {
+        let (exchange, response) = Exchange::new(request.method().clone(), self.errors.clone());
+        let input = Input::new(request.take_body());
+        let environ = Environ::new(request, input, self.errors.clone());
+        let callable = self.callable.clone();
+        let job = self.pool.run(move || exchange.run(&*callable, environ));
+        match job {
+            Ok(started) => Reply::from_future(async move {
+                started.await;
+                response.await
+            }),
+            Err(full) => Reply::new(full),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of::<F>()
+            .option("form", "WSGI")
+            .option("threads", self.pool.threads())
+    }
+}
+
+impl<F> fmt::Debug for Wsgi<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wsgi")
+    }
+}
+
+#[cfg(test)]
+mod tests;

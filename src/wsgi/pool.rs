@@ -1,0 +1,78 @@
+//! The bounded pool that callables run on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use enfilade_core::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use tokio::sync::Semaphore;
+
+/// Runs at most `threads` calls at the same time, and lets at most `backlog` more wait.
+///
+/// The threads are those of the `blocking` crate, which starts them when needed and works in any runtime; this bounds
+/// how many of them one application takes.
+pub(super) struct Pool {
+    threads: usize,
+    permits: Arc<Semaphore>,
+    room: Arc<AtomicUsize>,
+}
+
+/// A place among the running and waiting calls; given back when dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(threads: usize, backlog: usize) -> Pool {
+        Pool {
+            threads,
+            permits: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(AtomicUsize::new(threads.saturating_add(backlog))),
+        }
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Gives a future that is ready once `job` has been handed to a thread; a 503 where there is no room for it.
+    ///
+    /// A future that is dropped while it waits gives up its place.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is the answer itself, made once and passed on"
+    )]
+    pub(super) fn run(
+        &self,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<impl Future<Output = ()> + Send + 'static, Response> {
+        let taken = self
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| {
+                room.checked_sub(1)
+            });
+        if taken.is_err() {
+            let answer = (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(RETRY_AFTER, "1")],
+                "Service Unavailable",
+            );
+            return Err(answer.into_response());
+        }
+        let place = Place(self.room.clone());
+        let permits = self.permits.clone();
+        Ok(async move {
+            let permit = permits.acquire_owned().await;
+            blocking::unblock(move || {
+                job();
+                drop((permit, place));
+            })
+            .detach();
+        })
+    }
+}

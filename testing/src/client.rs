@@ -1,0 +1,380 @@
+//! Requests to an application in this process.
+
+use std::net::SocketAddr;
+
+use enfilade_core::{Application, Body, Connection, Request, Response, gateway};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
+
+use crate::TestResponse;
+use crate::lint::Ledger;
+
+/// Sends requests to an application, in this process and without a socket.
+///
+/// Requests go through [`gateway::answer`], so that the answer is what a real gateway would write: HEAD and 204 have no
+/// body, a known length is said, a panic is a 500. What [`Lint`](crate::Lint) finds panics in the test nevertheless.
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| request.method().to_string());
+/// let client = Client::new(app);
+/// assert_eq!(client.get("/").send().text(), "GET");
+/// let head = client.head("/").send();
+/// assert_eq!((head.header("content-length"), head.text().as_ref()), (Some("4"), ""));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    app: Application,
+    through_gateway: bool,
+}
+
+impl Client {
+    /// A client of `app`.
+    pub fn new(app: impl Into<Application>) -> Self {
+        Client {
+            app: app.into(),
+            through_gateway: true,
+        }
+    }
+
+    /// Calls the application bare, so that a test sees what it answers before a gateway puts it right.
+    ///
+    /// A panic of the application then reaches the test.
+    #[must_use]
+    pub fn without_gateway(mut self) -> Self {
+        self.through_gateway = false;
+        self
+    }
+
+    /// Begins a GET request.
+    ///
+    /// # Panics
+    ///
+    /// This and the other methods that take a target panic where it is not a request target.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> RequestBuilder {
+        self.request(Method::GET, target)
+    }
+
+    /// Begins a POST request.
+    #[track_caller]
+    pub fn post(&self, target: &str) -> RequestBuilder {
+        self.request(Method::POST, target)
+    }
+
+    /// Begins a PUT request.
+    #[track_caller]
+    pub fn put(&self, target: &str) -> RequestBuilder {
+        self.request(Method::PUT, target)
+    }
+
+    /// Begins a PATCH request.
+    #[track_caller]
+    pub fn patch(&self, target: &str) -> RequestBuilder {
+        self.request(Method::PATCH, target)
+    }
+
+    /// Begins a DELETE request.
+    #[track_caller]
+    pub fn delete(&self, target: &str) -> RequestBuilder {
+        self.request(Method::DELETE, target)
+    }
+
+    /// Begins a HEAD request.
+    #[track_caller]
+    pub fn head(&self, target: &str) -> RequestBuilder {
+        self.request(Method::HEAD, target)
+    }
+
+    /// Begins an OPTIONS request.
+    #[track_caller]
+    pub fn options(&self, target: &str) -> RequestBuilder {
+        self.request(Method::OPTIONS, target)
+    }
+
+    /// Begins a request with any method.
+    ///
+    /// # Panics
+    ///
+    /// Panics where `target` is not a request target.
+    #[track_caller]
+    pub fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        match Uri::try_from(target) {
+            Ok(uri) => self.prepared(Request::new(method, uri)),
+            Err(error) => refuse(&format!("{target:?} is not a request target: {error}")),
+        }
+    }
+
+    /// Begins with a request that is made already, one that stands under a mount, say.
+    pub fn prepared(&self, request: Request) -> RequestBuilder {
+        RequestBuilder {
+            client: self.clone(),
+            request,
+            add_host: true,
+        }
+    }
+
+    async fn call(&self, mut request: Request) -> Response {
+        if !self.through_gateway {
+            return self.app.call(request).await;
+        }
+        // A gateway turns a panic into a 500, and what a `Lint` finds must fail the test all the same.
+        let ledger = Ledger::default();
+        request.extensions_mut().insert(ledger.clone());
+        let response = gateway::answer(&self.app, request).await;
+        match ledger.first() {
+            Some(finding) => refuse(&finding.to_string()),
+            None => response,
+        }
+    }
+}
+
+/// A request that is being put together; [`send`](RequestBuilder::send) sends it.
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| {
+///     let peer = request.connection().peer().map(|peer| peer.to_string());
+///     format!("{} from {}", request.headers()["x-flower"].to_str().unwrap(), peer.unwrap())
+/// });
+/// let answer = Client::new(app)
+///     .put("/beds/1")
+///     .header("x-flower", "iris")
+///     .peer("192.0.2.7:4711".parse().unwrap())
+///     .body("purple")
+///     .send();
+/// assert_eq!(answer.text(), "iris from 192.0.2.7:4711");
+/// ```
+#[derive(Debug)]
+#[must_use = "a request that is not sent does nothing"]
+pub struct RequestBuilder {
+    client: Client,
+    request: Request,
+    add_host: bool,
+}
+
+impl RequestBuilder {
+    /// Adds a header; one of the same name that is there already stays.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the name is not a token, or where a byte is not allowed in the value.
+    #[track_caller]
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Self {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        let Ok(parsed) = HeaderName::try_from(name) else {
+            refuse(&format!("{name:?} is not a header name"));
+        };
+        let Ok(value) = HeaderValue::from_bytes(value) else {
+            let text = String::from_utf8_lossy(value);
+            refuse(&format!("{text:?} is not a value for the header {name}"));
+        };
+        self.request.headers_mut().append(parsed, value);
+        self
+    }
+
+    /// Sets the body. It adds no header: a `Content-Length` is the test's own matter.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    /// Sets the version of HTTP; 1.1 by default.
+    pub fn version(mut self, version: Version) -> Self {
+        *self.request.version_mut() = version;
+        self
+    }
+
+    /// Sets the connection: one of which nothing is known by default.
+    ///
+    /// Requests that are to share their connection's slots are given clones of one connection.
+    pub fn connection(mut self, connection: Connection) -> Self {
+        self.request.set_connection(connection);
+        self
+    }
+
+    /// Sets the address of the client; none by default.
+    pub fn peer(mut self, peer: SocketAddr) -> Self {
+        let connection = self.request.connection().clone().with_peer(peer);
+        self.request.set_connection(connection);
+        self
+    }
+
+    /// Leaves `value` for the application, as an outer component would.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.request.extensions_mut().insert(value);
+        self
+    }
+
+    /// Sends no `Host` but what [`header`](RequestBuilder::header) adds; by default there is `Host: localhost`.
+    pub fn without_host(mut self) -> Self {
+        self.add_host = false;
+        self
+    }
+
+    /// Sends the request, blocks until the answer has ended, and gives all of it.
+    ///
+    /// It needs no runtime. An application that does (for its timers or sockets) is sent to with
+    /// [`send_async`](RequestBuilder::send_async).
+    ///
+    /// # Panics
+    ///
+    /// Panics with what a [`Lint`](crate::Lint) found. A body that fails does not panic:
+    /// [`body_error`](TestResponse::body_error) says it.
+    #[track_caller]
+    pub fn send(self) -> TestResponse {
+        pollster::block_on(self.send_async())
+    }
+
+    /// The same in any runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics with what a [`Lint`](crate::Lint) found.
+    pub async fn send_async(self) -> TestResponse {
+        TestResponse::collect(self.send_head_async().await).await
+    }
+
+    /// Sends the request and gives the response as it begins, so that a test reads of its body what it wants.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Body, Request};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = Application::new(|_: Request| Body::from_iterator(std::iter::repeat("forever ")));
+    /// let mut response = Client::new(app).get("/").send_head();
+    /// let first = pollster::block_on(response.body_mut().frame()).unwrap().unwrap();
+    /// assert_eq!(first.into_data().unwrap(), "forever ");
+    /// drop(response); // the client goes away
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics with what a [`Lint`](crate::Lint) found.
+    #[track_caller]
+    pub fn send_head(self) -> Response {
+        pollster::block_on(self.send_head_async())
+    }
+
+    /// The same in any runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics with what a [`Lint`](crate::Lint) found.
+    pub async fn send_head_async(mut self) -> Response {
+        if self.add_host && !self.request.headers().contains_key(HOST) {
+            // The field repeats the authority of a target that has one (RFC 9112, section 3.2).
+            let host = HeaderValue::from_str(self.request.host().unwrap_or("localhost"))
+                .expect("an authority is visible ASCII");
+            self.request.headers_mut().insert(HOST, host);
+        }
+        self.client.call(self.request).await
+    }
+}
+
+/// Stops a test that asks for what cannot be, or in which a law was broken.
+#[track_caller]
+#[expect(
+    clippy::panic,
+    reason = "a test's mistake is told to the test's author, and this crate runs in tests only"
+)]
+pub(crate) fn refuse(message: &str) -> ! {
+    panic!("{message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::Reply;
+    use http::StatusCode;
+
+    use super::*;
+
+    fn echo() -> Client {
+        Client::new(Application::new(|request: Request| {
+            let headers: Vec<_> = request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            let (method, uri) = (request.method(), request.uri());
+            format!("{method} {uri} {:?} {headers:?}", request.version())
+        }))
+    }
+
+    #[test]
+    fn a_request_arrives_as_it_was_put_together() {
+        let client = echo();
+        let cases = [
+            (
+                client.get("/a?b=c"),
+                r#"GET /a?b=c HTTP/1.1 ["host: localhost"]"#,
+            ),
+            (
+                client.options("*"),
+                r#"OPTIONS * HTTP/1.1 ["host: localhost"]"#,
+            ),
+            (
+                client.get("http://h:8/a"),
+                r#"GET http://h:8/a HTTP/1.1 ["host: h:8"]"#,
+            ),
+            (
+                client.delete("/").header("HOST", "x"),
+                r#"DELETE / HTTP/1.1 ["host: x"]"#,
+            ),
+            (
+                client
+                    .post("/")
+                    .without_host()
+                    .version(Version::HTTP_10)
+                    .header("a", "1")
+                    .header("a", "2"),
+                r#"POST / HTTP/1.0 ["a: 1", "a: 2"]"#,
+            ),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(request.send().text(), expected);
+        }
+    }
+
+    #[test]
+    fn a_gateway_is_between_unless_a_test_asks_for_none() {
+        let app = Application::new(|_: Request| (StatusCode::NO_CONTENT, "x"));
+        let client = Client::new(app);
+        assert_eq!(client.get("/").send().text(), "");
+        assert_eq!(client.without_gateway().get("/").send().text(), "x");
+        assert_eq!(echo().get("/").without_host().send().status(), 400);
+    }
+
+    #[test]
+    fn connection_and_extensions_reach_the_application() {
+        let app = Application::new(|request: Request| -> Reply {
+            let peer = request.connection().peer().unwrap().port();
+            let number = request.extensions().get::<u32>().copied().unwrap();
+            Reply::new(format!("{peer} {number}"))
+        });
+        let request = Client::new(app).get("/").extension(7_u32);
+        let answer = request.peer("127.0.0.1:80".parse().unwrap()).send();
+        assert_eq!(answer.text(), "80 7");
+    }
+
+    #[test]
+    fn mistakes_of_the_test_are_told() {
+        fn panic_of(make: impl FnOnce() -> RequestBuilder + std::panic::UnwindSafe) -> String {
+            let panic = std::panic::catch_unwind(|| drop(make())).unwrap_err();
+            panic.downcast_ref::<String>().unwrap().clone()
+        }
+        let name = panic_of(|| echo().get("/").header("a b", "1"));
+        assert_eq!(name, "\"a b\" is not a header name");
+        let value = panic_of(|| echo().get("/").header("a", "1\n2"));
+        assert_eq!(value, r#""1\n2" is not a value for the header a"#);
+        let target = panic_of(|| echo().get("a b"));
+        assert!(
+            target.starts_with("\"a b\" is not a request target: "),
+            "{target}"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! A body that is watched while it passes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade_core::{Body, Error};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::check::bytes;
+use super::finding::{Finding, Law, Report, Side};
+
+/// Passes a stream on as it is, and tells where its length is not what was said or something follows its end.
+pub(super) struct Watched {
+    body: Body,
+    /// Who makes this body.
+    side: Side,
+    report: Report,
+    promise: Option<Promise>,
+    passed: u64,
+    progress: Progress,
+    /// HTTP does not send it, so dropping it is its proper end.
+    unsent: bool,
+}
+
+/// What was said of the length of a body, and where.
+#[derive(Clone)]
+pub(super) struct Promise {
+    pub(super) length: u64,
+    pub(super) source: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Data,
+    Trailers,
+    /// It said that it had ended.
+    Ended,
+}
+
+impl Watched {
+    /// Watches `body`, which `side` makes, unless it is in memory, where nothing can go wrong any more.
+    pub(super) fn around(
+        body: Body,
+        side: Side,
+        report: &Report,
+        promise: Option<Promise>,
+        unsent: bool,
+    ) -> Body {
+        if body.as_bytes().is_some() {
+            return body;
+        }
+        Body::new(Watched {
+            body,
+            side,
+            report: report.clone(),
+            promise,
+            passed: 0,
+            progress: Progress::Data,
+            unsent,
+        })
+    }
+
+    fn tell(&self, law: Law, message: String) {
+        self.report.tell(Finding::new(law, self.side, message));
+    }
+
+    fn saw(&mut self, frame: &Frame<Bytes>) {
+        let kind = if frame.is_data() { "data" } else { "trailers" };
+        match self.progress {
+            Progress::Data => {}
+            Progress::Trailers => {
+                self.tell(Law::BodyEnd, format!("{kind} came after the trailers"));
+            }
+            Progress::Ended => {
+                let message = format!("{kind} came after the body had said that it had ended");
+                self.tell(Law::BodyEnd, message);
+            }
+        }
+        if frame.is_trailers() {
+            self.progress = Progress::Trailers;
+        }
+        self.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(promise) = self.promise.take_if(|promise| promise.length < self.passed) {
+            let (source, passed) = (promise.source, bytes(self.passed));
+            self.tell(
+                Law::Length,
+                format!("{source}, and the body has {passed} or more"),
+            );
+        }
+    }
+
+    fn ended(&mut self) {
+        self.progress = Progress::Ended;
+        // Taken, so that it is told once.
+        if let Some(promise) = self.promise.take()
+            && promise.length > self.passed
+        {
+            let (source, passed) = (promise.source, bytes(self.passed));
+            self.tell(
+                Law::Length,
+                format!("{source}, and the body ended after {passed}"),
+            );
+        }
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &next {
+            Some(Ok(frame)) => {
+                self.saw(frame);
+                // A reader that sees the end coming does not poll again.
+                if self.body.is_finished() {
+                    self.ended();
+                }
+            }
+            None => self.ended(),
+            Some(Err(_)) => self.promise = None,
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        HttpBody::size_hint(&self.body)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.unsent {
+            std::mem::take(&mut self.body).discard();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The laws as functions of plain values: each gives what is wrong, in words, or nothing.
+
+use enfilade_core::gateway::HOP_BY_HOP;
+use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+/// What a response's status and the request's method say of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// There is none (RFC 9110, sections 6.4.1 and 15.3.6).
+    Forbidden,
+    /// It may be that of GET; the gateway drops it (RFC 9110, section 9.3.2).
+    Unsent,
+    /// It is sent.
+    Sent,
+}
+
+pub(super) fn content(method: &Method, status: StatusCode) -> Content {
+    let forbidden = [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ];
+    if status.is_informational() || forbidden.contains(&status) {
+        Content::Forbidden
+    } else if method == Method::HEAD {
+        Content::Unsent
+    } else {
+        Content::Sent
+    }
+}
+
+/// Law 1 for one request; `received` is the path of its target.
+pub(super) fn path(script_name: &str, path: &str, received: &str) -> Option<String> {
+    if !(path.is_empty() || path.starts_with('/') || path == "*") {
+        return Some(format!(
+            "path is {path:?}, which does not begin with a slash"
+        ));
+    }
+    if !(script_name.is_empty() || script_name.starts_with('/')) {
+        let what = "which does not begin with a slash";
+        return Some(format!("script_name is {script_name:?}, {what}"));
+    }
+    if !format!("{script_name}{path}").ends_with(received) {
+        return Some(format!(
+            "script_name {script_name:?} and path {path:?} are not the path as received, {received:?}"
+        ));
+    }
+    None
+}
+
+/// Law 1 for what stands between two `Lint`s: what an outer mount consumed stays consumed.
+pub(super) fn mounts(outer: &str, inner: &str) -> Option<String> {
+    let message = || {
+        format!(
+            "script_name was {outer:?} further out and is {inner:?} now: a path is mounted with \
+             `Request::mount`, never cut off with `set_uri`"
+        )
+    };
+    (!inner.contains(outer)).then(message)
+}
+
+/// The one number that `Content-Length` says, or what is wrong with it (RFC 9110, section 8.6).
+pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    let values: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+    match values[..] {
+        [] => Ok(None),
+        [value] => {
+            let text = value.to_str().unwrap_or_default();
+            // `parse` alone would take a plus sign.
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = text.parse().ok().filter(|_| digits);
+            let wrong = || format!("Content-Length is {value:?}, which is not one number");
+            number.map(Some).ok_or_else(wrong)
+        }
+        _ => Err(format!("there are {} Content-Length headers", values.len())),
+    }
+}
+
+/// Law 2 for a body whose length is known.
+pub(super) fn length(said: Option<u64>, known: Option<u64>) -> Option<String> {
+    let (said, known) = (said?, known?);
+    (said != known).then(|| format!("Content-Length is {said} and the body has {}", bytes(known)))
+}
+
+/// Law 2 for an answer that has no content.
+pub(super) fn no_content(
+    status: StatusCode,
+    headers: &HeaderMap,
+    known: Option<u64>,
+) -> Option<String> {
+    let status_is = status.as_u16();
+    if let Some(known) = known.filter(|&known| known > 0) {
+        return Some(format!(
+            "a {status_is} has no body, and this one has {}",
+            bytes(known)
+        ));
+    }
+    // RFC 9110, section 8.6; a 304 says the length that the 200 would have.
+    let no_length = status.is_informational() || status == StatusCode::NO_CONTENT;
+    (no_length && headers.contains_key(CONTENT_LENGTH))
+        .then(|| format!("a {status_is} has no body, and so no Content-Length"))
+}
+
+/// Law 3; a 101 is about the connection itself.
+pub(super) fn hop_by_hop(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return None;
+    }
+    let name = headers.keys().find(|name| is_hop_by_hop(status, name))?;
+    Some(format!(
+        "the response has the header {name}, which is the gateway's to set"
+    ))
+}
+
+/// The proxies' own headers are hop-by-hop too, but for `Proxy-Status` (RFC 9209) and what a 407 must say (RFC 9110,
+/// section 15.5.8).
+fn is_hop_by_hop(status: StatusCode, name: &HeaderName) -> bool {
+    let allowed = name == "proxy-status"
+        || (name == PROXY_AUTHENTICATE && status == StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+    HOP_BY_HOP.contains(name) || (name.as_str().starts_with("proxy-") && !allowed)
+}
+
+pub(super) fn bytes(number: u64) -> String {
+    format!("{number} byte{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,194 @@
+//! Answers, read to their end.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use enfilade_core::{Body, Error, Response};
+use http::response::Parts;
+use http::{Extensions, HeaderMap, StatusCode, Version};
+
+use crate::client::refuse;
+
+/// How many bytes of a body are read: an endless one must not take a test's machine down.
+const LIMIT: usize = 256 << 20;
+
+/// An answer that was read to its end.
+///
+/// A body that fails on the way does not panic: what arrived before is in [`bytes`](TestResponse::bytes), and
+/// [`body_error`](TestResponse::body_error) says why there is no more.
+///
+/// ```
+/// use enfilade_core::{Application, Body, Request};
+/// use enfilade_testing::Client;
+///
+/// let mut trailers = http::HeaderMap::new();
+/// trailers.insert("x-checksum", "42".parse().unwrap());
+/// let app = Application::new(move |_: Request| Body::from("content").with_trailers(trailers.clone()));
+///
+/// let answer = Client::new(app).get("/").send();
+/// assert_eq!(answer.text(), "content");
+/// assert_eq!(answer.trailers().unwrap()["x-checksum"], "42");
+/// assert!(answer.body_error().is_none());
+/// ```
+#[derive(Debug)]
+pub struct TestResponse {
+    head: Parts,
+    bytes: Bytes,
+    trailers: Option<HeaderMap>,
+    error: Option<Error>,
+}
+
+impl TestResponse {
+    pub(crate) async fn collect(response: Response) -> TestResponse {
+        let (head, body) = response.into_parts();
+        let mut answer = TestResponse {
+            head,
+            bytes: Bytes::new(),
+            trailers: None,
+            error: None,
+        };
+        answer.error = answer.read(body).await.err();
+        answer
+    }
+
+    async fn read(&mut self, mut body: Body) -> Result<(), Error> {
+        let mut all = BytesMut::new();
+        let mut outcome = Ok(());
+        while let Some(frame) = body.frame().await {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) if data.len() > LIMIT - all.len() => {
+                    outcome = Err(Error::body_too_large());
+                    break;
+                }
+                Ok(Ok(data)) => all.extend_from_slice(&data),
+                Ok(Err(frame)) => {
+                    self.trailers = frame.into_trailers().ok().or(self.trailers.take())
+                }
+                Err(error) => outcome = Err(error),
+            }
+        }
+        self.bytes = all.freeze();
+        outcome
+    }
+
+    /// The status; it compares with numbers.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The first value of a header; [`headers`](TestResponse::headers) has the others.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the value is not UTF-8.
+    #[must_use]
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = self.head.headers.get(name)?;
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => Some(text),
+            Err(_) => refuse(&format!("the header {name} is not text: {value:?}")),
+        }
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// What components left for those outside them, by type.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.head.extensions
+    }
+
+    /// The body, as far as it arrived.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The body as text, as far as it arrived; bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
+    /// The trailers, where there were any.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
+    /// Why the body broke off; `None` where it came to its end.
+    ///
+    /// A body of more than 256 MiB is broken off by the client.
+    #[must_use]
+    pub fn body_error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::{Application, Request};
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::Client;
+
+    #[test]
+    fn a_failing_body_is_kept_as_far_as_it_came() {
+        let app = Application::new(|_: Request| Body::new(Failing(2)));
+        let answer = Client::new(app).get("/").send();
+        assert_eq!(answer.text(), "2.1.");
+        let error = answer.body_error().unwrap();
+        assert_eq!(
+            std::error::Error::source(error).unwrap().to_string(),
+            "no more"
+        );
+    }
+
+    struct Failing(u8);
+
+    impl http_body::Body for Failing {
+        type Data = Bytes;
+        type Error = enfilade_core::BoxError;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            let left = self.0;
+            self.0 = left.saturating_sub(1);
+            let data = http_body::Frame::data(format!("{left}.").into());
+            std::task::Poll::Ready(Some(if left > 0 {
+                Ok(data)
+            } else {
+                Err("no more".into())
+            }))
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the header x-raw is not text: \"\\xff\"")]
+    fn a_header_that_is_no_text_is_not_an_absent_one() {
+        let app = Application::new(|_: Request| {
+            [("x-raw", HeaderValue::from_bytes(b"\xff").unwrap())]
+                .into_iter()
+                .fold(Response::default(), |mut response, (name, value)| {
+                    response.headers_mut().insert(name, value);
+                    response
+                })
+        });
+        let _ = Client::new(app).get("/").send().header("x-raw");
+    }
+}
