@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use enfilade_core::{Body, Connection, Pipeline, RemoteUser, gateway};
+use enfilade_core::{Body, Connection, Pipeline, RemoteUser};
+use enfilade_testing::{Client, Lint};
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::*;
@@ -61,14 +62,17 @@ fn respond(status: u16, body: impl Into<Body>) -> Response {
 }
 
 /// The lines that are written where a gateway sends the answers of `app` to these requests.
+///
+/// A checker of the contract is on both sides of the log.
 fn lines_of(log: AccessLog, app: &Application, requests: Vec<Request>) -> Vec<String> {
     let memory = Memory::default();
-    let app = app.clone().wrap(fixed(log).writer(memory.clone()));
+    let log = fixed(log).writer(memory.clone());
+    let app = app.clone().wrap(Lint::new()).wrap(log).wrap(Lint::new());
+    let client = Client::new(app);
     for request in requests {
-        let response = pollster::block_on(gateway::answer(&app, request));
-        drop(pollster::block_on(response.into_body().collect(1_000_000)));
+        client.prepared(request).without_host().send();
     }
-    drop(app);
+    drop(client);
     memory.lines()
 }
 
@@ -304,12 +308,12 @@ impl http_body::Body for Chunks {
 #[test]
 fn the_bytes_are_those_that_were_taken() {
     type Make = fn() -> Response;
-    let cases: [(&str, Make, &str); 8] = [
+    let cases: [(&str, Make, &str); 7] = [
         ("GET", || respond(200, "foobar"), "200 6 +"),
         ("GET", || respond(200, ""), "200 - +"),
         ("DELETE", || respond(404, "nope"), "404 4 +"),
         ("HEAD", || respond(200, "foobar"), "200 - +"),
-        ("GET", || respond(304, "foobar"), "304 - +"),
+        ("GET", || respond(304, ""), "304 - +"),
         (
             "GET",
             || respond(200, Body::from_iterator(["ab", "", "cde"])),
@@ -319,16 +323,6 @@ fn the_bytes_are_those_that_were_taken() {
             "GET",
             || respond(200, Body::new(Chunks(vec![Ok("abc"), Err("cut")]))),
             "200 3 X",
-        ),
-        (
-            "GET",
-            || {
-                let mut response = respond(200, "foobar");
-                let wrong = HeaderValue::from_static("99");
-                response.headers_mut().insert("content-length", wrong);
-                response
-            },
-            "200 6 +",
         ),
     ];
     for (method, make, expected) in cases {
