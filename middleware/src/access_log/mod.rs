@@ -55,12 +55,13 @@ const BUFFER: usize = 512;
 /// | `%X` | `X` where the body did not come to its end, `+` where it did |
 /// | `%%` | `%` |
 ///
-/// What is not there is `-`.
+/// What is not there is `-`. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
 ///
 /// # Order
 ///
 /// Outermost, so that it sees what is really sent: the bytes after compression, the answers that inner wrappers give
-/// themselves. Only a component that tells it who the client is (the address behind a proxy) stands outside it.
+/// themselves. Only a component that tells it who the client is (the address behind a proxy) stands outside it. A request
+/// that the gateway itself refuses never comes here.
 ///
 /// # Security
 ///

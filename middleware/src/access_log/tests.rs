@@ -575,3 +575,28 @@ fn is_described_with_its_format() {
         "AccessLog (format: combined, exclude: /health)\n└─ inner\n"
     );
 }
+
+#[test]
+fn what_is_sent_is_not_touched() {
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-sum", HeaderValue::from_static("9"));
+    let sent = trailers.clone();
+    let app = Application::new(move |_: Request| {
+        let mut response = respond(
+            200,
+            Body::from_list(["ab", "cd"]).with_trailers(sent.clone()),
+        );
+        let value = HeaderValue::from_static("1");
+        response.headers_mut().insert("x-a", value);
+        response.extensions_mut().insert(7_u8);
+        response
+    });
+    let log = AccessLog::common().writer(Memory::default());
+    let logged = app.clone().wrap(log);
+    let [bare, logged] =
+        [app, logged].map(|app| Client::new(app.wrap(Lint::new())).get("/").send());
+    assert_eq!(logged.text(), "abcd");
+    assert_eq!(logged.headers(), bare.headers());
+    assert_eq!(logged.trailers(), Some(&trailers));
+    assert_eq!(logged.extensions().get(), Some(&7_u8));
+}
