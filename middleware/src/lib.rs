@@ -10,6 +10,8 @@ mod headers;
 mod not_found;
 mod router;
 
+pub use access_log::{AccessLog, DroppedLines};
+pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
