@@ -2,13 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use enfilade::middleware::{Negotiated, negotiate_coding};
 use enfilade::{Connection, Request, Scheme, path};
+use enfilade_testing::Client;
 use http::{HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 
-use crate::case::{Case, known, number, required, text};
-use crate::stack;
+use crate::case::{Case, known, number, required, text, texts};
+use crate::exchange::in_process;
+use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, any_of, ensure, unsupported};
+use crate::{apps, request, stack};
 
 const KEYS: [&str; 9] = [
     "id",
@@ -34,6 +38,8 @@ pub(crate) fn run(case: &Case) -> Check {
         "shift_path_info" => shift_path_info(input)?,
         "reconstruct_url" => reconstruct_url(input)?,
         "header operation at construction" => header_operation(input)?,
+        "negotiate_encoding" => negotiate_encoding(input)?,
+        "render_access_log" => render_access_log(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
     judge(&case.value["expect"], &output)
@@ -142,6 +148,53 @@ fn header_operation(input: &Value) -> Check<Output> {
     Ok(match refused {
         Err(error) => Err(error.to_string()),
         Ok(_) => Ok(json!("accepted")),
+    })
+}
+
+fn negotiate_encoding(input: &Value) -> Check<Output> {
+    known(input, "input", &["accept_encoding", "supported"])?;
+    let lines = match &input["accept_encoding"] {
+        Value::Null => Vec::new(),
+        lines => texts(lines)?,
+    };
+    let lines: Vec<_> = lines
+        .into_iter()
+        .map(|line| ("accept-encoding", line))
+        .collect();
+    let headers = apps::header_map(&lines)?;
+    let supported = texts(&input["supported"])?;
+    Ok(match negotiate_coding(&headers, &supported) {
+        Negotiated::Coding(coding) => Ok(json!(coding)),
+        Negotiated::Identity => Ok(json!("identity")),
+        Negotiated::NotAcceptable => Ok(Value::Null),
+        other => return unsupported(format!("the result {other:?}")),
+    })
+}
+
+fn render_access_log(input: &Value) -> Check<Output> {
+    known(input, "input", &["format", "request", "response"])?;
+    let response = &input["response"];
+    known(response, "response", &["status", "headers", "bytes"])?;
+    let Some(bytes) = number(response, "bytes") else {
+        return unsupported(format!("the response {response}"));
+    };
+    let spec = json!({
+        "kind": "fixed",
+        "status": response["status"],
+        "headers": response["headers"],
+        "body": "x".repeat(usize::try_from(bytes).unwrap_or(0)),
+    });
+    let (recorder, log) = (Recorder::default(), Log::default());
+    let app = apps::build(&spec, None, &recorder)?;
+    let app = stack::log_format(required(input, "format")?, &log, app)?;
+    in_process(
+        &Client::new(app),
+        &request::parse(&input["request"])?,
+        &recorder,
+    )?;
+    Ok(match &log.settled(1)[..] {
+        [line] => Ok(json!(line)),
+        lines => Err(format!("not one line but {lines:?}")),
     })
 }
 

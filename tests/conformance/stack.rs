@@ -1,18 +1,23 @@
 //! From a case's `config` to our wrappers.
 
-use enfilade::middleware::{self, Headers, NotFound, Router};
+use enfilade::middleware::{
+    self, AccessLog, Coding, Compression, Flush, Headers, NotFound, Router,
+};
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::apps;
-use crate::case::{Case, known, required, text};
+use crate::case::{Case, known, number, required, text, texts};
 use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 8] = [
+const COMPONENTS: [&str; 10] = [
     "accept_encoding",
+    "access_log",
+    "compression",
     "content_length",
     "fallback_404",
     "gateway",
@@ -23,7 +28,9 @@ const COMPONENTS: [&str; 8] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 5] = [
+const MIDDLEWARE: [(&str, Build); 7] = [
+    ("access_log", access_log),
+    ("compression", compression),
     ("content_length", gateway),
     ("head", gateway),
     ("headers", headers),
@@ -203,6 +210,105 @@ fn status_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applica
         (StatusCode::NOT_FOUND, text)
     });
     Ok(app.wrap(NotFound::new(page)))
+}
+
+fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    let keys = [
+        "middleware",
+        "codings",
+        "min_size",
+        "flush",
+        "content_types",
+        "predicate",
+    ];
+    known(layer, "config", &keys)?;
+    // The cases expect a 406 where the client accepts nothing, which is this option's effect.
+    let mut wrapper = Compression::new().codings(codings(layer)?).strict();
+    if let Some(bytes) = number(layer, "min_size") {
+        wrapper = wrapper.min_size(bytes);
+    }
+    if let Some(types) = layer.get("content_types") {
+        wrapper = wrapper.content_types(texts(types)?);
+    }
+    match text(layer, "predicate") {
+        None => {}
+        Some("always true") => wrapper = wrapper.only_if(|_| true),
+        Some(other) => return unsupported(format!("the predicate {other:?}")),
+    }
+    match text(layer, "flush") {
+        None => {}
+        Some("never") => wrapper = wrapper.flush(Flush::Never),
+        Some(other) => return unsupported(format!("flush {other:?}")),
+    }
+    Ok(app.wrap(wrapper))
+}
+
+/// Those of a case's codings that exist; [`missing_coding`] finds the cases that are about another.
+fn codings(layer: &Value) -> Check<Vec<Coding>> {
+    let known = [Coding::Gzip, Coding::Deflate];
+    let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
+    let coding = |name: &&str| known.into_iter().find(|coding| coding.name() == *name);
+    let found: Vec<Coding> = names.iter().filter_map(coding).collect();
+    match found.is_empty() {
+        true => needs(format!("compression with {}", names.join(", "))),
+        false => Ok(found),
+    }
+}
+
+fn access_log(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(
+        layer,
+        "config",
+        &["middleware", "format", "clock", "exclude"],
+    )?;
+    let wrapper = match text(layer, "format") {
+        Some("common") => AccessLog::common(),
+        Some("combined") => AccessLog::combined(),
+        other => return unsupported(format!("the format {other:?}")),
+    };
+    let (now, offset) = clock(required(layer, "clock")?)?;
+    let mut wrapper = wrapper
+        .writer(parts.log.clone())
+        .clock(move || now)
+        .utc_offset(offset);
+    if let Some(paths) = layer.get("exclude") {
+        for path in texts(paths)? {
+            wrapper = wrapper.exclude_path(path);
+        }
+    }
+    Ok(app.wrap(wrapper))
+}
+
+/// The line that this format makes of an exchange with `app`.
+pub(crate) fn log_format(format: &str, log: &Log, app: Application) -> Check<Application> {
+    let wrapper = AccessLog::format(format).or_else(refused)?;
+    Ok(app.wrap(wrapper.writer(log.clone())))
+}
+
+/// Reads `fixed at 784111777 (...)` and `fixed at 784111777, zone +0530`.
+fn clock(text: &str) -> Check<(OffsetDateTime, UtcOffset)> {
+    let unknown = || unsupported(format!("the clock {text:?}"));
+    let Some(rest) = text.strip_prefix("fixed at ") else {
+        return unknown();
+    };
+    let (seconds, rest) = rest.split_at(
+        rest.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len()),
+    );
+    let seconds = seconds.parse().ok();
+    let Some(Ok(now)) = seconds.map(OffsetDateTime::from_unix_timestamp) else {
+        return unknown();
+    };
+    let offset = match rest.strip_prefix(", zone ") {
+        // What is in brackets says the same once more.
+        None if rest.is_empty() || rest.starts_with(" (") => Some(UtcOffset::UTC),
+        None => None,
+        Some(zone) => zone.parse::<i32>().ok().and_then(|zone| {
+            let seconds = (zone / 100 * 60 + zone % 100) * 60;
+            UtcOffset::from_whole_seconds(seconds).ok()
+        }),
+    };
+    offset.map_or_else(unknown, |offset| Ok((now, offset)))
 }
 
 /// The coding that a case expects and that does not exist here yet.
