@@ -69,7 +69,10 @@ fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) 
     let joined = lines.join(", ");
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
     match name {
-        "matches_body" => said(joined == context.body_length.to_string()),
+        "matches_body" => {
+            let matches = joined == context.body_length.to_string();
+            said(wanted.as_bool() == Some(matches))
+        }
         "equals_app_saw" => match context.saw.and_then(|saw| saw.get(text_of(wanted).ok()?)) {
             Some(saw) => said(saw.as_str() == Some(&joined)),
             None => unsupported(format!("the application does not record {wanted}")),
@@ -77,7 +80,8 @@ fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) 
         "distinct_across_repeats" => {
             let mut values = context.repeats.clone();
             values.sort();
-            said(values.windows(2).all(|pair| pair[0] != pair[1]))
+            let distinct = values.windows(2).all(|pair| pair[0] != pair[1]);
+            said(wanted.as_bool() == Some(distinct))
         }
         // An absent header contains nothing and matches nothing.
         _ if lines.is_empty() && name.starts_with("not_") => {
@@ -102,7 +106,7 @@ fn header_lines(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     Some(match name {
         "absent" => truth(lines.is_empty()),
         "present" => truth(!lines.is_empty()),
-        "any" => Ok(()),
+        "any" => said(wanted.as_bool() == Some(true)),
         "lines_equal" => texts(wanted).and_then(|wanted| said(lines == wanted)),
         "line_count" => said(wanted.as_u64() == Some(lines.len() as u64)),
         "lines_start_with" => texts(wanted).and_then(|starts| {
@@ -226,6 +230,7 @@ mod tests {
             ),
             example(json!({"lines_start_with": ["a"]}), &["a1"], &["a", "a"]),
             example(json!({"matches_body": true}), &["7"], &["8"]),
+            example(json!({"matches_body": false}), &["8"], &["7"]),
             example(json!({"absent_or_matches_body": true}), &[], &["07"]),
             example(json!({"absent_or_equals": "a"}), &[], &["b"]),
             example(json!({"absent_or_equals": "a"}), &["a"], &["b"]),
