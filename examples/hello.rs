@@ -1,5 +1,7 @@
 //! The smallest program: an application of one line.
 
+#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+
 use std::env;
 use std::io;
 

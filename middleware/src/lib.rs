@@ -11,6 +11,7 @@ mod not_found;
 mod router;
 
 pub use access_log::{AccessLog, DroppedLines};
+pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};

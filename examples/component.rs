@@ -1,0 +1,62 @@
+//! Two wrappers, one a function and one a struct, both used in two stacks that know nothing of each other.
+
+#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+
+use std::env;
+use std::error::Error;
+use std::time::Instant;
+
+use enfilade::middleware::Router;
+use enfilade::{Application, Middleware, Reply, Request, Server, around};
+use http::{HeaderValue, Method, StatusCode};
+
+/// A function from an application to an application is a wrapper: this one tells how long the call took.
+fn timed(app: Application) -> Application {
+    app.wrap(around("timed", |inner, request| {
+        let start = Instant::now();
+        inner.call(request).map(move |mut response| {
+            let value = format!("app;dur={:.3}", start.elapsed().as_secs_f64() * 1e3);
+            let value = HeaderValue::try_from(value).expect("letters, digits and a dot");
+            response.headers_mut().insert("server-timing", value);
+            response
+        })
+    }))
+}
+
+/// A struct with options is a wrapper too: this one decides whether the application is asked at all.
+#[derive(Clone)]
+struct ReadOnly {
+    message: &'static str,
+}
+
+impl Middleware for ReadOnly {
+    fn wrap(self, app: Application) -> Application {
+        app.wrap(around("ReadOnly", move |inner, request| {
+            match *request.method() {
+                Method::GET | Method::HEAD => inner.call(request),
+                _ => Reply::new((StatusCode::FORBIDDEN, self.message)),
+            }
+        }))
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
+    let museum = ReadOnly {
+        message: "Please do not touch\n",
+    };
+    let house = Application::new(|_: Request| "The house\n")
+        .wrap(museum.clone())
+        .wrap(timed);
+    let garden = Application::new(|_: Request| "The garden\n")
+        .wrap(timed)
+        .wrap(museum);
+    let server = Server::bind(address)?;
+    println!("Serving on http://{}", server.local_addr());
+    server.serve_forever(
+        Router::new()
+            .mount("/house", house)?
+            .mount("/garden", garden)?,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Which coding a client wants (RFC 9110, section 12.5.3).
+
+use http::HeaderMap;
+use http::header::ACCEPT_ENCODING;
+
+/// How many codings a server may offer; the rest of a longer list is never chosen.
+const MAX_OFFERED: usize = 8;
+/// How many members of a header are read. Browsers send four; the rest of a longer list is passed over.
+const MAX_MEMBERS: usize = 64;
+/// A weight of 1; weights are counted in thousandths.
+const FULL: u16 = 1000;
+
+/// What [`negotiate_coding`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Negotiated<'a> {
+    /// This coding of those offered.
+    Coding(&'a str),
+    /// No coding.
+    Identity,
+    /// Neither a coding that is offered nor none: a 406, for those who want to be strict.
+    NotAcceptable,
+}
+
+/// Chooses the coding of an answer from `offered`, which is in the order of the server's preference.
+///
+/// The highest weight wins, the server's order breaks ties. `*` stands for what is not named, `x-gzip` for `gzip`; case
+/// does not matter. A member that is not well formed is passed over alone. No header, or an empty one, means no coding.
+/// No coding is chosen over one only where the client names `identity` with a higher weight.
+///
+/// At most 64 members are read and 8 codings offered, so that no header takes more than a moment.
+///
+/// ```
+/// use enfilade_middleware::{Negotiated, negotiate_coding};
+/// use http::{HeaderMap, header::ACCEPT_ENCODING};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(ACCEPT_ENCODING, "gzip;q=0.5, br".parse().unwrap());
+/// assert_eq!(negotiate_coding(&headers, &["gzip", "br"]), Negotiated::Coding("br"));
+/// assert_eq!(negotiate_coding(&headers, &["zstd"]), Negotiated::Identity);
+/// ```
+#[must_use]
+pub fn negotiate_coding<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Negotiated<'a> {
+    let mut weights = [None; MAX_OFFERED];
+    let (mut others, mut identity) = (None, None);
+    for (name, weight) in members(headers) {
+        let named = offered
+            .iter()
+            .zip(&mut weights)
+            .find(|(coding, _)| is_coding(name, coding));
+        let place = match named {
+            Some((_, place)) => place,
+            None if name == "*" => &mut others,
+            None if name.eq_ignore_ascii_case("identity") => &mut identity,
+            None => continue,
+        };
+        // A coding that is named twice has the higher of its weights.
+        *place = (*place).max(Some(weight));
+    }
+    let weight_of = |named: Option<u16>| named.or(others).unwrap_or(0);
+    let best = offered
+        .iter()
+        .zip(&weights)
+        .rev()
+        .max_by_key(|(_, named)| weight_of(**named));
+    match best {
+        Some((coding, named)) if weight_of(*named) > identity.unwrap_or(0) => {
+            Negotiated::Coding(coding)
+        }
+        _ if identity.or(others) == Some(0) => Negotiated::NotAcceptable,
+        _ => Negotiated::Identity,
+    }
+}
+
+/// The well-formed members of all lines, with their weights in thousandths.
+fn members(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
+    let lines = headers
+        .get_all(ACCEPT_ENCODING)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .take(MAX_MEMBERS)
+        .filter_map(parse_member)
+}
+
+fn parse_member(member: &str) -> Option<(&str, u16)> {
+    let mut parts = member.split(';').map(|part| part.trim_matches([' ', '\t']));
+    let name = parts.next().filter(|name| !name.is_empty())?;
+    let weight = match (parts.next(), parts.next()) {
+        (None, _) => FULL,
+        (Some(weight), None) => parse_weight(weight)?,
+        // Nothing but a weight can follow a coding.
+        (Some(_), Some(_)) => return None,
+    };
+    Some((name, weight))
+}
+
+/// `"q=" qvalue`, with up to three digits after the dot (RFC 9110, section 12.4.2).
+fn parse_weight(text: &str) -> Option<u16> {
+    let value = text
+        .strip_prefix("q=")
+        .or_else(|| text.strip_prefix("Q="))?;
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    match (whole, thousandths(fraction)) {
+        ("0", weight) => Some(weight),
+        ("1", 0) => Some(FULL),
+        _ => None,
+    }
+}
+
+fn thousandths(fraction: &str) -> u16 {
+    let digits = fraction
+        .bytes()
+        .map(|byte| u16::from(byte - b'0'))
+        .chain([0; 3]);
+    digits.take(3).fold(0, |sum, digit| sum * 10 + digit)
+}
+
+fn is_coding(name: &str, coding: &str) -> bool {
+    let name = match name.get(..2) {
+        Some("x-" | "X-") if coding == "gzip" || coding == "compress" => {
+            name.get(2..).unwrap_or(name)
+        }
+        _ => name,
+    };
+    name.eq_ignore_ascii_case(coding)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_best_coding_is_chosen() {
+        use Negotiated::{Coding, Identity, NotAcceptable};
+        let all = &["zstd", "br", "gzip", "deflate"][..];
+        let cases: [(&[&'static str], &[&'static str], Negotiated<'_>); 34] = [
+            (&[], all, Identity),
+            (&[""], all, Identity),
+            (&[", gzip"], all, Coding("gzip")),
+            (&["gZiP"], all, Coding("gzip")),
+            (&["X-GZip"], all, Coding("gzip")),
+            (&["br, gzip"], &["gzip", "br"], Coding("gzip")),
+            (&["br, gzip"], all, Coding("br")),
+            (&["gzip;q=0.5", "deflate", "br"], all, Coding("br")),
+            (
+                &["gzip;q=0.995,deflate;q=0.997,br;q=0.999"],
+                all,
+                Coding("br"),
+            ),
+            (&["gzip;q=0."], all, Identity),
+            (&["gzip;q=0.000"], all, Identity),
+            (&["gzip;q=1.000"], all, Coding("gzip")),
+            (&["gzip;q=1."], all, Coding("gzip")),
+            (&["gzip ;\tQ=0.8"], all, Coding("gzip")),
+            (&["gzip;q =0.5"], all, Identity),
+            (&["gzip;q=-0.1"], all, Identity),
+            (&["gzip;q=0.5000"], all, Identity),
+            (&["gzip;q=1.001, br;q=0.1"], all, Coding("br")),
+            (&["br;q=inf, gzip"], all, Coding("gzip")),
+            (&["gzip;q=", "gzip;x=1", "gzip;q=1;x=1"], all, Identity),
+            (&["*"], all, Coding("zstd")),
+            (&["gzip, *;q=0"], &["br"], NotAcceptable),
+            (&["*;q=0, identity;q=0.1"], all, Identity),
+            (&["identity;q=0"], all, NotAcceptable),
+            (&["gzip, identity;q=0"], all, Coding("gzip")),
+            (&["gzip;q=0.5, identity"], all, Identity),
+            (&["identity; q=0.5, *;q=1.0, br;q=0.3"], all, Coding("zstd")),
+            (&["*, gzip;q=0"], &["gzip"], Identity),
+            (&["*, foo;q=0.9"], &["foo", "bar"], Coding("bar")),
+            (&["gzip;q=0, gzip;q=1"], all, Coding("gzip")),
+            (&["notgzip, bro"], all, Identity),
+            (&["x-br"], all, Identity),
+            (&["gzip"], &[], Identity),
+            (&["*;q=0"], &[], NotAcceptable),
+        ];
+        for (lines, offered, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(ACCEPT_ENCODING, HeaderValue::from_static(line));
+            }
+            assert_eq!(
+                negotiate_coding(&headers, offered),
+                expected,
+                "{lines:?} of {offered:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_read_to_a_point() {
+        let mut headers = HeaderMap::new();
+        let list = ["br;q=0,"; MAX_MEMBERS].concat() + "gzip";
+        headers.insert(ACCEPT_ENCODING, HeaderValue::try_from(list).unwrap());
+        assert_eq!(negotiate_coding(&headers, &["gzip"]), Negotiated::Identity);
+    }
+}

@@ -1,0 +1,167 @@
+//! Which answers are worth coding, and what coding does to their headers.
+
+use enfilade_core::Response;
+use enfilade_core::headers::has_token;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::coder::Coding;
+
+/// Headers that speak of the bytes before they were coded.
+const OF_THE_OLD_BYTES: [HeaderName; 6] = [
+    CONTENT_LENGTH,
+    ACCEPT_RANGES,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// Subtypes of `application` and `image` that gain from coding and end neither in `+json` nor in `+xml`.
+const COMPRESSIBLE: [&str; 13] = [
+    "application/ecmascript",
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/manifest",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/x-javascript",
+    "application/x-ndjson",
+    "application/xml",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+];
+
+/// Whether HTTP allows this answer to be coded at all.
+pub(super) fn may_be_coded(response: &Response) -> bool {
+    let headers = response.headers();
+    has_whole_content(response.status())
+        && !headers.contains_key(CONTENT_RANGE)
+        && headers
+            .get(CONTENT_ENCODING)
+            .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && !has_token(headers, &CACHE_CONTROL, "no-transform")
+}
+
+/// Statuses that have no content, or a part of it, stay as they are.
+fn has_whole_content(status: StatusCode) -> bool {
+    !status.is_informational()
+        && !matches!(
+            status,
+            StatusCode::NO_CONTENT
+                | StatusCode::RESET_CONTENT
+                | StatusCode::PARTIAL_CONTENT
+                | StatusCode::NOT_MODIFIED
+        )
+}
+
+/// Whether the content is, or may be, at least this long. Nothing at all never gains.
+pub(super) fn is_long_enough(response: &Response, min_size: u64) -> bool {
+    let said = || {
+        response
+            .headers()
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    };
+    // An answer to HEAD may have no content but say how long it would be.
+    let length = response
+        .body()
+        .known_length()
+        .filter(|length| *length > 0)
+        .or_else(said);
+    match length {
+        Some(length) => length >= min_size.max(1),
+        None => !response.body().is_finished(),
+    }
+}
+
+/// The media type without its parameters, as it was written.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(str::trim)
+}
+
+/// Whether content of this type usually gets smaller; images, audio, video and archives are coded already.
+pub(super) fn is_compressible(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.starts_with("text/")
+        || media_type.starts_with("application/grpc-web")
+        || media_type.ends_with("+json")
+        || media_type.ends_with("+xml")
+        || COMPRESSIBLE.contains(&media_type.as_str())
+}
+
+/// Says in the headers that the content is coded, and removes what is no longer true.
+pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding) {
+    for name in &OF_THE_OLD_BYTES {
+        headers.remove(name);
+    }
+    if let Some(weak) = headers.get(ETAG).and_then(weakened) {
+        headers.insert(ETAG, weak);
+    }
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+}
+
+/// The weak form of a strong validator: two codings never have the same bytes (RFC 9110, section 8.8.1).
+fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
+    let strong = etag.as_bytes();
+    if !strong.starts_with(b"\"") {
+        return None;
+    }
+    HeaderValue::from_bytes(&[b"W/", strong].concat()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_gain_are_known() {
+        let gain = [
+            "text/html",
+            "Text/PLAIN",
+            "text/event-stream",
+            "application/json",
+            "application/problem+json",
+            "application/atom+xml",
+            "image/svg+xml",
+            "application/wasm",
+            "application/grpc-web+proto",
+        ];
+        for media_type in gain {
+            assert!(is_compressible(media_type), "{media_type}");
+        }
+        for media_type in [
+            "image/png",
+            "video/mp4",
+            "application/zip",
+            "font/woff2",
+            "application/octet-stream",
+            "",
+        ] {
+            assert!(!is_compressible(media_type), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn strong_validators_become_weak() {
+        let cases = [
+            ("\"a\"", Some("W/\"a\"")),
+            ("W/\"a\"", None),
+            ("a", None),
+            ("", None),
+        ];
+        for (before, after) in cases {
+            let weak = weakened(&HeaderValue::from_static(before));
+            assert_eq!(weak, after.map(HeaderValue::from_static), "{before}");
+        }
+    }
+}

@@ -1,0 +1,416 @@
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use enfilade_testing::{Client, Lint};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http_body::{Body as _, Frame};
+
+use super::*;
+
+const TEXT: &str = "text/plain";
+
+type Make = fn() -> Body;
+type HeaderList = &'static [(&'static str, &'static str)];
+
+fn gunzip(coded: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(coded).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+/// An application with these headers and this content, in memory or as a stream, between two Lints.
+fn client(headers: HeaderList, status: u16, body: Make) -> Client {
+    client_with(Compression::new().min_size(10), headers, status, body)
+}
+
+fn client_with(compression: Compression, headers: HeaderList, status: u16, body: Make) -> Client {
+    let app = Application::new(move |_: Request| {
+        let mut response = Response::new(body());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            response.headers_mut().append(*name, value.parse().unwrap());
+        }
+        response
+    });
+    Client::new(app.wrap(Lint::new()).wrap(compression).wrap(Lint::new()))
+}
+
+fn body() -> Body {
+    Body::from("Hello, hello, hello!")
+}
+
+fn stream() -> Body {
+    Body::from_iterator(["Hello, ", "hello, ", "hello!"])
+}
+
+#[test]
+fn content_is_coded_in_memory_and_as_a_stream() {
+    for body in [body, stream, || {
+        Body::from_list(["Hello, hello", ", hello!"])
+    }] {
+        let client = client(&[("content-type", TEXT)], 200, body);
+        let answer = client.get("/").header("accept-encoding", "gzip").send();
+        assert_eq!(answer.header("content-encoding"), Some("gzip"));
+        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+        assert_eq!(gunzip(answer.bytes()), b"Hello, hello, hello!");
+        let answer = client.get("/").header("accept-encoding", "deflate").send();
+        let mut plain = String::new();
+        ZlibDecoder::new(&answer.bytes()[..])
+            .read_to_string(&mut plain)
+            .unwrap();
+        assert_eq!(plain, "Hello, hello, hello!");
+    }
+}
+
+#[test]
+fn only_what_may_be_and_gains_is_coded() {
+    let short = || Body::from("Hello");
+    let cases: [(HeaderList, u16, Make, bool); 16] = [
+        (&[("content-type", TEXT)], 200, body, true),
+        (
+            &[("content-type", "Text/HTML; charset=utf-8")],
+            404,
+            body,
+            true,
+        ),
+        (
+            &[("content-type", TEXT), ("content-encoding", "identity")],
+            200,
+            body,
+            true,
+        ),
+        (
+            &[
+                ("content-type", TEXT),
+                ("cache-control", "x-no-transformer=1"),
+            ],
+            200,
+            body,
+            true,
+        ),
+        (&[], 200, body, false),
+        (&[("content-type", "image/png")], 200, body, false),
+        (&[("content-type", TEXT)], 200, short, false),
+        (&[("content-type", TEXT)], 200, Body::empty, false),
+        (
+            &[("content-type", TEXT), ("content-encoding", "br")],
+            200,
+            body,
+            false,
+        ),
+        (
+            &[("content-type", TEXT), ("content-range", "bytes 0-19/30")],
+            200,
+            body,
+            false,
+        ),
+        (
+            &[
+                ("content-type", TEXT),
+                ("cache-control", "public, no-transform"),
+            ],
+            200,
+            body,
+            false,
+        ),
+        (&[("content-type", TEXT)], 206, body, false),
+        (&[("content-type", TEXT)], 204, Body::empty, false),
+        (&[("content-type", TEXT)], 205, Body::empty, false),
+        (&[("content-type", TEXT)], 304, Body::empty, false),
+        (&[("content-type", TEXT)], 101, Body::empty, false),
+    ];
+    for (headers, status, body, coded) in cases {
+        let answer = client(headers, status, body)
+            .get("/")
+            .header("accept-encoding", "gzip")
+            .send();
+        let found = answer.header("content-encoding") == Some("gzip");
+        assert_eq!(found, coded, "{status} {headers:?}");
+        let varies = answer.header("vary").is_some();
+        assert_eq!(varies, coded || status == 304, "{status} {headers:?}");
+    }
+}
+
+#[test]
+fn a_request_can_forbid_it() {
+    let client = client(&[("content-type", TEXT)], 200, body);
+    let request = client
+        .get("/")
+        .header("accept-encoding", "gzip")
+        .header("cache-control", "No-Transform");
+    let answer = request.send();
+    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+}
+
+#[test]
+fn headers_of_the_old_bytes_go() {
+    let headers: &[(&str, &str)] = &[
+        ("content-type", TEXT),
+        ("content-length", "20"),
+        ("etag", "\"v1\""),
+        ("accept-ranges", "bytes"),
+        ("content-md5", "x"),
+        ("repr-digest", "sha-256=:x:"),
+        ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=2"),
+    ];
+    let answer = client(headers, 200, body)
+        .get("/")
+        .header("accept-encoding", "gzip")
+        .send();
+    for name in ["accept-ranges", "content-md5", "repr-digest"] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    assert_eq!(
+        answer.header("content-length"),
+        Some(answer.bytes().len().to_string().as_str())
+    );
+    assert_eq!(answer.header("etag"), Some("W/\"v1\""));
+    assert_eq!(
+        answer.header("last-modified"),
+        Some("Sun, 06 Nov 1994 08:49:37 GMT")
+    );
+    assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
+}
+
+#[test]
+fn head_has_the_headers_of_get_and_nothing_is_coded() {
+    let client = client(&[("content-type", TEXT)], 200, body);
+    let answer = client.head("/").header("accept-encoding", "gzip").send();
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    assert_eq!(answer.header("content-length"), None);
+    assert!(answer.bytes().is_empty());
+    let plain = client.head("/").send();
+    assert_eq!(plain.header("content-length"), Some("20"));
+}
+
+#[test]
+fn a_refused_identity_is_served_unless_that_is_refused() {
+    let refusing = "identity;q=0, br";
+    let answer = client(&[("content-type", TEXT)], 200, body)
+        .get("/")
+        .header("accept-encoding", refusing)
+        .send();
+    assert_eq!(
+        (answer.status().as_u16(), answer.header("content-encoding")),
+        (200, None)
+    );
+    let called = Arc::new(AtomicBool::new(false));
+    let seen = called.clone();
+    let app = Application::new(move |_: Request| seen.store(true, Ordering::SeqCst));
+    let client = Client::new(app.wrap(Compression::new().strict()));
+    let answer = client.get("/").header("accept-encoding", refusing).send();
+    assert_eq!(
+        (answer.status().as_u16(), answer.header("vary")),
+        (406, Some("accept-encoding"))
+    );
+    assert!(!called.load(Ordering::SeqCst));
+}
+
+#[test]
+fn the_same_content_gives_the_same_bytes() {
+    let client = client(&[("content-type", TEXT)], 200, body);
+    let get = || {
+        client
+            .get("/")
+            .header("accept-encoding", "gzip")
+            .send()
+            .bytes()
+            .to_vec()
+    };
+    assert_eq!(get(), get());
+}
+
+#[test]
+fn trailers_follow_coded_content() {
+    fn with_trailers() -> Body {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        stream().with_trailers(trailers)
+    }
+    let answer = client(&[("content-type", TEXT)], 200, with_trailers)
+        .get("/")
+        .header("accept-encoding", "gzip")
+        .send();
+    assert_eq!(gunzip(answer.bytes()), b"Hello, hello, hello!");
+    assert_eq!(answer.trailers().unwrap()["grpc-status"], "0");
+}
+
+/// A body that plays back what it is given; `None` is a pause.
+struct Script(
+    Vec<Option<Result<&'static str, &'static str>>>,
+    Arc<AtomicBool>,
+);
+
+impl http_body::Body for Script {
+    type Data = bytes::Bytes;
+    type Error = enfilade_core::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        match self.0.remove(0) {
+            None => Poll::Pending,
+            Some(Ok(text)) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+            Some(Err(error)) => Poll::Ready(Some(Err(enfilade_core::Error::body(error)))),
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+fn coded(
+    script: Vec<Option<Result<&'static str, &'static str>>>,
+    flush: Flush,
+) -> (Body, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let inner = Body::new(Script(script, dropped.clone()));
+    (
+        Body::new(Coded::new(inner, Coding::Gzip, 6, flush)),
+        dropped,
+    )
+}
+
+fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::Error>>> {
+    let mut context = Context::from_waker(Waker::noop());
+    let next = Pin::new(body).poll_frame(&mut context);
+    next.map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap().to_vec())))
+}
+
+/// What a gzip decoder can make of the beginning of coded content.
+fn readable(coded: &[u8]) -> String {
+    let mut plain = vec![0; 100];
+    let mut decoder = flate2::Decompress::new(false);
+    // The header of a gzip file without options has ten bytes (RFC 1952, section 2.3).
+    decoder
+        .decompress(&coded[10..], &mut plain, flate2::FlushDecompress::Sync)
+        .unwrap();
+    plain.truncate(usize::try_from(decoder.total_out()).unwrap());
+    String::from_utf8(plain).unwrap()
+}
+
+#[test]
+fn what_was_written_arrives_when_the_stream_pauses() {
+    let (mut body, _) = coded(
+        vec![Some(Ok("one,")), None, None, Some(Ok("two")), None],
+        Flush::WhenPending,
+    );
+    let Poll::Ready(Some(Ok(mut sent))) = poll(&mut body) else {
+        panic!("nothing arrived")
+    };
+    assert_eq!(readable(&sent), "one,");
+    assert!(poll(&mut body).is_pending());
+    let Poll::Ready(Some(Ok(more))) = poll(&mut body) else {
+        panic!("nothing arrived")
+    };
+    sent.extend(more);
+    assert_eq!(readable(&sent), "one,two");
+    let Poll::Ready(Some(Ok(end))) = poll(&mut body) else {
+        panic!("no end")
+    };
+    sent.extend(end);
+    assert_eq!(gunzip(&sent), b"one,two");
+    assert!(matches!(poll(&mut body), Poll::Ready(None)));
+}
+
+#[test]
+fn without_flushing_nothing_arrives_before_the_end() {
+    let (mut body, _) = coded(vec![Some(Ok("one,")), None, Some(Ok("two"))], Flush::Never);
+    assert!(poll(&mut body).is_pending());
+    let Poll::Ready(Some(Ok(all))) = poll(&mut body) else {
+        panic!("no end")
+    };
+    assert_eq!(gunzip(&all), b"one,two");
+}
+
+#[test]
+fn a_stream_that_fails_is_never_valid_content() {
+    let (mut body, dropped) = coded(
+        vec![Some(Ok("one")), None, Some(Err("cut"))],
+        Flush::WhenPending,
+    );
+    let Poll::Ready(Some(Ok(sent))) = poll(&mut body) else {
+        panic!("nothing arrived")
+    };
+    assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(_)))));
+    assert!(matches!(poll(&mut body), Poll::Ready(None)));
+    assert!(
+        MultiGzDecoder::new(&sent[..])
+            .read_to_end(&mut Vec::new())
+            .is_err()
+    );
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_client_that_leaves_stops_the_stream() {
+    let (mut body, dropped) = coded(vec![Some(Ok("one")), None, None], Flush::WhenPending);
+    assert!(poll(&mut body).is_ready());
+    drop(body);
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_large_body_in_memory_is_coded_in_pieces() {
+    let large: String = (0..60_000).map(|number| format!("{number} ")).collect();
+    let expected = large.clone();
+    let app = Application::new(move |_: Request| large.clone()).wrap(Compression::new());
+    let answer = Client::new(app)
+        .get("/")
+        .header("accept-encoding", "gzip")
+        .send();
+    assert_eq!(answer.header("content-length"), None);
+    assert_eq!(gunzip(answer.bytes()), expected.as_bytes());
+}
+
+#[test]
+fn types_can_be_chosen() {
+    let only = |types: &[&str]| {
+        Compression::new()
+            .min_size(1)
+            .content_types(types.iter().copied())
+    };
+    for (compression, coded) in [
+        (only(&["text/plain"]), true),
+        (only(&["Text/Plain"]), true),
+        (only(&["text/json"]), false),
+        (Compression::new().min_size(1).only_if(|_| true), true),
+        (Compression::new().min_size(1).only_if(|_| false), false),
+    ] {
+        let client = client_with(
+            compression,
+            &[("content-type", "text/plain; charset=utf-8")],
+            200,
+            body,
+        );
+        let answer = client.get("/").header("accept-encoding", "gzip").send();
+        assert_eq!(answer.header("content-encoding").is_some(), coded);
+    }
+}
+
+#[test]
+fn tells_its_options() {
+    let app = Application::new(|_: Request| "x")
+        .wrap(Compression::new().codings([Coding::Gzip]).level(20));
+    let tree = app.describe();
+    let options: Vec<_> = tree.options().collect();
+    assert_eq!(
+        options,
+        [("codings", "gzip"), ("level", "9"), ("min_size", "860")]
+    );
+}
