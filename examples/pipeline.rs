@@ -30,11 +30,8 @@ fn house() -> Result<Pipeline, Box<dyn Error>> {
 fn library() -> Result<Router, Box<dyn Error>> {
     let shelf = |request: Request| {
         let shelf = request.params().get("shelf").unwrap_or_default().to_owned();
-        let line = format!(
-            "A book on shelf {shelf}; the entrance is {}\n",
-            request.url_for_path("/")
-        );
-        line.repeat(50)
+        let entrance = request.url_for_path("/");
+        format!("A book on shelf {shelf}; the entrance is {entrance}\n").repeat(50)
     };
     Ok(Router::new()
         .get("/", |request: Request| {
