@@ -25,16 +25,14 @@ fn timed(app: Application) -> Application {
 
 /// A struct with options is a wrapper too: this one decides whether the application is asked at all.
 #[derive(Clone)]
-struct ReadOnly {
-    message: &'static str,
-}
+struct ReadOnly(&'static str);
 
 impl Middleware for ReadOnly {
     fn wrap(self, app: Application) -> Application {
         app.wrap(around("ReadOnly", move |inner, request| {
             match *request.method() {
                 Method::GET | Method::HEAD => inner.call(request),
-                _ => Reply::new((StatusCode::FORBIDDEN, self.message)),
+                _ => Reply::new((StatusCode::FORBIDDEN, self.0)),
             }
         }))
     }
@@ -42,9 +40,7 @@ impl Middleware for ReadOnly {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
-    let museum = ReadOnly {
-        message: "Please do not touch\n",
-    };
+    let museum = ReadOnly("Please do not touch\n");
     let house = Application::new(|_: Request| "The house\n")
         .wrap(museum.clone())
         .wrap(timed);
@@ -53,10 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .wrap(museum);
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
-    server.serve_forever(
-        Router::new()
-            .mount("/house", house)?
-            .mount("/garden", garden)?,
-    )?;
+    let app = Router::new().mount("/house", house)?;
+    server.serve_forever(app.mount("/garden", garden)?)?;
     Ok(())
 }

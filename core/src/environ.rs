@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
-use http::{HeaderName, HeaderValue, Version};
+use http::{HeaderName, HeaderValue};
 
 use crate::{RemoteUser, Request, path};
 
@@ -78,7 +78,7 @@ impl<'a> Environ<'a> {
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
             "SERVER_NAME" => match (connection.local(), request.host()) {
                 (Some(local), _) => local.ip().to_string().into(),
-                (None, Some(host)) => without_port(host).into(),
+                (None, Some(_)) => request.hostname().unwrap_or_default().into(),
                 (None, None) => "localhost".into(),
             },
             "SERVER_PORT" => {
@@ -87,7 +87,7 @@ impl<'a> Environ<'a> {
                     .map_or(connection.scheme().default_port(), |local| local.port());
                 port.to_string().into()
             }
-            "SERVER_PROTOCOL" => protocol(request.version()).into(),
+            "SERVER_PROTOCOL" => request.protocol().into(),
             "REMOTE_ADDR" => connection.peer()?.ip().to_string().into(),
             "REMOTE_PORT" => connection.peer()?.port().to_string().into(),
             "REMOTE_USER" => request.extensions().get::<RemoteUser>()?.name().into(),
@@ -154,23 +154,6 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
             .map(char::from)
             .collect::<String>()
             .into(),
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_09 => "HTTP/0.9",
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "HTTP/1.1",
     }
 }
 

@@ -16,6 +16,8 @@ use self::signals::Signals;
 
 /// How long requests in flight may take to finish once the server is told to stop.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+/// How long dropping what was broken off may take.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -121,8 +123,8 @@ impl Server {
             .enable_all()
             .build()?;
         let result = runtime.block_on(self.serve(app));
-        // What is still running was given its time already.
-        runtime.shutdown_background();
+        // What is still running was given its time already: it is dropped now, so that logs know of it.
+        runtime.shutdown_timeout(ABORT_TIMEOUT);
         result
     }
 

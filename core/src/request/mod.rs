@@ -134,6 +134,18 @@ impl Request {
         self.0.version
     }
 
+    /// The version of HTTP as a request line writes it, such as `HTTP/1.1`; CGI's `SERVER_PROTOCOL`.
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
+        match self.version() {
+            Version::HTTP_09 => "HTTP/0.9",
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
     /// The version of HTTP, to change it.
     pub fn version_mut(&mut self) -> &mut Version {
         &mut self.0.version

@@ -113,6 +113,16 @@ fn the_host_of_the_target_wins() {
     assert_eq!(request.host(), Some("a.example:81"));
     request.set_uri(Uri::from_static("/x"));
     assert_eq!(request.host(), Some("b.example"));
+    for (host, name) in [
+        ("h:80", "h"),
+        ("h", "h"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("h:", "h"),
+    ] {
+        request.headers_mut().insert("host", host.parse().unwrap());
+        assert_eq!(request.hostname(), Some(name), "{host}");
+    }
 }
 
 #[test]

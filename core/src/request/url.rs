@@ -22,6 +22,16 @@ impl Request {
         }
     }
 
+    /// The host that the client asked for without its port; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        let host = self.host()?;
+        Some(match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        })
+    }
+
     /// The path of a URL that stays under the mount: `script_name` and `path`, which begins with a slash.
     #[must_use]
     pub fn url_for_path(&self, path: &str) -> String {

@@ -268,9 +268,9 @@ impl RequestField {
             RequestField::Method => escape(line, request.method().as_str().as_bytes()),
             RequestField::Path => escape(line, request.uri().path().as_bytes()),
             RequestField::Query => write_query(line, request.query()),
-            RequestField::Protocol => line.extend_from_slice(protocol(request.version())),
+            RequestField::Protocol => line.extend_from_slice(request.protocol().as_bytes()),
             RequestField::Host => {
-                let host = request.host().map_or("", without_port);
+                let host = request.hostname().unwrap_or_default();
                 escape_word(line, host.as_bytes());
             }
             RequestField::Port => {
@@ -328,7 +328,7 @@ fn write_request_line(line: &mut Vec<u8>, request: &Request) {
         None => write!(Escaped(line), "{uri}").expect("memory takes all that is written"),
     }
     line.push(b' ');
-    line.extend_from_slice(protocol(request.version()));
+    line.extend_from_slice(request.protocol().as_bytes());
 }
 
 fn write_query(line: &mut Vec<u8>, query: Option<&str>) {
@@ -350,23 +350,6 @@ fn write_header(line: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) {
 
 fn write_user(line: &mut Vec<u8>, user: Option<&RemoteUser>) {
     escape_word(line, user.map_or("", RemoteUser::name).as_bytes());
-}
-
-fn protocol(version: Version) -> &'static [u8] {
-    match version {
-        Version::HTTP_09 => b"HTTP/0.9",
-        Version::HTTP_10 => b"HTTP/1.0",
-        Version::HTTP_2 => b"HTTP/2.0",
-        Version::HTTP_3 => b"HTTP/3.0",
-        _ => b"HTTP/1.1",
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }
 
 fn number(line: &mut Vec<u8>, number: impl std::fmt::Display) {

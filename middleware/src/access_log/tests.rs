@@ -541,7 +541,8 @@ fn a_blocked_writer_holds_no_request_up() {
         drop(pollster::block_on(app.call(Request::get("/"))));
     }
     let lost = dropped.count();
-    assert!((5_000..10_000).contains(&lost), "{lost}");
+    // What waits is a full queue, and a batch that is being written.
+    assert!((4_000..6_000).contains(&lost), "{lost}");
     drop(open);
     drop(app);
     let lines = memory.lines();

@@ -1,0 +1,58 @@
+//! All five wrappers around a router with a mounted sub-application.
+
+#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+
+use std::env;
+use std::error::Error;
+
+use enfilade::middleware::{AccessLog, Compression, Headers, NotFound, Router};
+use enfilade::{Application, Pipeline, Request, Server};
+use http::StatusCode;
+
+/// What every application of this house gets, outermost first; the unit to share between projects.
+fn house() -> Result<Pipeline, Box<dyn Error>> {
+    let headers = Headers::new()
+        .set("x-content-type-options", "nosniff")?
+        .set("referrer-policy", "no-referrer")?
+        .default("cache-control", "no-cache")?;
+    let missing = Application::new(|request: Request| {
+        let text = format!("There is no {} here\n", request.uri().path());
+        (StatusCode::NOT_FOUND, text)
+    });
+    Ok(Pipeline::new()
+        .with(AccessLog::combined())
+        .with(headers)
+        .with(Compression::new())
+        .with(NotFound::new(missing)))
+}
+
+/// An application of its own, which does not know where it will be mounted.
+fn library() -> Result<Router, Box<dyn Error>> {
+    let shelf = |request: Request| {
+        let shelf = request.params().get("shelf").unwrap_or_default().to_owned();
+        let entrance = request.url_for_path("/");
+        format!("A book on shelf {shelf}; the entrance is {entrance}\n").repeat(50)
+    };
+    Ok(Router::new()
+        .get("/", |request: Request| {
+            format!("The library at {}\n", request.script_name())
+        })?
+        .get("/shelves/{shelf}", shelf)?)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
+    let router = Router::new()
+        .get("/", |_: Request| "Welcome to the house\n")?
+        .post("/guests/{name}", |request: Request| {
+            let name = request.params().get("name").unwrap_or_default().to_owned();
+            (StatusCode::CREATED, format!("Good evening, {name}\n"))
+        })?
+        .mount("/library", library()?)?;
+    let app = Application::new(router).wrap(house()?);
+    print!("{}", app.describe());
+    let server = Server::bind(address)?;
+    println!("Serving on http://{}", server.local_addr());
+    server.serve_forever(app)?;
+    Ok(())
+}
