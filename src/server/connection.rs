@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use enfilade_core::{Application, Connection, Request, Response, Scheme, gateway};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use enfilade_core::{Application, Body, Connection, Error, Request, Scheme, gateway};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -74,13 +75,13 @@ struct Service {
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = Response;
+    type Response = http::Response<Sent>;
     type Error = Infallible;
     type Future = Answered;
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
         let (parts, body) = request.into_parts();
-        let body = enfilade_core::Body::new(body);
+        let body = Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
         Answered(gateway::answer(&self.app, request))
     }
@@ -90,9 +91,50 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 struct Answered(gateway::Answer);
 
 impl Future for Answered {
-    type Output = Result<Response, Infallible>;
+    type Output = Result<http::Response<Sent>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(Ok)
+        let response = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(Ok(response.map(|body| Sent { body, error: None })))
+    }
+}
+
+/// The body of an answer, with a pause before its failure.
+///
+/// hyper drops the connection when a body fails, and with it what it has not written yet. In the pause it writes, so
+/// that the client gets the head and sees that the answer broke off.
+struct Sent {
+    body: Body,
+    error: Option<Error>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Err(error)) => {
+                self.error = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A body that failed has nothing more to give, but the failure is not told yet.
+        self.error.is_none() && self.body.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        HttpBody::size_hint(&self.body)
     }
 }
