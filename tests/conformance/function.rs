@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use enfilade::headers::{format_http_date, parse_http_date};
 use enfilade::middleware::{Negotiated, negotiate_coding};
 use enfilade::{Connection, Request, Scheme, path};
 use enfilade_testing::Client;
 use http::{HeaderValue, Method, Uri};
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 
 use crate::case::{Case, known, number, required, text, texts};
 use crate::exchange::in_process;
@@ -34,6 +36,8 @@ pub(crate) fn run(case: &Case) -> Check {
     let input = &case.value["input"];
     let function = required(&case.value, "function")?;
     let output = match function.split('(').next().unwrap_or_default() {
+        "format_http_date" => format_date(input)?,
+        "parse_http_date" => parse_date(input)?,
         "in_context" => in_context(input)?,
         "shift_path_info" => shift_path_info(input)?,
         "reconstruct_url" => reconstruct_url(input)?,
@@ -62,6 +66,21 @@ fn judge(expect: &Value, output: &Output) -> Check {
             ensure(output.is_err(), || format!("no error but {output:?}"))
         }
         _ => unsupported(format!("expect is {expect}")),
+    }
+}
+
+fn parse_date(input: &Value) -> Check<Output> {
+    known(input, "input", &["value"])?;
+    let date = parse_http_date(required(input, "value")?);
+    Ok(Ok(json!(date.map(OffsetDateTime::unix_timestamp))))
+}
+
+fn format_date(input: &Value) -> Check<Output> {
+    known(input, "input", &["seconds"])?;
+    let seconds = input["seconds"].as_f64().map(Duration::seconds_f64);
+    match seconds.and_then(|seconds| OffsetDateTime::UNIX_EPOCH.checked_add(seconds)) {
+        Some(time) => Ok(Ok(json!(format_http_date(time)))),
+        None => unsupported(format!("the time {input}")),
     }
 }
 

@@ -76,7 +76,7 @@ fn perform(bytes: &[u8]) -> Check<Outcome> {
     outcome.closed = connection.closed;
     if !outcome.closed {
         connection.write(PROBE);
-        let answer = connection.answer(false, QUIET)?;
+        let answer = connection.answer(false, PATIENCE)?;
         let is_probe = |saw: &Value| saw["target"] == json!("/probe");
         let arrived = || recorder.lock().saw.last().is_some_and(is_probe);
         outcome.persists =

@@ -5,12 +5,15 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::case::{self, Case};
+use crate::observed::Log;
 use crate::report::Report;
 use crate::verdict::{Check, fail, unsupported};
 use crate::{exchange, function, raw, sequence, stack};
 
 /// A case that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Most of a case's time is waiting for what should not come.
+const AT_ONCE: usize = 8;
 
 #[test]
 fn the_cases_pass() {
@@ -18,9 +21,11 @@ fn the_cases_pass() {
     let files = case::load(&folder).unwrap();
     let mut report = Report::default();
     for file in files {
-        for case in file.cases {
-            let check = run_in_time(&case);
-            report.add(&file.name, &case, check);
+        for cases in file.cases.chunks(AT_ONCE) {
+            let running: Vec<Running> = cases.iter().map(Running::start).collect();
+            for (case, running) in cases.iter().zip(running) {
+                report.add(&file.name, case, running.result());
+            }
         }
     }
     // Straight to the terminal: the test harness would show `println!` only where the test fails.
@@ -29,20 +34,32 @@ fn the_cases_pass() {
     assert!(report.is_good(), "cases failed: see the report above");
 }
 
-/// Runs a case in a thread of its own, so that one that hangs or panics is one that failed.
-fn run_in_time(case: &Case) -> Check {
-    let (sender, receiver) = mpsc::channel();
-    let (name, owned) = (case.id.clone(), case.clone());
-    let panics = crate::panics::of_thread(&name);
-    let thread = std::thread::Builder::new().name(name);
-    let started = thread.spawn(move || sender.send(run(&owned)));
-    if let Err(error) = started {
-        return fail(format!("no thread: {error}"));
+/// A case in a thread of its own, so that one that hangs or panics is one that failed.
+struct Running {
+    result: mpsc::Receiver<Check>,
+    panics: Log,
+}
+
+impl Running {
+    fn start(case: &Case) -> Running {
+        let (sender, result) = mpsc::channel();
+        let (name, owned) = (case.id.clone(), case.clone());
+        let panics = crate::panics::of_thread(&name);
+        let thread = std::thread::Builder::new().name(name);
+        // Where there is no thread, the sender is gone, which is told like a panic.
+        let _ = thread.spawn(move || sender.send(run(&owned)));
+        Running { result, panics }
     }
-    match receiver.recv_timeout(LIMIT) {
-        Ok(check) => check,
-        Err(mpsc::RecvTimeoutError::Timeout) => fail(format!("no end within {LIMIT:?}")),
-        Err(mpsc::RecvTimeoutError::Disconnected) => fail(panics.lines().join(" ")),
+
+    fn result(self) -> Check {
+        match self.result.recv_timeout(LIMIT) {
+            Ok(check) => check,
+            Err(mpsc::RecvTimeoutError::Timeout) => fail(format!("no end within {LIMIT:?}")),
+            Err(mpsc::RecvTimeoutError::Disconnected) => fail(format!(
+                "the case panicked: {}",
+                self.panics.lines().join(" ")
+            )),
+        }
     }
 }
 

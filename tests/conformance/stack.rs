@@ -14,7 +14,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 10] = [
+const COMPONENTS: [&str; 11] = [
     "accept_encoding",
     "access_log",
     "compression",
@@ -24,6 +24,7 @@ const COMPONENTS: [&str; 10] = [
     "head",
     "headers",
     "http1_raw",
+    "http_dates",
     "router_mount",
 ];
 
