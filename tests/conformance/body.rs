@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::case::{known, object, required};
 use crate::matchers;
 use crate::observed::Answer;
-use crate::verdict::{Check, ensure, needs, unsupported};
+use crate::verdict::{Check, ensure, fail, needs, unsupported};
 
 /// Judges the body of `answer`; `all` are the answers of a repeated request.
 pub(crate) fn body(matcher: &Value, answer: &Answer, all: &[Answer]) -> Check {
@@ -27,31 +27,25 @@ fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check
         ensure(holds, || format!("the body {found} is not {name} {wanted}"))
     };
     let truth = |found: bool| said(Some(found) == wanted.as_bool());
-    let length = |fits: &dyn Fn(u64, u64) -> bool| match wanted.as_u64() {
-        Some(wanted) => said(fits(body.len() as u64, wanted)),
+    let length = |fits: fn(&u64, &u64) -> bool| match wanted.as_u64() {
+        Some(wanted) => said(fits(&(body.len() as u64), &wanted)),
         None => unsupported(format!("the body matcher {name} {wanted}")),
     };
     match name {
-        "equals" => match wanted.as_str() {
-            Some(wanted) => said(body == wanted.as_bytes()),
-            None => unsupported(format!("the body equals {wanted}")),
-        },
+        "equals" => said(wanted.as_str().map(str::as_bytes) == Some(body)),
         "equals_b64" => said(*body == base64(wanted)?),
         "empty" => truth(body.is_empty()),
-        "length" => length(&|found, wanted| found == wanted),
-        "length_at_most" => length(&|found, wanted| found <= wanted),
-        "length_less_than" => length(&|found, wanted| found < wanted),
+        "length" => length(u64::eq),
+        "length_at_most" => length(u64::le),
+        "length_less_than" => length(u64::lt),
         "decoded" => decoded(wanted, body),
         "starts_with_zlib_header" => truth(has_zlib_header(body)),
         "identical_across_repeats" => {
             truth(all.windows(2).all(|pair| pair[0].body == pair[1].body))
         }
         "incremental" => truth(answer.first_before_end),
-        _ => {
-            let text = String::from_utf8_lossy(body);
-            matchers::text(name, wanted, &text)
-                .unwrap_or_else(|| unsupported(format!("the body matcher {name:?}")))
-        }
+        _ => matchers::text(name, wanted, &String::from_utf8_lossy(body))
+            .unwrap_or_else(|| unsupported(format!("the body matcher {name:?}"))),
     }
 }
 
@@ -66,35 +60,27 @@ pub(crate) fn base64(value: &Value) -> Check<Vec<u8>> {
 fn decoded(wanted: &Value, body: &[u8]) -> Check {
     known(wanted, "decoded", &["coding", "equals"])?;
     let (coding, text) = (required(wanted, "coding")?, required(wanted, "equals")?);
-    let mut content = Vec::new();
-    let result = match coding {
-        "gzip" => {
-            let mut decoder = GzDecoder::new(body);
-            decoder
-                .read_to_end(&mut content)
-                .map(|_| decoder.into_inner())
-        }
-        "deflate" => {
-            let mut decoder = ZlibDecoder::new(body);
-            decoder
-                .read_to_end(&mut content)
-                .map(|_| decoder.into_inner())
-        }
+    let (content, rest) = match coding {
+        "gzip" => decode(GzDecoder::new(body), GzDecoder::into_inner),
+        "deflate" => decode(ZlibDecoder::new(body), ZlibDecoder::into_inner),
         other => return needs(format!("compression with {other}")),
-    };
-    let rest = match result {
-        Ok(rest) => rest,
-        Err(error) => {
-            return crate::verdict::fail(format!("{} is no {coding}: {error}", shown(body)));
-        }
-    };
-    ensure(rest.is_empty(), || {
-        format!("{} bytes follow the {coding}", rest.len())
-    })?;
-    let found = shown(&content);
+    }
+    .or_else(|error| fail(format!("{} is no {coding}: {error}", shown(body))))?;
+    ensure(rest == 0, || format!("{rest} bytes follow the {coding}"))?;
     ensure(content == text.as_bytes(), || {
+        let found = shown(&content);
         format!("the body decodes to {found} and not to {text:?}")
     })
+}
+
+/// The content, and how many bytes follow what it was decoded from.
+fn decode<'a, D: Read>(
+    mut decoder: D,
+    into_rest: impl FnOnce(D) -> &'a [u8],
+) -> std::io::Result<(Vec<u8>, usize)> {
+    let mut content = Vec::new();
+    decoder.read_to_end(&mut content)?;
+    Ok((content, into_rest(decoder).len()))
 }
 
 /// RFC 1950, section 2.2: method 8, and the first two bytes are a multiple of 31.

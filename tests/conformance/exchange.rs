@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use enfilade::{Connection, Request};
+use enfilade::{Application, Connection, Request};
 use enfilade_testing::{Client, RequestBuilder};
 use http::Uri;
 use serde_json::Value;
@@ -42,16 +42,7 @@ fn perform(config: &Value, app: &Value, request: &Value) -> Check<Outcome> {
     let wanted = request::parse(request)?;
     let (recorder, log) = (Recorder::default(), Log::default());
     let (config, over_socket) = split_server(config)?;
-    let inner = |spec: &Value| {
-        let mut app = apps::build(spec, text(spec, "app"), &recorder)?;
-        if let Some(then) = &wanted.then {
-            app = apps::but_at(app, &then.target);
-        }
-        Ok(match &wanted.user {
-            Some(user) => app.wrap(stack::authenticated(user)),
-            None => app,
-        })
-    };
+    let inner = |spec: &Value| innermost(spec, &wanted, &recorder);
     let app = match stack::build(&config, app, &recorder, &log, &inner) {
         Ok(app) => app,
         Err(Trouble::Refused(why)) => return Ok(Outcome::Refused(why)),
@@ -71,6 +62,17 @@ fn perform(config: &Value, app: &Value, request: &Value) -> Check<Outcome> {
         log,
         took: begin.elapsed(),
     })))
+}
+
+fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Application> {
+    let mut app = apps::build(spec, text(spec, "app"), recorder)?;
+    if let Some(then) = &wanted.then {
+        app = apps::but_at(app, &then.target);
+    }
+    Ok(match &wanted.user {
+        Some(user) => app.wrap(stack::authenticated(user)),
+        None => app,
+    })
 }
 
 /// The configuration without its `server`, and whether that asks for a real one.

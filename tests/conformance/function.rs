@@ -13,8 +13,8 @@ use time::{Duration, OffsetDateTime};
 use crate::case::{Case, known, number, required, text, texts};
 use crate::exchange::in_process;
 use crate::observed::{Log, Recorder};
-use crate::verdict::{Check, any_of, ensure, unsupported};
-use crate::{apps, request, stack};
+use crate::verdict::{Check, Trouble, any_of, ensure, fail, unsupported};
+use crate::{apps, lint, request, stack};
 
 const KEYS: [&str; 9] = [
     "id",
@@ -36,6 +36,8 @@ pub(crate) fn run(case: &Case) -> Check {
     let input = &case.value["input"];
     let function = required(&case.value, "function")?;
     let output = match function.split('(').next().unwrap_or_default() {
+        "lint.request" => validity(lint::request(input))?,
+        "lint.response" => validity(lint::response(input))?,
         "format_http_date" => format_date(input)?,
         "parse_http_date" => parse_date(input)?,
         "in_context" => in_context(input)?,
@@ -51,10 +53,11 @@ pub(crate) fn run(case: &Case) -> Check {
 
 fn judge(expect: &Value, output: &Output) -> Check {
     known(expect, "expect", &["output", "any_of", "error"])?;
-    let is = |wanted: &Value| {
-        ensure(output.as_ref() == Ok(wanted), || {
-            format!("the output is {output:?} and not {wanted}")
-        })
+    let is = |wanted: &Value| match output {
+        Ok(found) => ensure(found == wanted, || {
+            format!("the output is {found} and not {wanted}")
+        }),
+        Err(error) => fail(format!("an error and not {wanted}: {error}")),
     };
     let object = expect.as_object();
     let field = |key: &str| object.and_then(|object| object.get(key));
@@ -66,6 +69,14 @@ fn judge(expect: &Value, output: &Output) -> Check {
             ensure(output.is_err(), || format!("no error but {output:?}"))
         }
         _ => unsupported(format!("expect is {expect}")),
+    }
+}
+
+/// What the types refuse is not valid, and never comes so far that anybody could tell.
+fn validity(checked: Check<Value>) -> Check<Output> {
+    match checked {
+        Err(Trouble::Refused(_)) => Ok(Ok(json!({"valid": false}))),
+        checked => checked.map(Ok),
     }
 }
 
@@ -116,11 +127,30 @@ fn shift_path_info(input: &Value) -> Check<Output> {
     })))
 }
 
+/// Our connections know addresses and not names, so a server's name is this address for the while.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
 fn reconstruct_url(input: &Value) -> Check<Output> {
-    // Our connections know addresses and not names, so a server's name is an address for the while.
-    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     known(input, "input", &["env", "with_query"])?;
+    if input["with_query"] != json!(true) {
+        return unsupported("a URL without its query");
+    }
     let env = &input["env"];
+    let mut request = request_at(
+        required(env, "script_name")?,
+        required(env, "path_info")?,
+        required(env, "query")?,
+    )?;
+    request.set_connection(connection(env)?);
+    if let Some(Ok(host)) = text(env, "host").map(HeaderValue::from_str) {
+        request.headers_mut().insert("host", host);
+    }
+    let name = text(env, "server_name").unwrap_or_default();
+    let url = request.url().replace(&ADDRESS.to_string(), name);
+    Ok(Ok(json!(url)))
+}
+
+fn connection(env: &Value) -> Check<Connection> {
     let keys = [
         "scheme",
         "host",
@@ -131,31 +161,19 @@ fn reconstruct_url(input: &Value) -> Check<Output> {
         "server_port",
     ];
     known(env, "env", &keys)?;
-    if input["with_query"] != json!(true) {
-        return unsupported("a URL without its query");
-    }
-    let mut request = request_at(
-        required(env, "script_name")?,
-        required(env, "path_info")?,
-        required(env, "query")?,
-    )?;
-    let mut connection = Connection::new(match required(env, "scheme")? {
-        "https" => Scheme::Https,
-        _ => Scheme::Http,
-    });
-    let server = text(env, "server_name");
-    if server.is_some() {
-        let port = number(env, "server_port").and_then(|port| u16::try_from(port).ok());
-        let address = server.and_then(|name| name.parse().ok()).unwrap_or(ADDRESS);
-        connection = connection.with_local((address, port.unwrap_or(80)).into());
-    }
-    request.set_connection(connection);
-    if let Some(Ok(host)) = text(env, "host").map(HeaderValue::from_str) {
-        request.headers_mut().insert("host", host);
-    }
-    let url = request.url();
-    let name = server.unwrap_or_default();
-    Ok(Ok(json!(url.replace(&ADDRESS.to_string(), name))))
+    let connection = match required(env, "scheme")? {
+        "http" => Connection::new(Scheme::Http),
+        "https" => Connection::new(Scheme::Https),
+        other => return unsupported(format!("the scheme {other:?}")),
+    };
+    let port = number(env, "server_port").and_then(|port| u16::try_from(port).ok());
+    Ok(match (text(env, "server_name"), port) {
+        (Some(name), Some(port)) => {
+            let address = name.parse().unwrap_or(ADDRESS);
+            connection.with_local((address, port).into())
+        }
+        _ => connection,
+    })
 }
 
 fn header_operation(input: &Value) -> Check<Output> {

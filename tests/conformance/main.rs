@@ -17,6 +17,8 @@ mod expect;
 #[cfg(test)]
 mod function;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod matchers;
 #[cfg(test)]
 mod observed;

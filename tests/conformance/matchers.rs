@@ -63,40 +63,41 @@ fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) 
             lines => header_by(name, wanted, lines, context),
         };
     }
-    if let Some(check) = header_lines(name, wanted, lines).or_else(|| tokens(name, wanted, lines)) {
-        return check;
-    }
+    header_lines(name, wanted, lines)
+        .or_else(|| tokens(name, wanted, lines))
+        .or_else(|| compared(name, wanted, lines, context))
+        .or_else(|| joined(name, wanted, lines))
+        .unwrap_or_else(|| unsupported(format!("the header matcher {name:?}")))
+}
+
+/// Matchers of all lines as one text; `None` where `name` is not one.
+fn joined(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
+    let check = text(name, wanted, &lines.join(", "))?;
+    // An absent header contains nothing and matches nothing.
+    Some(match lines {
+        [] if name.starts_with("not_") => Ok(()),
+        [] => fail(format!("the header is absent, and not {name} {wanted}")),
+        _ => check,
+    })
+}
+
+/// Matchers that look at something else too; `None` where `name` is not one.
+fn compared(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) -> Option<Check> {
     let joined = lines.join(", ");
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
-    match name {
-        "matches_body" => {
-            let matches = joined == context.body_length.to_string();
-            said(wanted.as_bool() == Some(matches))
-        }
-        "equals_app_saw" => match context.saw.and_then(|saw| saw.get(text_of(wanted).ok()?)) {
+    let truth = |found: bool| said(wanted.as_bool() == Some(found));
+    Some(match name {
+        "matches_body" => truth(joined == context.body_length.to_string()),
+        "equals_app_saw" => match context.saw.and_then(|saw| saw.get(wanted.as_str()?)) {
             Some(saw) => said(saw.as_str() == Some(&joined)),
             None => unsupported(format!("the application does not record {wanted}")),
         },
         "distinct_across_repeats" => {
-            let mut values = context.repeats.clone();
-            values.sort();
-            let distinct = values.windows(2).all(|pair| pair[0] != pair[1]);
-            said(wanted.as_bool() == Some(distinct))
+            let values = sorted(context.repeats.clone());
+            truth(values.windows(2).all(|pair| pair[0] != pair[1]))
         }
-        // An absent header contains nothing and matches nothing.
-        _ if lines.is_empty() && name.starts_with("not_") => {
-            text(name, wanted, "").map_or_else(|| unknown(name), |_| Ok(()))
-        }
-        _ if lines.is_empty() => match text(name, wanted, "") {
-            Some(_) => fail(format!("the header is absent, and not {name} {wanted}")),
-            None => unknown(name),
-        },
-        _ => text(name, wanted, &joined).unwrap_or_else(|| unknown(name)),
-    }
-}
-
-fn unknown<T>(name: &str) -> Check<T> {
-    unsupported(format!("the header matcher {name:?}"))
+        _ => return None,
+    })
 }
 
 /// Matchers of the lines as lines; `None` where `name` is not one.
@@ -119,28 +120,24 @@ fn header_lines(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
 
 /// Matchers of comma-separated tokens; `None` where `name` is not one.
 fn tokens(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
-    let (base, case_sensitive) = match name.strip_suffix("_cs") {
-        Some(base) => (base, true),
-        None => (name, false),
+    let (base, fold): (&str, fn(&str) -> String) = match name.strip_suffix("_cs") {
+        Some(base) => (base, str::to_owned),
+        None => (name, str::to_ascii_lowercase),
     };
-    let fold = |token: &str| match case_sensitive {
-        true => token.to_owned(),
-        false => token.to_ascii_lowercase(),
-    };
-    let members = lines.iter().flat_map(|line| line.split(','));
+    let members = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
     let found: Vec<String> = members
-        .map(|token| fold(token.trim()))
         .filter(|token| !token.is_empty())
+        .map(fold)
         .collect();
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
-    let wanted_tokens =
-        || -> Check<Vec<String>> { Ok(texts(wanted)?.into_iter().map(fold).collect()) };
+    let with = |fits: &dyn Fn(Vec<String>) -> bool| {
+        let wanted = texts(wanted)?;
+        said(fits(wanted.into_iter().map(fold).collect()))
+    };
     Some(match base {
-        "tokens_include" => wanted_tokens()
-            .and_then(|wanted| said(wanted.iter().all(|token| found.contains(token)))),
-        "tokens_exclude" => wanted_tokens()
-            .and_then(|wanted| said(!wanted.iter().any(|token| found.contains(token)))),
-        "tokens_equal" => wanted_tokens().and_then(|wanted| said(sorted(wanted) == sorted(found))),
+        "tokens_include" => with(&|wanted| wanted.iter().all(|token| found.contains(token))),
+        "tokens_exclude" => with(&|wanted| !wanted.iter().any(|token| found.contains(token))),
+        "tokens_equal" => with(&|wanted| sorted(wanted) == sorted(found.clone())),
         "token_count" => object(wanted).and_then(|counts| {
             said(counts.iter().all(|(token, count)| {
                 let same = found.iter().filter(|found| **found == fold(token));

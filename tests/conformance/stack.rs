@@ -14,7 +14,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 11] = [
+const COMPONENTS: [&str; 12] = [
     "accept_encoding",
     "access_log",
     "compression",
@@ -25,6 +25,7 @@ const COMPONENTS: [&str; 11] = [
     "headers",
     "http1_raw",
     "http_dates",
+    "lint",
     "router_mount",
 ];
 

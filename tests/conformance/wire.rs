@@ -62,18 +62,10 @@ pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed>
         headers: head.headers,
         ..Answer::default()
     };
-    // RFC 9112, section 6.3: which of these says where the body ends.
     let no_body = to_head || matches!(head.status, 100..=199 | 204 | 304);
-    let taken = if no_body {
-        Some(0)
-    } else if answer.lines("transfer-encoding") == ["chunked"] {
-        chunked(rest, &mut answer)?
-    } else if let Some(length) = content_length(&answer)? {
-        answer.body = rest[..rest.len().min(length)].to_vec();
-        (rest.len() >= length).then_some(length)
-    } else {
-        answer.body = rest.to_vec();
-        closed.then_some(rest.len())
+    let taken = match no_body {
+        true => Some(0),
+        false => body(rest, &mut answer, closed)?,
     };
     match taken {
         Some(taken) => Ok(Parsed::Answer(answer, head.length + taken)),
@@ -83,6 +75,20 @@ pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed>
         }
         None => Ok(Parsed::Incomplete),
     }
+}
+
+/// Takes the body; how many bytes it took, or `None` where more is to come (RFC 9112, section 6.3).
+fn body(buffer: &[u8], answer: &mut Answer, closed: bool) -> Check<Option<usize>> {
+    if answer.lines("transfer-encoding") == ["chunked"] {
+        return chunked(buffer, answer);
+    }
+    let length = content_length(answer)?;
+    let available = buffer.len();
+    answer.body = buffer[..length.unwrap_or(available).min(available)].to_vec();
+    Ok(match length {
+        Some(length) => (available >= length).then_some(length),
+        None => closed.then_some(available),
+    })
 }
 
 fn content_length(answer: &Answer) -> Check<Option<usize>> {

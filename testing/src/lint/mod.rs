@@ -143,28 +143,23 @@ fn incoming(mut request: Request, report: &Report) -> Request {
 
 fn outgoing(method: &Method, mut response: Response, report: &Report) -> Response {
     let tell = |law, message| report.tell(Finding::new(law, Side::Application, message));
-    let status = response.status();
-    let hop = check::hop_by_hop(status, response.headers());
+    let (status, headers) = (response.status(), response.headers());
+    let hop = check::hop_by_hop(status, headers);
     hop.into_iter().for_each(|hop| tell(Law::HopByHop, hop));
     let content = check::content(method, status);
     let promise = match content {
-        Content::Sent => said_length(
-            response.headers(),
-            response.body(),
-            Side::Application,
-            report,
-        ),
+        Content::Sent => said_length(headers, response.body(), Side::Application, report),
         // The body is that of GET, and nothing is known of what it should be.
         Content::Unsent => None,
         Content::Forbidden => {
             let known = response.body().known_length();
-            let wrong = check::no_content(status, response.headers(), known);
+            let wrong = check::no_content(status, headers, known);
             wrong.into_iter().for_each(|wrong| tell(Law::Length, wrong));
-            Some(Promise {
+            let source = || format!("a {} has no body", status.as_u16());
+            known.is_none().then(|| Promise {
                 length: 0,
-                source: format!("a {} has no body", status.as_u16()),
+                source: source(),
             })
-            .filter(|_| known.is_none())
         }
     };
     let body = std::mem::take(response.body_mut());
