@@ -71,6 +71,25 @@ impl Application {
     pub fn describe(&self) -> Description {
         self.0.describe()
     }
+
+    /// The same application with every application directly inside it replaced by what `change` makes of it.
+    ///
+    /// It is how a tool gets at the boundaries of a stack that is built already. An application that has nothing inside,
+    /// or does not tell, is given back as it is; so are closures.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request, around};
+    ///
+    /// let app = Application::new(|_: Request| "x").wrap(around("a", |inner, request| inner.call(request)));
+    /// let seen = app.map_inner(&mut |inner| {
+    ///     inner.wrap(around("between", |inner, request| inner.call(request)))
+    /// });
+    /// assert_eq!(seen.describe().to_string(), "a\n└─ between\n   └─ closure in main\n");
+    /// ```
+    #[must_use]
+    pub fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Application {
+        self.0.map_inner(change).unwrap_or_else(|| self.clone())
+    }
 }
 
 impl fmt::Debug for Application {
@@ -104,6 +123,17 @@ pub trait Handler: Send + Sync + 'static {
     /// Describes this component and what is inside it; the type's short name, with nothing inside, by default.
     fn describe(&self) -> Description {
         Description::of::<Self>()
+    }
+
+    /// This component anew, with every application directly inside it replaced by what `change` makes of it.
+    ///
+    /// A component with anything inside should have it, so that tools can look at the boundary between the two; `None`,
+    /// the default, says that there is nothing inside.
+    fn map_inner(
+        &self,
+        _change: &mut dyn FnMut(Application) -> Application,
+    ) -> Option<Application> {
+        None
     }
 }
 

@@ -43,16 +43,24 @@ where
 {
     Around {
         name: name.into(),
-        function,
+        function: Arc::new(function),
     }
 }
 
 /// The middleware that [`around`] makes.
-#[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Around<F> {
     name: String,
-    function: F,
+    function: Arc<F>,
+}
+
+impl<F> Clone for Around<F> {
+    fn clone(&self) -> Self {
+        Around {
+            name: self.name.clone(),
+            function: self.function.clone(),
+        }
+    }
 }
 
 impl<F> fmt::Debug for Around<F> {
@@ -85,6 +93,10 @@ where
 
     fn describe(&self) -> Description {
         Description::new(&self.around.name).around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(change(self.app.clone()).wrap(self.around.clone()))
     }
 }
 

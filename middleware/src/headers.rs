@@ -252,7 +252,7 @@ impl fmt::Debug for Headers {
             .finish()
     }
 }
-
+#[derive(Clone)]
 struct WithHeaders {
     app: Application,
     request: Vec<(HeaderName, Change)>,
@@ -286,6 +286,14 @@ impl Handler for WithHeaders {
                 tree.option(verb, name)
             })
             .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(WithHeaders {
+            app,
+            ..self.clone()
+        }))
     }
 }
 

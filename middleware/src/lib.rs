@@ -16,3 +16,34 @@ pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
 pub use router::Router;
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::{Application, Request, around};
+
+    use super::{AccessLog, Compression, Headers, NotFound, Router};
+
+    #[test]
+    fn every_boundary_of_a_stack_can_be_reached() {
+        fn marked(app: Application) -> Application {
+            let app = app.map_inner(&mut marked);
+            app.wrap(around("boundary", Application::call))
+        }
+        let leaf = || Application::new(|_: Request| "x");
+        let router = Router::new()
+            .get("/a", leaf())
+            .and_then(|router| router.any("/a", leaf()))
+            .and_then(|router| router.get("/{*rest}", leaf()))
+            .and_then(|router| router.mount("/m", leaf()))
+            .unwrap();
+        let app = Application::new(router.fallback(leaf()))
+            .wrap(NotFound::new(leaf()))
+            .wrap(Compression::new())
+            .wrap(Headers::new())
+            .wrap(AccessLog::common().writer(std::io::sink()));
+        let components = app.describe().to_string().lines().count();
+        let marked = marked(app).describe().to_string();
+        assert_eq!(components, 11);
+        assert_eq!(marked.matches("boundary\n").count(), components, "{marked}");
+    }
+}

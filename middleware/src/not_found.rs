@@ -110,7 +110,7 @@ impl IntoResponse for Pass {
         response
     }
 }
-
+#[derive(Clone)]
 struct WithFallback {
     app: Application,
     fallback: Application,
@@ -140,6 +140,13 @@ impl Handler for WithFallback {
         Description::new("NotFound")
             .around(&self.app)
             .child("otherwise", self.fallback.describe())
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(Application::from_handler(WithFallback {
+            app: change(self.app.clone()),
+            fallback: change(self.fallback.clone()),
+        }))
     }
 }
 

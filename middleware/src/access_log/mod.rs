@@ -262,7 +262,7 @@ impl fmt::Debug for AccessLog {
             .finish_non_exhaustive()
     }
 }
-
+#[derive(Clone)]
 struct Logged {
     app: Application,
     name: String,
@@ -290,6 +290,12 @@ impl Handler for Logged {
                 description.option("exclude", path)
             })
             .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let mut logged = self.clone();
+        logged.app = change(self.app.clone());
+        Some(Application::from_handler(logged))
     }
 }
 

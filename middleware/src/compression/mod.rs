@@ -233,7 +233,7 @@ impl fmt::Debug for Compression {
             .finish_non_exhaustive()
     }
 }
-
+#[derive(Clone)]
 struct Compressed {
     app: Application,
     /// Of the codings, in their order.
@@ -281,6 +281,14 @@ impl Handler for Compressed {
             .option("level", self.options.level)
             .option("min_size", self.options.min_size)
             .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Compressed {
+            app,
+            ..self.clone()
+        }))
     }
 }
 

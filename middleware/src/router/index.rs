@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use enfilade_core::Application;
+
 use super::node::{Mount, Node};
 use super::pattern::{Pattern, prefix_length};
 use super::route;
@@ -10,14 +12,14 @@ use crate::Error;
 /// The patterns of a router: those of whole paths, and by their number of segments those that only begin a path.
 ///
 /// One index for all would have to tell `/{name}` from `/{*rest}` at the same place, which `matchit` cannot.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Index {
     whole: Table<Node>,
     begins: Vec<Table<Beginning>>,
 }
 
 /// What stands at a pattern that only begins a path.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Beginning {
     rest: Node,
     mount: Option<Mount>,
@@ -73,6 +75,20 @@ impl Index {
         found.mount.as_ref().map(Found::Mount)
     }
 
+    /// Shows every application to `replace`.
+    pub(super) fn for_each_app(&mut self, replace: &mut dyn FnMut(&mut Application)) {
+        for node in &mut self.whole.entries {
+            node.for_each_app(replace);
+        }
+        for beginning in self.begins.iter_mut().flat_map(|table| &mut table.entries) {
+            beginning.rest.for_each_app(replace);
+            beginning
+                .mount
+                .iter_mut()
+                .for_each(|mount| replace(mount.app_mut()));
+        }
+    }
+
     /// All nodes and mounts, for the description.
     pub(super) fn iter(&self) -> impl Iterator<Item = Found<'_>> {
         let begins = || self.begins.iter().flat_map(|table| &table.entries);
@@ -90,6 +106,7 @@ impl Index {
 }
 
 /// Patterns, and what stands at each of them.
+#[derive(Clone)]
 struct Table<T> {
     paths: matchit::Router<usize>,
     by_pattern: HashMap<String, usize>,

@@ -65,6 +65,7 @@ use crate::{Error, ErrorKind};
 /// # Order
 ///
 /// Wrappers outside a router see every request; wrappers around the handlers see what was routed to them.
+#[derive(Clone)]
 #[must_use = "a router does nothing until an application is made of it"]
 pub struct Router {
     index: Index,
@@ -225,6 +226,14 @@ impl Handler for Router {
         self.fallback
             .iter()
             .fold(routes, |all, app| all.child("fallback", app.describe()))
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let mut router = self.clone();
+        let mut replace = |app: &mut Application| *app = change(app.clone());
+        router.index.for_each_app(&mut replace);
+        router.fallback.iter_mut().for_each(replace);
+        Some(Application::from_handler(router))
     }
 }
 

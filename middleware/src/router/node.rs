@@ -9,7 +9,7 @@ use super::route;
 use crate::Error;
 
 /// The handlers of one pattern; without any, the path is not there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Node {
     pattern: String,
     captures: Captures,
@@ -20,6 +20,7 @@ pub(super) struct Node {
 }
 
 /// An application under a prefix.
+#[derive(Clone)]
 pub(super) struct Mount {
     app: Application,
     prefix: Pattern,
@@ -107,6 +108,12 @@ impl Node {
         HeaderValue::try_from(names.join(", ")).ok()
     }
 
+    /// Shows every application to `replace`.
+    pub(super) fn for_each_app(&mut self, replace: &mut dyn FnMut(&mut Application)) {
+        self.methods.iter_mut().for_each(|(_, app)| replace(app));
+        self.any.iter_mut().for_each(replace);
+    }
+
     /// Adds this node's handlers to the description of its router.
     pub(super) fn describe_in(&self, router: Description) -> Description {
         let routes = self.methods.iter().fold(router, |all, (method, app)| {
@@ -122,6 +129,10 @@ impl Node {
 impl Mount {
     pub(super) fn new(app: Application, prefix: Pattern) -> Mount {
         Mount { app, prefix }
+    }
+
+    pub(super) fn app_mut(&mut self) -> &mut Application {
+        &mut self.app
     }
 
     pub(super) fn call(&self, mut request: Request) -> Reply {

@@ -10,7 +10,7 @@ use super::route;
 use crate::Error;
 
 /// A pattern that is well formed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pattern {
     /// As it was written.
     pub(super) text: String,
