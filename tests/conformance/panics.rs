@@ -30,3 +30,23 @@ fn log_of_this_thread() -> Option<Log> {
     let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
     logs.as_ref()?.get(thread.name()?).cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use enfilade::{Application, Request};
+    use serde_json::json;
+
+    use crate::{request, socket};
+
+    #[test]
+    fn a_panic_in_a_server_is_seen() {
+        fn answer(_: Request) -> &'static str {
+            panic!("seen")
+        }
+        let wanted = request::parse(&json!({"method": "GET", "target": "/"})).unwrap();
+        let (answers, _, panics) = socket::exchange(Application::new(answer), &wanted).unwrap();
+        assert_eq!(answers[0].status, 500);
+        let text = panics.lines().join(" ");
+        assert!(text.ends_with(" seen"), "{text}");
+    }
+}
