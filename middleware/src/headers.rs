@@ -701,4 +701,23 @@ mod tests {
             Reply::new(())
         }
     }
+
+    #[test]
+    fn keeps_the_laws() {
+        use enfilade_testing::laws;
+        use http::header::{ETAG, USER_AGENT};
+
+        let headers = Headers::new()
+            .set("x-new", "1")
+            .unwrap()
+            .default_content_type("a/b")
+            .unwrap();
+        laws::check(headers.clone().append("x-new", "2").unwrap());
+        let touching = headers
+            .remove("etag")
+            .unwrap()
+            .request_set("user-agent", "x")
+            .unwrap();
+        laws::Check::new(touching).touches([ETAG, USER_AGENT]).run();
+    }
 }

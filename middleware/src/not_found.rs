@@ -398,4 +398,16 @@ mod tests {
             "NotFound\n├─ first\n└─ otherwise: second\n"
         );
     }
+
+    #[test]
+    fn keeps_the_laws() {
+        let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
+        let misses = |answer: &enfilade_testing::laws::Answer<'_>| {
+            let coded = answer.headers().contains_key(CONTENT_ENCODING);
+            answer.status() == StatusCode::NOT_FOUND && !answer.has_content() && !coded
+        };
+        enfilade_testing::laws::Check::new(NotFound::new(page))
+            .replaces(misses)
+            .run();
+    }
 }

@@ -20,6 +20,7 @@
 //! What is made wrong in a test (a header name with a space in it, a target that is none) panics at the line of the test.
 
 mod client;
+pub mod laws;
 mod lint;
 mod response;
 

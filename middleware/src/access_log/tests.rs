@@ -601,3 +601,8 @@ fn what_is_sent_is_not_touched() {
     assert_eq!(logged.trailers(), Some(&trailers));
     assert_eq!(logged.extensions().get(), Some(&7_u8));
 }
+
+#[test]
+fn keeps_the_laws() {
+    enfilade_testing::laws::check(AccessLog::combined().writer(std::io::sink()));
+}

@@ -414,3 +414,29 @@ fn tells_its_options() {
         [("codings", "gzip"), ("level", "9"), ("min_size", "860")]
     );
 }
+
+#[test]
+fn keeps_the_laws() {
+    use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, ETAG, VARY};
+
+    let decode = |headers: &HeaderMap, content: bytes::Bytes| {
+        let coding = headers
+            .get(CONTENT_ENCODING)
+            .map(http::HeaderValue::as_bytes);
+        if coding == Some(b"gzip") {
+            gunzip(&content).into()
+        } else {
+            content
+        }
+    };
+    for compression in [
+        Compression::new(),
+        Compression::new().min_size(1).flush(Flush::Never),
+    ] {
+        let check = enfilade_testing::laws::Check::new(compression);
+        check
+            .touches([VARY, ETAG, CONTENT_ENCODING, ACCEPT_RANGES])
+            .decodes(decode)
+            .run();
+    }
+}

@@ -320,3 +320,10 @@ fn describes_what_is_where() {
     let labels: Vec<_> = tree.children().map(|(label, _)| label).collect();
     assert_eq!(labels, ["GET /users/{id}", "/ping", "/api/...", "fallback"]);
 }
+
+#[test]
+fn a_mount_keeps_the_laws() {
+    enfilade_testing::laws::check(|app: Application| {
+        Application::new(Router::new().mount("/", app).unwrap())
+    });
+}

@@ -50,7 +50,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A law of the contract that [`Lint`](crate::Lint) watches.
+/// A law of the contract: the first four are what [`Lint`](crate::Lint) watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Law {
@@ -62,6 +62,10 @@ pub enum Law {
     HopByHop,
     /// Law 4: a body ends once, and nothing comes after its end.
     BodyEnd,
+    /// Law 5: a wrapper touches only what its docs name, and keeps nothing without a cap.
+    Unchanged,
+    /// Law 6: nothing that a peer sends can panic or hang.
+    Robust,
 }
 
 impl Law {
@@ -73,6 +77,8 @@ impl Law {
             Law::Length => 2,
             Law::HopByHop => 3,
             Law::BodyEnd => 4,
+            Law::Unchanged => 5,
+            Law::Robust => 6,
         }
     }
 }
@@ -84,6 +90,8 @@ impl fmt::Display for Law {
             Law::Length => "lengths are true",
             Law::HopByHop => "hop-by-hop headers belong to the gateway",
             Law::BodyEnd => "a body ends once",
+            Law::Unchanged => "a wrapper touches only what its docs name",
+            Law::Robust => "nothing that a peer sends can panic or hang",
         })
     }
 }

@@ -1,0 +1,223 @@
+//! One try: the component around the generated application, and a client that drives it by hand.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use enfilade_core::{Application, Connection, HttpError, Middleware, Request, Response};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body::Body as _;
+
+use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
+use super::subject::{Mark, Record, Subject, body};
+use crate::{Finding, Lint, Side};
+
+/// How long a component may take to wake whoever waits for it; some have threads of their own.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How many frames are read of an endless body.
+const FRAMES_OF_ENDLESS: u8 = 2;
+
+/// What came of a try.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) panic: Option<String>,
+    pub(super) is_stuck: bool,
+    pub(super) head: Option<Head>,
+    pub(super) content: BytesMut,
+    pub(super) trailers: Option<HeaderMap>,
+    /// Whether the body was read to its end, and whether that was a good one.
+    pub(super) ended: Option<Ended>,
+    /// The most bytes that were taken from the application and not given to the client yet.
+    pub(super) held_back: u64,
+    /// What the Lints said that stand outside and inside the component, of the component.
+    pub(super) findings: Vec<Finding>,
+}
+
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) has_mark: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Well,
+    Badly,
+}
+
+/// The records of a try: what the application saw and gave, and what was taken of the request's body.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    pub(super) answer: Record,
+    pub(super) request: Record,
+}
+
+impl Plan {
+    /// Tries the plan on a component.
+    pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Seen, Records) {
+        let (seen, records) = (Arc::new(Mutex::new(Seen::default())), Records::default());
+        let told = |side: Side| {
+            let seen = seen.clone();
+            Lint::report(move |finding| {
+                if finding.side() == side {
+                    lock(&seen).findings.push(finding);
+                }
+            })
+        };
+        // Of what the inner Lint says, the requests are the component's doing; of the outer one's, the answers.
+        let subject = Subject {
+            plan: Arc::new(self.answer.clone()),
+            record: records.answer.clone(),
+        };
+        let app = Application::new(subject).wrap(told(Side::Gateway));
+        let tried = catch_unwind(AssertUnwindSafe(|| {
+            let app = app.wrap(middleware.clone()).wrap(told(Side::Application));
+            self.drive(&app, &seen, &records);
+        }));
+        let mut seen = std::mem::take(&mut *lock(&seen));
+        seen.panic = tried
+            .err()
+            .and_then(|panic| Some(HttpError::from_panic(&*panic).source()?.to_string()));
+        (seen, records)
+    }
+
+    fn drive(&self, app: &Application, seen: &Mutex<Seen>, records: &Records) {
+        let mut reply = app.call(self.request(&records.request)).into_future();
+        let polls = match self.client {
+            ClientPlan::LeavesBeforeHead(polls) => Some(polls),
+            ClientPlan::ReadsAll | ClientPlan::LeavesAfterFrames(_) => None,
+        };
+        match wait(|context| Pin::new(&mut reply).poll(context), polls) {
+            Waited::Stuck => lock(seen).is_stuck = true,
+            Waited::LeftAlone => {}
+            Waited::Ready(response) if polls.is_none() => {
+                self.read(response, seen, &records.answer)
+            }
+            Waited::Ready(response) => drop(response),
+        }
+    }
+
+    fn read(&self, response: Response, seen: &Mutex<Seen>, record: &Record) {
+        let (head, mut body) = response.into_parts();
+        lock(seen).head = Some(Head {
+            status: head.status,
+            has_mark: head.extensions.get::<Mark>().is_some(),
+            headers: head.headers,
+        });
+        let mut frames = match self.client {
+            ClientPlan::LeavesAfterFrames(frames) => frames,
+            _ if matches!(self.answer.body, BodyPlan::Endless) => FRAMES_OF_ENDLESS,
+            _ => u8::MAX,
+        };
+        while frames > 0 {
+            let next = wait(|context| Pin::new(&mut body).poll_frame(context), None);
+            let mut seen = lock(seen);
+            let ended = match next {
+                Waited::Ready(Some(Ok(frame))) => {
+                    seen.take(frame);
+                    let held_back = record
+                        .notes()
+                        .pulled
+                        .saturating_sub(seen.content.len() as u64);
+                    seen.held_back = seen.held_back.max(held_back);
+                    None
+                }
+                Waited::Ready(Some(Err(_))) => Some(Ended::Badly),
+                Waited::Ready(None) => Some(Ended::Well),
+                Waited::Stuck | Waited::LeftAlone => {
+                    seen.is_stuck = true;
+                    return;
+                }
+            };
+            seen.ended = ended;
+            if ended.is_some() {
+                return;
+            }
+            frames -= 1;
+        }
+    }
+
+    fn request(&self, record: &Record) -> Request {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        let plan = &self.request;
+        parts.method = Method::from_bytes(plan.method.as_bytes()).expect("a generated token");
+        parts.uri = plan.target.parse::<Uri>().expect("a generated target");
+        parts.headers = header_map(&plan.headers);
+        parts.extensions.insert(Mark);
+        let peer = "192.0.2.7:4711".parse().expect("an address");
+        Request::from_parts(
+            parts,
+            body(&plan.body, record),
+            Connection::default().with_peer(peer),
+        )
+    }
+}
+
+impl Seen {
+    fn take(&mut self, frame: http_body::Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) => self.content.extend_from_slice(&data),
+            Err(frame) => self.trailers = frame.into_trailers().ok(),
+        }
+    }
+}
+
+enum Waited<T> {
+    Ready(T),
+    /// It said that it would wake somebody, and did not.
+    Stuck,
+    /// It was polled as often as was allowed.
+    LeftAlone,
+}
+
+/// Polls until it is ready, at most `polls` times.
+fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>, polls: Option<u8>) -> Waited<T> {
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let mut left = polls;
+    loop {
+        if left == Some(0) {
+            return Waited::LeftAlone;
+        }
+        left = left.map(|left| left - 1);
+        match poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return Waited::Ready(value),
+            Poll::Pending if bell.wait() => {}
+            Poll::Pending => return Waited::Stuck,
+        }
+    }
+}
+
+/// A waker that can be waited for.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    ringing: Condvar,
+}
+
+impl Bell {
+    /// Whether it rang in time.
+    fn wait(&self) -> bool {
+        let silent = |rung: &mut bool| !*rung;
+        let waited = self
+            .ringing
+            .wait_timeout_while(lock(&self.rung), PATIENCE, silent);
+        let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *rung)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *lock(&self.rung) = true;
+        self.ringing.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,227 @@
+//! What is tried: a request, an application, and a client that may lose patience; readable when it is a counter-example.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A header of the generated application that no wrapper has anything to do with.
+pub(super) const OWN_HEADER: HeaderName = HeaderName::from_static("x-law");
+/// A trailer of the generated application.
+pub(super) const OWN_TRAILER: HeaderName = HeaderName::from_static("x-law-trailer");
+
+/// One thing to try.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) request: RequestPlan,
+    pub(super) answer: AnswerPlan,
+    pub(super) client: ClientPlan,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RequestPlan {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: BodyPlan,
+}
+
+/// What the generated application does.
+#[derive(Clone, Debug)]
+pub(super) struct AnswerPlan {
+    pub(super) reads_body: bool,
+    /// How often it waits before it answers; never means that its reply is ready at once.
+    pub(super) waits: u8,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it says the length of a body whose length is known.
+    pub(super) says_length: bool,
+    pub(super) body: BodyPlan,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum BodyPlan {
+    Empty,
+    Full(Bytes),
+    List(Vec<Bytes>),
+    Stream {
+        chunks: Vec<Bytes>,
+        pauses: bool,
+        ends: Ends,
+    },
+    /// Bytes that do not compress, without an end.
+    Endless,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    Well,
+    WithTrailers,
+    Badly,
+}
+
+/// What the client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientPlan {
+    ReadsAll,
+    /// Goes away after the reply was polled so often, or with the head at the latest.
+    LeavesBeforeHead(u8),
+    /// Goes away after so many frames.
+    LeavesAfterFrames(u8),
+}
+
+impl BodyPlan {
+    /// All its bytes, where it comes to a good end.
+    pub(super) fn content(&self) -> Option<Bytes> {
+        match self {
+            BodyPlan::Empty => Some(Bytes::new()),
+            BodyPlan::Full(bytes) => Some(bytes.clone()),
+            BodyPlan::List(chunks) => Some(chunks.concat().into()),
+            BodyPlan::Stream {
+                ends: Ends::Badly, ..
+            }
+            | BodyPlan::Endless => None,
+            BodyPlan::Stream { chunks, .. } => Some(chunks.concat().into()),
+        }
+    }
+
+    pub(super) fn may_have_content(&self) -> bool {
+        match self {
+            BodyPlan::Empty => false,
+            BodyPlan::Full(bytes) => !bytes.is_empty(),
+            BodyPlan::List(chunks) => !chunks.is_empty(),
+            BodyPlan::Stream { .. } | BodyPlan::Endless => true,
+        }
+    }
+
+    pub(super) fn has_trailers(&self) -> bool {
+        matches!(
+            self,
+            BodyPlan::Stream {
+                ends: Ends::WithTrailers,
+                ..
+            }
+        )
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RequestPlan {
+            method,
+            target,
+            headers,
+            body,
+        } = &self.request;
+        write!(
+            f,
+            "  the request\n    {method} {target} HTTP/1.1\n{}    {body}\n",
+            Lines(headers)
+        )?;
+        let answer = &self.answer;
+        let reads = if answer.reads_body {
+            ", which reads the body"
+        } else {
+            ""
+        };
+        let waits = match answer.waits {
+            0 => String::new(),
+            waits => format!(", which waits {waits} times before it answers"),
+        };
+        let length = if answer.says_length {
+            " (and its Content-Length)"
+        } else {
+            ""
+        };
+        let (status, lines, body) = (answer.status, Lines(&answer.headers), &answer.body);
+        write!(
+            f,
+            "  the application{reads}{waits}\n    {status}\n{lines}    {body}{length}\n"
+        )?;
+        write!(f, "  the client\n    {}", self.client)
+    }
+}
+
+impl fmt::Display for BodyPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyPlan::Empty => f.write_str("no body"),
+            BodyPlan::Full(bytes) => write!(f, "a body of {} in memory", Size(bytes)),
+            BodyPlan::List(chunks) => write!(f, "a list of {} in memory", Sizes(chunks)),
+            BodyPlan::Stream {
+                chunks,
+                pauses,
+                ends,
+            } => {
+                let pauses = if *pauses {
+                    ", with a pause before each"
+                } else {
+                    ""
+                };
+                let ends = match ends {
+                    Ends::Well => "",
+                    Ends::WithTrailers => ", then trailers",
+                    Ends::Badly => ", then a failure",
+                };
+                write!(f, "a stream of {}{pauses}{ends}", Sizes(chunks))
+            }
+            BodyPlan::Endless => f.write_str("an endless stream"),
+        }
+    }
+}
+
+impl fmt::Display for ClientPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientPlan::ReadsAll => f.write_str("reads all"),
+            ClientPlan::LeavesBeforeHead(polls) => {
+                write!(f, "goes away before the head, after {polls} polls")
+            }
+            ClientPlan::LeavesAfterFrames(frames) => {
+                write!(f, "goes away after {frames} frames of the body")
+            }
+        }
+    }
+}
+
+struct Lines<'a>(&'a [(HeaderName, HeaderValue)]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, value)| {
+            writeln!(f, "    {name}: {}", value.as_bytes().escape_ascii())
+        })
+    }
+}
+
+struct Size<'a>(&'a Bytes);
+
+impl fmt::Display for Size<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("1 byte"),
+            length => write!(f, "{length} bytes"),
+        }
+    }
+}
+
+struct Sizes<'a>(&'a [Bytes]);
+
+impl fmt::Display for Sizes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes: Vec<_> = self.0.iter().map(|chunk| Size(chunk).to_string()).collect();
+        match &sizes[..] {
+            [] => f.write_str("no chunks"),
+            sizes => f.write_str(&sizes.join(", ")),
+        }
+    }
+}
+
+/// The headers of the answer, as a map.
+pub(super) fn header_map(list: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in list {
+        map.append(name, value.clone());
+    }
+    map
+}

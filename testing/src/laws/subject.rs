@@ -1,0 +1,235 @@
+//! The generated application, and what it notes down.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use enfilade_core::{Body, BodyEnd, Error, Handler, Reply, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Body as HttpBody, Frame};
+
+use super::plan::{AnswerPlan, BodyPlan, Ends, OWN_TRAILER, header_map};
+
+/// After so many bytes an endless stream fails: whoever took them has kept them.
+pub(super) const ENDLESS_STOPS_AT: u64 = 8 * 1024 * 1024;
+/// How much an endless stream gives at once.
+const ENDLESS_CHUNK: usize = 16 * 1024;
+
+/// What request and response carry to see whether it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark;
+
+/// What the generated application saw.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record(Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) calls: Vec<Call>,
+    /// How many answers were given; a future that was dropped before has none.
+    pub(super) answers: usize,
+    pub(super) ends: Vec<BodyEnd>,
+    pub(super) sources_alive: usize,
+    pub(super) pulled: u64,
+}
+
+/// One call, as it arrived.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+    pub(super) has_mark: bool,
+    /// The body, where it was read to a good end.
+    pub(super) body: Option<Bytes>,
+}
+
+impl Record {
+    pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An application that does what it was told to, and notes what it sees.
+pub(super) struct Subject {
+    pub(super) plan: Arc<AnswerPlan>,
+    pub(super) record: Record,
+}
+
+impl Handler for Subject {
+    fn call(&self, mut request: Request) -> Reply {
+        let at = self.note(&request);
+        let (plan, record) = (self.plan.clone(), self.record.clone());
+        if plan.waits == 0 && !plan.reads_body {
+            return Reply::from(answer(&plan, &record));
+        }
+        Reply::from_future(async move {
+            for _ in 0..plan.waits {
+                Pause(false).await;
+            }
+            if plan.reads_body {
+                let body = request.take_body().collect(usize::MAX).await.ok();
+                if let Some(call) = record.notes().calls.get_mut(at) {
+                    call.body = body;
+                }
+            }
+            answer(&plan, &record)
+        })
+    }
+}
+
+impl Subject {
+    fn note(&self, request: &Request) -> usize {
+        let calls = &mut self.record.notes().calls;
+        calls.push(Call {
+            method: request.method().clone(),
+            target: request.uri().to_string(),
+            headers: request.headers().clone(),
+            has_mark: request.extensions().get::<Mark>().is_some(),
+            body: None,
+        });
+        calls.len() - 1
+    }
+}
+
+fn answer(plan: &AnswerPlan, record: &Record) -> Response {
+    record.notes().answers += 1;
+    let body = body(&plan.body, record);
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(plan.status).expect("generated between 100 and 599");
+    *response.headers_mut() = header_map(&plan.headers);
+    if let Some(length) = plan
+        .body
+        .content()
+        .filter(|content| plan.says_length && !content.is_empty())
+    {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, length.len().into());
+    }
+    response.extensions_mut().insert(Mark);
+    let record = record.clone();
+    response.map(|body| body.on_end(move |end| record.notes().ends.push(end)))
+}
+
+/// The body of a plan; `record` counts what is taken of it.
+pub(super) fn body(plan: &BodyPlan, record: &Record) -> Body {
+    match plan {
+        BodyPlan::Empty => Body::empty(),
+        BodyPlan::Full(bytes) => Body::from(bytes.clone()),
+        BodyPlan::List(chunks) => Body::from_list(chunks.clone()),
+        BodyPlan::Stream {
+            chunks,
+            pauses,
+            ends,
+        } => Body::new(Source::new(
+            record,
+            Some(chunks.clone().into_iter()),
+            *pauses,
+            *ends,
+        )),
+        BodyPlan::Endless => Body::new(Source::new(record, None, false, Ends::Badly)),
+    }
+}
+
+/// A stream that knows whether somebody still holds it, and how much was taken.
+struct Source {
+    record: Record,
+    /// None for one without an end.
+    chunks: Option<std::vec::IntoIter<Bytes>>,
+    pauses: bool,
+    paused: bool,
+    ends: Option<Ends>,
+    noise: u64,
+}
+
+impl Source {
+    fn new(
+        record: &Record,
+        chunks: Option<std::vec::IntoIter<Bytes>>,
+        pauses: bool,
+        ends: Ends,
+    ) -> Source {
+        record.notes().sources_alive += 1;
+        Source {
+            record: record.clone(),
+            chunks,
+            pauses,
+            paused: false,
+            ends: Some(ends),
+            noise: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    fn next_chunk(&mut self) -> Option<Bytes> {
+        match &mut self.chunks {
+            Some(chunks) => chunks.find(|chunk| !chunk.is_empty()),
+            None if self.record.notes().pulled >= ENDLESS_STOPS_AT => None,
+            None => Some(self.noise()),
+        }
+    }
+
+    /// Bytes of a xorshift generator: no coder makes them smaller.
+    fn noise(&mut self) -> Bytes {
+        let mut next = || {
+            self.noise ^= self.noise << 13;
+            self.noise ^= self.noise >> 7;
+            self.noise ^= self.noise << 17;
+            self.noise.to_le_bytes()
+        };
+        (0..ENDLESS_CHUNK / 8).flat_map(|_| next()).collect()
+    }
+}
+
+impl HttpBody for Source {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.pauses && !std::mem::replace(&mut self.paused, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.paused = false;
+        if let Some(chunk) = self.next_chunk() {
+            self.record.notes().pulled += chunk.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        Poll::Ready(match self.ends.take() {
+            Some(Ends::Badly) => Some(Err(Error::body("the generated stream fails here"))),
+            Some(Ends::WithTrailers) => {
+                let mut trailers = HeaderMap::new();
+                trailers.insert(OWN_TRAILER, HeaderValue::from_static("kept"));
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            Some(Ends::Well) | None => None,
+        })
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.record.notes().sources_alive -= 1;
+    }
+}
+
+/// Waits once.
+struct Pause(bool);
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

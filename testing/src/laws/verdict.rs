@@ -1,0 +1,264 @@
+//! What a try says of the laws.
+
+use std::time::{Duration, Instant};
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::attempt::{Ended, Head, Records, Seen};
+use super::plan::{ClientPlan, OWN_TRAILER, Plan, RequestPlan, header_map};
+use super::subject::{Call, ENDLESS_STOPS_AT, Record};
+use super::{Answer, Options};
+use crate::Law;
+
+/// How many bytes a component may hold back without saying so.
+const HELD_BACK_MOST: u64 = 1024 * 1024;
+/// How long a component with a thread of its own may take to let go of a body.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A law that was broken, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) law: Law,
+    pub(super) message: String,
+}
+
+type Verdict = Result<(), Broken>;
+
+fn broken(law: Law, message: impl Into<String>) -> Verdict {
+    Err(Broken {
+        law,
+        message: message.into(),
+    })
+}
+
+/// Judges one try.
+pub(super) fn judge(plan: &Plan, seen: &Seen, records: &Records, options: &Options) -> Verdict {
+    if let Some(panic) = &seen.panic {
+        return broken(Law::Robust, format!("the component {panic}"));
+    }
+    if seen.is_stuck {
+        return broken(
+            Law::Robust,
+            "the component waits, and nothing will ever wake it",
+        );
+    }
+    if let Some(finding) = seen.findings.first() {
+        return broken(finding.law(), finding.message());
+    }
+    judge_ends(plan, seen, records)?;
+    judge_request(plan, &records.answer, options)?;
+    match &seen.head {
+        Some(head) if !is_replaced(plan, &records.answer, options) => {
+            judge_answer(plan, seen, head, options)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the answer is not the application's: it gave none, or the component said that it would replace it.
+fn is_replaced(plan: &Plan, record: &Record, options: &Options) -> bool {
+    let answer = Answer::new(&plan.answer);
+    record.notes().answers == 0 || options.replaces.iter().any(|replaces| replaces(&answer))
+}
+
+/// Law 4, and the part of law 5 that is about buffers.
+fn judge_ends(plan: &Plan, seen: &Seen, records: &Records) -> Verdict {
+    for (whose, record) in [("answer", &records.answer), ("request", &records.request)] {
+        if !wait_for(|| record.notes().sources_alive == 0) {
+            let message =
+                format!("the body of the {whose} is still held although the client is gone");
+            return broken(Law::BodyEnd, message);
+        }
+    }
+    let all_ended = || {
+        let notes = records.answer.notes();
+        notes.ends.len() == notes.answers
+    };
+    if !wait_for(all_ended) {
+        let message =
+            "the client is gone, and the end of the body is not reported: it is still held";
+        return broken(Law::BodyEnd, message);
+    }
+    if seen.held_back > HELD_BACK_MOST || records.answer.notes().pulled >= ENDLESS_STOPS_AT {
+        let message =
+            "an endless body is kept in memory: nothing of it comes out, and there is no cap";
+        return broken(Law::Unchanged, message);
+    }
+    let fails = plan.answer.body.content().is_none();
+    if fails
+        && plan.client == ClientPlan::ReadsAll
+        && seen.ended == Some(Ended::Well)
+        && seen.head_is_marked()
+    {
+        return broken(
+            Law::BodyEnd,
+            "the body of the application failed, and its client was told a good end",
+        );
+    }
+    Ok(())
+}
+
+/// Law 5 for what the application was given.
+fn judge_request(plan: &Plan, record: &Record, options: &Options) -> Verdict {
+    let sent = &plan.request;
+    for call in &record.notes().calls {
+        if !call.has_mark {
+            return broken(
+                Law::Unchanged,
+                "the request's extensions are lost on the way in",
+            );
+        }
+        if call.method.as_str() != sent.method && !options.rewrites {
+            let message = format!("the method {} became {}", sent.method, call.method);
+            return broken(Law::Unchanged, message);
+        }
+        if call.target != target(sent) && !options.rewrites {
+            return broken(
+                Law::Path,
+                format!("the target {} became {}", target(sent), call.target),
+            );
+        }
+        same_headers(
+            "request",
+            &header_map(&sent.headers),
+            &call.headers,
+            options,
+        )?;
+        judge_request_body(plan, call)?;
+    }
+    Ok(())
+}
+
+/// The target as `http` writes it.
+fn target(request: &RequestPlan) -> String {
+    request
+        .target
+        .parse::<http::Uri>()
+        .map_or_else(|_| request.target.clone(), |uri| uri.to_string())
+}
+
+fn judge_request_body(plan: &Plan, call: &Call) -> Verdict {
+    match (&call.body, plan.request.body.content()) {
+        (Some(found), Some(sent)) if *found != sent => {
+            let (found, sent) = (found.len(), sent.len());
+            let message =
+                format!("the request's body of {sent} bytes arrived with {found}, or with others");
+            broken(Law::Unchanged, message)
+        }
+        (Some(_), None) => broken(
+            Law::BodyEnd,
+            "the request's body failed, and the application was told a good end",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Law 5 for what the client is given, where it is the application's answer.
+fn judge_answer(plan: &Plan, seen: &Seen, head: &Head, options: &Options) -> Verdict {
+    if !head.has_mark {
+        return broken(
+            Law::Unchanged,
+            "the response's extensions are lost on the way out",
+        );
+    }
+    if head.status.as_u16() != plan.answer.status {
+        let message = format!(
+            "the status {} became {}",
+            plan.answer.status,
+            head.status.as_u16()
+        );
+        return broken(Law::Unchanged, message);
+    }
+    same_headers(
+        "answer",
+        &header_map(&plan.answer.headers),
+        &head.headers,
+        options,
+    )?;
+    if seen.ended != Some(Ended::Well) || plan.request.method == "HEAD" {
+        return Ok(());
+    }
+    let content = (options.decodes)(&head.headers, seen.content.clone().freeze());
+    if plan
+        .answer
+        .body
+        .content()
+        .is_some_and(|given| given != content)
+    {
+        return broken(
+            Law::Unchanged,
+            "the content of the answer is not what the application gave",
+        );
+    }
+    let trailers = seen.trailers.as_ref();
+    if plan.answer.body.has_trailers()
+        && trailers.is_none_or(|trailers| !trailers.contains_key(OWN_TRAILER))
+    {
+        return broken(Law::Unchanged, "the trailers of the answer are lost");
+    }
+    Ok(())
+}
+
+/// Whether every header that was `given` arrived with all its lines, but for those that the component may touch.
+fn same_headers(whose: &str, given: &HeaderMap, found: &HeaderMap, options: &Options) -> Verdict {
+    for name in given.keys().filter(|name| !options.touches.contains(name)) {
+        if lines(given, name) != lines(found, name) {
+            let (given, found) = (lines(given, name), lines(found, name));
+            let message = format!("the {whose}'s header {name} was {given:?} and became {found:?}");
+            return broken(Law::Unchanged, message);
+        }
+    }
+    Ok(())
+}
+
+fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a HeaderValue> {
+    headers.get_all(name).iter().collect()
+}
+
+/// Law 2 for HEAD: the headers of GET (RFC 9110, section 9.3.2), but for a length that nobody has to work out.
+pub(super) fn judge_head(get: &Seen, head: &Seen, options: &Options) -> Verdict {
+    let (Some(get), Some(head)) = (&get.head, &head.head) else {
+        return Ok(());
+    };
+    if get.status != head.status {
+        let message = format!(
+            "GET is answered {} and HEAD {}",
+            get.status.as_u16(),
+            head.status.as_u16()
+        );
+        return broken(Law::Length, message);
+    }
+    for name in get
+        .headers
+        .keys()
+        .chain(head.headers.keys())
+        .filter(|name| !options.varies.contains(name))
+    {
+        let (by_get, by_head) = (lines(&get.headers, name), lines(&head.headers, name));
+        let is_left_out = *name == CONTENT_LENGTH && by_head.is_empty();
+        if by_get != by_head && !is_left_out {
+            let message =
+                format!("the header {name} is {by_get:?} for GET and {by_head:?} for HEAD");
+            return broken(Law::Length, message);
+        }
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn head_is_marked(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.has_mark)
+    }
+}
+
+fn wait_for(is_so: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !is_so() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
