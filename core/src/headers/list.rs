@@ -74,13 +74,18 @@ pub fn vary_add(headers: &mut HeaderMap, name: &HeaderName) {
     }
     let mut lines = headers.get_all(VARY).into_iter();
     let only = match (lines.next(), lines.next()) {
-        (Some(only), None) => only.to_str().ok().filter(|line| !line.trim().is_empty()),
+        (Some(only), None) => only.to_str().ok().filter(|line| can_be_extended(line)),
         _ => None,
     };
     match only.and_then(|line| HeaderValue::try_from(format!("{line}, {name}")).ok()) {
         Some(joined) => drop(headers.insert(VARY, joined)),
         None => drop(headers.append(VARY, HeaderValue::from(name.clone()))),
     }
+}
+
+/// Whether a member can stand behind this line: a quote that is not closed would swallow it.
+fn can_be_extended(line: &str) -> bool {
+    !line.trim().is_empty() && !line.contains('"')
 }
 
 struct Members<'a> {
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn vary_is_added_once_and_keeps_what_is_there() {
-        let cases: [(&[&'static str], &[&str]); 7] = [
+        let cases: [(&[&'static str], &[&str]); 8] = [
             (&[], &["accept-encoding"]),
             (&["Accept-ENCODING"], &["Accept-ENCODING"]),
             (&["x-test"], &["x-test, accept-encoding"]),
@@ -180,6 +185,7 @@ mod tests {
             ),
             (&["*"], &["*"]),
             (&[""], &["", "accept-encoding"]),
+            (&["\"open"], &["\"open", "accept-encoding"]),
         ];
         for (before, after) in cases {
             let mut found = headers(VARY, before);

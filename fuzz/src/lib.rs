@@ -1,0 +1,239 @@
+//! What is tried on everything that reads a peer's bytes; `tests/fuzz.rs` tries the same on stable Rust.
+//!
+//! Each function takes any bytes, and panics where a promise does not hold.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use enfilade::middleware::{AccessLog, Negotiated, Router, negotiate_coding};
+use enfilade::{Application, Connection, Request, gateway, headers, path, wsgi};
+use enfilade_testing::Client;
+use http::header::{ACCEPT_ENCODING, HOST, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+/// A target, by the name of its corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    ("negotiation", negotiation),
+    ("lists", lists),
+    ("paths", paths),
+    ("routes", routes),
+    ("dates", dates),
+    ("log", log),
+    ("start_response", start_response),
+];
+
+/// The bytes as header lines, one for each line feed; those that no header can have are left out.
+fn lines(data: &[u8], name: &HeaderName) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|&byte| byte == b'\n').take(100) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// A coding is only ever one of those offered, and the same for the same header.
+pub fn negotiation(data: &[u8]) {
+    let headers = lines(data, &ACCEPT_ENCODING);
+    let offered = ["zstd", "br", "gzip", "deflate"];
+    let found = negotiate_coding(&headers, &offered);
+    if let Negotiated::Coding(coding) = found {
+        assert!(offered.contains(&coding));
+        let lines = || headers.get_all(ACCEPT_ENCODING).iter();
+        let has = |line: &HeaderValue, name: &str| {
+            let line = line.as_bytes().to_ascii_lowercase();
+            line.windows(name.len()).any(|part| part == name.as_bytes())
+        };
+        let named = |name: &str| lines().any(|line| has(line, name));
+        assert!(named(coding) || named("*"), "nobody asked for {coding}");
+    }
+    assert_eq!(found, negotiate_coding(&headers, &offered));
+}
+
+/// Members are never empty, and `Vary` names a header once, however often it is added.
+pub fn lists(data: &[u8]) {
+    let mut headers = lines(data, &VARY);
+    assert!(
+        headers::members(&headers, &VARY)
+            .all(|member| !member.trim_matches([' ', '\t']).is_empty())
+    );
+    let before = headers::tokens(&headers, &VARY).count();
+    headers::vary_add(&mut headers, &ACCEPT_ENCODING);
+    assert!(
+        headers::has_token(&headers, &VARY, "accept-encoding")
+            || headers::has_token(&headers, &VARY, "*")
+    );
+    let after = headers::tokens(&headers, &VARY).count();
+    assert!(after == before || after == before + 1);
+    headers::vary_add(&mut headers, &ACCEPT_ENCODING);
+    assert_eq!(after, headers::tokens(&headers, &VARY).count());
+    // The host rules are about what else a client can choose freely.
+    let _ = gateway::check(
+        Version::HTTP_11,
+        &Uri::from_static("/"),
+        &lines(data, &HOST),
+    );
+}
+
+/// Paths decode to what they were coded from, equal paths have one form, and a mount loses nothing.
+pub fn paths(data: &[u8]) {
+    let (raw, prefix) = split(data);
+    assert_eq!(
+        path::decode_utf8(&path::encode(&raw)).as_deref(),
+        Some(&*raw)
+    );
+    let canonical = path::canonical(&raw);
+    assert_eq!(path::canonical(&canonical), canonical);
+    assert_eq!(canonical.split('/').count(), raw.split('/').count());
+    assert_eq!(path::decode_bytes(&canonical), path::decode_bytes(&raw));
+    if let Some(length) = path::match_prefix(&raw, &prefix) {
+        assert!(raw.is_char_boundary(length));
+        assert!(raw.len() == length || raw.as_bytes().get(length) == Some(&b'/'));
+    }
+    if let Some(mut request) = request(&raw) {
+        let received = request.uri().path().to_owned();
+        request.mount(&prefix);
+        request.shift_segment();
+        assert_eq!(
+            format!("{}{}", request.script_name(), request.path()),
+            received
+        );
+        let environ: Vec<_> = request.environ().iter().collect();
+        assert!(environ.iter().any(|(name, _)| name == "PATH_INFO"));
+    }
+}
+
+/// Any pattern is a route or an error; a route with a fixed text answers for that text.
+pub fn routes(data: &[u8]) {
+    let (pattern, target) = split(data);
+    let app = || Application::new(|_: Request| "found");
+    let Ok(router) = Router::new()
+        .get(&pattern, app())
+        .and_then(|router| router.mount("/mounted", app()))
+    else {
+        return;
+    };
+    let client = Client::new(Application::new(router));
+    if !pattern.contains(['{', '}'])
+        && let Some(request) = request(&path::encode(&pattern))
+    {
+        assert_eq!(client.prepared(request).send().status(), 200, "{pattern:?}");
+    }
+    if let Some(request) = request(&target) {
+        let status = client.prepared(request).send().status().as_u16();
+        assert!([200, 400, 404].contains(&status), "{status} for {target:?}");
+    }
+}
+
+/// What is read as a date is written as one that is read the same.
+pub fn dates(data: &[u8]) {
+    if let Some(time) = std::str::from_utf8(data)
+        .ok()
+        .and_then(headers::parse_http_date)
+    {
+        assert_eq!(
+            headers::parse_http_date(&headers::format_http_date(time)),
+            Some(time)
+        );
+    }
+}
+
+/// Whatever a request has, its line is one line of characters that a terminal shows.
+pub fn log(data: &[u8]) {
+    let memory = Memory::default();
+    let format =
+        "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\" \"%v\" \"%U\" \"%q\"";
+    let log = AccessLog::format(format)
+        .expect("well formed")
+        .writer(memory.clone());
+    let app = Application::new(|_: Request| "x").wrap(log);
+    let (target, rest) = split(data);
+    let Some(mut request) = request(&target) else {
+        return;
+    };
+    let mut values = rest.as_bytes().split(|&byte| byte == b'\n').chain([data]);
+    for name in ["referer", "user-agent", "host"] {
+        if let Some(value) = values
+            .next()
+            .and_then(|value| HeaderValue::from_bytes(value).ok())
+        {
+            request.headers_mut().append(name, value);
+        }
+    }
+    if let Ok(method) = Method::from_bytes(rest.as_bytes()) {
+        *request.method_mut() = method;
+    }
+    request
+        .extensions_mut()
+        .insert(enfilade::RemoteUser::new(rest.to_string()));
+    drop(Client::new(app).without_gateway().prepared(request).send());
+    let written = memory.0.lock().expect("nobody panicked").clone();
+    let line = String::from_utf8(written).expect("lines are UTF-8");
+    assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+    assert!(
+        line.trim_end_matches('\n')
+            .chars()
+            .all(|shown| !shown.is_control()),
+        "{line:?}"
+    );
+    let (mut quotes, mut escaped) = (0, false);
+    for shown in line.chars() {
+        quotes += usize::from(shown == '"' && !escaped);
+        escaped = shown == '\\' && !escaped;
+    }
+    assert_eq!(quotes, 12, "{line:?}");
+}
+
+/// Any status line and header is taken or refused; what is taken can be sent.
+pub fn start_response(data: &[u8]) {
+    let data = data.to_vec();
+    let app = wsgi::Options::new()
+        .errors(std::io::sink())
+        .application(move |_, start_response| {
+            let (status, rest) = split(&data);
+            let (name, value) = rest.split_once(':').unwrap_or((&rest, ""));
+            start_response(&status, &[(name, value)])?;
+            Ok(["x"])
+        });
+    let answer = Client::new(app).get("/").send();
+    let values = answer
+        .headers()
+        .values()
+        .all(|value| !value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
+    assert!(values && answer.status().as_u16() >= 200);
+}
+
+/// The bytes as two texts, at the first line feed.
+fn split(data: &[u8]) -> (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>) {
+    let at = data.iter().position(|&byte| byte == b'\n');
+    let (first, second) = at.map_or((data, &b""[..]), |at| (&data[..at], &data[at + 1..]));
+    (
+        String::from_utf8_lossy(first),
+        String::from_utf8_lossy(second),
+    )
+}
+
+fn request(target: &str) -> Option<Request> {
+    let mut request = Request::new(Method::GET, target.parse().ok()?);
+    request.set_connection(
+        Connection::default().with_peer("192.0.2.7:1".parse().expect("an address")),
+    );
+    Some(request)
+}
+
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panicked").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
