@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use enfilade_core::{Application, Connection, Request, Response, Scheme, gateway};
+use http::Version;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -80,19 +82,47 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
         let (parts, body) = request.into_parts();
+        let version = parts.version;
         let body = enfilade_core::Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
-        Answered(gateway::answer(&self.app, request))
+        Answered {
+            answer: gateway::answer(&self.app, request),
+            version,
+        }
     }
 }
 
 /// The gateway's answer, which never fails.
-struct Answered(gateway::Answer);
+struct Answered {
+    answer: gateway::Answer,
+    version: Version,
+}
 
 impl Future for Answered {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(Ok)
+        let version = self.version;
+        Pin::new(&mut self.answer)
+            .poll(context)
+            .map(|response| Ok(fit(version, response)))
     }
+}
+
+/// Tells hyper what it does not see by itself.
+fn fit(version: Version, mut response: Response) -> Response {
+    if version == Version::HTTP_10 && ends_connection(&response) {
+        // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
+        // client that asked for it.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    response
+}
+
+/// Whether an HTTP/1.0 connection is over with this answer: its end is that of the content where no length is said
+/// (RFC 9112, section 6.3).
+fn ends_connection(response: &Response) -> bool {
+    let headers = response.headers();
+    let is_measured = headers.contains_key(CONTENT_LENGTH) || response.body().is_finished();
+    headers.contains_key(CONNECTION) || !is_measured
 }
