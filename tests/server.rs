@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use enfilade::middleware::Router;
 use enfilade::{Application, Body, BodyEnd, BoxError, Outcome, Reply, Request, Server, wsgi};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
 use self::support::running::Running;
@@ -591,4 +591,41 @@ fn a_wsgi_callable_reads_its_input_as_it_arrives() {
     wire.send("end\n");
     assert_eq!(wire.chunk(), b"end\n");
     assert_eq!(wire.chunk(), b"");
+}
+
+// Trailers.
+
+#[test]
+fn trailers_are_sent_to_a_client_that_takes_them() {
+    let with_trailers = |body: fn() -> Body| {
+        move |_: Request| {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-checksum", "42".parse().unwrap());
+            trailers.insert("x-not-named", "1".parse().unwrap());
+            ([("trailer", "x-checksum")], body().with_trailers(trailers))
+        }
+    };
+    let app = Router::new()
+        .get("/stream", with_trailers(|| Body::from_iterator(["one"])))
+        .unwrap()
+        .get("/text", with_trailers(|| Body::from("one")))
+        .unwrap();
+    let (running, mut wire) = serve(app);
+    for path in ["/stream", "/text"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n");
+        wire.send(format!("{request}TE: trailers\r\nConnection: TE\r\n\r\n"));
+        let head = wire.head();
+        // No trailer ever arrived: the name was taken for that of a hop-by-hop header, and a known length won.
+        assert_eq!(head.header("trailer").unwrap(), "x-checksum");
+        assert_eq!(head.header("content-length"), None);
+        assert_eq!(wire.chunk(), b"one");
+        assert_eq!(wire.chunk(), b"");
+        assert_eq!(wire.line(), "x-checksum: 42");
+        assert_eq!(wire.line(), "");
+        // RFC 9110, section 6.5.1: they are kept from one that did not say so.
+        wire.send(format!("{request}Connection: close\r\n\r\n"));
+        let rest = String::from_utf8(wire.rest()).unwrap();
+        assert!(!rest.contains("42"), "{rest}");
+        wire = Wire::connect(running.address());
+    }
 }

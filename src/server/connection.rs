@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use enfilade_core::{Application, Connection, Request, Response, Scheme, gateway};
+use bytes::Bytes;
+use enfilade_core::headers::has_token;
+use enfilade_core::{Application, Body, Connection, Request, Response, Scheme, gateway};
 use http::Version;
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use hyper::body::Incoming;
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -83,11 +85,14 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
     fn call(&self, request: http::Request<Incoming>) -> Answered {
         let (parts, body) = request.into_parts();
         let version = parts.version;
-        let body = enfilade_core::Body::new(body);
+        let takes_trailers =
+            version == Version::HTTP_11 && has_token(&parts.headers, &TE, "trailers");
+        let body = Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
         Answered {
             answer: gateway::answer(&self.app, request),
             version,
+            takes_trailers,
         }
     }
 }
@@ -96,27 +101,53 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 struct Answered {
     answer: gateway::Answer,
     version: Version,
+    takes_trailers: bool,
 }
 
 impl Future for Answered {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let version = self.version;
-        Pin::new(&mut self.answer)
-            .poll(context)
-            .map(|response| Ok(fit(version, response)))
+        let answered = Pin::new(&mut self.answer).poll(context);
+        answered.map(|response| Ok(self.fit(response)))
     }
 }
 
-/// Tells hyper what it does not see by itself.
-fn fit(version: Version, mut response: Response) -> Response {
-    if version == Version::HTTP_10 && ends_connection(&response) {
-        // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
-        // client that asked for it.
-        *response.version_mut() = Version::HTTP_10;
+impl Answered {
+    /// Tells hyper what it does not see by itself.
+    fn fit(&self, mut response: Response) -> Response {
+        if self.version == Version::HTTP_10 && ends_connection(&response) {
+            // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
+            // client that asked for it.
+            *response.version_mut() = Version::HTTP_10;
+        }
+        let is_stream = response.body().as_bytes().is_none();
+        if self.takes_trailers && is_stream && response.headers().contains_key(TRAILER) {
+            // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none where it knows the length.
+            response.headers_mut().remove(CONTENT_LENGTH);
+            return response.map(|body| Body::new(Unmeasured(body)));
+        }
+        response
     }
-    response
+}
+
+/// A body that does not say how long it is.
+struct Unmeasured(Body);
+
+impl hyper::body::Body for Unmeasured {
+    type Data = Bytes;
+    type Error = enfilade_core::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, enfilade_core::Error>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_finished()
+    }
 }
 
 /// Whether an HTTP/1.0 connection is over with this answer: its end is that of the content where no length is said
