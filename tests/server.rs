@@ -11,7 +11,7 @@ mod support {
 }
 
 use std::io::{BufRead, ErrorKind};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -29,9 +29,15 @@ use self::support::wire::{PATIENCE, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
+/// Serves `app` on a free port.
+fn start(app: impl Into<Application>) -> Running {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    Running::serve(server.shutdown_deadline(Duration::from_secs(1)), app)
+}
+
 /// Serves `app` and connects to it.
 fn serve(app: impl Into<Application>) -> (Running, Wire) {
-    let running = Running::start(app);
+    let running = start(app);
     let wire = Wire::connect(running.address());
     (running, wire)
 }
@@ -230,18 +236,18 @@ fn what_is_not_http_is_refused() {
             "431 Request Header Fields Too Large",
         ),
     ];
-    let running = Running::start(hello());
+    let running = start(hello());
     for (request, status) in cases {
-        let start: String = request.chars().take(60).collect();
+        let case: String = request.chars().take(60).collect();
         let mut wire = Wire::connect(running.address());
         // A server may refuse before it has read all of it.
         let _ = wire.try_send(&request);
         let answer = wire.head();
-        assert_eq!(answer.status(), status, "{start:?}");
-        assert_eq!(answer.header("connection").unwrap(), "close", "{start:?}");
+        assert_eq!(answer.status(), status, "{case:?}");
+        assert_eq!(answer.header("connection").unwrap(), "close", "{case:?}");
         let rest = wire.rest();
         let length = answer.header("content-length").unwrap();
-        assert_eq!(rest.len().to_string(), length, "{start:?}");
+        assert_eq!(rest.len().to_string(), length, "{case:?}");
     }
 }
 
@@ -466,7 +472,7 @@ fn a_body_that_breaks_off_is_an_error_and_not_an_end() {
     ] {
         let (_running, mut wire) = serve(app.clone());
         wire.send(request);
-        wire.close_write();
+        wire.stream.shutdown(Shutdown::Write).unwrap();
         match results.recv_timeout(PATIENCE) {
             Ok(result) => assert!(result.is_err(), "{request:?}: {result:?}"),
             Err(error) => panic!("{request:?}: {error}"),
@@ -488,7 +494,7 @@ fn a_body_that_nobody_reads_is_not_the_next_request() {
         forged.len() * 20_000,
         forged.repeat(20_000)
     );
-    let running = Running::start(paths());
+    let running = start(paths());
     for body in [length, chunked, long] {
         let mut wire = Wire::connect(running.address());
         let _ = wire.try_send(format!("POST /real HTTP/1.1\r\nHost: h\r\n{body}"));

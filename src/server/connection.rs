@@ -16,9 +16,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// How long a client may take to send a head.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long dropping what is broken off may take.
+const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many header lines a request may have.
 const MAX_HEADERS: usize = 100;
 
@@ -39,24 +42,21 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Starts a task that serves one connection to its end.
+    /// Starts a task that serves one connection to its end, or until the other side of `alive` is gone.
     pub(super) fn serve(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         app: &Application,
         connections: &GracefulShutdown,
+        mut alive: watch::Receiver<()>,
     ) {
         // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does
         // not take it still works.
         let _ = stream.set_nodelay(true);
-        let mut facts = Connection::new(Scheme::Http).with_peer(peer);
-        if let Ok(local) = stream.local_addr() {
-            facts = facts.with_local(local);
-        }
         let service = Service {
             app: app.clone(),
-            connection: facts,
+            connection: facts(&stream, peer),
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new());
@@ -65,10 +65,29 @@ impl Settings {
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+                _ = connection => {}
+                _ = alive.changed() => {}
+            }
         });
     }
+}
+
+fn facts(stream: &TcpStream, peer: SocketAddr) -> Connection {
+    let facts = Connection::new(Scheme::Http).with_peer(peer);
+    match stream.local_addr() {
+        Ok(local) => facts.with_local(local),
+        Err(_) => facts,
+    }
+}
+
+/// Breaks off the connections that are left, and waits until they are dropped.
+///
+/// It does not wait long for one whose application blocks and so cannot be dropped.
+pub(super) async fn break_off(alive: watch::Sender<()>) {
+    alive.send_replace(());
+    let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, alive.closed()).await;
 }
 
 /// The application, as hyper calls it.

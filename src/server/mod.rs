@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use enfilade_core::Application;
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::sync::watch;
 
 use self::connection::Settings;
 use self::signals::Signals;
@@ -143,6 +144,8 @@ impl Server {
 
     /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
     ///
+    /// Dropping the future breaks off what is in flight.
+    ///
     /// # Errors
     ///
     /// Where the listener does not work with the runtime.
@@ -167,13 +170,17 @@ impl Server {
     ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let connections = GracefulShutdown::new();
+        // Connections live no longer than this: where the caller drops the server, they are dropped with it.
+        let alive = watch::Sender::new(());
         let mut shutdown = pin!(shutdown);
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut shutdown => break told,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.settings.serve(stream, peer, &app, &connections),
+                    Ok((stream, peer)) => {
+                        self.settings.serve(stream, peer, &app, &connections, alive.subscribe());
+                    }
                     Err(error) => pause_after(&error).await,
                 },
             }
@@ -184,6 +191,7 @@ impl Server {
             () = tokio::time::sleep(self.shutdown_deadline) => {}
             () = hurry(told) => {}
         }
+        connection::break_off(alive).await;
         Ok(())
     }
 }

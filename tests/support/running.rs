@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use enfilade::{Application, Server};
 use tokio::sync::oneshot;
@@ -15,12 +14,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Serves `app` on a free port of the loopback.
-    pub(crate) fn start(app: impl Into<Application>) -> Running {
-        let server = Server::bind("127.0.0.1:0").unwrap();
-        Running::serve(server.shutdown_deadline(Duration::from_secs(1)), app)
-    }
-
     /// Serves `app`.
     pub(crate) fn serve(server: Server, app: impl Into<Application>) -> Running {
         let app = app.into();

@@ -1,7 +1,7 @@
 //! A connection that shows every byte, for tests over real sockets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for what must come; far longer than it takes, for machines under load.
@@ -9,7 +9,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client's end of a connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    pub(crate) stream: TcpStream,
     /// What arrived and was not asked for yet.
     ahead: Vec<u8>,
 }
@@ -67,11 +67,6 @@ impl Wire {
     /// Sends bytes to a server that may have closed the connection.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
-    }
-
-    /// Says that nothing more will be sent.
-    pub(crate) fn close_write(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Reads the answer to a request whose answer has a body.
