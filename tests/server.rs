@@ -631,7 +631,7 @@ fn trailers_are_sent_to_a_client_that_takes_them() {
         // RFC 9110, section 6.5.1: they are kept from one that did not say so.
         wire.send(format!("{request}Connection: close\r\n\r\n"));
         let rest = String::from_utf8(wire.rest()).unwrap();
-        assert!(!rest.contains("42"), "{rest}");
+        assert!(!rest.contains("x-checksum: "), "{rest}");
         wire = Wire::connect(running.address());
     }
 }
