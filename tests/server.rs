@@ -216,8 +216,34 @@ fn what_is_not_http_is_refused() {
             format!("GET / HTTP/1.1\r\n{host}X: a\0b\r\n\r\n"),
             "400 Bad Request",
         ),
+        ("GET /\r\n\r\n".to_owned(), "400 Bad Request"),
+        (format!("GET / HTTP/1.2\r\n{host}\r\n"), "400 Bad Request"),
+        (
+            format!("GET / HTTP/1.1\r\n{host}X : 1\r\n\r\n"),
+            "400 Bad Request",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{host}X: 1\r\n 2\r\n\r\n"),
+            "400 Bad Request",
+        ),
         (
             format!("POST / HTTP/1.1\r\n{host}Content-Length: x\r\n\r\n"),
+            "400 Bad Request",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{host}Content-Length: +1\r\n\r\n"),
+            "400 Bad Request",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            "400 Bad Request",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: gzip\r\n\r\n"),
+            "400 Bad Request",
+        ),
+        (
+            format!("POST / HTTP/1.0\r\n{host}Transfer-Encoding: chunked\r\n\r\n"),
             "400 Bad Request",
         ),
         (
@@ -249,6 +275,27 @@ fn what_is_not_http_is_refused() {
         let length = answer.header("content-length").unwrap();
         assert_eq!(rest.len().to_string(), length, "{case:?}");
     }
+}
+
+#[test]
+fn a_request_with_two_lengths_is_the_last_one() {
+    let (_running, mut wire) = serve(echo());
+    // RFC 9112, section 6.3: the chunks count, and the connection is closed as somebody may have been fooled.
+    wire.send(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    wire.send("3\r\nabc\r\n0\r\n\r\nGET /forged HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(wire.answer().text(), "abc");
+    assert_eq!(wire.rest(), b"");
+}
+
+#[test]
+fn a_tunnel_is_refused() {
+    let (_running, mut wire) = serve(hello());
+    wire.send("CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n");
+    // An application that answered 200 had the connection closed without an answer.
+    assert_eq!(wire.answer().status(), "501 Not Implemented");
+    assert_eq!(wire.send(GET).answer().text(), "Hello");
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::headers::has_token;
-use enfilade_core::{Application, Body, Connection, Request, Response, Scheme, gateway};
-use http::Version;
+use enfilade_core::{Application, Body, Connection, HttpError, Request, Response, Scheme, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER};
+use http::{Method, StatusCode, Version};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -108,12 +108,22 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             version == Version::HTTP_11 && has_token(&parts.headers, &TE, "trailers");
         let body = Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
+        let answer = match *request.method() {
+            // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
+            Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
+            _ => gateway::answer(&self.app, request),
+        };
         Answered {
-            answer: gateway::answer(&self.app, request),
+            answer,
             version,
             takes_trailers,
         }
     }
+}
+
+/// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
+fn refuse_tunnel(_: Request) -> HttpError {
+    HttpError::new(StatusCode::NOT_IMPLEMENTED)
 }
 
 /// The gateway's answer, which never fails.
