@@ -8,17 +8,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::{Application, HttpError, IntoResponse, Reply, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
-pub const HOP_BY_HOP: [HeaderName; 7] = [
+///
+/// `Trailer` is none of them: whoever makes a body with trailers names them in it (section 6.6.2), and a
+/// gateway may need the names to send them.
+pub const HOP_BY_HOP: [HeaderName; 6] = [
     CONNECTION,
     TRANSFER_ENCODING,
     TE,
-    TRAILER,
     UPGRADE,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

@@ -2,20 +2,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use enfilade_core::{Application, Body, Connection, Error, Request, Scheme, gateway};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::answer::{Answered, Sent, Takes};
 
 /// How long a client may take to send a head.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long dropping what is broken off may take.
+const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many header lines a request may have.
 const MAX_HEADERS: usize = 100;
 
@@ -36,24 +39,21 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Starts a task that serves one connection to its end.
+    /// Starts a task that serves one connection to its end, or until the other side of `alive` is gone.
     pub(super) fn serve(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         app: &Application,
         connections: &GracefulShutdown,
+        mut alive: watch::Receiver<()>,
     ) {
         // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does
         // not take it still works.
         let _ = stream.set_nodelay(true);
-        let mut facts = Connection::new(Scheme::Http).with_peer(peer);
-        if let Ok(local) = stream.local_addr() {
-            facts = facts.with_local(local);
-        }
         let service = Service {
             app: app.clone(),
-            connection: facts,
+            connection: facts(&stream, peer),
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new());
@@ -62,10 +62,29 @@ impl Settings {
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+                _ = connection => {}
+                _ = alive.changed() => {}
+            }
         });
     }
+}
+
+fn facts(stream: &TcpStream, peer: SocketAddr) -> Connection {
+    let facts = Connection::new(Scheme::Http).with_peer(peer);
+    match stream.local_addr() {
+        Ok(local) => facts.with_local(local),
+        Err(_) => facts,
+    }
+}
+
+/// Breaks off the connections that are left, and waits until they are dropped.
+///
+/// It does not wait long for one whose application blocks and so cannot be dropped.
+pub(super) async fn break_off(alive: watch::Sender<()>) {
+    alive.send_replace(());
+    let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, alive.closed()).await;
 }
 
 /// The application, as hyper calls it.
@@ -81,60 +100,19 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
         let (parts, body) = request.into_parts();
+        let takes = Takes::new(parts.version, &parts.headers);
         let body = Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
-        Answered(gateway::answer(&self.app, request))
+        let answer = match *request.method() {
+            // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
+            Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
+            _ => gateway::answer(&self.app, request),
+        };
+        Answered::new(answer, takes)
     }
 }
 
-/// The gateway's answer, which never fails.
-struct Answered(gateway::Answer);
-
-impl Future for Answered {
-    type Output = Result<http::Response<Sent>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(Ok(response.map(|body| Sent { body, error: None })))
-    }
-}
-
-/// The body of an answer, with a pause before its failure.
-///
-/// hyper drops the connection when a body fails, and with it what it has not written yet. In the pause it writes, so
-/// that the client gets the head and sees that the answer broke off.
-struct Sent {
-    body: Body,
-    error: Option<Error>,
-}
-
-impl HttpBody for Sent {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some(error) = self.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Err(error)) => {
-                self.error = Some(error);
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            next => Poll::Ready(next),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // A body that failed has nothing more to give, but the failure is not told yet.
-        self.error.is_none() && self.body.is_finished()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        HttpBody::size_hint(&self.body)
-    }
+/// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
+fn refuse_tunnel(_: Request) -> HttpError {
+    HttpError::new(StatusCode::NOT_IMPLEMENTED)
 }

@@ -1,5 +1,6 @@
 //! The built-in HTTP server.
 
+mod answer;
 mod connection;
 mod signals;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use enfilade_core::Application;
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::sync::watch;
 
 use self::connection::Settings;
 use self::signals::Signals;
@@ -40,7 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// finished at the [deadline](Server::shutdown_deadline) is broken off. A second signal breaks off at once.
 ///
 /// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` (RFC 9112, section
-/// 3.2). A head that is too long is a 431, a target that is too long a 414.
+/// 3.2). A head that is too long is a 431, a target that is too long a 414. A CONNECT is a 501: there are no tunnels.
+///
+/// Trailers are sent over HTTP/1.1 to a client that says `TE: trailers`, those that the answer's `Trailer` names.
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {
@@ -145,6 +149,8 @@ impl Server {
 
     /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
     ///
+    /// Dropping the future breaks off what is in flight.
+    ///
     /// # Errors
     ///
     /// Where the listener does not work with the runtime.
@@ -169,13 +175,17 @@ impl Server {
     ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let connections = GracefulShutdown::new();
+        // Connections live no longer than this: where the caller drops the server, they are dropped with it.
+        let alive = watch::Sender::new(());
         let mut shutdown = pin!(shutdown);
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut shutdown => break told,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.settings.serve(stream, peer, &app, &connections),
+                    Ok((stream, peer)) => {
+                        self.settings.serve(stream, peer, &app, &connections, alive.subscribe());
+                    }
                     Err(error) => pause_after(&error).await,
                 },
             }
@@ -186,6 +196,7 @@ impl Server {
             () = tokio::time::sleep(self.shutdown_deadline) => {}
             () = hurry(told) => {}
         }
+        connection::break_off(alive).await;
         Ok(())
     }
 }

@@ -1,0 +1,122 @@
+//! One answer on its way from the application to hyper.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade_core::headers::has_token;
+use enfilade_core::{Body, Error, Response, gateway};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER};
+use http::{HeaderMap, Version};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+/// What the client can take, as its request says.
+#[derive(Clone, Copy)]
+pub(super) struct Takes {
+    version: Version,
+    trailers: bool,
+}
+
+impl Takes {
+    pub(super) fn new(version: Version, headers: &HeaderMap) -> Takes {
+        let trailers = version == Version::HTTP_11 && has_token(headers, &TE, "trailers");
+        Takes { version, trailers }
+    }
+}
+
+/// The gateway's answer, which never fails.
+pub(super) struct Answered {
+    answer: gateway::Answer,
+    takes: Takes,
+}
+
+impl Answered {
+    pub(super) fn new(answer: gateway::Answer, takes: Takes) -> Answered {
+        Answered { answer, takes }
+    }
+}
+
+impl Future for Answered {
+    type Output = Result<http::Response<Sent>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let takes = self.takes;
+        let answered = Pin::new(&mut self.answer).poll(context);
+        answered.map(|response| Ok(fit(response, takes)))
+    }
+}
+
+/// Tells hyper what it does not see by itself.
+fn fit(mut response: Response, takes: Takes) -> http::Response<Sent> {
+    if takes.version == Version::HTTP_10 && ends_connection(&response) {
+        // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
+        // client that asked for it.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    let is_stream = response.body().as_bytes().is_none();
+    let has_trailers = takes.trailers && is_stream && response.headers().contains_key(TRAILER);
+    if has_trailers {
+        // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none where it knows the length.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    response.map(|body| Sent {
+        body,
+        error: None,
+        is_measured: !has_trailers,
+    })
+}
+
+/// Whether an HTTP/1.0 connection is over with this answer: its end is that of the content where no length is said
+/// (RFC 9112, section 6.3).
+fn ends_connection(response: &Response) -> bool {
+    let headers = response.headers();
+    let is_measured = headers.contains_key(CONTENT_LENGTH) || response.body().is_finished();
+    headers.contains_key(CONNECTION) || !is_measured
+}
+
+/// The body of an answer, with a pause before its failure.
+///
+/// hyper drops the connection when a body fails, and with it what it has not written yet. In the pause it writes, so
+/// that the client gets the head and sees that the answer broke off.
+pub(super) struct Sent {
+    body: Body,
+    error: Option<Error>,
+    /// Whether hyper may know how long the body is.
+    is_measured: bool,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Err(error)) => {
+                self.error = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A body that failed has nothing more to give, but the failure is not told yet.
+        self.error.is_none() && self.body.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_measured {
+            HttpBody::size_hint(&self.body)
+        } else {
+            SizeHint::default()
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! How the built-in server stops.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
+
+mod support {
+    pub(crate) mod process;
+    pub(crate) mod running;
+    pub(crate) mod wire;
+}
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use enfilade::{Application, Body, Outcome, Reply, Request, Server};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use self::support::process::Process;
+use self::support::running::Running;
+use self::support::wire::{PATIENCE, Wire};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// An application that calls `called` and answers when the gate lets it; but at once, where the path is not `/slow`.
+fn gated(gate: &Arc<Semaphore>, called: impl Fn() + Send + Sync + 'static) -> Application {
+    let gate = gate.clone();
+    Application::new(move |request: Request| {
+        if request.path() != "/slow" {
+            return Reply::new("at once");
+        }
+        called();
+        let gate = gate.clone();
+        Reply::from_future(async move {
+            drop(gate.acquire().await);
+            "done"
+        })
+    })
+}
+
+/// Waits until nobody listens at `address`.
+fn wait_until_closed(address: SocketAddr) {
+    let start = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "still listens");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn what_is_in_flight_is_finished_and_the_rest_closed() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (sender, calls) = mpsc::channel();
+    let app = gated(&gate, move || sender.send(()).unwrap());
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut running = Running::serve(server.shutdown_deadline(PATIENCE), app);
+
+    let (mut idle, mut fresh, mut busy) = (
+        Wire::connect(running.address()),
+        Wire::connect(running.address()),
+        Wire::connect(running.address()),
+    );
+    assert_eq!(idle.send(GET).answer().text(), "at once");
+    busy.send(SLOW);
+    calls.recv_timeout(PATIENCE).unwrap();
+
+    running.stop();
+    assert_eq!(idle.rest(), b"");
+    assert_eq!(fresh.rest(), b"");
+    wait_until_closed(running.address());
+    gate.add_permits(1);
+    assert_eq!(busy.answer().text(), "done");
+    // The answer says so where the connection knows of it in time, and it is closed in any case.
+    assert_eq!(busy.rest(), b"");
+    let start = Instant::now();
+    running.join();
+    assert!(start.elapsed() < PATIENCE / 2);
+}
+
+/// An application whose answer has no end; tells how it ended nevertheless.
+fn endless() -> (Application, mpsc::Receiver<Outcome>) {
+    let (sender, ends) = mpsc::channel();
+    let app = Application::new(move |_: Request| {
+        let sender = sender.clone();
+        let body = Body::from_iterator(std::iter::repeat("endless "));
+        body.on_end(move |end| sender.send(end.outcome()).unwrap())
+    });
+    (app, ends)
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+// In both tests the runtime is the caller's and goes on; the connection used to go on with it.
+
+#[test]
+fn the_deadline_breaks_off_what_hangs() {
+    let (app, ends) = endless();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr();
+    let runtime = runtime();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = server.shutdown_deadline(Duration::from_millis(50));
+    let serving = runtime.spawn(server.serve_until(app, async {
+        let _ = stopped.await;
+    }));
+    let mut wire = Wire::connect(address);
+    assert_eq!(wire.send(GET).head().status(), "200 OK");
+    drop(stop);
+    runtime.block_on(serving).unwrap().unwrap();
+    assert_eq!(ends.try_recv(), Ok(Outcome::Dropped));
+    assert!(!wire.rest().ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn a_server_that_is_dropped_drops_its_connections() {
+    let (app, ends) = endless();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr();
+    let runtime = runtime();
+    let serving = runtime.spawn(server.serve_until(app, std::future::pending()));
+    let (mut idle, mut busy) = (Wire::connect(address), Wire::connect(address));
+    assert_eq!(busy.send(GET).head().status(), "200 OK");
+    serving.abort();
+    assert_eq!(idle.rest(), b"");
+    assert_eq!(ends.recv_timeout(PATIENCE), Ok(Outcome::Dropped));
+    wait_until_closed(address);
+}
+
+/// Starts [`child`] in a process of its own.
+fn start() -> Process {
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["child", "--exact", "--ignored", "--nocapture"];
+    Process::start(Command::new(this).args(arguments))
+}
+
+#[test]
+#[ignore = "it is the program that other tests start; its standard input opens the gate"]
+fn child() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        opened.add_permits(1);
+    });
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    // The first words are on a line with those of the test harness otherwise.
+    println!("\nServing on http://{}", server.local_addr());
+    server
+        .serve_forever(gated(&gate, || println!("called")))
+        .unwrap();
+}
+
+#[test]
+fn a_signal_lets_what_is_in_flight_finish() {
+    for name in ["TERM", "INT"] {
+        let mut process = start();
+        let mut wire = Wire::connect(process.address);
+        wire.send(SLOW);
+        process.wait_for_line("called");
+        process.signal(name);
+        wait_until_closed(process.address);
+        process
+            .child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"\n")
+            .unwrap();
+        assert_eq!(wire.answer().text(), "done");
+        let (status, _) = process.end();
+        assert!(status.success(), "{name}: {status}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for names in [["TERM", "TERM"], ["INT", "TERM"]] {
+        let mut process = start();
+        let mut wire = Wire::connect(process.address);
+        wire.send(SLOW);
+        process.wait_for_line("called");
+        process.signal(names[0]);
+        wait_until_closed(process.address);
+        assert_eq!(process.child.try_wait().unwrap(), None);
+        // The deadline is that of the default, 30 seconds: longer than this waits.
+        process.signal(names[1]);
+        let (status, _) = process.end();
+        assert!(status.success(), "{names:?}: {status}");
+        assert_eq!(wire.rest(), b"");
+    }
+}

@@ -1,0 +1,162 @@
+//! A connection that shows every byte, for tests over real sockets.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a test waits for what must come; far longer than it takes, for machines under load.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client's end of a connection.
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    /// What arrived and was not asked for yet.
+    ahead: Vec<u8>,
+}
+
+/// An answer, taken off the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status line and the header lines, without the line ends.
+    pub(crate) lines: Vec<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The code and the phrase.
+    pub(crate) fn status(&self) -> &str {
+        let line = &self.lines[0];
+        line.split_once(' ').unwrap().1
+    }
+
+    /// The values of a header, joined by `, ` where there are several lines.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let values = self.lines[1..].iter().filter_map(|line| {
+            let (found, value) = line.split_once(": ").unwrap();
+            found.eq_ignore_ascii_case(name).then_some(value)
+        });
+        let values: Vec<_> = values.collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Wire {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Wire {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire {
+            stream,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Wire {
+        self.try_send(bytes).unwrap();
+        self
+    }
+
+    /// Sends bytes to a server that may have closed the connection.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Reads the answer to a request whose answer has a body.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        answer.body = match answer.header("content-length") {
+            Some(length) => self.exactly(length.parse().unwrap()),
+            None if answer.header("transfer-encoding").is_some() => self.chunks(),
+            None => self.rest(),
+        };
+        answer
+    }
+
+    /// Reads the head of an answer and nothing of its body.
+    pub(crate) fn head(&mut self) -> Answer {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        Answer {
+            lines,
+            body: Vec::new(),
+        }
+    }
+
+    /// Reads all chunks and the trailers, which it passes over.
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
+                while !self.line().is_empty() {}
+                return body;
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+
+    /// Reads one chunk; the last one is empty, and trailers follow it.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        let size = usize::from_str_radix(&self.line(), 16).unwrap();
+        let data = self.exactly(size);
+        if size > 0 {
+            assert_eq!(self.line(), "");
+        }
+        data
+    }
+
+    /// Reads a line, which it gives without its end.
+    pub(crate) fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.ahead.windows(2).position(|pair| pair == b"\r\n") {
+                let line = self.exactly(end);
+                self.ahead.drain(..2);
+                return String::from_utf8(line).unwrap();
+            }
+            assert!(self.more(), "the connection ended in {:?}", self.ahead);
+        }
+    }
+
+    fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.ahead.len() < count {
+            let (found, more) = (self.ahead.len(), self.more());
+            assert!(more, "the connection ended after {found} of {count} bytes");
+        }
+        self.ahead.drain(..count).collect()
+    }
+
+    /// Reads until the server closes the connection, or breaks it off.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.ahead)
+    }
+
+    /// Reads what is there; `false` at the end of the connection.
+    fn more(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.ahead.extend_from_slice(&buffer[..count]);
+                true
+            }
+            // A server that closes before it has read everything resets the connection.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("{error}, having read {:?}", self.ahead),
+        }
+    }
+}
