@@ -13,7 +13,6 @@ mod support {
 
 use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 
 use self::support::process::Process;
 use self::support::wire::{Answer, Wire};
@@ -22,15 +21,7 @@ const EXAMPLES: [&str; 4] = ["hello", "wsgi", "pipeline", "component"];
 
 /// Starts an example on a free port.
 fn start(name: &str) -> Process {
-    // target/debug/deps/examples-0123456789abcdef
-    let this = std::env::current_exe().unwrap();
-    let program = this.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(
-        program.exists(),
-        "{} is missing; `cargo build --examples` makes it, and so does `cargo test` without `--test`",
-        program.display()
-    );
-    let process = Process::start(Command::new(program).arg("127.0.0.1:0"));
+    let process = Process::example(name, &["127.0.0.1:0"]);
     assert!(process.address.ip().is_loopback());
     assert_ne!(process.address.port(), 0);
     process

@@ -7,6 +7,7 @@
 )]
 
 mod support {
+    pub(crate) mod gated;
     pub(crate) mod process;
     pub(crate) mod running;
     pub(crate) mod wire;
@@ -14,36 +15,20 @@ mod support {
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use enfilade::{Application, Body, Outcome, Reply, Request, Server};
+use enfilade::{Application, Body, Outcome, Request, Server};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
+use self::support::gated::gated;
 use self::support::process::Process;
 use self::support::running::Running;
 use self::support::wire::{PATIENCE, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
-
-/// An application that calls `called` and answers when the gate lets it; but at once, where the path is not `/slow`.
-fn gated(gate: &Arc<Semaphore>, called: impl Fn() + Send + Sync + 'static) -> Application {
-    let gate = gate.clone();
-    Application::new(move |request: Request| {
-        if request.path() != "/slow" {
-            return Reply::new("at once");
-        }
-        called();
-        let gate = gate.clone();
-        Reply::from_future(async move {
-            drop(gate.acquire().await);
-            "done"
-        })
-    })
-}
 
 /// Waits until nobody listens at `address`.
 fn wait_until_closed(address: SocketAddr) {
@@ -135,34 +120,10 @@ fn a_server_that_is_dropped_drops_its_connections() {
     wait_until_closed(address);
 }
 
-/// Starts [`child`] in a process of its own.
-fn start() -> Process {
-    let this = std::env::current_exe().unwrap();
-    let arguments = ["child", "--exact", "--ignored", "--nocapture"];
-    Process::start(Command::new(this).args(arguments))
-}
-
-#[test]
-#[ignore = "it is the program that other tests start; its standard input opens the gate"]
-fn child() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = gate.clone();
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_line(&mut String::new());
-        opened.add_permits(1);
-    });
-    let server = Server::bind("127.0.0.1:0").unwrap();
-    // The first words are on a line with those of the test harness otherwise.
-    println!("\nServing on http://{}", server.local_addr());
-    server
-        .serve_forever(gated(&gate, || println!("called")))
-        .unwrap();
-}
-
 #[test]
 fn a_signal_lets_what_is_in_flight_finish() {
     for name in ["TERM", "INT"] {
-        let mut process = start();
+        let mut process = Process::example("gated_server", &[]);
         let mut wire = Wire::connect(process.address);
         wire.send(SLOW);
         process.wait_for_line("called");
@@ -184,7 +145,7 @@ fn a_signal_lets_what_is_in_flight_finish() {
 #[test]
 fn a_second_signal_ends_at_once() {
     for names in [["TERM", "TERM"], ["INT", "TERM"]] {
-        let mut process = start();
+        let mut process = Process::example("gated_server", &[]);
         let mut wire = Wire::connect(process.address);
         wire.send(SLOW);
         process.wait_for_line("called");

@@ -17,7 +17,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program and waits until it says where it serves.
-    pub(crate) fn start(command: &mut Command) -> Process {
+    fn start(command: &mut Command) -> Process {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command
             .spawn()
@@ -37,6 +37,19 @@ impl Process {
         let line = process.wait_for_line("Serving on http://");
         process.address = line.rsplit('/').next().unwrap().parse().unwrap();
         process
+    }
+
+    /// Starts one of the examples that `cargo test` builds.
+    pub(crate) fn example(name: &str, arguments: &[&str]) -> Process {
+        // target/debug/deps/shutdown-0123456789abcdef
+        let this = std::env::current_exe().unwrap();
+        let program = this.ancestors().nth(2).unwrap().join("examples").join(name);
+        assert!(
+            program.exists(),
+            "{} is missing; `cargo build --examples` makes it, and so does `cargo test` without `--test`",
+            program.display()
+        );
+        Process::start(Command::new(program).args(arguments))
     }
 
     /// Waits for a line that begins so; those before it are passed over.

@@ -1,0 +1,25 @@
+//! An application that answers when it is let.
+
+use std::sync::Arc;
+
+use enfilade::{Application, Reply, Request};
+use tokio::sync::Semaphore;
+
+/// An application that calls `called` and answers when the gate lets it; but at once, where the path is not `/slow`.
+pub(crate) fn gated(
+    gate: &Arc<Semaphore>,
+    called: impl Fn() + Send + Sync + 'static,
+) -> Application {
+    let gate = gate.clone();
+    Application::new(move |request: Request| {
+        if request.path() != "/slow" {
+            return Reply::new("at once");
+        }
+        called();
+        let gate = gate.clone();
+        Reply::from_future(async move {
+            drop(gate.acquire().await);
+            "done"
+        })
+    })
+}
