@@ -1,29 +1,29 @@
-//! One connection: hyper's HTTP/1 on one side, the application on the other.
+//! One connection: hyper on one side, the application on the other.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::answer::{Answered, Sent, Takes};
+use super::lifetime::Share;
 
 /// How long a client may take to send a head.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long dropping what is broken off may take.
-const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for the rest of a connection's first word.
+const PEEK_AGAIN: Duration = Duration::from_millis(5);
 /// How many header lines a request may have.
 const MAX_HEADERS: usize = 100;
 
 /// What all connections of a server have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) header_read_timeout: Duration,
     pub(super) max_headers: usize,
@@ -39,14 +39,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Starts a task that serves one connection to its end, or until the other side of `alive` is gone.
+    /// Starts a task that serves one connection to its end, or as far as the server lets it.
     pub(super) fn serve(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         app: &Application,
-        connections: &GracefulShutdown,
-        mut alive: watch::Receiver<()>,
+        share: Share,
     ) {
         // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does
         // not take it still works.
@@ -55,19 +54,51 @@ impl Settings {
             app: app.clone(),
             connection: facts(&stream, peer),
         };
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new());
-        http.header_read_timeout(self.header_read_timeout);
-        http.max_headers(self.max_headers);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            tokio::select! {
-                // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-                _ = connection => {}
-                _ = alive.changed() => {}
-            }
-        });
+        let settings = *self;
+        tokio::spawn(async move { settings.drive(stream, service, share).await });
+    }
+
+    async fn drive(self, stream: TcpStream, service: Service, mut share: Share) {
+        let sniffed = tokio::time::timeout(self.header_read_timeout, speaks_http2(&stream));
+        // One that says nothing is no loss, and is gone with the server.
+        let Some(Ok(Ok(http2))) = share.until_finishing(sniffed).await else {
+            return;
+        };
+        let stream = TokioIo::new(stream);
+        if http2 {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new());
+            let connection = http.serve_connection(stream, service);
+            share
+                .drive(connection, http2::Connection::graceful_shutdown)
+                .await;
+        } else {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new());
+            http.header_read_timeout(self.header_read_timeout);
+            http.max_headers(self.max_headers);
+            let connection = http.serve_connection(stream, service);
+            share
+                .drive(connection, http1::Connection::graceful_shutdown)
+                .await;
+        }
+    }
+}
+
+/// Whether the first bytes are those of HTTP/2 (RFC 9113, section 3.4); they stay where they are.
+///
+/// Four of them tell: no HTTP/1 method is, or will be, called `PRI` (section 11.6).
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    const BEGINNING: &[u8] = b"PRI ";
+    let mut seen = [0; BEGINNING.len()];
+    loop {
+        let count = stream.peek(&mut seen).await?;
+        let begins = BEGINNING.starts_with(seen.get(..count).unwrap_or_default());
+        if count == 0 || count == seen.len() || !begins {
+            return Ok(begins && count == seen.len());
+        }
+        // A few bytes are there already, so peeking again does not wait by itself.
+        tokio::time::sleep(PEEK_AGAIN).await;
     }
 }
 
@@ -77,14 +108,6 @@ fn facts(stream: &TcpStream, peer: SocketAddr) -> Connection {
         Ok(local) => facts.with_local(local),
         Err(_) => facts,
     }
-}
-
-/// Breaks off the connections that are left, and waits until they are dropped.
-///
-/// It does not wait long for one whose application blocks and so cannot be dropped.
-pub(super) async fn break_off(alive: watch::Sender<()>) {
-    alive.send_replace(());
-    let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, alive.closed()).await;
 }
 
 /// The application, as hyper calls it.

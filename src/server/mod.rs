@@ -2,6 +2,7 @@
 
 mod answer;
 mod connection;
+mod lifetime;
 mod signals;
 
 use std::io;
@@ -10,10 +11,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use enfilade_core::Application;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::sync::watch;
 
 use self::connection::Settings;
+use self::lifetime::Lifetime;
 use self::signals::Signals;
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -23,7 +23,7 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An HTTP/1.1 and HTTP/1.0 server for an [`Application`].
+/// An HTTP server for an [`Application`]: HTTP/1.1, HTTP/1.0, and HTTP/2 for clients that know of it beforehand.
 ///
 /// It owns its runtime, so nobody needs to know of async Rust to begin:
 ///
@@ -174,29 +174,25 @@ impl Server {
         hurry: impl AsyncFnOnce(T),
     ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let connections = GracefulShutdown::new();
-        // Connections live no longer than this: where the caller drops the server, they are dropped with it.
-        let alive = watch::Sender::new(());
+        let lifetime = Lifetime::new();
         let mut shutdown = pin!(shutdown);
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut shutdown => break told,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        self.settings.serve(stream, peer, &app, &connections, alive.subscribe());
-                    }
+                    Ok((stream, peer)) => self.settings.serve(stream, peer, &app, lifetime.share()),
                     Err(error) => pause_after(&error).await,
                 },
             }
         };
         drop((listener, app));
         tokio::select! {
-            () = connections.shutdown() => {}
+            () = lifetime.finish() => {}
             () = tokio::time::sleep(self.shutdown_deadline) => {}
             () = hurry(told) => {}
         }
-        connection::break_off(alive).await;
+        lifetime.break_off().await;
         Ok(())
     }
 }
