@@ -91,12 +91,20 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether content of this type usually gets smaller; images, audio, video and archives are coded already.
 pub(super) fn is_compressible(media_type: &str) -> bool {
-    let media_type = media_type.to_ascii_lowercase();
-    media_type.starts_with("text/")
-        || media_type.starts_with("application/grpc-web")
-        || media_type.ends_with("+json")
-        || media_type.ends_with("+xml")
-        || COMPRESSIBLE.contains(&media_type.as_str())
+    let same =
+        |part: Option<&str>, known: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(known));
+    let begins = |known: &str| same(media_type.get(..known.len()), known);
+    let ends = |known: &str| {
+        let start = media_type.len().checked_sub(known.len());
+        same(start.and_then(|start| media_type.get(start..)), known)
+    };
+    begins("text/")
+        || begins("application/grpc-web")
+        || ends("+json")
+        || ends("+xml")
+        || COMPRESSIBLE
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(media_type))
 }
 
 /// Says in the headers that the content is coded, and removes what is no longer true.
@@ -131,6 +139,7 @@ mod tests {
             "text/event-stream",
             "application/json",
             "application/problem+json",
+            "Application/LD+JSON",
             "application/atom+xml",
             "image/svg+xml",
             "application/wasm",
