@@ -121,8 +121,9 @@ impl Request {
         &self.0.uri
     }
 
-    /// Replaces the target, and with it the path; nothing is mounted afterwards.
+    /// Replaces the target, and with it the path; nothing is mounted afterwards, and what was captured stays.
     pub fn set_uri(&mut self, uri: Uri) {
+        self.detach_captures();
         self.0.uri = uri;
         self.0.prefixed = None;
         self.0.offset = 0;
@@ -226,6 +227,15 @@ impl Request {
         path::decode(self.path())
     }
 
+    fn detach_captures(&mut self) {
+        let inner = &mut *self.0;
+        let full_path = inner
+            .prefixed
+            .as_deref()
+            .unwrap_or_else(|| inner.uri.path());
+        inner.captures.detach(full_path);
+    }
+
     fn full_path(&self) -> &str {
         self.0
             .prefixed
@@ -281,6 +291,7 @@ impl Request {
     pub fn prepend_script_name(&mut self, prefix: &str) {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
+            self.detach_captures();
             self.0.prefixed = Some(format!("{prefix}{}", self.full_path()).into_boxed_str());
             self.0.offset += prefix.len();
         }

@@ -34,6 +34,15 @@ impl Captures {
         self.0.push((name.clone(), value));
         Ok(())
     }
+
+    /// Makes the values independent of the path, which is about to change.
+    pub(super) fn detach(&mut self, full_path: &str) {
+        for (_, value) in &mut self.0 {
+            if let Value::Place(range) = value {
+                *value = Value::Decoded(full_path.get(range.clone()).unwrap_or_default().into());
+            }
+        }
+    }
 }
 
 /// What routers captured from the path, percent-decoded.

@@ -72,11 +72,12 @@ fn captures_are_decoded_and_survive_mounting() {
     assert_eq!(request.params().get("tenant"), Some("a b"));
     assert_eq!(request.params().get("id"), Some("42"));
     assert_eq!(request.params().get("bad"), None);
-    request.prepend_script_name("/");
-    assert_eq!(
-        request.params().iter().collect::<Vec<_>>(),
-        [("tenant", "a b"), ("id", "42")]
-    );
+    let captured = [("tenant", "a b"), ("id", "42")];
+    assert_eq!(request.params().iter().collect::<Vec<_>>(), captured);
+    request.prepend_script_name("/outside");
+    assert_eq!(request.params().iter().collect::<Vec<_>>(), captured);
+    request.set_uri(Uri::from_static("/elsewhere"));
+    assert_eq!(request.params().iter().collect::<Vec<_>>(), captured);
 }
 
 #[test]
