@@ -8,7 +8,8 @@ use enfilade_core::{Body, Error};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::check::bytes;
-use super::finding::{Finding, Law, Report, Side};
+use super::finding::{Law, Side};
+use super::report::Report;
 
 /// Passes a stream on as it is, and tells where its length is not what was said or something follows its end.
 pub(super) struct Watched {
@@ -62,7 +63,7 @@ impl Watched {
     }
 
     fn tell(&self, law: Law, message: String) {
-        self.report.tell(Finding::new(law, self.side, message));
+        self.report.tell(law, self.side, message);
     }
 
     fn saw(&mut self, frame: &Frame<Bytes>) {
