@@ -22,8 +22,10 @@
 mod client;
 pub mod laws;
 mod lint;
+mod lint_all;
 mod response;
 
 pub use client::{Client, RequestBuilder};
 pub use lint::{Finding, Law, Lint, Side};
+pub use lint_all::{lint_all, lint_all_with};
 pub use response::TestResponse;
