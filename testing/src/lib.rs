@@ -20,12 +20,14 @@
 //! What is made wrong in a test (a header name with a space in it, a target that is none) panics at the line of the test.
 
 mod client;
+mod doctor;
 pub mod laws;
 mod lint;
 mod lint_all;
 mod response;
 
 pub use client::{Client, RequestBuilder};
+pub use doctor::{Doctor, Warning, doctor};
 pub use lint::{Finding, Law, Lint, Side};
 pub use lint_all::{lint_all, lint_all_with};
 pub use response::TestResponse;

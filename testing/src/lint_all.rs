@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_stack_without_fault_is_as_it_was() {
-        let app = lint_all(&house(|inner, request| inner.call(request)));
+        let app = lint_all(&house(Application::call));
         let client = Client::new(app.clone());
         for target in ["/house/room?a=b", "/house", "/street"] {
             let body = Body::from_iterator(["con", "tent"]);
