@@ -2,7 +2,9 @@
 //!
 //! [`Client`] sends requests to an application in this process, by the same rules as a gateway. [`Lint`] is a wrapper
 //! that changes nothing and watches the laws of the contract on the way in and out; put it outside and inside a wrapper
-//! under test, and it says which side broke which law.
+//! under test, and it says which side broke which law. [`lint_all`] puts one at every boundary of a stack, so that the
+//! guilty component is named; [`laws`] tries a wrapper on generated requests, applications and clients; and [`doctor`]
+//! warns of wrappers in an order that is known to be wrong.
 //!
 //! ```
 //! use enfilade_core::{Application, Request};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use enfilade_core::{Application, Connection, HttpError, Middleware, Request, Response};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 
 use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
@@ -59,6 +60,24 @@ pub(super) struct Records {
 impl Plan {
     /// Tries the plan on a component.
     pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Seen, Records) {
+        self.try_each(middleware, &[self])
+    }
+
+    /// Tries it with a client that takes no coding, and with one that takes what there is.
+    pub(super) fn attempt_codings<M: Middleware + Clone>(&self, middleware: &M) -> Seen {
+        let mut plain = self.clone();
+        let headers = &mut plain.request.headers;
+        headers.retain(|(name, _)| *name != ACCEPT_ENCODING);
+        // The heads say it all.
+        plain.client = ClientPlan::LeavesAfterFrames(0);
+        let mut coded = plain.clone();
+        let codings = HeaderValue::from_static("gzip, deflate, br, zstd");
+        coded.request.headers.push((ACCEPT_ENCODING, codings));
+        self.try_each(middleware, &[&plain, &coded]).0
+    }
+
+    /// Sends the requests of all these plans to one application, which is that of this one.
+    fn try_each<M: Middleware + Clone>(&self, middleware: &M, plans: &[&Plan]) -> (Seen, Records) {
         let (seen, records) = (Mutex::new(Seen::default()), Records::default());
         let (inner, outer) = (Findings::default(), Findings::default());
         let subject = Subject {
@@ -68,7 +87,9 @@ impl Plan {
         let app = Application::new(subject).wrap(inner.lint());
         let tried = catch_unwind(AssertUnwindSafe(|| {
             let app = app.wrap(middleware.clone()).wrap(outer.lint());
-            self.drive(&app, &seen, &records);
+            for plan in plans {
+                plan.drive(&app, &seen, &records);
+            }
         }));
         let mut seen = std::mem::take(&mut *lock(&seen));
         seen.findings = of_the_component(&lock(&inner.0), &lock(&outer.0));
