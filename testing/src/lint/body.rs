@@ -78,8 +78,14 @@ impl Watched {
                 self.tell(Law::BodyEnd, message);
             }
         }
-        if frame.is_trailers() {
+        if let Some(trailers) = frame.trailers_ref() {
             self.progress = Progress::Trailers;
+            if self.side == Side::Application {
+                let wrong = super::values::trailers(trailers);
+                wrong
+                    .into_iter()
+                    .for_each(|wrong| self.tell(Law::Values, wrong));
+            }
         }
         self.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(promise) = self.promise.take_if(|promise| promise.length < self.passed) {

@@ -62,16 +62,31 @@ fn has_good_scheme(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a reference that is a path from the root stays under the mount; any other does.
+/// Whether a reference that is a path from the root stays under the mount; any other is not judged.
 fn is_under(value: &HeaderValue, script_name: &str) -> bool {
     let Some(reference) = value.to_str().ok().filter(|text| text.starts_with('/')) else {
         return true;
     };
     let end = reference.find(['?', '#']).unwrap_or(reference.len());
-    let reference = path::canonical(reference.get(..end).unwrap_or(reference));
+    let segments = resolved(reference.get(..end).unwrap_or(reference));
     let mount = path::canonical(script_name);
-    let rest = reference.strip_prefix(mount.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let mut mount = mount.trim_end_matches('/').split('/');
+    let mut reference = segments.iter();
+    mount.all(|segment| reference.next().is_some_and(|found| found == segment))
+}
+
+/// The segments of an absolute path without the dots that browsers take out (RFC 3986, section 5.2.4).
+fn resolved(raw: &str) -> Vec<String> {
+    let mut segments: Vec<String> = Vec::new();
+    for segment in path::canonical(raw).split('/') {
+        match segment {
+            "." => {}
+            // The first one is what stands before the first slash.
+            ".." => segments.truncate(segments.len().saturating_sub(1).max(1)),
+            segment => segments.push(segment.to_owned()),
+        }
+    }
+    segments
 }
 
 #[cfg(test)]
@@ -160,6 +175,15 @@ mod tests {
             ("/%73hop/cart", "/shop", true),
             ("/caf%c3%a9/x", "/caf%C3%A9", true),
             ("/shop/a", "/shop/", true),
+            ("/shop/../shop/a", "/shop", true),
+            ("/shop/./a", "/shop", true),
+            ("/shop/../login", "/shop", false),
+            ("/shop/%2e%2E/login", "/shop", false),
+            ("/shop/..", "/shop", false),
+            ("/../../shop", "/shop", true),
+            ("../login", "/shop", true),
+            ("/a/b/c", "/a/b", true),
+            ("/a", "/a/b", false),
             ("/shopping", "/shop", false),
             ("/", "/shop", false),
             ("/login", "/shop", false),

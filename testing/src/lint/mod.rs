@@ -43,10 +43,11 @@ const NAME: &str = "Lint";
 /// | 2 | a `Content-Length` that is not one number, or not the length of the body; a body that is longer or shorter than it or its size hint said; a 1xx, 204, 205 or 304 with a body; a 1xx or 204 with a `Content-Length` |
 /// | 3 | a hop-by-hop or `Proxy-*` header on a response that is no 101; but not `Proxy-Status` (RFC 9209), and not the `Proxy-Authenticate` of a 407 |
 /// | 4 | anything after the trailers, or after a body said that it had ended |
-/// | 7 | white space at the edge of a response's header value |
+/// | 7 | white space at the edge of a value in the head or the trailers of a response |
+/// | 7 | a trailer that frames, describes or routes (RFC 9110, section 6.5.1) |
 /// | 7 | more than one line of `Content-Range`, `Content-Type`, `Date`, `ETag`, `Last-Modified`, `Location` or `Retry-After` |
 /// | 7 | a `Content-Type` that is no media type, an `ETag` that is no entity tag, a `Date` or `Last-Modified` that is not the one form in which dates are written, a `Retry-After` that is neither such a date nor a number |
-/// | 7 | a `Location` that is no URI reference, has a backslash, begins with `//`, or is a path outside the mount ([`allow_external_locations`](Lint::allow_external_locations)) |
+/// | 7 | a `Location` that is no URI reference, has a backslash, begins with `//`, or is a path from the root that leads out of the mount ([`allow_external_locations`](Lint::allow_external_locations)) |
 /// | 7 | one strong `ETag` on two content codings of one target |
 /// | 7 | two content codings of one target, chosen by `Accept-Encoding`, of which neither answer says so in `Vary` |
 ///
@@ -76,9 +77,8 @@ const NAME: &str = "Lint";
 /// # Cost
 ///
 /// For each request: a copy of `script_name`, an entry or two in the request's extensions, a hash of each header line,
-/// and a look at each header of the answer; a box more for a stream. The memory above is behind a lock for which no
-/// request waits: an answer that finds it taken is not compared. It takes about a megabyte at
-/// most.
+/// and a look at each header of the answer; a box more for a stream. The memory above takes a megabyte and a half at
+/// most, and is behind a lock for which no request waits: an answer that finds it taken is not compared.
 ///
 /// # Example
 ///

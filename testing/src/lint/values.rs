@@ -1,7 +1,11 @@
 //! Law 7 for single headers: each function gives what is wrong with a value, in words, or nothing.
 
+use enfilade_core::gateway::HOP_BY_HOP;
 use enfilade_core::headers::{format_http_date, parse_http_date};
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HOST, LAST_MODIFIED,
+    LOCATION, RETRY_AFTER,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers of which a response has one line at most; `Content-Length` is law 2's.
@@ -13,6 +17,16 @@ const SINGLE: [HeaderName; 7] = [
     LAST_MODIFIED,
     LOCATION,
     RETRY_AFTER,
+];
+
+/// Fields that come too late in the trailers, but for those that are the gateway's anywhere.
+const NOT_IN_TRAILERS: [HeaderName; 6] = [
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    HOST,
+    LOCATION,
 ];
 
 /// How much of a value is shown.
@@ -32,6 +46,18 @@ pub(super) fn values(headers: &HeaderMap) -> Vec<String> {
                 (lines, Some(_)) => Some(format!("there are {lines} lines of the header {name}")),
             });
     edges.chain(singles).collect()
+}
+
+/// All that is wrong with the trailers of a response: what frames or describes the content is known before it (RFC
+/// 9110, section 6.5.1).
+pub(super) fn trailers(trailers: &HeaderMap) -> Vec<String> {
+    let early = |name: &&HeaderName| NOT_IN_TRAILERS.contains(name) || HOP_BY_HOP.contains(name);
+    let names = trailers.keys().filter(early);
+    let names = names.map(|name| format!("the trailers have {name}, which belongs to the head"));
+    let edges = trailers
+        .iter()
+        .filter_map(|(name, value)| white_space(name, value));
+    names.chain(edges).collect()
 }
 
 fn lines(headers: &HeaderMap, name: &HeaderName) -> usize {
@@ -322,6 +348,26 @@ mod tests {
             (HeaderName::from_static("x-a"), b"caf\xe9 \" \t ,"),
         ];
         assert!(values(&headers(&list)).is_empty());
+    }
+
+    #[test]
+    fn trailers_have_only_what_may_come_late() {
+        let sum = HeaderName::from_static("x-sum");
+        let right: [Line; 2] = [(sum.clone(), b"1"), (ETAG, b"\"a\"")];
+        assert!(trailers(&headers(&right)).is_empty());
+        let wrong: [Line; 3] = [
+            (CONTENT_LENGTH, b"1"),
+            (HOP_BY_HOP[0].clone(), b"close"),
+            (sum, b" 1"),
+        ];
+        assert_eq!(
+            trailers(&headers(&wrong)),
+            [
+                "the trailers have content-length, which belongs to the head",
+                "the trailers have connection, which belongs to the head",
+                "the header x-sum begins or ends with white space: \" 1\"",
+            ]
+        );
     }
 
     #[test]

@@ -133,6 +133,19 @@ fn coding(plain: Headers, coded: Headers) -> Application {
 }
 
 #[test]
+fn trailers_are_judged_as_they_pass() {
+    let (client, findings) = linted(answering(200, &[], || {
+        let length = [(http::header::CONTENT_LENGTH, HeaderValue::from_static("7"))];
+        Body::from("content").with_trailers(length.into_iter().collect())
+    }));
+    assert_eq!(client.get("/").send().text(), "content");
+    let law =
+        "answering (inside Lint) broke law 7 (header values are valid and mean what they say)";
+    let expected = format!("{law}: the trailers have content-length, which belongs to the head");
+    assert_eq!(*findings.lock().unwrap(), [expected]);
+}
+
+#[test]
 fn two_codings_are_held_against_each_other() {
     const GZIP: (&str, &str) = ("content-encoding", "gzip");
     const TAG: (&str, &str) = ("etag", "\"1\"");
