@@ -5,6 +5,8 @@ use std::fmt;
 
 use enfilade_core::{Application, Description};
 
+use crate::lint;
+
 /// What is known, by the names of components: all of the first around any of the second.
 const KNOWN: [(&[&str], &[&str], &str); 14] = [
     (
@@ -207,6 +209,13 @@ impl Doctor {
         warnings: &mut Vec<Warning>,
     ) {
         let name = component.name();
+        if name == lint::NAME {
+            // It is nobody, and what is inside stands in its place.
+            for (_, inner) in component.children() {
+                self.visit(inner, label, outside, warnings);
+            }
+            return;
+        }
         outside.push(Place {
             name: name.to_owned(),
             label: label.to_owned(),
@@ -323,7 +332,7 @@ mod tests {
     use enfilade_core::{Handler, Reply, Request, around};
 
     use super::*;
-    use crate::lint_all;
+    use crate::{Lint, lint_all};
 
     /// A stack of these, outermost first, around `app`.
     fn stack(names: &[&str], app: Application) -> Application {
@@ -416,9 +425,16 @@ mod tests {
             "NotFound",
             "Router",
         ];
-        let app = stack(&names, room());
-        assert_eq!(said(&app), [""; 0]);
-        assert_eq!(said(&lint_all(&app)), [""; 0]);
+        assert_eq!(said(&stack(&names, room())), [""; 0]);
+    }
+
+    #[test]
+    fn a_lint_is_looked_through() {
+        let app = stack(&["Compression", "AccessLog"], room());
+        assert_eq!(said(&lint_all(&app)), said(&app));
+        let wrapped = Branches("NotFound", vec![("", room()), ("otherwise", app)]);
+        let app = Application::new(wrapped);
+        assert_eq!(said(&app.clone().wrap(Lint::new())), said(&app));
     }
 
     #[test]

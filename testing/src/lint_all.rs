@@ -16,6 +16,7 @@ use crate::{Finding, Lint};
 /// ```
 /// use enfilade_core::{Application, Request, around};
 /// use enfilade_testing::{Client, lint_all};
+/// use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// let app = Application::new(|_: Request| "x")
 ///     .wrap(around("Hall", Application::call))
@@ -28,7 +29,7 @@ use crate::{Finding, Lint};
 ///     .wrap(around("Gallery", Application::call));
 /// let client = Client::new(lint_all(&app));
 ///
-/// let panic = std::panic::catch_unwind(|| client.get("/").send()).unwrap_err();
+/// let panic = catch_unwind(AssertUnwindSafe(|| client.get("/").send())).unwrap_err();
 /// let message = panic.downcast_ref::<String>().unwrap();
 /// assert!(message.starts_with("Salon (inside Lint) broke law 3"), "{message}");
 /// ```
@@ -50,19 +51,23 @@ pub fn lint_all(app: &Application) -> Application {
 /// [`Lint::everywhere`] does the same with other options.
 ///
 /// ```
-/// use enfilade_core::{Application, Request, around};
+/// use enfilade_core::{Application, IntoResponse, Request, around};
 /// use enfilade_testing::{Client, lint_all_with};
 /// use std::sync::mpsc;
 ///
+/// fn garden(_: Request) -> impl IntoResponse {
+///     ([("etag", "v1")], "Roses")
+/// }
+///
 /// let (sender, findings) = mpsc::channel();
-/// let app = Application::new(|_: Request| ([("etag", "v1")], "x"))
+/// let app = Application::new(garden)
 ///     .wrap(around("Salon", Application::call))
 ///     .wrap(around("Hall", Application::call));
 /// let app = lint_all_with(&app, move |finding| sender.send(finding).unwrap());
 /// Client::new(app).get("/").send();
 ///
 /// let finding = findings.recv().unwrap();
-/// assert_eq!(finding.component(), "closure in main");
+/// assert_eq!(finding.component(), "garden");
 /// assert_eq!(finding.message(), "the header etag is \"v1\", which is not an entity tag");
 /// assert!(findings.recv().is_err(), "the two around it only passed it on");
 /// ```

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use enfilade_core::Request;
@@ -28,6 +29,8 @@ const IDENTITY: &str = "identity";
 pub(super) struct Memory {
     hashes: RandomState,
     targets: Mutex<Targets>,
+    /// A target was to be forgotten while another thread was looking: all of them will be.
+    is_stale: AtomicBool,
 }
 
 /// What has to be kept of a request to judge its answer.
@@ -85,8 +88,9 @@ impl Memory {
         headers: &HeaderMap,
     ) -> Vec<String> {
         if asked.kind == Kind::Unsafe {
-            if let Some(mut targets) = self.try_lock() {
-                targets.forget(asked.target);
+            match self.try_lock() {
+                Some(mut targets) => targets.forget(asked.target),
+                None => self.is_stale.store(true, Ordering::Relaxed),
             }
             return Vec::new();
         }
@@ -116,11 +120,15 @@ impl Memory {
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Targets>> {
-        match self.targets.try_lock() {
-            Ok(targets) => Some(targets),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+        let mut targets = match self.targets.try_lock() {
+            Ok(targets) => targets,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if self.is_stale.swap(false, Ordering::Relaxed) {
+            *targets = Targets::default();
         }
+        Some(targets)
     }
 }
 
@@ -483,6 +491,20 @@ mod tests {
         };
         assert!(answered("gzip", true).is_empty());
         assert_eq!(answered("br", false).len(), 1);
+    }
+
+    #[test]
+    fn nobody_waits_and_what_could_not_be_forgotten_is_not_held_against_anyone() {
+        let memory = Memory::default();
+        let coded: Exchange = ("GET /", "gzip", &[GZIP, STRONG]);
+        let plain: Exchange = ("GET /", "", &[STRONG]);
+        assert!(exchange(&memory, &coded).is_empty());
+        let looking = memory.targets.lock().unwrap();
+        assert!(exchange(&memory, &plain).is_empty());
+        assert!(exchange(&memory, &("PUT /", "", &[])).is_empty());
+        drop(looking);
+        assert!(exchange(&memory, &plain).is_empty());
+        assert_eq!(exchange(&memory, &coded).len(), 2);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) use self::report::Ledger;
 use self::report::{Destination, Names, Report};
 
 /// What `Lint` says it is in a description.
-const NAME: &str = "Lint";
+pub(crate) const NAME: &str = "Lint";
 
 /// A wrapper that changes nothing and watches the laws of the contract.
 ///
@@ -83,12 +83,16 @@ const NAME: &str = "Lint";
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// use enfilade_core::{Application, IntoResponse, Request};
 /// use enfilade_testing::{Client, Law, Lint, Side};
 /// use std::sync::mpsc;
 ///
+/// fn count(_: Request) -> impl IntoResponse {
+///     ([("content-length", "5")], "four")
+/// }
+///
 /// let (sender, findings) = mpsc::channel();
-/// let app = Application::new(|_: Request| ([("content-length", "5")], "four"))
+/// let app = Application::new(count)
 ///     .wrap(Lint::report(move |finding| sender.send(finding).unwrap()));
 /// Client::new(app).get("/").send();
 ///
@@ -96,7 +100,7 @@ const NAME: &str = "Lint";
 /// assert_eq!((finding.law(), finding.side()), (Law::Length, Side::Application));
 /// assert_eq!(
 ///     finding.to_string(),
-///     "closure in main (inside Lint) broke law 2 (lengths are true): Content-Length is 5 and the body has 4 bytes"
+///     "count (inside Lint) broke law 2 (lengths are true): Content-Length is 5 and the body has 4 bytes"
 /// );
 /// ```
 ///

@@ -30,8 +30,11 @@ impl Destination {
         let writer = Mutex::new(writer);
         Destination::Call(Arc::new(move |finding| {
             let line = line(&finding);
+            let mut writer = lock(&writer);
             // Nobody could be told that a finding cannot be written.
-            let _ = lock(&writer).write_all(line.as_bytes());
+            let _ = writer
+                .write_all(line.as_bytes())
+                .and_then(|()| writer.flush());
         }))
     }
 
