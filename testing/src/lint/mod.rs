@@ -52,7 +52,7 @@ pub(crate) const NAME: &str = "Lint";
 /// | 7 | two content codings of one target, chosen by `Accept-Encoding`, of which neither answer says so in `Vary` |
 ///
 /// `Lint` stands inside the gateway, and what [`gateway::finish`](enfilade_core::gateway::finish) is there to do is no
-/// breach: an answer to HEAD may have the body of GET and any `Content-Length`, and the `Content-Length` of a 304 is
+/// breach: an answer to HEAD may have the body of GET and any number as `Content-Length`, and the `Content-Length` of a 304 is
 /// that of a body which is not there. Hop-by-hop headers on a *request* are let pass: a component that speaks
 /// WebSocket reads `Upgrade`. A request's other headers are its sender's, and not judged. A stream of unknown length
 /// is judged by what is read of it.
@@ -66,9 +66,10 @@ pub(crate) const NAME: &str = "Lint";
 ///
 /// The last two rows need more than one answer. Each place where a `Lint` stands remembers up to four codings of up to
 /// 1,024 pairs of GET or HEAD and target (with scheme and host), the oldest of which makes room for a new one. Only
-/// 200s are compared, a request with another method makes the target forgotten, and where two answers differ in what
-/// they themselves say they vary by, nothing is told: of one answer, or of a target that changes, no judgement is
-/// possible. A target's breach is told once.
+/// 200s are compared, and a request with another method makes the target forgotten. Codings count as chosen by
+/// `Accept-Encoding` where each request took what it was given and one would not have taken the other's; where an answer
+/// says that it varies by other headers, all of the two requests' other headers must be the same. So a target that merely
+/// changes is no breach. One that is a breach is told once.
 ///
 /// # Order
 ///
