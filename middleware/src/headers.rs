@@ -447,16 +447,16 @@ mod tests {
             (|h| h.set("X-A", "2"), &[("x-a", "0")], "x-a", &["2"]),
             (|h| h.append("X-A", "2"), &[], "x-a", &["2"]),
             (
-                |h| h.append("Content-Type", "text/html"),
-                &[("content-type", "good-content")],
-                "content-type",
-                &["good-content", "text/html"],
+                |h| h.append("Content-Language", "de"),
+                &[("content-language", "en")],
+                "content-language",
+                &["en", "de"],
             ),
             (
                 |h| h.default("Content-Type", "text/html"),
-                &[("content-type", "good-content")],
+                &[("content-type", "text/plain")],
                 "content-type",
-                &["good-content"],
+                &["text/plain"],
             ),
             (|h| h.default("X-A", "d"), &[("x-a", "")], "x-a", &[""]),
             (|h| h.default("X-A", "d"), &[], "x-a", &["d"]),
@@ -480,9 +480,9 @@ mod tests {
             ),
             (
                 |h| h.remove("X-Nope"),
-                &[("content-type", "good-content")],
+                &[("content-type", "text/plain")],
                 "content-type",
-                &["good-content"],
+                &["text/plain"],
             ),
             (
                 |h| h.remove("X-A")?.append("X-A", "1"),
@@ -545,11 +545,10 @@ mod tests {
     #[test]
     fn a_default_content_type_is_for_statuses_that_have_content() {
         let headers = Headers::new().default_content_type("text/html").unwrap();
-        let cases: [(u16, Own, &[&str]); 8] = [
+        let cases: [(u16, Own, &[&str]); 7] = [
             (200, &[], &["text/html"]),
             (404, &[], &["text/html"]),
             (200, &[("content-type", "a/b")], &["a/b"]),
-            (200, &[("content-type", "")], &[""]),
             (101, &[], &[]),
             (204, &[], &[]),
             (205, &[], &[]),

@@ -20,6 +20,8 @@ pub use router::Router;
 #[cfg(test)]
 mod tests {
     use enfilade_core::{Application, Request, around};
+    use enfilade_testing::{Client, Warning, doctor, lint_all};
+    use http::StatusCode;
 
     use super::{AccessLog, Compression, Headers, NotFound, Router};
 
@@ -45,5 +47,85 @@ mod tests {
         let marked = marked(app).describe().to_string();
         assert_eq!(components, 11);
         assert_eq!(marked.matches("boundary\n").count(), components, "{marked}");
+    }
+
+    /// A router with a mount, and answers of which some are long, tagged, or missing.
+    fn rooms() -> Application {
+        let tag = [
+            ("etag", "\"1\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ];
+        let library = Router::new().get("/shelf", move |request: Request| {
+            (tag, request.url_for_path("/").repeat(1_000))
+        });
+        let router = Router::new()
+            .get("/", |_: Request| "Welcome".repeat(1_000))
+            .and_then(|router| {
+                router.get("/old", |request: Request| {
+                    let location = request.url_for_path("/library/shelf");
+                    (StatusCode::FOUND, [("location", location)], ())
+                })
+            })
+            .and_then(|router| router.mount("/library", library?));
+        Application::new(router.unwrap())
+    }
+
+    fn page() -> Application {
+        Application::new(|_: Request| (StatusCode::NOT_FOUND, "No such room".repeat(1_000)))
+    }
+
+    fn log() -> AccessLog {
+        AccessLog::common().writer(std::io::sink())
+    }
+
+    fn headers() -> Headers {
+        let headers = Headers::new().default("cache-control", "no-cache");
+        headers.unwrap()
+    }
+
+    #[test]
+    fn a_lint_at_every_boundary_finds_nothing() {
+        let app = rooms()
+            .wrap(NotFound::new(page()))
+            .wrap(Compression::new())
+            .wrap(headers())
+            .wrap(log());
+        assert_eq!(doctor(&app), []);
+        let client = Client::new(lint_all(&app));
+        for target in ["/", "/old", "/library/shelf", "/library", "/cellar"] {
+            for accepts in ["gzip", "", "deflate", "identity", "br, *;q=0"] {
+                for method in [http::Method::GET, http::Method::HEAD, http::Method::POST] {
+                    let request = client.request(method, target);
+                    let request = request.header("accept-encoding", accepts);
+                    assert!(request.send().body_error().is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_doctor_knows_these_wrappers_by_name() {
+        let app = rooms()
+            .wrap(log())
+            .wrap(headers())
+            .wrap(Compression::new())
+            .wrap(NotFound::new(page()))
+            .wrap(Compression::new());
+        let warnings = doctor(&app);
+        let pairs: Vec<_> = warnings.iter().map(pair).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("Compression", "Compression"),
+                ("NotFound", "Compression"),
+                ("NotFound", "Headers"),
+                ("Compression", "AccessLog"),
+                ("NotFound", "AccessLog"),
+            ]
+        );
+    }
+
+    fn pair(warning: &Warning) -> (&str, &str) {
+        (warning.outer(), warning.inner())
     }
 }

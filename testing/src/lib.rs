@@ -2,7 +2,9 @@
 //!
 //! [`Client`] sends requests to an application in this process, by the same rules as a gateway. [`Lint`] is a wrapper
 //! that changes nothing and watches the laws of the contract on the way in and out; put it outside and inside a wrapper
-//! under test, and it says which side broke which law.
+//! under test, and it says which side broke which law. [`lint_all`] puts one at every boundary of a stack, so that the
+//! guilty component is named; [`laws`] tries a wrapper on generated requests, applications and clients; and [`doctor`]
+//! warns of wrappers in an order that is known to be wrong.
 //!
 //! ```
 //! use enfilade_core::{Application, Request};
@@ -20,10 +22,14 @@
 //! What is made wrong in a test (a header name with a space in it, a target that is none) panics at the line of the test.
 
 mod client;
+mod doctor;
 pub mod laws;
 mod lint;
+mod lint_all;
 mod response;
 
 pub use client::{Client, RequestBuilder};
+pub use doctor::{Doctor, Warning, doctor};
 pub use lint::{Finding, Law, Lint, Side};
+pub use lint_all::{lint_all, lint_all_with};
 pub use response::TestResponse;

@@ -428,7 +428,8 @@ fn no_byte_from_a_peer_forges_a_line_or_a_field() {
                 assert!(byte < b' ' || byte == 0x7f);
                 continue;
             };
-            let out = header.clone();
+            // No application may send white space at the edge of a value.
+            let out = HeaderValue::from_bytes(value.trim_ascii()).unwrap();
             let app = Application::new(move |_: Request| {
                 let mut response = "foobar".into_response();
                 response.headers_mut().insert("x-out", out.clone());

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use enfilade_core::{Application, Connection, HttpError, Middleware, Request, Response};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 
 use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
@@ -59,26 +60,39 @@ pub(super) struct Records {
 impl Plan {
     /// Tries the plan on a component.
     pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Seen, Records) {
-        let (seen, records) = (Arc::new(Mutex::new(Seen::default())), Records::default());
-        let told = |side: Side| {
-            let seen = seen.clone();
-            Lint::report(move |finding| {
-                if finding.side() == side {
-                    lock(&seen).findings.push(finding);
-                }
-            })
-        };
-        // Of what the inner Lint says, the requests are the component's doing; of the outer one's, the answers.
+        self.try_each(middleware, &[self])
+    }
+
+    /// Tries it with a client that takes no coding, and with one that takes what there is.
+    pub(super) fn attempt_codings<M: Middleware + Clone>(&self, middleware: &M) -> Seen {
+        let mut plain = self.clone();
+        let headers = &mut plain.request.headers;
+        headers.retain(|(name, _)| *name != ACCEPT_ENCODING);
+        // The heads say it all.
+        plain.client = ClientPlan::LeavesAfterFrames(0);
+        let mut coded = plain.clone();
+        let codings = HeaderValue::from_static("gzip, deflate, br, zstd");
+        coded.request.headers.push((ACCEPT_ENCODING, codings));
+        self.try_each(middleware, &[&plain, &coded]).0
+    }
+
+    /// Sends the requests of all these plans to one application, which is that of this one.
+    fn try_each<M: Middleware + Clone>(&self, middleware: &M, plans: &[&Plan]) -> (Seen, Records) {
+        let (seen, records) = (Mutex::new(Seen::default()), Records::default());
+        let (inner, outer) = (Findings::default(), Findings::default());
         let subject = Subject {
             plan: Arc::new(self.answer.clone()),
             record: records.answer.clone(),
         };
-        let app = Application::new(subject).wrap(told(Side::Gateway));
+        let app = Application::new(subject).wrap(inner.lint());
         let tried = catch_unwind(AssertUnwindSafe(|| {
-            let app = app.wrap(middleware.clone()).wrap(told(Side::Application));
-            self.drive(&app, &seen, &records);
+            let app = app.wrap(middleware.clone()).wrap(outer.lint());
+            for plan in plans {
+                plan.drive(&app, &seen, &records);
+            }
         }));
         let mut seen = std::mem::take(&mut *lock(&seen));
+        seen.findings = of_the_component(&lock(&inner.0), &lock(&outer.0));
         seen.panic = tried
             .err()
             .and_then(|panic| Some(HttpError::from_panic(&*panic).source()?.to_string()));
@@ -155,6 +169,33 @@ impl Plan {
             Connection::default().with_peer(peer),
         )
     }
+}
+
+/// What a Lint found.
+#[derive(Clone, Default)]
+struct Findings(Arc<Mutex<Vec<Finding>>>);
+
+impl Findings {
+    fn lint(&self) -> Lint {
+        let list = self.clone();
+        Lint::report(move |finding| lock(&list.0).push(finding))
+    }
+}
+
+/// Of what the Lints inside and outside the component say, what is its doing.
+///
+/// The requests that the inner one sees are, and the answers that the outer one sees; but not what was wrong with them
+/// when they came to the component: the generated client and application do wrong at times.
+fn of_the_component(inner: &[Finding], outer: &[Finding]) -> Vec<Finding> {
+    let made = |side, here: &[Finding], before: &[Finding]| -> Vec<Finding> {
+        let new = |finding: &&Finding| {
+            finding.side() == side && !before.iter().any(|known| known.is_same_fault(finding))
+        };
+        here.iter().filter(new).cloned().collect()
+    };
+    let mut found = made(Side::Gateway, inner, outer);
+    found.extend(made(Side::Application, outer, inner));
+    found
 }
 
 impl Seen {

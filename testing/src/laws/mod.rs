@@ -61,11 +61,12 @@ pub fn check<M: Middleware + Clone>(middleware: M) {
 ///
 /// | Law | |
 /// |---|---|
-/// | 1 to 4 | what [`Lint`](crate::Lint) watches, with one outside and one inside the wrapper |
+/// | 1 to 4, 7 | what [`Lint`](crate::Lint) watches, with one outside and one inside the wrapper |
 /// | 2 | HEAD has the headers of GET |
 /// | 4 | every body's end is reported once; nothing is held when the client is gone; a failure never ends well |
 /// | 5 | headers, extensions, content and trailers pass both ways; an endless body is not kept |
 /// | 6 | no panic; nobody waits for ever |
+/// | 7 | `ETag` and `Vary` of the answers to a client that takes content codings and to one that does not |
 ///
 /// The plans are the same on each run.
 ///
@@ -238,7 +239,11 @@ impl<M: Middleware + Clone> Check<M> {
         let mut head = plan.clone();
         "HEAD".clone_into(&mut head.request.method);
         let (by_head, _) = head.attempt(&self.middleware);
-        verdict::judge_head(&seen, &by_head, &self.options)
+        verdict::judge_head(&seen, &by_head, &self.options)?;
+        if plan.answer.status != 200 || !plan.answer.body.may_have_content() {
+            return Ok(());
+        }
+        verdict::judge_conduct(&plan.attempt_codings(&self.middleware))
     }
 }
 

@@ -2,8 +2,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use enfilade_core::headers::vary_add;
 use enfilade_core::{Application, Body, Error, Reply, Request, Response, around, path};
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame};
 
@@ -70,6 +71,48 @@ fn a_wrong_length_is_found() {
         (found.law(), found.message()),
         (Law::Length, "Content-Length is 3 and the body has 0 bytes")
     );
+}
+
+#[test]
+fn a_value_that_is_not_valid_is_found() {
+    let found = found(changing(|mut response| {
+        let tag = HeaderValue::from_static("untagged");
+        response.headers_mut().insert("etag", tag);
+        response
+    }));
+    let message = "the header etag is \"untagged\", which is not an entity tag";
+    assert_eq!((found.law(), found.message()), (Law::Values, message));
+}
+
+/// A wrapper that says that it coded, without doing it: what is tried here is what it says.
+fn coding(say: fn(&mut HeaderMap)) -> impl Middleware + Clone {
+    around("coding", move |inner, request: Request| {
+        let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);
+        inner.call(request).map(move |mut response| {
+            let headers = response.headers_mut();
+            if is_asked_for && !headers.contains_key(CONTENT_ENCODING) {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                say(headers);
+            }
+            response
+        })
+    })
+}
+
+#[test]
+fn a_coding_without_vary_is_found() {
+    let found = found(coding(|headers| drop(headers.remove(ETAG))));
+    assert_eq!(found.law(), Law::Values);
+    let message = "one target has the codings identity and gzip by Accept-Encoding";
+    assert!(found.message().starts_with(message), "{found}");
+}
+
+#[test]
+fn a_coding_that_keeps_a_strong_validator_is_found() {
+    let found = found(coding(|headers| vary_add(headers, &ACCEPT_ENCODING)));
+    assert_eq!(found.law(), Law::Values);
+    let message = "the strong validator \"\\\"v1\\\"\" stands for two codings";
+    assert!(found.message().starts_with(message), "{found}");
 }
 
 #[test]

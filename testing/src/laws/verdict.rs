@@ -34,6 +34,19 @@ fn broken(law: Law, message: impl Into<String>) -> Verdict {
 
 /// Judges one try.
 pub(super) fn judge(plan: &Plan, seen: &Seen, records: &Records, options: &Options) -> Verdict {
+    judge_conduct(seen)?;
+    judge_ends(plan, seen, records)?;
+    judge_request(plan, &records.answer, options)?;
+    match &seen.head {
+        Some(head) if !is_replaced(plan, &records.answer, options) => {
+            judge_answer(plan, seen, head, options)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Law 6, and what the Lints say.
+pub(super) fn judge_conduct(seen: &Seen) -> Verdict {
     if let Some(panic) = &seen.panic {
         return broken(Law::Robust, format!("the component {panic}"));
     }
@@ -43,16 +56,9 @@ pub(super) fn judge(plan: &Plan, seen: &Seen, records: &Records, options: &Optio
             "the component waits, and nothing will ever wake it",
         );
     }
-    if let Some(finding) = seen.findings.first() {
-        return broken(finding.law(), finding.message());
-    }
-    judge_ends(plan, seen, records)?;
-    judge_request(plan, &records.answer, options)?;
-    match &seen.head {
-        Some(head) if !is_replaced(plan, &records.answer, options) => {
-            judge_answer(plan, seen, head, options)
-        }
-        _ => Ok(()),
+    match seen.findings.first() {
+        Some(finding) => broken(finding.law(), finding.message()),
+        None => Ok(()),
     }
 }
 

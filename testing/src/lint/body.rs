@@ -8,7 +8,8 @@ use enfilade_core::{Body, Error};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::check::bytes;
-use super::finding::{Finding, Law, Report, Side};
+use super::finding::{Law, Side};
+use super::report::Report;
 
 /// Passes a stream on as it is, and tells where its length is not what was said or something follows its end.
 pub(super) struct Watched {
@@ -62,7 +63,7 @@ impl Watched {
     }
 
     fn tell(&self, law: Law, message: String) {
-        self.report.tell(Finding::new(law, self.side, message));
+        self.report.tell(law, self.side, message);
     }
 
     fn saw(&mut self, frame: &Frame<Bytes>) {
@@ -77,8 +78,14 @@ impl Watched {
                 self.tell(Law::BodyEnd, message);
             }
         }
-        if frame.is_trailers() {
+        if let Some(trailers) = frame.trailers_ref() {
             self.progress = Progress::Trailers;
+            if self.side == Side::Application {
+                let wrong = super::values::trailers(trailers);
+                wrong
+                    .into_iter()
+                    .for_each(|wrong| self.tell(Law::Values, wrong));
+            }
         }
         self.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
         if let Some(promise) = self.promise.take_if(|promise| promise.length < self.passed) {

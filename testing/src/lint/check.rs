@@ -98,8 +98,12 @@ pub(super) fn no_content(
     }
     // RFC 9110, section 8.6; a 304 says the length that the 200 would have.
     let no_length = status.is_informational() || status == StatusCode::NO_CONTENT;
-    (no_length && headers.contains_key(CONTENT_LENGTH))
-        .then(|| format!("a {status_is} has no body, and so no Content-Length"))
+    if no_length && headers.contains_key(CONTENT_LENGTH) {
+        return Some(format!(
+            "a {status_is} has no body, and so no Content-Length"
+        ));
+    }
+    content_length(headers).err()
 }
 
 /// Law 3; a 101 is about the connection itself.

@@ -1,26 +1,26 @@
-//! What `Lint` finds, and where it goes.
+//! What `Lint` finds.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::client::refuse;
-
-/// One breach of the contract: which law, by which side, and how.
+/// One breach of the contract: which law, by whom, on which side, and how.
 ///
 /// [`Display`](fmt::Display) puts it in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     law: Law,
     side: Side,
+    component: Arc<str>,
     message: String,
 }
 
 impl Finding {
-    pub(super) fn new(law: Law, side: Side, message: impl Into<String>) -> Self {
+    pub(super) fn new(law: Law, side: Side, component: Arc<str>, message: String) -> Self {
         Finding {
             law,
             side,
-            message: message.into(),
+            component,
+            message,
         }
     }
 
@@ -30,10 +30,18 @@ impl Finding {
         self.law
     }
 
-    /// Who broke it.
+    /// On which side of the `Lint` it was broken.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
+    }
+
+    /// The name of the component that broke it: what is directly on that side of the `Lint`.
+    ///
+    /// It is what [`Lint::inside`](crate::Lint::inside) and [`Lint::outside`](crate::Lint::outside) say.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        &self.component
     }
 
     /// What was seen.
@@ -41,16 +49,30 @@ impl Finding {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Whether it is the same fault, perhaps seen from further away.
+    pub(crate) fn is_same_fault(&self, other: &Finding) -> bool {
+        (self.law, self.side, &self.message) == (other.law, other.side, &other.message)
+    }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { law, side, message } = self;
-        write!(f, "{side} broke law {} ({law}): {message}", law.number())
+        let Finding {
+            law,
+            side,
+            component,
+            message,
+        } = self;
+        let number = law.number();
+        write!(
+            f,
+            "{component} ({side}) broke law {number} ({law}): {message}"
+        )
     }
 }
 
-/// A law of the contract: the first four are what [`Lint`](crate::Lint) watches.
+/// A law of the contract: 1 to 4 and 7 are what [`Lint`](crate::Lint) watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Law {
@@ -66,6 +88,8 @@ pub enum Law {
     Unchanged,
     /// Law 6: nothing that a peer sends can panic or hang.
     Robust,
+    /// Law 7: header values are valid and mean what they say.
+    Values,
 }
 
 impl Law {
@@ -79,6 +103,7 @@ impl Law {
             Law::BodyEnd => 4,
             Law::Unchanged => 5,
             Law::Robust => 6,
+            Law::Values => 7,
         }
     }
 }
@@ -92,6 +117,7 @@ impl fmt::Display for Law {
             Law::BodyEnd => "a body ends once",
             Law::Unchanged => "a wrapper touches only what its docs name",
             Law::Robust => "nothing that a peer sends can panic or hang",
+            Law::Values => "header values are valid and mean what they say",
         })
     }
 }
@@ -109,63 +135,8 @@ pub enum Side {
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Side::Application => "the application (inside Lint)",
-            Side::Gateway => "the gateway (outside Lint)",
-        })
-    }
-}
-
-/// What an in-process client lays in its request to learn of findings whose panic a gateway would catch.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Vec<Finding>>>);
-
-impl Ledger {
-    pub(crate) fn first(&self) -> Option<Finding> {
-        let findings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        findings.first().cloned()
-    }
-
-    fn add(&self, finding: Finding) {
-        let mut findings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        findings.push(finding);
-    }
-}
-
-/// Where findings go.
-#[derive(Clone)]
-pub(super) enum Report {
-    Panic(Option<Ledger>),
-    Call(Arc<dyn Fn(Finding) + Send + Sync>),
-}
-
-impl Report {
-    /// The same for one request, which may come from a client that wants to know.
-    pub(super) fn for_request(&self, ledger: Option<&Ledger>) -> Report {
-        match self {
-            Report::Panic(_) => Report::Panic(ledger.cloned()),
-            Report::Call(function) => Report::Call(function.clone()),
-        }
-    }
-
-    pub(super) fn tell(&self, finding: Finding) {
-        match self {
-            Report::Call(function) => function(finding),
-            Report::Panic(ledger) => {
-                let text = finding.to_string();
-                if let Some(ledger) = ledger {
-                    ledger.add(finding);
-                }
-                refuse(&text)
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Report::Panic(_) => "panic",
-            Report::Call(_) => "call",
+            Side::Application => "inside Lint",
+            Side::Gateway => "outside Lint",
         })
     }
 }

@@ -1,3 +1,7 @@
+//! `Lint` between a client and applications that break the laws.
+
+mod values;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -101,7 +105,7 @@ fn reading() -> Application {
     })
 }
 
-const INNER: &str = "the application (inside Lint) broke law ";
+const INNER: &str = "answering (inside Lint) broke law ";
 const OUTER: &str = "the gateway (outside Lint) broke law ";
 
 #[test]
@@ -364,7 +368,7 @@ fn panic_of(send: impl FnOnce() -> TestResponse) -> String {
 
 #[test]
 fn a_finding_fails_the_test_whether_a_gateway_is_between_or_not() {
-    let expected = "the application (inside Lint) broke law 2 (lengths are true): \
+    let expected = "answering (inside Lint) broke law 2 (lengths are true): \
                     a 204 has no body, and this one has 1 byte";
     let app = answering(204, &[], || Body::from("a")).wrap(Lint::new());
     let client = Client::new(app);
@@ -378,7 +382,7 @@ fn a_finding_fails_the_test_whether_a_gateway_is_between_or_not() {
     let client = Client::new(stream.wrap(Lint::new()));
     assert_eq!(
         panic_of(|| client.get("/").send()),
-        "the application (inside Lint) broke law 2 (lengths are true): \
+        "answering (inside Lint) broke law 2 (lengths are true): \
          Content-Length is 3, and the body has 4 bytes or more"
     );
     let client = Client::new(reading().wrap(Lint::new()));

@@ -1,0 +1,512 @@
+//! Orders of wrappers that are known to be wrong.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use enfilade_core::{Application, Description};
+
+use crate::lint;
+
+/// What is known, by the names of components: all of the first around any of the second.
+const KNOWN: [(&[&str], &[&str], &str); 14] = [
+    (
+        &["ETag", "Conditional"],
+        &["Compression"],
+        "the tag is made of coded bytes, which are others for each client",
+    ),
+    (
+        &["Range", "Ranges"],
+        &["Compression"],
+        "a range is cut out of coded bytes, which need not be the same the next time",
+    ),
+    (
+        &["Compression"],
+        &["AccessLog"],
+        "the log counts the plain bytes and not those that are sent",
+    ),
+    (
+        &["Compression"],
+        &["Compression"],
+        "both choose what is coded, so the settings of neither one hold",
+    ),
+    (
+        &["AccessLog"],
+        &["AccessLog"],
+        "a request has two lines in the log",
+    ),
+    (
+        &["CatchPanic"],
+        &["AccessLog"],
+        "the log does not see the 500 that a panic becomes",
+    ),
+    (
+        &["Timeout"],
+        &["AccessLog"],
+        "the log does not see the answer to a request that takes too long",
+    ),
+    (
+        &["NotFound"],
+        &["AccessLog"],
+        "the log does not see what the fallback answers",
+    ),
+    (
+        &["NotFound"],
+        &["Compression"],
+        "the pages of the fallback are not coded",
+    ),
+    (
+        &["NotFound"],
+        &["Headers"],
+        "the pages of the fallback lack the headers",
+    ),
+    (
+        &["AccessLog"],
+        &["Forwarded", "ProxyFix"],
+        "the log takes the proxy for the client",
+    ),
+    (
+        &["Auth", "BasicAuth", "BearerAuth", "DigestAuth"],
+        &["Cors"],
+        "a preflight request has no credentials, and is refused before it is answered",
+    ),
+    (
+        &["BodyLimit"],
+        &["Decompression"],
+        "the limit counts coded bytes, and a short request may become a long one behind it",
+    ),
+    (
+        &["Timeout"],
+        &["EventStream", "ServerSentEvents", "WebSocket"],
+        "what is meant to stay open is broken off when the time is over",
+    ),
+];
+
+/// Reads the description of a stack and warns of orders that are known to be wrong.
+///
+/// It is what [`Doctor::new`] knows; see there.
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+/// use enfilade_testing::doctor;
+///
+/// let app = Application::new(|_: Request| "x")
+///     .wrap(around("AccessLog", Application::call))
+///     .wrap(around("Headers", Application::call))
+///     .wrap(around("Compression", Application::call));
+/// let warnings = doctor(&app);
+/// assert_eq!(warnings.len(), 1);
+/// assert_eq!(
+///     warnings[0].to_string(),
+///     "AccessLog is inside Compression: the log counts the plain bytes and not those that are sent \
+///      (Compression > Headers > AccessLog)"
+/// );
+/// ```
+#[must_use]
+pub fn doctor(app: &Application) -> Vec<Warning> {
+    Doctor::new().examine(app)
+}
+
+/// Rules about the order of components, and who applies them.
+///
+/// A component is known by the name in its [`Description`], in upper or lower case, and nothing else is looked at: one
+/// that has the name of another is taken for it, and one with a name of its own needs a rule of its own. Names of
+/// which nobody is in the stack do no harm.
+///
+/// A component is inside another where every request to it comes through the other. What a wrapper asks beside what it
+/// is around, such as the fallback of a `NotFound`, is not inside that wrapper.
+///
+/// | Outside | Inside | Because |
+/// |---|---|---|
+/// | `ETag`, `Conditional` | `Compression` | the tag is made of coded bytes, which are others for each client |
+/// | `Range`, `Ranges` | `Compression` | a range is cut out of coded bytes, which need not be the same the next time |
+/// | `Compression` | `AccessLog` | the log counts the plain bytes and not those that are sent |
+/// | `Compression` | `Compression` | both choose what is coded, so the settings of neither one hold |
+/// | `AccessLog` | `AccessLog` | a request has two lines in the log |
+/// | `CatchPanic` | `AccessLog` | the log does not see the 500 that a panic becomes |
+/// | `Timeout` | `AccessLog` | the log does not see the answer to a request that takes too long |
+/// | `NotFound` | `AccessLog` | the log does not see what the fallback answers |
+/// | `NotFound` | `Compression` | the pages of the fallback are not coded |
+/// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
+/// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
+/// | `Auth`, `BasicAuth`, `BearerAuth`, `DigestAuth` | `Cors` | a preflight request has no credentials, and is refused before it is answered |
+/// | `BodyLimit` | `Decompression` | the limit counts coded bytes, and a short request may become a long one behind it |
+/// | `Timeout` | `EventStream`, `ServerSentEvents`, `WebSocket` | what is meant to stay open is broken off when the time is over |
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+/// use enfilade_testing::Doctor;
+///
+/// let app = Application::new(|_: Request| "x")
+///     .wrap(around("Session", Application::call))
+///     .wrap(around("Cart", Application::call));
+/// let warnings = Doctor::new()
+///     .rule("Cart", "Session", "the cart is kept in the session")
+///     .examine(&app);
+/// assert_eq!(warnings[0].outer(), "Cart");
+/// assert_eq!(warnings[0].path(), ["Cart", "Session"]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a doctor says nothing until something is examined"]
+pub struct Doctor {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    outer: Cow<'static, str>,
+    inner: Cow<'static, str>,
+    reason: Cow<'static, str>,
+}
+
+impl Doctor {
+    /// With all rules of the table.
+    pub fn new() -> Doctor {
+        let rules = KNOWN.iter().flat_map(|(outers, inners, reason)| {
+            let pairs = outers
+                .iter()
+                .flat_map(|outer| inners.iter().map(move |inner| (outer, inner)));
+            pairs.map(|(outer, inner)| Rule {
+                outer: (*outer).into(),
+                inner: (*inner).into(),
+                reason: (*reason).into(),
+            })
+        });
+        Doctor {
+            rules: rules.collect(),
+        }
+    }
+
+    /// Adds a rule: `outer` around `inner` is wrong, because of `reason`.
+    pub fn rule(
+        mut self,
+        outer: impl Into<Cow<'static, str>>,
+        inner: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Doctor {
+        self.rules.push(Rule {
+            outer: outer.into(),
+            inner: inner.into(),
+            reason: reason.into(),
+        });
+        self
+    }
+
+    /// Warns of every component that is inside one that it should not be in, outermost first.
+    ///
+    /// Of several outer components with one name the nearest is meant.
+    #[must_use]
+    pub fn examine(&self, app: &Application) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        self.visit(&app.describe(), "", &mut Vec::new(), &mut warnings);
+        warnings
+    }
+
+    fn visit(
+        &self,
+        component: &Description,
+        label: &str,
+        outside: &mut Vec<Place>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let name = component.name();
+        if name == lint::NAME {
+            // It is nobody, and what is inside stands in its place.
+            for (_, inner) in component.children() {
+                self.visit(inner, label, outside, warnings);
+            }
+            return;
+        }
+        outside.push(Place {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            is_around: false,
+        });
+        let broken = self
+            .rules
+            .iter()
+            .filter(|rule| rule.inner.eq_ignore_ascii_case(name));
+        warnings.extend(broken.filter_map(|rule| rule.apply(outside)));
+        let is_wrapper = component.children().any(|(label, _)| label.is_empty());
+        for (label, inner) in component.children() {
+            if let Some(place) = outside.last_mut() {
+                place.is_around = !is_wrapper || label.is_empty();
+            }
+            self.visit(inner, label, outside, warnings);
+        }
+        outside.pop();
+    }
+}
+
+impl Default for Doctor {
+    fn default() -> Doctor {
+        Doctor::new()
+    }
+}
+
+/// A component on the way from the outermost one.
+struct Place {
+    name: String,
+    label: String,
+    /// Whether it is around what comes next, and not beside it.
+    is_around: bool,
+}
+
+impl Rule {
+    /// A warning where the last place is inside of one that it should not be in.
+    fn apply(&self, way: &[Place]) -> Option<Warning> {
+        let (last, outside) = way.split_last()?;
+        let is_outer =
+            |place: &&Place| place.is_around && place.name.eq_ignore_ascii_case(&self.outer);
+        let outer = outside.iter().rev().find(is_outer)?;
+        Some(Warning {
+            outer: outer.name.clone(),
+            inner: last.name.clone(),
+            reason: self.reason.clone(),
+            path: way.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.label.is_empty() {
+            write!(f, "{}: ", self.label)?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// Two components in an order that is known to be wrong.
+///
+/// [`Display`](fmt::Display) puts it in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    outer: String,
+    inner: String,
+    reason: Cow<'static, str>,
+    path: Vec<String>,
+}
+
+impl Warning {
+    /// The name of the component that is outside.
+    #[must_use]
+    pub fn outer(&self) -> &str {
+        &self.outer
+    }
+
+    /// The name of the component that is inside it.
+    #[must_use]
+    pub fn inner(&self) -> &str {
+        &self.inner
+    }
+
+    /// What is wrong with that.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The components from the outermost one to the inner one of the two, as the description's tree has them: with the
+    /// label in front where there is one.
+    #[must_use]
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Warning {
+            outer,
+            inner,
+            reason,
+            path,
+        } = self;
+        let path = path.join(" > ");
+        write!(f, "{inner} is inside {outer}: {reason} ({path})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::{Handler, Reply, Request, around};
+
+    use super::*;
+    use crate::{Lint, lint_all};
+
+    /// A stack of these, outermost first, around `app`.
+    fn stack(names: &[&str], app: Application) -> Application {
+        let names = names.iter().rev();
+        names.fold(app, |app, name| app.wrap(around(*name, Application::call)))
+    }
+
+    fn room() -> Application {
+        Application::new(|_: Request| "room")
+    }
+
+    /// A component with applications inside: with an empty label one that it is around, and others by label.
+    struct Branches(&'static str, Vec<(&'static str, Application)>);
+
+    impl Handler for Branches {
+        fn call(&self, _request: Request) -> Reply {
+            Reply::new(())
+        }
+
+        fn describe(&self) -> Description {
+            let branches = self.1.iter();
+            branches.fold(Description::new(self.0), |all, (label, app)| {
+                all.child(*label, app.describe())
+            })
+        }
+    }
+
+    fn said(app: &Application) -> Vec<String> {
+        doctor(app).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_rule_is_about_one_order_of_two() {
+        let rules = Doctor::new().rules;
+        assert_eq!(rules.len(), 22);
+        for Rule {
+            outer,
+            inner,
+            reason,
+        } in &rules
+        {
+            let wrong = said(&stack(&["Hall", outer, "Salon", inner], room()));
+            let expected =
+                format!("{inner} is inside {outer}: {reason} (Hall > {outer} > Salon > {inner})");
+            assert_eq!(wrong, [expected]);
+            if outer != inner {
+                let right = said(&stack(&[inner, outer], room()));
+                assert_eq!(right, [""; 0], "{inner} around {outer}");
+            }
+            let apart = Branches(
+                "Router",
+                vec![
+                    ("/a", stack(&[outer], room())),
+                    ("/b", stack(&[inner], room())),
+                ],
+            );
+            assert_eq!(said(&Application::new(apart)), [""; 0], "{outer}, {inner}");
+        }
+    }
+
+    #[test]
+    fn the_docs_have_the_rules() {
+        let docs = include_str!("doctor.rs");
+        for (outers, inners, reason) in KNOWN {
+            let names = |names: &[&str]| names.join("`, `");
+            let row = format!(
+                "/// | `{}` | `{}` | {reason} |",
+                names(outers),
+                names(inners)
+            );
+            assert!(docs.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn a_good_stack_has_no_warning() {
+        let names = [
+            "ProxyFix",
+            "AccessLog",
+            "CatchPanic",
+            "Timeout",
+            "Headers",
+            "Cors",
+            "BasicAuth",
+            "Compression",
+            "ETag",
+            "Range",
+            "Decompression",
+            "BodyLimit",
+            "NotFound",
+            "Router",
+        ];
+        assert_eq!(said(&stack(&names, room())), [""; 0]);
+    }
+
+    #[test]
+    fn a_lint_is_looked_through() {
+        let app = stack(&["Compression", "AccessLog"], room());
+        assert_eq!(said(&lint_all(&app)), said(&app));
+        let wrapped = Branches("NotFound", vec![("", room()), ("otherwise", app)]);
+        let app = Application::new(wrapped);
+        assert_eq!(said(&app.clone().wrap(Lint::new())), said(&app));
+    }
+
+    #[test]
+    fn what_is_beside_a_wrapper_is_not_inside_it() {
+        let not_found = |app, fallback| {
+            Application::new(Branches(
+                "NotFound",
+                vec![("", app), ("otherwise", fallback)],
+            ))
+        };
+        let headers = || stack(&["Headers"], room());
+        assert_eq!(said(&not_found(room(), headers())), [""; 0]);
+        let inside = doctor(&not_found(headers(), headers()));
+        assert_eq!(inside.len(), 1);
+        assert_eq!(inside[0].path(), ["NotFound", "Headers"]);
+        // Further out it counts again.
+        let log = || stack(&["AccessLog"], room());
+        let app = stack(&["Compression"], not_found(room(), log()));
+        let found = doctor(&app);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].path(),
+            ["Compression", "NotFound", "otherwise: AccessLog"]
+        );
+    }
+
+    #[test]
+    fn the_nearest_one_is_meant_and_every_path_is_seen() {
+        let routes = vec![
+            ("GET /a", stack(&["compression"], room())),
+            ("/b/...", stack(&["Salon", "Compression"], room())),
+        ];
+        let router = Application::new(Branches("Router", routes));
+        let found = doctor(&stack(&["Compression", "COMPRESSION"], router));
+        let pairs: Vec<_> = found
+            .iter()
+            .map(|warning| (warning.outer(), warning.inner(), warning.path().join(" > ")))
+            .collect();
+        let path = |rest: &str| format!("Compression > COMPRESSION{rest}");
+        assert_eq!(
+            pairs,
+            [
+                ("Compression", "COMPRESSION", path("")),
+                (
+                    "COMPRESSION",
+                    "compression",
+                    path(" > Router > GET /a: compression")
+                ),
+                (
+                    "COMPRESSION",
+                    "Compression",
+                    path(" > Router > /b/...: Salon > Compression")
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_can_be_added_about_anything() {
+        let app = Application::new(Branches("Router", vec![("/a", stack(&["Shop"], room()))]));
+        let found = Doctor::default()
+            .rule(
+                "router",
+                String::from("shop"),
+                "shops have streets of their own",
+            )
+            .examine(&app);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].to_string(),
+            "Shop is inside Router: shops have streets of their own (Router > /a: Shop)"
+        );
+        assert_eq!(found[0].reason(), "shops have streets of their own");
+    }
+}

@@ -1,0 +1,522 @@
+//! Law 7 over several answers: what `ETag` and `Vary` say where one target has several content codings.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use enfilade_core::Request;
+use enfilade_core::headers::{has_token, members, tokens};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+/// How many targets are remembered; a new one takes the place of the oldest.
+const TARGETS: usize = 1_024;
+/// How many codings are remembered of one target.
+const CODINGS: usize = 4;
+/// How many codings a request may name and still be looked at.
+const ACCEPTED: usize = 16;
+/// How long the name of a coding may be.
+const LONGEST_CODING: usize = 32;
+
+const IDENTITY: &str = "identity";
+
+/// The codings that one boundary has seen, by method and target.
+///
+/// All but the names of codings is kept as hashes with a key of this process, so that an entry has a known size. Where
+/// another thread is looking, an answer is passed over: no request waits here.
+#[derive(Default)]
+pub(super) struct Memory {
+    hashes: RandomState,
+    targets: Mutex<Targets>,
+    /// A target was to be forgotten while another thread was looking: all of them will be.
+    is_stale: AtomicBool,
+}
+
+/// What has to be kept of a request to judge its answer.
+pub(super) struct Asked {
+    target: u64,
+    kind: Kind,
+    accepts: Vec<u64>,
+    others: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Get,
+    Head,
+    /// It may change what the target is, as caches see it (RFC 9111, section 4.4).
+    Unsafe,
+}
+
+impl Memory {
+    pub(super) fn asked(&self, request: &Request) -> Asked {
+        let kind = match *request.method() {
+            Method::GET => Kind::Get,
+            Method::HEAD => Kind::Head,
+            _ => Kind::Unsafe,
+        };
+        let (scheme, headers) = (request.connection().scheme().as_str(), request.headers());
+        Asked {
+            target: self.hash((scheme, request.host(), request.uri())),
+            kind,
+            accepts: accepted(headers)
+                .take(ACCEPTED + 1)
+                .map(|coding| self.hash(coding))
+                .collect(),
+            others: self.sum_of_others(headers),
+        }
+    }
+
+    /// All lines but those of `Accept-Encoding`; a sum, as their order is no matter.
+    fn sum_of_others(&self, headers: &HeaderMap) -> u64 {
+        let others = headers.iter().filter(|(name, _)| *name != ACCEPT_ENCODING);
+        others.fold(0, |sum, (name, value)| {
+            sum.wrapping_add(self.hash((name, value.as_bytes())))
+        })
+    }
+
+    fn hash(&self, value: impl Hash) -> u64 {
+        self.hashes.hash_one(value)
+    }
+
+    /// Remembers an answer, and says what is wrong between it and earlier ones.
+    pub(super) fn answered(
+        &self,
+        asked: Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Vec<String> {
+        if asked.kind == Kind::Unsafe {
+            match self.try_lock() {
+                Some(mut targets) => targets.forget(asked.target),
+                None => self.is_stale.store(true, Ordering::Relaxed),
+            }
+            return Vec::new();
+        }
+        let coding = coding(headers).filter(|coding| coding.len() <= LONGEST_CODING);
+        let (Some(coding), StatusCode::OK, 0..=ACCEPTED) = (coding, status, asked.accepts.len())
+        else {
+            return Vec::new();
+        };
+        let (target, kind) = (asked.target, asked.kind);
+        let seen = self.seen(asked, coding, headers);
+        let targets = self.try_lock();
+        targets.map_or_else(Vec::new, |mut targets| {
+            targets.at(target, kind).add(seen, headers)
+        })
+    }
+
+    fn seen(&self, asked: Asked, coding: String, headers: &HeaderMap) -> Seen {
+        Seen {
+            hash: self.hash(&coding),
+            coding,
+            strong_etag: strong_etag(headers).map(|etag| self.hash(etag.as_bytes())),
+            varies: varies(headers),
+            any: asked.accepts.contains(&self.hash("*")),
+            accepts: asked.accepts,
+            others: asked.others,
+        }
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Targets>> {
+        let mut targets = match self.targets.try_lock() {
+            Ok(targets) => targets,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if self.is_stale.swap(false, Ordering::Relaxed) {
+            *targets = Targets::default();
+        }
+        Some(targets)
+    }
+}
+
+/// A ring once it is full.
+#[derive(Default)]
+struct Targets {
+    list: Vec<Target>,
+    oldest: usize,
+}
+
+impl Targets {
+    fn at(&mut self, hash: u64, kind: Kind) -> &mut Target {
+        let known = self
+            .list
+            .iter()
+            .position(|target| target.hash == hash && target.kind == kind);
+        let at = known.unwrap_or_else(|| {
+            let new = Target::new(hash, kind);
+            if self.list.len() < TARGETS {
+                self.list.push(new);
+                return self.list.len() - 1;
+            }
+            let at = self.oldest;
+            self.list[at] = new;
+            self.oldest = (at + 1) % TARGETS;
+            at
+        });
+        &mut self.list[at]
+    }
+
+    fn forget(&mut self, hash: u64) {
+        let known = self.list.iter_mut().filter(|target| target.hash == hash);
+        known.for_each(|target| target.seen.clear());
+    }
+}
+
+struct Target {
+    hash: u64,
+    kind: Kind,
+    seen: Vec<Seen>,
+    // A fault of a target is told once.
+    told_etag: bool,
+    told_vary: bool,
+}
+
+impl Target {
+    fn new(hash: u64, kind: Kind) -> Target {
+        Target {
+            hash,
+            kind,
+            seen: Vec::new(),
+            told_etag: false,
+            told_vary: false,
+        }
+    }
+
+    fn add(&mut self, new: Seen, headers: &HeaderMap) -> Vec<String> {
+        let earlier = || self.seen.iter().filter(|seen| seen.coding != new.coding);
+        let shares = earlier().find(|seen| seen.shares_etag(&new));
+        let shares = shares.filter(|_| !self.told_etag);
+        let unsaid = earlier().find(|seen| seen.is_chosen_unsaid(&new));
+        let unsaid = unsaid.filter(|_| !self.told_vary);
+        let message = shares.map(|seen| {
+            let etag = headers.get(ETAG).map(super::values::shown);
+            format!(
+                "the strong validator {} stands for two codings of one target, {} and {} (RFC 9110, section 8.8.1)",
+                etag.unwrap_or_default(),
+                seen.coding,
+                new.coding
+            )
+        });
+        let second = unsaid.map(|seen| {
+            format!(
+                "one target has the codings {} and {} by Accept-Encoding, and neither answer has a Vary that says so \
+                 (RFC 9110, section 12.5.5)",
+                seen.coding, new.coding
+            )
+        });
+        self.told_etag |= message.is_some();
+        self.told_vary |= second.is_some();
+        self.remember(new);
+        message.into_iter().chain(second).collect()
+    }
+
+    fn remember(&mut self, new: Seen) {
+        self.seen.retain(|seen| seen.coding != new.coding);
+        if self.seen.len() == CODINGS {
+            self.seen.remove(0);
+        }
+        self.seen.push(new);
+    }
+}
+
+/// One coding of a target.
+struct Seen {
+    coding: String,
+    hash: u64,
+    strong_etag: Option<u64>,
+    varies: Varies,
+    /// The codings that the request named, and whether it took any.
+    accepts: Vec<u64>,
+    any: bool,
+    /// All other headers of the request.
+    others: u64,
+}
+
+/// What an answer says its coding depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Varies {
+    /// On `Accept-Encoding`; or nobody is to keep it.
+    Said,
+    Nothing,
+    /// On other headers only.
+    Others,
+}
+
+impl Seen {
+    fn shares_etag(&self, other: &Seen) -> bool {
+        self.strong_etag.is_some() && self.strong_etag == other.strong_etag
+    }
+
+    fn accepts(&self, coding: &Seen) -> bool {
+        self.any || coding.coding == IDENTITY || self.accepts.contains(&coding.hash)
+    }
+
+    /// Whether the two codings were chosen by `Accept-Encoding` and neither answer says so.
+    ///
+    /// That they were chosen is certain where each request took what it was given, and one of them would not have taken
+    /// what the other one was given. A target that merely changed does not look like that.
+    fn is_chosen_unsaid(&self, other: &Seen) -> bool {
+        let is_chosen = self.accepts(self)
+            && other.accepts(other)
+            && !(self.accepts(other) && other.accepts(self));
+        let is_unsaid = match (self.varies, other.varies) {
+            (Varies::Said, _) | (_, Varies::Said) => false,
+            (Varies::Nothing, Varies::Nothing) => true,
+            // What they depend on may be what made the difference.
+            _ => self.others == other.others,
+        };
+        is_chosen && is_unsaid
+    }
+}
+
+/// The codings of a message, in one form; `None` where the header is not text.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(CONTENT_ENCODING).iter();
+    if lines.any(|line| line.to_str().is_err()) {
+        return None;
+    }
+    let codings: Vec<_> = members(headers, &CONTENT_ENCODING)
+        .map(canonical)
+        .filter(|coding| coding != IDENTITY)
+        .collect();
+    Some(match codings.is_empty() {
+        true => IDENTITY.to_owned(),
+        false => codings.join(", "),
+    })
+}
+
+/// In lower case and without the `x-` of old names (RFC 9110, section 8.4.1).
+fn canonical(coding: &str) -> String {
+    let coding = coding.to_ascii_lowercase();
+    match coding.as_str() {
+        "x-gzip" | "x-compress" => coding.trim_start_matches("x-").to_owned(),
+        _ => coding,
+    }
+}
+
+/// The codings that a request takes, in one form.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let is_refused = |parameters: &str| {
+        let weight = parameters.trim().trim_start_matches(['q', 'Q', '=']);
+        !weight.is_empty() && weight.bytes().all(|byte| byte == b'0' || byte == b'.')
+    };
+    members(headers, &ACCEPT_ENCODING).filter_map(move |member| {
+        let (coding, parameters) = member.split_once(';').unwrap_or((member, ""));
+        (!is_refused(parameters)).then(|| canonical(coding.trim()))
+    })
+}
+
+fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers
+        .get(ETAG)
+        .filter(|etag| etag.as_bytes().starts_with(b"\""))
+}
+
+fn varies(headers: &HeaderMap) -> Varies {
+    let mut names = tokens(headers, &VARY).peekable();
+    if names.peek().is_none() && !headers.contains_key(VARY) {
+        // A cache that keeps nothing mixes nothing up.
+        return match has_token(headers, &CACHE_CONTROL, "no-store") {
+            true => Varies::Said,
+            false => Varies::Nothing,
+        };
+    }
+    let says = |name: &str| name == "*" || name.eq_ignore_ascii_case("accept-encoding");
+    match names.any(says) || has_token(headers, &CACHE_CONTROL, "no-store") {
+        true => Varies::Said,
+        false => Varies::Others,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One exchange: method and target, `Accept-Encoding`, and the headers of the answer.
+    type Exchange = (
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    );
+
+    fn exchange(memory: &Memory, (line, accepts, answer): &Exchange) -> Vec<String> {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut request = Request::new(method.parse().unwrap(), target.parse().unwrap());
+        if !accepts.is_empty() {
+            let accepts = HeaderValue::from_static(accepts);
+            request.headers_mut().insert(ACCEPT_ENCODING, accepts);
+        }
+        let agent = HeaderValue::from_str(accepts).unwrap();
+        request.headers_mut().insert("user-agent", agent);
+        let mut headers = HeaderMap::new();
+        for (name, value) in *answer {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        memory.answered(memory.asked(&request), StatusCode::OK, &headers)
+    }
+
+    fn told(exchanges: &[Exchange]) -> Vec<String> {
+        let memory = Memory::default();
+        let all = exchanges.iter();
+        all.flat_map(|one| exchange(&memory, one)).collect()
+    }
+
+    const GZIP: (&str, &str) = ("content-encoding", "gzip");
+    const VARIES: (&str, &str) = ("vary", "Accept-Encoding");
+    const STRONG: (&str, &str) = ("etag", "\"v1\"");
+    const WEAK: (&str, &str) = ("etag", "W/\"v1\"");
+
+    #[test]
+    fn what_is_wrong_is_told_once() {
+        let shared = |codings: &str| {
+            format!(
+                "the strong validator \"\\\"v1\\\"\" stands for two codings of one target, {codings} \
+                 (RFC 9110, section 8.8.1)"
+            )
+        };
+        let unsaid = |codings: &str| {
+            format!(
+                "one target has the codings {codings} by Accept-Encoding, and neither answer has a Vary that says so \
+                 (RFC 9110, section 12.5.5)"
+            )
+        };
+        let cases: [(&[Exchange], Vec<String>); 6] = [
+            (
+                &[
+                    ("GET /", "", &[STRONG, VARIES]),
+                    ("GET /", "gzip", &[GZIP, STRONG, VARIES]),
+                ],
+                vec![shared("identity and gzip")],
+            ),
+            (
+                &[
+                    ("GET /", "gzip", &[GZIP]),
+                    ("GET /", "", &[]),
+                    ("GET /", "gzip", &[GZIP]),
+                ],
+                vec![unsaid("gzip and identity")],
+            ),
+            (
+                &[
+                    ("HEAD /", "br", &[("content-encoding", "BR")]),
+                    ("HEAD /", "gzip", &[GZIP]),
+                ],
+                vec![unsaid("br and gzip")],
+            ),
+            (
+                &[("GET /", "x-gzip", &[GZIP]), ("GET /", "gzip;q=0", &[])],
+                vec![unsaid("gzip and identity")],
+            ),
+            (
+                &[("GET /", "*", &[GZIP, STRONG]), ("GET /", "", &[STRONG])],
+                vec![shared("gzip and identity"), unsaid("gzip and identity")],
+            ),
+            (
+                &[
+                    ("GET /", "gzip", &[GZIP, ("vary", "origin")]),
+                    ("GET /", "identity", &[("vary", "origin")]),
+                ],
+                // The user agents differ too, and for all that is known origin means what it says.
+                vec![],
+            ),
+        ];
+        for (exchanges, expected) in cases {
+            assert_eq!(told(exchanges), expected, "{exchanges:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_right_is_not_told() {
+        let cases: [&[Exchange]; 11] = [
+            &[
+                ("GET /", "gzip", &[GZIP, WEAK, VARIES]),
+                ("GET /", "", &[STRONG, VARIES]),
+            ],
+            &[
+                ("GET /", "gzip", &[GZIP, WEAK, VARIES]),
+                ("GET /", "", &[WEAK, VARIES]),
+            ],
+            // One says it, which is what a cache needs when it was short at first.
+            &[("GET /", "", &[]), ("GET /", "gzip", &[GZIP, VARIES])],
+            &[("GET /", "", &[("vary", "*")]), ("GET /", "gzip", &[GZIP])],
+            &[
+                ("GET /", "", &[("cache-control", "no-store")]),
+                ("GET /", "gzip", &[GZIP]),
+            ],
+            &[
+                ("GET /", "gzip", &[GZIP, STRONG]),
+                ("GET /", "", &[GZIP, STRONG]),
+            ],
+            &[
+                ("GET /", "gzip", &[GZIP, STRONG]),
+                ("GET /", "gzip", &[("content-encoding", "x-GZIP"), STRONG]),
+            ],
+            &[
+                ("GET /a", "gzip", &[GZIP, STRONG]),
+                ("GET /b", "", &[STRONG]),
+            ],
+            &[
+                ("GET /", "gzip", &[GZIP, STRONG]),
+                ("HEAD /", "", &[STRONG]),
+            ],
+            // It is coded for whoever asks: it has changed.
+            &[("GET /", "gzip", &[]), ("GET /", "", &[GZIP])],
+            &[
+                ("GET /", "gzip", &[GZIP, STRONG]),
+                ("PUT /", "", &[]),
+                ("GET /", "", &[STRONG]),
+            ],
+        ];
+        for exchanges in cases {
+            assert_eq!(told(exchanges), [""; 0], "{exchanges:?}");
+        }
+    }
+
+    #[test]
+    fn other_headers_must_be_the_same_where_they_count() {
+        let memory = Memory::default();
+        let answered = |accepts: &'static str, coded: bool| {
+            let mut request = Request::get("/");
+            let value = HeaderValue::from_static(accepts);
+            request.headers_mut().insert(ACCEPT_ENCODING, value);
+            let mut headers = HeaderMap::new();
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+            if coded {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            memory.answered(memory.asked(&request), StatusCode::OK, &headers)
+        };
+        assert!(answered("gzip", true).is_empty());
+        assert_eq!(answered("br", false).len(), 1);
+    }
+
+    #[test]
+    fn nobody_waits_and_what_could_not_be_forgotten_is_not_held_against_anyone() {
+        let memory = Memory::default();
+        let coded: Exchange = ("GET /", "gzip", &[GZIP, STRONG]);
+        let plain: Exchange = ("GET /", "", &[STRONG]);
+        assert!(exchange(&memory, &coded).is_empty());
+        let looking = memory.targets.lock().unwrap();
+        assert!(exchange(&memory, &plain).is_empty());
+        assert!(exchange(&memory, &("PUT /", "", &[])).is_empty());
+        drop(looking);
+        assert!(exchange(&memory, &plain).is_empty());
+        assert_eq!(exchange(&memory, &coded).len(), 2);
+    }
+
+    #[test]
+    fn the_memory_has_a_bound() {
+        let memory = Memory::default();
+        let get = |at: usize| {
+            let uri = format!("/{at}").parse().unwrap();
+            let asked = memory.asked(&Request::new(Method::GET, uri));
+            memory.answered(asked, StatusCode::OK, &HeaderMap::new());
+        };
+        (0..3 * TARGETS / 2).for_each(get);
+        let targets = memory.targets.lock().unwrap();
+        assert_eq!((targets.list.len(), targets.oldest), (TARGETS, TARGETS / 2));
+    }
+}

@@ -1,0 +1,193 @@
+//! Where findings go.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use enfilade_core::Request;
+
+use super::finding::{Finding, Law, Side};
+use crate::client::refuse;
+
+/// How many different faults of one request are told where each is told once; the others are not told at all.
+const MOST_OF_A_REQUEST: usize = 64;
+
+/// What a finding is told to.
+#[derive(Clone)]
+pub(super) enum Destination {
+    Panic,
+    /// Every boundary tells what it sees.
+    Call(Function),
+    /// What one boundary told of a request, the others do not.
+    CallOnce(Function),
+}
+
+type Function = Arc<dyn Fn(Finding) + Send + Sync>;
+
+impl Destination {
+    /// One line for each finding.
+    pub(super) fn lines(writer: impl Write + Send + 'static) -> Destination {
+        let writer = Mutex::new(writer);
+        Destination::Call(Arc::new(move |finding| {
+            let line = line(&finding);
+            let mut writer = lock(&writer);
+            // Nobody could be told that a finding cannot be written.
+            let _ = writer
+                .write_all(line.as_bytes())
+                .and_then(|()| writer.flush());
+        }))
+    }
+
+    /// The same for many boundaries of one stack.
+    pub(super) fn once(self) -> Destination {
+        match self {
+            Destination::Call(function) => Destination::CallOnce(function),
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Destination::Panic => "panic",
+            Destination::Call(_) => "call",
+            Destination::CallOnce(_) => "call once",
+        })
+    }
+}
+
+/// A finding as a line that stays one: what a peer sent may stand in it.
+fn line(finding: &Finding) -> String {
+    let mut line = String::new();
+    for character in finding.to_string().chars() {
+        match character {
+            '"' | '\'' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line.push('\n');
+    line
+}
+
+/// The components on both sides of a `Lint`.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) inside: Arc<str>,
+    pub(super) outside: Arc<str>,
+}
+
+/// Tells what is found of one request and its answer.
+#[derive(Clone)]
+pub(super) struct Report {
+    destination: Destination,
+    names: Names,
+    ledger: Option<Ledger>,
+    told: Option<Told>,
+}
+
+impl Report {
+    /// For a request, which may come from a client that wants to know, or have been through a boundary further out.
+    pub(super) fn new(destination: &Destination, names: &Names, request: &mut Request) -> Report {
+        let extensions = request.extensions_mut();
+        let told = match destination {
+            Destination::CallOnce(_) => Some(extensions.get_or_insert_default::<Told>().clone()),
+            Destination::Call(_) | Destination::Panic => None,
+        };
+        Report {
+            destination: destination.clone(),
+            names: names.clone(),
+            ledger: extensions.get().cloned(),
+            told,
+        }
+    }
+
+    pub(super) fn tell(&self, law: Law, side: Side, message: impl Into<String>) {
+        let component = match side {
+            Side::Application => &self.names.inside,
+            Side::Gateway => &self.names.outside,
+        };
+        let finding = Finding::new(law, side, component.clone(), message.into());
+        if self
+            .told
+            .as_ref()
+            .is_some_and(|told| !told.is_new(&finding))
+        {
+            return;
+        }
+        match &self.destination {
+            Destination::Call(function) | Destination::CallOnce(function) => function(finding),
+            Destination::Panic => {
+                let text = finding.to_string();
+                if let Some(ledger) = &self.ledger {
+                    lock(&ledger.0).push(finding);
+                }
+                refuse(&text)
+            }
+        }
+    }
+}
+
+/// What an in-process client lays in its request to learn of findings whose panic a gateway would catch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger(Arc<Mutex<Vec<Finding>>>);
+
+impl Ledger {
+    pub(crate) fn first(&self) -> Option<Finding> {
+        lock(&self.0).first().cloned()
+    }
+}
+
+/// What was told of one request already; it travels with the request.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<Finding>>>);
+
+impl Told {
+    fn is_new(&self, finding: &Finding) -> bool {
+        let mut told = lock(&self.0);
+        let is_new = told.len() < MOST_OF_A_REQUEST
+            && !told.iter().any(|known| known.is_same_fault(finding));
+        if is_new {
+            told.push(finding.clone());
+        }
+        is_new
+    }
+}
+
+/// What another thread panicked over is still a list, or a writer.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let cases = [
+            ("plain \"quoted\"", "plain \"quoted\""),
+            ("a\r\nb", r"a\r\nb"),
+            ("\u{1b}[31m", r"\u{1b}[31m"),
+            ("caf\u{e9} \u{202e}", "caf\u{e9} \\u{202e}"),
+            ("\u{2028}", r"\u{2028}"),
+        ];
+        for (message, expected) in cases {
+            let finding = Finding::new(Law::Values, Side::Gateway, "x".into(), message.into());
+            let values = "header values are valid and mean what they say";
+            let expected = format!("x (outside Lint) broke law 7 ({values}): {expected}\n");
+            assert_eq!(line(&finding), expected);
+        }
+    }
+
+    #[test]
+    fn a_request_has_only_so_many_faults() {
+        let told = Told::default();
+        let told_of = |at: usize| {
+            let message = at.to_string();
+            told.is_new(&Finding::new(Law::Path, Side::Gateway, "x".into(), message))
+        };
+        let number = (0..1_000).filter(|&at| told_of(at % 500)).count();
+        assert_eq!(number, MOST_OF_A_REQUEST);
+    }
+}

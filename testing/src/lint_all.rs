@@ -1,0 +1,320 @@
+//! A checker at every boundary of a stack.
+
+use enfilade_core::Application;
+
+use crate::{Finding, Lint};
+
+/// The same stack with a [`Lint`] around every component, each with the names of the components on both sides.
+///
+/// It panics with the first finding, and that names the guilty one: answers are looked at from inside out, requests from
+/// outside in, so a fault is met first at the boundary of the component that made it.
+///
+/// Boundaries are found with [`Application::map_inner`]. A component that does not show what is inside it, such as a
+/// closure that captured an application, is judged as one with it. A [`Lint`] that stands in the stack already goes on
+/// as it is, and is never the guilty one.
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+/// use enfilade_testing::{Client, lint_all};
+/// use std::panic::{AssertUnwindSafe, catch_unwind};
+///
+/// let app = Application::new(|_: Request| "x")
+///     .wrap(around("Hall", Application::call))
+///     .wrap(around("Salon", |inner, request| {
+///         inner.call(request).map(|mut response| {
+///             response.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+///             response
+///         })
+///     }))
+///     .wrap(around("Gallery", Application::call));
+/// let client = Client::new(lint_all(&app));
+///
+/// let panic = catch_unwind(AssertUnwindSafe(|| client.get("/").send())).unwrap_err();
+/// let message = panic.downcast_ref::<String>().unwrap();
+/// assert!(message.starts_with("Salon (inside Lint) broke law 3"), "{message}");
+/// ```
+#[must_use]
+pub fn lint_all(app: &Application) -> Application {
+    Lint::new().everywhere(app)
+}
+
+/// The same, but `report` is called with what is found, and the message passes.
+///
+/// A fault passes all boundaries on its way, and each of them sees it. It is told by the first, and the others are
+/// silent: of one request, the same law broken on the same side in the same words is told once. So a component that
+/// repeats what one before it did wrong is told when that one is mended, and a fault that changes its form on the way
+/// (another length, say) is told again, of the component that changed it. At most 64 faults of a request are told.
+///
+/// What was told travels with the request's extensions. Where a component makes a request anew without them, the
+/// boundaries further in know nothing of those further out.
+///
+/// [`Lint::everywhere`] does the same with other options.
+///
+/// ```
+/// use enfilade_core::{Application, IntoResponse, Request, around};
+/// use enfilade_testing::{Client, lint_all_with};
+/// use std::sync::mpsc;
+///
+/// fn garden(_: Request) -> impl IntoResponse {
+///     ([("etag", "v1")], "Roses")
+/// }
+///
+/// let (sender, findings) = mpsc::channel();
+/// let app = Application::new(garden)
+///     .wrap(around("Salon", Application::call))
+///     .wrap(around("Hall", Application::call));
+/// let app = lint_all_with(&app, move |finding| sender.send(finding).unwrap());
+/// Client::new(app).get("/").send();
+///
+/// let finding = findings.recv().unwrap();
+/// assert_eq!(finding.component(), "garden");
+/// assert_eq!(finding.message(), "the header etag is \"v1\", which is not an entity tag");
+/// assert!(findings.recv().is_err(), "the two around it only passed it on");
+/// ```
+#[must_use]
+pub fn lint_all_with(
+    app: &Application,
+    report: impl Fn(Finding) + Send + Sync + 'static,
+) -> Application {
+    Lint::report(report).everywhere(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use enfilade_core::{Around, Body, Error, Reply, Request, Response, around};
+    use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+    use http::{HeaderMap, HeaderValue, StatusCode};
+    use http_body::{Body as HttpBody, Frame};
+
+    use super::*;
+    use crate::{Client, Law, Side};
+
+    type Function = fn(&Application, Request) -> Reply;
+
+    /// What answers with the content of the request.
+    fn echo() -> Application {
+        Application::new(async |mut request: Request| {
+            let content = request.take_body().collect(1_000).await;
+            content.unwrap_or_default()
+        })
+    }
+
+    /// Five wrappers, the third of which does what it is told; the outermost one mounts.
+    fn house(broken: Function) -> Application {
+        let nothing = |name| around(name, Application::call as Function);
+        let mount = around("Mount", |inner: &Application, mut request: Request| {
+            request.mount("/house");
+            inner.call(request)
+        });
+        echo()
+            .wrap(nothing("Garden"))
+            .wrap(nothing("Terrace"))
+            .wrap(around("Broken", broken))
+            .wrap(nothing("Salon"))
+            .wrap(mount)
+    }
+
+    fn with_header(reply: Reply, name: &'static str, value: &'static str) -> Reply {
+        reply.map(move |mut response| {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+            response
+        })
+    }
+
+    fn with_body(reply: Reply, change: fn(Body) -> Body) -> Reply {
+        reply.map(move |response| response.map(change))
+    }
+
+    /// A body that has trailers twice.
+    struct Twice(Body, u8);
+
+    impl HttpBody for Twice {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            match Pin::new(&mut self.0).poll_frame(context) {
+                Poll::Ready(None) if self.1 < 2 => {
+                    self.1 += 1;
+                    Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new()))))
+                }
+                next => next,
+            }
+        }
+    }
+
+    fn twice(body: Body) -> Body {
+        Body::new(Twice(body, 0))
+    }
+
+    /// Each law, on each side where it can be broken.
+    const BREACHES: [(Law, Side, Function); 12] = [
+        (Law::Path, Side::Gateway, |inner, mut request| {
+            request.set_uri("/room".parse().unwrap());
+            inner.call(request)
+        }),
+        (Law::Path, Side::Gateway, |inner, mut request| {
+            request.prepend_script_name("street");
+            inner.call(request)
+        }),
+        (Law::Length, Side::Gateway, |inner, mut request| {
+            let length = HeaderValue::from_static("3");
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+            inner.call(request)
+        }),
+        (Law::Length, Side::Gateway, |inner, mut request| {
+            request.headers_mut().insert(CONTENT_LENGTH, 99.into());
+            *request.body_mut() = Body::from_iterator(["longer"]);
+            inner.call(request)
+        }),
+        (Law::Length, Side::Application, |inner, request| {
+            with_header(inner.call(request), "content-length", "3")
+        }),
+        (Law::Length, Side::Application, |inner, request| {
+            let reply = with_header(inner.call(request), "content-length", "3");
+            with_body(reply, |_| Body::from_iterator(["ab", "cd"]))
+        }),
+        (Law::Length, Side::Application, |inner, request| {
+            inner.call(request).map(|mut response| {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response
+            })
+        }),
+        (Law::HopByHop, Side::Application, |inner, request| {
+            with_header(inner.call(request), "keep-alive", "5")
+        }),
+        (Law::BodyEnd, Side::Gateway, |inner, mut request| {
+            let body = twice(request.take_body());
+            *request.body_mut() = body;
+            inner.call(request)
+        }),
+        (Law::BodyEnd, Side::Application, |inner, request| {
+            with_body(inner.call(request), twice)
+        }),
+        (Law::Values, Side::Application, |inner, request| {
+            with_header(inner.call(request), "last-modified", "yesterday")
+        }),
+        (Law::Values, Side::Application, |inner, request| {
+            with_header(inner.call(request), "location", "/login")
+        }),
+    ];
+
+    #[test]
+    fn the_guilty_one_is_named_and_no_other() {
+        for (law, side, broken) in BREACHES {
+            let findings = Arc::new(Mutex::new(Vec::new()));
+            let list = findings.clone();
+            let app = lint_all_with(&house(broken), move |finding| {
+                list.lock().unwrap().push(finding);
+            });
+            let client = Client::new(app).without_gateway();
+            client.post("/house/room").body("content").send();
+            let findings = findings.lock().unwrap();
+            let told: Vec<_> = findings
+                .iter()
+                .map(|found| (found.law(), found.side(), found.component()))
+                .collect();
+            assert_eq!(told, [(law, side, "Broken")], "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn the_panic_names_the_guilty_one() {
+        for (law, side, broken) in BREACHES {
+            for client in [
+                Client::new(lint_all(&house(broken))),
+                Client::new(lint_all(&house(broken))).without_gateway(),
+            ] {
+                let request = client.post("/house/room").body("content");
+                let panic = catch_unwind(AssertUnwindSafe(|| request.send())).unwrap_err();
+                let text = panic.downcast_ref::<String>().unwrap();
+                let begin = format!("Broken ({side}) broke law {} ({law}): ", law.number());
+                assert!(text.starts_with(&begin), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_without_fault_is_as_it_was() {
+        let app = lint_all(&house(Application::call));
+        let client = Client::new(app.clone());
+        for target in ["/house/room?a=b", "/house", "/street"] {
+            let body = Body::from_iterator(["con", "tent"]);
+            let answer = client.post(target).header("content-length", "7").body(body);
+            assert_eq!(answer.send().text(), "content");
+            assert_eq!(client.head(target).send().status(), 200);
+        }
+        assert_eq!(
+            lint_all(&app)
+                .describe()
+                .to_string()
+                .matches("Lint")
+                .count(),
+            12,
+            "one around each of six components, and again"
+        );
+    }
+
+    #[test]
+    fn codings_without_vary_are_told_of_the_one_that_codes() {
+        let findings = Arc::new(Mutex::new(Vec::new()));
+        let list = findings.clone();
+        let app = house(|inner, request| {
+            let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);
+            inner.call(request).map(move |mut response: Response| {
+                if is_asked_for {
+                    let gzip = HeaderValue::from_static("gzip");
+                    response.headers_mut().insert(CONTENT_ENCODING, gzip);
+                }
+                response
+            })
+        });
+        let app = lint_all_with(&app, move |finding| list.lock().unwrap().push(finding));
+        let client = Client::new(app);
+        for _ in 0..3 {
+            client
+                .get("/house/a")
+                .header("accept-encoding", "gzip")
+                .send();
+            client.get("/house/a").send();
+        }
+        let findings = findings.lock().unwrap();
+        let names: Vec<_> = findings.iter().map(Finding::component).collect();
+        assert_eq!(names, ["Broken"], "{findings:?}");
+    }
+
+    #[test]
+    fn a_lint_that_is_there_already_is_nobody() {
+        let nothing: fn(&str) -> Around<Function> =
+            |name| around(name, Application::call as Function);
+        let findings = Arc::new(Mutex::new(Vec::new()));
+        let list = findings.clone();
+        let app = echo().wrap(Lint::report(drop)).wrap(nothing("Salon"));
+        let app = app.wrap(around("Broken", |inner, mut request: Request| {
+            request.prepend_script_name("street");
+            with_header(inner.call(request), "etag", "x")
+        }));
+        let app = app.wrap(Lint::report(drop)).wrap(nothing("Hall"));
+        let app = lint_all_with(&app, move |finding| list.lock().unwrap().push(finding));
+        Client::new(app).get("/").send();
+        let findings = findings.lock().unwrap();
+        let told: Vec<_> = findings
+            .iter()
+            .map(|found| (found.side(), found.component()))
+            .collect();
+        assert_eq!(
+            told,
+            [(Side::Gateway, "Broken"), (Side::Application, "Broken")]
+        );
+    }
+}
