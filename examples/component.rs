@@ -49,7 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .wrap(museum);
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
-    let app = Router::new().mount("/house", house)?;
-    server.serve_forever(app.mount("/garden", garden)?)?;
+    let app = Router::new()
+        .mount("/house", house)
+        .mount("/garden", garden);
+    server.serve_forever(app.build()?)?;
     Ok(())
 }

@@ -27,29 +27,29 @@ fn house() -> Result<Pipeline, Box<dyn Error>> {
 }
 
 /// An application of its own, which does not know where it will be mounted.
-fn library() -> Result<Router, Box<dyn Error>> {
+fn library() -> Router {
     let shelf = |request: Request| {
         let shelf = request.params().get("shelf").unwrap_or_default().to_owned();
         let entrance = request.url_for_path("/");
         format!("A book on shelf {shelf}; the entrance is {entrance}\n").repeat(50)
     };
-    Ok(Router::new()
+    Router::new()
         .get("/", |request: Request| {
             format!("The library at {}\n", request.script_name())
-        })?
-        .get("/shelves/{shelf}", shelf)?)
+        })
+        .get("/shelves/{shelf}", shelf)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
     let router = Router::new()
-        .get("/", |_: Request| "Welcome to the house\n")?
+        .get("/", |_: Request| "Welcome to the house\n")
         .post("/guests/{name}", |request: Request| {
             let name = request.params().get("name").unwrap_or_default().to_owned();
             (StatusCode::CREATED, format!("Good evening, {name}\n"))
-        })?
-        .mount("/library", library()?)?;
-    let app = Application::new(router).wrap(house()?);
+        })
+        .nest("/library", library());
+    let app = router.build()?.wrap(house()?);
     print!("{}", app.describe());
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());

@@ -130,10 +130,8 @@ fn headers_add_what_the_map_needs() {
 
 #[test]
 fn routing_a_static_path_adds_nothing() {
-    let app = Router::new().get("/", plain()).unwrap();
-    let app = app.get("/a/b/c", plain()).unwrap();
-    let app = app.mount("/mounted", plain()).unwrap();
-    let app = Application::new(app);
+    let app = Router::new().get("/", plain()).get("/a/b/c", plain());
+    let app = app.mount("/mounted", plain()).build().unwrap();
     for target in ["/", "/a/b/c", "/a/b/c?query", "/mounted", "/mounted/x"] {
         assert_eq!(count(&app, target), count(&plain(), "/"), "{target}");
     }
@@ -143,12 +141,10 @@ fn routing_a_static_path_adds_nothing() {
 fn routing_with_captures_adds_their_list() {
     let app = Router::new()
         .get("/{a}", plain())
-        .unwrap()
         .get("/{a}/{b}/{c}", plain())
-        .unwrap()
         .get("/{a}/{b}/{c}/{d}", plain())
+        .build()
         .unwrap();
-    let app = Application::new(app);
     for (target, expected) in [
         ("/x", 1),
         ("/x/y/z", 1),

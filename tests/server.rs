@@ -171,8 +171,8 @@ fn the_date_is_said() {
 fn the_answer_to_head_is_that_to_get_without_the_body() {
     let app = Router::new()
         .get("/text", |_: Request| "Hello")
-        .unwrap()
         .get("/stream", |_: Request| Body::from_iterator(["a", "b"]))
+        .build()
         .unwrap();
     let (_running, mut wire) = serve(app);
     wire.send("HEAD /text HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -321,14 +321,11 @@ fn the_number_of_headers_can_be_set() {
 fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
     let app = Router::new()
         .get("/text", |_: Request| "Hello")
-        .unwrap()
         .get("/list", |_: Request| Body::from_list(["Hel", "lo"]))
-        .unwrap()
         .get("/nothing", |_: Request| "")
-        .unwrap()
         .get("/none", |_: Request| StatusCode::NO_CONTENT)
-        .unwrap()
         .get("/stream", |_: Request| Body::from_iterator(["Hel", "lo"]))
+        .build()
         .unwrap();
     let (running, mut wire) = serve(app);
     for (path, length, coding, text) in [
@@ -660,8 +657,8 @@ fn trailers_are_sent_to_a_client_that_takes_them() {
     };
     let app = Router::new()
         .get("/stream", with_trailers(|| Body::from_iterator(["one"])))
-        .unwrap()
         .get("/text", with_trailers(|| Body::from("one")))
+        .build()
         .unwrap();
     let (running, mut wire) = serve(app);
     for path in ["/stream", "/text"] {

@@ -66,6 +66,13 @@ impl HttpError {
         self
     }
 
+    /// Sets another status.
+    #[must_use]
+    pub fn answering(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Sets the cause, which the client never sees.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<BoxError>) -> Self {

@@ -111,13 +111,11 @@ pub fn paths(data: &[u8]) {
 pub fn routes(data: &[u8]) {
     let (pattern, target) = split(data);
     let app = || Application::new(|_: Request| "found");
-    let Ok(router) = Router::new()
-        .get(&pattern, app())
-        .and_then(|router| router.mount("/mounted", app()))
-    else {
+    let router = Router::new().get(&pattern, app()).mount("/mounted", app());
+    let Ok(router) = router.build() else {
         return;
     };
-    let client = Client::new(Application::new(router));
+    let client = Client::new(router);
     if !pattern.contains(['{', '}'])
         && let Some(request) = request(&path::encode(&pattern))
     {

@@ -15,7 +15,7 @@ pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
-pub use router::Router;
+pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
 
 #[cfg(test)]
 mod tests {
@@ -34,11 +34,13 @@ mod tests {
         let leaf = || Application::new(|_: Request| "x");
         let router = Router::new()
             .get("/a", leaf())
-            .and_then(|router| router.any("/a", leaf()))
-            .and_then(|router| router.get("/{*rest}", leaf()))
-            .and_then(|router| router.mount("/m", leaf()))
-            .unwrap();
-        let app = Application::new(router.fallback(leaf()))
+            .any("/a", leaf())
+            .get("/{*rest}", leaf())
+            .mount("/m", leaf())
+            .fallback(leaf());
+        let app = router
+            .build()
+            .unwrap()
             .wrap(NotFound::new(leaf()))
             .wrap(Compression::new())
             .wrap(Headers::new())

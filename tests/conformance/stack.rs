@@ -193,15 +193,13 @@ fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicatio
         }
         known(route, "route", &["prefix", "app"])?;
         let app = apps::build(parts.app, text(route, "app"), parts.recorder)?;
-        router = router
-            .mount(required(route, "prefix")?, app)
-            .or_else(refused)?;
+        router = router.mount(required(route, "prefix")?, app);
     }
     if let Some(label) = text(layer, "default") {
         router = router.fallback(apps::build(parts.app, Some(label), parts.recorder)?);
     }
     drop(app);
-    Ok(Application::from(router))
+    router.build().or_else(refused)
 }
 
 /// A status page is our fallback: it answers where the application has a 404 without content.

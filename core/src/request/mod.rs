@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap, Method, Uri, Version};
 use self::params::Captures;
 pub use self::params::Params;
 use self::shared::Headers;
-use crate::{Body, BoxError, Connection, Environ, path};
+use crate::{Body, BoxError, Connection, Environ, HttpError, path};
 
 /// A request, as an application sees it.
 ///
@@ -353,6 +353,43 @@ impl Request {
             prefixed: this.prefixed.clone(),
             offset: this.offset,
         }))
+    }
+
+    /// Adds a capture that is decoded already, as routers do that capture a part of a segment.
+    pub fn capture_text(&mut self, name: &std::sync::Arc<str>, value: &str) {
+        self.0.captures.add_text(name, value);
+    }
+
+    /// What a router captured as `name`, parsed.
+    ///
+    /// ```
+    /// use enfilade_core::{HttpError, Request};
+    /// # use std::sync::Arc;
+    ///
+    /// fn half(request: Request) -> Result<String, HttpError> {
+    ///     let id: u64 = request.param("id")?;
+    ///     Ok((id / 2).to_string())
+    /// }
+    /// # let mut request = Request::get("/42");
+    /// # request.capture(&Arc::from("id"), 1..3).unwrap();
+    /// # assert_eq!(half(request).unwrap(), "21");
+    /// # assert_eq!(half(Request::get("/")).unwrap_err().status(), 404);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where it was not captured, or is no `T`: a 404, as there is nothing at such a path. For another answer, say
+    /// `request.param("id").map_err(|error| error.answering(StatusCode::BAD_REQUEST))`.
+    pub fn param<T>(&self, name: &str) -> Result<T, HttpError>
+    where
+        T: std::str::FromStr<Err: Into<BoxError>>,
+    {
+        let missing =
+            |cause: BoxError| HttpError::new(http::StatusCode::NOT_FOUND).caused_by(cause);
+        let value = self.params().get(name);
+        let value =
+            value.ok_or_else(|| missing(format!("nothing is captured as {name:?}").into()))?;
+        value.parse().map_err(|error: T::Err| missing(error.into()))
     }
 
     /// The view of this request as WSGI's environ.

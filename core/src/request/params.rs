@@ -35,6 +35,10 @@ impl Captures {
         Ok(())
     }
 
+    pub(super) fn add_text(&mut self, name: &Arc<str>, value: &str) {
+        self.0.push((name.clone(), Value::Decoded(value.into())));
+    }
+
     /// Makes the values independent of the path, which is about to change.
     pub(super) fn detach(&mut self, full_path: &str) {
         for (_, value) in &mut self.0 {

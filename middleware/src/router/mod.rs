@@ -1,51 +1,66 @@
 //! Dispatch by path and method; parts of the path can be captured, and applications mounted.
-//!
-//! ```
-//! use enfilade_core::{Application, Request};
-//! use enfilade_middleware::Router;
-//! use enfilade_testing::Client;
-//!
-//! # fn main() -> Result<(), enfilade_middleware::Error> {
-//! let admin = Router::new().get("/", |request: Request| request.url_for_path("/users"))?;
-//! let app = Router::new()
-//!     .get("/", |_: Request| "home")?
-//!     .get("/users/{id}", |request: Request| {
-//!         format!("user {}", request.params().get("id").unwrap_or_default())
-//!     })?
-//!     .post("/users", |_: Request| http::StatusCode::CREATED)?
-//!     .mount("/admin", admin)?;
-//!
-//! let client = Client::new(Application::new(app));
-//! assert_eq!(client.get("/users/42").send().text(), "user 42");
-//! assert_eq!(client.get("/admin/").send().text(), "/admin/users");
-//! assert_eq!(client.get("/users").send().header("allow"), Some("POST, OPTIONS"));
-//! # Ok(())
-//! # }
-//! ```
 
-mod index;
+mod dispatch;
 mod node;
 mod pattern;
+mod segment;
+mod table;
+mod urls;
 
-use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoHandler, Reply, Request, path,
-};
-use http::{Method, StatusCode};
+use enfilade_core::{Application, IntoHandler};
+use http::Method;
 
-use self::index::{Found, Index};
-use self::node::{Choice, Mount};
+use self::dispatch::Dispatch;
+pub use self::dispatch::{MatchedPattern, RouteWanted};
+use self::node::{Answers, Leaf, Methods};
 use self::pattern::Pattern;
+use self::table::Table;
+pub use self::urls::{UrlError, Urls};
 use crate::{Error, ErrorKind};
 
-/// Dispatches by path and method. It is a [`Handler`], so an [`Application`] is made of it by `Application::new`.
+/// Dispatches by path and method; [`build`](Router::build) makes it an [`Application`].
+///
+/// Mistakes in patterns are gathered, and `build` tells all of them at once.
+///
+/// ```
+/// use enfilade_core::Request;
+/// use enfilade_middleware::Router;
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let admin = Router::new().get("/", |request: Request| request.url_for_path("/users"));
+/// let app = Router::new()
+///     .get("/", |_: Request| "home")
+///     .get("/users/{id:int}", |request: Request| {
+///         request.param::<u64>("id").map(|id| format!("user {id}"))
+///     })
+///     .post("/users", |_: Request| http::StatusCode::CREATED)
+///     .nest("/admin", admin)
+///     .build()?;
+///
+/// let client = Client::new(app);
+/// assert_eq!(client.get("/users/42").send().text(), "user 42");
+/// assert_eq!(client.get("/users/ada").send().status(), 404);
+/// assert_eq!(client.get("/admin/").send().text(), "/admin/users");
+/// assert_eq!(client.get("/users").send().header("allow"), Some("POST, OPTIONS"));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Patterns
 ///
-/// A pattern is `/`-separated text. `{name}` captures one segment, `{*name}` at the end captures all that is left, at
-/// least one character. A slash at the end counts: `/users` and `/users/` are two paths.
+/// | | |
+/// |---|---|
+/// | `/users` | this path; a slash at the end counts, `/users/` is another |
+/// | `/users/{id}` | captures one segment, at least one character |
+/// | `/users/{id:int}` | one that is an integer; `uuid` and `slug` (letters and digits, single hyphens) are known too |
+/// | `/years/{year:[0-9]{4}}` | one that this regular expression takes from end to end |
+/// | `/files/{name}.{ext}` | captures parts of a segment; the first takes as little as it can |
+/// | `/static/{*path}` | captures all that is left, at least one character |
 ///
-/// A pattern of the whole path wins over one that takes the rest, and that over a mount of the same length; of two that
-/// take the rest, the longer one wins. Static text wins over `{name}`, segment by segment.
+/// Patterns of the whole path win over those that take the rest, and these over mounts of the same length; of those the
+/// longest wins. Text wins over constraints, and these over plain captures, segment by segment. A constraint that does
+/// not take a segment is no match, and the next pattern is tried.
 ///
 /// Patterns are decoded text: `/café` matches the request `/caf%C3%A9`. Requests are split into segments before they
 /// are decoded, so `%2F` never makes a segment, and captures are decoded afterwards; one that is not UTF-8 is answered
@@ -53,116 +68,127 @@ use crate::{Error, ErrorKind};
 ///
 /// # Methods
 ///
-/// HEAD goes to the GET handler unless it has one of its own; the gateway drops the body. OPTIONS is answered 204 with
-/// `Allow`, any other method that the path does not have 405 with `Allow` (RFC 9110, section 15.5.6).
+/// HEAD goes to the GET handler unless it has one of its own; the gateway drops the body. Where patterns have the path
+/// but none has the method, OPTIONS is answered 204 and everything else 405 (RFC 9110, section 15.5.6), with all methods
+/// of all those patterns in `Allow`.
 ///
 /// # Mounts
 ///
 /// [`mount`](Router::mount) puts an application under a prefix: it sees the rest of the path, and `script_name` tells
-/// it where it is. The longest prefix wins, only at a segment boundary, whatever the order of registration. What a
-/// mounted application does not find it answers itself.
+/// it where it is. Only at a segment boundary, whatever the order of registration. What a mounted application does not
+/// find it answers itself.
 ///
 /// # Order
 ///
 /// Wrappers outside a router see every request; wrappers around the handlers see what was routed to them.
-#[derive(Clone)]
-#[must_use = "a router does nothing until an application is made of it"]
+#[derive(Clone, Default)]
+#[must_use = "a router does nothing until it is built"]
 pub struct Router {
-    index: Index,
+    leaves: Vec<Leaf>,
+    problems: Vec<String>,
+    urls: Urls,
     fallback: Option<Application>,
+    not_allowed: Option<Application>,
 }
 
 impl Router {
     /// A router without routes: every path is a 404.
     pub fn new() -> Router {
-        Router {
-            index: Index::default(),
-            fallback: None,
-        }
+        Router::default()
     }
 
     /// Answers requests for `pattern` with one of `methods`, which may be of your own.
-    ///
-    /// # Errors
-    ///
-    /// Where the pattern is not well formed, a method is there already, or no request could tell this pattern from one
-    /// that is there.
-    pub fn on<M>(
-        self,
-        methods: &[Method],
-        pattern: &str,
-        handler: impl IntoHandler<M>,
-    ) -> Result<Router, Error> {
-        self.add(methods, pattern, handler.into_application())
+    pub fn on<M>(self, methods: &[Method], pattern: &str, handler: impl IntoHandler<M>) -> Router {
+        let app = handler.into_application();
+        let listed = methods.iter().map(|method| (method.clone(), app.clone()));
+        let listed = listed.collect();
+        self.route(pattern, Methods { listed, any: None })
     }
 
     /// Answers GET, and HEAD with it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn get<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
+    pub fn get<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::GET], pattern, handler)
     }
 
     /// Answers POST.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn post<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
+    pub fn post<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::POST], pattern, handler)
     }
 
     /// Answers PUT.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn put<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
+    pub fn put<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::PUT], pattern, handler)
     }
 
     /// Answers PATCH.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn patch<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
+    pub fn patch<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::PATCH], pattern, handler)
     }
 
     /// Answers DELETE.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn delete<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
+    pub fn delete<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::DELETE], pattern, handler)
     }
 
-    /// Answers every method that the pattern has no handler for.
-    ///
-    /// # Errors
-    ///
-    /// As for [`on`](Router::on).
-    pub fn any<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Result<Router, Error> {
-        self.add(&[], pattern, handler.into_application())
+    /// Answers every method that the pattern does not list.
+    pub fn any<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
+        let any = Some(handler.into_application());
+        self.route(
+            pattern,
+            Methods {
+                listed: Vec::new(),
+                any,
+            },
+        )
     }
 
     /// Puts an application under a prefix, which may capture: `/tenants/{tenant}`. `/` takes all that is left.
     ///
-    /// # Errors
-    ///
-    /// Where the prefix is not well formed or there already. It begins with a slash and does not end with one.
-    pub fn mount<M>(mut self, prefix: &str, app: impl IntoHandler<M>) -> Result<Router, Error> {
-        let pattern = Pattern::prefix(prefix)?;
-        let place = self.index.mount(&pattern)?;
-        if place.is_some() {
-            return Err(route(format!("something is mounted at {prefix:?} already")));
+    /// A prefix begins with a slash and does not end with one.
+    pub fn mount<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Router {
+        let app = app.into_application();
+        self.add(Pattern::prefix(prefix), Answers::Mount(app))
+    }
+
+    /// Mounts a router: its mistakes are told with those of this one, and its names are known here.
+    pub fn nest(mut self, prefix: &str, inner: Router) -> Router {
+        if let Ok(pattern) = Pattern::prefix(prefix) {
+            self.problems
+                .extend(self.urls.add_all(&pattern, &inner.urls));
         }
-        *place = Some(Mount::new(app.into_application(), pattern));
-        Ok(self)
+        match inner.build() {
+            Ok(app) => self.mount(prefix, app),
+            Err(error) => {
+                self.problems.push(format!("in {prefix:?}: {error}"));
+                self
+            }
+        }
+    }
+
+    /// Adds the routes of another router as if they had been added here; its fallbacks too, where this one has none.
+    pub fn merge(mut self, other: Router) -> Router {
+        self.problems.extend(other.problems);
+        self.leaves.extend(other.leaves);
+        self.problems
+            .extend(self.urls.add_all(&Pattern::root(), &other.urls));
+        self.fallback = self.fallback.or(other.fallback);
+        self.not_allowed = self.not_allowed.or(other.not_allowed);
+        self
+    }
+
+    /// Gives the route that was added last a name, for [`urls`](Router::urls).
+    pub fn name(mut self, name: &str) -> Router {
+        match self.leaves.last_mut() {
+            Some(leaf) => {
+                leaf.name = Some(name.to_owned());
+                let pattern = leaf.pattern.clone();
+                self.problems.extend(self.urls.add(name, pattern));
+            }
+            None => self.problems.push(format!(
+                "there is no route yet that could be named {name:?}"
+            )),
+        }
+        self
     }
 
     /// Answers what no route and no mount matches; a 404 without a body by default.
@@ -173,78 +199,123 @@ impl Router {
         self
     }
 
-    fn add(mut self, methods: &[Method], pattern: &str, app: Application) -> Result<Router, Error> {
-        let pattern = Pattern::route(pattern)?;
-        self.index.node(&pattern)?.add(methods, &app, &pattern)?;
-        Ok(self)
+    /// Answers requests for paths that are there with a method that is not; a short text by default.
+    ///
+    /// The status 405 and `Allow` are put on its answer.
+    pub fn method_not_allowed<M>(mut self, app: impl IntoHandler<M>) -> Router {
+        self.not_allowed = Some(app.into_application());
+        self
     }
 
-    fn miss(&self, request: Request) -> Reply {
-        match &self.fallback {
-            Some(fallback) => fallback.call(request),
-            None => Reply::new(StatusCode::NOT_FOUND),
+    /// The names of routes, to make URLs of.
+    #[must_use]
+    pub fn urls(&self) -> Urls {
+        self.urls.clone()
+    }
+
+    /// Every route in the order in which it was added.
+    #[must_use]
+    pub fn routes(&self) -> Vec<RouteInfo> {
+        self.leaves.iter().map(RouteInfo::new).collect()
+    }
+
+    /// Makes the application.
+    ///
+    /// # Errors
+    ///
+    /// Where a pattern is not well formed, a method of a pattern or a mount or a name is there twice, or no request
+    /// could tell two patterns apart. The text has a line for each.
+    pub fn build(mut self) -> Result<Application, Error> {
+        let mut table = Table::default();
+        for leaf in std::mem::take(&mut self.leaves) {
+            self.problems.extend(table.insert(leaf));
         }
-    }
-}
-
-impl Default for Router {
-    fn default() -> Router {
-        Router::new()
-    }
-}
-
-impl Handler for Router {
-    fn call(&self, mut request: Request) -> Reply {
-        // A mount consumed the whole path: `/` is what is left to say.
-        let path = if request.path().is_empty() {
-            "/"
-        } else {
-            request.path()
-        };
-        let node = match self.index.find(&path::canonical(path)) {
-            Some(Found::Node(node)) => node,
-            Some(Found::Mount(mount)) => return mount.call(request),
-            None => return self.miss(request),
-        };
-        match node.choose(request.method()) {
-            Choice::Handler(app) => match node.captures().take_from(&mut request) {
-                Ok(()) => app.call(request),
-                Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
-            },
-            Choice::Answer(answer) => answer,
+        if !self.problems.is_empty() {
+            return Err(Error::new(ErrorKind::Route, self.problems.join("\n")));
         }
+        let dispatch = Dispatch::new(table, self.fallback, self.not_allowed);
+        Ok(Application::from_handler(dispatch))
     }
 
-    fn describe(&self) -> Description {
-        let routes = self
-            .index
-            .iter()
-            .fold(Description::new("Router"), |all, found| match found {
-                Found::Node(node) => node.describe_in(all),
-                Found::Mount(mount) => mount.describe_in(all),
-            });
-        self.fallback
-            .iter()
-            .fold(routes, |all, app| all.child("fallback", app.describe()))
+    fn route(self, pattern: &str, methods: Methods) -> Router {
+        self.add(Pattern::route(pattern), Answers::Methods(methods))
     }
 
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let mut router = self.clone();
-        let mut replace = |app: &mut Application| *app = change(app.clone());
-        router.index.for_each_app(&mut replace);
-        router.fallback.iter_mut().for_each(replace);
-        Some(Application::from_handler(router))
+    fn add(mut self, pattern: Result<Pattern, String>, answers: Answers) -> Router {
+        match pattern {
+            Ok(pattern) => self.leaves.push(Leaf {
+                pattern,
+                name: None,
+                answers,
+            }),
+            Err(problem) => self.problems.push(problem),
+        }
+        self
     }
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(&self.describe(), f)
+        f.debug_struct("Router")
+            .field("routes", &self.routes())
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
     }
 }
 
-fn route(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Route, message)
+/// One route of a [`Router`], for people and tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    methods: Vec<Method>,
+    pattern: String,
+    name: Option<String>,
+    handler: String,
+}
+
+impl RouteInfo {
+    fn new(leaf: &Leaf) -> RouteInfo {
+        let first = leaf.apps().into_iter().next();
+        let (label, app) = first.map_or_else(Default::default, |(label, app)| {
+            (label, app.describe().name().to_owned())
+        });
+        let (methods, pattern) = match &leaf.answers {
+            Answers::Methods(methods) => {
+                let listed = methods.listed.iter().map(|(method, _)| method.clone());
+                (listed.collect(), leaf.pattern.text.to_string())
+            }
+            Answers::Mount(_) => (Vec::new(), label),
+        };
+        RouteInfo {
+            methods,
+            pattern,
+            name: leaf.name.clone(),
+            handler: app,
+        }
+    }
+
+    /// The methods that are listed; none where every method is meant, or where an application is mounted.
+    #[must_use]
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// The pattern as it was written; that of a mount ends with `/...`.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// The name, where it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The handler's name, as its description has it.
+    #[must_use]
+    pub fn handler(&self) -> &str {
+        &self.handler
+    }
 }
 
 #[cfg(test)]

@@ -1,152 +1,145 @@
-//! What stands at one pattern: handlers by method, and what is mounted there.
+//! What stands at one pattern: handlers by method, or what is mounted there.
 
-use enfilade_core::{Application, Description, HttpError, Reply, Request};
+use enfilade_core::{Application, IntoResponse, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::pattern::{Captures, Pattern, prefix_length};
-use super::route;
-use crate::Error;
+use super::pattern::{Pattern, prefix_length};
 
-/// The handlers of one pattern; without any, the path is not there.
-#[derive(Clone, Default)]
-pub(super) struct Node {
-    pattern: String,
-    captures: Captures,
-    methods: Vec<(Method, Application)>,
-    any: Option<Application>,
-    /// The methods of this path, made when the last of them was added.
-    allow: Option<HeaderValue>,
-}
-
-/// An application under a prefix.
+/// A pattern and what answers there.
 #[derive(Clone)]
-pub(super) struct Mount {
-    app: Application,
-    prefix: Pattern,
+pub(super) struct Leaf {
+    pub(super) pattern: Pattern,
+    pub(super) name: Option<String>,
+    pub(super) answers: Answers,
 }
 
-/// What answers a request.
-pub(super) enum Choice<'a> {
-    Handler(&'a Application),
-    Answer(Reply),
+/// What answers at a pattern.
+#[derive(Clone)]
+pub(super) enum Answers {
+    Methods(Methods),
+    Mount(Application),
 }
 
-impl Node {
-    /// Adds handlers; no methods at all means every method.
-    pub(super) fn add(
-        &mut self,
-        methods: &[Method],
-        app: &Application,
-        pattern: &Pattern,
-    ) -> Result<(), Error> {
-        let text = &pattern.text;
-        if methods.is_empty() && self.any.replace(app.clone()).is_some() {
-            return Err(route(format!(
-                "{text:?} is there already, for every method"
-            )));
+/// Handlers by method; `any` is for those that are not listed.
+#[derive(Clone, Default)]
+pub(super) struct Methods {
+    pub(super) listed: Vec<(Method, Application)>,
+    pub(super) any: Option<Application>,
+}
+
+impl Answers {
+    /// What answers this method; a mounted application answers all.
+    pub(super) fn to(&self, method: &Method) -> Option<&Application> {
+        match self {
+            Answers::Mount(app) => Some(app),
+            Answers::Methods(methods) => methods.handler(method),
         }
-        for method in methods {
-            if self.methods.iter().any(|(known, _)| known == method) {
-                return Err(route(format!("{method} {text:?} is there already")));
+    }
+}
+
+impl Methods {
+    /// Adds handlers; what is there already, where something is.
+    pub(super) fn add(&mut self, new: Methods) -> Option<String> {
+        for (method, app) in new.listed {
+            if self.listed.iter().any(|(known, _)| *known == method) {
+                return Some(method.to_string());
             }
-            self.methods.push((method.clone(), app.clone()));
+            self.listed.push((method, app));
         }
-        self.captures = pattern.captures.clone();
-        self.pattern.clone_from(text);
-        self.allow = self.allowed();
-        Ok(())
+        if self.any.is_some() && new.any.is_some() {
+            return Some("every other method of".to_owned());
+        }
+        self.any = self.any.take().or(new.any);
+        None
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.methods.is_empty() && self.any.is_none()
-    }
-
-    pub(super) fn captures(&self) -> &Captures {
-        &self.captures
-    }
-
-    pub(super) fn choose(&self, method: &Method) -> Choice<'_> {
+    /// The handler of a method; HEAD has that of GET where it has none of its own.
+    fn handler(&self, method: &Method) -> Option<&Application> {
+        let listed = |method: &Method| {
+            self.listed
+                .iter()
+                .find(|(known, _)| known == method)
+                .map(|(_, app)| app)
+        };
         let get = || {
             (method == Method::HEAD)
-                .then(|| self.handler(&Method::GET))
+                .then(|| listed(&Method::GET))
                 .flatten()
         };
-        match self.handler(method).or_else(get).or(self.any.as_ref()) {
-            Some(app) => Choice::Handler(app),
-            None => Choice::Answer(self.refuse(method)),
-        }
+        listed(method).or_else(get).or(self.any.as_ref())
     }
+}
 
-    fn handler(&self, method: &Method) -> Option<&Application> {
-        self.methods
-            .iter()
-            .find(|(known, _)| known == method)
-            .map(|(_, app)| app)
-    }
-
-    /// OPTIONS is answered with what there is (RFC 9110, section 9.3.7), anything else refused with it.
-    fn refuse(&self, method: &Method) -> Reply {
-        let allow = self.allow.clone().unwrap_or(HeaderValue::from_static(""));
-        let allow = [(ALLOW, allow)];
-        if method == Method::OPTIONS {
-            return Reply::new((StatusCode::NO_CONTENT, allow, ()));
+impl Leaf {
+    /// Answers a request whose path has this pattern.
+    pub(super) fn call(&self, app: &Application, mut request: Request) -> Reply {
+        if let Err(bad) = self.pattern.capture(&mut request) {
+            return Reply::new(bad);
         }
-        Reply::new((StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed"))
-    }
-
-    /// The value of `Allow`; methods are tokens, so it always is one.
-    fn allowed(&self) -> Option<HeaderValue> {
-        let own = self.methods.iter().map(|(method, _)| method.as_str());
-        let head = self.handler(&Method::GET).map(|_| "HEAD");
-        let mut names: Vec<&str> = Vec::new();
-        for name in own.chain(head).chain(["OPTIONS"]) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+        if matches!(self.answers, Answers::Mount(_)) {
+            let length = prefix_length(request.path(), self.pattern.segments.len());
+            request.advance(length);
         }
-        HeaderValue::try_from(names.join(", ")).ok()
+        app.call(request)
     }
 
     /// Shows every application to `replace`.
     pub(super) fn for_each_app(&mut self, replace: &mut dyn FnMut(&mut Application)) {
-        self.methods.iter_mut().for_each(|(_, app)| replace(app));
-        self.any.iter_mut().for_each(replace);
+        match &mut self.answers {
+            Answers::Mount(app) => replace(app),
+            Answers::Methods(methods) => {
+                methods.listed.iter_mut().for_each(|(_, app)| replace(app));
+                methods.any.iter_mut().for_each(replace);
+            }
+        }
     }
 
-    /// Adds this node's handlers to the description of its router.
-    pub(super) fn describe_in(&self, router: Description) -> Description {
-        let routes = self.methods.iter().fold(router, |all, (method, app)| {
-            all.child(format!("{method} {}", self.pattern), app.describe())
-        });
-        match &self.any {
-            Some(app) => routes.child(self.pattern.clone(), app.describe()),
-            None => routes,
+    /// Every application, with what leads to it: `GET /users/{id}`, `/any`, `/mounted/...`.
+    pub(super) fn apps(&self) -> Vec<(String, &Application)> {
+        let text = &self.pattern.text;
+        match &self.answers {
+            Answers::Mount(app) => vec![(format!("{}/...", text.trim_end_matches('/')), app)],
+            Answers::Methods(methods) => {
+                let listed = methods
+                    .listed
+                    .iter()
+                    .map(|(method, app)| (format!("{method} {text}"), app));
+                listed
+                    .chain(methods.any.iter().map(|app| (text.to_string(), app)))
+                    .collect()
+            }
         }
     }
 }
 
-impl Mount {
-    pub(super) fn new(app: Application, prefix: Pattern) -> Mount {
-        Mount { app, prefix }
+/// The answer where patterns have the path, but none has the method.
+///
+/// OPTIONS is answered with what there is (RFC 9110, section 9.3.7), anything else refused with it (section 15.5.6).
+pub(super) fn refuse(method: &Method, found: &[&Methods]) -> Response {
+    let allow = [(ALLOW, allowed(found))];
+    if method == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, allow, ()).into_response();
     }
+    (StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed").into_response()
+}
 
-    pub(super) fn app_mut(&mut self) -> &mut Application {
-        &mut self.app
-    }
-
-    pub(super) fn call(&self, mut request: Request) -> Reply {
-        if self.prefix.captures.take_from(&mut request).is_err() {
-            return Reply::new(HttpError::new(StatusCode::BAD_REQUEST));
+/// The methods of all of them, each once.
+fn allowed(found: &[&Methods]) -> HeaderValue {
+    let mut names: Vec<&str> = Vec::new();
+    let listed = || {
+        found
+            .iter()
+            .flat_map(|methods| &methods.listed)
+            .map(|(method, _)| method)
+    };
+    let head = listed()
+        .any(|method| method == Method::GET)
+        .then_some("HEAD");
+    for name in listed().map(Method::as_str).chain(head).chain(["OPTIONS"]) {
+        if !names.contains(&name) {
+            names.push(name);
         }
-        let length = prefix_length(request.path(), self.prefix.segments);
-        request.advance(length);
-        self.app.call(request)
     }
-
-    /// Adds this mount to the description of its router.
-    pub(super) fn describe_in(&self, router: Description) -> Description {
-        let prefix = self.prefix.text.trim_end_matches('/');
-        router.child(format!("{prefix}/..."), self.app.describe())
-    }
+    HeaderValue::try_from(names.join(", ")).expect("methods are tokens")
 }

@@ -1,176 +1,181 @@
 //! Patterns of paths: what may be written, and what a request captures with it.
 
 use std::ops::Range;
-use std::str::Utf8Error;
 use std::sync::Arc;
 
-use enfilade_core::{Request, path};
+use enfilade_core::{HttpError, Request, path};
+use http::StatusCode;
 
-use super::route;
-use crate::Error;
+use super::segment::Segment;
 
 /// A pattern that is well formed.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     /// As it was written.
-    pub(super) text: String,
-    /// As the index has it: static segments in canonical form, without what takes the rest.
-    pub(super) index: String,
-    pub(super) captures: Captures,
-    /// How many segments the index has; none for `/` as a prefix.
-    pub(super) segments: usize,
-    /// Whether it ends with `{*name}`.
-    pub(super) takes_rest: bool,
-}
-
-/// The captures of a pattern, in order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Captures(Arc<[Capture]>);
-
-#[derive(Clone, Debug)]
-struct Capture {
-    name: Arc<str>,
-    /// Which segment, from 0.
-    segment: usize,
-    /// That segment and all that follow it.
-    rest: bool,
-}
-
-enum Segment<'a> {
-    Text(&'a str),
-    One(&'a str),
-    Rest(&'a str),
+    pub(super) text: Arc<str>,
+    pub(super) segments: Vec<Segment>,
+    /// The name of what takes the rest, where the pattern ends so.
+    pub(super) rest: Option<Arc<str>>,
 }
 
 impl Pattern {
     /// Reads the pattern of a route.
-    pub(super) fn route(text: &str) -> Result<Pattern, Error> {
-        Pattern::parse(text)
+    pub(super) fn route(text: &str) -> Result<Pattern, String> {
+        Pattern::parse(text).map_err(|why| format!("{text:?} is not a route: {why}"))
     }
 
-    /// Reads the prefix of a mount.
-    pub(super) fn prefix(text: &str) -> Result<Pattern, Error> {
-        let pattern = Pattern::parse(text)?;
+    /// Reads the prefix of a mount; `/` has no segments.
+    pub(super) fn prefix(text: &str) -> Result<Pattern, String> {
+        let wrong = |why: &str| format!("{text:?} is not a prefix: {why}");
+        let mut pattern = Pattern::parse(text).map_err(|why| wrong(&why))?;
+        if pattern.rest.is_some() {
+            return Err(wrong("a mount takes the rest of the path by itself"));
+        }
         if text == "/" {
-            return Ok(Pattern {
-                segments: 0,
-                ..pattern
-            });
-        }
-        if text.ends_with('/') {
-            return Err(route(format!(
-                "{text:?} is not a prefix: write it without the slash at its end"
-            )));
-        }
-        if pattern.takes_rest {
-            return Err(route(format!(
-                "{text:?} is not a prefix: a mount takes the rest of the path by itself"
-            )));
+            pattern.segments.clear();
+        } else if text.ends_with('/') {
+            return Err(wrong("write it without the slash at its end"));
         }
         Ok(pattern)
     }
 
-    fn parse(text: &str) -> Result<Pattern, Error> {
-        let wrong = |why: String| route(format!("{text:?} is not a route: {why}"));
-        let Some(inside) = text.strip_prefix('/') else {
-            return Err(wrong("it does not begin with a slash".to_owned()));
+    /// The prefix that is no prefix.
+    pub(super) fn root() -> Pattern {
+        Pattern {
+            text: "".into(),
+            segments: Vec::new(),
+            rest: None,
+        }
+    }
+
+    /// This prefix with a pattern behind it.
+    pub(super) fn join(&self, inner: &Pattern) -> Pattern {
+        Pattern {
+            text: format!("{}{}", self.text.trim_end_matches('/'), inner.text).into(),
+            segments: self
+                .segments
+                .iter()
+                .chain(&inner.segments)
+                .cloned()
+                .collect(),
+            rest: inner.rest.clone(),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Pattern, String> {
+        let inside = text
+            .strip_prefix('/')
+            .ok_or("it does not begin with a slash")?;
+        let mut pattern = Pattern {
+            text: text.into(),
+            segments: Vec::new(),
+            rest: None,
         };
-        let (mut index, mut captures) = (String::new(), Vec::new());
-        let (mut segments, mut takes_rest) = (0, false);
-        for (at, raw) in inside.split('/').enumerate() {
-            if takes_rest {
-                return Err(wrong("nothing can follow what takes the rest".to_owned()));
+        for raw in split_segments(inside) {
+            if pattern.rest.is_some() {
+                return Err("nothing can follow what takes the rest".to_owned());
             }
-            let segment = parse_segment(raw).map_err(wrong)?;
-            takes_rest = matches!(segment, Segment::Rest(_));
+            match Segment::parse(raw)? {
+                Segment::Rest(name) => pattern.rest = Some(name),
+                segment => pattern.segments.push(segment),
+            }
+        }
+        let mut names: Vec<&str> = pattern.names().collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("{:?} is captured twice", pair[0])),
+            None => Ok(pattern),
+        }
+    }
+
+    /// The names of its captures, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments
+            .iter()
+            .flat_map(Segment::names)
+            .chain(self.rest.as_deref())
+    }
+
+    /// Whether every segment is text.
+    pub(super) fn is_static(&self) -> bool {
+        self.segments
+            .iter()
+            .all(|segment| matches!(segment, Segment::Text(_)))
+    }
+
+    /// Whether some segment takes only some values.
+    pub(super) fn is_constrained(&self) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Shaped(_)))
+    }
+
+    /// As the index has it, which tells only text from the rest.
+    pub(super) fn shape(&self) -> String {
+        let mut shape = String::new();
+        for segment in &self.segments {
+            shape.push('/');
             match segment {
-                Segment::Text(text) => index.extend(["/", &path::encode_segment(text)]),
-                Segment::One(_) => index.extend(["/", raw]),
-                Segment::Rest(_) => {}
+                Segment::Text(text) => shape.push_str(text),
+                Segment::Any(_) | Segment::Shaped(_) | Segment::Rest(_) => shape.push_str("{x}"),
             }
-            if let Segment::One(name) | Segment::Rest(name) = segment {
-                if captures.iter().any(|known: &Capture| *known.name == *name) {
-                    return Err(wrong(format!("{name:?} is captured twice")));
-                }
-                captures.push(Capture {
-                    name: name.into(),
-                    segment: at,
-                    rest: takes_rest,
-                });
-            }
-            segments += usize::from(!takes_rest);
         }
-        if index.is_empty() {
-            index.push('/');
+        if shape.is_empty() {
+            "/".to_owned()
+        } else {
+            shape
         }
-        Ok(Pattern {
-            text: text.to_owned(),
-            index,
-            captures: Captures(captures.into()),
-            segments,
-            takes_rest,
-        })
     }
-}
 
-fn parse_segment(segment: &str) -> Result<Segment<'_>, String> {
-    if let Some(name) = segment
-        .strip_prefix("{*")
-        .and_then(|rest| rest.strip_suffix('}'))
-    {
-        return is_name(name)
-            .then_some(Segment::Rest(name))
-            .ok_or_else(|| format!("{name:?} is not a name"));
-    }
-    if let Some(name) = segment
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-    {
-        return is_name(name)
-            .then_some(Segment::One(name))
-            .ok_or_else(|| format!("{name:?} is not a name"));
-    }
-    if segment.contains(['{', '}']) {
-        return Err(format!("{segment:?} is neither text nor one capture"));
-    }
-    if segment.contains(['?', '#']) {
-        return Err("a route is a path, without query or fragment".to_owned());
-    }
-    if path::decode(segment) != segment {
-        return Err(format!(
-            "{segment:?} is percent-encoded; write the characters themselves"
-        ));
-    }
-    Ok(Segment::Text(segment))
-}
-
-fn is_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-impl Captures {
     /// Notes in the request what its path has in these places.
-    pub(super) fn take_from(&self, request: &mut Request) -> Result<(), Utf8Error> {
-        self.0.iter().try_for_each(|capture| {
-            let range = segment_range(request.path(), capture.segment, capture.rest);
-            request.capture(&capture.name, range)
-        })
+    pub(super) fn capture(&self, request: &mut Request) -> Result<(), HttpError> {
+        let bad = |_| HttpError::new(StatusCode::BAD_REQUEST);
+        for (at, segment) in self.segments.iter().enumerate() {
+            match segment {
+                Segment::Text(_) | Segment::Rest(_) => {}
+                Segment::Any(name) => {
+                    let range = segment_range(request.path(), at);
+                    request.capture(name, range).map_err(bad)?;
+                }
+                Segment::Shaped(shaped) => {
+                    let range = segment_range(request.path(), at);
+                    let decoded =
+                        path::decode(request.path().get(range).unwrap_or_default()).into_owned();
+                    shaped
+                        .captures(&decoded)
+                        .for_each(|(name, value)| request.capture_text(name, value));
+                }
+            }
+        }
+        if let Some(name) = &self.rest {
+            let start =
+                (prefix_length(request.path(), self.segments.len()) + 1).min(request.path().len());
+            let range = start..request.path().len();
+            request.capture(name, range).map_err(bad)?;
+        }
+        Ok(())
     }
 }
 
-/// Where the raw path has the segment with this number, or that and all that follow it.
+/// Splits at slashes that stand in no braces: a regular expression may have some.
+fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    inside.split(move |character| {
+        match character {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == '/' && depth == 0
+    })
+}
+
+/// Where the raw path has the segment with this number.
 ///
 /// The raw path has the same segments as its canonical form, by which the pattern was found.
-fn segment_range(path: &str, segment: usize, rest: bool) -> Range<usize> {
+fn segment_range(path: &str, segment: usize) -> Range<usize> {
     let start = (prefix_length(path, segment) + 1).min(path.len());
-    let length = path
-        .bytes()
-        .skip(start)
-        .position(|byte| byte == b'/' && !rest);
+    let length = path.bytes().skip(start).position(|byte| byte == b'/');
     start..length.map_or(path.len(), |length| start + length)
 }
 

@@ -1,3 +1,4 @@
+use enfilade_core::{Request, Response};
 use enfilade_testing::{Client, Lint};
 
 use super::*;
@@ -20,7 +21,7 @@ fn shows(name: &'static str) -> Application {
 }
 
 fn client(router: Router) -> Client {
-    Client::new(Application::new(router).wrap(Lint::new()))
+    Client::new(router.build().unwrap().wrap(Lint::new()))
 }
 
 fn text(client: &Client, target: &str) -> String {
@@ -32,168 +33,201 @@ fn text(client: &Client, target: &str) -> String {
     }
 }
 
+fn check(router: Router, cases: &[(&str, &str)]) {
+    let client = client(router);
+    for (target, expected) in cases {
+        assert_eq!(text(&client, target), *expected, "{target}");
+    }
+}
+
 #[test]
 fn the_most_specific_pattern_wins_and_captures_are_decoded() {
     let router = Router::new()
         .get("/", shows("home"))
-        .unwrap()
         .get("/users", shows("users"))
-        .unwrap()
         .get("/users/", shows("slash"))
-        .unwrap()
         .get("/users/new", shows("new"))
-        .unwrap()
         .get("/users/{id}", shows("user"))
-        .unwrap()
         .get("/users/{id}/posts/{post}", shows("post"))
-        .unwrap()
         .get("/files/{*path}", shows("files"))
-        .unwrap()
         .get("/café/{name}", shows("café"))
-        .unwrap()
-        .get("/a@b", shows("at"))
-        .unwrap();
-    let client = client(router);
-    let cases = [
-        ("/", "home||/|"),
-        ("/?q=/users", "home||/|"),
-        ("/users", "users||/users|"),
-        ("/users/", "slash||/users/|"),
-        ("/users/new", "new||/users/new|"),
-        ("/users/%6eew", "new||/users/%6eew|"),
-        ("/users/42", "user||/users/42|id=42"),
-        ("/users/a%2Fb", "user||/users/a%2Fb|id=a/b"),
-        (
-            "/users/new/posts/1",
-            "post||/users/new/posts/1|id=new&post=1",
-        ),
-        ("/files/a/b%20c", "files||/files/a/b%20c|path=a/b c"),
-        ("/files/", "404 Not Found"),
-        ("/caf%C3%A9/x", "café||/caf%C3%A9/x|name=x"),
-        ("/a%40b", "at||/a%40b|"),
-        ("/users/%ff", "400 Bad Request"),
-        ("/users/42/", "404 Not Found"),
-        ("//users", "404 Not Found"),
-        ("/nothing", "404 Not Found"),
-    ];
-    for (target, expected) in cases {
-        assert_eq!(text(&client, target), expected, "{target}");
-    }
+        .get("/a@b", shows("at"));
+    check(
+        router,
+        &[
+            ("/", "home||/|"),
+            ("/?q=/users", "home||/|"),
+            ("/users", "users||/users|"),
+            ("/users/", "slash||/users/|"),
+            ("/users/new", "new||/users/new|"),
+            ("/users/%6eew", "new||/users/%6eew|"),
+            ("/users/42", "user||/users/42|id=42"),
+            ("/users/a%2Fb", "user||/users/a%2Fb|id=a/b"),
+            (
+                "/users/new/posts/1",
+                "post||/users/new/posts/1|id=new&post=1",
+            ),
+            ("/files/a/b%20c", "files||/files/a/b%20c|path=a/b c"),
+            ("/files/", "404 Not Found"),
+            ("/caf%C3%A9/x", "café||/caf%C3%A9/x|name=x"),
+            ("/a%40b", "at||/a%40b|"),
+            ("/users/%ff", "400 Bad Request"),
+            ("/users/42/", "404 Not Found"),
+            ("//users", "404 Not Found"),
+            ("/nothing", "404 Not Found"),
+        ],
+    );
+}
+
+#[test]
+fn a_constraint_that_does_not_take_a_segment_is_no_match() {
+    let router = Router::new()
+        .get("/users/{name}", shows("name"))
+        .get("/users/{id:int}", shows("id"))
+        .get("/users/{key:uuid}", shows("key"))
+        .get("/users/me", shows("me"))
+        .get("/{a:[a-z]+}/{b}", shows("letters"))
+        .get("/{a}/{b:int}", shows("number"))
+        .get("/files/{name}.{ext}", shows("file"))
+        .get("/v{major:int}/{*rest}", shows("version"))
+        .mount("/{tenant:slug}", shows("tenant"));
+    check(
+        router,
+        &[
+            ("/users/me", "me||/users/me|"),
+            ("/users/42", "id||/users/42|id=42"),
+            (
+                "/users/01890a5d-ac96-774b-bcce-b302099a8057",
+                "key||/users/01890a5d-ac96-774b-bcce-b302099a8057|key=01890a5d-ac96-774b-bcce-b302099a8057",
+            ),
+            ("/users/ada", "name||/users/ada|name=ada"),
+            ("/users/%34%32", "id||/users/%34%32|id=42"),
+            ("/abc/5", "letters||/abc/5|a=abc&b=5"),
+            ("/5/5", "number||/5/5|a=5&b=5"),
+            ("/5/x", "tenant|/5|/x|tenant=5"),
+            (
+                "/files/a%20b.tar.gz",
+                "file||/files/a%20b.tar.gz|name=a b&ext=tar.gz",
+            ),
+            ("/files/none", "letters||/files/none|a=files&b=none"),
+            ("/v2/a/b", "version||/v2/a/b|major=2&rest=a/b"),
+            ("/v2", "tenant|/v2||tenant=v2"),
+            ("/a--b/x/y", "404 Not Found"),
+        ],
+    );
 }
 
 #[test]
 fn mounts_shift_the_path_and_the_longest_prefix_wins() {
     let router = Router::new()
         .mount("/foo/bar", shows("foobar"))
-        .unwrap()
         .mount("/foo", shows("foo"))
-        .unwrap()
         .mount("/tenants/{tenant}", shows("tenant"))
-        .unwrap()
-        .get("/foo/route", shows("route"))
-        .unwrap();
-    let client = client(router);
-    let cases = [
-        ("/foo", "foo|/foo||"),
-        ("/foo/", "foo|/foo|/|"),
-        ("/foo/x", "foo|/foo|/x|"),
-        ("/foo/bar", "foobar|/foo/bar||"),
-        ("/foo/bar//quux", "foobar|/foo/bar|//quux|"),
-        ("/foo/bard", "foo|/foo|/bard|"),
-        ("/foo/route", "route||/foo/route|"),
-        ("/foo/route/x", "foo|/foo|/route/x|"),
-        ("/%66oo/x", "foo|/%66oo|/x|"),
-        ("/foo%2Fbar/x", "404 Not Found"),
-        ("/tenants/a%20b/x", "tenant|/tenants/a%20b|/x|tenant=a b"),
-        ("/tenants/%ff/x", "400 Bad Request"),
-        ("/foobar", "404 Not Found"),
-        ("/", "404 Not Found"),
-    ];
-    for (target, expected) in cases {
-        assert_eq!(text(&client, target), expected, "{target}");
-    }
+        .get("/foo/route", shows("route"));
+    check(
+        router,
+        &[
+            ("/foo", "foo|/foo||"),
+            ("/foo/", "foo|/foo|/|"),
+            ("/foo/x", "foo|/foo|/x|"),
+            ("/foo/bar", "foobar|/foo/bar||"),
+            ("/foo/bar//quux", "foobar|/foo/bar|//quux|"),
+            ("/foo/bard", "foo|/foo|/bard|"),
+            ("/foo/route", "route||/foo/route|"),
+            ("/foo/route/x", "foo|/foo|/route/x|"),
+            ("/%66oo/x", "foo|/%66oo|/x|"),
+            ("/foo%2Fbar/x", "404 Not Found"),
+            ("/tenants/a%20b/x", "tenant|/tenants/a%20b|/x|tenant=a b"),
+            ("/tenants/%ff/x", "400 Bad Request"),
+            ("/foobar", "404 Not Found"),
+            ("/", "404 Not Found"),
+        ],
+    );
 }
 
 #[test]
 fn a_route_wins_over_what_takes_the_rest_and_that_over_a_mount() {
     let router = Router::new()
         .mount("/", shows("root"))
-        .unwrap()
         .get("/{*rest}", shows("rest"))
-        .unwrap()
         .get("/{one}", shows("one"))
-        .unwrap()
         .mount("/{one}/app", shows("mount"))
-        .unwrap()
-        .get("/static/{*rest}", shows("static"))
-        .unwrap();
-    let client = client(router);
-    let cases = [
-        ("/", "root||/|"),
-        ("/a", "one||/a|one=a"),
-        ("/a/b", "rest||/a/b|rest=a/b"),
-        ("/a/app/b", "mount|/a/app|/b|one=a"),
-        ("/static/app", "mount|/static/app||one=static"),
-        ("/static/x/y", "static||/static/x/y|rest=x/y"),
-        ("/static/", "rest||/static/|rest=static/"),
-    ];
-    for (target, expected) in cases {
-        assert_eq!(text(&client, target), expected, "{target}");
-    }
+        .get("/static/{*rest}", shows("static"));
+    check(
+        router,
+        &[
+            ("/", "root||/|"),
+            ("/a", "one||/a|one=a"),
+            ("/a/b", "rest||/a/b|rest=a/b"),
+            ("/a/app/b", "mount|/a/app|/b|one=a"),
+            ("/static/app", "mount|/static/app||one=static"),
+            ("/static/x/y", "static||/static/x/y|rest=x/y"),
+            ("/static/", "rest||/static/|rest=static/"),
+        ],
+    );
 }
 
 #[test]
 fn routers_nest_and_answer_their_own_misses() {
     let inner = Router::new()
         .get("/", shows("inner"))
-        .unwrap()
-        .get("/{x}", shows("x"))
-        .unwrap();
-    let middle = Router::new().mount("/inner", inner).unwrap();
+        .get("/{x}", shows("x"));
+    let middle = Router::new().nest("/inner", inner);
     let outer = Router::new()
-        .mount("/{lang}/app", middle)
-        .unwrap()
+        .nest("/{lang}/app", middle)
         .mount("/", shows("root"))
-        .unwrap()
         .fallback(|_: Request| "fallback of the outer router");
-    let client = client(outer);
-    let cases = [
-        ("/en/app/inner", "inner|/en/app/inner||lang=en"),
-        ("/en/app/inner/", "inner|/en/app/inner|/|lang=en"),
-        ("/en/app/inner/1", "x|/en/app/inner|/1|lang=en&x=1"),
-        ("/en/app/inner/1/2", "404 Not Found"),
-        ("/en/app", "404 Not Found"),
-        ("/en/other", "root||/en/other|"),
-        ("/", "root||/|"),
-    ];
-    for (target, expected) in cases {
-        assert_eq!(text(&client, target), expected, "{target}");
-    }
+    check(
+        outer,
+        &[
+            ("/en/app/inner", "inner|/en/app/inner||lang=en"),
+            ("/en/app/inner/", "inner|/en/app/inner|/|lang=en"),
+            ("/en/app/inner/1", "x|/en/app/inner|/1|lang=en&x=1"),
+            ("/en/app/inner/1/2", "404 Not Found"),
+            ("/en/app", "404 Not Found"),
+            ("/en/other", "root||/en/other|"),
+            ("/", "root||/|"),
+        ],
+    );
+}
+
+#[test]
+fn routers_merge_and_keep_their_fallbacks() {
+    let one = Router::new()
+        .get("/a", shows("get"))
+        .fallback(|_: Request| "one");
+    let two = Router::new()
+        .post("/a", shows("post"))
+        .get("/b", shows("b"))
+        .fallback(|_: Request| "two");
+    let client = client(one.merge(two));
+    assert_eq!(text(&client, "/b"), "b||/b|");
+    assert_eq!(text(&client, "/c"), "one");
+    assert_eq!(
+        client.delete("/a").send().header("allow"),
+        Some("GET, POST, HEAD, OPTIONS")
+    );
 }
 
 #[test]
 fn methods_are_told_apart() {
     let router = Router::new()
         .get("/x", shows("get"))
-        .unwrap()
         .post("/x", shows("post"))
-        .unwrap()
         .on(
             &[Method::from_bytes(b"PURGE").unwrap()],
             "/x",
             shows("purge"),
         )
-        .unwrap()
         .get("/any", shows("get"))
-        .unwrap()
         .any("/any", shows("any"))
-        .unwrap()
         .put("/put", shows("put"))
-        .unwrap()
         .patch("/put", shows("patch"))
-        .unwrap()
         .delete("/put", shows("delete"))
-        .unwrap();
+        .get("/users/new", shows("new"))
+        .post("/users/{id}", shows("user"))
+        .put("/users/{id:int}", shows("put"))
+        .mount("/", shows("mount"));
     let client = client(router);
     let cases = [
         ("GET", "/x", 200, None),
@@ -211,8 +245,16 @@ fn methods_are_told_apart() {
         ("DELETE", "/any", 200, None),
         ("OPTIONS", "/any", 200, None),
         ("HEAD", "/put", 405, Some("PUT, PATCH, DELETE, OPTIONS")),
-        ("DELETE", "/nothing", 404, None),
-        ("OPTIONS", "*", 404, None),
+        ("POST", "/users/new", 200, None),
+        (
+            "DELETE",
+            "/users/new",
+            405,
+            Some("GET, POST, HEAD, OPTIONS"),
+        ),
+        ("DELETE", "/users/7", 405, Some("PUT, POST, OPTIONS")),
+        ("DELETE", "/elsewhere", 200, None),
+        ("OPTIONS", "*", 200, None),
     ];
     for (method, target, status, allow) in cases {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -224,106 +266,391 @@ fn methods_are_told_apart() {
 }
 
 #[test]
-fn mistakes_are_errors_that_say_what_and_where() {
-    let router = || {
-        let router = Router::new().get("/users/{id}", shows("user")).unwrap();
-        router.mount("/api", shows("api")).unwrap()
-    };
-    let app = || shows("x");
-    let cases = [
+fn a_405_can_be_answered_by_an_application() {
+    let router = Router::new()
+        .get("/x", shows("get"))
+        .method_not_allowed(|request: Request| format!("no {} here", request.method()));
+    let client = client(router);
+    let answer = client.delete("/x").send();
+    assert_eq!(
+        (answer.status().as_u16(), answer.header("allow")),
+        (405, Some("GET, HEAD, OPTIONS"))
+    );
+    assert_eq!(answer.text(), "no DELETE here");
+    assert_eq!(client.options("/x").send().status(), 204);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let mistakes = [
+        ("", "\"\" is not a route: it does not begin with a slash"),
         (
-            router().get("/users/{id}", app()),
-            "GET \"/users/{id}\" is there already",
-        ),
-        (
-            router().get("/users/{name}", app()),
-            "\"/users/{name}\" cannot be told from \"/users/{id}\", which is there already",
-        ),
-        (
-            router()
-                .get("/t/{a}/{*x}", app())
-                .unwrap()
-                .post("/t/{b}/{*y}", app()),
-            "\"/t/{b}/{*y}\" cannot be told from \"/t/{a}\", which is there already",
-        ),
-        (
-            router().get("", app()),
-            "\"\" is not a route: it does not begin with a slash",
-        ),
-        (
-            router().get("users", app()),
+            "users",
             "\"users\" is not a route: it does not begin with a slash",
         ),
         (
-            router().get("/{*rest}/x", app()),
+            "/{*rest}/x",
             "\"/{*rest}/x\" is not a route: nothing can follow what takes the rest",
         ),
         (
-            router().get("/{a}/{a}", app()),
+            "/{a}/{a}",
             "\"/{a}/{a}\" is not a route: \"a\" is captured twice",
         ),
+        ("/{}", "\"/{}\" is not a route: \"\" is not a name"),
         (
-            router().get("/{}", app()),
-            "\"/{}\" is not a route: \"\" is not a name",
-        ),
-        (
-            router().get("/{a b}", app()),
-            "\"/{a b}\" is not a route: \"a b\" is not a name",
-        ),
-        (
-            router().get("/x{a}", app()),
-            "\"/x{a}\" is not a route: \"x{a}\" is neither text nor one capture",
-        ),
-        (
-            router().get("/a?b", app()),
+            "/a?b",
             "\"/a?b\" is not a route: a route is a path, without query or fragment",
         ),
+        ("/users/{id}", "GET \"/users/{id}\" is there already"),
         (
-            router().get("/caf%C3%A9", app()),
-            "\"/caf%C3%A9\" is not a route: \"caf%C3%A9\" is percent-encoded; write the characters themselves",
+            "/users/{name}",
+            "\"/users/{name}\" cannot be told from \"/users/{id}\", which is there already",
         ),
         (
-            router().mount("/api", app()),
-            "something is mounted at \"/api\" already",
-        ),
-        (
-            router().mount("/api/", app()),
-            "\"/api/\" is not a prefix: write it without the slash at its end",
-        ),
-        (
-            router().mount("", app()),
-            "\"\" is not a route: it does not begin with a slash",
-        ),
-        (
-            router().mount("/{*x}", app()),
-            "\"/{*x}\" is not a prefix: a mount takes the rest of the path by itself",
+            "/t/{b:int}/{*y}",
+            "\"/t/{b:int}/{*y}\" cannot be told from \"/t/{a:int}/{*x}\", which is there already",
         ),
     ];
-    for (result, expected) in cases {
-        let error = result.unwrap_err();
-        assert_eq!(error.to_string(), expected);
-        assert_eq!(error.kind(), ErrorKind::Route);
+    let good = Router::new()
+        .get("/users/{id}", shows("user"))
+        .get("/t/{a:int}/{*x}", shows("t"));
+    let router = mistakes
+        .iter()
+        .fold(good, |router, (pattern, _)| router.get(pattern, shows("x")));
+    let error = router.build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Route);
+    let mut told: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
+    let mut expected: Vec<_> = mistakes
+        .iter()
+        .map(|(_, message)| (*message).to_owned())
+        .collect();
+    told.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn mistakes_of_mounts_and_names_are_told() {
+    let wrong = |router: Router| router.build().unwrap_err().to_string();
+    let cases = [
+        (
+            Router::new().mount("/a/", shows("x")),
+            "\"/a/\" is not a prefix: write it without the slash at its end",
+        ),
+        (
+            Router::new().mount("", shows("x")),
+            "\"\" is not a prefix: it does not begin with a slash",
+        ),
+        (
+            Router::new().mount("/{*x}", shows("x")),
+            "\"/{*x}\" is not a prefix: a mount takes the rest of the path by itself",
+        ),
+        (
+            Router::new()
+                .mount("/a", shows("x"))
+                .mount("/a", shows("y")),
+            "something is mounted at \"/a\" already",
+        ),
+        (
+            Router::new().any("/a", shows("x")).any("/a", shows("y")),
+            "every other method of \"/a\" is there already",
+        ),
+        (
+            Router::new().name("x"),
+            "there is no route yet that could be named \"x\"",
+        ),
+        (
+            Router::new()
+                .get("/a", shows("a"))
+                .name("n")
+                .get("/b", shows("b"))
+                .name("n"),
+            "\"n\" names both \"/a\" and \"/b\"",
+        ),
+        (
+            Router::new().nest("/in", Router::new().get("x", shows("x"))),
+            "in \"/in\": \"x\" is not a route: it does not begin with a slash",
+        ),
+    ];
+    for (router, expected) in cases {
+        assert_eq!(wrong(router), expected);
+    }
+    let error = wrong(Router::new().get("/{x:[}", shows("x")));
+    assert!(
+        error.starts_with(
+            "\"/{x:[}\" is not a route: \"[\" is not a regular expression for a route: "
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn urls_are_made_of_names() {
+    let inner = Router::new()
+        .get("/{year:[0-9]{4}}/{slug:slug}", shows("post"))
+        .name("post");
+    let router = Router::new()
+        .get("/", shows("home"))
+        .name("home")
+        .get("/files/{name}.{ext}", shows("file"))
+        .name("file")
+        .get("/static/{*path}", shows("static"))
+        .name("static")
+        .get("/café", shows("café"))
+        .name("café")
+        .nest("/blog/{lang}", inner);
+    let urls = router.urls();
+    type Values<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Values<'_>, Result<&str, &str>); 13] = [
+        ("home", &[], Ok("/")),
+        ("café", &[], Ok("/caf%C3%A9")),
+        (
+            "file",
+            &[("name", "a b"), ("ext", "gz")],
+            Ok("/files/a%20b.gz"),
+        ),
+        ("static", &[("path", "a b/c?")], Ok("/static/a%20b/c%3F")),
+        (
+            "post",
+            &[("lang", "en"), ("year", "2024"), ("slug", "a-b")],
+            Ok("/blog/en/2024/a-b"),
+        ),
+        (
+            "post",
+            &[("lang", "en"), ("year", "24"), ("slug", "a-b")],
+            Err("\"24\" cannot be the year of \"post\", /blog/{lang}/{year:[0-9]{4}}/{slug:slug}"),
+        ),
+        (
+            "post",
+            &[("lang", "en"), ("year", "2024")],
+            Err("\"post\" needs a value for slug"),
+        ),
+        (
+            "file",
+            &[("name", "a.b"), ("ext", "c")],
+            Err("\"a.b\" cannot be the name of \"file\", /files/{name}.{ext}"),
+        ),
+        (
+            "static",
+            &[("path", "")],
+            Err("\"\" cannot be the path of \"static\", /static/{*path}"),
+        ),
+        ("home", &[("x", "1")], Err("\"home\" captures no x")),
+        ("nowhere", &[], Err("no route is named \"nowhere\"")),
+        (
+            "post",
+            &[("lang", ""), ("year", "2024"), ("slug", "a")],
+            Err("\"\" cannot be the lang of \"post\", /blog/{lang}/{year:[0-9]{4}}/{slug:slug}"),
+        ),
+        (
+            "post",
+            &[("lang", "a/b"), ("year", "2024"), ("slug", "a")],
+            Ok("/blog/a%2Fb/2024/a"),
+        ),
+    ];
+    let client = client(router);
+    for (name, params, expected) in cases {
+        let found = urls.url_for(name, params);
+        assert_eq!(
+            found.as_deref().map_err(ToString::to_string),
+            expected.map_err(str::to_owned),
+            "{name}"
+        );
+        if let Ok(url) = found {
+            assert_eq!(
+                client.get(&url).send().status(),
+                200,
+                "{url} leads somewhere"
+            );
+        }
     }
 }
 
 #[test]
-fn describes_what_is_where() {
+fn the_pattern_travels_outward_where_it_is_asked_for() {
+    let inner = Router::new()
+        .get("/{x:int}", shows("x"))
+        .mount("/deep", shows("deep"));
+    let app = Router::new()
+        .nest("/a/{b}", inner)
+        .get("/plain", shows("plain"))
+        .build()
+        .unwrap();
+    let pattern = |target: &'static str, wanted: bool| {
+        let mut request = Request::get(target);
+        if wanted {
+            request.extensions_mut().insert(RouteWanted);
+        }
+        let response: Response = pollster::block_on(app.call(request));
+        response
+            .extensions()
+            .get::<MatchedPattern>()
+            .map(|pattern| pattern.as_str().to_owned())
+    };
+    assert_eq!(pattern("/plain", true).as_deref(), Some("/plain"));
+    assert_eq!(pattern("/a/1/5", true).as_deref(), Some("/a/{b}/{x:int}"));
+    assert_eq!(
+        pattern("/a/1/deep/er", true).as_deref(),
+        Some("/a/{b}/deep")
+    );
+    assert_eq!(pattern("/a/1/nothing", true).as_deref(), Some("/a/{b}"));
+    assert_eq!(pattern("/nothing", true), None);
+    assert_eq!(pattern("/plain", false), None);
+}
+
+#[test]
+fn routes_are_listed_and_described() {
     let router = Router::new()
         .get("/users/{id}", shows("user"))
-        .unwrap()
+        .name("user")
+        .post("/users/{id}", shows("user"))
         .any("/ping", shows("ping"))
-        .unwrap()
-        .mount("/api", Router::new())
-        .unwrap()
+        .mount("/api", shows("api"))
         .fallback(shows("fallback"));
-    let tree = Application::new(router).describe();
+    let listed: Vec<_> = router
+        .routes()
+        .iter()
+        .map(|route| {
+            format!(
+                "{:?} {} {:?}",
+                route.methods(),
+                route.pattern(),
+                route.name()
+            )
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "[GET] /users/{id} Some(\"user\")",
+            "[POST] /users/{id} None",
+            "[] /ping None",
+            "[] /api/... None"
+        ]
+    );
+    assert_eq!(router.routes()[0].handler(), "closure in shows");
+    let tree = router.build().unwrap().describe();
     let labels: Vec<_> = tree.children().map(|(label, _)| label).collect();
-    assert_eq!(labels, ["GET /users/{id}", "/ping", "/api/...", "fallback"]);
+    assert_eq!(
+        labels,
+        [
+            "GET /users/{id}",
+            "POST /users/{id}",
+            "/ping",
+            "/api/...",
+            "fallback"
+        ]
+    );
 }
 
 #[test]
 fn a_mount_keeps_the_laws() {
     enfilade_testing::laws::check(|app: Application| {
-        Application::new(Router::new().mount("/", app).unwrap())
+        Router::new().mount("/", app).build().unwrap()
     });
+}
+
+mod reference {
+    //! A matcher that tries every pattern, one segment after the other.
+
+    use proptest::prelude::{Just, Strategy, prop_oneof};
+    use proptest::test_runner::{Config, TestRunner};
+
+    use super::*;
+
+    const SEGMENTS: [&str; 5] = ["a", "b", "{x}", "{x:int}", "{x:[ab]}"];
+    const VALUES: [&str; 5] = ["a", "b", "7", "zz", ""];
+
+    /// Patterns with up to three segments, at times with what takes the rest; each number names its captures apart.
+    fn patterns() -> impl Strategy<Value = Vec<String>> {
+        let segment = proptest::sample::select(&SEGMENTS[..]);
+        let one = (
+            proptest::collection::vec(segment, 1..4),
+            prop_oneof![3 => Just(false), 1 => Just(true)],
+        );
+        let one = one.prop_map(|(segments, rest)| {
+            let named = segments
+                .iter()
+                .enumerate()
+                .map(|(at, segment)| segment.replace('x', &format!("x{at}")));
+            let end = if rest { "/{*rest}" } else { "" };
+            named
+                .map(|segment| format!("/{segment}"))
+                .collect::<String>()
+                + end
+        });
+        proptest::collection::btree_set(one, 1..8).prop_map(|set| set.into_iter().collect())
+    }
+
+    fn paths() -> impl Strategy<Value = String> {
+        let value = proptest::sample::select(&VALUES[..]);
+        proptest::collection::vec(value, 1..5)
+            .prop_map(|values| values.iter().map(|value| format!("/{value}")).collect())
+    }
+
+    /// How specific a segment of a pattern is for this value; the least is the most specific, `None` does not match.
+    fn rank(segment: &str, value: &str) -> Option<usize> {
+        let name = segment
+            .strip_prefix('{')
+            .and_then(|inner| inner.strip_suffix('}'));
+        match name.map(|name| name.split_once(':').map(|(_, constraint)| constraint)) {
+            None => (segment == value).then_some(0),
+            Some(Some("int")) => {
+                (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())).then_some(1)
+            }
+            Some(Some(_)) => ["a", "b"].contains(&value).then_some(1),
+            Some(None) => (!value.is_empty()).then_some(2),
+        }
+    }
+
+    /// What the pattern is worth for the path: whole before rest, long rests before short, then segment by segment.
+    fn worth(pattern: &str, path: &str) -> Option<(usize, Vec<usize>)> {
+        let values: Vec<&str> = path.split('/').skip(1).collect();
+        let mut segments: Vec<&str> = pattern.split('/').skip(1).collect();
+        let takes_rest = segments.last() == Some(&"{*rest}");
+        if takes_rest {
+            segments.pop();
+            let rest = values.get(segments.len()..)?.join("/");
+            if rest.is_empty() {
+                return None;
+            }
+        } else if segments.len() != values.len() {
+            return None;
+        }
+        let ranks = segments
+            .iter()
+            .zip(&values)
+            .map(|(segment, value)| rank(segment, value))
+            .collect::<Option<Vec<_>>>()?;
+        Some((if takes_rest { 100 - segments.len() } else { 0 }, ranks))
+    }
+
+    #[test]
+    fn the_router_agrees_with_a_naive_matcher() {
+        let config = Config {
+            cases: 1_000,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let outcome = TestRunner::new(config).run(&(patterns(), paths()), |(patterns, path)| {
+            let router = patterns.iter().fold(Router::new(), |router, pattern| {
+                let text = pattern.clone();
+                router.get(pattern, move |_: Request| text.clone())
+            });
+            // Two constraints at one place are tried in the order of registration, which is that of the set.
+            let client = Client::new(router.build().unwrap()).without_gateway();
+            let found = client.get(&path).send();
+            let best = patterns
+                .iter()
+                .filter_map(|pattern| Some((worth(pattern, &path)?, pattern)))
+                .min_by(|a, b| a.0.cmp(&b.0));
+            let expected = best.map(|(worth, _)| worth);
+            let answered = (found.status() == 200)
+                .then(|| worth(&found.text(), &path))
+                .flatten();
+            proptest::prop_assert_eq!(answered, expected, "{} among {:?}", path, patterns);
+            Ok(())
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
 }

@@ -1,0 +1,198 @@
+//! A router that was built: finds what answers a request.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Reply, Request, path};
+use http::StatusCode;
+use http::header::ALLOW;
+
+use super::node::{Answers, Leaf, Methods, refuse};
+use super::table::{First, Table};
+
+/// Asks routers inside for a [`MatchedPattern`] on the response: a request extension.
+///
+/// A log or a metrics wrapper outside a router sets it, so that nobody else pays for the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a mark, which wrappers make by its name"
+)]
+pub struct RouteWanted;
+
+/// The pattern that a request's path had: a response extension, where a [`RouteWanted`] asked for it.
+///
+/// Where routers are nested, the patterns of all of them are in it, one behind the other.
+///
+/// ```
+/// use enfilade_core::Request;
+/// use enfilade_middleware::{MatchedPattern, RouteWanted, Router};
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let users = Router::new().get("/{id}", |_: Request| "user");
+/// let app = Router::new().nest("/users", users).build()?;
+/// let mut request = Request::get("/users/42");
+/// request.extensions_mut().insert(RouteWanted);
+/// let response = pollster::block_on(app.call(request));
+/// let pattern = response.extensions().get::<MatchedPattern>().unwrap();
+/// assert_eq!(pattern.as_str(), "/users/{id}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedPattern(Arc<str>);
+
+impl MatchedPattern {
+    /// The pattern, as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The handler that a router becomes.
+#[derive(Clone)]
+pub(super) struct Dispatch {
+    table: Table,
+    fallback: Option<Application>,
+    not_allowed: Option<Application>,
+}
+
+/// What was found for a request.
+enum Found<'a> {
+    App(&'a Leaf, &'a Application),
+    /// The path is there, and none of its patterns has the method.
+    Refused(Vec<&'a Methods>),
+    Nothing,
+}
+
+impl Dispatch {
+    pub(super) fn new(
+        table: Table,
+        fallback: Option<Application>,
+        not_allowed: Option<Application>,
+    ) -> Dispatch {
+        Dispatch {
+            table,
+            fallback,
+            not_allowed,
+        }
+    }
+
+    fn find(&self, request: &Request) -> Found<'_> {
+        // A mount consumed the whole path: `/` is what is left to say.
+        let path = if request.path().is_empty() {
+            "/"
+        } else {
+            request.path()
+        };
+        let path = path::canonical(path);
+        let method = request.method();
+        let first = match self.table.first(&path) {
+            First::None => return Found::Nothing,
+            First::Unsure => None,
+            First::Leaf(leaf) => leaf.answers.to(method).map(|app| Found::App(leaf, app)),
+        };
+        let search = || {
+            let mut found = Found::Nothing;
+            self.table.each(&path, &mut |leaf| {
+                found.look_at(leaf, leaf.answers.to(method))
+            });
+            found
+        };
+        first.unwrap_or_else(search)
+    }
+
+    fn refuse(&self, request: Request, found: &[&Methods]) -> Reply {
+        let refused = refuse(request.method(), found);
+        match &self.not_allowed {
+            Some(not_allowed) if refused.status() == StatusCode::METHOD_NOT_ALLOWED => {
+                let allow = refused.headers().get(ALLOW).cloned();
+                not_allowed.call(request).map(move |mut response| {
+                    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                    response
+                        .headers_mut()
+                        .extend(allow.map(|allow| (ALLOW, allow)));
+                    response
+                })
+            }
+            _ => refused.into(),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    /// Considers one more leaf, and the application that answers there, if one does.
+    fn look_at(&mut self, leaf: &'a Leaf, app: Option<&'a Application>) -> ControlFlow<()> {
+        match (&leaf.answers, app, &mut *self) {
+            // The path is there, so a mount around it is not asked.
+            (Answers::Mount(_), _, Found::Refused(_)) => return ControlFlow::Break(()),
+            (_, Some(app), _) => {
+                *self = Found::App(leaf, app);
+                return ControlFlow::Break(());
+            }
+            (Answers::Methods(methods), None, Found::Refused(others)) => others.push(methods),
+            (Answers::Methods(methods), None, _) => *self = Found::Refused(vec![methods]),
+            (Answers::Mount(_), None, _) => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Handler for Dispatch {
+    fn call(&self, request: Request) -> Reply {
+        match self.find(&request) {
+            Found::App(leaf, app) if request.extensions().get::<RouteWanted>().is_some() => {
+                let (pattern, is_mount) = (
+                    leaf.pattern.text.clone(),
+                    matches!(leaf.answers, Answers::Mount(_)),
+                );
+                leaf.call(app, request).map(move |mut response| {
+                    let inner = response.extensions_mut().remove::<MatchedPattern>();
+                    let prefix = pattern.trim_end_matches('/');
+                    let whole = inner
+                        .filter(|_| is_mount)
+                        .map(|inner| format!("{prefix}{}", inner.0).into());
+                    response
+                        .extensions_mut()
+                        .insert(MatchedPattern(whole.unwrap_or(pattern)));
+                    response
+                })
+            }
+            Found::App(leaf, app) => leaf.call(app, request),
+            Found::Refused(found) => self.refuse(request, &found),
+            Found::Nothing => match &self.fallback {
+                Some(fallback) => fallback.call(request),
+                None => Reply::new(StatusCode::NOT_FOUND),
+            },
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let apps = self.table.leaves.iter().flat_map(Leaf::apps);
+        let others = [
+            ("fallback", &self.fallback),
+            ("method not allowed", &self.not_allowed),
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(label, app)| Some((label.to_owned(), app.as_ref()?)));
+        apps.chain(others)
+            .fold(Description::new("Router"), |all, (label, app)| {
+                all.child(label, app.describe())
+            })
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let mut router = self.clone();
+        let mut replace = |app: &mut Application| *app = change(app.clone());
+        router
+            .table
+            .leaves
+            .iter_mut()
+            .for_each(|leaf| leaf.for_each_app(&mut replace));
+        router.fallback.iter_mut().for_each(&mut replace);
+        router.not_allowed.iter_mut().for_each(replace);
+        Some(Application::from_handler(router))
+    }
+}

@@ -1,0 +1,301 @@
+//! Which patterns a path has, the most specific first.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::node::{Answers, Leaf};
+use super::pattern::{Pattern, prefix_length};
+use super::segment::{Segment, Shaped};
+
+/// All patterns of a router.
+///
+/// Most paths are found by `matchit`, which tells text from captures. It knows neither constraints nor `{name}` beside
+/// `{*name}`, and finds one pattern only; where that is not enough, a tree of segments is walked.
+#[derive(Clone, Default)]
+pub(super) struct Table {
+    pub(super) leaves: Vec<Leaf>,
+    tree: Vec<Node>,
+    has_constraints: bool,
+    /// Shapes of whole paths, each with its place in the tree.
+    whole: Shapes,
+    /// Shapes that only begin a path, by their number of segments.
+    begins: Vec<Shapes>,
+}
+
+/// A place in the tree: what stands there, and what follows.
+#[derive(Clone, Default)]
+struct Node {
+    texts: HashMap<Box<str>, usize>,
+    shaped: Vec<(Arc<Shaped>, usize)>,
+    any: Option<usize>,
+    ends: Ends,
+}
+
+/// The leaves of the patterns that end here.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    whole: Option<usize>,
+    rest: Option<usize>,
+    mount: Option<usize>,
+}
+
+/// Which of the three kinds of end a leaf is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    Rest,
+    Mount,
+}
+
+/// What the quick look says.
+pub(super) enum First<'a> {
+    /// This leaf comes first.
+    Leaf(&'a Leaf),
+    /// No pattern has this path.
+    None,
+    /// Only [`Table::each`] can tell.
+    Unsure,
+}
+
+impl End {
+    fn of(pattern: &Pattern, answers: &Answers) -> End {
+        match answers {
+            Answers::Mount(_) => End::Mount,
+            Answers::Methods(_) if pattern.rest.is_some() => End::Rest,
+            Answers::Methods(_) => End::Whole,
+        }
+    }
+}
+
+impl Table {
+    /// Adds a leaf, or says why it cannot be there.
+    pub(super) fn insert(&mut self, leaf: Leaf) -> Option<String> {
+        let number = self.leaves.len();
+        let place = self.place(&leaf.pattern, End::of(&leaf.pattern, &leaf.answers));
+        let Some(known) = *place else {
+            *place = Some(number);
+            self.leaves.push(leaf);
+            return None;
+        };
+        let known = self.leaves.get_mut(known)?;
+        let (text, there) = (&leaf.pattern.text, &known.pattern.text);
+        if !leaf.pattern.names().eq(known.pattern.names()) {
+            return Some(format!(
+                "{text:?} cannot be told from {there:?}, which is there already"
+            ));
+        }
+        match (&mut known.answers, leaf.answers) {
+            (Answers::Methods(known), Answers::Methods(new)) => {
+                let twice = known.add(new)?;
+                Some(format!("{twice} {text:?} is there already"))
+            }
+            _ => Some(format!("something is mounted at {text:?} already")),
+        }
+    }
+
+    /// The place for a leaf with this pattern: the number of the one that is there, or nothing.
+    fn place(&mut self, pattern: &Pattern, end: End) -> &mut Option<usize> {
+        self.has_constraints |= pattern.is_constrained();
+        if self.tree.is_empty() {
+            self.tree.push(Node::default());
+        }
+        let at = pattern
+            .segments
+            .iter()
+            .fold(0, |at, segment| self.step(at, segment));
+        let depth = pattern.segments.len();
+        if end != End::Whole && self.begins.len() <= depth {
+            self.begins.resize_with(depth + 1, Shapes::default);
+        }
+        let shapes = if end == End::Whole {
+            &mut self.whole
+        } else {
+            &mut self.begins[depth]
+        };
+        shapes.insert(pattern.shape(), at);
+        let ends = &mut self.tree[at].ends;
+        match end {
+            End::Whole => &mut ends.whole,
+            End::Rest => &mut ends.rest,
+            End::Mount => &mut ends.mount,
+        }
+    }
+
+    /// The place that follows `at` by this segment, made where there is none.
+    fn step(&mut self, at: usize, segment: &Segment) -> usize {
+        let next = self.tree.len();
+        let node = &mut self.tree[at];
+        let found = match segment {
+            Segment::Text(text) => *node.texts.entry(text.clone()).or_insert(next),
+            Segment::Any(_) | Segment::Rest(_) => *node.any.get_or_insert(next),
+            Segment::Shaped(shaped) => {
+                let known = node
+                    .shaped
+                    .iter()
+                    .find(|(known, _)| known.key == shaped.key);
+                known.map(|(_, at)| *at).unwrap_or_else(|| {
+                    node.shaped.push((shaped.clone(), next));
+                    next
+                })
+            }
+        };
+        if found == next {
+            self.tree.push(Node::default());
+        }
+        found
+    }
+
+    /// A quick look for the leaf that comes first for a path in canonical form.
+    pub(super) fn first(&self, path: &str) -> First<'_> {
+        if let Some(at) = self.whole.find(path) {
+            let leaf = at.and_then(|at| self.leaf(self.tree[at].ends.whole));
+            return match leaf {
+                // Text comes before every constraint.
+                Some(leaf) if !self.has_constraints || leaf.pattern.is_static() => {
+                    First::Leaf(leaf)
+                }
+                _ => First::Unsure,
+            };
+        }
+        if self.has_constraints {
+            return First::Unsure;
+        }
+        for (depth, shapes) in self.begins.iter().enumerate().rev() {
+            let Some((beginning, rest)) = path.split_at_checked(prefix_length(path, depth)) else {
+                continue;
+            };
+            match shapes.find(if depth == 0 { "/" } else { beginning }) {
+                None => {}
+                Some(None) => return First::Unsure,
+                Some(Some(at)) => {
+                    if let Some(leaf) = self.beginning(at, rest).next() {
+                        return First::Leaf(leaf);
+                    }
+                }
+            }
+        }
+        First::None
+    }
+
+    /// Shows all leaves whose patterns a path in canonical form has, the most specific first, until `visit` breaks.
+    ///
+    /// Patterns of the whole path come first, then those that take the rest and mounts, the longest first. Text comes
+    /// before constraints, constraints before plain captures, segment by segment.
+    pub(super) fn each<'a>(
+        &'a self,
+        path: &str,
+        visit: &mut dyn FnMut(&'a Leaf) -> ControlFlow<()>,
+    ) {
+        if self.tree.is_empty() {
+            return;
+        }
+        let whole = self.walk(0, path, None, &mut |at, rest| match self
+            .leaf(self.tree[at].ends.whole)
+        {
+            Some(leaf) if rest.is_empty() => visit(leaf),
+            _ => ControlFlow::Continue(()),
+        });
+        let mut found = whole;
+        for depth in (0..self.begins.len()).rev() {
+            if found.is_break() {
+                return;
+            }
+            found = self.walk(0, path, Some(depth), &mut |at, rest| {
+                self.beginning(at, rest).try_for_each(&mut *visit)
+            });
+        }
+    }
+
+    /// Walks every way through the tree that the path allows, `depth` segments or all of them.
+    fn walk(
+        &self,
+        at: usize,
+        path: &str,
+        depth: Option<usize>,
+        visit: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let inside = path.strip_prefix('/').filter(|_| depth != Some(0));
+        let Some(inside) = inside else {
+            let is_there = depth.is_none_or(|depth| depth == 0);
+            return if is_there {
+                visit(at, path)
+            } else {
+                ControlFlow::Continue(())
+            };
+        };
+        let end = inside.find('/').unwrap_or(inside.len());
+        let (segment, rest) = inside.split_at_checked(end).unwrap_or((inside, ""));
+        let node = &self.tree[at];
+        let text = node.texts.get(segment).copied();
+        let shaped = node
+            .shaped
+            .iter()
+            .filter(|(shaped, _)| shaped.takes_coded(segment))
+            .map(|(_, at)| *at);
+        let any = node.any.filter(|_| !segment.is_empty());
+        for next in text.into_iter().chain(shaped).chain(any) {
+            self.walk(next, rest, depth.map(|depth| depth - 1), visit)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What stands at a place that begins a path, before `rest`.
+    fn beginning(&self, at: usize, rest: &str) -> impl Iterator<Item = &Leaf> {
+        let ends = self.tree[at].ends;
+        // What takes the rest takes at least one character of it.
+        let takes_rest = ends.rest.filter(|_| rest.len() > 1);
+        takes_rest
+            .into_iter()
+            .chain(ends.mount)
+            .filter_map(|leaf| self.leaf(Some(leaf)))
+    }
+
+    fn leaf(&self, number: Option<usize>) -> Option<&Leaf> {
+        self.leaves.get(number?)
+    }
+}
+
+/// Shapes of patterns in `matchit`'s index; several places with the same shape are none.
+#[derive(Clone)]
+struct Shapes {
+    index: matchit::Router<usize>,
+    places: Vec<Option<usize>>,
+    by_shape: HashMap<String, usize>,
+    /// Whether the index took every shape; the tree has to be asked otherwise.
+    is_whole: bool,
+}
+
+impl Default for Shapes {
+    fn default() -> Shapes {
+        Shapes {
+            index: matchit::Router::new(),
+            places: Vec::new(),
+            by_shape: HashMap::new(),
+            is_whole: true,
+        }
+    }
+}
+
+impl Shapes {
+    fn insert(&mut self, shape: String, place: usize) {
+        if let Some(&known) = self.by_shape.get(&shape) {
+            let known = &mut self.places[known];
+            *known = known.filter(|known| *known == place);
+            return;
+        }
+        let number = self.places.len();
+        self.by_shape.insert(shape.clone(), number);
+        self.places.push(Some(place));
+        self.is_whole &= self.index.insert(shape, number).is_ok();
+    }
+
+    /// The place of the shape that a path has; `None` inside where several have it.
+    fn find(&self, path: &str) -> Option<Option<usize>> {
+        if !self.is_whole {
+            return Some(None);
+        }
+        let found = self.index.at(path).ok()?;
+        self.places.get(*found.value).copied()
+    }
+}
