@@ -60,16 +60,15 @@ mod tests {
         let library = Router::new().get("/shelf", move |request: Request| {
             (tag, request.url_for_path("/").repeat(1_000))
         });
+        let old = |request: Request| {
+            let location = request.url_for_path("/library/shelf");
+            (StatusCode::FOUND, [("location", location)], ())
+        };
         let router = Router::new()
             .get("/", |_: Request| "Welcome".repeat(1_000))
-            .and_then(|router| {
-                router.get("/old", |request: Request| {
-                    let location = request.url_for_path("/library/shelf");
-                    (StatusCode::FOUND, [("location", location)], ())
-                })
-            })
-            .and_then(|router| router.mount("/library", library?));
-        Application::new(router.unwrap())
+            .get("/old", old)
+            .nest("/library", library);
+        router.build().unwrap()
     }
 
     fn page() -> Application {
