@@ -89,6 +89,38 @@ pub fn canonical(raw: &str) -> Cow<'_, str> {
     Cow::Owned(path)
 }
 
+/// Codes what may not stand in a path or query as it is, a stray `%` included, and leaves all else as it is written.
+///
+/// A peer's target may have such characters; a URL that is made of it must not.
+///
+/// ```
+/// assert_eq!(enfilade_core::path::repair("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
+/// ```
+#[must_use]
+pub fn repair(raw: &str) -> Cow<'_, str> {
+    let bytes = raw.as_bytes();
+    let is_coded = |at: usize| {
+        bytes
+            .get(at + 1)
+            .zip(bytes.get(at + 2))
+            .is_some_and(|(&high, &low)| hex(high, low).is_some())
+    };
+    let stays = |at: usize, byte: u8| {
+        is_plain(byte) || b"/?".contains(&byte) || (byte == b'%' && is_coded(at))
+    };
+    if bytes.iter().enumerate().all(|(at, &byte)| stays(at, byte)) {
+        return Cow::Borrowed(raw);
+    }
+    let mut repaired = String::with_capacity(raw.len() + 8);
+    for (at, &byte) in bytes.iter().enumerate() {
+        match stays(at, byte) {
+            true => repaired.push(char::from(byte)),
+            false => repaired.push_str(percent_encoding::percent_encode_byte(byte)),
+        }
+    }
+    Cow::Owned(repaired)
+}
+
 /// Whether `byte` may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
@@ -191,6 +223,20 @@ mod tests {
             assert_eq!(canonical(expected), expected, "again: {raw}");
         }
         assert!(matches!(canonical("/plain/path-1.html"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn only_what_is_not_allowed_is_coded() {
+        let cases = [
+            ("/a/b;c?d=e/f?g", "/a/b;c?d=e/f?g"),
+            ("/%66%zz%", "/%66%25zz%25"),
+            ("/é\"<>^`{|}", "/%C3%A9%22%3C%3E%5E%60%7B%7C%7D"),
+            ("/%2f%E9", "/%2f%E9"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(repair(raw), expected);
+            assert_eq!(repair(expected), expected);
+        }
     }
 
     #[test]

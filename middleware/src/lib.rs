@@ -4,18 +4,24 @@
 //! in `enfilade::middleware`.
 
 mod access_log;
+mod cascade;
 mod compression;
 mod error;
 mod headers;
 mod not_found;
 mod router;
+mod slashes;
+mod swap;
 
 pub use access_log::{AccessLog, DroppedLines};
+pub use cascade::Cascade;
 pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
+pub use slashes::Slashes;
+pub use swap::Swap;
 
 #[cfg(test)]
 mod tests {

@@ -227,6 +227,48 @@ impl Request {
         path::decode(self.path())
     }
 
+    /// Replaces the path that is left, raw, and keeps what is mounted and the query; for components that rewrite.
+    ///
+    /// Answers whether it did: a path begins with a slash and has no character that a target cannot have.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    ///
+    /// let mut request = Request::get("/app//old?q=1");
+    /// request.mount("/app");
+    /// assert!(request.set_path("/new"));
+    /// assert_eq!((request.script_name(), request.path()), ("/app", "/new"));
+    /// assert_eq!(request.uri(), "/app/new?q=1");
+    /// ```
+    pub fn set_path(&mut self, path: &str) -> bool {
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return false;
+        }
+        let outside = self.full_path().len() - self.uri().path().len();
+        let mounted = self.script_name().get(outside..).unwrap_or_default();
+        let query = self
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let Ok(target) = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"))
+        else {
+            return false;
+        };
+        let mut parts = self.uri().clone().into_parts();
+        parts.path_and_query = Some(target);
+        let Ok(uri) = Uri::from_parts(parts) else {
+            return false;
+        };
+        self.detach_captures();
+        let prefix = self
+            .full_path()
+            .get(..outside)
+            .filter(|prefix| !prefix.is_empty());
+        self.0.prefixed = prefix.map(|prefix| format!("{prefix}{}", uri.path()).into_boxed_str());
+        self.0.uri = uri;
+        true
+    }
+
     fn detach_captures(&mut self) {
         let inner = &mut *self.0;
         let full_path = inner

@@ -192,3 +192,21 @@ fn a_copy_of_the_head_is_not_touched_by_what_happens_to_the_request() {
     head.headers_mut().clear();
     assert_eq!(other.headers().len(), 1);
 }
+
+#[test]
+fn the_path_that_is_left_can_be_replaced() {
+    let mut request = Request::get("http://h/foo/old?q");
+    request.prepend_script_name("/out");
+    request.mount("/foo");
+    for path in ["", "new", "/a b", "/a?b", "/a#b"] {
+        assert!(!request.set_path(path), "{path}");
+    }
+    assert!(request.set_path("/new/%20"));
+    assert_eq!(
+        (request.script_name(), request.path()),
+        ("/out/foo", "/new/%20")
+    );
+    assert_eq!(request.uri(), "http://h/foo/new/%20?q");
+    assert!(request.mount("/new"));
+    assert_eq!(request.path(), "/%20");
+}

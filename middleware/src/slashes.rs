@@ -1,0 +1,264 @@
+//! Makes one path of those that differ in slashes.
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, path};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+
+/// Makes one path of those that differ in slashes, by rewriting the request or by a redirect.
+///
+/// It looks at the path that is left, so a mount before it is kept. Repeated slashes at the beginning are always made
+/// one, as a path that begins with two could be read as a host. Percent-encoded slashes are no slashes, and nothing is
+/// decoded or coded anew; the query stays as it is. A target without a path (`*`) is left alone.
+///
+/// # Order
+///
+/// Around a router, which takes `/a` and `/a/` for two paths.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Slashes;
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| request.path().to_owned());
+/// let client = Client::new(app.clone().wrap(Slashes::trim().merge()));
+/// assert_eq!(client.get("//a//b/").send().text(), "/a/b");
+///
+/// let client = Client::new(app.wrap(Slashes::append().redirect()));
+/// let answer = client.get("/a?b=/").send();
+/// assert_eq!((answer.status().as_u16(), answer.header("location")), (308, Some("/a/?b=/")));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Slashes {
+    end: End,
+    merge: bool,
+    redirect: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Kept,
+    Trimmed,
+    Appended,
+}
+
+impl Slashes {
+    /// Takes slashes at the end away; `/` stays.
+    pub fn trim() -> Self {
+        Slashes {
+            end: End::Trimmed,
+            merge: false,
+            redirect: false,
+        }
+    }
+
+    /// Has every path end with one slash, also one that looks like a file.
+    pub fn append() -> Self {
+        Slashes {
+            end: End::Appended,
+            merge: false,
+            redirect: false,
+        }
+    }
+
+    /// Makes one of repeated slashes and leaves the end as it is but for that.
+    pub fn merged() -> Self {
+        Slashes {
+            end: End::Kept,
+            merge: true,
+            redirect: false,
+        }
+    }
+
+    /// Makes one of repeated slashes too; off by default.
+    pub fn merge(mut self) -> Self {
+        self.merge = true;
+        self
+    }
+
+    /// Redirects to the right path with a 308, which keeps the method, in place of rewriting; off by default.
+    pub fn redirect(mut self) -> Self {
+        self.redirect = true;
+        self
+    }
+
+    /// The right path, where this one is wrong.
+    fn right(self, path: &str) -> Option<String> {
+        let inside = path.strip_prefix('/')?.trim_start_matches('/');
+        let trimmed = inside.trim_end_matches('/');
+        let mut right = String::with_capacity(path.len() + 1);
+        match self.merge {
+            true => trimmed
+                .split('/')
+                .filter(|segment| !segment.is_empty())
+                .for_each(|segment| {
+                    right.push('/');
+                    right.push_str(segment);
+                }),
+            false if trimmed.is_empty() => {}
+            false => right.extend(["/", trimmed]),
+        }
+        let ends = match self.end {
+            End::Kept => inside.len() > trimmed.len(),
+            End::Trimmed => false,
+            End::Appended => true,
+        };
+        if ends || right.is_empty() {
+            right.push('/');
+        }
+        (right != path).then_some(right)
+    }
+}
+
+impl Middleware for Slashes {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Slashed { app, slashes: self })
+    }
+}
+
+#[derive(Clone)]
+struct Slashed {
+    app: Application,
+    slashes: Slashes,
+}
+
+impl Handler for Slashed {
+    fn call(&self, mut request: Request) -> Reply {
+        let Some(right) = self.slashes.right(request.path()) else {
+            return self.app.call(request);
+        };
+        if !self.slashes.redirect {
+            request.set_path(&right);
+            return self.app.call(request);
+        }
+        let query = request
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        // A mount that is all slashes must not make a host of what follows it.
+        let script_name = request.script_name().trim_start_matches('/');
+        let slash = if script_name.is_empty() { "" } else { "/" };
+        let location = format!("{slash}{script_name}{right}{query}");
+        match HeaderValue::try_from(&*path::repair(&location)) {
+            Ok(location) => {
+                Reply::new((StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)], ()))
+            }
+            Err(_) => Reply::new(StatusCode::BAD_REQUEST),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let end = match self.slashes.end {
+            End::Kept => "kept",
+            End::Trimmed => "trimmed",
+            End::Appended => "appended",
+        };
+        let description = Description::new("Slashes")
+            .option("end", end)
+            .option("merge", self.slashes.merge);
+        description
+            .option("redirect", self.slashes.redirect)
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(change(self.app.clone()).wrap(self.slashes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint, laws};
+
+    use super::*;
+
+    #[test]
+    fn wrong_paths_are_made_right() {
+        let cases = [
+            (Slashes::trim(), "/foo", None),
+            (Slashes::trim(), "/foo////", Some("/foo")),
+            (Slashes::trim(), "////", Some("/")),
+            (Slashes::trim(), "///foo//", Some("/foo")),
+            (Slashes::trim(), "/a//b/", Some("/a//b")),
+            (Slashes::trim(), "/caf%C3%A9%2F/", Some("/caf%C3%A9%2F")),
+            (Slashes::append(), "/foo", Some("/foo/")),
+            (Slashes::append(), "/foo/", None),
+            (Slashes::append(), "/foo////", Some("/foo/")),
+            (Slashes::append(), "/", None),
+            (Slashes::append(), "////", Some("/")),
+            (
+                Slashes::trim().merge(),
+                "//v2//something//",
+                Some("/v2/something"),
+            ),
+            (
+                Slashes::append().merge(),
+                "//v1//something//",
+                Some("/v1/something/"),
+            ),
+            (Slashes::merged(), "///v1", Some("/v1")),
+            (Slashes::merged(), "/v2/something//", Some("/v2/something/")),
+            (Slashes::merged(), "/v2/something", None),
+            (Slashes::trim(), "*", None),
+            (Slashes::append(), "", None),
+        ];
+        for (slashes, path, expected) in cases {
+            assert_eq!(
+                slashes.right(path).as_deref(),
+                expected,
+                "{path} with {slashes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_redirect_stays_here() {
+        let app = Application::new(|_: Request| "called")
+            .wrap(Slashes::append().redirect())
+            .wrap(Lint::new());
+        let client = Client::new(app);
+        for (target, location) in [
+            ("/hello", "/hello/"),
+            ("/bar?foo=bar&x=%2F", "/bar/?foo=bar&x=%2F"),
+            ("//evil.example", "/evil.example/"),
+            ("/%5Cevil.example", "/%5Cevil.example/"),
+        ] {
+            let answer = client.get(target).send();
+            assert_eq!(
+                (answer.status().as_u16(), answer.header("location")),
+                (308, Some(location)),
+                "{target}"
+            );
+        }
+        assert_eq!(client.get("/hello/").send().text(), "called");
+        assert_eq!(client.options("*").send().text(), "called");
+    }
+
+    #[test]
+    fn what_is_mounted_is_kept() {
+        let inner = Application::new(|request: Request| {
+            format!("{}|{}", request.script_name(), request.path())
+        });
+        let mounted = |slashes: Slashes| {
+            let inner = inner.clone().wrap(slashes);
+            Client::new(Application::new(move |mut request: Request| {
+                request.mount("/app");
+                inner.call(request)
+            }))
+        };
+        assert_eq!(
+            mounted(Slashes::trim()).get("/app/x/").send().text(),
+            "/app|/x"
+        );
+        let answer = mounted(Slashes::append().redirect()).get("/app/x").send();
+        assert_eq!(answer.header("location"), Some("/app/x/"));
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::Check::new(Slashes::trim().merge()).rewrites().run();
+        laws::Check::new(Slashes::append().redirect()).run();
+    }
+}

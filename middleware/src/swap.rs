@@ -1,0 +1,99 @@
+//! An application whose inside can be replaced while it serves.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use enfilade_core::{Application, Description, Handler, Reply, Request};
+
+/// An application whose inside can be replaced while it serves.
+///
+/// Clones share the inside: keep one to replace it with. A request that has begun goes on with the application that it
+/// began with, which is dropped when the last of them has ended. Neither a request nor a replacement waits.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Swap;
+/// use enfilade_testing::Client;
+///
+/// let swap = Swap::new(Application::new(|_: Request| "winter"));
+/// let client = Client::new(swap.clone());
+/// assert_eq!(client.get("/").send().text(), "winter");
+/// swap.set(Application::new(|_: Request| "summer"));
+/// assert_eq!(client.get("/").send().text(), "summer");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Swap(Arc<ArcSwap<Application>>);
+
+impl Swap {
+    /// An application that is, for now, `app`.
+    #[must_use]
+    pub fn new(app: Application) -> Self {
+        Swap(Arc::new(ArcSwap::from_pointee(app)))
+    }
+
+    /// Replaces what is inside; requests that begin from now on meet `app`.
+    pub fn set(&self, app: Application) {
+        self.0.store(Arc::new(app));
+    }
+
+    /// What is inside now.
+    #[must_use]
+    pub fn current(&self) -> Application {
+        Application::clone(&self.0.load())
+    }
+}
+
+impl Handler for Swap {
+    fn call(&self, request: Request) -> Reply {
+        self.0.load().call(request)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("Swap").around(&self.current())
+    }
+
+    /// What is made of it no longer follows this one: it has what is inside now, changed.
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(Application::from_handler(Swap::new(change(self.current()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use enfilade_testing::{Client, laws};
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_has_begun_goes_on_with_the_old_one() {
+        let (open, opened) = mpsc::channel::<()>();
+        let opened = Arc::new(std::sync::Mutex::new(opened));
+        let old = Application::new(move |_: Request| {
+            let opened = opened.clone();
+            async move {
+                let _ = opened.lock().unwrap().recv();
+                "old"
+            }
+        });
+        let swap = Swap::new(old);
+        let reply = swap.call(Request::get("/"));
+        swap.set(Application::new(|_: Request| "new"));
+        assert_eq!(Client::new(swap.clone()).get("/").send().text(), "new");
+        open.send(()).unwrap();
+        let response = pollster::block_on(reply);
+        assert_eq!(response.body().as_bytes().unwrap(), "old");
+        assert_eq!(
+            swap.current().describe().name(),
+            "closure in a_request_that_has_begun_goes_on_with_the_old_one"
+        );
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(|app: Application| Application::new(Swap::new(app)));
+    }
+}
