@@ -3,6 +3,7 @@
 //! One file a wrapper; none of them knows a gateway, a runtime or another wrapper. Application authors find all of this
 //! in `enfilade::middleware`.
 
+mod accept;
 mod access_log;
 mod cascade;
 mod compression;
@@ -12,6 +13,7 @@ mod not_found;
 mod router;
 mod slashes;
 mod swap;
+mod when;
 
 pub use access_log::{AccessLog, DroppedLines};
 pub use cascade::Cascade;
@@ -22,6 +24,7 @@ pub use not_found::{NotFound, Pass};
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
 pub use slashes::Slashes;
 pub use swap::Swap;
+pub use when::{Guard, When};
 
 #[cfg(test)]
 mod tests {

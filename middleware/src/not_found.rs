@@ -3,8 +3,10 @@
 use enfilade_core::{
     Application, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
 };
-use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+
+use crate::accept::accepts;
 
 /// Asks a second application, the fallback, where the first has no answer.
 ///
@@ -58,12 +60,38 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct NotFound {
     fallback: Application,
+    pages_only: bool,
 }
 
 impl NotFound {
     /// A wrapper that asks `fallback` where the application it is put around has no answer.
     pub fn new(fallback: Application) -> Self {
-        NotFound { fallback }
+        NotFound {
+            fallback,
+            pages_only: false,
+        }
+    }
+
+    /// Asks the fallback only for what a browser shows as a page: for single-page applications.
+    ///
+    /// That is a GET or HEAD whose `Accept` takes `text/html` and whose path has no dot in its last segment, so that a
+    /// missing script or picture stays missing. Other requests cost nothing then.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{NotFound, Pass};
+    /// use enfilade_testing::Client;
+    ///
+    /// let index = Application::new(|_: Request| "<div id=app>");
+    /// let files = Application::new(|_: Request| Pass);
+    /// let client = Client::new(files.wrap(NotFound::new(index).pages_only()));
+    /// assert_eq!(client.get("/users/42").send().text(), "<div id=app>");
+    /// assert_eq!(client.get("/app.js").send().status(), 404);
+    /// assert_eq!(client.get("/users").header("accept", "application/json").send().status(), 404);
+    /// ```
+    pub fn pages_only(mut self) -> Self {
+        self.pages_only = true;
+        self
     }
 }
 
@@ -71,7 +99,7 @@ impl Middleware for NotFound {
     fn wrap(self, app: Application) -> Application {
         Application::from_handler(WithFallback {
             app,
-            fallback: self.fallback,
+            not_found: self,
         })
     }
 }
@@ -110,21 +138,25 @@ impl IntoResponse for Pass {
         response
     }
 }
+
 #[derive(Clone)]
 struct WithFallback {
     app: Application,
-    fallback: Application,
+    not_found: NotFound,
 }
 
 impl Handler for WithFallback {
     fn call(&self, mut request: Request) -> Reply {
+        if self.not_found.pages_only && !is_page(&request) {
+            return self.app.call(request);
+        }
         // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
         let head = request.clone_head();
         match self.app.call(request).try_into_response() {
             Ok(response) if has_answer(&response) => response.into(),
-            Ok(response) => replace(response, &self.fallback, head),
+            Ok(response) => replace(response, &self.not_found.fallback, head),
             Err(pending) => {
-                let fallback = self.fallback.clone();
+                let fallback = self.not_found.fallback.clone();
                 Reply::from_future(async move {
                     let response = pending.await;
                     if has_answer(&response) {
@@ -137,17 +169,28 @@ impl Handler for WithFallback {
     }
 
     fn describe(&self) -> Description {
-        Description::new("NotFound")
-            .around(&self.app)
-            .child("otherwise", self.fallback.describe())
+        let description = Description::new("NotFound");
+        let description = match self.not_found.pages_only {
+            true => description.option("pages_only", true),
+            false => description,
+        };
+        let otherwise = self.not_found.fallback.describe();
+        description.around(&self.app).child("otherwise", otherwise)
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithFallback {
-            app: change(self.app.clone()),
-            fallback: change(self.fallback.clone()),
-        }))
+        let app = change(self.app.clone());
+        let mut not_found = self.not_found.clone();
+        not_found.fallback = change(not_found.fallback);
+        Some(Application::from_handler(WithFallback { app, not_found }))
     }
+}
+
+/// Whether a browser would show the answer as a page.
+fn is_page(request: &Request) -> bool {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let last = request.path().rsplit('/').next().unwrap_or_default();
+    is_read && !last.contains('.') && accepts(request.headers(), "text/html")
 }
 
 fn has_answer(response: &Response) -> bool {
@@ -183,7 +226,7 @@ mod tests {
 
     use enfilade_core::{Body, Outcome};
     use enfilade_testing::{Client, Lint};
-    use http::{HeaderValue, Method};
+    use http::HeaderValue;
 
     use super::*;
 
