@@ -17,7 +17,7 @@ use std::path::Path;
 use self::support::process::Process;
 use self::support::wire::{Answer, Wire};
 
-const EXAMPLES: [&str; 4] = ["hello", "wsgi", "pipeline", "component"];
+const EXAMPLES: [&str; 5] = ["hello", "wsgi", "pipeline", "component", "dispatch"];
 
 /// Starts an example on a free port.
 fn start(name: &str) -> Process {
@@ -97,6 +97,27 @@ fn wsgi() {
         );
     }
     assert_eq!(stop(process), [""; 0]);
+}
+
+#[test]
+fn dispatch() {
+    let process = start("dispatch");
+    let mut wire = Wire::connect(process.address);
+    for (line, status, text) in [
+        ("GET /shop", "200 OK", "Try /shop/items/1\n"),
+        ("GET /shop/items/7", "200 OK", "Item 7\n"),
+        ("GET /shop/items/x", "404 Not Found", "Nothing here\n"),
+        ("GET //wiki//enfilade", "200 OK", "A draft about doors\n"),
+        ("GET /wiki/other", "200 OK", "The page /other\n"),
+        ("GET /nowhere", "404 Not Found", "Nothing here\n"),
+    ] {
+        let answer = ask(&mut wire, line, "");
+        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
+    }
+    let moved = ask(&mut wire, "GET /article12.html?page=2", "");
+    assert_eq!(moved.status(), "308 Permanent Redirect");
+    assert_eq!(moved.header("location").unwrap(), "/wiki/12?page=2");
+    drop(stop(process));
 }
 
 #[test]

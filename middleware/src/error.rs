@@ -29,6 +29,8 @@ pub enum ErrorKind {
     HeaderValue,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
+    /// A rule of a rewrite or redirect that is not well formed, or that leads where it must not.
+    Rule,
     /// A log format that is not well formed.
     LogFormat,
 }

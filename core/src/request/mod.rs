@@ -241,22 +241,25 @@ impl Request {
     /// assert_eq!(request.uri(), "/app/new?q=1");
     /// ```
     pub fn set_path(&mut self, path: &str) -> bool {
+        let query = self.query().map(str::to_owned);
+        self.set_path_and_query(path, query.as_deref())
+    }
+
+    /// Replaces the path that is left and the query, raw, and keeps what is mounted; see [`set_path`](Request::set_path).
+    pub fn set_path_and_query(&mut self, path: &str, query: Option<&str>) -> bool {
         if !path.starts_with('/') || path.contains(['?', '#']) {
             return false;
         }
         let outside = self.full_path().len() - self.uri().path().len();
         let mounted = self.script_name().get(outside..).unwrap_or_default();
-        let query = self
-            .query()
-            .map(|query| format!("?{query}"))
-            .unwrap_or_default();
-        let Ok(target) = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"))
-        else {
-            return false;
-        };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        let target = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"));
         let mut parts = self.uri().clone().into_parts();
-        parts.path_and_query = Some(target);
-        let Ok(uri) = Uri::from_parts(parts) else {
+        parts.path_and_query = target.ok();
+        let Some(uri) = Uri::from_parts(parts)
+            .ok()
+            .filter(|uri| !uri.path().is_empty())
+        else {
             return false;
         };
         self.detach_captures();
