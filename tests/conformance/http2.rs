@@ -102,6 +102,8 @@ fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
     let client = runtime.block_on(async {
         let stream = TcpStream::connect(server.address).await;
         let stream = stream.or_else(|error| fail(format!("connecting: {error}")))?;
+        // One that does not take it is slower.
+        let _ = stream.set_nodelay(true);
         let (client, connection) = h2::client::handshake(stream).await.or_else(broken)?;
         tokio::spawn(connection);
         Ok(client)
