@@ -43,7 +43,7 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 /// assert!(response.body().as_bytes().unwrap().is_empty());
 /// ```
 pub fn answer(app: &Application, request: Request) -> Answer {
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let state = match check(request.version(), request.uri(), request.headers()) {
         Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request).into_future())) {
             Ok(reply) => State::Reply(reply),
@@ -51,13 +51,18 @@ pub fn answer(app: &Application, request: Request) -> Answer {
         },
         Err(error) => State::Refused(Some(error)),
     };
-    Answer { method, state }
+    Answer {
+        method,
+        version,
+        state,
+    }
 }
 
 /// The future that [`answer`] gives.
 #[derive(Debug)]
 pub struct Answer {
     method: Method,
+    version: Version,
     state: State,
 }
 
@@ -83,8 +88,20 @@ impl Future for Answer {
             Ok(Poll::Ready(response)) => response,
             Err(panic) => HttpError::from_panic(&*panic).into_response(),
         };
-        Poll::Ready(finish(&self.method, response))
+        Poll::Ready(finish(&self.method, only_final(self.version, response)))
     }
+}
+
+/// What is no answer in HTTP/2 and later becomes a 500: a 101 does not exist there (RFC 9113, section 8.6), and other
+/// interim responses end no stream (section 8.1).
+fn only_final(version: Version, response: Response) -> Response {
+    if version < Version::HTTP_2 || !response.status().is_informational() {
+        return response;
+    }
+    let status = response.status();
+    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
+        .caused_by(format!("{status} is no answer in {version:?}"))
+        .into_response()
 }
 
 /// The answer to a request that HTTP does not allow: nothing behind it on the connection can be trusted either.
@@ -101,7 +118,8 @@ fn refuse(method: &Method, error: HttpError) -> Response {
 /// # Errors
 ///
 /// A 400 where an HTTP/1.1 request has no `Host` or a request has more than one, or one that is no host
-/// (RFC 9112, section 3.2).
+/// (RFC 9112, section 3.2); in HTTP/2 where there is neither `Host` nor an authority, or they differ (RFC 9113, section
+/// 8.3.1).
 pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
     let bad = |message| Err(HttpError::new(StatusCode::BAD_REQUEST).message(message));
     let mut hosts = headers.get_all(HOST).into_iter();
@@ -116,8 +134,20 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Htt
         {
             bad("Missing authority")
         }
+        // In HTTP/1.1 the target wins (RFC 9112, section 3.2.2).
+        (Some(host), _) if version >= Version::HTTP_2 && differs(host, uri) => {
+            bad("Host differs from the authority")
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether this is another host than the target's, where that has one.
+fn differs(host: &HeaderValue, uri: &Uri) -> bool {
+    let authority = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host.as_bytes()))
 }
 
 /// `uri-host [ ":" port ]` of RFC 3986, section 3.2.2; empty is allowed where the target has no authority.
@@ -320,6 +350,42 @@ mod tests {
             }
             let found = check(version, &Uri::from_static("/"), &headers);
             assert_eq!(found.is_ok(), allowed, "{version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_beside_an_authority_says_the_same_in_http_2() {
+        for (version, host, allowed) in [
+            (Version::HTTP_2, Some("h:8"), true),
+            (Version::HTTP_2, Some("H:8"), true),
+            (Version::HTTP_2, None, true),
+            (Version::HTTP_2, Some("h"), false),
+            (Version::HTTP_2, Some(""), false),
+            (Version::HTTP_11, Some("other"), true),
+        ] {
+            let host = host.map(|host| (HOST, HeaderValue::from_static(host)));
+            let headers: HeaderMap = host.into_iter().collect();
+            let found = check(version, &Uri::from_static("http://h:8/"), &headers);
+            assert_eq!(found.is_ok(), allowed, "{version:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn an_interim_status_is_no_answer_in_http_2() {
+        for (version, status, expected) in [
+            (Version::HTTP_11, 101, 101),
+            (Version::HTTP_2, 101, 500),
+            (Version::HTTP_2, 103, 500),
+            (Version::HTTP_2, 204, 204),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let app = Application::new(move |_: Request| status);
+            let mut request = Request::get("http://h/");
+            *request.version_mut() = version;
+            let host = HeaderValue::from_static("h");
+            request.headers_mut().insert(HOST, host);
+            let response = pollster::block_on(answer(&app, request));
+            assert_eq!(response.status(), expected, "{version:?} {status}");
         }
     }
 

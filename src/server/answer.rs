@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::headers::has_token;
@@ -10,6 +11,10 @@ use enfilade_core::{Body, Error, Response, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER};
 use http::{HeaderMap, Version};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// How long the connection of HTTP/2 gets to write what came before a failure.
+const WRITING: Duration = Duration::from_millis(10);
 
 /// What the client can take, as its request says.
 #[derive(Clone, Copy)]
@@ -62,7 +67,8 @@ fn fit(mut response: Response, takes: Takes) -> http::Response<Sent> {
     }
     response.map(|body| Sent {
         body,
-        error: None,
+        failure: None,
+        version: takes.version,
         is_measured: !has_trailers,
     })
 }
@@ -77,11 +83,12 @@ fn ends_connection(response: &Response) -> bool {
 
 /// The body of an answer, with a pause before its failure.
 ///
-/// hyper drops the connection when a body fails, and with it what it has not written yet. In the pause it writes, so
-/// that the client gets the head and sees that the answer broke off.
+/// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
+/// and sees that the answer broke off.
 pub(super) struct Sent {
     body: Body,
-    error: Option<Error>,
+    failure: Option<(Error, Pause)>,
+    version: Version,
     /// Whether hyper may know how long the body is.
     is_measured: bool,
 }
@@ -94,22 +101,21 @@ impl HttpBody for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some(error) = self.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Err(error)) => {
-                self.error = Some(error);
-                context.waker().wake_by_ref();
-                Poll::Pending
+        if self.failure.is_none() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Err(error)) => self.failure = Some((error, Pause::of(self.version))),
+                next => return Poll::Ready(next),
             }
-            next => Poll::Ready(next),
         }
+        if let Some((_, pause)) = &mut self.failure {
+            ready!(pause.poll(context));
+        }
+        Poll::Ready(self.failure.take().map(|(error, _)| Err(error)))
     }
 
     fn is_end_stream(&self) -> bool {
         // A body that failed has nothing more to give, but the failure is not told yet.
-        self.error.is_none() && self.body.is_finished()
+        self.failure.is_none() && self.body.is_finished()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -117,6 +123,35 @@ impl HttpBody for Sent {
             HttpBody::size_hint(&self.body)
         } else {
             SizeHint::default()
+        }
+    }
+}
+
+/// How long hyper needs to write.
+enum Pause {
+    /// One turn, which is over the second time: the task that polls a body of HTTP/1 is the one that writes.
+    Turn { is_over: bool },
+    /// A moment: the connection of HTTP/2 is another task than its streams.
+    Moment(Pin<Box<Sleep>>),
+}
+
+impl Pause {
+    fn of(version: Version) -> Pause {
+        match version {
+            Version::HTTP_2 => Pause::Moment(Box::pin(tokio::time::sleep(WRITING))),
+            _ => Pause::Turn { is_over: false },
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Pause::Moment(moment) => moment.as_mut().poll(context),
+            Pause::Turn { is_over: true } => Poll::Ready(()),
+            Pause::Turn { is_over } => {
+                *is_over = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
         }
     }
 }

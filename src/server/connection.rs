@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
-use http::{Method, StatusCode};
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -53,6 +56,7 @@ impl Settings {
         let service = Service {
             app: app.clone(),
             connection: facts(&stream, peer),
+            max_headers: self.max_headers,
         };
         let settings = *self;
         tokio::spawn(async move { settings.drive(stream, service, share).await });
@@ -114,6 +118,7 @@ fn facts(stream: &TcpStream, peer: SocketAddr) -> Connection {
 struct Service {
     app: Application,
     connection: Connection,
+    max_headers: usize,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
@@ -122,13 +127,18 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
     type Future = Answered;
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        // In HTTP/1 hyper has counted them.
+        let has_too_many =
+            parts.version == Version::HTTP_2 && parts.headers.len() > self.max_headers;
+        name_host(&mut parts);
         let takes = Takes::new(parts.version, &parts.headers);
         let body = Body::new(body);
         let request = Request::from_parts(parts, body, self.connection.clone());
         let answer = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
             Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
+            _ if has_too_many => gateway::answer(&Application::new(refuse_headers), request),
             _ => gateway::answer(&self.app, request),
         };
         Answered::new(answer, takes)
@@ -138,4 +148,21 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 /// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
 fn refuse_tunnel(_: Request) -> HttpError {
     HttpError::new(StatusCode::NOT_IMPLEMENTED)
+}
+
+/// There are more header lines than [`Settings::max_headers`].
+fn refuse_headers(_: Request) -> HttpError {
+    HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+}
+
+/// Says in `Host` what HTTP/2 says in `:authority` (RFC 9113, section 8.3.1), as applications look for it there, those
+/// that know WSGI's `HTTP_HOST` among them.
+fn name_host(parts: &mut Parts) {
+    if parts.version != Version::HTTP_2 || parts.headers.contains_key(HOST) {
+        return;
+    }
+    let authority = parts.uri.authority().map(Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        parts.headers.insert(HOST, host);
+    }
 }

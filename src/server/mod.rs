@@ -44,6 +44,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` (RFC 9112, section
 /// 3.2). A head that is too long is a 431, a target that is too long a 414. A CONNECT is a 501: there are no tunnels.
 ///
+/// Over HTTP/2 the host stands in `Host` too, where the application looks for it; one that differs from the `:authority`
+/// is a 400 (RFC 9113, section 8.3.1).
+///
 /// Trailers are sent over HTTP/1.1 to a client that says `TE: trailers`, those that the answer's `Trailer` names.
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]

@@ -178,6 +178,15 @@ pub(crate) fn content(spec: &Value) -> Check<Content> {
 }
 
 impl Content {
+    /// Its bytes, in the parts that they are sent in.
+    pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        match self.clone() {
+            Content::Full(bytes) => Box::new(std::iter::once(bytes)),
+            Content::Chunks(chunks) => Box::new(chunks.into_iter()),
+            Content::Repeat(text, times) => Box::new(std::iter::repeat_n(text, times)),
+        }
+    }
+
     pub(crate) fn body(&self) -> Body {
         match self {
             Content::Full(bytes) => bytes.clone().into(),

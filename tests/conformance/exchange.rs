@@ -1,19 +1,19 @@
-//! Exchanges in this process, through the rules of a gateway.
+//! One request to a stack, over every transport.
 
 use std::time::Instant;
 
-use enfilade::{Application, Connection, Request};
-use enfilade_testing::{Client, RequestBuilder};
-use http::Uri;
+use enfilade::Application;
 use serde_json::Value;
 
 use crate::apps;
 use crate::case::{Case, known, text};
 use crate::expect::{Outcome, judge};
-use crate::observed::{Answer, Log, Observed, Recorder};
+use crate::facts::Facts;
+use crate::observed::{Log, Observed, Recorder};
 use crate::request::{self, Wanted};
+use crate::stack;
+use crate::transport::{Ran, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, Trouble, needs, unsupported};
-use crate::{socket, stack};
 
 const KEYS: [&str; 10] = [
     "id",
@@ -28,40 +28,80 @@ const KEYS: [&str; 10] = [
     "note",
 ];
 
-pub(crate) fn run(case: &Case) -> Check {
+pub(crate) fn run(case: &Case) -> Ran {
+    match prepare(case) {
+        Ok(None) => over_each(case, |transport| over(transport, case)),
+        // It is the same behind every gateway that there is none.
+        Ok(Some(why)) => judge(&case.value["expect"], &Outcome::Refused(why)).into(),
+        Err(trouble) => Err(trouble).into(),
+    }
+}
+
+/// Sees whether the case can be run, and why its stack is refused where it is.
+fn prepare(case: &Case) -> Check<Option<String>> {
     known(&case.value, "the case", &KEYS)?;
     if let Some(coding) = stack::missing_coding(&case.value) {
         return needs(format!("compression with {coding}"));
     }
-    let [config, app, request] = ["config", "app", "request"].map(|key| &case.value[key]);
-    let outcome = perform(config, app, request)?;
-    judge(&case.value["expect"], &outcome)
+    let wanted = wanted(case)?;
+    match build(case, &wanted, &Recorder::default(), &Log::default()) {
+        Ok(_) => Ok(None),
+        Err(Trouble::Refused(why)) => Ok(Some(why)),
+        Err(trouble) => Err(trouble),
+    }
 }
 
-fn perform(config: &Value, app: &Value, request: &Value) -> Check<Outcome> {
-    let wanted = request::parse(request)?;
+fn wanted(case: &Case) -> Check<Wanted> {
+    let mut wanted = request::parse(&case.value["request"])?;
+    wanted.expects_trailers = mentions(&case.value["expect"], "trailers");
+    Ok(wanted)
+}
+
+fn over(transport: &Transport, case: &Case) -> Check {
+    let wanted = wanted(case)?;
     let (recorder, log) = (Recorder::default(), Log::default());
-    let (config, over_socket) = split_server(config)?;
-    let inner = |spec: &Value| innermost(spec, &wanted, &recorder);
-    let app = match stack::build(&config, app, &recorder, &log, &inner) {
-        Ok(app) => app,
-        Err(Trouble::Refused(why)) => return Ok(Outcome::Refused(why)),
-        Err(trouble) => return Err(trouble),
-    };
+    let facts = Facts::default();
+    let app = facts.around(build(case, &wanted, &recorder, &log)?);
+    facts.tell(&wanted);
+    let mut session = (transport.open)(app, &recorder)?;
     let begin = Instant::now();
-    let (answers, second_status, log) = if over_socket {
-        socket::exchange(app, &wanted)?
-    } else {
-        let answers = in_process(&Client::new(app), &wanted, &recorder)?;
-        (answers, None, log)
+    let answers = (0..wanted.repeat)
+        .map(|_| session.send(&wanted))
+        .collect::<Check<_>>()?;
+    let took = begin.elapsed();
+    let second = match &wanted.then {
+        Some(then) => session.send_after(then)?,
+        None => None,
     };
-    Ok(Outcome::Answered(Box::new(Observed {
+    // Where nothing in the stack writes a log, it is what the server had to say.
+    let is_log_of_server = !has_middleware(&case.value["config"], "access_log");
+    let observed = Observed {
         answers,
-        second_status,
+        second_status: second.map(|answer| answer.status),
         record: recorder,
-        log,
-        took: begin.elapsed(),
-    })))
+        log: if is_log_of_server {
+            session.panics()
+        } else {
+            log
+        },
+        took,
+    };
+    let expect = in_words_of(transport.protocol, &case.value["expect"]);
+    judge(&expect, &Outcome::Answered(Box::new(observed)))
+}
+
+/// Whether a middleware by this name is in the configuration.
+fn has_middleware(config: &Value, name: &str) -> bool {
+    let layers = config["stack"].as_array().into_iter().flatten();
+    std::iter::once(config)
+        .chain(layers)
+        .any(|layer| text(layer, "middleware") == Some(name))
+}
+
+fn build(case: &Case, wanted: &Wanted, recorder: &Recorder, log: &Log) -> Check<Application> {
+    let config = without_server(&case.value["config"])?;
+    let inner = |spec: &Value| innermost(spec, wanted, recorder);
+    stack::build(&config, &case.value["app"], recorder, log, &inner)
 }
 
 fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Application> {
@@ -75,78 +115,14 @@ fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Applic
     })
 }
 
-/// The configuration without its `server`, and whether that asks for a real one.
-fn split_server(config: &Value) -> Check<(Value, bool)> {
+/// The configuration without its `server`, which is about transports.
+fn without_server(config: &Value) -> Check<Value> {
     let mut config = config.clone();
     let server = config
         .as_object_mut()
         .and_then(|config| config.remove("server"));
     match server.as_ref().map(Value::as_str) {
-        None => Ok((config, false)),
-        Some(Some("gateway" | "real socket")) => Ok((config, true)),
+        None | Some(Some("gateway" | "real socket")) => Ok(config),
         Some(_) => unsupported(format!("the server {server:?}")),
     }
-}
-
-/// Sends the request as often as it says.
-pub(crate) fn in_process(
-    client: &Client,
-    wanted: &Wanted,
-    recorder: &Recorder,
-) -> Check<Vec<Answer>> {
-    if wanted.then.is_some() {
-        return unsupported("then_request without a real socket");
-    }
-    (0..wanted.repeat)
-        .map(|_| pollster::block_on(send(prepare(client, wanted)?, wanted.abort, recorder)))
-        .collect()
-}
-
-fn prepare(client: &Client, wanted: &Wanted) -> Check<RequestBuilder> {
-    let uri = Uri::try_from(&wanted.target);
-    let uri = uri.or_else(|error| unsupported(format!("the target in this process: {error}")))?;
-    let mut request = Request::new(wanted.method.clone(), uri);
-    request.prepend_script_name(&wanted.script_name);
-    let mut connection = Connection::new(wanted.scheme);
-    if let Some(peer) = wanted.peer {
-        connection = connection.with_peer(peer);
-    }
-    let mut builder = client
-        .prepared(request)
-        .version(wanted.version)
-        .connection(connection)
-        .body(wanted.content.body());
-    for (name, value) in &wanted.headers {
-        builder = builder.header(name, value);
-    }
-    Ok(builder)
-}
-
-/// Reads the answer to its end, or to its first bytes and drops it.
-async fn send(builder: RequestBuilder, abort: bool, recorder: &Recorder) -> Check<Answer> {
-    let (head, mut body) = builder.send_head_async().await.into_parts();
-    let mut answer = Answer {
-        status: head.status.as_u16(),
-        headers: apps::list(&head.headers),
-        ..Answer::default()
-    };
-    while let Some(frame) = body.frame().await {
-        match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(data)) => {
-                if answer.body.is_empty() {
-                    answer.first_before_end = recorder.lock().sources_ended == 0;
-                }
-                answer.body.extend_from_slice(&data);
-            }
-            Ok(Err(frame)) => {
-                let trailers = frame.into_trailers().unwrap_or_default();
-                answer.trailers = apps::list(&trailers);
-            }
-            Err(error) => answer.broken = Some(error.to_string()),
-        }
-        if abort {
-            break;
-        }
-    }
-    Ok(answer)
 }

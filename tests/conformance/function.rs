@@ -5,16 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use enfilade::headers::{format_http_date, parse_http_date};
 use enfilade::middleware::{Negotiated, negotiate_coding};
 use enfilade::{Connection, Request, Scheme, path};
-use enfilade_testing::Client;
 use http::{HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::case::{Case, known, number, required, text, texts};
-use crate::exchange::in_process;
+use crate::facts::Facts;
 use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, Trouble, any_of, ensure, fail, unsupported};
-use crate::{apps, lint, request, stack};
+use crate::{apps, in_process, lint, request, stack};
 
 const KEYS: [&str; 9] = [
     "id",
@@ -224,11 +223,11 @@ fn render_access_log(input: &Value) -> Check<Output> {
     let (recorder, log) = (Recorder::default(), Log::default());
     let app = apps::build(&spec, None, &recorder)?;
     let app = stack::log_format(required(input, "format")?, &log, app)?;
-    in_process(
-        &Client::new(app),
-        &request::parse(&input["request"])?,
-        &recorder,
-    )?;
+    let wanted = request::parse(&input["request"])?;
+    let facts = Facts::default();
+    facts.tell(&wanted);
+    let mut session = (in_process::TRANSPORT.open)(facts.around(app), &recorder)?;
+    session.send(&wanted)?;
     Ok(match &log.settled(1)[..] {
         [line] => Ok(json!(line)),
         lines => Err(format!("not one line but {lines:?}")),

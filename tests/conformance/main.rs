@@ -15,7 +15,15 @@ mod exchange;
 #[cfg(test)]
 mod expect;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod function;
+#[cfg(test)]
+mod http1;
+#[cfg(test)]
+mod http2;
+#[cfg(test)]
+mod in_process;
 #[cfg(test)]
 mod lint;
 #[cfg(test)]
@@ -35,9 +43,13 @@ mod runner;
 #[cfg(test)]
 mod sequence;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod socket;
 #[cfg(test)]
 mod stack;
+#[cfg(test)]
+mod transport;
 #[cfg(test)]
 mod verdict;
 #[cfg(test)]

@@ -36,17 +36,23 @@ mod tests {
     use enfilade::{Application, Request};
     use serde_json::json;
 
-    use crate::{request, socket};
+    use crate::observed::Recorder;
+    use crate::request;
+    use crate::transport::TRANSPORTS;
 
     #[test]
-    fn a_panic_in_a_server_is_seen() {
+    fn a_panic_is_seen_over_every_transport() {
         fn answer(_: Request) -> &'static str {
             panic!("seen")
         }
         let wanted = request::parse(&json!({"method": "GET", "target": "/"})).unwrap();
-        let (answers, _, panics) = socket::exchange(Application::new(answer), &wanted).unwrap();
-        assert_eq!(answers[0].status, 500);
-        let text = panics.lines().join(" ");
-        assert!(text.ends_with(" seen"), "{text}");
+        for transport in &TRANSPORTS {
+            let app = Application::new(answer);
+            let mut session = (transport.open)(app, &Recorder::default()).unwrap();
+            let _log_of_this_thread = session.panics();
+            assert_eq!(session.send(&wanted).unwrap().status, 500);
+            let text = session.panics().lines().join(" ");
+            assert!(text.ends_with(" seen"), "{}: {text}", transport.name);
+        }
     }
 }

@@ -9,7 +9,8 @@ use crate::body::base64;
 use crate::case::{Case, known, pairs, text};
 use crate::expect::saw_headers;
 use crate::observed::{Answer, Recorder, wait_until};
-use crate::socket::{self, Connection, PATIENCE};
+use crate::server::{self, PATIENCE};
+use crate::socket::Connection;
 use crate::verdict::{Check, any_of, ensure, fail, unsupported};
 
 const KEYS: [&str; 11] = [
@@ -60,7 +61,7 @@ pub(crate) fn run(case: &Case) -> Check {
 fn perform(bytes: &[u8]) -> Check<Outcome> {
     let recorder = Recorder::default();
     let app = apps::build(&json!({"kind": "echo"}), None, &recorder)?;
-    let server = socket::serve(app)?;
+    let server = server::serve(app)?;
     let mut connection = Connection::open(server.address)?;
     connection.write(bytes);
     let mut outcome = Outcome::default();

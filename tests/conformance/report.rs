@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::case::{Case, Level};
+use crate::transport::{Ran, TRANSPORTS};
 use crate::verdict::{Check, Trouble};
 
 /// The results of all files.
@@ -18,6 +19,8 @@ struct Result {
     level: Level,
     expect: String,
     check: Check,
+    /// The transports, each with the reason where it was left out.
+    ways: Vec<(&'static str, Option<&'static str>)>,
 }
 
 /// How many of a level passed, failed, and could not be judged.
@@ -29,7 +32,7 @@ struct Count {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, file: &str, case: &Case, check: Check) {
+    pub(crate) fn add(&mut self, file: &str, case: &Case, ran: Ran) {
         if self.files.last().is_none_or(|(name, _)| name != file) {
             self.files.push((file.to_owned(), Vec::new()));
         }
@@ -38,7 +41,8 @@ impl Report {
                 id: case.id.clone(),
                 level: case.level,
                 expect: case.value["expect"].to_string(),
-                check,
+                check: ran.check,
+                ways: ran.ways,
             });
         }
     }
@@ -96,7 +100,10 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "conformance: {passed} passed, {failed} failed, {unsupported} unsupported; {against} count against the run"
-        )
+        )?;
+        TRANSPORTS
+            .iter()
+            .try_for_each(|transport| self.write_transport(f, transport.name))
     }
 }
 
@@ -114,6 +121,26 @@ impl Report {
             writeln!(f, "    got:      {}", cut(reason))?;
         }
         Ok(())
+    }
+
+    /// How many cases went over a transport, and why others did not.
+    fn write_transport(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let mut run = 0;
+        let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for result in self.all() {
+            match result.ways.iter().find(|(found, _)| *found == name) {
+                None => {}
+                Some((_, None)) => run += 1,
+                Some((_, Some(reason))) => left_out.entry(reason).or_default().push(&result.id),
+            }
+        }
+        let total: usize = left_out.values().map(Vec::len).sum();
+        write!(f, "{name}: {run} run, {total} cannot be said")?;
+        for (at, (reason, ids)) in left_out.iter().enumerate() {
+            let mark = if at == 0 { ": " } else { "; " };
+            write!(f, "{mark}{reason} ({})", ids.join(", "))?;
+        }
+        writeln!(f)
     }
 
     /// One line for each component that does not exist, with the cases where they are few.
@@ -190,7 +217,7 @@ mod tests {
                 value: json!({"expect": 1}),
             };
             let mut report = Report::default();
-            report.add("a", &case, check.clone());
+            report.add("a", &case, check.clone().into());
             assert_eq!(report.is_good(), good, "{level:?} {check:?}");
         }
         assert!(

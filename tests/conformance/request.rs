@@ -29,7 +29,7 @@ const KEYS: [&str; 17] = [
     "then_request",
 ];
 
-/// A request that can be sent in this process and over a socket.
+/// A request that can be sent over every transport.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) method: Method,
@@ -44,6 +44,8 @@ pub(crate) struct Wanted {
     pub(crate) repeat: u64,
     pub(crate) abort: bool,
     pub(crate) then: Option<Box<Wanted>>,
+    /// Whether the case looks at the trailers of the answer, which HTTP/1 sends to those only who say that they take them.
+    pub(crate) expects_trailers: bool,
 }
 
 pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
@@ -71,6 +73,7 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
         repeat: number(spec, "repeat").unwrap_or(1),
         abort: spec.get("abort_after_first_chunk") == Some(&Value::Bool(true)),
         then: then.map(parse).transpose()?.map(Box::new),
+        expects_trailers: false,
     })
 }
 
@@ -102,15 +105,14 @@ fn peer(spec: &Value) -> Check<Option<SocketAddr>> {
 }
 
 impl Wanted {
-    /// Whether nothing of it can only be said in this process.
-    pub(crate) fn fits_a_socket(&self) -> Check {
-        let said = self.peer.is_some()
-            || self.user.is_some()
-            || self.scheme != enfilade::Scheme::Http
-            || !self.script_name.is_empty();
-        match said {
-            true => unsupported("a connection's facts cannot be made up on a real socket"),
-            false => Ok(()),
-        }
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !self.values(name).is_empty()
+    }
+
+    /// The values of all lines by this name, in order.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        let same = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
+        let lines = self.headers.iter().filter(same);
+        lines.map(|(_, value)| value.as_str()).collect()
     }
 }

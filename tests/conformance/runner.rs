@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::case::{self, Case};
 use crate::observed::Log;
 use crate::report::Report;
-use crate::verdict::{Check, fail, unsupported};
+use crate::transport::Ran;
+use crate::verdict::{fail, unsupported};
 use crate::{exchange, function, raw, sequence, stack};
 
 /// A case that takes longer hangs.
@@ -36,7 +37,7 @@ fn the_cases_pass() {
 
 /// A case in a thread of its own, so that one that hangs or panics is one that failed.
 struct Running {
-    result: mpsc::Receiver<Check>,
+    result: mpsc::Receiver<Ran>,
     panics: Log,
 }
 
@@ -51,25 +52,28 @@ impl Running {
         Running { result, panics }
     }
 
-    fn result(self) -> Check {
-        match self.result.recv_timeout(LIMIT) {
-            Ok(check) => check,
+    fn result(self) -> Ran {
+        let check = match self.result.recv_timeout(LIMIT) {
+            Ok(ran) => return ran,
             Err(mpsc::RecvTimeoutError::Timeout) => fail(format!("no end within {LIMIT:?}")),
             Err(mpsc::RecvTimeoutError::Disconnected) => fail(format!(
                 "the case panicked: {}",
                 self.panics.lines().join(" ")
             )),
-        }
+        };
+        check.into()
     }
 }
 
-fn run(case: &Case) -> Check {
-    stack::exists(case)?;
+fn run(case: &Case) -> Ran {
+    if let Err(trouble) = stack::exists(case) {
+        return Err(trouble).into();
+    }
     match case.kind.as_str() {
         "exchange" => exchange::run(case),
         "sequence" => sequence::run(case),
-        "function" => function::run(case),
-        "raw" => raw::run(case),
-        other => unsupported(format!("the kind {other:?}")),
+        "function" => function::run(case).into(),
+        "raw" => raw::run(case).into(),
+        other => unsupported(format!("the kind {other:?}")).into(),
     }
 }

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use enfilade::{Application, Request};
-use enfilade_testing::Client;
 use serde_json::Value;
 
 use crate::apps;
 use crate::case::{Case, known, object, text};
-use crate::exchange::in_process;
 use crate::expect::{Outcome, judge};
+use crate::facts::Facts;
 use crate::observed::{Answer, Log, Observed, Recorder};
 use crate::request;
 use crate::stack;
+use crate::transport::{Ran, Session, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, fail, unsupported};
 
 const KEYS: [&str; 10] = [
@@ -33,9 +33,24 @@ const KEYS: [&str; 10] = [
 
 type Captured = BTreeMap<String, String>;
 
-pub(crate) fn run(case: &Case) -> Check {
-    known(&case.value, "the case", &KEYS)?;
-    known(&case.value["expect"], "expect", &["see"])?;
+/// What the steps have in common.
+struct Stack {
+    recorder: Recorder,
+    log: Log,
+    facts: Facts,
+    protocol: &'static str,
+}
+
+pub(crate) fn run(case: &Case) -> Ran {
+    let checked = known(&case.value, "the case", &KEYS)
+        .and_then(|()| known(&case.value["expect"], "expect", &["see"]));
+    match checked {
+        Ok(()) => over_each(case, |transport| over(transport, case)),
+        Err(trouble) => Err(trouble).into(),
+    }
+}
+
+fn over(transport: &Transport, case: &Case) -> Check {
     let (recorder, log, step) = (
         Recorder::default(),
         Log::default(),
@@ -48,14 +63,20 @@ pub(crate) fn run(case: &Case) -> Check {
         &log,
         &|spec| by_step(spec, &recorder, &step),
     )?;
-    let client = Client::new(app);
+    let stack = Stack {
+        recorder,
+        log,
+        facts: Facts::default(),
+        protocol: transport.protocol,
+    };
+    let mut session = (transport.open)(stack.facts.around(app), &stack.recorder)?;
     let mut captured = Captured::new();
     let Some(steps) = case.value["steps"].as_array() else {
         return unsupported("a sequence without steps");
     };
     for (at, spec) in steps.iter().enumerate() {
         step.store(at, Ordering::Relaxed);
-        run_step(spec, &client, &recorder, &log, &mut captured)
+        run_step(spec, &mut *session, &stack, &mut captured)
             .map_err(|trouble| trouble.within(&format!("step {at}")))?;
     }
     Ok(())
@@ -63,26 +84,33 @@ pub(crate) fn run(case: &Case) -> Check {
 
 fn run_step(
     spec: &Value,
-    client: &Client,
-    recorder: &Recorder,
-    log: &Log,
+    session: &mut dyn Session,
+    stack: &Stack,
     captured: &mut Captured,
 ) -> Check {
     known(spec, "step", &["request", "expect", "capture", "note"])?;
-    let wanted = request::parse(&substitute(&spec["request"], captured)?)?;
+    let mut wanted = request::parse(&substitute(&spec["request"], captured)?)?;
+    wanted.expects_trailers = mentions(&spec["expect"], "trailers");
+    if wanted.then.is_some() {
+        return unsupported("then_request in a sequence, where it is one more step");
+    }
+    stack.facts.tell(&wanted);
     let begin = Instant::now();
-    let answers = in_process(client, &wanted, recorder)?;
+    let answers: Vec<Answer> = (0..wanted.repeat)
+        .map(|_| session.send(&wanted))
+        .collect::<Check<_>>()?;
     if let Some(capture) = spec.get("capture") {
         take(capture, answers.last(), captured)?;
     }
     let observed = Observed {
         answers,
         second_status: None,
-        record: recorder.clone(),
-        log: log.clone(),
+        record: stack.recorder.clone(),
+        log: stack.log.clone(),
         took: begin.elapsed(),
     };
     let expect = substitute(&spec["expect"], captured)?;
+    let expect = in_words_of(stack.protocol, &expect);
     judge(&expect, &Outcome::Answered(Box::new(observed)))
 }
 
@@ -178,6 +206,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::transport::TRANSPORTS;
 
     #[test]
     fn captured_values_are_put_in_their_places() {
@@ -222,8 +251,10 @@ mod tests {
                 value,
             }
         };
-        assert_eq!(run(&case("{{v}}")), Ok(()));
-        let failed = fail("step 1: header x-a: \"1\" is not equals \"2\"");
-        assert_eq!(run(&case("2")), failed);
+        assert_eq!(run(&case("{{v}}")).check, Ok(()));
+        let failed = "step 1: header x-a: \"1\" is not equals \"2\"";
+        let names = TRANSPORTS.iter().map(|transport| transport.name);
+        let failed: Vec<_> = names.map(|name| format!("over {name}: {failed}")).collect();
+        assert_eq!(run(&case("2")).check, fail(failed.join(" | ")));
     }
 }

@@ -1,0 +1,52 @@
+//! What a case says of the connection, for every transport alike.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use enfilade::{Application, Connection, Request, Scheme};
+
+use crate::request::Wanted;
+
+/// The facts of the request that is sent next, which a wrapper puts on it where it arrives.
+///
+/// The wrapper is outermost in the stack, so that all of the stack sees the same of the client over a socket as it does
+/// in this process.
+#[derive(Clone, Default)]
+pub(crate) struct Facts(Arc<Mutex<Known>>);
+
+#[derive(Clone, Default)]
+struct Known {
+    connection: Option<Connection>,
+    script_name: String,
+}
+
+impl Facts {
+    pub(crate) fn tell(&self, wanted: &Wanted) {
+        let said = wanted.peer.is_some() || wanted.scheme != Scheme::Http;
+        let connection = said.then(|| {
+            let connection = Connection::new(wanted.scheme);
+            match wanted.peer {
+                Some(peer) => connection.with_peer(peer),
+                None => connection,
+            }
+        });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known {
+            connection,
+            script_name: wanted.script_name.clone(),
+        };
+    }
+
+    pub(crate) fn around(&self, app: Application) -> Application {
+        let facts = self.clone();
+        Application::new(move |mut request: Request| {
+            let known = facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = known.clone();
+            if let Some(connection) = known.connection {
+                request.set_connection(connection);
+            }
+            if !known.script_name.is_empty() {
+                request.prepend_script_name(&known.script_name);
+            }
+            app.call(request)
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Over a real socket as HTTP/1.1, or as HTTP/1.0 where a case says so.
+
+use enfilade::Application;
+use http::{Method, Version};
+
+use crate::apps::Content;
+use crate::observed::{Answer, Log, Recorder};
+use crate::request::Wanted;
+use crate::server::{self, PATIENCE, Running};
+use crate::socket::Connection;
+use crate::transport::{Session, Transport};
+use crate::verdict::{Check, fail};
+
+pub(crate) const TRANSPORT: Transport = Transport {
+    name: "HTTP/1",
+    protocol: "HTTP/1.1",
+    open,
+    cannot: &[(
+        |said| said.is_incremental(),
+        "a source that is ready at once has ended before the client looks",
+    )],
+};
+
+/// A server, and the connection to it while both sides keep it.
+struct Http1 {
+    server: Running,
+    kept: Option<Connection>,
+}
+
+fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
+    Ok(Box::new(Http1 {
+        server: server::serve(app)?,
+        kept: None,
+    }))
+}
+
+impl Session for Http1 {
+    fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
+        let mut connection = match self.kept.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.server.address)?,
+        };
+        connection.write(&encode(wanted));
+        if wanted.abort {
+            let answer = connection.first_part();
+            connection.close();
+            return answer;
+        }
+        let answer = whole(&mut connection, wanted)?;
+        if !is_last(&connection, wanted, &answer) {
+            self.kept = Some(connection);
+        }
+        Ok(answer)
+    }
+
+    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>> {
+        match self.kept {
+            Some(_) => self.send(wanted).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn panics(&self) -> Log {
+        self.server.panics.clone()
+    }
+}
+
+fn whole(connection: &mut Connection, wanted: &Wanted) -> Check<Answer> {
+    loop {
+        match connection.answer(wanted.method == Method::HEAD, PATIENCE)? {
+            // Interim answers go before the real one (RFC 9110, section 15.2).
+            Some(answer) if matches!(answer.status, 100 | 102..=199) => {}
+            Some(answer) => return Ok(answer),
+            None => return fail("the server gave no whole answer"),
+        }
+    }
+}
+
+/// Whether the connection is over, or is one of HTTP no more.
+fn is_last(connection: &Connection, wanted: &Wanted, answer: &Answer) -> bool {
+    let said = answer.lines("connection").contains(&"close");
+    connection.closed || said || answer.status == 101 || wanted.version == Version::HTTP_10
+}
+
+/// The bytes of a request; a host and a length are added where they are not said, and so is that trailers are taken
+/// where they are expected (RFC 9110, section 6.5.1).
+fn encode(wanted: &Wanted) -> Vec<u8> {
+    let (method, target) = (&wanted.method, &wanted.target);
+    let mut text = format!("{method} {target} {:?}\r\n", wanted.version);
+    if !wanted.has("host") {
+        text.push_str("Host: localhost\r\n");
+    }
+    if wanted.expects_trailers && !wanted.has("te") {
+        text.push_str("TE: trailers\r\nConnection: TE\r\n");
+    }
+    let framed = wanted.has("content-length") || wanted.has("transfer-encoding");
+    match &wanted.content {
+        Content::Full(body) if !body.is_empty() && !framed => {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        Content::Chunks(_) | Content::Repeat(..) if !framed => {
+            text.push_str("Transfer-Encoding: chunked\r\n");
+        }
+        _ => {}
+    }
+    for (name, value) in &wanted.headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    let mut bytes = text.into_bytes();
+    write_content(&mut bytes, wanted);
+    bytes
+}
+
+/// The content as it is where its length is said, and in chunks where it is not (RFC 9112, section 7.1).
+fn write_content(bytes: &mut Vec<u8>, wanted: &Wanted) {
+    let is_stream = !matches!(wanted.content, Content::Full(_));
+    let is_chunked = is_stream && !wanted.has("content-length");
+    for part in wanted.content.parts().filter(|part| !part.is_empty()) {
+        if is_chunked {
+            bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        }
+        bytes.extend_from_slice(&part);
+        if is_chunked {
+            bytes.extend_from_slice(b"\r\n");
+        }
+    }
+    if is_chunked {
+        bytes.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::request;
+
+    #[test]
+    fn a_request_is_framed_as_its_body_needs() {
+        for (spec, expected) in [
+            (
+                json!({"method": "GET", "target": "/"}),
+                "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            ),
+            (
+                json!({"method": "PUT", "target": "/", "headers": [["HOST", "h"]], "body": "ab"}),
+                "PUT / HTTP/1.1\r\nContent-Length: 2\r\nHOST: h\r\n\r\nab",
+            ),
+            (
+                json!({"method": "PUT", "target": "/", "headers": [["host", "h"]], "body_chunks": ["ab", "", "c"]}),
+                "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nhost: h\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            ),
+            (
+                json!({"method": "PUT", "target": "/", "headers": [["host", "h"], ["content-length", "2"]],
+                       "body_repeat": {"text": "a", "times": 2}}),
+                "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\naa",
+            ),
+        ] {
+            let bytes = encode(&request::parse(&spec).unwrap());
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        }
+    }
+}

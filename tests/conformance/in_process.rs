@@ -1,0 +1,103 @@
+//! In this process, through the rules of a gateway.
+
+use enfilade::{Application, Request};
+use enfilade_testing::{Client, RequestBuilder};
+use http::Uri;
+
+use crate::apps;
+use crate::observed::{Answer, Log, Recorder};
+use crate::request::Wanted;
+use crate::transport::{Session, Transport};
+use crate::verdict::{Check, unsupported};
+
+pub(crate) const TRANSPORT: Transport = Transport {
+    name: "in process",
+    protocol: "HTTP/1.1",
+    open,
+    cannot: &[
+        (
+            |said| said.case["config"]["server"] == "real socket",
+            "it is about the server itself",
+        ),
+        (
+            |said| said.any_request(|request| Uri::try_from(&request.target).is_err()),
+            "the request's type takes no such target",
+        ),
+        (
+            |said| said.any_request(|request| request.then.is_some()),
+            "there is no connection that an answer could spoil",
+        ),
+    ],
+};
+
+struct InProcess {
+    client: Client,
+    recorder: Recorder,
+}
+
+fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
+    Ok(Box::new(InProcess {
+        client: Client::new(app),
+        recorder: recorder.clone(),
+    }))
+}
+
+impl Session for InProcess {
+    fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
+        let builder = prepare(&self.client, wanted)?;
+        pollster::block_on(send(builder, wanted.abort, &self.recorder))
+    }
+
+    fn send_after(&mut self, _: &Wanted) -> Check<Option<Answer>> {
+        Ok(None)
+    }
+
+    fn panics(&self) -> Log {
+        let thread = std::thread::current();
+        thread
+            .name()
+            .map_or_else(Log::default, crate::panics::of_thread)
+    }
+}
+
+fn prepare(client: &Client, wanted: &Wanted) -> Check<RequestBuilder> {
+    let uri = Uri::try_from(&wanted.target);
+    let uri = uri.or_else(|error| unsupported(format!("the target in this process: {error}")))?;
+    let mut builder = client
+        .prepared(Request::new(wanted.method.clone(), uri))
+        .version(wanted.version)
+        .body(wanted.content.body());
+    for (name, value) in &wanted.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(builder)
+}
+
+/// Reads the answer to its end, or to its first bytes and drops it.
+async fn send(builder: RequestBuilder, abort: bool, recorder: &Recorder) -> Check<Answer> {
+    let (head, mut body) = builder.send_head_async().await.into_parts();
+    let mut answer = Answer {
+        status: head.status.as_u16(),
+        headers: apps::list(&head.headers),
+        ..Answer::default()
+    };
+    while let Some(frame) = body.frame().await {
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(data)) => {
+                if answer.body.is_empty() {
+                    answer.first_before_end = recorder.lock().sources_ended == 0;
+                }
+                answer.body.extend_from_slice(&data);
+            }
+            Ok(Err(frame)) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                answer.trailers = apps::list(&trailers);
+            }
+            Err(error) => answer.broken = Some(error.to_string()),
+        }
+        if abort {
+            break;
+        }
+    }
+    Ok(answer)
+}

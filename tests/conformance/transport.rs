@@ -1,0 +1,292 @@
+//! The transports that a case goes through, and what each of them cannot say.
+//!
+//! A transport is a file with a [`Transport`] and a line in [`TRANSPORTS`].
+
+use enfilade::Application;
+use serde_json::Value;
+
+use crate::case::Case;
+use crate::observed::{Answer, Log, Recorder};
+use crate::request::{self, Wanted};
+use crate::verdict::{Check, Trouble, unsupported};
+use crate::{http1, http2, in_process};
+
+pub(crate) static TRANSPORTS: [Transport; 3] =
+    [in_process::TRANSPORT, http1::TRANSPORT, http2::TRANSPORT];
+
+/// A way from a client to an application.
+pub(crate) struct Transport {
+    pub(crate) name: &'static str,
+    /// What stands where a case expects `HTTP/1.1`: see [`in_words_of`].
+    pub(crate) protocol: &'static str,
+    pub(crate) open: fn(Application, &Recorder) -> Check<Box<dyn Session>>,
+    /// What a case may have that cannot be said here, and why.
+    pub(crate) cannot: &'static [(Feature, &'static str)],
+}
+
+/// A client that asks one application.
+pub(crate) trait Session {
+    fn send(&mut self, wanted: &Wanted) -> Check<Answer>;
+
+    /// Sends on the connection that the last answer came over; `None` where it is over.
+    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>>;
+
+    /// What panicked in the server.
+    fn panics(&self) -> Log;
+}
+
+/// Whether a case has something.
+pub(crate) type Feature = fn(&Said<'_>) -> bool;
+
+/// What a case says.
+pub(crate) struct Said<'a> {
+    pub(crate) case: &'a Value,
+    pub(crate) requests: Vec<Wanted>,
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn new(case: &'a Case) -> Check<Said<'a>> {
+        let case = &case.value;
+        let steps = case["steps"].as_array().into_iter().flatten();
+        let steps = steps.map(|step| &step["request"]);
+        let requests = case.get("request").into_iter().chain(steps);
+        Ok(Said {
+            case,
+            requests: requests.map(request::parse).collect::<Check<_>>()?,
+        })
+    }
+
+    pub(crate) fn any_request(&self, has: impl Fn(&Wanted) -> bool) -> bool {
+        self.requests.iter().any(has)
+    }
+
+    /// The applications: one, or one a step.
+    pub(crate) fn any_app(&self, has: impl Fn(&Value) -> bool) -> bool {
+        let app = &self.case["app"];
+        let by_step = app["by_step"].as_array().into_iter().flatten();
+        std::iter::once(app).chain(by_step).any(has)
+    }
+
+    /// Whether the body is to arrive before its source has ended.
+    ///
+    /// The sources of the cases are ready at once, so a server has read them before a client can look.
+    pub(crate) fn is_incremental(&self) -> bool {
+        mentions(self.case, "incremental")
+    }
+}
+
+/// Whether this key is somewhere in the value.
+pub(crate) fn mentions(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .any(|(key, value)| key == wanted || mentions(value, wanted)),
+        Value::Array(list) => list.iter().any(|value| mentions(value, wanted)),
+        _ => false,
+    }
+}
+
+/// What came of a case, and over which transports.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) check: Check,
+    /// The transports by name, each with the reason where it was left out; none where the case has no request.
+    pub(crate) ways: Vec<(&'static str, Option<&'static str>)>,
+}
+
+impl From<Check> for Ran {
+    fn from(check: Check) -> Ran {
+        let ways = Vec::new();
+        Ran { check, ways }
+    }
+}
+
+/// Runs a case over every transport that can say it: it passes where it passes over all of them.
+pub(crate) fn over_each(case: &Case, run: impl Fn(&Transport) -> Check) -> Ran {
+    let said = match Said::new(case) {
+        Ok(said) => said,
+        Err(trouble) => return Err(trouble).into(),
+    };
+    let mut ways = Vec::new();
+    let mut troubles = Vec::new();
+    for transport in &TRANSPORTS {
+        let cannot = transport.cannot.iter().find(|(feature, _)| feature(&said));
+        ways.push((transport.name, cannot.map(|(_, reason)| *reason)));
+        match cannot {
+            Some(_) => {}
+            None => match run(transport) {
+                Ok(()) => {}
+                Err(trouble @ (Trouble::Needs(_) | Trouble::Refused(_))) => {
+                    // It never came to a request.
+                    return Err(trouble).into();
+                }
+                Err(trouble) => troubles.push(trouble.within(&format!("over {}", transport.name))),
+            },
+        }
+    }
+    let check = if ways.iter().all(|(_, reason)| reason.is_some()) {
+        unsupported("no transport can say it")
+    } else {
+        joined(troubles)
+    };
+    Ran { check, ways }
+}
+
+/// The failures as one; what cannot be judged goes before them.
+fn joined(troubles: Vec<Trouble>) -> Check {
+    let mut reasons = Vec::new();
+    for trouble in troubles {
+        match trouble {
+            Trouble::Failed(reason) => reasons.push(reason),
+            other => return Err(other),
+        }
+    }
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Trouble::Failed(reasons.join(" | "))),
+    }
+}
+
+/// An expectation where the request comes in another protocol than HTTP/1.1.
+///
+/// This is the one place where an expectation is changed: what a log and an application say of the protocol follows it,
+/// as it must. Nothing else may, and nothing else is touched.
+pub(crate) fn in_words_of(protocol: &str, expect: &Value) -> Value {
+    let Value::Object(object) = expect else {
+        return expect.clone();
+    };
+    let changed = object.iter().map(|(key, value)| {
+        let value = match (key.as_str(), value) {
+            ("log" | "version" | "SERVER_PROTOCOL", value) => replaced(protocol, value),
+            ("app_saw" | "cgi", value) => in_words_of(protocol, value),
+            ("any_of", Value::Array(list)) => list
+                .iter()
+                .map(|alternative| in_words_of(protocol, alternative))
+                .collect(),
+            (_, value) => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    Value::Object(changed.collect())
+}
+
+/// In all texts, regular expressions among them.
+fn replaced(protocol: &str, value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let text = text.replace("HTTP/1.1", protocol);
+            text.replace(r"HTTP/1\.1", &protocol.replace('.', r"\."))
+                .into()
+        }
+        Value::Array(list) => list.iter().map(|value| replaced(protocol, value)).collect(),
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| (key.clone(), replaced(protocol, value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::case::Level;
+    use crate::verdict::{fail, needs};
+
+    fn case(value: Value) -> Case {
+        Case {
+            id: "a/b".to_owned(),
+            component: "a".to_owned(),
+            kind: "exchange".to_owned(),
+            level: Level::Must,
+            value,
+        }
+    }
+
+    #[test]
+    fn a_case_passes_only_over_all_transports_and_a_failure_names_its_own() {
+        let get = case(json!({"request": {"method": "GET", "target": "/"}}));
+        let over = |name: &'static str, check: Check| {
+            over_each(&get, |transport| match transport.name == name {
+                true => check.clone(),
+                false => Ok(()),
+            })
+        };
+        for (check, expected, ways) in [
+            (Ok(()), Ok(()), 3),
+            (fail("x"), fail("over HTTP/2: x"), 3),
+            (unsupported("x"), unsupported("over HTTP/2: x"), 3),
+            (needs("x"), needs("x"), 0),
+        ] {
+            let ran = over("HTTP/2", check);
+            assert_eq!((ran.check, ran.ways.len()), (expected, ways));
+        }
+    }
+
+    #[test]
+    fn what_a_transport_cannot_say_is_left_out_with_its_reason() {
+        let get =
+            |more: Value| json!({"method": "GET", "target": "/", "headers": [], "more": more});
+        assert!(
+            over_each(&case(json!({"request": get(json!(1))})), |_| Ok(()))
+                .check
+                .is_err()
+        );
+        for (value, out) in [
+            (
+                json!({"request": {"method": "GET", "target": "/", "version": "HTTP/1.0"}}),
+                vec!["HTTP/2"],
+            ),
+            (json!({"app": {"status": 101}}), vec!["HTTP/2"]),
+            (
+                json!({"app": {"by_step": [{"status": 200}, {"status": 101}]}}),
+                vec!["HTTP/2"],
+            ),
+            (
+                json!({"request": {"method": "GET", "target": "/", "headers": [["Connection", "x"]]}}),
+                vec!["HTTP/2"],
+            ),
+            (
+                json!({"request": {"method": "GET", "target": "/", "headers": [["TE", "trailers"]]}}),
+                vec![],
+            ),
+            (
+                json!({"request": {"method": "GET", "target": "/", "headers": [["TE", "gzip"]]}}),
+                vec!["HTTP/2"],
+            ),
+            (
+                json!({"config": {"server": "real socket"}}),
+                vec!["in process"],
+            ),
+            (
+                json!({"expect": {"body": {"incremental": true}}}),
+                vec!["HTTP/1", "HTTP/2"],
+            ),
+        ] {
+            let ran = over_each(&case(value.clone()), |_| Ok(()));
+            let names = ran.ways.iter().filter(|(_, reason)| reason.is_some());
+            let names: Vec<_> = names.map(|(name, _)| *name).collect();
+            assert_eq!((ran.check, names), (Ok(()), out), "{value}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_said_of_the_protocol_follows_it() {
+        let expect = json!({
+            "log": {"lines": 1, "equals": "GET / HTTP/1.1", "regex": r"HTTP/1\.1"},
+            "app_saw": {"version": "HTTP/1.1", "cgi": {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_A": "HTTP/1.1"}},
+            "headers": {"a": {"equals": "HTTP/1.1"}},
+            "any_of": [{"log": {"contains": "HTTP/1.1"}}],
+        });
+        let expected = json!({
+            "log": {"lines": 1, "equals": "GET / HTTP/2.0", "regex": r"HTTP/2\.0"},
+            "app_saw": {"version": "HTTP/2.0", "cgi": {"SERVER_PROTOCOL": "HTTP/2.0", "HTTP_A": "HTTP/1.1"}},
+            "headers": {"a": {"equals": "HTTP/1.1"}},
+            "any_of": [{"log": {"contains": "HTTP/2.0"}}],
+        });
+        assert_eq!(in_words_of("HTTP/2.0", &expect), expected);
+        assert_eq!(in_words_of("HTTP/1.1", &expect), expect);
+    }
+}

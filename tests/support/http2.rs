@@ -1,0 +1,171 @@
+//! A client of HTTP/2 that shows the parts of an answer, its trailers, and resets.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Request, Version, request};
+use http_body::Frame;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// How long a test waits for what must come; far longer than it takes, for machines under load.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client's end of a connection.
+pub(crate) struct Client {
+    sender: SendRequest<Bytes>,
+    runtime: Runtime,
+}
+
+/// A request that was sent, with the way to send its content.
+pub(crate) struct Sent {
+    pub(crate) content: SendStream<Bytes>,
+    answer: ResponseFuture,
+}
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    body: RecvStream,
+}
+
+/// How an answer's content came: its parts in one, and the trailers or why it was reset.
+pub(crate) type Content = (String, Result<Option<HeaderMap>, h2::Reason>);
+
+/// A GET by prior knowledge; a target without an authority has no `:authority`.
+pub(crate) fn get(target: &str) -> request::Builder {
+    let version = match target.starts_with("http://") {
+        true => Version::HTTP_2,
+        // The one way to tell `h2` that there is no `:authority`.
+        false => Version::HTTP_11,
+    };
+    Request::get(target).version(version)
+}
+
+impl Client {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        // The connection goes on while a test does something else, so it has a thread.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let sender = runtime.block_on(async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            sender
+        });
+        Client { sender, runtime }
+    }
+
+    /// Waits for what must come soon.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        let waited = async { timeout(PATIENCE, future).await };
+        self.runtime.block_on(waited).unwrap()
+    }
+
+    /// Sends a request with content to follow; fails where the server takes no more.
+    pub(crate) fn try_begin(&self, request: request::Builder) -> Result<Sent, h2::Error> {
+        self.send(request, false)
+    }
+
+    /// Sends a request with content to follow.
+    pub(crate) fn begin(&self, request: request::Builder) -> Sent {
+        self.try_begin(request).unwrap()
+    }
+
+    /// Sends a request without content.
+    pub(crate) fn ask(&self, request: request::Builder) -> Sent {
+        self.send(request, true).unwrap()
+    }
+
+    fn send(&self, request: request::Builder, is_end: bool) -> Result<Sent, h2::Error> {
+        let mut sender = self.wait(self.sender.clone().ready())?;
+        let (answer, content) = sender.send_request(request.body(()).unwrap(), is_end)?;
+        Ok(Sent { content, answer })
+    }
+
+    /// Waits for an answer to begin; fails where the stream is reset before.
+    pub(crate) fn try_answer(&self, sent: Sent) -> Result<Answer, h2::Error> {
+        let (head, body) = self.wait(sent.answer)?.into_parts();
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
+    }
+
+    /// Waits for an answer to begin, and lets go of the request's content.
+    pub(crate) fn answer(&self, sent: Sent) -> Answer {
+        self.try_answer(sent).unwrap()
+    }
+
+    /// Waits for an answer to begin while the content is still to be sent.
+    pub(crate) fn answer_early(&self, sent: Sent) -> (Answer, SendStream<Bytes>) {
+        let Sent { content, answer } = sent;
+        let (head, body) = self.wait(answer).unwrap().into_parts();
+        let answer = Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        };
+        (answer, content)
+    }
+
+    /// Reads some of an answer's content; `None` at its end.
+    pub(crate) fn part(&self, answer: &mut Answer) -> Option<Result<Bytes, h2::Error>> {
+        let part = self.wait(answer.body.data());
+        if let Some(Ok(part)) = &part {
+            let _ = answer.body.flow_control().release_capacity(part.len());
+        }
+        part
+    }
+
+    /// Reads all of an answer's content.
+    pub(crate) fn content(&self, mut answer: Answer) -> Content {
+        let mut content = Vec::new();
+        let end = loop {
+            match self.part(&mut answer) {
+                Some(Ok(part)) => content.extend_from_slice(&part),
+                Some(Err(error)) => break Err(error.reason().unwrap()),
+                None => break Ok(self.wait(answer.body.trailers()).unwrap()),
+            }
+        };
+        (String::from_utf8(content).unwrap(), end)
+    }
+
+    /// The status and the content of the answer to a GET.
+    pub(crate) fn text(&self, target: &str) -> (u16, String) {
+        let answer = self.answer(self.ask(get(target)));
+        (answer.status, self.content(answer).0)
+    }
+}
+
+/// A body of what `next` gives, however it gives it.
+pub(crate) struct Parts<F>(pub(crate) F);
+
+impl<F> http_body::Body for Parts<F>
+where
+    F: FnMut() -> Option<Result<Bytes, std::io::Error>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready((self.0)().map(|part| part.map(Frame::data)))
+    }
+}
