@@ -76,10 +76,10 @@ impl<'a> Environ<'a> {
             },
             "CONTENT_TYPE" => return self.header(&CONTENT_TYPE),
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
-            "SERVER_NAME" => match (connection.local(), request.host()) {
+            "SERVER_NAME" => match (connection.local(), request.hostname()) {
                 (Some(local), _) => local.ip().to_string().into(),
-                (None, Some(_)) => request.hostname().unwrap_or_default().into(),
-                (None, None) => "localhost".into(),
+                // PEP 3333 does not let it be empty.
+                (None, name) => name.unwrap_or("localhost").into(),
             },
             "SERVER_PORT" => {
                 let port = connection
