@@ -27,6 +27,8 @@ pub enum ErrorKind {
     HeaderName,
     /// A header value with a byte that is not allowed in one.
     HeaderValue,
+    /// A host, or a pattern of hosts, that is not well formed, or that is there twice.
+    Host,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
     /// A log format that is not well formed.

@@ -7,8 +7,10 @@ mod access_log;
 mod compression;
 mod error;
 mod headers;
+mod host_pattern;
 mod not_found;
 mod router;
+mod trusted_hosts;
 
 pub use access_log::{AccessLog, DroppedLines};
 pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
@@ -16,6 +18,7 @@ pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use not_found::{NotFound, Pass};
 pub use router::Router;
+pub use trusted_hosts::TrustedHosts;
 
 #[cfg(test)]
 mod tests {
