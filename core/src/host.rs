@@ -137,14 +137,29 @@ fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
         return Some((text, Some(address.into())));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let fits = !name.is_empty() && name.bytes().all(is_of_name);
+    let fits = !name.is_empty() && is_registered_name(name.as_bytes());
     let address = name.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
     fits.then_some((name, address))
 }
 
-/// What a registered name has: `unreserved`, `sub-delims` and what is percent-encoded.
-fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
+/// Whether the bytes are `unreserved`, `sub-delims` and `pct-encoded`.
+fn is_registered_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match *name {
+            [] => return true,
+            [b'%', high, low, ref rest @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                rest
+            }
+            [byte, ref rest @ ..]
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) =>
+            {
+                rest
+            }
+            _ => return false,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +212,8 @@ mod tests {
             "[::1]:80x",
             "[::1%25eth0]",
             "[v1.a]",
+            "ex%6",
+            "ex%zz",
             "a:80x",
             "a:+80",
             "a:-1",

@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Host,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
+    /// A status that is not of the kind that is wanted.
+    Status,
     /// A log format that is not well formed.
     LogFormat,
 }

@@ -9,8 +9,10 @@ mod error;
 mod headers;
 mod host_pattern;
 mod hosts;
+mod https_redirect;
 mod mounts;
 mod not_found;
+mod redirect;
 mod router;
 mod trusted_hosts;
 
@@ -19,6 +21,7 @@ pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use hosts::Hosts;
+pub use https_redirect::HttpsRedirect;
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
 pub use router::Router;
