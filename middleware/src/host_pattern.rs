@@ -65,6 +65,16 @@ impl HostPattern {
         }
     }
 
+    /// A pattern that means one host.
+    pub(crate) fn exact(text: &str) -> Result<HostPattern, Error> {
+        let pattern = HostPattern::parse(text)?;
+        if pattern.form != Form::Exact {
+            let message = format!("{text:?} means several hosts, and one is wanted");
+            return Err(Error::new(ErrorKind::Host, message));
+        }
+        Ok(pattern)
+    }
+
     /// Whether it means `host`, whose port is `default_port` where it has none.
     pub(crate) fn matches(&self, host: &Host<'_>, default_port: u16) -> bool {
         let port = host.port().unwrap_or(default_port);

@@ -4,6 +4,7 @@
 //! in `enfilade::middleware`.
 
 mod access_log;
+mod canonical_host;
 mod compression;
 mod error;
 mod headers;
@@ -17,6 +18,7 @@ mod router;
 mod trusted_hosts;
 
 pub use access_log::{AccessLog, DroppedLines};
+pub use canonical_host::CanonicalHost;
 pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
