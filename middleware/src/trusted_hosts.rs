@@ -37,8 +37,8 @@ use crate::host_pattern::{HostPattern, host_and_port};
 /// # Security
 ///
 /// A client can name any host. An application that makes links of it (in mails that reset a password, in pages that a
-/// cache keeps) makes links to that host; this is what keeps it from that. Read the host with [`Request::host`] there,
-/// as the header may differ from an absolute target and is not checked then.
+/// cache keeps) makes links to that host; this is what keeps it from that. Read the host with [`Request::host`] or the
+/// environ there: the header itself may differ from an absolute target, and nobody has looked at it then.
 ///
 /// # Example
 ///
