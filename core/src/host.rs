@@ -137,7 +137,9 @@ fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
         return Some((text, Some(address.into())));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let fits = !name.is_empty() && is_registered_name(name.as_bytes());
+    // A second dot would be an end of the name that comes off the next time.
+    let is_whole = !name.is_empty() && !name.ends_with('.');
+    let fits = is_whole && is_registered_name(name.as_bytes());
     let address = name.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
     fits.then_some((name, address))
 }
@@ -178,7 +180,6 @@ mod tests {
             ("example.org:65535", Some(("example.org", Some(65_535)))),
             ("example.org.", Some(("example.org", None))),
             ("example.org.:80", Some(("example.org", Some(80)))),
-            ("example.org..", Some(("example.org.", None))),
             ("some_service:3001", Some(("some_service", Some(3_001)))),
             ("123foo.example.com", Some(("123foo.example.com", None))),
             ("nic.xn--flw351e:80", Some(("nic.xn--flw351e", Some(80)))),
@@ -199,6 +200,8 @@ mod tests {
         let cases = [
             "",
             ".",
+            "..",
+            "example.org..",
             ":",
             ":80",
             "::1",

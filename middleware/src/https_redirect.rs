@@ -14,7 +14,7 @@ use crate::redirect::Redirect;
 ///
 /// The answer is a 308 to the host that the client asked for, with path and query as they came; the method and the
 /// content of a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. Where the host is
-/// missing, there more than once or malformed, the answer is a 400.
+/// missing, there more than once, malformed or percent-encoded, the answer is a 400.
 ///
 /// The scheme is that of the [connection](Request::connection). Behind a proxy that ends TLS, a component that believes
 /// the proxy's headers has to stand outside, or this sends every request where it came from.
@@ -103,7 +103,9 @@ impl HttpsRedirect {
         if !is_plain || self.redirect.excepts(request.path()) {
             return None;
         }
-        let Some(host) = Host::of(request) else {
+        // Browsers decode a percent sign in a host, so that what is one to them need not be what was looked at here.
+        let host = Host::of(request).filter(|host| !host.name().contains('%'));
+        let Some(host) = host else {
             let error = HttpError::new(StatusCode::BAD_REQUEST).message("Invalid host");
             return Some(error.into_response());
         };
@@ -190,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_host_that_is_none_is_never_reflected() {
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 8] = [
+            &["a%2eb"],
             &[],
             &[""],
             &["a", "b"],
