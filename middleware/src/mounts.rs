@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request};
+use enfilade_core::host::Host;
+use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request, path};
 use http::StatusCode;
 
 use crate::host_pattern::{HostPattern, host_and_port};
@@ -136,12 +137,23 @@ impl Mounts {
 
     /// The application that a request is for; the request is mounted there.
     fn choose(&self, request: &mut Request) -> Option<&Application> {
-        for entry in &self.entries {
-            if entry.is_for_host_of(request) && request.mount(&entry.prefix) {
-                return Some(&entry.app);
-            }
-        }
-        self.otherwise.as_ref()
+        let Some((entry, length)) = self.find(request) else {
+            return self.otherwise.as_ref();
+        };
+        request.advance(length);
+        Some(&entry.app)
+    }
+
+    /// The entry that a request is for, and how much of its path the prefix takes up.
+    fn find(&self, request: &Request) -> Option<(&Entry, usize)> {
+        // Those for one host are the first, so without one there nobody asks for the host.
+        let has_hosts = self.entries.first()?.host.is_some();
+        let host = has_hosts.then(|| host_and_port(request)).flatten();
+        let mut entries = self.entries.iter().filter(|entry| entry.is_for(&host));
+        entries.find_map(|entry| {
+            let length = path::match_prefix(request.path(), &entry.prefix)?;
+            Some((entry, length))
+        })
     }
 }
 
@@ -156,9 +168,10 @@ impl Entry {
         (host.is_none(), host, Reverse(self.prefix.len()))
     }
 
-    fn is_for_host_of(&self, request: &Request) -> bool {
+    fn is_for(&self, host: &Option<(Host<'_>, u16)>) -> bool {
         self.host.as_ref().is_none_or(|pattern| {
-            host_and_port(request).is_some_and(|(host, port)| pattern.matches(&host, port))
+            host.as_ref()
+                .is_some_and(|(host, port)| pattern.matches(host, *port))
         })
     }
 
