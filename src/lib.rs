@@ -5,7 +5,7 @@ pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
     ErrorKind, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Outcome, Params,
     Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, around, gateway, headers,
-    marker, path,
+    host, marker, path,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(feature = "server")]

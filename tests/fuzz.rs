@@ -9,7 +9,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// What turns up in the things that are read; mixed with any bytes, it gets past the first checks.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 49] = [
     "gzip",
     "br",
     "*",
@@ -54,6 +54,11 @@ const WORDS: [&str; 44] = [
     " GMT",
     "http://h/",
     "[::1]:80",
+    "[::",
+    "]",
+    ":",
+    ".",
+    "example.org",
 ];
 
 fn data() -> impl Strategy<Value = Vec<u8>> {

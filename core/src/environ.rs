@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 
 use crate::{RemoteUser, Request, path};
@@ -11,7 +11,8 @@ use crate::{RemoteUser, Request, path};
 ///
 /// Values are computed from the request's fields when they are asked for, never stored. `PATH_INFO` and `SCRIPT_NAME`
 /// are percent-decoded, `QUERY_STRING` is raw, each header is there as `HTTP_` and its name in capitals, repeated ones
-/// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1.
+/// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1. `HTTP_HOST` is the authority of a
+/// target that has one, as those of HTTP/2 do, whatever the header says (RFC 9112, section 3.2.2).
 ///
 /// # Security
 ///
@@ -76,10 +77,10 @@ impl<'a> Environ<'a> {
             },
             "CONTENT_TYPE" => return self.header(&CONTENT_TYPE),
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
-            "SERVER_NAME" => match (connection.local(), request.host()) {
+            "SERVER_NAME" => match (connection.local(), request.hostname()) {
                 (Some(local), _) => local.ip().to_string().into(),
-                (None, Some(_)) => request.hostname().unwrap_or_default().into(),
-                (None, None) => "localhost".into(),
+                // PEP 3333 does not let it be empty.
+                (None, name) => name.unwrap_or("localhost").into(),
             },
             "SERVER_PORT" => {
                 let port = connection
@@ -108,7 +109,11 @@ impl<'a> Environ<'a> {
             let variable = variable_of(name)?;
             Some((Cow::Owned(variable), this.header(name)?))
         });
-        own.chain(headers)
+        // The names of headers do not have it where there is no such header.
+        let is_only_in_target = !self.0.headers().contains_key(HOST);
+        let host = self.0.host().filter(|_| is_only_in_target);
+        let host = host.map(|host| (Cow::Borrowed("HTTP_HOST"), Cow::Borrowed(host)));
+        own.chain(host).chain(headers)
     }
 
     fn header_variable(&self, variable: &str) -> Option<Cow<'a, str>> {
@@ -125,6 +130,9 @@ impl<'a> Environ<'a> {
     }
 
     fn header(&self, name: &HeaderName) -> Option<Cow<'a, str>> {
+        if name == HOST && self.0.uri().authority().is_some() {
+            return self.0.host().map(Cow::Borrowed);
+        }
         let mut values = self.0.headers().get_all(name).iter().map(text);
         let first = values.next()?;
         let separator = if name == COOKIE { "; " } else { ", " };
@@ -228,6 +236,26 @@ mod tests {
         assert_eq!(environ.get("HTTP_X_LATIN").as_deref(), Some("café"));
         assert_eq!(environ.get("HTTP_X_UTF8").as_deref(), Some("café"));
         assert_eq!(environ.get("HTTP_X_B"), None);
+    }
+
+    #[test]
+    fn the_host_of_the_target_wins() {
+        let cases: [(&'static str, Option<&str>, Option<&str>); 4] = [
+            ("/", Some("a"), Some("a")),
+            ("http://b:81/", Some("a"), Some("b:81")),
+            ("http://b/", None, Some("b")),
+            ("/", None, None),
+        ];
+        for (target, host, expected) in cases {
+            let header = host.map(|host| ("host", host.as_bytes()));
+            let request = request(target, header.as_slice());
+            let environ = request.environ();
+            assert_eq!(environ.get("HTTP_HOST").as_deref(), expected, "{target}");
+            let all: Vec<_> = environ.iter().collect();
+            let hosts = all.iter().filter(|(name, _)| name == "HTTP_HOST");
+            let hosts: Vec<_> = hosts.map(|(_, value)| &**value).collect();
+            assert_eq!(hosts, Vec::from_iter(expected), "{target}");
+        }
     }
 
     #[test]

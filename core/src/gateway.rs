@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
+use crate::host::Host;
 use crate::{Application, HttpError, IntoResponse, Reply, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
@@ -150,20 +151,10 @@ fn differs(host: &HeaderValue, uri: &Uri) -> bool {
     authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host.as_bytes()))
 }
 
-/// `uri-host [ ":" port ]` of RFC 3986, section 3.2.2; empty is allowed where the target has no authority.
+/// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
 fn is_host(value: &HeaderValue) -> bool {
-    let bytes = value.as_bytes();
-    let (name, port) = match bytes.iter().rposition(|&byte| byte == b':' || byte == b']') {
-        Some(at) if bytes.get(at) == Some(&b':') => bytes.split_at(at),
-        _ => (bytes, &b""[..]),
-    };
-    let is_name = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    let is_address = |&byte: &u8| byte.is_ascii_alphanumeric() || b".:".contains(&byte);
-    let name_fits = match name {
-        [b'[', address @ .., b']'] => !address.is_empty() && address.iter().all(is_address),
-        name => name.iter().all(is_name),
-    };
-    name_fits && port.iter().skip(1).all(u8::is_ascii_digit)
+    let text = value.to_str().ok();
+    text.is_some_and(|text| text.is_empty() || Host::parse(text).is_some())
 }
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
@@ -327,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_request_needs_one_host() {
-        let cases: [(Version, &[&'static str], bool); 14] = [
+        let cases: [(Version, &[&'static str], bool); 18] = [
             (Version::HTTP_11, &["h"], true),
             (Version::HTTP_11, &[""], true),
             (Version::HTTP_11, &["h:80"], true),
@@ -340,6 +331,10 @@ mod tests {
             (Version::HTTP_11, &["u@a"], false),
             (Version::HTTP_11, &["a:8x"], false),
             (Version::HTTP_11, &["[]"], false),
+            (Version::HTTP_11, &["[0]"], false),
+            (Version::HTTP_11, &[":80"], false),
+            (Version::HTTP_11, &["a:65536"], false),
+            (Version::HTTP_11, &["[::1]a"], false),
             (Version::HTTP_10, &[], true),
             (Version::HTTP_2, &[], false),
         ];

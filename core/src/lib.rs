@@ -37,6 +37,7 @@ mod environ;
 mod error;
 pub mod gateway;
 pub mod headers;
+pub mod host;
 mod http_error;
 mod middleware;
 pub mod path;

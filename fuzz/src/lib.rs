@@ -5,7 +5,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use enfilade::middleware::{AccessLog, Negotiated, Router, negotiate_coding};
+use enfilade::host::Host;
+use enfilade::middleware::{
+    AccessLog, HttpsRedirect, Negotiated, Router, TrustedHosts, negotiate_coding,
+};
 use enfilade::{Application, Connection, Request, gateway, headers, path, wsgi};
 use enfilade_testing::Client;
 use http::header::{ACCEPT_ENCODING, HOST, VARY};
@@ -15,12 +18,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
     ("routes", routes),
     ("dates", dates),
+    ("hosts", hosts),
     ("log", log),
     ("start_response", start_response),
 ];
@@ -104,6 +108,32 @@ pub fn paths(data: &[u8]) {
         );
         let environ: Vec<_> = request.environ().iter().collect();
         assert!(environ.iter().any(|(name, _)| name == "PATH_INFO"));
+    }
+}
+
+/// What is read as a host is one when it is written again, is in a list that has it alone, and makes a URL.
+pub fn hosts(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = TrustedHosts::new([&text]);
+    let Some(host) = Host::parse(&text) else {
+        return;
+    };
+    let written = host.to_string();
+    assert_eq!(Host::parse(&written), Some(host));
+    assert!(written.bytes().all(|byte| byte.is_ascii_graphic()));
+    if let Ok(trusted) = TrustedHosts::new([&text]) {
+        let app = Application::new(|_: Request| "found").wrap(trusted);
+        let answer = Client::new(app).get("/").header("host", &*text).send();
+        // A star or a dot at its beginning makes it a pattern.
+        assert!(answer.status() == 200 || text.starts_with(['*', '.']));
+    }
+    let app = Application::new(|_: Request| "found").wrap(HttpsRedirect::new());
+    let answer = Client::new(app).get("//a").header("host", &*text).send();
+    assert_eq!(answer.status() == 400, host.name().contains('%'));
+    if let Some(location) = answer.header("location") {
+        let location = Uri::try_from(location).expect("a redirect leads to a URL");
+        assert_eq!(location.path(), "//a");
+        assert_eq!(location.host(), Some(host.name()));
     }
 }
 

@@ -27,10 +27,14 @@ pub enum ErrorKind {
     HeaderName,
     /// A header value with a byte that is not allowed in one.
     HeaderValue,
+    /// A host, or a pattern of hosts, that is not well formed, or that is there twice.
+    Host,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
     /// A rule of a rewrite or redirect that is not well formed, or that leads where it must not.
     Rule,
+    /// A status that is not of the kind that is wanted.
+    Status,
     /// A log format that is not well formed.
     LogFormat,
 }

@@ -5,30 +5,42 @@
 
 mod accept;
 mod access_log;
+mod canonical_host;
 mod cascade;
 mod compression;
 mod error;
 mod headers;
+mod host_pattern;
+mod hosts;
+mod https_redirect;
+mod mounts;
 mod not_found;
 mod redirect;
+mod relocation;
 mod rewrite;
 mod router;
 mod rules;
 mod slashes;
 mod swap;
+mod trusted_hosts;
 mod when;
 
 pub use access_log::{AccessLog, DroppedLines};
+pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
 pub use compression::{Coding, Compression, Flush, Negotiated, negotiate_coding};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
+pub use hosts::Hosts;
+pub use https_redirect::HttpsRedirect;
+pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
 pub use redirect::Redirect;
 pub use rewrite::Rewrite;
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
 pub use slashes::Slashes;
 pub use swap::Swap;
+pub use trusted_hosts::TrustedHosts;
 pub use when::{Guard, When};
 
 #[cfg(test)]
@@ -37,7 +49,10 @@ mod tests {
     use enfilade_testing::{Client, Warning, doctor, lint_all};
     use http::StatusCode;
 
-    use super::{AccessLog, Compression, Headers, NotFound, Router};
+    use super::{
+        AccessLog, CanonicalHost, Compression, Headers, Hosts, HttpsRedirect, Mounts, NotFound,
+        Router, TrustedHosts,
+    };
 
     #[test]
     fn every_boundary_of_a_stack_can_be_reached() {
@@ -63,6 +78,49 @@ mod tests {
         let marked = marked(app).describe().to_string();
         assert_eq!(components, 11);
         assert_eq!(marked.matches("boundary\n").count(), components, "{marked}");
+    }
+
+    /// Two sites, guarded as the docs of the wrappers say.
+    fn sites(shop: Application, page: Application) -> Application {
+        let exceptions = |app: Application| {
+            let https = HttpsRedirect::new().except("/");
+            let canonical = CanonicalHost::new("example.org").and_then(|host| host.except("/"));
+            app.wrap(canonical.unwrap()).wrap(https.unwrap())
+        };
+        let mounts = Mounts::new()
+            .at("/shop", shop.clone())
+            .and_then(|mounts| mounts.at_host("localhost", "/m", page.clone()));
+        let hosts = Hosts::new().host("*.example.org", shop);
+        let hosts =
+            hosts.and_then(|hosts| hosts.host("localhost", mounts?.otherwise(page.clone())));
+        exceptions(Application::new(hosts.unwrap().otherwise(page)))
+            .wrap(TrustedHosts::new(["localhost", "**.example.org"]).unwrap())
+    }
+
+    #[test]
+    fn sites_keep_the_laws_at_every_boundary() {
+        fn marked(app: Application) -> Application {
+            let app = app.map_inner(&mut marked);
+            app.wrap(around("boundary", Application::call))
+        }
+        let app = sites(rooms(), page());
+        let components = app.describe().to_string().lines().count();
+        let found = marked(app.clone()).describe().to_string();
+        assert_eq!(found.matches("boundary\n").count(), components, "{found}");
+        assert_eq!(doctor(&app), []);
+        let client = Client::new(lint_all(&app));
+        for host in [
+            "localhost",
+            "a.example.org",
+            "b.a.example.org",
+            "evil",
+            "a b",
+        ] {
+            for target in ["/", "/shop", "/shop/old", "/shop/..", "/m", "/%2F"] {
+                let request = client.get(target).header("host", host);
+                assert!(request.send().body_error().is_none());
+            }
+        }
     }
 
     /// A router with a mount, and answers of which some are long, tagged, or missing.

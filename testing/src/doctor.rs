@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 14] = [
+const KNOWN: [(&[&str], &[&str], &str); 15] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -79,6 +79,11 @@ const KNOWN: [(&[&str], &[&str], &str); 14] = [
         &["EventStream", "ServerSentEvents", "WebSocket"],
         "what is meant to stay open is broken off when the time is over",
     ),
+    (
+        &["HttpsRedirect"],
+        &["TrustedHosts"],
+        "the redirect leads to whatever host a client names",
+    ),
 ];
 
 /// Reads the description of a stack and warns of orders that are known to be wrong.
@@ -131,6 +136,7 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `Auth`, `BasicAuth`, `BearerAuth`, `DigestAuth` | `Cors` | a preflight request has no credentials, and is refused before it is answered |
 /// | `BodyLimit` | `Decompression` | the limit counts coded bytes, and a short request may become a long one behind it |
 /// | `Timeout` | `EventStream`, `ServerSentEvents`, `WebSocket` | what is meant to stay open is broken off when the time is over |
+/// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to whatever host a client names |
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -367,7 +373,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 22);
+        assert_eq!(rules.len(), 23);
         for Rule {
             outer,
             inner,

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use enfilade::headers::{format_http_date, parse_http_date};
+use enfilade::host::Host;
 use enfilade::middleware::{Negotiated, negotiate_coding};
-use enfilade::{Connection, Request, Scheme, path};
+use enfilade::{Application, Connection, Request, Scheme, path};
 use http::{HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -44,6 +45,9 @@ pub(crate) fn run(case: &Case) -> Check {
         "reconstruct_url" => reconstruct_url(input)?,
         "header operation at construction" => header_operation(input)?,
         "negotiate_encoding" => negotiate_encoding(input)?,
+        "host_is_allowed" => host_is_allowed(input)?,
+        "effective_host" => effective_host(input)?,
+        "split_authority" => split_authority(input)?,
         "render_access_log" => render_access_log(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
@@ -173,6 +177,55 @@ fn connection(env: &Value) -> Check<Connection> {
         }
         _ => connection,
     })
+}
+
+fn host_is_allowed(input: &Value) -> Check<Output> {
+    known(input, "input", &["host", "allow"])?;
+    let wrapper = match stack::trusted_hosts(&texts(&input["allow"])?) {
+        // A list that is refused lets nobody in.
+        Err(Trouble::Refused(_)) => return Ok(Ok(json!(false))),
+        wrapper => wrapper?,
+    };
+    let mut request = Request::get("/");
+    match text(input, "host").map(HeaderValue::from_str) {
+        None => {}
+        Some(Ok(host)) => drop(request.headers_mut().insert("host", host)),
+        // No gateway can make a header of it.
+        Some(Err(_)) => return Ok(Ok(json!(false))),
+    }
+    let app = Application::new(|_: Request| ()).wrap(wrapper);
+    let response = pollster::block_on(app.call(request));
+    Ok(Ok(json!(response.status().is_success())))
+}
+
+fn effective_host(input: &Value) -> Check<Output> {
+    let keys = ["scheme", "host", "server", "server_name", "server_port"];
+    known(input, "input", &keys)?;
+    let mut env = json!({"scheme": input["scheme"]});
+    for key in ["server_name", "server_port"] {
+        env[key] = input[key].clone();
+    }
+    if let Some((name, port)) = text(input, "server").and_then(|server| server.rsplit_once(':')) {
+        env["server_name"] = json!(name);
+        env["server_port"] = json!(port.parse::<u16>().ok());
+    }
+    let mut request = Request::get("/");
+    request.set_connection(connection(&env)?);
+    if let Some(Ok(host)) = text(input, "host").map(HeaderValue::from_str) {
+        request.headers_mut().insert("host", host);
+    }
+    let name = text(&env, "server_name").unwrap_or_default();
+    let host = request.effective_host().unwrap_or_default();
+    Ok(Ok(json!(host.replace(&ADDRESS.to_string(), name))))
+}
+
+fn split_authority(input: &Value) -> Check<Output> {
+    known(input, "input", &["value"])?;
+    let host = Host::parse(required(input, "value")?);
+    Ok(Ok(host.map_or(
+        Value::Null,
+        |host| json!({"host": host.name(), "port": host.port()}),
+    )))
 }
 
 fn header_operation(input: &Value) -> Check<Output> {

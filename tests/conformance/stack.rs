@@ -1,7 +1,7 @@
 //! From a case's `config` to our wrappers.
 
 use enfilade::middleware::{
-    self, AccessLog, Coding, Compression, Flush, Headers, NotFound, Router,
+    self, AccessLog, Coding, Compression, Flush, Headers, Mounts, NotFound, Router, TrustedHosts,
 };
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
 use http::{HeaderValue, StatusCode};
@@ -14,7 +14,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 12] = [
+const COMPONENTS: [&str; 13] = [
     "accept_encoding",
     "access_log",
     "compression",
@@ -23,6 +23,7 @@ const COMPONENTS: [&str; 12] = [
     "gateway",
     "head",
     "headers",
+    "host_allow",
     "http1_raw",
     "http_dates",
     "lint",
@@ -30,12 +31,13 @@ const COMPONENTS: [&str; 12] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 7] = [
+const MIDDLEWARE: [(&str, Build); 8] = [
     ("access_log", access_log),
     ("compression", compression),
     ("content_length", gateway),
     ("head", gateway),
     ("headers", headers),
+    ("host_allow", host_allow),
     ("mount", mount),
     ("status_pages", status_pages),
 ];
@@ -185,12 +187,12 @@ pub(crate) fn header_operations(name: &str, value: &str) -> Vec<Result<(), middl
 
 fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "routes", "default"])?;
-    let mut router = Router::new();
     let routes = layer.get("routes").and_then(Value::as_array);
+    if routes.is_some_and(|routes| routes.iter().any(|route| route.get("host").is_some())) {
+        return mounts(parts, layer);
+    }
+    let mut router = Router::new();
     for route in routes.into_iter().flatten() {
-        if route.get("host").is_some() {
-            return needs("hosts in mounts");
-        }
         known(route, "route", &["prefix", "app"])?;
         let app = apps::build(parts.app, text(route, "app"), parts.recorder)?;
         router = router.mount(required(route, "prefix")?, app);
@@ -200,6 +202,36 @@ fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicatio
     }
     drop(app);
     router.build().or_else(refused)
+}
+
+/// The routes of a case where some are for one host.
+fn mounts(parts: &Parts<'_>, layer: &Value) -> Check<Application> {
+    let mut mounts = Mounts::new();
+    let routes = layer.get("routes").and_then(Value::as_array);
+    for route in routes.into_iter().flatten() {
+        known(route, "route", &["host", "prefix", "app"])?;
+        let app = apps::build(parts.app, text(route, "app"), parts.recorder)?;
+        let prefix = required(route, "prefix")?;
+        let made = match text(route, "host") {
+            Some(host) => mounts.at_host(host, prefix, app),
+            None => mounts.at(prefix, app),
+        };
+        mounts = made.or_else(refused)?;
+    }
+    if let Some(label) = text(layer, "default") {
+        mounts = mounts.otherwise(apps::build(parts.app, Some(label), parts.recorder)?);
+    }
+    Ok(Application::from(mounts))
+}
+
+fn host_allow(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "hosts"])?;
+    let hosts = layer.get("hosts").map_or_else(|| Ok(Vec::new()), texts)?;
+    Ok(app.wrap(trusted_hosts(&hosts)?))
+}
+
+pub(crate) fn trusted_hosts(hosts: &[&str]) -> Check<TrustedHosts> {
+    TrustedHosts::new(hosts).or_else(refused)
 }
 
 /// A status page is our fallback: it answers where the application has a 404 without content.

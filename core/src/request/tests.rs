@@ -210,3 +210,36 @@ fn the_path_that_is_left_can_be_replaced() {
     assert!(request.mount("/new"));
     assert_eq!(request.path(), "/%20");
 }
+
+#[test]
+fn the_effective_host_leaves_the_schemes_port_out() {
+    let local = |text: &str| Some(text.parse::<std::net::SocketAddr>().unwrap());
+    let server = || local("192.0.2.1:80");
+    let cases: [(Scheme, &[&'static str], _, Option<&str>); 12] = [
+        (Scheme::Https, &["spam:443"], None, Some("spam")),
+        (Scheme::Http, &["spam:8080"], None, Some("spam:8080")),
+        (Scheme::Http, &["spam:443"], None, Some("spam:443")),
+        (Scheme::Https, &["spam:80"], None, Some("spam:80")),
+        (Scheme::Http, &["spam"], server(), Some("spam")),
+        (Scheme::Http, &[], server(), Some("192.0.2.1")),
+        (Scheme::Http, &[""], server(), Some("192.0.2.1")),
+        (Scheme::Https, &[], server(), Some("192.0.2.1:80")),
+        (Scheme::Http, &[], local("[::1]:8080"), Some("[::1]:8080")),
+        (Scheme::Http, &["a b"], server(), None),
+        (Scheme::Http, &["a", "a"], server(), None),
+        (Scheme::Http, &[], None, None),
+    ];
+    for (scheme, hosts, local, expected) in cases {
+        let mut request = Request::get("/");
+        for host in hosts {
+            let value = http::HeaderValue::from_static(host);
+            request.headers_mut().append("host", value);
+        }
+        let connection = Connection::new(scheme);
+        request.set_connection(match local {
+            Some(local) => connection.with_local(local),
+            None => connection,
+        });
+        assert_eq!(request.effective_host().as_deref(), expected, "{hosts:?}");
+    }
+}

@@ -1,10 +1,11 @@
 //! URLs made from a request.
 
-use http::Uri;
 use http::header::HOST;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
 
 use super::Request;
+use crate::host::Host;
 
 impl Request {
     /// The host and port that the client asked for, as it wrote them.
@@ -22,14 +23,43 @@ impl Request {
         }
     }
 
-    /// The host that the client asked for without its port; an IPv6 address keeps its brackets.
+    /// The name of the host that the client asked for, without its port; an IPv6 address keeps its brackets.
+    ///
+    /// `None` also where what the client named is no host; see [`Host`] for what one is.
     #[must_use]
     pub fn hostname(&self) -> Option<&str> {
-        let host = self.host()?;
-        Some(match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        })
+        Some(Host::parse(self.host()?)?.name())
+    }
+
+    /// The host for a URL: the one that the client asked for, else the address of this end of the connection.
+    ///
+    /// The port is left out where it is the scheme's. `None` where the client named what is no host, or two of them, or
+    /// where it named none and the address is not known. What comes from the client is well formed, and no more.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    ///
+    /// let mut request = Request::get("/");
+    /// request.headers_mut().insert("host", "spam.example.com:80".parse().unwrap());
+    /// assert_eq!(request.effective_host().as_deref(), Some("spam.example.com"));
+    /// ```
+    #[must_use]
+    pub fn effective_host(&self) -> Option<String> {
+        let port = self.connection().scheme().default_port();
+        if self.host_is_missing() {
+            let local = self.connection().local()?;
+            return Some(match local.port() == port {
+                true => bracketed(local.ip()),
+                false => local.to_string(),
+            });
+        }
+        Some(Host::of(self)?.without_port(port).to_string())
+    }
+
+    /// Whether the client named no host; an empty `Host` names none (RFC 9112, section 3.2).
+    fn host_is_missing(&self) -> bool {
+        let mut hosts = self.headers().get_all(HOST).iter();
+        self.uri().authority().is_none() && hosts.all(HeaderValue::is_empty)
     }
 
     /// The path of a URL that stays under the mount: `script_name` and `path`, which begins with a slash.

@@ -161,7 +161,8 @@ impl Table {
         if self.has_constraints {
             return First::Unsure;
         }
-        for (depth, shapes) in self.begins.iter().enumerate().rev() {
+        let begins = self.begins.iter().enumerate().rev();
+        for (depth, shapes) in begins.filter(|(_, shapes)| !shapes.places.is_empty()) {
             let Some((beginning, rest)) = path.split_at_checked(prefix_length(path, depth)) else {
                 continue;
             };

@@ -1,0 +1,289 @@
+//! Hosts, as requests name them.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::header::HOST;
+
+use crate::Request;
+
+/// A host that was named well: `uri-host [":" port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
+///
+/// The name is a registered name in ASCII (underscores are fine, as container networks have them), an IPv4 address, or
+/// an IPv6 address in brackets; addresses of versions to come are refused. The port is empty or at most 65535. There is
+/// no user, no path and no white space in it, and something before the port.
+///
+/// Two hosts are equal where their names are, without regard to case, and their ports; one that leaves its scheme's
+/// port out is not equal to one that writes it. `[::1]` equals `[0:0::1]`. The one dot that may end a name of the DNS is
+/// no part of [`name`](Host::name): `example.org.` equals `example.org`, as both mean the same machines. Nothing is
+/// percent-decoded.
+///
+/// ```
+/// use enfilade_core::host::Host;
+///
+/// let host = Host::parse("Example.org.:8080").unwrap();
+/// assert_eq!((host.name(), host.port()), ("Example.org", Some(8080)));
+/// assert_eq!(host, Host::parse("example.org:8080").unwrap());
+/// assert!(Host::parse("evil@example.org").is_none());
+/// assert!(Host::parse("::1").is_none());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a> {
+    name: &'a str,
+    address: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host; `None` where it is none, or empty.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Host<'a>> {
+        let (name, port) = match text
+            .rfind([':', ']'])
+            .and_then(|at| text.split_at_checked(at))
+        {
+            Some((name, port)) if port.starts_with(':') => (name, parse_port(port)?),
+            _ => (text, None),
+        };
+        let (name, address) = parse_name(name)?;
+        Some(Host {
+            name,
+            address,
+            port,
+        })
+    }
+
+    /// The one host that the client asked for; `None` where it named none, more than one, or one that is none.
+    ///
+    /// It is what [`Request::host`] gives, but for requests that no two components would read alike: with more than one
+    /// `Host` header, or with a user in the target's authority.
+    #[must_use]
+    pub fn of(request: &'a Request) -> Option<Host<'a>> {
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return None;
+        }
+        match request.uri().authority() {
+            Some(authority) => Host::parse(authority.as_str()),
+            None => Host::parse(request.host()?),
+        }
+    }
+
+    /// The name as the client wrote it, without port and without the dot at its end; an IPv6 address has its brackets.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The port, where there is one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The address that the name is, where it is one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Whether the two have one name, whatever their ports.
+    #[must_use]
+    pub fn has_name_of(&self, other: &Host<'_>) -> bool {
+        match (self.address, other.address) {
+            (None, None) => self.name.eq_ignore_ascii_case(other.name),
+            (one, other) => one == other,
+        }
+    }
+
+    /// The same host without its port, if it is this one.
+    #[must_use]
+    pub fn without_port(self, port: u16) -> Host<'a> {
+        let port = self.port.filter(|own| *own != port);
+        Host { port, ..self }
+    }
+}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Host<'_>) -> bool {
+        self.port == other.port && self.has_name_of(other)
+    }
+}
+
+impl Eq for Host<'_> {}
+
+/// Name and port, as they are written in a URL.
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_port(text: &str) -> Option<Option<u16>> {
+    let digits = text.strip_prefix(':')?;
+    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true if digits.is_empty() => Some(None),
+        true => digits.parse().ok().map(Some),
+        false => None,
+    }
+}
+
+fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
+    if let Some(address) = text.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some((text, Some(address.into())));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // A second dot would be an end of the name that comes off the next time.
+    let is_whole = !name.is_empty() && !name.ends_with('.');
+    let fits = is_whole && is_registered_name(name.as_bytes());
+    let address = name.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+    fits.then_some((name, address))
+}
+
+/// Whether the bytes are `unreserved`, `sub-delims` and `pct-encoded`.
+fn is_registered_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match *name {
+            [] => return true,
+            [b'%', high, low, ref rest @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                rest
+            }
+            [byte, ref rest @ ..]
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) =>
+            {
+                rest
+            }
+            _ => return false,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method};
+
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_and_perhaps_a_port() {
+        let cases = [
+            ("example.org", Some(("example.org", None))),
+            ("localhost:81", Some(("localhost", Some(81)))),
+            ("example.org:", Some(("example.org", None))),
+            ("example.org:0080", Some(("example.org", Some(80)))),
+            ("example.org:65535", Some(("example.org", Some(65_535)))),
+            ("example.org.", Some(("example.org", None))),
+            ("example.org.:80", Some(("example.org", Some(80)))),
+            ("some_service:3001", Some(("some_service", Some(3_001)))),
+            ("123foo.example.com", Some(("123foo.example.com", None))),
+            ("nic.xn--flw351e:80", Some(("nic.xn--flw351e", Some(80)))),
+            ("ex%61mple", Some(("ex%61mple", None))),
+            ("127.0.0.1:1", Some(("127.0.0.1", Some(1)))),
+            ("[::1]", Some(("[::1]", None))),
+            ("[::]:47011", Some(("[::]", Some(47_011)))),
+            ("[::ffff:1.2.3.4]", Some(("[::ffff:1.2.3.4]", None))),
+        ];
+        for (text, expected) in cases {
+            let found = Host::parse(text).map(|host| (host.name(), host.port()));
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        let cases = [
+            "",
+            ".",
+            "..",
+            "example.org..",
+            ":",
+            ":80",
+            "::1",
+            "2001:db8:cafe::17",
+            "[]",
+            "[0]",
+            "[::1",
+            "::1]",
+            "[::1]evil.com",
+            "[::1].",
+            "[::1]:80x",
+            "[::1%25eth0]",
+            "[v1.a]",
+            "ex%6",
+            "ex%zz",
+            "a:80x",
+            "a:+80",
+            "a:-1",
+            "a:65536",
+            "a:99999999999999999999",
+            "a:1:2",
+            "u@a",
+            "u:p@a",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "a b",
+            "a, b",
+            "a\n",
+            "a\nb",
+            "a\t",
+            "a\0.b",
+            "nic.\u{8c37}\u{6b4c}:80",
+            "a:\u{661}",
+        ];
+        for text in cases {
+            assert_eq!(Host::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn equal_hosts_are_written_in_many_ways() {
+        let cases = [
+            ("example.org", "EXAMPLE.org", true),
+            ("example.org", "example.org.", true),
+            ("example.org:80", "example.org:080", true),
+            ("example.org", "example.org:", true),
+            ("example.org", "example.org:80", false),
+            ("example.org", "www.example.org", false),
+            ("[::1]", "[0:0:0:0:0:0:0:1]", true),
+            ("[::A]", "[::a]", true),
+            ("[::1]", "[::2]", false),
+            ("127.0.0.1", "127.0.0.1.", true),
+            ("127.0.0.1", "127.0.0.01", false),
+        ];
+        for (one, other, equal) in cases {
+            let parse = |text| Host::parse(text).unwrap();
+            assert_eq!(parse(one) == parse(other), equal, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_request_asks_for_one_host() {
+        let cases: [(&str, &[&'static str], Option<&str>); 8] = [
+            ("/", &["A.example:81"], Some("A.example:81")),
+            ("/", &[], None),
+            ("/", &[""], None),
+            ("/", &["a", "a"], None),
+            ("/", &["a b"], None),
+            ("http://b/", &["a"], Some("b")),
+            ("http://u@b/", &["b"], None),
+            ("http://b/", &["b", "b"], None),
+        ];
+        for (target, hosts, expected) in cases {
+            let mut request = Request::new(Method::GET, target.parse().unwrap());
+            for host in hosts {
+                let value = HeaderValue::from_static(host);
+                request.headers_mut().append(HOST, value);
+            }
+            let found = Host::of(&request).map(|host| host.to_string());
+            assert_eq!(found.as_deref(), expected, "{target} {hosts:?}");
+        }
+    }
+}
