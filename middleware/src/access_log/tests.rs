@@ -168,7 +168,7 @@ fn the_common_and_combined_formats() {
 
 #[test]
 fn a_request_over_http_2_has_the_line_it_would_have_had() {
-    let mut sent = request("GET", "https://example.com/x?y", &[]);
+    let mut sent = request("GET", "https://example.com:8080/x?y", &[]);
     *sent.version_mut() = Version::HTTP_2;
     let log = AccessLog::format("%r").unwrap();
     assert_eq!(line_of(log, &foobar(), sent), "GET /x?y HTTP/2.0");

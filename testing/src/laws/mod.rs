@@ -41,7 +41,7 @@ use crate::client::refuse;
 /// How many plans a check tries.
 const CASES: u32 = 512;
 /// How long a counter-example is made simpler; a component that hangs costs seconds each time.
-const MAX_SHRINK_MILLISECONDS: u32 = 3_000;
+const MAX_SHRINK_MILLISECONDS: u32 = 8_000;
 
 /// Tries a wrapper that passes on what it does not add; panics with a counter-example where it breaks a law.
 ///
