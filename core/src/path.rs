@@ -121,9 +121,22 @@ pub fn repair(raw: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// Whether `byte` may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
+/// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
+///
+/// Every byte of every request's path is looked up, so it is a table.
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
+    let mut at = 0;
+    while at < plain.len() {
+        table[plain[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+    PLAIN[usize::from(byte)]
 }
 
 /// How many bytes of the raw `path` the decoded `prefix` takes up, if it ends at a segment boundary.

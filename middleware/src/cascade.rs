@@ -1,5 +1,6 @@
 //! Tries applications in turn until one has an answer.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -18,7 +19,8 @@ use crate::Pass;
 ///
 /// Each application sees the request as it came here. A request body that is in memory is given to all of them; one that
 /// is still arriving is read once: an application that reads it after another one has gets an error, as half a body
-/// must not be taken for a whole. Put those that read bodies last, or a buffer with a cap around the cascade.
+/// must not be taken for a whole. Put those that read bodies last, or let bodies up to a size be
+/// [kept](Cascade::replay_bodies).
 ///
 /// # Order
 ///
@@ -49,6 +51,7 @@ pub struct Cascade(Arc<Inner>);
 struct Inner {
     apps: Vec<Application>,
     pass_on: Vec<StatusCode>,
+    replay_limit: usize,
 }
 
 impl Cascade {
@@ -58,6 +61,7 @@ impl Cascade {
         Cascade(Arc::new(Inner {
             apps: apps.into_iter().collect(),
             pass_on,
+            replay_limit: 0,
         }))
     }
 
@@ -65,6 +69,15 @@ impl Cascade {
     #[must_use]
     pub fn pass_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         Arc::make_mut(&mut self.0).pass_on = statuses.into_iter().collect();
+        self
+    }
+
+    /// Keeps request bodies of up to so many bytes in memory, so that every application can read them; none by default.
+    ///
+    /// The first application is called when the body is there. One that is longer is for the first that reads it.
+    #[must_use]
+    pub fn replay_bodies(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.0).replay_limit = bytes;
         self
     }
 
@@ -109,8 +122,15 @@ impl Cascade {
 
 impl Handler for Cascade {
     fn call(&self, mut request: Request) -> Reply {
-        let body = OneReader::new(request.take_body());
-        self.call_from(0, request, body)
+        let body = request.take_body();
+        if self.0.replay_limit == 0 || body.as_bytes().is_some() {
+            return self.call_from(0, request, OneReader::new(body));
+        }
+        let cascade = self.clone();
+        Reply::from_future(async move {
+            let body = keep(body, cascade.0.replay_limit).await;
+            cascade.call_from(0, request, OneReader::new(body)).await
+        })
     }
 
     fn describe(&self) -> Description {
@@ -131,9 +151,56 @@ impl Handler for Cascade {
         let apps = self.0.apps.iter().cloned().map(change).collect();
         let inner = Inner {
             apps,
-            pass_on: self.0.pass_on.clone(),
+            ..Inner::clone(&self.0)
         };
         Some(Application::from_handler(Cascade(Arc::new(inner))))
+    }
+}
+
+/// The body in memory where it is no longer than `limit`; otherwise, or where it fails, as the stream that it was.
+async fn keep(mut body: Body, limit: usize) -> Body {
+    let (mut kept, mut length) = (VecDeque::new(), 0);
+    while length <= limit {
+        let Some(frame) = body.frame().await else {
+            let chunks = kept
+                .into_iter()
+                .filter_map(Result::ok)
+                .filter_map(|frame: Frame<Bytes>| frame.into_data().ok());
+            return Body::from(chunks.collect::<Vec<Bytes>>().concat());
+        };
+        // What cannot be given twice is given as it came: trailers, and a failure.
+        let is_last = frame.as_ref().map_or(true, Frame::is_trailers);
+        length += frame
+            .as_ref()
+            .ok()
+            .and_then(Frame::data_ref)
+            .map_or(0, Bytes::len);
+        kept.push_back(frame);
+        if is_last {
+            break;
+        }
+    }
+    Body::new(Kept { kept, rest: body })
+}
+
+/// Frames that were taken from a body, and then the rest of it.
+struct Kept {
+    kept: VecDeque<Result<Frame<Bytes>, Error>>,
+    rest: Body,
+}
+
+impl HttpBody for Kept {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.kept.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
     }
 }
 
@@ -293,7 +360,25 @@ mod tests {
     }
 
     #[test]
+    fn bodies_up_to_a_size_can_be_kept_for_all() {
+        let both = client(Cascade::new([reading(404), reading(200)]).replay_bodies(4));
+        let post =
+            |chunks: [&'static str; 2]| both.post("/").body(Body::from_iterator(chunks)).send();
+        assert_eq!(post(["ab", "cd"]).text(), "abcd");
+        assert_eq!(post(["abc", "de"]).status(), 400);
+        let second = client(Cascade::new([fixed(404, ""), reading(200)]).replay_bodies(4));
+        let long = second
+            .post("/")
+            .body(Body::from_iterator(["abc", "def", "ghi"]))
+            .send();
+        assert_eq!(long.text(), "abcdefghi");
+    }
+
+    #[test]
     fn keeps_the_laws() {
+        laws::check(|app: Application| {
+            Application::new(Cascade::new([fixed(404, "miss"), app]).replay_bodies(1_000))
+        });
         laws::check(|app: Application| Application::new(Cascade::new([fixed(404, "miss"), app])));
     }
 }

@@ -1,5 +1,7 @@
 //! Requests: what the client sent, and where in the tree of applications it is.
 
+#[cfg(feature = "serde")]
+mod deserialize;
 mod params;
 mod shared;
 mod url;

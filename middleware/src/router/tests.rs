@@ -544,6 +544,20 @@ fn routes_are_listed_and_described() {
 }
 
 #[test]
+fn ten_thousand_routes_are_told_apart() {
+    let router = (0..10_000).fold(Router::new(), |router, number| {
+        let pattern = format!("/section{}/{{name}}/item{number}", number % 97);
+        router.get(&pattern, move |_: Request| number.to_string())
+    });
+    let client = client(router);
+    for number in (0..10_000).step_by(501) {
+        let target = format!("/section{}/x/item{number}", number % 97);
+        assert_eq!(text(&client, &target), number.to_string());
+    }
+    assert_eq!(text(&client, "/section1/x/item2"), "404 Not Found");
+}
+
+#[test]
 fn a_mount_keeps_the_laws() {
     enfilade_testing::laws::check(|app: Application| {
         Router::new().mount("/", app).build().unwrap()

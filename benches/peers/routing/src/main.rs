@@ -115,6 +115,7 @@ fn compare(what: &str, path: &str, nested: bool) {
     };
     let uri: Uri = path.parse().expect("a path");
     let (index, app, mut axum) = (index(), ours(nested), axums(nested));
+    let handler = Application::new(|_: Request| StatusCode::OK);
     let expected = if what == "nothing there" { 404 } else { 200 };
     assert_eq!(
         pollster::block_on(app.call(Request::new(Method::GET, uri.clone()))).status(),
@@ -137,6 +138,10 @@ fn compare(what: &str, path: &str, nested: bool) {
         }),
         Candidate::new(|| drop(black_box(Request::new(Method::GET, uri.clone())))),
         Candidate::new(|| {
+            let reply = handler.call(Request::new(Method::GET, uri.clone()));
+            let _ = black_box(reply.try_into_response());
+        }),
+        Candidate::new(|| {
             let reply = app.call(Request::new(Method::GET, uri.clone()));
             let _ = black_box(reply.try_into_response());
         }),
@@ -148,13 +153,21 @@ fn compare(what: &str, path: &str, nested: bool) {
     for _ in 0..ROUNDS {
         candidates.iter_mut().for_each(Candidate::round);
     }
-    let [matchit, our_request, our_router, axum_request, axum_router] = &candidates;
+    let [
+        matchit,
+        our_request,
+        our_handler,
+        our_router,
+        axum_request,
+        axum_router,
+    ] = &candidates;
+    let lookup = our_router.median() - our_handler.median();
     let ours = our_router.median() - our_request.median();
     let axums = axum_router.median() - axum_request.median();
     let our_allocations = our_router.allocations - our_request.allocations;
     let axum_allocations = axum_router.allocations - axum_request.allocations;
     println!(
-        "| {what}{} | {:.0} | {ours:.0} | {axums:.0} | {:.2} | {our_allocations} | {axum_allocations} |",
+        "| {what}{} | {:.0} | {lookup:.0} | {ours:.0} | {axums:.0} | {:.2} | {our_allocations} | {axum_allocations} |",
         if nested { ", nested" } else { "" },
         matchit.median(),
         ours / axums,
@@ -190,8 +203,8 @@ fn main() {
         "{} routes; nanoseconds and allocations beyond making the request",
         routes().count()
     );
-    println!("| | matchit | ours | axum | ours/axum | our allocations | axum's |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| | matchit | our lookup | ours | axum | ours/axum | our allocations | axum's |");
+    println!("|---|---|---|---|---|---|---|---|");
     for nested in [false, true] {
         for (what, path) in ASKED {
             compare(what, path, nested);
