@@ -121,6 +121,67 @@ pub fn repair(raw: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
+/// Takes the segments `.` and `..` out of a path (RFC 3986, section 5.2.4); `..` takes the segment before it too.
+///
+/// `..` at the root stays there. `%2E` is a dot and `%2F` is no slash. What stays is left as it is written, empty
+/// segments among it: `/a/..//b` becomes `//b`, which in a `Location` is a host. Borrows where there is nothing to take
+/// out.
+///
+/// ```
+/// use enfilade_core::path::remove_dots;
+///
+/// assert_eq!(remove_dots("/a/./b/../c"), "/a/c");
+/// assert_eq!(remove_dots("/a/%2e%2E/../../etc/"), "/etc/");
+/// ```
+#[must_use]
+pub fn remove_dots(raw: &str) -> Cow<'_, str> {
+    if raw.split('/').all(|segment| dots(segment).is_none()) {
+        return Cow::Borrowed(raw);
+    }
+    let mut raw = raw;
+    // Before the first segment of a relative path there is none to take out, so nothing stays of these.
+    while let Some((_, rest)) = raw
+        .split_once('/')
+        .filter(|(first, _)| dots(first).is_some())
+    {
+        raw = rest;
+    }
+    let mut path = String::with_capacity(raw.len());
+    let mut segments = raw.split('/').peekable();
+    path.extend(segments.next().filter(|first| dots(first).is_none()));
+    while let Some(segment) = segments.next() {
+        match dots(segment) {
+            None => path.extend(["/", segment]),
+            Some(Dots::Here) => {}
+            Some(Dots::Up) => path.truncate(path.rfind('/').unwrap_or(0)),
+        }
+        // `/a/.` and `/a/b/..` are the folder `/a/`.
+        if dots(segment).is_some() && segments.peek().is_none() {
+            path.push('/');
+        }
+    }
+    Cow::Owned(path)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dots {
+    Here,
+    Up,
+}
+
+/// Which of `.` and `..` a segment is, if it is one.
+fn dots<'a>(segment: &'a str) -> Option<Dots> {
+    // A coded dot is the same character (RFC 3986, section 6.2.2.2), and whoever decodes before they look sees one.
+    let after_dot = |text: &'a str| {
+        let forms = [".", "%2E", "%2e"];
+        forms.into_iter().find_map(|form| text.strip_prefix(form))
+    };
+    match after_dot(segment)? {
+        "" => Some(Dots::Here),
+        rest => after_dot(rest)?.is_empty().then_some(Dots::Up),
+    }
+}
+
 /// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
 ///
 /// Every byte of every request's path is looked up, so it is a table.
@@ -236,6 +297,59 @@ mod tests {
             assert_eq!(canonical(expected), expected, "again: {raw}");
         }
         assert!(matches!(canonical("/plain/path-1.html"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn dots_are_taken_out_and_nothing_above_the_root_is_reached() {
+        let cases = [
+            ("/a/b/c/./../../g", "/a/g"),
+            ("mid/content=5/../6", "mid/6"),
+            ("/a/./b", "/a/b"),
+            ("/a/b/..", "/a/"),
+            ("/a/b/.", "/a/b/"),
+            ("/a/../", "/"),
+            ("/..", "/"),
+            ("/.", "/"),
+            ("/../../..", "/"),
+            ("/../../a/../../b", "/b"),
+            ("/%2E%2e/README", "/README"),
+            ("/a/.%2e/b", "/b"),
+            ("/a/%2E./%2e/b", "/b"),
+            ("/a/%2e", "/a/"),
+            ("/a//../b", "/a/b"),
+            ("/a/..//b", "//b"),
+            ("/.//b", "//b"),
+            ("/a/..%2Fb/../c", "/a/c"),
+            ("/x%41/./%zz", "/x%41/%zz"),
+            ("../a", "a"),
+            ("./../a/..", "/"),
+            ("a/../b", "/b"),
+            ("..", ""),
+            (".", ""),
+            ("./", ""),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(remove_dots(raw), expected, "{raw}");
+            assert_eq!(remove_dots(expected), expected, "again: {raw}");
+        }
+        for raw in [
+            "",
+            "/",
+            "*",
+            "//",
+            "/...",
+            "/.a",
+            "/a.",
+            "/a..",
+            "/%2E%2E%2E",
+            "/%252e",
+            "/a/..%2F",
+        ] {
+            assert!(
+                matches!(remove_dots(raw), Cow::Borrowed(same) if same == raw),
+                "{raw}"
+            );
+        }
     }
 
     #[test]

@@ -94,6 +94,10 @@ pub fn paths(data: &[u8]) {
     assert_eq!(path::canonical(&canonical), canonical);
     assert_eq!(canonical.split('/').count(), raw.split('/').count());
     assert_eq!(path::decode_bytes(&canonical), path::decode_bytes(&raw));
+    let without = path::remove_dots(&raw);
+    assert_eq!(path::remove_dots(&without), without);
+    let mut segments = without.split('/').map(path::decode);
+    assert!(segments.all(|segment| segment != "." && segment != ".."));
     if let Some(length) = path::match_prefix(&raw, &prefix) {
         assert!(raw.is_char_boundary(length));
         assert!(raw.len() == length || raw.as_bytes().get(length) == Some(&b'/'));
