@@ -1,6 +1,5 @@
 //! Patterns of paths: what may be written, and what a request captures with it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use enfilade_core::{HttpError, Request, path};
@@ -128,33 +127,37 @@ impl Pattern {
     }
 
     /// Notes in the request what its path has in these places.
+    ///
+    /// The raw path has the same segments as its canonical form, by which the pattern was found.
     pub(super) fn capture(&self, request: &mut Request) -> Result<(), HttpError> {
-        let bad = |_| HttpError::new(StatusCode::BAD_REQUEST);
-        for (at, segment) in self.segments.iter().enumerate() {
+        let mut start = 1;
+        for segment in &self.segments {
+            let rest = request.path().get(start..).unwrap_or_default();
+            let end = start + rest.find('/').unwrap_or(rest.len());
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
-                Segment::Any(name) => {
-                    let range = segment_range(request.path(), at);
-                    request.capture(name, range).map_err(bad)?;
-                }
+                Segment::Any(name) => request.capture(name, start..end).map_err(bad)?,
                 Segment::Shaped(shaped) => {
-                    let range = segment_range(request.path(), at);
-                    let decoded =
-                        path::decode(request.path().get(range).unwrap_or_default()).into_owned();
-                    shaped
-                        .captures(&decoded)
-                        .for_each(|(name, value)| request.capture_text(name, value));
+                    let raw = request.path().get(start..end).unwrap_or_default();
+                    let decoded = path::decode(raw).into_owned();
+                    for (name, value) in shaped.captures(&decoded) {
+                        request.capture_text(name, value);
+                    }
                 }
             }
+            start = end + 1;
         }
         if let Some(name) = &self.rest {
-            let start =
-                (prefix_length(request.path(), self.segments.len()) + 1).min(request.path().len());
-            let range = start..request.path().len();
-            request.capture(name, range).map_err(bad)?;
+            let end = request.path().len();
+            request.capture(name, start.min(end)..end).map_err(bad)?;
         }
         Ok(())
     }
+}
+
+/// A capture is not UTF-8.
+fn bad(_: std::str::Utf8Error) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST)
 }
 
 /// Splits at slashes that stand in no braces: a regular expression may have some.
@@ -168,15 +171,6 @@ fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
         }
         character == '/' && depth == 0
     })
-}
-
-/// Where the raw path has the segment with this number.
-///
-/// The raw path has the same segments as its canonical form, by which the pattern was found.
-fn segment_range(path: &str, segment: usize) -> Range<usize> {
-    let start = (prefix_length(path, segment) + 1).min(path.len());
-    let length = path.bytes().skip(start).position(|byte| byte == b'/');
-    start..length.map_or(path.len(), |length| start + length)
 }
 
 /// How many bytes of the raw path its first segments take up, each with the slash before it.
