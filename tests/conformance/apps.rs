@@ -19,7 +19,7 @@ use crate::verdict::{Check, refused, unsupported};
 /// More than any case sends.
 const BODY_LIMIT: usize = 64 << 20;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "kind",
     "status",
     "headers",
@@ -33,6 +33,7 @@ const KEYS: [&str; 14] = [
     "on_close",
     "trailers",
     "app",
+    "name",
     "then",
 ];
 
@@ -53,6 +54,12 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
     Ok(recording(app, label, recorder))
 }
 
+/// Makes the application that `spec` describes, by the name that it has there.
+pub(crate) fn named(spec: &Value, recorder: &Recorder) -> Check<Application> {
+    let label = text(spec, "name").or_else(|| text(spec, "app"));
+    build(spec, label, recorder)
+}
+
 fn panics(message: &str) {
     panic!("{message}")
 }
@@ -70,7 +77,7 @@ pub(crate) fn but_at(app: Application, target: &str) -> Application {
 fn recording(app: Application, label: Option<&str>, recorder: &Recorder) -> Application {
     let (label, recorder) = (label.map(str::to_owned), recorder.clone());
     Application::new(move |mut request: Request| {
-        recorder.lock().calls += 1;
+        recorder.lock().called.push(label.clone());
         let mut saw = describe(&request);
         saw["app"] = json!(label);
         let (app, recorder) = (app.clone(), recorder.clone());

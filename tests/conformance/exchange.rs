@@ -105,7 +105,7 @@ fn build(case: &Case, wanted: &Wanted, recorder: &Recorder, log: &Log) -> Check<
 }
 
 fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Application> {
-    let mut app = apps::build(spec, text(spec, "app"), recorder)?;
+    let mut app = apps::named(spec, recorder)?;
     if let Some(then) = &wanted.then {
         app = apps::but_at(app, &then.target);
     }

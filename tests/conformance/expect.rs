@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::body;
-use crate::case::{known, number, object, text};
+use crate::case::{known, number, object, text, texts};
 use crate::matchers::{self, Context};
 use crate::observed::{Answer, Observed, lines};
 use crate::verdict::{Check, any_of, ensure, fail, unsupported};
@@ -125,11 +125,23 @@ fn one_header(
         .map_err(|trouble| trouble.within(&format!("header {name}")))
 }
 
+/// Whether it was called at all, or which applications were and in which order.
 fn called(wanted: &Value, observed: &Observed) -> Check {
-    let calls = observed.record.lock().calls;
-    ensure(wanted.as_bool() == Some(calls > 0), || {
-        format!("the application was called {calls} times, and app_called is {wanted}")
-    })
+    let called = &observed.record.lock().called;
+    match wanted {
+        Value::Bool(wanted) => ensure(*wanted != called.is_empty(), || {
+            let calls = called.len();
+            format!("the application was called {calls} times, and app_called is {wanted}")
+        }),
+        Value::Array(_) => {
+            let wanted: Vec<_> = texts(wanted)?.into_iter().map(Some).collect();
+            let called: Vec<_> = called.iter().map(Option::as_deref).collect();
+            ensure(called == wanted, || {
+                format!("the applications called are {called:?} and not {wanted:?}")
+            })
+        }
+        _ => unsupported(format!("app_called {wanted}")),
+    }
 }
 
 fn app_saw(wanted: &Value, observed: &Observed) -> Check {
@@ -144,6 +156,8 @@ fn app_saw(wanted: &Value, observed: &Observed) -> Check {
             "cgi" => object(matcher)?.iter().try_for_each(|(name, matcher)| {
                 matchers::value(matcher, saw["cgi"].get(name).unwrap_or(&Value::Null))
             }),
+            // The applications of a router are called by their routes.
+            "route" => matchers::value(matcher, &saw["app"]),
             key => match saw.get(key) {
                 Some(found) => matchers::value(matcher, found),
                 None => unsupported(format!("the application does not record {key:?}")),
@@ -230,11 +244,12 @@ mod tests {
     fn observed() -> Observed {
         let record = Recorder::default();
         record.lock().saw.push(json!({
+            "app": "GET /a",
             "method": "GET",
             "header_lines": [["x-a", "1"], ["x-a", "2"]],
             "cgi": {"HTTP_X_A": "1, 2"},
         }));
-        record.lock().calls = 1;
+        record.lock().called = vec![Some("a".to_owned()), Some("b".to_owned())];
         record.lock().bodies_made = 1;
         record.lock().bodies_closed = 1;
         let mut log = Log::default();
@@ -281,6 +296,18 @@ mod tests {
                 json!({"trailers": {"t": {"equals": "2"}}}),
             ),
             (json!({"app_called": true}), json!({"app_called": false})),
+            (
+                json!({"app_called": ["a", "b"]}),
+                json!({"app_called": ["b", "a"]}),
+            ),
+            (
+                json!({"app_called": ["a", "b"]}),
+                json!({"app_called": ["a"]}),
+            ),
+            (
+                json!({"app_saw": {"route": "GET /a"}}),
+                json!({"app_saw": {"route": "GET /b"}}),
+            ),
             (
                 json!({"app_saw": {"method": "GET"}}),
                 json!({"app_saw": {"method": "PUT"}}),
@@ -360,6 +387,8 @@ mod tests {
             json!({"status": 200, "mood": "good"}),
             json!({"status": "200"}),
             json!({"status": {"if_etag_strong": 200}}),
+            json!({"app_called": "a"}),
+            json!({"app_called": ["a", 1]}),
             json!({"app_saw": {"mood": "good"}}),
             json!({"log": {"mood": "good"}}),
             json!({"stream": {"ends": "well"}}),

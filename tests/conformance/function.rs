@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use enfilade::headers::{format_http_date, parse_http_date};
 use enfilade::host::Host;
-use enfilade::middleware::{Negotiated, negotiate_coding};
-use enfilade::{Application, Connection, Request, Scheme, path};
-use http::{HeaderValue, Method, Uri};
+use enfilade::middleware::{Negotiated, Slashes, negotiate_coding};
+use enfilade::{Application, Connection, Request, Response, Scheme, path};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -49,6 +49,9 @@ pub(crate) fn run(case: &Case) -> Check {
         "effective_host" => effective_host(input)?,
         "split_authority" => split_authority(input)?,
         "render_access_log" => render_access_log(input)?,
+        "normalize" => normalize(input)?,
+        "merge_slashes_redirect" => merge_slashes_redirect(input)?,
+        "remove_dot_segments" => remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
     judge(&case.value["expect"], &output)
@@ -226,6 +229,43 @@ fn split_authority(input: &Value) -> Check<Output> {
         Value::Null,
         |host| json!({"host": host.name(), "port": host.port()}),
     )))
+}
+
+/// What an application behind these slashes answers, which is the target that it sees.
+fn behind(slashes: Slashes, target: &str) -> Check<Response> {
+    let uri = Uri::try_from(target);
+    let uri = uri.or_else(|error| unsupported(format!("{target:?}: {error}")))?;
+    let app = Application::new(|request: Request| request.uri().to_string()).wrap(slashes);
+    Ok(pollster::block_on(app.call(Request::new(Method::GET, uri))))
+}
+
+fn normalize(input: &Value) -> Check<Output> {
+    known(input, "input", &["target", "mode"])?;
+    let slashes = stack::slashes(required(input, "mode")?)?;
+    let mut response = behind(slashes, required(input, "target")?)?;
+    let seen = std::mem::take(response.body_mut());
+    Ok(match (response.status(), seen.as_bytes()) {
+        (StatusCode::OK, Some(seen)) => Ok(json!(String::from_utf8_lossy(seen))),
+        (status, _) => Err(format!("the application was not asked: {status}")),
+    })
+}
+
+fn merge_slashes_redirect(input: &Value) -> Check<Output> {
+    known(input, "input", &["path"])?;
+    let response = behind(Slashes::merged().redirect(), required(input, "path")?)?;
+    let location = response.headers().get("location");
+    Ok(
+        match (response.status(), location.map(HeaderValue::to_str)) {
+            (StatusCode::OK, None) => Ok(Value::Null),
+            (status, Some(Ok(location))) if status.is_redirection() => Ok(json!(location)),
+            (status, _) => Err(format!("neither an answer nor a redirect: {status}")),
+        },
+    )
+}
+
+fn remove_dot_segments(input: &Value) -> Check<Output> {
+    known(input, "input", &["path"])?;
+    Ok(Ok(json!(path::remove_dots(required(input, "path")?))))
 }
 
 fn header_operation(input: &Value) -> Check<Output> {

@@ -57,7 +57,8 @@ pub(crate) struct Recorder(Arc<Mutex<Record>>);
 pub(crate) struct Record {
     /// The requests, as JSON in the words of the cases' `app_saw`.
     pub(crate) saw: Vec<Value>,
-    pub(crate) calls: usize,
+    /// What each application calls itself, in the order of the calls.
+    pub(crate) called: Vec<Option<String>>,
     pub(crate) bodies_made: usize,
     pub(crate) bodies_closed: usize,
     /// The sources of bodies that were read to their end.

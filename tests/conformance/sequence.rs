@@ -9,7 +9,7 @@ use enfilade::{Application, Request};
 use serde_json::Value;
 
 use crate::apps;
-use crate::case::{Case, known, object, text};
+use crate::case::{Case, known, object};
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Answer, Log, Observed, Recorder};
@@ -117,11 +117,11 @@ fn run_step(
 /// An application that answers each step in its own way.
 fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<Application> {
     let Some(list) = spec.get("by_step").and_then(Value::as_array) else {
-        return apps::build(spec, text(spec, "app"), recorder);
+        return apps::named(spec, recorder);
     };
     let apps: Vec<Application> = list
         .iter()
-        .map(|spec| apps::build(spec, text(spec, "app"), recorder))
+        .map(|spec| apps::named(spec, recorder))
         .collect::<Check<_>>()?;
     let (Some(last), step) = (apps.last().cloned(), step.clone()) else {
         return unsupported("by_step without an application");

@@ -1,22 +1,24 @@
 //! From a case's `config` to our wrappers.
 
 use enfilade::middleware::{
-    self, AccessLog, Coding, Compression, Flush, Headers, Mounts, NotFound, Router, TrustedHosts,
+    self, AccessLog, Cascade, Coding, Compression, Flush, Headers, Mounts, NotFound, Router,
+    Slashes, TrustedHosts,
 };
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::apps;
-use crate::case::{Case, known, number, required, text, texts};
+use crate::case::{Case, known, number, pairs, required, text, texts};
 use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 13] = [
+const COMPONENTS: [&str; 15] = [
     "accept_encoding",
     "access_log",
+    "cascade",
     "compression",
     "content_length",
     "fallback_404",
@@ -27,19 +29,23 @@ const COMPONENTS: [&str; 13] = [
     "http1_raw",
     "http_dates",
     "lint",
+    "path_normalize",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 8] = [
+const MIDDLEWARE: [(&str, Build); 11] = [
     ("access_log", access_log),
+    ("cascade", outer_cascade),
     ("compression", compression),
     ("content_length", gateway),
     ("head", gateway),
     ("headers", headers),
     ("host_allow", host_allow),
     ("mount", mount),
+    ("router with strict slashes", routes),
     ("status_pages", status_pages),
+    ("trailing_slash", trailing_slash),
 ];
 
 type Build = fn(&Parts<'_>, &Value, Application) -> Check<Application>;
@@ -78,12 +84,15 @@ pub(crate) fn build(
         }
         None => vec![config.clone()],
     };
-    let found: Vec<(Build, &Value)> = layers
+    let mut found: Vec<(Build, &Value)> = layers
         .iter()
         .filter(|layer| layer.get("middleware").is_some_and(|name| !name.is_null()))
         .map(|layer| Ok((build_of(required(layer, "middleware")?)?, layer)))
         .collect::<Check<_>>()?;
-    let inner = make_inner(app)?;
+    let inner = match found.pop_if(|(_, layer)| text(layer, "middleware") == Some("cascade")) {
+        Some((_, layer)) => cascade(app, layer, make_inner)?,
+        None => make_inner(app)?,
+    };
     // The list has the outermost first.
     found
         .into_iter()
@@ -111,6 +120,40 @@ pub(crate) fn authenticated(user: &str) -> impl Middleware + use<> {
             })
         },
     )
+}
+
+/// A cascade is an application, of the list that the case has in the place of one.
+fn cascade(app: &Value, layer: &Value, make_inner: Inner<'_>) -> Check<Application> {
+    known(layer, "config", &["middleware", "pass_on"])?;
+    let (Some("list"), Some(list)) = (text(app, "kind"), app["apps"].as_array()) else {
+        return unsupported(format!("a cascade of {app}"));
+    };
+    known(app, "app", &["kind", "apps"])?;
+    let apps: Vec<Application> = list.iter().map(make_inner).collect::<Check<_>>()?;
+    let cascade = Cascade::new(apps);
+    Ok(Application::new(match layer.get("pass_on") {
+        Some(list) => cascade.pass_on(statuses(list)?),
+        None => cascade,
+    }))
+}
+
+fn statuses(list: &Value) -> Check<Vec<StatusCode>> {
+    let status = |value: &Value| {
+        let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+        match number.map(StatusCode::from_u16) {
+            Some(Ok(status)) => Ok(status),
+            _ => unsupported(format!("the status {value}")),
+        }
+    };
+    match list {
+        Value::Array(list) => list.iter().map(status).collect(),
+        other => unsupported(format!("{other} is no list of statuses")),
+    }
+}
+
+/// There is nothing that a cascade could be put around.
+fn outer_cascade(_: &Parts<'_>, _: &Value, _: Application) -> Check<Application> {
+    unsupported("a cascade that is not the innermost layer")
 }
 
 /// What these do is every gateway's work here, `enfilade::gateway::finish`, and the request goes through one.
@@ -204,6 +247,20 @@ fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicatio
     router.build().or_else(refused)
 }
 
+/// A router of `[method, pattern]`, each with an application that is called so.
+fn routes(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "routes"])?;
+    let mut router = Router::new();
+    for (method, pattern) in pairs(layer, "routes")? {
+        let label = format!("{method} {pattern}");
+        let app = apps::build(parts.app, Some(&label), parts.recorder)?;
+        let method = Method::try_from(method).or_else(refused)?;
+        router = router.on(&[method], pattern, app);
+    }
+    drop(app);
+    router.build().or_else(refused)
+}
+
 /// The routes of a case where some are for one host.
 fn mounts(parts: &Parts<'_>, layer: &Value) -> Check<Application> {
     let mut mounts = Mounts::new();
@@ -242,6 +299,25 @@ fn status_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applica
         (StatusCode::NOT_FOUND, text)
     });
     Ok(app.wrap(NotFound::new(page)))
+}
+
+fn trailing_slash(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "mode"])?;
+    Ok(app.wrap(slashes(required(layer, "mode")?)?))
+}
+
+/// What a case calls this way to treat slashes.
+pub(crate) fn slashes(mode: &str) -> Check<Slashes> {
+    Ok(match mode {
+        "trim" | "trim (internal)" => Slashes::trim(),
+        "append" => Slashes::append(),
+        "merge slashes + trim" => Slashes::trim().merge(),
+        "merge slashes + append" => Slashes::append().merge(),
+        "merge slashes only" => Slashes::merged(),
+        "redirect-trim" => Slashes::trim().redirect(),
+        "redirect-append" => Slashes::append().redirect(),
+        other => return unsupported(format!("the mode {other:?}")),
+    })
 }
 
 fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
@@ -352,4 +428,40 @@ pub(crate) fn missing_coding(case: &Value) -> Option<&'static str> {
     missing
         .into_iter()
         .find(|name| *coding == json!(name) || *decoded == json!(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Trouble;
+
+    #[test]
+    fn a_list_is_for_a_cascade_that_is_the_innermost_layer() {
+        let list = json!({"kind": "list", "apps": [{"name": "a", "kind": "echo"}]});
+        let one = json!({"kind": "echo"});
+        let (cascade, slashes) = (
+            json!({"middleware": "cascade", "pass_on": [404]}),
+            json!({"middleware": "trailing_slash", "mode": "trim"}),
+        );
+        for (stack, app, is_built) in [
+            (vec![&cascade], &list, true),
+            (vec![&slashes, &cascade], &list, true),
+            (vec![&cascade, &slashes], &list, false),
+            (vec![&cascade, &cascade], &list, false),
+            (vec![&slashes], &list, false),
+            (vec![], &list, false),
+            (vec![&cascade], &one, false),
+            (vec![&cascade, &slashes], &one, false),
+        ] {
+            let (recorder, log) = (Recorder::default(), Log::default());
+            let config = json!({ "stack": stack });
+            let inner = |spec: &Value| apps::named(spec, &recorder);
+            let built = build(&config, app, &recorder, &log, &inner);
+            match built {
+                Ok(_) => assert!(is_built, "{config} {app}"),
+                Err(Trouble::Unsupported(_)) => assert!(!is_built, "{config} {app}"),
+                Err(trouble) => panic!("{config} {app}: {trouble:?}"),
+            }
+        }
+    }
 }

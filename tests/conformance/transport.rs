@@ -60,11 +60,9 @@ impl<'a> Said<'a> {
         self.requests.iter().any(has)
     }
 
-    /// The applications: one, or one a step.
+    /// The applications: one, one a step, or a list of them.
     pub(crate) fn any_app(&self, has: impl Fn(&Value) -> bool) -> bool {
-        let app = &self.case["app"];
-        let by_step = app["by_step"].as_array().into_iter().flatten();
-        std::iter::once(app).chain(by_step).any(has)
+        any_in(&self.case["app"], &has)
     }
 
     /// Whether the body is to arrive before its source has ended.
@@ -73,6 +71,12 @@ impl<'a> Said<'a> {
     pub(crate) fn is_incremental(&self) -> bool {
         mentions(self.case, "incremental")
     }
+}
+
+fn any_in(app: &Value, has: &impl Fn(&Value) -> bool) -> bool {
+    let lists = ["by_step", "apps"].map(|key| app[key].as_array());
+    let mut inside = lists.into_iter().flatten().flatten();
+    has(app) || inside.any(|app| any_in(app, has))
 }
 
 /// Whether this key is somewhere in the value.
@@ -240,6 +244,10 @@ mod tests {
                 vec!["HTTP/2"],
             ),
             (json!({"app": {"status": 101}}), vec!["HTTP/2"]),
+            (
+                json!({"app": {"apps": [{"status": 404}, {"by_step": [{"status": 101}]}]}}),
+                vec!["HTTP/2"],
+            ),
             (
                 json!({"app": {"by_step": [{"status": 200}, {"status": 101}]}}),
                 vec!["HTTP/2"],
