@@ -130,6 +130,9 @@ impl Pattern {
     ///
     /// The raw path has the same segments as its canonical form, by which the pattern was found.
     pub(super) fn capture(&self, request: &mut Request) -> Result<(), HttpError> {
+        if self.rest.is_none() && self.is_static() {
+            return Ok(());
+        }
         let mut start = 1;
         for segment in &self.segments {
             let rest = request.path().get(start..).unwrap_or_default();
