@@ -1,11 +1,10 @@
 //! Tries applications in turn until one has an answer.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use enfilade_core::{Application, Body, Description, Error, Handler, Reply, Request, Response};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
@@ -158,34 +157,34 @@ impl Handler for Cascade {
 }
 
 /// The body in memory where it is no longer than `limit`; otherwise, or where it fails, as the stream that it was.
+///
+/// The content is copied: chunks that are kept keep the buffers that they are a part of, and a peer chooses how many
+/// chunks there are, empty ones too.
 async fn keep(mut body: Body, limit: usize) -> Body {
-    let (mut kept, mut length) = (VecDeque::new(), 0);
-    while length <= limit {
-        let Some(frame) = body.frame().await else {
-            let chunks = kept
-                .into_iter()
-                .filter_map(Result::ok)
-                .filter_map(|frame: Frame<Bytes>| frame.into_data().ok());
-            return Body::from(chunks.collect::<Vec<Bytes>>().concat());
-        };
-        // What cannot be given twice is given as it came: trailers, and a failure.
-        let is_last = frame.as_ref().map_or(true, Frame::is_trailers);
-        length += frame
-            .as_ref()
-            .ok()
-            .and_then(Frame::data_ref)
-            .map_or(0, Bytes::len);
-        kept.push_back(frame);
-        if is_last {
-            break;
+    let mut start = BytesMut::new();
+    let next = loop {
+        if start.len() > limit {
+            break None;
         }
-    }
-    Body::new(Kept { kept, rest: body })
+        match body.frame().await.map(|frame| frame.map(Frame::into_data)) {
+            None => return Body::from(start.freeze()),
+            Some(Ok(Ok(data))) => start.extend_from_slice(&data),
+            // What cannot be given twice is given as it came: trailers, and a failure.
+            Some(Ok(Err(trailers))) => break Some(Ok(trailers)),
+            Some(Err(error)) => break Some(Err(error)),
+        }
+    };
+    Body::new(Kept {
+        start: start.freeze(),
+        next,
+        rest: body,
+    })
 }
 
-/// Frames that were taken from a body, and then the rest of it.
+/// What was taken from a body, and then the rest of it.
 struct Kept {
-    kept: VecDeque<Result<Frame<Bytes>, Error>>,
+    start: Bytes,
+    next: Option<Result<Frame<Bytes>, Error>>,
     rest: Body,
 }
 
@@ -197,7 +196,10 @@ impl HttpBody for Kept {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.kept.pop_front() {
+        if !self.start.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
+        }
+        match self.next.take() {
             Some(frame) => Poll::Ready(Some(frame)),
             None => Pin::new(&mut self.rest).poll_frame(context),
         }
@@ -344,7 +346,7 @@ mod tests {
     fn reading(status: u16) -> Application {
         let status = StatusCode::from_u16(status).unwrap();
         Application::new(move |mut request: Request| async move {
-            let body = request.take_body().collect(100).await?;
+            let body = request.take_body().collect(1_000).await?;
             Ok::<_, HttpError>((status, body))
         })
     }
@@ -372,6 +374,32 @@ mod tests {
             .body(Body::from_iterator(["abc", "def", "ghi"]))
             .send();
         assert_eq!(long.text(), "abcdefghi");
+    }
+
+    #[test]
+    fn no_chunk_of_a_kept_body_stays_in_memory() {
+        struct Chunk(Arc<AtomicUsize>);
+        impl AsRef<[u8]> for Chunk {
+            fn as_ref(&self) -> &[u8] {
+                b"x"
+            }
+        }
+        impl Drop for Chunk {
+            fn drop(&mut self) {
+                let _ = self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let (living, most) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let seen = most.clone();
+        let chunks = (0..1_000).map(move |_| {
+            let now = AtomicUsize::fetch_add(&living, 1, Ordering::SeqCst) + 1;
+            let _ = seen.fetch_max(now, Ordering::SeqCst);
+            Bytes::from_owner(Chunk(living.clone()))
+        });
+        let both = client(Cascade::new([reading(404), reading(200)]).replay_bodies(1_000));
+        let answer = both.post("/").body(Body::from_iterator(chunks)).send();
+        assert_eq!(answer.text(), "x".repeat(1_000));
+        assert!(most.load(Ordering::SeqCst) <= 2, "{most:?} chunks at once");
     }
 
     #[test]
