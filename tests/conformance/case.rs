@@ -135,6 +135,24 @@ pub(crate) fn object(value: &Value) -> Check<&Map<String, Value>> {
         .map_or_else(|| unsupported(format!("{value} is no object")), Ok)
 }
 
+/// The keys of every case.
+const KEYS: [&str; 7] = [
+    "id",
+    "source",
+    "component",
+    "kind",
+    "level",
+    "expect",
+    "note",
+];
+
+impl Case {
+    /// Refuses a key that neither every case has nor those of this kind.
+    pub(crate) fn has_only(&self, own: &[&str]) -> Check {
+        known(&self.value, "the case", &[&KEYS, own].concat())
+    }
+}
+
 /// Refuses a key that nobody looks at, so that nothing in a case is passed over; a `null` says nothing.
 pub(crate) fn known(value: &Value, what: &str, keys: &[&str]) -> Check {
     let Value::Object(object) = value else {

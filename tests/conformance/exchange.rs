@@ -6,7 +6,7 @@ use enfilade::Application;
 use serde_json::Value;
 
 use crate::apps;
-use crate::case::{Case, known, text};
+use crate::case::{Case, text};
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Log, Observed, Recorder};
@@ -14,19 +14,6 @@ use crate::request::{self, Wanted};
 use crate::stack;
 use crate::transport::{Ran, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, Trouble, needs, unsupported};
-
-const KEYS: [&str; 10] = [
-    "id",
-    "source",
-    "component",
-    "kind",
-    "level",
-    "config",
-    "app",
-    "request",
-    "expect",
-    "note",
-];
 
 pub(crate) fn run(case: &Case) -> Ran {
     match prepare(case) {
@@ -39,7 +26,7 @@ pub(crate) fn run(case: &Case) -> Ran {
 
 /// Sees whether the case can be run, and why its stack is refused where it is.
 fn prepare(case: &Case) -> Check<Option<String>> {
-    known(&case.value, "the case", &KEYS)?;
+    case.has_only(&["app", "config", "request"])?;
     if let Some(coding) = stack::missing_coding(&case.value) {
         return needs(format!("compression with {coding}"));
     }

@@ -16,23 +16,11 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, Trouble, any_of, ensure, fail, unsupported};
 use crate::{apps, in_process, lint, request, stack};
 
-const KEYS: [&str; 9] = [
-    "id",
-    "source",
-    "component",
-    "kind",
-    "level",
-    "function",
-    "input",
-    "expect",
-    "note",
-];
-
 /// What a function gave, or that it refused its input.
 type Output = Result<Value, String>;
 
 pub(crate) fn run(case: &Case) -> Check {
-    known(&case.value, "the case", &KEYS)?;
+    case.has_only(&["function", "input"])?;
     let input = &case.value["input"];
     let function = required(&case.value, "function")?;
     let output = match function.split('(').next().unwrap_or_default() {

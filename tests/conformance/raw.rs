@@ -13,19 +13,6 @@ use crate::server::{self, PATIENCE};
 use crate::socket::Connection;
 use crate::verdict::{Check, any_of, ensure, fail, unsupported};
 
-const KEYS: [&str; 11] = [
-    "id",
-    "source",
-    "component",
-    "kind",
-    "level",
-    "config",
-    "expect",
-    "note",
-    "raw_b64",
-    "raw_preview",
-    "smuggling",
-];
 /// How long nothing may come before the server is held to be done.
 const QUIET: Duration = Duration::from_millis(700);
 /// How long a server may take to close.
@@ -46,7 +33,7 @@ struct Outcome {
 }
 
 pub(crate) fn run(case: &Case) -> Check {
-    known(&case.value, "the case", &KEYS)?;
+    case.has_only(&["config", "raw_b64", "raw_preview", "smuggling"])?;
     let config = json!({"server": "http/1.1 parser"});
     if case.value["config"] != config {
         return unsupported(format!("the configuration {}", case.value["config"]));

@@ -18,19 +18,6 @@ use crate::stack;
 use crate::transport::{Ran, Session, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, fail, unsupported};
 
-const KEYS: [&str; 10] = [
-    "id",
-    "source",
-    "component",
-    "kind",
-    "level",
-    "config",
-    "app",
-    "steps",
-    "expect",
-    "note",
-];
-
 type Captured = BTreeMap<String, String>;
 
 /// What the steps have in common.
@@ -42,7 +29,8 @@ struct Stack {
 }
 
 pub(crate) fn run(case: &Case) -> Ran {
-    let checked = known(&case.value, "the case", &KEYS)
+    let checked = case
+        .has_only(&["app", "config", "steps"])
         .and_then(|()| known(&case.value["expect"], "expect", &["see"]));
     match checked {
         Ok(()) => over_each(case, |transport| over(transport, case)),
