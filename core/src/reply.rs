@@ -64,6 +64,29 @@ impl Reply {
         }
     }
 
+    /// Goes on with the response: at once where it is ready, when it arrives otherwise.
+    ///
+    /// As [`map`](Reply::map), for a step that may have to wait itself.
+    ///
+    /// ```
+    /// use enfilade_core::{Reply, Response};
+    ///
+    /// let reply = Reply::new("now").then(|response: Response| Reply::from_future(async { response }));
+    /// assert!(!reply.is_ready());
+    /// assert_eq!(pollster::block_on(reply).body().as_bytes().unwrap(), "now");
+    /// ```
+    pub fn then(self, next: impl FnOnce(Response) -> Reply + Send + 'static) -> Reply {
+        match self.0 {
+            State::Ready(response) => next(response),
+            State::Pending(future) => {
+                let future = future.into_inner();
+                Reply(State::Pending(SyncWrapper::new(Box::pin(async move {
+                    next(future.await).await
+                }))))
+            }
+        }
+    }
+
     /// Whether the response is there already.
     #[must_use]
     pub fn is_ready(&self) -> bool {

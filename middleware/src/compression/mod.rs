@@ -1,30 +1,31 @@
-//! Codes the content of answers with gzip or deflate.
+//! Codes the content of answers.
 
-mod coder;
-mod negotiation;
+mod encoder;
+mod etag;
 mod policy;
+mod pool;
 mod stream;
 
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use enfilade_core::headers::{has_token, vary_add};
 use enfilade_core::{
     Application, Body, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
 };
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH};
-use http::{Method, StatusCode};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-pub use self::coder::Coding;
-pub use self::negotiation::{Negotiated, negotiate_coding};
+use self::pool::Pool;
 use self::stream::Coded;
+use crate::coding::{Coding, Negotiated, negotiate};
 
 /// Below this many bytes an answer fits into one packet either way.
 const MIN_SIZE: u64 = 860;
-/// zlib's scale from 0 to 9; 6 is what most others use.
-const LEVEL: u32 = 6;
-/// Bodies in memory up to this size are coded at once; longer ones piece by piece, so that others have their turn.
-const AT_ONCE: usize = 64 * 1024;
+/// Content in memory from this size on is coded on another thread: by then the work is some hundred times the handover.
+const AWAY_FROM: usize = 64 * 1024;
 
 /// Codes the content of answers, as the client's `Accept-Encoding` asks.
 ///
@@ -75,10 +76,11 @@ const AT_ONCE: usize = 64 * 1024;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Compression {
     codings: Vec<Coding>,
-    level: u32,
+    levels: Vec<(Coding, u32)>,
     min_size: u64,
     strict: bool,
     flush: Flush,
+    etags: Etags,
     gains: Gains,
 }
 
@@ -95,15 +97,28 @@ pub enum Flush {
     Never,
 }
 
+/// What becomes of a strong `ETag` as content is coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Etags {
+    /// It becomes weak: `"a"` is sent as `W/"a"`, and comes back as that.
+    #[default]
+    Weaken,
+    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and the application sees `"a"` in the conditions
+    /// that come back. For clients that need strong validators, as for `If-Match`.
+    PerCoding,
+}
+
 impl Compression {
-    /// gzip, then deflate; content of 860 bytes and more; level 6.
+    /// All codings that were built in, for content of 860 bytes and more.
     pub fn new() -> Self {
         Compression {
-            codings: vec![Coding::Gzip, Coding::Deflate],
-            level: LEVEL,
+            codings: Coding::ALL.to_vec(),
+            levels: Vec::new(),
             min_size: MIN_SIZE,
             strict: false,
             flush: Flush::default(),
+            etags: Etags::default(),
             gains: Arc::new(|response| {
                 policy::media_type(response.headers()).is_some_and(policy::is_compressible)
             }),
@@ -111,14 +126,19 @@ impl Compression {
     }
 
     /// The codings that are offered, the best first: where the client likes two equally, the earlier is taken.
+    ///
+    /// By default zstd, br, gzip and deflate, as far as the features `zstd` and `brotli` are there. At most eight count.
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
         self.codings = codings.into_iter().collect();
         self
     }
 
-    /// How hard to try, from 1 (fast) to 9 (small); 6 by default. Other numbers are brought into that range.
-    pub fn level(mut self, level: u32) -> Self {
-        self.level = level.clamp(1, 9);
+    /// How hard to try with this coding; other numbers are brought into its range.
+    ///
+    /// gzip and deflate have 1 (fast) to 9 (small), 2 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3 by
+    /// default.
+    pub fn level(mut self, coding: Coding, level: u32) -> Self {
+        self.levels.push((coding, level));
         self
     }
 
@@ -143,6 +163,33 @@ impl Compression {
         self
     }
 
+    /// What becomes of a strong `ETag` as content is coded; it becomes weak by default.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{Compression, Etags};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = Application::new(|request: Request| {
+    ///     let asked = request.headers().get("if-none-match");
+    ///     let status = if asked.is_some_and(|tag| tag == "\"v1\"") { 304 } else { 200 };
+    ///     let body = if status == 200 { "la ".repeat(1_000) } else { String::new() };
+    ///     let status = http::StatusCode::from_u16(status).unwrap();
+    ///     (status, [("etag", "\"v1\""), ("content-type", "text/plain")], body)
+    /// });
+    /// let client = Client::new(app.wrap(Compression::new().etags(Etags::PerCoding)));
+    ///
+    /// let first = client.get("/").header("accept-encoding", "gzip").send();
+    /// assert_eq!(first.header("etag"), Some("\"v1-gzip\""));
+    /// let again = client.get("/").header("accept-encoding", "gzip").header("if-none-match", "\"v1-gzip\"").send();
+    /// assert_eq!(again.status(), 304);
+    /// assert_eq!(again.header("etag"), Some("\"v1-gzip\""));
+    /// ```
+    pub fn etags(mut self, etags: Etags) -> Self {
+        self.etags = etags;
+        self
+    }
+
     /// Codes only these media types, compared without case and parameters.
     ///
     /// By default text, JSON, XML, JavaScript, SVG, WebAssembly and plain fonts are coded.
@@ -160,50 +207,22 @@ impl Compression {
         self
     }
 
-    /// Codes the answer where that is allowed, wanted and worth it.
-    fn apply(&self, wish: Wish, method: &Method, mut response: Response) -> Response {
-        let could_be = policy::may_be_coded(&response)
-            && policy::is_long_enough(&response, self.min_size)
-            && (self.gains)(&response);
-        // What a 304 stands for may have been coded (RFC 9110, section 15.4.5).
-        if could_be || response.status() == StatusCode::NOT_MODIFIED {
-            vary_add(response.headers_mut(), &ACCEPT_ENCODING);
-        }
-        match wish {
-            Wish::Coded(coding) if could_be => self.encode(coding, method, response),
-            _ => response,
-        }
+    /// The level of a coding: what was asked for last, in its range.
+    fn level_of(&self, coding: Coding) -> u32 {
+        let mut asked = self.levels.iter().rev();
+        let asked = asked.find(|(of, _)| *of == coding);
+        let range = encoder::levels(coding);
+        asked.map_or_else(
+            || encoder::default_level(coding),
+            |(_, level)| (*level).clamp(*range.start(), *range.end()),
+        )
     }
 
-    fn encode(&self, coding: Coding, method: &Method, response: Response) -> Response {
-        let (mut parts, body) = response.into_parts();
-        policy::mark_coded(&mut parts.headers, coding);
-        let at_once = method != Method::HEAD
-            && body
-                .known_length()
-                .is_some_and(|length| length <= AT_ONCE as u64);
-        let body = if at_once {
-            body.try_into_bytes()
-        } else {
-            Err(body)
-        };
-        let coded = match body {
-            Ok(bytes) => {
-                let coded = coder::encode_all(coding, self.level, &bytes);
-                parts.headers.insert(CONTENT_LENGTH, coded.len().into());
-                coded.into()
-            }
-            Err(stream) => Body::new(Coded::new(stream, coding, self.level, self.flush)),
-        };
-        Response::from_parts(parts, coded)
+    fn is_worth_coding(&self, response: &Response) -> bool {
+        policy::is_long_enough(response, self.min_size)
+            && (self.gains)(response)
+            && policy::may_be_coded(response)
     }
-}
-
-#[derive(Clone, Copy)]
-enum Wish {
-    Coded(Coding),
-    Plain,
-    Nothing,
 }
 
 impl Default for Compression {
@@ -214,10 +233,18 @@ impl Default for Compression {
 
 impl Middleware for Compression {
     fn wrap(self, app: Application) -> Application {
+        let pools = self.codings.iter().map(|coding| {
+            let pool = Pool::new(*coding, self.level_of(*coding));
+            Arc::new(pool)
+        });
+        let coders = Coders {
+            pools: pools.collect(),
+            names: self.codings.iter().map(|coding| coding.name()).collect(),
+            options: self,
+        };
         Application::from_handler(Compressed {
             app,
-            names: self.codings.iter().map(|coding| coding.name()).collect(),
-            options: Arc::new(self),
+            coders: Arc::new(coders),
         })
     }
 }
@@ -226,60 +253,39 @@ impl fmt::Debug for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compression")
             .field("codings", &self.codings)
-            .field("level", &self.level)
+            .field("levels", &self.levels)
             .field("min_size", &self.min_size)
             .field("strict", &self.strict)
             .field("flush", &self.flush)
+            .field("etags", &self.etags)
             .finish_non_exhaustive()
     }
 }
+
 #[derive(Clone)]
 struct Compressed {
     app: Application,
-    /// Of the codings, in their order.
-    names: Vec<&'static str>,
-    options: Arc<Compression>,
-}
-
-impl Compressed {
-    /// Which coding this client wants, and whether it could do without.
-    fn negotiate(&self, request: &Request) -> Wish {
-        match negotiate_coding(request.headers(), &self.names) {
-            Negotiated::Coding(_)
-                if has_token(request.headers(), &CACHE_CONTROL, "no-transform") =>
-            {
-                Wish::Plain
-            }
-            Negotiated::Coding(name) => {
-                let mut codings = self.options.codings.iter();
-                codings
-                    .find(|coding| coding.name() == name)
-                    .map_or(Wish::Plain, |coding| Wish::Coded(*coding))
-            }
-            Negotiated::NotAcceptable if self.options.strict => Wish::Nothing,
-            Negotiated::Identity | Negotiated::NotAcceptable => Wish::Plain,
-        }
-    }
+    coders: Arc<Coders>,
 }
 
 impl Handler for Compressed {
-    fn call(&self, request: Request) -> Reply {
-        let wish = self.negotiate(&request);
-        if matches!(wish, Wish::Nothing) {
+    fn call(&self, mut request: Request) -> Reply {
+        let Ok(asked) = self.coders.read(&mut request) else {
             return Reply::new(not_acceptable());
-        }
-        let method = request.method().clone();
-        let options = self.options.clone();
+        };
+        let coders = self.coders.clone();
         self.app
             .call(request)
-            .map(move |response| options.apply(wish, &method, response))
+            .then(move |response| coders.answer(asked, response))
     }
 
     fn describe(&self) -> Description {
+        let options = &self.coders.options;
+        let coding = |pool: &Arc<Pool>| format!("{} {}", pool.coding().name(), pool.level());
+        let codings: Vec<String> = self.coders.pools.iter().map(coding).collect();
         Description::new("Compression")
-            .option("codings", self.names.join(", "))
-            .option("level", self.options.level)
-            .option("min_size", self.options.min_size)
+            .option("codings", codings.join(", "))
+            .option("min_size", options.min_size)
             .around(&self.app)
     }
 
@@ -290,6 +296,177 @@ impl Handler for Compressed {
             ..self.clone()
         }))
     }
+}
+
+/// What a request says of the coding of its answer. It is kept as it came: most answers are not coded, and need no more.
+struct Asked {
+    lines: Lines,
+    is_head: bool,
+    /// The conditions, and the coding that they were given back for.
+    conditions: Option<Box<(HeaderMap, Coding)>>,
+}
+
+/// The lines of `Accept-Encoding`.
+enum Lines {
+    /// None, or `Cache-Control` forbids all codings.
+    Nothing,
+    One(HeaderValue),
+    Several(Vec<HeaderValue>),
+}
+
+impl Lines {
+    fn of(headers: &HeaderMap) -> Lines {
+        let mut lines = headers.get_all(ACCEPT_ENCODING).into_iter();
+        let Some(first) = lines.next() else {
+            return Lines::Nothing;
+        };
+        if has_token(headers, &CACHE_CONTROL, "no-transform") {
+            return Lines::Nothing;
+        }
+        match lines.next() {
+            None => Lines::One(first.clone()),
+            Some(_) => Lines::Several(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect()),
+        }
+    }
+
+    fn as_slice(&self) -> &[HeaderValue] {
+        match self {
+            Lines::Nothing => &[],
+            Lines::One(line) => std::slice::from_ref(line),
+            Lines::Several(lines) => lines,
+        }
+    }
+}
+
+/// The client wants neither a coding that there is nor plain content.
+struct NotAcceptable;
+
+/// What the wrapper works with.
+struct Coders {
+    options: Compression,
+    /// One for each coding, in their order.
+    pools: Vec<Arc<Pool>>,
+    /// Of the codings, in their order.
+    names: Vec<&'static str>,
+}
+
+impl Coders {
+    /// Reads what a request asks for, and gives its conditions back as the application knows them.
+    fn read(&self, request: &mut Request) -> Result<Asked, NotAcceptable> {
+        let lines = Lines::of(request.headers());
+        if self.options.strict
+            && negotiate(request.headers().get_all(ACCEPT_ENCODING), &self.names)
+                == Negotiated::NotAcceptable
+        {
+            return Err(NotAcceptable);
+        }
+        let conditions = match self.options.etags {
+            Etags::Weaken => None,
+            Etags::PerCoding => self.restore_conditions(&lines, request.headers_mut()),
+        };
+        Ok(Asked {
+            lines,
+            is_head: request.method() == Method::HEAD,
+            conditions,
+        })
+    }
+
+    fn restore_conditions(
+        &self,
+        lines: &Lines,
+        headers: &mut HeaderMap,
+    ) -> Option<Box<(HeaderMap, Coding)>> {
+        let chosen = self.choose(lines).map(|pool| pool.coding());
+        let mut before = HeaderMap::new();
+        for line in headers.get_all(IF_NONE_MATCH) {
+            before.append(IF_NONE_MATCH, line.clone());
+        }
+        etag::restore_conditions(headers, chosen, &self.options.codings);
+        chosen.map(|coding| Box::new((before, coding)))
+    }
+
+    /// The coding that the client wants.
+    fn choose(&self, lines: &Lines) -> Option<&Arc<Pool>> {
+        match negotiate(lines.as_slice(), &self.names) {
+            Negotiated::Coding(name) => {
+                let mut pools = self.pools.iter();
+                pools.find(|pool| pool.coding().name() == name)
+            }
+            Negotiated::Identity | Negotiated::NotAcceptable => None,
+        }
+    }
+
+    /// Codes the answer where that is allowed, wanted and worth it.
+    fn answer(&self, asked: Asked, mut response: Response) -> Reply {
+        let could_be = self.options.is_worth_coding(&response);
+        let is_not_modified = response.status() == StatusCode::NOT_MODIFIED;
+        if !could_be && !is_not_modified {
+            return response.into();
+        }
+        // What a 304 stands for may have been coded (RFC 9110, section 15.4.5).
+        vary_add(response.headers_mut(), &ACCEPT_ENCODING);
+        if is_not_modified {
+            if let Some(asked) = &asked.conditions {
+                let (before, coding) = &**asked;
+                etag::mark_not_modified(response.headers_mut(), before, *coding);
+            }
+            return response.into();
+        }
+        match self.choose(&asked.lines) {
+            Some(pool) => self.code(pool, asked.is_head, response),
+            None => response.into(),
+        }
+    }
+
+    fn code(&self, pool: &Arc<Pool>, is_head: bool, response: Response) -> Reply {
+        let (mut parts, body) = response.into_parts();
+        let whole = if is_head {
+            Err(body)
+        } else {
+            body.try_into_bytes()
+        };
+        match whole {
+            Ok(content) => self.code_whole(pool, parts, content),
+            Err(stream) => {
+                policy::mark_coded(&mut parts.headers, pool.coding(), self.options.etags);
+                let coded = Coded::new(stream, pool.clone(), self.options.flush);
+                Response::from_parts(parts, Body::new(coded)).into()
+            }
+        }
+    }
+
+    fn code_whole(&self, pool: &Arc<Pool>, parts: Parts, content: Bytes) -> Reply {
+        let etags = self.options.etags;
+        let pool = pool.clone();
+        if content.len() < AWAY_FROM {
+            let coded = pool.code(&content);
+            return whole(parts, content, coded, pool.coding(), etags).into();
+        }
+        Reply::from_future(async move {
+            let coding = pool.coding();
+            let (coded, content) = blocking::unblock(move || (pool.code(&content), content)).await;
+            whole(parts, content, coded, coding, etags)
+        })
+    }
+}
+
+/// The answer with its coded content; the plain one where an encoder could not be had.
+fn whole(
+    mut parts: Parts,
+    content: Bytes,
+    coded: std::io::Result<Vec<u8>>,
+    coding: Coding,
+    etags: Etags,
+) -> Response {
+    let body = match coded {
+        Ok(coded) => {
+            policy::mark_coded(&mut parts.headers, coding, etags);
+            parts.headers.insert(CONTENT_LENGTH, coded.len().into());
+            coded.into()
+        }
+        Err(_) => content.into(),
+    };
+    Response::from_parts(parts, body)
 }
 
 fn not_acceptable() -> Response {

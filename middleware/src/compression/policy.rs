@@ -8,7 +8,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::coder::Coding;
+use super::Etags;
+use super::etag;
+use crate::Coding;
 
 /// Headers that speak of the bytes before they were coded.
 const OF_THE_OLD_BYTES: [HeaderName; 6] = [
@@ -108,23 +110,18 @@ pub(super) fn is_compressible(media_type: &str) -> bool {
 }
 
 /// Says in the headers that the content is coded, and removes what is no longer true.
-pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding) {
+pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding, etags: Etags) {
     for name in &OF_THE_OLD_BYTES {
         headers.remove(name);
     }
-    if let Some(weak) = headers.get(ETAG).and_then(weakened) {
-        headers.insert(ETAG, weak);
+    let etag = headers.get(ETAG).and_then(|etag| match etags {
+        Etags::Weaken => etag::weakened(etag),
+        Etags::PerCoding => etag::suffixed(etag, coding),
+    });
+    if let Some(etag) = etag {
+        headers.insert(ETAG, etag);
     }
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-}
-
-/// The weak form of a strong validator: two codings never have the same bytes (RFC 9110, section 8.8.1).
-fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
-    let strong = etag.as_bytes();
-    if !strong.starts_with(b"\"") {
-        return None;
-    }
-    HeaderValue::from_bytes(&[b"W/", strong].concat()).ok()
 }
 
 #[cfg(test)]
@@ -157,20 +154,6 @@ mod tests {
             "",
         ] {
             assert!(!is_compressible(media_type), "{media_type}");
-        }
-    }
-
-    #[test]
-    fn strong_validators_become_weak() {
-        let cases = [
-            ("\"a\"", Some("W/\"a\"")),
-            ("W/\"a\"", None),
-            ("a", None),
-            ("", None),
-        ];
-        for (before, after) in cases {
-            let weak = weakened(&HeaderValue::from_static(before));
-            assert_eq!(weak, after.map(HeaderValue::from_static), "{before}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A body that is coded as it passes.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -9,7 +10,8 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
 use super::Flush;
-use super::coder::{Coding, Encoder};
+use super::encoder::Then;
+use super::pool::{Pool, Pooled};
 
 /// Coded bytes are sent on in pieces of at least this size, where nothing has to be flushed.
 const PIECE: usize = 8 * 1024;
@@ -21,12 +23,13 @@ const STEPS: usize = 8;
 /// Codes a body frame by frame; nothing is set up before the first frame is asked for.
 pub(super) struct Coded {
     inner: Body,
-    coding: Coding,
-    level: u32,
+    pool: Arc<Pool>,
     flush: Flush,
-    encoder: Option<Box<dyn Encoder>>,
+    encoder: Option<Pooled>,
     /// Content that was taken from the body and is not coded yet.
     waiting: Bytes,
+    /// Coded bytes that are not sent on yet.
+    output: Vec<u8>,
     /// Whether content was coded that may not have come out.
     unflushed: bool,
     trailers: Option<HeaderMap>,
@@ -36,29 +39,38 @@ pub(super) struct Coded {
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
 impl Coded {
-    pub(super) fn new(inner: Body, coding: Coding, level: u32, flush: Flush) -> Coded {
+    pub(super) fn new(inner: Body, pool: Arc<Pool>, flush: Flush) -> Coded {
         Coded {
             inner,
-            coding,
-            level,
+            pool,
             flush,
             encoder: None,
             waiting: Bytes::new(),
+            output: Vec::new(),
             unflushed: false,
             trailers: None,
             ended: false,
         }
     }
 
-    fn encoder(&mut self) -> &mut dyn Encoder {
-        let new = || self.coding.encoder(self.level);
-        &mut **self.encoder.get_or_insert_with(new)
+    fn run(&mut self, content: &[u8], then: Then) -> Result<(), Error> {
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            none => {
+                let length = self.inner.known_length();
+                let length =
+                    length.map(|length| length + (content.len() + self.waiting.len()) as u64);
+                none.insert(self.pool.take(length).map_err(Error::body)?)
+            }
+        };
+        let coded = encoder.code(content, then, &mut self.output);
+        coded.map_err(Error::body)
     }
 
     /// Codes some of the content that waits.
     fn code(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
         let step = self.waiting.split_to(self.waiting.remaining().min(STEP));
-        self.encoder().write(&step).map_err(Error::body)?;
+        self.run(&step, Then::More)?;
         self.unflushed = true;
         Ok(self.take(PIECE))
     }
@@ -69,20 +81,21 @@ impl Coded {
             return Ok(None);
         }
         self.unflushed = false;
-        self.encoder().flush().map_err(Error::body)?;
+        self.run(&[], Then::Flush)?;
         Ok(self.take(1))
     }
 
     fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
         self.ended = true;
         self.trailers = trailers;
-        self.encoder().finish().map_err(Error::body)?;
+        self.run(&[], Then::Finish)?;
+        self.encoder = None;
         Ok(self.take(1))
     }
 
     /// What has come out, if it is `least` bytes.
     fn take(&mut self, least: usize) -> Option<Frame<Bytes>> {
-        let output = self.encoder().output();
+        let output = &mut self.output;
         (output.len() >= least).then(|| Frame::data(std::mem::take(output).into()))
     }
 

@@ -1,7 +1,7 @@
 //! Which coding a client wants (RFC 9110, section 12.5.3).
 
-use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue};
 
 /// How many codings a server may offer; the rest of a longer list is never chosen.
 const MAX_OFFERED: usize = 8;
@@ -41,9 +41,17 @@ pub enum Negotiated<'a> {
 /// ```
 #[must_use]
 pub fn negotiate_coding<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Negotiated<'a> {
+    negotiate(headers.get_all(ACCEPT_ENCODING), offered)
+}
+
+/// The same for the lines of the header alone.
+pub(crate) fn negotiate<'a, 'v>(
+    lines: impl IntoIterator<Item = &'v HeaderValue>,
+    offered: &[&'a str],
+) -> Negotiated<'a> {
     let mut weights = [None; MAX_OFFERED];
     let (mut others, mut identity) = (None, None);
-    for (name, weight) in members(headers) {
+    for (name, weight) in members(lines) {
         let named = offered
             .iter()
             .zip(&mut weights)
@@ -73,11 +81,10 @@ pub fn negotiate_coding<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Negotia
 }
 
 /// The well-formed members of all lines, with their weights in thousandths.
-fn members(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
-    let lines = headers
-        .get_all(ACCEPT_ENCODING)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok());
+fn members<'v>(
+    lines: impl IntoIterator<Item = &'v HeaderValue>,
+) -> impl Iterator<Item = (&'v str, u16)> {
+    let lines = lines.into_iter().filter_map(|line| line.to_str().ok());
     lines
         .flat_map(|line| line.split(','))
         .take(MAX_MEMBERS)
@@ -120,7 +127,7 @@ fn thousandths(fraction: &str) -> u16 {
     digits.take(3).fold(0, |sum, digit| sum * 10 + digit)
 }
 
-fn is_coding(name: &str, coding: &str) -> bool {
+pub(super) fn is_coding(name: &str, coding: &str) -> bool {
     let name = match name.get(..2) {
         Some("x-" | "X-") if coding == "gzip" || coding == "compress" => {
             name.get(2..).unwrap_or(name)
@@ -132,8 +139,6 @@ fn is_coding(name: &str, coding: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

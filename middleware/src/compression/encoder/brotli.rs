@@ -1,0 +1,68 @@
+//! Brotli.
+
+use std::io::{self, Write};
+
+use brotli::CompressorWriter;
+use brotli::enc::BrotliEncoderParams;
+
+use super::{Encoder, Then};
+
+/// The window of a stream, as a power of two: 256 KiB are the knee between memory and size at the middle levels.
+const STREAM_WINDOW: u32 = 18;
+/// The smallest and largest window of content whose length is known.
+const WINDOWS: (u32, u32) = (16, 22);
+/// The room through which coded bytes come out.
+const ROOM: usize = 8 * 1024;
+
+pub(super) struct Brotli {
+    level: u32,
+    /// Brotli's encoder cannot be reset: each content has its own.
+    writer: Option<CompressorWriter<Vec<u8>>>,
+}
+
+impl Brotli {
+    pub(super) fn new(level: u32) -> Brotli {
+        Brotli {
+            level,
+            writer: None,
+        }
+    }
+}
+
+impl Encoder for Brotli {
+    fn begin(&mut self, length: Option<u64>) -> io::Result<()> {
+        let mut params = BrotliEncoderParams::default();
+        params.quality = i32::try_from(self.level).unwrap_or_default();
+        let window = length.map_or(STREAM_WINDOW, window_for);
+        params.lgwin = i32::try_from(window).unwrap_or_default();
+        params.size_hint = length
+            .and_then(|length| length.try_into().ok())
+            .unwrap_or(0);
+        self.writer = Some(CompressorWriter::with_params(Vec::new(), ROOM, &params));
+        Ok(())
+    }
+
+    fn code(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else {
+            return Err(io::Error::other("content before its beginning"));
+        };
+        writer.write_all(content)?;
+        match then {
+            Then::More => {}
+            Then::Flush => writer.flush()?,
+            Then::Finish => {
+                let last = self.writer.take().map(CompressorWriter::into_inner);
+                output.extend(last.unwrap_or_default());
+                return Ok(());
+            }
+        }
+        output.append(writer.get_mut());
+        Ok(())
+    }
+}
+
+/// The window that just holds content of this length.
+fn window_for(length: u64) -> u32 {
+    let needed = u64::BITS - length.leading_zeros();
+    needed.clamp(WINDOWS.0, WINDOWS.1)
+}

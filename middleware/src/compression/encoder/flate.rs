@@ -1,0 +1,69 @@
+//! gzip and deflate.
+
+use std::io;
+
+use flate2::{Compress, Compression as Level, FlushCompress, Status};
+
+use super::{Encoder, Then};
+
+/// 32 KiB, the largest: what every client can read.
+const WINDOW_BITS: u8 = 15;
+/// The least room for output; zlib works best where it need not stop.
+const ROOM: usize = 4 * 1024;
+
+pub(super) struct Flate(Compress);
+
+impl Flate {
+    pub(super) fn gzip(level: u32) -> Flate {
+        Flate(Compress::new_gzip(Level::new(level), WINDOW_BITS))
+    }
+
+    pub(super) fn zlib(level: u32) -> Flate {
+        Flate(Compress::new(Level::new(level), true))
+    }
+
+    /// Codes from the start of `content`, and says how much was taken.
+    fn step(
+        &mut self,
+        content: &[u8],
+        flush: FlushCompress,
+        output: &mut Vec<u8>,
+    ) -> io::Result<(usize, Status)> {
+        if output.spare_capacity_mut().len() < ROOM {
+            output.reserve(ROOM.max(output.len()));
+        }
+        let before = self.0.total_in();
+        let status = self.0.compress_vec(content, output, flush)?;
+        let taken = usize::try_from(self.0.total_in() - before).unwrap_or(content.len());
+        Ok((taken, status))
+    }
+}
+
+impl Encoder for Flate {
+    fn begin(&mut self, _length: Option<u64>) -> io::Result<()> {
+        self.0.reset();
+        Ok(())
+    }
+
+    fn code(&mut self, mut content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
+        let flush = match then {
+            Then::More => FlushCompress::None,
+            Then::Flush => FlushCompress::Sync,
+            Then::Finish => FlushCompress::Finish,
+        };
+        loop {
+            let (taken, status) = self.step(content, flush, output)?;
+            content = content.get(taken..).unwrap_or_default();
+            // Room that is left says that there was nothing more to bring out.
+            let is_out = content.is_empty() && !output.spare_capacity_mut().is_empty();
+            let is_done = match then {
+                Then::More => content.is_empty(),
+                Then::Flush => is_out,
+                Then::Finish => status == Status::StreamEnd,
+            };
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Encoders that are used again: to build and clear one costs as much as to code some kilobytes.
+
+use std::io;
+use std::sync::Arc;
+
+use concurrent_queue::ConcurrentQueue;
+
+use super::encoder::{self, Encoder, Then};
+use crate::Coding;
+
+/// How many idle encoders of a coding are kept; each is 0.1 to 1.5 MB.
+const IDLE: usize = 8;
+
+/// The encoders of one coding at one level.
+pub(super) struct Pool {
+    coding: Coding,
+    level: u32,
+    idle: ConcurrentQueue<Box<dyn Encoder>>,
+}
+
+impl Pool {
+    pub(super) fn new(coding: Coding, level: u32) -> Pool {
+        Pool {
+            coding,
+            level,
+            idle: ConcurrentQueue::bounded(IDLE),
+        }
+    }
+
+    pub(super) fn coding(&self) -> Coding {
+        self.coding
+    }
+
+    pub(super) fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// An encoder that has begun; `length` is that of the content, where it is known.
+    pub(super) fn take(self: &Arc<Pool>, length: Option<u64>) -> io::Result<Pooled> {
+        let mut encoder = match self.idle.pop() {
+            Ok(encoder) => encoder,
+            Err(_) => encoder::new(self.coding, self.level)?,
+        };
+        encoder.begin(length)?;
+        Ok(Pooled {
+            encoder: Some(encoder),
+            pool: self.clone(),
+        })
+    }
+
+    /// Codes content that is all there.
+    pub(super) fn code(self: &Arc<Pool>, content: &[u8]) -> io::Result<Vec<u8>> {
+        let mut output = Vec::with_capacity(content.len() / 2);
+        let mut encoder = self.take(Some(content.len() as u64))?;
+        encoder.code(content, Then::Finish, &mut output)?;
+        Ok(output)
+    }
+}
+
+/// An encoder that goes back to its pool.
+pub(super) struct Pooled {
+    /// `None` only while it is dropped.
+    encoder: Option<Box<dyn Encoder>>,
+    pool: Arc<Pool>,
+}
+
+impl Pooled {
+    /// As [`Encoder::code`].
+    pub(super) fn code(
+        &mut self,
+        content: &[u8],
+        then: Then,
+        output: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        match &mut self.encoder {
+            Some(encoder) => encoder.code(content, then, output),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(encoder) = self.encoder.take() {
+            // A full pool drops it.
+            let _ = self.pool.idle.push(encoder);
+        }
+    }
+}
