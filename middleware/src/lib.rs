@@ -30,7 +30,7 @@ pub use access_log::{AccessLog, DroppedLines};
 pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
 pub use coding::{Coding, Negotiated, negotiate_coding};
-pub use compression::{Compression, Etags, Flush};
+pub use compression::{Compression, Etags, Flush, MemoUsage};
 pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use hosts::Hosts;

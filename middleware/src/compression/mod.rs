@@ -2,6 +2,7 @@
 
 mod encoder;
 mod etag;
+mod memo;
 mod policy;
 mod pool;
 mod stream;
@@ -18,6 +19,8 @@ use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use self::memo::Memo;
+pub use self::memo::MemoUsage;
 use self::pool::Pool;
 use self::stream::Coded;
 use crate::coding::{Coding, Negotiated, negotiate};
@@ -81,6 +84,7 @@ pub struct Compression {
     strict: bool,
     flush: Flush,
     etags: Etags,
+    memo: Option<Arc<Memo>>,
     gains: Gains,
 }
 
@@ -119,6 +123,7 @@ impl Compression {
             strict: false,
             flush: Flush::default(),
             etags: Etags::default(),
+            memo: None,
             gains: Arc::new(|response| {
                 policy::media_type(response.headers()).is_some_and(policy::is_compressible)
             }),
@@ -190,6 +195,37 @@ impl Compression {
         self
     }
 
+    /// Keeps coded content, in at most so many bytes; nothing is kept by default.
+    ///
+    /// Content in memory that is given again, byte for byte, is then coded once. It comes into the memo the second time
+    /// that it is seen, so content that is new each time takes no room; what was not asked for lately makes room. A
+    /// content takes its own length and its coded one. Clones of this wrapper share the memo.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::Compression;
+    /// use enfilade_testing::Client;
+    ///
+    /// let compression = Compression::new().memo(1024 * 1024);
+    /// let usage = compression.memo_usage();
+    /// let client = Client::new(Application::new(|_: Request| "la ".repeat(1_000)).wrap(compression));
+    /// for _ in 0..10 {
+    ///     client.get("/").header("accept-encoding", "gzip").send();
+    /// }
+    /// assert_eq!((usage.misses(), usage.hits()), (2, 8));
+    /// assert!((3_000..4_000).contains(&usage.bytes()));
+    /// ```
+    pub fn memo(mut self, bytes: u64) -> Self {
+        self.memo = Some(Arc::new(Memo::new(bytes)));
+        self
+    }
+
+    /// How the memo is used, now and whenever it is asked.
+    #[must_use]
+    pub fn memo_usage(&self) -> MemoUsage {
+        MemoUsage(self.memo.clone())
+    }
+
     /// Codes only these media types, compared without case and parameters.
     ///
     /// By default text, JSON, XML, JavaScript, SVG, WebAssembly and plain fonts are coded.
@@ -258,6 +294,7 @@ impl fmt::Debug for Compression {
             .field("strict", &self.strict)
             .field("flush", &self.flush)
             .field("etags", &self.etags)
+            .field("memo", &self.memo_usage())
             .finish_non_exhaustive()
     }
 }
@@ -435,38 +472,63 @@ impl Coders {
         }
     }
 
+    /// Codes content that is all there, or finds that it was coded before.
     fn code_whole(&self, pool: &Arc<Pool>, parts: Parts, content: Bytes) -> Reply {
-        let etags = self.options.etags;
+        let head = Head {
+            parts,
+            coding: pool.coding(),
+            etags: self.options.etags,
+        };
+        let length = content.len();
+        let missing = match self
+            .options
+            .memo
+            .as_ref()
+            .map(|memo| memo.find(pool, &content))
+        {
+            Some(Ok(coded)) => return head.with(coded).into(),
+            Some(Err(missing)) => Some(missing),
+            None => None,
+        };
         let pool = pool.clone();
-        if content.len() < AWAY_FROM {
-            let coded = pool.code(&content);
-            return whole(parts, content, coded, pool.coding(), etags).into();
+        let code = move || {
+            let coded = pool.code(&content).map(Bytes::from);
+            if let (Ok(coded), Some(missing)) = (&coded, missing) {
+                missing.keep(&content, coded);
+            }
+            // An encoder that cannot be had is no reason to give nothing.
+            coded.map_err(|_| content)
+        };
+        if length < AWAY_FROM {
+            return head.with_result(code()).into();
         }
-        Reply::from_future(async move {
-            let coding = pool.coding();
-            let (coded, content) = blocking::unblock(move || (pool.code(&content), content)).await;
-            whole(parts, content, coded, coding, etags)
-        })
+        Reply::from_future(async move { head.with_result(blocking::unblock(code).await) })
     }
 }
 
-/// The answer with its coded content; the plain one where an encoder could not be had.
-fn whole(
-    mut parts: Parts,
-    content: Bytes,
-    coded: std::io::Result<Vec<u8>>,
+/// The head of an answer whose content is coded as a whole.
+struct Head {
+    parts: Parts,
     coding: Coding,
     etags: Etags,
-) -> Response {
-    let body = match coded {
-        Ok(coded) => {
-            policy::mark_coded(&mut parts.headers, coding, etags);
-            parts.headers.insert(CONTENT_LENGTH, coded.len().into());
-            coded.into()
+}
+
+impl Head {
+    fn with(mut self, coded: Bytes) -> Response {
+        policy::mark_coded(&mut self.parts.headers, self.coding, self.etags);
+        self.parts
+            .headers
+            .insert(CONTENT_LENGTH, coded.len().into());
+        Response::from_parts(self.parts, coded.into())
+    }
+
+    /// With the coded content, or the plain one.
+    fn with_result(self, coded: Result<Bytes, Bytes>) -> Response {
+        match coded {
+            Ok(coded) => self.with(coded),
+            Err(plain) => Response::from_parts(self.parts, plain.into()),
         }
-        Err(_) => content.into(),
-    };
-    Response::from_parts(parts, body)
+    }
 }
 
 fn not_acceptable() -> Response {

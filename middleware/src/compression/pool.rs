@@ -44,6 +44,7 @@ impl Pool {
         encoder.begin(length)?;
         Ok(Pooled {
             encoder: Some(encoder),
+            is_finished: false,
             pool: self.clone(),
         })
     }
@@ -57,10 +58,14 @@ impl Pool {
     }
 }
 
-/// An encoder that goes back to its pool.
+/// An encoder that goes back to its pool after the end of its content.
+///
+/// One that was left before is dropped: zlib-rs, reset in the middle at level 1, begins the next content with the end of
+/// a block that it never opened.
 pub(super) struct Pooled {
     /// `None` only while it is dropped.
     encoder: Option<Box<dyn Encoder>>,
+    is_finished: bool,
     pool: Arc<Pool>,
 }
 
@@ -72,16 +77,17 @@ impl Pooled {
         then: Then,
         output: &mut Vec<u8>,
     ) -> io::Result<()> {
-        match &mut self.encoder {
-            Some(encoder) => encoder.code(content, then, output),
-            None => Ok(()),
+        if let Some(encoder) = &mut self.encoder {
+            encoder.code(content, then, output)?;
+            self.is_finished = then == Then::Finish;
         }
+        Ok(())
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if let Some(encoder) = self.encoder.take() {
+        if let Some(encoder) = self.encoder.take().filter(|_| self.is_finished) {
             // A full pool drops it.
             let _ = self.pool.idle.push(encoder);
         }

@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,10 @@ use enfilade_testing::{Client, Lint};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
+use proptest::collection;
+use proptest::prelude::*;
 
+use super::encoder::Then;
 use super::*;
 
 const TEXT: &str = "text/plain";
@@ -16,8 +19,8 @@ const TEXT: &str = "text/plain";
 type Make = fn() -> Body;
 type HeaderList = &'static [(&'static str, &'static str)];
 
-/// What content was before it was coded; panics where it is not valid.
-fn decoded(coding: Coding, coded: &[u8]) -> Vec<u8> {
+/// What content was before it was coded.
+fn decoded(coding: Coding, coded: &[u8]) -> io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     match coding {
         Coding::Gzip => MultiGzDecoder::new(coded).read_to_end(&mut plain),
@@ -28,8 +31,7 @@ fn decoded(coding: Coding, coded: &[u8]) -> Vec<u8> {
         Coding::Zstd => zstd::stream::read::Decoder::new(coded)
             .and_then(|mut decoder| decoder.read_to_end(&mut plain)),
     }
-    .unwrap();
-    plain
+    .map(|_| plain)
 }
 
 fn gunzip(coded: &[u8]) -> Vec<u8> {
@@ -209,7 +211,7 @@ fn head_has_the_headers_of_get_and_nothing_is_coded() {
 
 #[test]
 fn a_refused_identity_is_served_unless_that_is_refused() {
-    let refusing = "identity;q=0, br";
+    let refusing = "identity;q=0, compress";
     let answer = client(&[("content-type", TEXT)], 200, body)
         .get("/")
         .header("accept-encoding", refusing)
@@ -454,7 +456,8 @@ fn keeps_the_laws() {
             .get(CONTENT_ENCODING)
             .and_then(|name| name.to_str().ok());
         match name.and_then(Coding::from_name) {
-            Some(coding) => decoded(coding, &content).into(),
+            // The answer to HEAD has no content to decode, and some of the applications only say that theirs is coded.
+            Some(coding) => decoded(coding, &content).map_or(content, Into::into),
             None => content,
         }
     };
@@ -467,5 +470,51 @@ fn keeps_the_laws() {
             .touches([VARY, ETAG, CONTENT_ENCODING, ACCEPT_RANGES])
             .decodes(decode)
             .run();
+    }
+}
+
+/// Content that repeats itself here and there, as text does, and some that does not.
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        collection::vec(any::<u8>(), 0..400),
+        (any::<u8>(), 0..3_000_usize).prop_map(|(byte, times)| vec![byte; times]),
+        "(la|li|lu| ){0,300}".prop_map(String::into_bytes),
+    ];
+    collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_coded_can_be_decoded(
+        content in content(),
+        pieces in collection::vec((0..5_000_usize, any::<bool>()), 0..8),
+        level in 0..20_u32,
+        length_is_known in any::<bool>(),
+    ) {
+        for coding in Coding::ALL {
+            let level = Compression::new().level(*coding, level).level_of(*coding);
+            let pool = Arc::new(Pool::new(*coding, level));
+            // The second time with an encoder that was used before, and left in the middle.
+            for _ in 0..2 {
+                let length = length_is_known.then_some(content.len() as u64);
+                let mut encoder = pool.take(length).unwrap();
+                let (mut rest, mut coded) = (&content[..], Vec::new());
+                for (size, is_flushed) in &pieces {
+                    let (piece, after) = rest.split_at((*size).min(rest.len()));
+                    let then = if *is_flushed { Then::Flush } else { Then::More };
+                    encoder.code(piece, then, &mut coded).unwrap();
+                    rest = after;
+                }
+                encoder.code(rest, Then::Finish, &mut coded).unwrap();
+                prop_assert_eq!(&decoded(*coding, &coded).unwrap(), &content, "{:?} {}", coding, level);
+                let whole = pool.code(&content).unwrap();
+                prop_assert_eq!(&decoded(*coding, &whole).unwrap(), &content, "{:?} {}", coding, level);
+                drop(encoder);
+                let mut encoder = pool.take(None).unwrap();
+                encoder.code(&content, Then::More, &mut Vec::new()).unwrap();
+            }
+        }
     }
 }

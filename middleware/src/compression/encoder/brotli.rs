@@ -31,13 +31,14 @@ impl Brotli {
 
 impl Encoder for Brotli {
     fn begin(&mut self, length: Option<u64>) -> io::Result<()> {
-        let mut params = BrotliEncoderParams::default();
-        params.quality = i32::try_from(self.level).unwrap_or_default();
         let window = length.map_or(STREAM_WINDOW, window_for);
-        params.lgwin = i32::try_from(window).unwrap_or_default();
-        params.size_hint = length
-            .and_then(|length| length.try_into().ok())
-            .unwrap_or(0);
+        let size_hint = length.and_then(|length| length.try_into().ok());
+        let params = BrotliEncoderParams {
+            quality: i32::try_from(self.level).unwrap_or_default(),
+            lgwin: i32::try_from(window).unwrap_or_default(),
+            size_hint: size_hint.unwrap_or_default(),
+            ..BrotliEncoderParams::default()
+        };
         self.writer = Some(CompressorWriter::with_params(Vec::new(), ROOM, &params));
         Ok(())
     }
