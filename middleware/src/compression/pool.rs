@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use concurrent_queue::ConcurrentQueue;
 
-use super::encoder::{self, Encoder, Then};
+use super::encoder::{self, Encoder, Then, WholeEncoder};
 use crate::Coding;
 
 /// How many idle encoders of a coding are kept; each is 0.1 to 1.5 MB.
@@ -16,6 +16,7 @@ pub(super) struct Pool {
     coding: Coding,
     level: u32,
     idle: ConcurrentQueue<Box<dyn Encoder>>,
+    idle_whole: ConcurrentQueue<Box<dyn WholeEncoder>>,
 }
 
 impl Pool {
@@ -24,6 +25,7 @@ impl Pool {
             coding,
             level,
             idle: ConcurrentQueue::bounded(IDLE),
+            idle_whole: ConcurrentQueue::bounded(IDLE),
         }
     }
 
@@ -51,6 +53,13 @@ impl Pool {
 
     /// Codes content that is all there.
     pub(super) fn code(self: &Arc<Pool>, content: &[u8]) -> io::Result<Vec<u8>> {
+        let whole = self.idle_whole.pop().ok();
+        if let Some(mut encoder) = whole.or_else(|| encoder::new_whole(self.coding, self.level)) {
+            let coded = encoder.code_whole(content);
+            // A full pool drops it.
+            let _ = self.idle_whole.push(encoder);
+            return coded;
+        }
         let mut output = Vec::with_capacity(content.len() / 2);
         let mut encoder = self.take(Some(content.len() as u64))?;
         encoder.code(content, Then::Finish, &mut output)?;

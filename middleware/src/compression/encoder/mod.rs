@@ -3,6 +3,8 @@
 #[cfg(feature = "brotli")]
 mod brotli;
 mod flate;
+#[cfg(feature = "libdeflate")]
+mod libdeflate;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -18,6 +20,12 @@ pub(super) trait Encoder: Send {
 
     /// Codes some content and adds what comes out to `output`.
     fn code(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// Codes content that is all there.
+pub(super) trait WholeEncoder: Send {
+    /// Gives the coded content.
+    fn code_whole(&mut self, content: &[u8]) -> io::Result<Vec<u8>>;
 }
 
 /// What follows the content that is coded.
@@ -41,6 +49,18 @@ pub(super) fn new(coding: Coding, level: u32) -> io::Result<Box<dyn Encoder>> {
         #[cfg(feature = "zstd")]
         Coding::Zstd => Box::new(zstd::Zstd::new(level)?),
     })
+}
+
+/// A faster encoder for content that is all there, where one was built in.
+#[cfg(feature = "libdeflate")]
+pub(super) fn new_whole(coding: Coding, level: u32) -> Option<Box<dyn WholeEncoder>> {
+    Some(Box::new(libdeflate::Libdeflate::new(coding, level)?))
+}
+
+/// A faster encoder for content that is all there, where one was built in.
+#[cfg(not(feature = "libdeflate"))]
+pub(super) fn new_whole(_coding: Coding, _level: u32) -> Option<Box<dyn WholeEncoder>> {
+    None
 }
 
 /// The levels that a coding has.
