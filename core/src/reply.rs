@@ -93,6 +93,22 @@ impl Reply {
         matches!(self.0, State::Ready(_))
     }
 
+    /// The response where it is ready, to look at it: a wrapper that has nothing to change passes the reply on.
+    ///
+    /// ```
+    /// use enfilade_core::Reply;
+    ///
+    /// assert_eq!(Reply::new("now").as_ready().unwrap().status(), 200);
+    /// assert!(Reply::from_future(async { "later" }).as_ready().is_none());
+    /// ```
+    #[must_use]
+    pub fn as_ready(&self) -> Option<&Response> {
+        match &self.0 {
+            State::Ready(response) => Some(response),
+            State::Pending(_) => None,
+        }
+    }
+
     /// The response where it is ready.
     ///
     /// # Errors

@@ -351,12 +351,11 @@ fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicat
     Ok(app.wrap(wrapper))
 }
 
-/// Those of a case's codings that exist; [`missing_coding`] finds the cases that are about another.
+/// Those of a case's codings that were built in; [`missing_coding`] finds the cases that are about another.
 fn codings(layer: &Value) -> Check<Vec<Coding>> {
-    let known = [Coding::Gzip, Coding::Deflate];
     let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
-    let coding = |name: &&str| known.into_iter().find(|coding| coding.name() == *name);
-    let found: Vec<Coding> = names.iter().filter_map(coding).collect();
+    let found = names.iter().filter_map(|name| Coding::from_name(name));
+    let found: Vec<Coding> = found.collect();
     match found.is_empty() {
         true => needs(format!("compression with {}", names.join(", "))),
         false => Ok(found),
@@ -419,14 +418,14 @@ fn clock(text: &str) -> Check<(OffsetDateTime, UtcOffset)> {
     offset.map_or_else(unknown, |offset| Ok((now, offset)))
 }
 
-/// The coding that a case expects and that does not exist here yet.
+/// The coding that a case expects and that was not built in.
 pub(crate) fn missing_coding(case: &Value) -> Option<&'static str> {
     let expect = &case["expect"];
     let coding = &expect["headers"]["content-encoding"]["equals"];
     let decoded = &expect["body"]["decoded"]["coding"];
-    let missing = ["br", "zstd"];
+    let missing = ["br", "zstd"].into_iter();
     missing
-        .into_iter()
+        .filter(|name| Coding::from_name(name).is_none())
         .find(|name| *coding == json!(name) || *decoded == json!(name))
 }
 

@@ -27,18 +27,24 @@ use crate::coding::{Coding, Negotiated, negotiate};
 
 /// Below this many bytes an answer fits into one packet either way.
 const MIN_SIZE: u64 = 860;
-/// Content in memory from this size on is coded on another thread: by then the work is some hundred times the handover.
+/// Content in memory from this size on is coded on another thread: by then gzip takes some 300 µs, which others on the
+/// event loop would wait for, and the handover takes 12 µs.
 const AWAY_FROM: usize = 64 * 1024;
 
 /// Codes the content of answers, as the client's `Accept-Encoding` asks.
 ///
-/// A body in memory is coded at once and gets its exact `Content-Length`; a stream is coded as it passes, and what came
-/// so far is brought out whenever the stream pauses, so event streams arrive in time. Trailers pass. A stream that fails
-/// ends as a failure, never as valid content.
+/// gzip and deflate are always there, br and zstd with the features `brotli` and `zstd`; the feature `libdeflate` has a C
+/// library do gzip and deflate of content in memory.
+///
+/// A body in memory is coded at once (from 64 KiB on a thread of a pool, so that nobody waits for it) and gets its exact
+/// `Content-Length`; with a [`memo`](Compression::memo) what is given again is coded once. A stream is coded as it
+/// passes, and what came so far is brought out whenever the stream pauses, so event streams arrive in time. Trailers
+/// pass. A stream that fails ends as a failure, never as valid content. An encoder of a stream takes 0.3 MB (gzip) to
+/// 1.5 MB (zstd) as long as the stream lasts.
 ///
 /// Every answer that could have been coded has `Vary: Accept-Encoding`, also where this client did not want it. A coded
 /// answer loses what was true of the old bytes alone: `Content-Length`, `Accept-Ranges`, `Content-MD5` and the digests;
-/// a strong `ETag` becomes weak.
+/// a strong `ETag` becomes weak, or [one of its own](Compression::etags).
 ///
 /// Not coded are: 1xx, 204, 205, 206 and 304, answers with a `Content-Range` or a `Content-Encoding`, those that
 /// `Cache-Control: no-transform` in the request or the answer forbids, those known to be shorter than
@@ -65,7 +71,7 @@ const AWAY_FROM: usize = 64 * 1024;
 /// let app = Application::new(|_: Request| "la ".repeat(1_000)).wrap(Compression::new());
 /// let client = Client::new(app);
 ///
-/// let coded = client.get("/").header("accept-encoding", "gzip, br").send();
+/// let coded = client.get("/").header("accept-encoding", "gzip, compress").send();
 /// assert_eq!(coded.header("content-encoding"), Some("gzip"));
 /// assert_eq!(coded.header("vary"), Some("accept-encoding"));
 /// assert!(coded.bytes().len() < 100);
@@ -140,7 +146,7 @@ impl Compression {
 
     /// How hard to try with this coding; other numbers are brought into its range.
     ///
-    /// gzip and deflate have 1 (fast) to 9 (small), 2 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3 by
+    /// gzip and deflate have 1 (fast) to 9 (small), 3 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3 by
     /// default.
     pub fn level(mut self, coding: Coding, level: u32) -> Self {
         self.levels.push((coding, level));
@@ -310,10 +316,14 @@ impl Handler for Compressed {
         let Ok(asked) = self.coders.read(&mut request) else {
             return Reply::new(not_acceptable());
         };
-        let coders = self.coders.clone();
-        self.app
-            .call(request)
-            .then(move |response| coders.answer(asked, response))
+        let mut reply = self.app.call(request);
+        // Most answers are not concerned: they are not even moved.
+        let is_done = |response| !self.coders.is_concerned(response);
+        if !reply.as_ready().is_some_and(is_done) {
+            let coders = self.coders.clone();
+            reply = reply.then(move |response| coders.answer(asked, response));
+        }
+        reply
     }
 
     fn describe(&self) -> Description {
@@ -353,17 +363,19 @@ enum Lines {
 
 impl Lines {
     fn of(headers: &HeaderMap) -> Lines {
-        let mut lines = headers.get_all(ACCEPT_ENCODING).into_iter();
-        let Some(first) = lines.next() else {
+        let Some(first) = headers.get(ACCEPT_ENCODING) else {
             return Lines::Nothing;
         };
-        if has_token(headers, &CACHE_CONTROL, "no-transform") {
+        // Each look into the map costs as much as all the rest here: the token only where there is such a header, and
+        // further lines only where any header has some.
+        if headers.contains_key(CACHE_CONTROL) && has_token(headers, &CACHE_CONTROL, "no-transform")
+        {
             return Lines::Nothing;
         }
-        match lines.next() {
-            None => Lines::One(first.clone()),
-            Some(_) => Lines::Several(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect()),
+        if headers.len() == headers.keys_len() {
+            return Lines::One(first.clone());
         }
+        Lines::Several(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect())
     }
 
     fn as_slice(&self) -> &[HeaderValue] {
@@ -433,16 +445,18 @@ impl Coders {
         }
     }
 
-    /// Codes the answer where that is allowed, wanted and worth it.
+    /// Whether the answer could be coded, or stands for one that could: a 304 (RFC 9110, section 15.4.5).
+    fn is_concerned(&self, response: &Response) -> bool {
+        self.options.is_worth_coding(response) || response.status() == StatusCode::NOT_MODIFIED
+    }
+
+    /// Codes the answer where it could be and the client wants that.
     fn answer(&self, asked: Asked, mut response: Response) -> Reply {
-        let could_be = self.options.is_worth_coding(&response);
-        let is_not_modified = response.status() == StatusCode::NOT_MODIFIED;
-        if !could_be && !is_not_modified {
+        if !self.is_concerned(&response) {
             return response.into();
         }
-        // What a 304 stands for may have been coded (RFC 9110, section 15.4.5).
         vary_add(response.headers_mut(), &ACCEPT_ENCODING);
-        if is_not_modified {
+        if response.status() == StatusCode::NOT_MODIFIED {
             if let Some(asked) = &asked.conditions {
                 let (before, coding) = &**asked;
                 etag::mark_not_modified(response.headers_mut(), before, *coding);

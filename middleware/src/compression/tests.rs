@@ -443,7 +443,7 @@ fn tells_its_options() {
     let options: Vec<_> = tree.options().collect();
     assert_eq!(
         options,
-        [("codings", "gzip 9, deflate 2"), ("min_size", "860")]
+        [("codings", "gzip 9, deflate 3"), ("min_size", "860")]
     );
 }
 
@@ -516,5 +516,199 @@ proptest! {
                 encoder.code(&content, Then::More, &mut Vec::new()).unwrap();
             }
         }
+    }
+}
+
+#[test]
+fn tags_of_each_coding_come_back_as_the_application_gave_them() {
+    let app = |request: Request| {
+        let header = |name: &str| {
+            let value = request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok());
+            value.map(str::to_owned)
+        };
+        let is_same = header("if-none-match").is_some_and(|tags| tags.contains("\"v1\""));
+        let seen = ["if-none-match", "if-match", "if-range", "range"].map(header);
+        let status = if is_same {
+            StatusCode::NOT_MODIFIED
+        } else {
+            StatusCode::OK
+        };
+        let headers = [
+            ("etag", "\"v1\"".to_owned()),
+            ("content-type", TEXT.to_owned()),
+            ("x-seen", format!("{seen:?}").replace('"', "'")),
+        ];
+        (
+            status,
+            headers,
+            if is_same { "" } else { "Hello, hello, hello!" },
+        )
+    };
+    let compression = Compression::new().min_size(10).etags(Etags::PerCoding);
+    let client = Client::new(
+        Application::new(app)
+            .wrap(Lint::new())
+            .wrap(compression)
+            .wrap(Lint::new()),
+    );
+    let cases: [(&str, HeaderList, u16, &str, &str); 8] = [
+        ("gzip", &[], 200, "\"v1-gzip\"", "[None, None, None, None]"),
+        ("", &[], 200, "\"v1\"", "[None, None, None, None]"),
+        (
+            "gzip",
+            &[("if-none-match", "\"v1-gzip\"")],
+            304,
+            "\"v1-gzip\"",
+            "[Some('\\'v1\\''), None, None, None]",
+        ),
+        // Somebody on the way made it weak.
+        (
+            "gzip",
+            &[("if-none-match", "W/\"v1-gzip\"")],
+            304,
+            "\"v1-gzip\"",
+            "[Some('W/\\'v1\\''), None, None, None]",
+        ),
+        // The client has the plain content, and that is still what it was.
+        (
+            "gzip",
+            &[("if-none-match", "\"v1\"")],
+            304,
+            "\"v1\"",
+            "[Some('\\'v1\\''), None, None, None]",
+        ),
+        // It has another coding than it would get now.
+        (
+            "deflate",
+            &[("if-none-match", "\"v1-gzip\"")],
+            200,
+            "\"v1-deflate\"",
+            "[Some('\\'v1-gzip\\''), None, None, None]",
+        ),
+        (
+            "",
+            &[("if-match", "\"v0\", \"v1-gzip\"")],
+            200,
+            "\"v1\"",
+            "[None, Some('\\'v0\\', \\'v1\\''), None, None]",
+        ),
+        (
+            "gzip",
+            &[("if-range", "\"v1-gzip\""), ("range", "bytes=0-")],
+            200,
+            "\"v1-gzip\"",
+            "[None, None, None, None]",
+        ),
+    ];
+    for (accepted, headers, status, etag, seen) in cases {
+        let request = client.get("/").header("accept-encoding", accepted);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let answer = request.send();
+        assert_eq!(answer.status().as_u16(), status, "{accepted} {headers:?}");
+        assert_eq!(answer.header("etag"), Some(etag), "{accepted} {headers:?}");
+        assert_eq!(
+            answer.header("x-seen"),
+            Some(seen),
+            "{accepted} {headers:?}"
+        );
+        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    }
+}
+
+#[test]
+fn content_comes_into_the_memo_the_second_time_and_leaves_when_it_is_full() {
+    let memo = Arc::new(Memo::new(10_000));
+    let pool = Arc::new(Pool::new(Coding::Gzip, 3));
+    let usage = MemoUsage(Some(memo.clone()));
+    let content = |byte: u8| Bytes::from(vec![byte; 3_000]);
+    let give = |content: Bytes| match memo.find(&pool, &content) {
+        Ok(coded) => coded,
+        Err(missing) => {
+            let coded = Bytes::from(pool.code(&content).unwrap());
+            missing.keep(&content, &coded);
+            coded
+        }
+    };
+    let first = give(content(1));
+    assert_eq!((usage.hits(), usage.misses(), usage.bytes()), (0, 1, 0));
+    give(content(1));
+    assert_eq!((usage.hits(), usage.misses()), (0, 2));
+    assert!((3_000..4_000).contains(&usage.bytes()));
+    assert_eq!(give(content(1)), first);
+    assert_eq!((usage.hits(), usage.misses()), (1, 2));
+    // Another coding of the same content is another entry.
+    assert!(
+        memo.find(&Pool::new(Coding::Deflate, 3), &content(1))
+            .is_err()
+    );
+    for byte in 0..200 {
+        for _ in 0..3 {
+            assert_eq!(gunzip(&give(content(byte))), content(byte));
+            assert!(usage.bytes() <= 10_000, "{usage:?}");
+        }
+    }
+    // What is larger than all of it is not kept.
+    let before = usage.hits();
+    for _ in 0..3 {
+        give(Bytes::from(vec![7; 20_000]));
+    }
+    assert_eq!(usage.hits(), before);
+    assert_eq!(MemoUsage(None).bytes(), 0);
+}
+
+#[test]
+fn every_coding_answers_from_memory_as_a_stream_and_from_the_memo() {
+    for coding in Coding::ALL {
+        for body in [body, stream] {
+            let compression = Compression::new().min_size(10).memo(100_000);
+            let client = client_with(compression, &[("content-type", TEXT)], 200, body);
+            for _ in 0..3 {
+                let answer = client
+                    .get("/")
+                    .header("accept-encoding", coding.name())
+                    .send();
+                assert_eq!(answer.header("content-encoding"), Some(coding.name()));
+                let plain = decoded(*coding, answer.bytes()).unwrap();
+                assert_eq!(plain, b"Hello, hello, hello!");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_written_arrives_in_every_coding() {
+    for coding in Coding::ALL {
+        let script = Script(
+            vec![
+                Some(Ok("event: 1\n\n")),
+                None,
+                Some(Ok("event: 2\n\n")),
+                None,
+            ],
+            Arc::default(),
+        );
+        let pool = Arc::new(Pool::new(*coding, Compression::new().level_of(*coding)));
+        let mut body = Body::new(Coded::new(Body::new(script), pool, Flush::WhenPending));
+        let Poll::Ready(Some(Ok(sent))) = poll(&mut body) else {
+            panic!("{coding:?}: nothing arrived")
+        };
+        // What can be decoded from the beginning alone.
+        let mut plain = [0; 10];
+        let read: io::Result<()> = match coding {
+            Coding::Gzip => MultiGzDecoder::new(&sent[..]).read_exact(&mut plain),
+            Coding::Deflate => ZlibDecoder::new(&sent[..]).read_exact(&mut plain),
+            #[cfg(feature = "brotli")]
+            Coding::Brotli => brotli::Decompressor::new(&sent[..], 4096).read_exact(&mut plain),
+            #[cfg(feature = "zstd")]
+            Coding::Zstd => zstd::stream::read::Decoder::new(&sent[..])
+                .and_then(|mut decoder| decoder.read_exact(&mut plain)),
+        };
+        assert!(read.is_ok(), "{coding:?}: {read:?}");
+        assert_eq!(&plain, b"event: 1\n\n", "{coding:?}");
     }
 }

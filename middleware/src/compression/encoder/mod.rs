@@ -78,7 +78,7 @@ pub(super) fn levels(coding: Coding) -> RangeInclusive<u32> {
 /// The level that gives most for its work on text.
 pub(super) fn default_level(coding: Coding) -> u32 {
     match coding {
-        Coding::Gzip | Coding::Deflate => 2,
+        Coding::Gzip | Coding::Deflate => 3,
         #[cfg(feature = "brotli")]
         Coding::Brotli => 4,
         #[cfg(feature = "zstd")]

@@ -1,0 +1,53 @@
+//! What we code as gzip, given to the system's `gzip`.
+
+#![cfg(unix)]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use enfilade::middleware::{Coding, Compression};
+use enfilade::{Application, Body, Request};
+use enfilade_testing::Client;
+use proptest::prelude::*;
+
+/// What `gzip -dc` makes of this.
+fn gunzip(coded: &[u8]) -> Vec<u8> {
+    let mut gzip = Command::new("gzip")
+        .arg("-dc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip is part of every system that this runs on");
+    let mut input = gzip.stdin.take().unwrap();
+    let coded = coded.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&coded));
+    let output = gzip.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn gzip_reads_what_we_code(
+        pieces in proptest::collection::vec("[a-f ]{0,40}|.{0,2000}", 1..40),
+        level in 1..=9_u32,
+        is_stream in any::<bool>(),
+    ) {
+        let content = pieces.concat();
+        let app = Application::new(move |_: Request| match is_stream {
+            true => Body::from_iterator(pieces.clone()),
+            false => pieces.concat().into(),
+        });
+        let compression = Compression::new().level(Coding::Gzip, level).min_size(0).only_if(|_| true);
+        let client = Client::new(app.wrap(compression));
+        let answer = client.get("/").header("accept-encoding", "gzip").send();
+        match answer.header("content-encoding") {
+            Some("gzip") => prop_assert_eq!(gunzip(answer.bytes()), content.as_bytes()),
+            // Nothing at all is never coded.
+            other => prop_assert!(other.is_none() && content.is_empty(), "{:?}", other),
+        }
+    }
+}
