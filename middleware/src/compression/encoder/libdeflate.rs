@@ -2,7 +2,7 @@
 
 use std::io;
 
-use libdeflater::{CompressionError, CompressionLvl, Compressor};
+use libdeflater::{CompressionLvl, Compressor};
 
 use super::WholeEncoder;
 use crate::Coding;
@@ -12,23 +12,18 @@ pub(super) struct Libdeflate {
     format: Format,
 }
 
-struct Format {
-    bound: fn(&mut Compressor, usize) -> usize,
-    compress: fn(&mut Compressor, &[u8], &mut [u8]) -> Result<usize, CompressionError>,
+#[derive(Clone, Copy)]
+enum Format {
+    Gzip,
+    Zlib,
 }
 
 impl Libdeflate {
     /// An encoder for this coding, where libdeflate knows it. Its levels are those of zlib, about.
     pub(super) fn new(coding: Coding, level: u32) -> Option<Libdeflate> {
         let format = match coding {
-            Coding::Gzip => Format {
-                bound: Compressor::gzip_compress_bound,
-                compress: Compressor::gzip_compress,
-            },
-            Coding::Deflate => Format {
-                bound: Compressor::zlib_compress_bound,
-                compress: Compressor::zlib_compress,
-            },
+            Coding::Gzip => Format::Gzip,
+            Coding::Deflate => Format::Zlib,
             #[cfg(any(feature = "brotli", feature = "zstd"))]
             _ => return None,
         };
@@ -42,8 +37,16 @@ impl Libdeflate {
 
 impl WholeEncoder for Libdeflate {
     fn code_whole(&mut self, content: &[u8]) -> io::Result<Vec<u8>> {
-        let mut output = vec![0; (self.format.bound)(&mut self.compressor, content.len())];
-        let length = (self.format.compress)(&mut self.compressor, content, &mut output);
+        let compressor = &mut self.compressor;
+        let bound = match self.format {
+            Format::Gzip => compressor.gzip_compress_bound(content.len()),
+            Format::Zlib => compressor.zlib_compress_bound(content.len()),
+        };
+        let mut output = vec![0; bound];
+        let length = match self.format {
+            Format::Gzip => compressor.gzip_compress(content, &mut output),
+            Format::Zlib => compressor.zlib_compress(content, &mut output),
+        };
         output.truncate(length.map_err(io::Error::other)?);
         Ok(output)
     }
