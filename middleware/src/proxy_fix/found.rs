@@ -96,7 +96,9 @@ impl Found {
             // One that the target cannot have is left alone like one that is malformed.
             let _ = request.set_host(&host);
         }
-        if let Some(prefix) = self.prefix {
+        // `OPTIONS *` and CONNECT have no path that could be below something (RFC 9112, section 3.2).
+        let has_path = request.path().starts_with('/');
+        if let Some(prefix) = self.prefix.filter(|_| has_path) {
             request.prepend_script_name(&prefix);
         }
     }

@@ -393,6 +393,13 @@ fn the_host_of_a_target_is_replaced_too() {
 }
 
 #[test]
+fn a_target_without_a_path_gets_no_prefix() {
+    let client = client(ProxyFix::trust_x_forwarded_hops([(Prefix, 1)]));
+    let request = client.options("*").header("x-forwarded-prefix", "/eggs");
+    assert_eq!(request.send().text(), "- - http localhost  * -");
+}
+
+#[test]
 fn headers_are_removed_from_every_request() {
     let names = |request: &Request| {
         let names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
