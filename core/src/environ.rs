@@ -14,8 +14,8 @@ use crate::{RemoteUser, Request, path};
 /// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1. `HTTP_HOST` is the authority of a
 /// target that has one, as those of HTTP/2 do, whatever the header says (RFC 9112, section 3.2.2).
 ///
-/// `REMOTE_ADDR`, `REMOTE_PORT` and `wsgi.url_scheme` are the [client's](Request::client_address), and so are `SERVER_NAME`
-/// and `SERVER_PORT` where a component found out that the client used another scheme or host than the connection shows.
+/// `REMOTE_ADDR`, `REMOTE_PORT` and `wsgi.url_scheme` are the [client's](Request::client_address), and so are
+/// `SERVER_NAME` and `SERVER_PORT` where a component found out that the client used another scheme or host than the connection shows.
 ///
 /// # Security
 ///

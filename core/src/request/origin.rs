@@ -21,8 +21,8 @@ pub(super) struct Origin {
 impl Request {
     /// The address of the client: the connection's peer, or who a component found out behind it.
     ///
-    /// What depends on who the client is (logs, limits, lists of addresses) reads it here, so that it has one answer. It
-    /// is [`connection().peer()`](crate::Connection::peer) until a component that knows the proxies in front of this
+    /// What depends on who the client is (logs, limits, lists of addresses) reads it here, so that it has one answer.
+    /// It is [`connection().peer()`](crate::Connection::peer) until a component that knows the proxies in front of this
     /// program says otherwise; a Unix socket has none. An IPv4 address that is mapped into IPv6, as sockets for both
     /// have it, is given as the IPv4 address that it is (RFC 4291, section 2.5.5.2).
     ///

@@ -49,8 +49,8 @@ impl ForwardedElement<'_> {
 /// The elements of `Forwarded`, over all its lines, the first proxy's first; `None` where one of them is malformed.
 ///
 /// Names of parameters are compared without regard to case; those that RFC 7239 does not define are passed over. White
-/// space around a semicolon is, too, as proxies write it, and empty members of the list. None of it can be relied on: see
-/// [`ProxyFix`](crate::ProxyFix) for who may be believed.
+/// space around a semicolon is, too, as proxies write it, and empty members of the list. None of it can be relied on:
+/// see [`ProxyFix`](crate::ProxyFix) for who may be believed.
 ///
 /// ```
 /// use enfilade_middleware::parse_forwarded;

@@ -28,9 +28,9 @@ static NAMES: [HeaderName; 6] = [
 
 /// Takes from the headers of trusted proxies who the client is and what it asked for.
 ///
-/// Behind a proxy, the peer of every connection is the proxy, and scheme and host are those that the proxy asked by. What
-/// the client used is in a header then, which a client can write as well. This wrapper believes one where its writer is
-/// known, and puts what it says in the request: [`client_address`](Request::client_address) and port,
+/// Behind a proxy, the peer of every connection is the proxy, and scheme and host are those that the proxy asked by.
+/// What the client used is in a header then, which a client can write as well. This wrapper believes one where its
+/// writer is known, and puts what it says in the request: [`client_address`](Request::client_address) and port,
 /// [`scheme`](Request::scheme), [`host`](Request::host) and its port, and a prefix before
 /// [`script_name`](Request::script_name). Logs, redirects, lists of hosts, URLs and the environ read these, and nothing
 /// else. [`connection`](Request::connection) keeps what the socket showed.
@@ -44,7 +44,7 @@ static NAMES: [HeaderName; 6] = [
 /// | [`trust_x_forwarded`](ProxyFix::trust_x_forwarded) | these of `X-Forwarded-*` | peers in these networks |
 /// | [`trust_x_forwarded_hops`](ProxyFix::trust_x_forwarded_hops) | these of `X-Forwarded-*` | any peer, this many values of each |
 ///
-/// One of the two families is read and never the other one, as a proxy that writes one lets a client's other one pass.
+/// One of the two families is read, and never the other one: a proxy that writes one lets a client's other one pass.
 ///
 /// With networks, the addresses are walked from the right: the peer is in one of the networks, so it tells the truth
 /// about who asked it; that one is in them too, so it did; and so on, until the first that is not, which is the client.
@@ -62,7 +62,8 @@ static NAMES: [HeaderName; 6] = [
 /// - `for` is an address, of IPv6 in brackets, with or without a port (RFC 7239, section 6); in `X-Forwarded-For` the
 ///   brackets may be missing. More than 100 proxies are too many to walk.
 /// - `proto` is `http` or `https`; `ws` and `wss` are taken for these.
-/// - `host` is a [`Host`](enfilade_core::host::Host); `X-Forwarded-Port` replaces its port, and the scheme's own port is left out.
+/// - `host` is a [`Host`](enfilade_core::host::Host). `X-Forwarded-Port` replaces its port, where the scheme's own is
+///   left out. The header `Host` is replaced, and the authority of a target that has one.
 /// - A prefix is a path that begins with one slash; no `//`, `\`, `.`, `..`, `?` or control character is in it, coded or
 ///   not. The proxy took it away, so the path that is left is the path as received, and stays so; the prefix is what
 ///   [`prepend_script_name`](Request::prepend_script_name) puts before both.
@@ -209,7 +210,7 @@ impl ProxyFix {
         self
     }
 
-    /// Leaves all headers as they came, for an application that wants to see the way that a request took; off by default.
+    /// Leaves all headers as they came, for an application that shows the way of a request; off by default.
     ///
     /// What a client wrote is among them, from every peer.
     pub fn insecure_keep_headers(mut self) -> Self {
