@@ -7,8 +7,10 @@
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
-use enfilade::middleware::{AccessLog, Compression, Headers, NotFound, Router};
-use enfilade::{Application, Middleware, Reply, Request, Response, around};
+use enfilade::middleware::{
+    AccessLog, Compression, Headers, NotFound, ProxyFix, Router, XForwarded,
+};
+use enfilade::{Application, Connection, Middleware, Reply, Request, Response, around};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, StatusCode};
 use time::OffsetDateTime;
@@ -198,5 +200,40 @@ fn a_compression_with_nothing_to_do_adds_none() {
         let wrapped = app.clone().wrap(Compression::new());
         let added = count_of(&wrapped, make) - count_of(app, make);
         assert_eq!(added, expected, "{accept:?}");
+    }
+}
+#[test]
+fn a_client_and_a_scheme_from_a_proxy_add_none() {
+    let named = [XForwarded::For, XForwarded::Proto];
+    let fixes = [
+        ProxyFix::trust_forwarded(["10.0.0.0/8"]).unwrap(),
+        ProxyFix::trust_forwarded_hops(2),
+        ProxyFix::trust_x_forwarded(["10.0.0.0/8"], named).unwrap(),
+        ProxyFix::trust_x_forwarded_hops(named.map(|header| (header, 2))),
+    ];
+    let headers = [
+        (
+            "forwarded",
+            "for=\"[2001:db8::1]:80\";proto=https, for=10.0.0.1",
+        ),
+        ("x-forwarded-for", "192.0.2.1, 10.0.0.1"),
+        ("x-forwarded-proto", "https, http"),
+    ];
+    for count in [0, headers.len()] {
+        let make = || {
+            let mut request = Request::get("/");
+            let peer = "10.0.0.9:80".parse().unwrap();
+            request.set_connection(Connection::default().with_peer(peer));
+            for (name, value) in &headers[..count] {
+                let value = HeaderValue::from_static(value);
+                request.headers_mut().insert(*name, value);
+            }
+            request
+        };
+        let without = count_of(&plain(), make);
+        for fix in &fixes {
+            let with = count_of(&plain().wrap(fix.clone()), make);
+            assert_eq!(with, without, "{fix:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// What turns up in the things that are read; mixed with any bytes, it gets past the first checks.
-const WORDS: [&str; 49] = [
+const WORDS: [&str; 56] = [
     "gzip",
     "br",
     "*",
@@ -59,6 +59,13 @@ const WORDS: [&str; 49] = [
     ":",
     ".",
     "example.org",
+    "for=",
+    "host=",
+    "proto=https",
+    "unknown",
+    "_x",
+    "192.0.2.1",
+    "\\\"",
 ];
 
 fn data() -> impl Strategy<Value = Vec<u8>> {

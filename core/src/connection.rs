@@ -93,13 +93,16 @@ impl Connection {
         self
     }
 
-    /// The scheme that the client used.
+    /// The scheme of this connection; see [`Request::scheme`](crate::Request::scheme) for the one that the client used.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.0.scheme
     }
 
     /// The address of the other end, where the transport has one; a Unix socket has none.
+    ///
+    /// It is that of the socket whatever any header says. Who the client is says
+    /// [`Request::client_address`](crate::Request::client_address).
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer

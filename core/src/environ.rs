@@ -14,6 +14,9 @@ use crate::{RemoteUser, Request, path};
 /// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1. `HTTP_HOST` is the authority of a
 /// target that has one, as those of HTTP/2 do, whatever the header says (RFC 9112, section 3.2.2).
 ///
+/// `REMOTE_ADDR`, `REMOTE_PORT` and `wsgi.url_scheme` are the [client's](Request::client_address), and so are
+/// `SERVER_NAME` and `SERVER_PORT` where a component found out that the client used another scheme or host than the connection shows.
+///
 /// # Security
 ///
 /// A header with an underscore in its name is left out: `X_User` would stand for `X-User`. So is `Proxy`, which
@@ -65,7 +68,6 @@ impl<'a> Environ<'a> {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let request = self.0;
-        let connection = request.connection();
         Some(match name {
             "REQUEST_METHOD" => request.method().as_str().into(),
             "SCRIPT_NAME" => path::decode(request.script_name()),
@@ -77,22 +79,17 @@ impl<'a> Environ<'a> {
             },
             "CONTENT_TYPE" => return self.header(&CONTENT_TYPE),
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
-            "SERVER_NAME" => match (connection.local(), request.hostname()) {
+            "SERVER_NAME" => match (request.server(), request.hostname()) {
                 (Some(local), _) => local.ip().to_string().into(),
                 // PEP 3333 does not let it be empty.
                 (None, name) => name.unwrap_or("localhost").into(),
             },
-            "SERVER_PORT" => {
-                let port = connection
-                    .local()
-                    .map_or(connection.scheme().default_port(), |local| local.port());
-                port.to_string().into()
-            }
+            "SERVER_PORT" => request.port().to_string().into(),
             "SERVER_PROTOCOL" => request.protocol().into(),
-            "REMOTE_ADDR" => connection.peer()?.ip().to_string().into(),
-            "REMOTE_PORT" => connection.peer()?.port().to_string().into(),
+            "REMOTE_ADDR" => request.client_address()?.to_string().into(),
+            "REMOTE_PORT" => request.client_port()?.to_string().into(),
             "REMOTE_USER" => request.extensions().get::<RemoteUser>()?.name().into(),
-            "wsgi.url_scheme" => connection.scheme().as_str().into(),
+            "wsgi.url_scheme" => request.scheme().as_str().into(),
             "wsgi.multithread" => "true".into(),
             "wsgi.multiprocess" | "wsgi.run_once" => "false".into(),
             _ => return self.header_variable(name),

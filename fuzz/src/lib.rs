@@ -7,24 +7,26 @@ use std::sync::{Arc, Mutex};
 
 use enfilade::host::Host;
 use enfilade::middleware::{
-    AccessLog, HttpsRedirect, Negotiated, Router, TrustedHosts, negotiate_coding,
+    AccessLog, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, Router, TrustedHosts,
+    XForwarded, negotiate_coding, parse_forwarded,
 };
 use enfilade::{Application, Connection, Request, gateway, headers, path, wsgi};
 use enfilade_testing::Client;
-use http::header::{ACCEPT_ENCODING, HOST, VARY};
+use http::header::{ACCEPT_ENCODING, FORWARDED, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 /// A target, by the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
     ("routes", routes),
     ("dates", dates),
     ("hosts", hosts),
+    ("forwarded", forwarded),
     ("log", log),
     ("start_response", start_response),
 ];
@@ -139,6 +141,94 @@ pub fn hosts(data: &[u8]) {
         assert_eq!(location.path(), "//a");
         assert_eq!(location.host(), Some(host.name()));
     }
+}
+
+/// Whatever a client writes, a proxy's word behind it is heard, and nothing that is unfit for a URL comes of it.
+pub fn forwarded(data: &[u8]) {
+    let all = [
+        XForwarded::For,
+        XForwarded::Proto,
+        XForwarded::Host,
+        XForwarded::Port,
+        XForwarded::Prefix,
+    ];
+    let networks = ["192.0.2.0/24", "10.0.0.0/8", "::1"];
+    let from_networks = [
+        ProxyFix::trust_forwarded(networks),
+        ProxyFix::trust_x_forwarded(networks, all),
+    ];
+    let counted = [
+        ProxyFix::trust_forwarded_hops(1),
+        ProxyFix::trust_x_forwarded_hops(all.map(|header| (header, 1))),
+    ];
+    let from_networks = from_networks.map(|fix| fix.expect("networks"));
+    for fix in from_networks.into_iter().chain(counted) {
+        let app = Application::new(|request: Request| judged(&request)).wrap(fix);
+        let client = Client::new(app).without_gateway();
+        let mut request = request("/").expect("a target");
+        request.headers_mut().extend(forwarding(data));
+        let host = HeaderValue::from_static("inside");
+        request.headers_mut().insert(HOST, host);
+        assert_eq!(client.prepared(request.clone_head()).send().status(), 200);
+        for (name, added) in [
+            ("forwarded", "for=\"203.0.113.5:80\""),
+            ("x-forwarded-for", "203.0.113.5"),
+        ] {
+            let added = HeaderValue::from_static(added);
+            request.headers_mut().append(name, added);
+        }
+        assert_eq!(client.prepared(request).send().text(), "203.0.113.5");
+    }
+    let headers = lines(data, &FORWARDED);
+    for element in parse_forwarded(&headers).into_iter().flatten() {
+        let again = lines(written(&element).as_bytes(), &FORWARDED);
+        assert_eq!(parse_forwarded(&again), Some(vec![element]));
+    }
+}
+
+/// All headers that a proxy could write, each with all of the bytes.
+fn forwarding(data: &[u8]) -> HeaderMap {
+    let names = ["for", "proto", "host", "port", "prefix"];
+    let names = names.map(|name| HeaderName::try_from(format!("x-forwarded-{name}")));
+    let names = names.map(|name| name.expect("a name")).into_iter();
+    let mut all = HeaderMap::new();
+    for name in names.chain([FORWARDED]) {
+        all.extend(lines(data, &name));
+    }
+    all
+}
+
+/// What an application behind a proxy may rely on; gives the client's address.
+fn judged(request: &Request) -> Option<String> {
+    let mut names = request.headers().keys().map(HeaderName::as_str);
+    assert!(names.all(|name| !name.contains("forwarded")));
+    let peer = request.connection().peer().expect("it was told");
+    assert_eq!(peer.to_string(), "192.0.2.7:1");
+    let host = request.host().expect("it was told");
+    assert!(Host::parse(host).is_some(), "{host:?}");
+    let url = request.url_for_path("/");
+    assert_eq!(path::canonical(&url), url);
+    let decoded = path::decode(&url);
+    assert!(decoded.starts_with('/') && !decoded.contains("//") && !decoded.contains('\\'));
+    assert_eq!(path::remove_dots(&decoded), decoded);
+    request.client_address().map(|address| address.to_string())
+}
+
+/// An element as a proxy writes it, with quotes around all that it says.
+fn written(element: &ForwardedElement<'_>) -> String {
+    let pairs = [
+        ("for", element.for_node()),
+        ("by", element.by_node()),
+        ("host", element.host()),
+        ("proto", element.proto()),
+    ];
+    let pair = |(name, value): (&str, Option<&str>)| {
+        let escaped = value?.replace('\\', "\\\\").replace('"', "\\\"");
+        Some(format!("{name}=\"{escaped}\""))
+    };
+    let pairs: Vec<_> = pairs.into_iter().filter_map(pair).collect();
+    // One that says nothing is a semicolon.
+    pairs.join(";") + ";"
 }
 
 /// Any pattern is a route or an error; a route with a fixed text answers for that text.

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     HeaderValue,
     /// A host, or a pattern of hosts, that is not well formed, or that is there twice.
     Host,
+    /// A network, or an address, that is not well formed.
+    Network,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
     /// A rule of a rewrite or redirect that is not well formed, or that leads where it must not.

@@ -124,7 +124,7 @@ impl fmt::Display for HostPattern {
 
 /// The one host that a request asks for, and the port of its scheme.
 pub(crate) fn host_and_port(request: &Request) -> Option<(Host<'_>, u16)> {
-    let port = request.connection().scheme().default_port();
+    let port = request.scheme().default_port();
     Host::of(request).map(|host| (host, port))
 }
 

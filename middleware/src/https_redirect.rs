@@ -16,8 +16,8 @@ use crate::relocation::Relocation;
 /// content of a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. Where the host is
 /// missing, there more than once, malformed or percent-encoded, the answer is a 400.
 ///
-/// The scheme is that of the [connection](Request::connection). Behind a proxy that ends TLS, a component that believes
-/// the proxy's headers has to stand outside, or this sends every request where it came from.
+/// The scheme is that of the [request](Request::scheme). Behind a proxy that ends TLS, a [`ProxyFix`](crate::ProxyFix)
+/// that believes the proxy's headers has to stand outside, or this sends every request where it came from.
 ///
 /// `Strict-Transport-Security` is not set: that is for answers over HTTPS.
 ///
@@ -99,7 +99,7 @@ impl HttpsRedirect {
 
     /// The answer to a request that may not pass.
     fn refusal(&self, request: &Request) -> Option<Response> {
-        let is_plain = request.connection().scheme() == Scheme::Http;
+        let is_plain = request.scheme() == Scheme::Http;
         if !is_plain || self.redirect.excepts(request.path()) {
             return None;
         }

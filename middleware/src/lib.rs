@@ -16,6 +16,7 @@ mod hosts;
 mod https_redirect;
 mod mounts;
 mod not_found;
+mod proxy_fix;
 mod redirect;
 mod relocation;
 mod rewrite;
@@ -37,6 +38,7 @@ pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
+pub use proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
 pub use redirect::Redirect;
 pub use rewrite::Rewrite;
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
@@ -53,7 +55,7 @@ mod tests {
 
     use super::{
         AccessLog, CanonicalHost, Compression, Headers, Hosts, HttpsRedirect, Mounts, NotFound,
-        Router, TrustedHosts,
+        ProxyFix, Router, TrustedHosts,
     };
 
     #[test]
@@ -97,6 +99,7 @@ mod tests {
             hosts.and_then(|hosts| hosts.host("localhost", mounts?.otherwise(page.clone())));
         exceptions(Application::new(hosts.unwrap().otherwise(page)))
             .wrap(TrustedHosts::new(["localhost", "**.example.org"]).unwrap())
+            .wrap(ProxyFix::trust_forwarded_hops(1))
     }
 
     #[test]
@@ -119,7 +122,10 @@ mod tests {
             "a b",
         ] {
             for target in ["/", "/shop", "/shop/old", "/shop/..", "/m", "/%2F"] {
-                let request = client.get(target).header("host", host);
+                let request = || client.get(target).header("host", host);
+                assert!(request().send().body_error().is_none());
+                let forwarded = "for=192.0.2.1;proto=https;host=a.example.org";
+                let request = request().header("forwarded", forwarded);
                 assert!(request.send().body_error().is_none());
             }
         }

@@ -11,7 +11,7 @@ use crate::host_pattern::{HostPattern, host_and_port};
 /// Refuses requests for hosts that are not in a list.
 ///
 /// The host is the authority of an absolute target, else the `Host` header (RFC 9112, section 3.2.2);
-/// `X-Forwarded-Host` is never read. Where it is not in the list, missing, there more than once or malformed, the answer
+/// `X-Forwarded-Host` is not read here. Where it is not in the list, missing, there more than once or malformed, the answer
 /// is a 400 with a fixed text, and the application is not called.
 ///
 /// # Hosts
@@ -31,7 +31,7 @@ use crate::host_pattern::{HostPattern, host_and_port};
 /// # Order
 ///
 /// Outermost of all that reads the host: outside whatever makes absolute URLs, redirects, or keeps answers by their
-/// host. A component that restores the host from a proxy's headers stands outside it, so that the restored one is
+/// host. A [`ProxyFix`](crate::ProxyFix) that takes the host from a proxy's headers stands outside it, so that this one is
 /// checked.
 ///
 /// # Security

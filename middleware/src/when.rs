@@ -144,11 +144,9 @@ impl Guard {
         })
     }
 
-    /// A connection with this scheme.
+    /// A client that used this [scheme](Request::scheme).
     pub fn scheme(scheme: Scheme) -> Guard {
-        Guard::new(scheme.as_str(), move |request| {
-            request.connection().scheme() == scheme
-        })
+        Guard::new(scheme.as_str(), move |request| request.scheme() == scheme)
     }
 
     /// A query with this part, as it was received: `debug`, `page=2`.

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 15] = [
+const KNOWN: [(&[&str], &[&str], &str); 18] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -63,6 +63,21 @@ const KNOWN: [(&[&str], &[&str], &str); 15] = [
         &["AccessLog"],
         &["Forwarded", "ProxyFix"],
         "the log takes the proxy for the client",
+    ),
+    (
+        &["CanonicalHost", "TrustedHosts"],
+        &["Forwarded", "ProxyFix"],
+        "the host that is looked at is not the one that the proxy names",
+    ),
+    (
+        &["HttpsRedirect"],
+        &["Forwarded", "ProxyFix"],
+        "behind a proxy that ends TLS every request is sent where it came from",
+    ),
+    (
+        &["ProxyFix"],
+        &["ProxyFix"],
+        "the outer one leaves no header to the inner one",
     ),
     (
         &["Auth", "BasicAuth", "BearerAuth", "DigestAuth"],
@@ -133,6 +148,9 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
+/// | `CanonicalHost`, `TrustedHosts` | `Forwarded`, `ProxyFix` | the host that is looked at is not the one that the proxy names |
+/// | `HttpsRedirect` | `Forwarded`, `ProxyFix` | behind a proxy that ends TLS every request is sent where it came from |
+/// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
 /// | `Auth`, `BasicAuth`, `BearerAuth`, `DigestAuth` | `Cors` | a preflight request has no credentials, and is refused before it is answered |
 /// | `BodyLimit` | `Decompression` | the limit counts coded bytes, and a short request may become a long one behind it |
 /// | `Timeout` | `EventStream`, `ServerSentEvents`, `WebSocket` | what is meant to stay open is broken off when the time is over |
@@ -373,7 +391,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 23);
+        assert_eq!(rules.len(), 30);
         for Rule {
             outer,
             inner,

@@ -112,7 +112,7 @@ async fn read(mut body: Body) -> Result<(Vec<u8>, HeaderMap), enfilade::Error> {
 /// The head of a request in the words of the cases.
 fn describe(request: &Request) -> Value {
     let environ = request.environ();
-    let connection = request.connection();
+    let peer = request.connection().peer();
     let cgi: BTreeMap<_, _> = environ.iter().collect();
     json!({
         "method": request.method().as_str(),
@@ -121,9 +121,11 @@ fn describe(request: &Request) -> Value {
         "script_name": environ.get("SCRIPT_NAME"),
         "path_info": environ.get("PATH_INFO"),
         "query": environ.get("QUERY_STRING"),
-        "scheme": connection.scheme().as_str(),
+        "scheme": environ.get("wsgi.url_scheme"),
         "host": request.host(),
+        "port": request.port(),
         "remote_addr": environ.get("REMOTE_ADDR"),
+        "original_remote_addr": peer.map(|peer| peer.ip().to_string()),
         "header_lines": list(request.headers()),
         "header_bytes": hexadecimal(request.headers()),
         "cgi": cgi,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use enfilade::{Application, Connection, Request, Scheme};
 
-use crate::request::Wanted;
+use crate::request::{Peer, Wanted};
 
 /// The facts of the request that is sent next, which a wrapper puts on it where it arrives.
 ///
@@ -21,11 +21,14 @@ struct Known {
 
 impl Facts {
     pub(crate) fn tell(&self, wanted: &Wanted) {
-        let said = wanted.peer.is_some() || wanted.scheme != Scheme::Http;
-        let connection = said.then(|| {
-            let connection = Connection::new(wanted.scheme);
-            match wanted.peer {
-                Some(peer) => connection.with_peer(peer),
+        let is_said = wanted.peer != Peer::Any || wanted.local.is_some();
+        let connection = (is_said || wanted.scheme != Scheme::Http).then(|| {
+            let mut connection = Connection::new(wanted.scheme);
+            if let Peer::At(peer) = wanted.peer {
+                connection = connection.with_peer(peer);
+            }
+            match wanted.local {
+                Some(local) => connection.with_local(local),
                 None => connection,
             }
         });

@@ -1,12 +1,16 @@
 //! Cases about one function.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use enfilade::headers::{format_http_date, parse_http_date};
 use enfilade::host::Host;
-use enfilade::middleware::{Negotiated, Slashes, negotiate_coding};
+use enfilade::middleware::{
+    ForwardedElement, Negotiated, Slashes, negotiate_coding, parse_forwarded,
+};
 use enfilade::{Application, Connection, Request, Response, Scheme, path};
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::header::FORWARDED;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -39,6 +43,8 @@ pub(crate) fn run(case: &Case) -> Check {
         "render_access_log" => render_access_log(input)?,
         "normalize" => normalize(input)?,
         "merge_slashes_redirect" => merge_slashes_redirect(input)?,
+        "parse_forwarded" => forwarded(input)?,
+        "is_private_proxy_address" => is_proxy_address(input)?,
         "remove_dot_segments" => remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
@@ -187,6 +193,63 @@ fn host_is_allowed(input: &Value) -> Check<Output> {
     let app = Application::new(|_: Request| ()).wrap(wrapper);
     let response = pollster::block_on(app.call(request));
     Ok(Ok(json!(response.status().is_success())))
+}
+
+/// The elements as objects, or null where the header is malformed.
+fn forwarded(input: &Value) -> Check<Output> {
+    known(input, "input", &["value"])?;
+    let Ok(value) = HeaderValue::from_str(required(input, "value")?) else {
+        // No gateway can make a header of it.
+        return Ok(Ok(Value::Null));
+    };
+    let headers = HeaderMap::from_iter([(FORWARDED, value)]);
+    let object = |element: &ForwardedElement<'_>| {
+        let pairs = [
+            ("for", element.for_node()),
+            ("by", element.by_node()),
+            ("host", element.host()),
+            ("proto", element.proto()),
+        ];
+        let pairs = pairs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        json!(pairs.collect::<BTreeMap<_, _>>())
+    };
+    Ok(Ok(parse_forwarded(&headers)
+        .map_or(Value::Null, |elements| {
+            elements.iter().map(object).collect()
+        })))
+}
+
+/// Whether this address is a proxy's where all private networks are trusted: then the one to its left is the client's.
+fn is_proxy_address(input: &Value) -> Check<Output> {
+    known(input, "input", &["address"])?;
+    let address = required(input, "address")?;
+    let Ok(list) = HeaderValue::from_str(&format!("192.0.2.1, {address}")) else {
+        // No gateway can make a header of it.
+        return Ok(Ok(json!(false)));
+    };
+    let networks = [
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1",
+        "fc00::/7",
+    ];
+    let app = Application::new(|request: Request| {
+        request.client_address().map(|address| address.to_string())
+    });
+    let app = app.wrap(stack::trusted_proxies(&networks)?);
+    let mut request = Request::get("/");
+    let peer = (Ipv4Addr::LOCALHOST, 40_000).into();
+    request.set_connection(Connection::default().with_peer(peer));
+    request.headers_mut().insert("x-forwarded-for", list);
+    let response = pollster::block_on(app.call(request));
+    let found = response.body().as_bytes();
+    Ok(Ok(json!(
+        found.is_some_and(|found| found == "192.0.2.1".as_bytes())
+    )))
 }
 
 fn effective_host(input: &Value) -> Check<Output> {

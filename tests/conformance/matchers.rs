@@ -153,16 +153,22 @@ fn sorted(mut list: Vec<String>) -> Vec<String> {
     list
 }
 
-/// Judges a JSON value that was recorded: by equality, or as `any_of` and `absent` say.
+/// Judges a JSON value that was recorded: by equality, or as `any_of`, `absent` and the matchers of texts say.
 pub(crate) fn value(matcher: &Value, found: &Value) -> Check {
     if let Some(list) = matcher.get("any_of").and_then(Value::as_array) {
         return any_of(list, |alternative| value(alternative, found));
     }
-    match matcher.get("absent") {
-        Some(absent) => ensure(absent.as_bool() == Some(found.is_null()), || {
+    match (matcher.get("absent"), matcher, found) {
+        (Some(absent), _, _) => ensure(absent.as_bool() == Some(found.is_null()), || {
             format!("{found} is not absent: {absent}")
         }),
-        None => ensure(matcher == found, || format!("{found} is not {matcher}")),
+        (None, Value::Object(matchers), Value::String(found)) => {
+            matchers.iter().try_for_each(|(name, wanted)| {
+                text(name, wanted, found)
+                    .unwrap_or_else(|| unsupported(format!("the text matcher {name:?}")))
+            })
+        }
+        _ => ensure(matcher == found, || format!("{found} is not {matcher}")),
     }
 }
 
@@ -297,10 +303,14 @@ mod tests {
             (json!(1), json!(1), json!("1")),
             (json!({"any_of": ["a", "b"]}), json!("b"), json!("c")),
             (json!({"absent": true}), json!(null), json!("")),
+            (json!({"not_regex": "^//"}), json!(""), json!("//a")),
+            (json!({"contains": "a"}), json!("ab"), json!(null)),
             (json!(null), json!(null), json!("")),
         ] {
             assert_eq!(value(&matcher, &passes), Ok(()), "{matcher}");
             assert!(value(&matcher, &fails).is_err(), "{matcher}");
         }
+        let unknown = value(&json!({"nearly": "a"}), &json!("a"));
+        assert!(matches!(unknown, Err(Trouble::Unsupported(_))));
     }
 }

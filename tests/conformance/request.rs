@@ -9,7 +9,7 @@ use crate::apps::{self, Content};
 use crate::case::{known, number, pairs, required, text};
 use crate::verdict::{Check, unsupported};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "method",
     "target",
     "headers",
@@ -21,6 +21,7 @@ const KEYS: [&str; 17] = [
     "remote_port",
     "remote_user",
     "scheme",
+    "server",
     "script_name",
     "version",
     "header_bytes",
@@ -37,7 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) version: http::Version,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) content: Content,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) peer: Peer,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) user: Option<String>,
     pub(crate) scheme: enfilade::Scheme,
     pub(crate) script_name: String,
@@ -67,6 +69,7 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
         headers: pairs(spec, "headers")?.into_iter().map(owned).collect(),
         content: apps::content(spec)?,
         peer: peer(spec)?,
+        local: local(spec)?,
         user: text(spec, "remote_user").map(str::to_owned),
         scheme: scheme(text(spec, "scheme"))?,
         script_name: text(spec, "script_name").unwrap_or_default().to_owned(),
@@ -93,14 +96,38 @@ fn scheme(name: Option<&str>) -> Check<enfilade::Scheme> {
     })
 }
 
-fn peer(spec: &Value) -> Check<Option<SocketAddr>> {
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Whoever it is.
+    Any,
+    /// One without an address.
+    UnixSocket,
+    At(SocketAddr),
+}
+
+fn peer(spec: &Value) -> Check<Peer> {
     let Some(address) = text(spec, "remote_addr") else {
-        return Ok(None);
+        return Ok(Peer::Any);
     };
+    if address.starts_with("unix:") {
+        return Ok(Peer::UnixSocket);
+    }
     let port = number(spec, "remote_port").and_then(|port| u16::try_from(port).ok());
     match address.parse::<IpAddr>() {
-        Ok(ip) => Ok(Some((ip, port.unwrap_or(40_000)).into())),
+        Ok(ip) => Ok(Peer::At((ip, port.unwrap_or(40_000)).into())),
         Err(_) => unsupported(format!("the remote address {address:?}")),
+    }
+}
+
+/// The address of this end, whose name is that of this machine where it is none.
+fn local(spec: &Value) -> Check<Option<SocketAddr>> {
+    let Some(server) = text(spec, "server") else {
+        return Ok(None);
+    };
+    match server.replace("localhost:", "127.0.0.1:").parse() {
+        Ok(local) => Ok(Some(local)),
+        Err(_) => unsupported(format!("the server {server:?}")),
     }
 }
 

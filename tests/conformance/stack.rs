@@ -1,8 +1,8 @@
 //! From a case's `config` to our wrappers.
 
 use enfilade::middleware::{
-    self, AccessLog, Cascade, Coding, Compression, Flush, Headers, Mounts, NotFound, Router,
-    Slashes, TrustedHosts,
+    self, AccessLog, Cascade, Coding, Compression, Flush, Headers, Mounts, NotFound, ProxyFix,
+    Router, Slashes, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
 use http::{HeaderValue, Method, StatusCode};
@@ -15,13 +15,14 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 15] = [
+const COMPONENTS: [&str; 17] = [
     "accept_encoding",
     "access_log",
     "cascade",
     "compression",
     "content_length",
     "fallback_404",
+    "forwarded_parsing",
     "gateway",
     "head",
     "headers",
@@ -30,11 +31,12 @@ const COMPONENTS: [&str; 15] = [
     "http_dates",
     "lint",
     "path_normalize",
+    "proxy_fix",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 11] = [
+const MIDDLEWARE: [(&str, Build); 12] = [
     ("access_log", access_log),
     ("cascade", outer_cascade),
     ("compression", compression),
@@ -43,6 +45,7 @@ const MIDDLEWARE: [(&str, Build); 11] = [
     ("headers", headers),
     ("host_allow", host_allow),
     ("mount", mount),
+    ("proxy_fix", proxy_fix),
     ("router with strict slashes", routes),
     ("status_pages", status_pages),
     ("trailing_slash", trailing_slash),
@@ -289,6 +292,42 @@ fn host_allow(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicati
 
 pub(crate) fn trusted_hosts(hosts: &[&str]) -> Check<TrustedHosts> {
     TrustedHosts::new(hosts).or_else(refused)
+}
+
+fn proxy_fix(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(
+        layer,
+        "config",
+        &["middleware", "trusted_hops", "trusted_proxies"],
+    )?;
+    let hops = &layer["trusted_hops"];
+    let keys = ["for", "proto", "host", "port", "prefix"];
+    known(hops, "trusted_hops", &[&keys[..], &["forwarded"]].concat())?;
+    let count = |key: &str| number(hops, key).and_then(|count| usize::try_from(count).ok());
+    let fix = match (layer.get("trusted_proxies"), count("forwarded")) {
+        (Some(networks), _) => trusted_proxies(&texts(networks)?)?,
+        // Where a case has both families, this is the one that is read.
+        (None, Some(count)) => ProxyFix::trust_forwarded_hops(count),
+        (None, None) => {
+            let counts = keys.into_iter().zip(X_FORWARDED);
+            let counts = counts.filter_map(|(key, header)| Some((header, count(key)?)));
+            ProxyFix::trust_x_forwarded_hops(counts)
+        }
+    };
+    Ok(app.wrap(fix))
+}
+
+const X_FORWARDED: [XForwarded; 5] = [
+    XForwarded::For,
+    XForwarded::Proto,
+    XForwarded::Host,
+    XForwarded::Port,
+    XForwarded::Prefix,
+];
+
+/// Believes all of `X-Forwarded-*` from these.
+pub(crate) fn trusted_proxies(networks: &[&str]) -> Check<ProxyFix> {
+    ProxyFix::trust_x_forwarded(networks, X_FORWARDED).or_else(refused)
 }
 
 /// A status page is our fallback: it answers where the application has a 404 without content.

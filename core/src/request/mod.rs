@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 mod deserialize;
+mod origin;
 mod params;
 mod shared;
 mod url;
@@ -11,6 +12,7 @@ use std::fmt;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::Params;
 use self::shared::Headers;
@@ -42,6 +44,7 @@ struct Inner {
     extensions: Extensions,
     body: Body,
     connection: Connection,
+    origin: Origin,
     captures: Captures,
     /// `script_name` and `path` in one, where something stands before the path of `uri`.
     prefixed: Option<Box<str>>,
@@ -100,6 +103,7 @@ impl Request {
             extensions: parts.extensions,
             body,
             connection,
+            origin: Origin::default(),
             captures: Captures::default(),
             prefixed: None,
             offset: 0,
@@ -192,13 +196,19 @@ impl Request {
         std::mem::take(&mut self.0.body)
     }
 
-    /// The connection that the request came over.
+    /// The connection that the request came over, with the facts of its socket.
+    ///
+    /// Behind a proxy its peer is the proxy: see [`client_address`](Request::client_address) and
+    /// [`scheme`](Request::scheme) for the client.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.0.connection
     }
 
-    /// Replaces the connection, as a component does that knows the client better than the socket.
+    /// Replaces the connection, as tests do; what a component said of the client, the scheme and the host stays.
+    ///
+    /// A component that knows the client better than the socket leaves the connection, and says so with
+    /// [`set_client`](Request::set_client), [`set_scheme`](Request::set_scheme) and [`set_host`](Request::set_host).
     pub fn set_connection(&mut self, connection: Connection) {
         self.0.connection = connection;
     }
@@ -396,6 +406,7 @@ impl Request {
             extensions: this.extensions.clone(),
             body: Body::empty(),
             connection: this.connection.clone(),
+            origin: this.origin,
             captures: this.captures.clone(),
             prefixed: this.prefixed.clone(),
             offset: this.offset,
@@ -447,7 +458,7 @@ impl Request {
 
     /// Takes the request apart for the rest of the ecosystem, with the path that is left.
     ///
-    /// The connection travels in the extensions.
+    /// The connection travels in the extensions, and with it what a component said of the client and the scheme.
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Body> {
         let uri = self.remaining_uri();
@@ -459,6 +470,9 @@ impl Request {
         *request.headers_mut() = self.0.headers.into_map();
         *request.extensions_mut() = self.0.extensions;
         request.extensions_mut().insert(self.0.connection);
+        if self.0.origin != Origin::default() {
+            request.extensions_mut().insert(self.0.origin);
+        }
         request
     }
 }
@@ -471,7 +485,10 @@ where
     fn from(request: http::Request<B>) -> Request {
         let (mut parts, body) = request.into_parts();
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
-        Request::from_parts(parts, Body::new(body), connection)
+        let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
+        let mut request = Request::from_parts(parts, Body::new(body), connection);
+        request.0.origin = origin;
+        request
     }
 }
 

@@ -45,7 +45,7 @@ impl Request {
     /// ```
     #[must_use]
     pub fn effective_host(&self) -> Option<String> {
-        let port = self.connection().scheme().default_port();
+        let port = self.scheme().default_port();
         if self.host_is_missing() {
             let local = self.connection().local()?;
             return Some(match local.port() == port {
@@ -82,7 +82,7 @@ impl Request {
     /// ```
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = self.connection().scheme();
+        let scheme = self.scheme();
         let host = match (self.host(), self.connection().local()) {
             (Some(host), _) => host.to_owned(),
             (None, Some(local)) if local.port() == scheme.default_port() => bracketed(local.ip()),

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ enum Piece {
 
 #[derive(Clone)]
 enum RequestField {
+    Client,
     Peer,
     Time,
     Line,
@@ -206,7 +208,7 @@ fn without_argument(letter: char) -> Result<Piece, String> {
         '%' => Piece::Literal("%".to_owned()),
         // Nobody asks RFC 1413 any more; the column stays.
         'l' => Piece::Literal("-".to_owned()),
-        'h' | 'a' => Piece::Request(RequestField::Peer),
+        'h' | 'a' => Piece::Request(RequestField::Client),
         'u' => Piece::User,
         't' => Piece::Request(RequestField::Time),
         'r' => Piece::Request(RequestField::Line),
@@ -238,6 +240,7 @@ fn with_argument(argument: &str, letter: char) -> Result<Piece, String> {
     Ok(match (argument, letter) {
         (_, 'i') => Piece::Request(RequestField::Header(name()?)),
         (_, 'o') => Piece::Response(ResponseField::Header(name()?)),
+        ("c", 'a') => Piece::Request(RequestField::Peer),
         ("s", 'T') => Piece::End(EndField::Seconds),
         ("ms", 'T') => Piece::End(EndField::Milliseconds),
         ("us", 'T') => Piece::End(EndField::Microseconds),
@@ -257,10 +260,10 @@ fn with_argument(argument: &str, letter: char) -> Result<Piece, String> {
 impl RequestField {
     fn write_to(&self, line: &mut Vec<u8>, request: &Request) {
         match self {
+            RequestField::Client => address(line, request.client_address()),
             RequestField::Peer => {
-                if let Some(peer) = request.connection().peer() {
-                    write!(line, "{}", peer.ip()).expect("memory takes all that is written");
-                }
+                let peer = request.connection().peer();
+                address(line, peer.map(|peer| peer.ip().to_canonical()));
             }
             // The clock is not the request's, so `capture_request` does this.
             RequestField::Time => {}
@@ -273,11 +276,7 @@ impl RequestField {
                 let host = request.hostname().unwrap_or_default();
                 escape_word(line, host.as_bytes());
             }
-            RequestField::Port => {
-                let connection = request.connection();
-                let local = connection.local().map(|local| local.port());
-                number(line, local.unwrap_or(connection.scheme().default_port()));
-            }
+            RequestField::Port => number(line, request.port()),
             RequestField::Header(name) => write_header(line, request.headers(), name),
         }
     }
@@ -350,6 +349,12 @@ fn write_header(line: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) {
 
 fn write_user(line: &mut Vec<u8>, user: Option<&RemoteUser>) {
     escape_word(line, user.map_or("", RemoteUser::name).as_bytes());
+}
+
+fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
+    if let Some(address) = address {
+        write!(line, "{address}").expect("memory takes all that is written");
+    }
 }
 
 fn number(line: &mut Vec<u8>, number: impl std::fmt::Display) {

@@ -40,13 +40,14 @@ const BUFFER: usize = 512;
 ///
 /// | | |
 /// |---|---|
-/// | `%h` `%a` | the address of the peer; never one from a header |
+/// | `%h` `%a` | the [address of the client](enfilade_core::Request::client_address); never one from a header |
+/// | `%{c}a` | the address of the peer, which is a proxy where a component outside knows one |
 /// | `%l` | `-` |
 /// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) of the answer's extensions, else of the request's |
 /// | `%t` | when the request came: `[06/Nov/1994:08:49:37 +0000]` |
 /// | `%r` | the request line as it was received; nothing is decoded |
 /// | `%m` `%U` `%q` `%H` | its method, its path, its query with the `?`, its protocol |
-/// | `%v` `%V` `%p` | the host that was asked for, the port of this end |
+/// | `%v` `%V` `%p` | the host that was asked for, and the port |
 /// | `%s` `%>s` | the status |
 /// | `%b` `%B` | the bytes of the body; none is `-`, or `0` |
 /// | `%D` `%T` | the time from the request to the end of the body, in microseconds, in seconds |
@@ -60,7 +61,7 @@ const BUFFER: usize = 512;
 /// # Order
 ///
 /// Outermost, so that it sees what is really sent: the bytes after compression, the answers that inner wrappers give
-/// themselves. Only a component that tells it who the client is (the address behind a proxy) stands outside it. A request
+/// themselves. Only a [`ProxyFix`](crate::ProxyFix), which tells it who the client is, stands outside it. A request
 /// that the gateway itself refuses never comes here.
 ///
 /// # Security

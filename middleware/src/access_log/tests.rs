@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use enfilade_core::{Body, Connection, Pipeline, RemoteUser};
+use enfilade_core::{Body, Connection, Pipeline, RemoteUser, Scheme};
 use enfilade_testing::{Client, Lint};
 use http::{HeaderName, HeaderValue, Method, Version};
 
@@ -175,13 +175,24 @@ fn a_request_over_http_2_has_the_line_it_would_have_had() {
 }
 
 #[test]
+fn the_client_is_who_a_component_outside_found_out() {
+    let log = AccessLog::format("%h %a %{c}a %p").unwrap();
+    let mut sent = request("GET", "/", &[]);
+    sent.set_client("203.0.113.5".parse().unwrap(), None);
+    sent.set_scheme(Scheme::Https);
+    assert!(sent.set_host("example.org"));
+    let line = line_of(log, &foobar(), sent);
+    assert_eq!(line, "203.0.113.5 203.0.113.5 192.0.2.7 443");
+}
+
+#[test]
 fn every_directive() {
     let cases = [
         ("", ""),
         ("plain \t text é", "plain \t text é"),
         ("%%{r}a", "%{r}a"),
         ("100%%", "100%"),
-        ("%h %a", "192.0.2.7 192.0.2.7"),
+        ("%h %a %{c}a", "192.0.2.7 192.0.2.7 192.0.2.7"),
         ("%l%l", "--"),
         ("%t", "[06/Nov/1994:08:49:37 +0000]"),
         ("%r", "GET /my/p%61th?foo=bar HTTP/1.1"),

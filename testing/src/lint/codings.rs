@@ -56,7 +56,7 @@ impl Memory {
             Method::HEAD => Kind::Head,
             _ => Kind::Unsafe,
         };
-        let (scheme, headers) = (request.connection().scheme().as_str(), request.headers());
+        let (scheme, headers) = (request.scheme().as_str(), request.headers());
         Asked {
             target: self.hash((scheme, request.host(), request.uri())),
             kind,

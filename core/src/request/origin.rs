@@ -1,0 +1,240 @@
+//! Where a request comes from and goes to as its client sees it, which a proxy may know better than the socket.
+
+use std::net::IpAddr;
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderValue, Uri};
+
+use super::Request;
+use crate::Scheme;
+use crate::host::Host;
+
+/// What a component found out about the client's end; where it has nothing, the connection's facts hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    client: Option<(IpAddr, Option<u16>)>,
+    scheme: Option<Scheme>,
+    has_host: bool,
+}
+
+impl Request {
+    /// The address of the client: the connection's peer, or who a component found out behind it.
+    ///
+    /// What depends on who the client is (logs, limits, lists of addresses) reads it here, so that it has one answer.
+    /// It is [`connection().peer()`](crate::Connection::peer) until a component that knows the proxies in front of this
+    /// program says otherwise; a Unix socket has none. An IPv4 address that is mapped into IPv6, as sockets for both
+    /// have it, is given as the IPv4 address that it is (RFC 4291, section 2.5.5.2).
+    ///
+    /// ```
+    /// use enfilade_core::{Connection, Request};
+    ///
+    /// let mut request = Request::get("/");
+    /// request.set_connection(Connection::default().with_peer("[::ffff:192.0.2.7]:80".parse().unwrap()));
+    /// assert_eq!(request.client_address().unwrap().to_string(), "192.0.2.7");
+    /// request.set_client("203.0.113.5".parse().unwrap(), None);
+    /// assert_eq!(request.client_address().unwrap().to_string(), "203.0.113.5");
+    /// assert_eq!(request.connection().peer().unwrap().port(), 80);
+    /// ```
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        let found = self.0.origin.client.map(|(address, _)| address);
+        let address = found.or_else(|| Some(self.connection().peer()?.ip()));
+        address.map(|address| address.to_canonical())
+    }
+
+    /// The port of the client, where it is known; behind a proxy it seldom is.
+    #[must_use]
+    pub fn client_port(&self) -> Option<u16> {
+        match self.0.origin.client {
+            Some((_, port)) => port,
+            None => Some(self.connection().peer()?.port()),
+        }
+    }
+
+    /// Says who the client is, as a component does that knows the proxies in front of this program.
+    pub fn set_client(&mut self, address: IpAddr, port: Option<u16>) {
+        self.0.origin.client = Some((address, port));
+    }
+
+    /// The scheme that the client used: the connection's, or the one that a component found out.
+    ///
+    /// It is what WSGI calls `wsgi.url_scheme`, and what URLs are made with.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.0
+            .origin
+            .scheme
+            .unwrap_or_else(|| self.connection().scheme())
+    }
+
+    /// Says by which scheme the client asked, as a component does that knows the proxies in front of this program.
+    pub fn set_scheme(&mut self, scheme: Scheme) {
+        self.0.origin.scheme = Some(scheme);
+    }
+
+    /// The port that the client asked at: that of this end of the connection.
+    ///
+    /// Where that is not known, or where a component said that the client used another scheme or host, it is the host's
+    /// port, or the scheme's.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let host_port = || Host::of(self).and_then(|host| host.port());
+        match self.server() {
+            Some(local) => local.port(),
+            None => host_port().unwrap_or(self.scheme().default_port()),
+        }
+    }
+
+    /// The address of this end, where it is the one that the client asked at as far as anybody knows.
+    pub(crate) fn server(&self) -> Option<std::net::SocketAddr> {
+        let origin = &self.0.origin;
+        let is_elsewhere = origin.has_host || origin.scheme.is_some();
+        self.connection().local().filter(|_| !is_elsewhere)
+    }
+
+    /// Says for which host the client asked, as a component does that knows the proxies in front of this program.
+    ///
+    /// Answers whether it did: `host` is a [`Host`], and one that the target can have. It replaces the header `Host`
+    /// and the authority of a target that has one, so that nobody further in reads another; the path stays as received.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    ///
+    /// let mut request = Request::get("http://inside/a?b");
+    /// assert!(request.set_host("example.org:8443"));
+    /// assert_eq!(request.host(), Some("example.org:8443"));
+    /// assert_eq!(request.uri(), "http://example.org:8443/a?b");
+    /// assert!(!request.set_host("evil/path"));
+    /// ```
+    pub fn set_host(&mut self, host: &str) -> bool {
+        let Some(value) = Host::parse(host).and_then(|_| HeaderValue::from_str(host).ok()) else {
+            return false;
+        };
+        let is_in_target = self.uri().authority().is_some();
+        if is_in_target {
+            let Some(uri) = with_authority(self.uri(), host) else {
+                return false;
+            };
+            self.0.uri = uri;
+        }
+        if !is_in_target || self.headers().contains_key(HOST) {
+            self.headers_mut().insert(HOST, value);
+        }
+        self.0.origin.has_host = true;
+        true
+    }
+}
+
+fn with_authority(uri: &Uri, host: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(Authority::try_from(host).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Connection;
+
+    fn request(target: &'static str) -> Request {
+        let connection = Connection::new(Scheme::Http).with_peer("10.0.0.9:4711".parse().unwrap());
+        let mut request = Request::get(target);
+        request.set_connection(connection.with_local("10.0.0.1:8000".parse().unwrap()));
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("inside"));
+        request
+    }
+
+    #[test]
+    fn the_connection_s_facts_hold_until_somebody_knows_better() {
+        let mut request = request("/");
+        let address = |request: &Request| request.client_address().unwrap().to_string();
+        assert_eq!(address(&request), "10.0.0.9");
+        assert_eq!(
+            (request.client_port(), request.port()),
+            (Some(4_711), 8_000)
+        );
+        assert_eq!(request.scheme(), Scheme::Http);
+
+        request.set_client("2001:db8::1".parse().unwrap(), None);
+        request.set_scheme(Scheme::Https);
+        for request in [request.clone_head(), Request::from(request.into_http())] {
+            assert_eq!(address(&request), "2001:db8::1");
+            assert_eq!((request.client_port(), request.port()), (None, 443));
+            assert_eq!(request.scheme(), Scheme::Https);
+            assert_eq!(request.url(), "https://inside/");
+            let connection = request.connection();
+            assert_eq!(connection.scheme(), Scheme::Http);
+            assert_eq!(connection.peer().unwrap().port(), 4_711);
+            assert_eq!(connection.local().unwrap().port(), 8_000);
+        }
+    }
+
+    #[test]
+    fn a_connection_without_a_peer_has_no_client() {
+        let request = Request::get("/");
+        assert_eq!(
+            (request.client_address(), request.client_port()),
+            (None, None)
+        );
+        assert_eq!(request.port(), 80);
+    }
+
+    #[test]
+    fn a_host_that_is_set_is_the_only_one() {
+        let cases: [(&'static str, &str, &str, u16); 6] = [
+            ("/a?b", "example.org", "/a?b", 80),
+            ("/a", "[2001:db8::a]:8080", "/a", 8_080),
+            (
+                "http://inside/a",
+                "example.org:81",
+                "http://example.org:81/a",
+                81,
+            ),
+            ("http://user@inside", "h", "http://h/", 80),
+            ("inside:80", "h:81", "h:81", 81),
+            ("*", "h", "*", 80),
+        ];
+        for (target, host, uri, port) in cases {
+            let mut request = request(target);
+            assert!(request.set_host(host), "{target}");
+            assert_eq!(request.host(), Some(host), "{target}");
+            assert_eq!(request.headers()[HOST], host, "{target}");
+            assert_eq!(
+                (request.uri().to_string(), request.port()),
+                (uri.to_owned(), port)
+            );
+        }
+        let mut request = Request::get("http://inside/");
+        assert!(request.set_host("h"));
+        assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_host_changes_nothing() {
+        for target in ["/", "http://inside/"] {
+            for host in ["", "a b", "u@h", "h/x", "::1", "h:x", "a, b", "h\r\nx: y"] {
+                let mut request = request(target);
+                assert!(!request.set_host(host), "{host:?}");
+                assert_eq!(request.host(), Some("inside"));
+                assert_eq!(request.port(), 8_000);
+            }
+        }
+        // It is a host, but the type of a target takes no coded one.
+        let mut request = request("http://inside/");
+        assert!(!request.set_host("%61"));
+        assert_eq!(request.uri(), "http://inside/");
+    }
+
+    #[test]
+    fn what_was_mounted_stays_mounted() {
+        let mut request = request("http://inside/a/b");
+        request.prepend_script_name("/site");
+        request.mount("/a");
+        assert!(request.set_host("h"));
+        assert_eq!((request.script_name(), request.path()), ("/site/a", "/b"));
+        assert_eq!(request.url(), "http://h/site/a/b");
+    }
+}

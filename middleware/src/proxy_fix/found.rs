@@ -1,0 +1,131 @@
+//! What the headers of trusted proxies say of a request.
+
+use enfilade_core::host::Host;
+use enfilade_core::{Request, Scheme};
+use http::HeaderMap;
+
+use super::forwarded::elements;
+use super::networks::Networks;
+use super::node::{Node, parse_port};
+use super::x_forwarded::{XForwarded, members, parse_prefix, parse_scheme};
+
+/// How many proxies of the networks a request may have come through.
+const MAX_PROXIES: usize = 100;
+
+/// What was found out; nothing where a value is missing or malformed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    client: Option<Node>,
+    scheme: Option<Scheme>,
+    host: Option<String>,
+    prefix: Option<String>,
+}
+
+impl Found {
+    /// What `Forwarded` says: in the element that the walk through the networks ends at, else in the one at this place.
+    pub(super) fn in_forwarded(
+        headers: &HeaderMap,
+        networks: Option<&Networks>,
+        hops: usize,
+    ) -> Found {
+        let elements = elements(headers).map(Result::ok);
+        let found = match networks {
+            Some(networks) => walk(elements, |element| {
+                let node = element.for_node().and_then(Node::parse);
+                node.is_some_and(|node| networks.contains(node.address))
+            }),
+            None => nth(elements.map_while(|element| element), hops),
+        };
+        let Some(element) = found else {
+            return Found::default();
+        };
+        let host = element.host().and_then(Host::parse);
+        Found {
+            client: element.for_node().and_then(Node::parse),
+            scheme: element.proto().and_then(parse_scheme),
+            host: host.map(|host| host.to_string()),
+            prefix: None,
+        }
+    }
+
+    /// What `X-Forwarded-*` say: each at its own place, but the address where the walk through the networks ends.
+    pub(super) fn in_x_forwarded(
+        request: &Request,
+        networks: Option<&Networks>,
+        hops: impl Fn(XForwarded) -> usize,
+    ) -> Found {
+        let headers = request.headers();
+        let value = |header: XForwarded| {
+            let member = nth(members(headers, header), hops(header))?;
+            std::str::from_utf8(member).ok()
+        };
+        let clients = members(headers, XForwarded::For).map(Node::parse_member);
+        let client = match networks {
+            _ if hops(XForwarded::For) == 0 => None,
+            Some(networks) => walk(clients, |node| networks.contains(node.address)),
+            None => nth(clients, hops(XForwarded::For)).flatten(),
+        };
+        let scheme = value(XForwarded::Proto).and_then(parse_scheme);
+        let named = value(XForwarded::Host).and_then(Host::parse);
+        let port = value(XForwarded::Port).and_then(parse_port);
+        let default_port = scheme.unwrap_or_else(|| request.scheme()).default_port();
+        let host = match port {
+            None => named.map(|host| host.to_string()),
+            Some(port) => {
+                let host = named.or_else(|| Host::of(request));
+                host.map(|host| at_port(&host, port, default_port))
+            }
+        };
+        Found {
+            client,
+            scheme,
+            host,
+            prefix: value(XForwarded::Prefix).and_then(parse_prefix),
+        }
+    }
+
+    /// Puts it in the request.
+    pub(super) fn tell(self, request: &mut Request) {
+        if let Some(client) = self.client {
+            request.set_client(client.address, client.port);
+        }
+        if let Some(scheme) = self.scheme {
+            request.set_scheme(scheme);
+        }
+        if let Some(host) = self.host {
+            // One that the target cannot have is left alone like one that is malformed.
+            let _ = request.set_host(&host);
+        }
+        // `OPTIONS *` and CONNECT have no path that could be below something (RFC 9112, section 3.2).
+        let has_path = request.path().starts_with('/');
+        if let Some(prefix) = self.prefix.filter(|_| has_path) {
+            request.prepend_script_name(&prefix);
+        }
+    }
+}
+
+/// A host at another port, which is left out where it is the scheme's.
+fn at_port(host: &Host<'_>, port: u16, default_port: u16) -> String {
+    match port == default_port {
+        true => host.name().to_owned(),
+        false => format!("{}:{port}", host.name()),
+    }
+}
+
+/// The first one that is no proxy, else the last one; none where one is malformed before, or there are too many.
+fn walk<T>(items: impl Iterator<Item = Option<T>>, is_proxy: impl Fn(&T) -> bool) -> Option<T> {
+    let mut last = None;
+    for (number, item) in items.enumerate() {
+        let item = item.filter(|_| number < MAX_PROXIES)?;
+        if !is_proxy(&item) {
+            return Some(item);
+        }
+        last = Some(item);
+    }
+    last
+}
+
+/// The one at this place, counted from 1.
+fn nth<T>(mut items: impl Iterator<Item = T>, place: usize) -> Option<T> {
+    items.nth(place.checked_sub(1)?)
+}

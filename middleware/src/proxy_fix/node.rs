@@ -1,0 +1,135 @@
+//! Nodes, as proxies name them: clients and other proxies.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A node that has an address; what is unknown or hidden is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) address: IpAddr,
+    pub(super) port: Option<u16>,
+}
+
+impl Node {
+    /// Reads a node of `Forwarded` (RFC 7239, section 6): an IPv6 address stands in brackets.
+    pub(super) fn parse(text: &str) -> Option<Node> {
+        let (address, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                (address.parse::<Ipv6Addr>().ok()?.into(), port)
+            }
+            None => {
+                let (address, port) =
+                    text.split_at_checked(text.find(':').unwrap_or(text.len()))?;
+                (address.parse::<Ipv4Addr>().ok()?.into(), port)
+            }
+        };
+        Some(Node {
+            address: IpAddr::to_canonical(&address),
+            port: parse_node_port(port)?,
+        })
+    }
+
+    /// Reads a member of `X-Forwarded-For`, in which an IPv6 address is also written without brackets.
+    pub(super) fn parse_member(member: &[u8]) -> Option<Node> {
+        let text = std::str::from_utf8(member).ok()?;
+        match text.parse::<Ipv6Addr>() {
+            Ok(address) => Some(Node {
+                address: IpAddr::V6(address).to_canonical(),
+                port: None,
+            }),
+            Err(_) => Node::parse(text),
+        }
+    }
+}
+
+/// Reads `[ ":" node-port ]`, which may be hidden too: `:_x` is a port, and nobody knows which.
+fn parse_node_port(text: &str) -> Option<Option<u16>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let port = text.strip_prefix(':')?;
+    match port.strip_prefix('_') {
+        Some(hidden) if !hidden.is_empty() && hidden.bytes().all(is_hidden) => Some(None),
+        Some(_) => None,
+        None => parse_port(port).map(Some),
+    }
+}
+
+fn is_hidden(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
+}
+
+/// One to five digits that are a port; 0 is none.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    let fits = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| fits && *port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(address: &str, port: Option<u16>) -> Option<Node> {
+        let address = address.parse().unwrap();
+        Some(Node { address, port })
+    }
+
+    #[test]
+    fn nodes_are_what_the_rfc_says() {
+        let cases = [
+            ("192.0.2.43", node("192.0.2.43", None)),
+            ("192.0.2.43:47011", node("192.0.2.43", Some(47_011))),
+            ("192.0.2.43:_port-1.a", node("192.0.2.43", None)),
+            ("[2001:db8:cafe::17]", node("2001:db8:cafe::17", None)),
+            ("[2001:db8::17]:80", node("2001:db8::17", Some(80))),
+            ("[2001:DB8::17]:_x", node("2001:db8::17", None)),
+            ("[::ffff:192.0.2.1]:1", node("192.0.2.1", Some(1))),
+            ("", None),
+            ("unknown", None),
+            ("unknown:80", None),
+            ("_hidden", None),
+            ("_SEVKISEK", None),
+            ("2001:db8::17", None),
+            ("[2001:db8::17", None),
+            ("2001:db8::17]", None),
+            ("[192.0.2.1]", None),
+            ("[fe80::1%25eth0]", None),
+            ("[::1]80", None),
+            ("[::1] ", None),
+            ("192.0.2.43:", None),
+            ("192.0.2.43:_", None),
+            ("192.0.2.43:_a b", None),
+            ("192.0.2.43:+80", None),
+            ("192.0.2.43:0", None),
+            ("192.0.2.43:65536", None),
+            ("192.0.2.43:000080", None),
+            ("192.0.2.43:80:80", None),
+            ("192.0.2.043", None),
+            ("192.0.2", None),
+            ("3232235777", None),
+            ("192.0.2.1, 192.0.2.2", None),
+            ("example.org", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Node::parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn members_may_have_addresses_without_brackets() {
+        let cases: [(&[u8], _); 9] = [
+            (b"192.0.2.43", node("192.0.2.43", None)),
+            (b"192.0.2.43:80", node("192.0.2.43", Some(80))),
+            (b"2001:db8::17", node("2001:db8::17", None)),
+            (b"[2001:db8::17]:80", node("2001:db8::17", Some(80))),
+            (b"::ffff:192.0.2.1", node("192.0.2.1", None)),
+            (b"\"192.0.2.43\"", None),
+            (b"fe80::1%eth0", None),
+            (b"unknown", None),
+            (b"\xff", None),
+        ];
+        for (member, expected) in cases {
+            assert_eq!(Node::parse_member(member), expected, "{member:?}");
+        }
+    }
+}
