@@ -1,8 +1,10 @@
 //! Dispatch by path and method; parts of the path can be captured, and applications mounted.
 
 mod dispatch;
+mod language;
 mod node;
 mod pattern;
+mod reach;
 mod segment;
 mod table;
 mod urls;
@@ -223,13 +225,15 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// Where a pattern is not well formed, a method of a pattern or a mount or a name is there twice, or no request
-    /// could tell two patterns apart. The text has a line for each.
+    /// Where a pattern is not well formed, a method of a pattern or a mount or a name is there twice, no request could
+    /// tell two patterns apart, or a route is never reached, as one that comes before it takes all its paths. The text has
+    /// a line for each.
     pub fn build(mut self) -> Result<Application, Error> {
         let mut table = Table::default();
         for leaf in std::mem::take(&mut self.leaves) {
             self.problems.extend(table.insert(leaf));
         }
+        self.problems.extend(reach::unreachable(&table));
         if !self.problems.is_empty() {
             return Err(Error::new(ErrorKind::Route, self.problems.join("\n")));
         }

@@ -8,6 +8,9 @@ use regex::{Regex, RegexBuilder};
 /// How large a compiled regular expression may be, in bytes.
 const REGEX_SIZE: usize = 64 * 1024;
 
+/// The expression that takes what `{name}` takes.
+pub(super) const ANYTHING: &str = "^(?s:.+)$";
+
 /// What stands between two slashes of a pattern.
 #[derive(Clone, Debug)]
 pub(super) enum Segment {
@@ -26,6 +29,8 @@ pub(super) enum Segment {
 pub(super) struct Shaped {
     /// As it was written, without the names: two segments with the same are the same.
     pub(super) key: String,
+    /// The regular expression that takes all of it.
+    pub(super) expression: String,
     names: Vec<Arc<str>>,
     /// What stands before the first capture, between two, and behind the last.
     texts: Vec<String>,
@@ -190,6 +195,7 @@ impl Shaped {
         let Written { key, names, texts } = written;
         Ok(Shaped {
             key,
+            expression,
             names,
             texts,
             takes,

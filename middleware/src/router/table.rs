@@ -15,7 +15,7 @@ use super::segment::{Segment, Shaped};
 #[derive(Clone, Default)]
 pub(super) struct Table {
     pub(super) leaves: Vec<Leaf>,
-    tree: Vec<Node>,
+    pub(super) tree: Vec<Node>,
     has_constraints: bool,
     /// Shapes of whole paths, each with its place in the tree.
     whole: Shapes,
@@ -25,19 +25,19 @@ pub(super) struct Table {
 
 /// A place in the tree: what stands there, and what follows.
 #[derive(Clone, Default)]
-struct Node {
-    texts: HashMap<Box<str>, usize>,
-    shaped: Vec<(Arc<Shaped>, usize)>,
-    any: Option<usize>,
-    ends: Ends,
+pub(super) struct Node {
+    pub(super) texts: HashMap<Box<str>, usize>,
+    pub(super) shaped: Vec<(Arc<Shaped>, usize)>,
+    pub(super) any: Option<usize>,
+    pub(super) ends: Ends,
 }
 
 /// The leaves of the patterns that end here.
 #[derive(Clone, Copy, Default)]
-struct Ends {
-    whole: Option<usize>,
-    rest: Option<usize>,
-    mount: Option<usize>,
+pub(super) struct Ends {
+    pub(super) whole: Option<usize>,
+    pub(super) rest: Option<usize>,
+    pub(super) mount: Option<usize>,
 }
 
 /// Which of the three kinds of end a leaf is.
@@ -252,7 +252,7 @@ impl Table {
             .filter_map(|leaf| self.leaf(Some(leaf)))
     }
 
-    fn leaf(&self, number: Option<usize>) -> Option<&Leaf> {
+    pub(super) fn leaf(&self, number: Option<usize>) -> Option<&Leaf> {
         self.leaves.get(number?)
     }
 }

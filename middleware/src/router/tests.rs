@@ -385,6 +385,75 @@ fn mistakes_of_mounts_and_names_are_told() {
 }
 
 #[test]
+fn a_route_that_another_hides_is_told() {
+    let hidden: [(&[&str], &[&str]); 13] = [
+        (&["GET /{a:.+}", "GET /{b}"], &["GET \"/{b}\" \"/{a:.+}\""]),
+        (
+            &["GET /{a:[a-z]+}", "GET /{b:[a-m]{3}}"],
+            &["GET \"/{b:[a-m]{3}}\" \"/{a:[a-z]+}\""],
+        ),
+        // The other way round each is reached.
+        (&["GET /{b:[a-m]{3}}", "GET /{a:[a-z]+}"], &[]),
+        (&["GET /{b}", "GET /{a:[^x]+}"], &[]),
+        (
+            &["GET /{a:-?\\d+}", "GET /{b:int}"],
+            &["GET \"/{b:int}\" \"/{a:-?\\\\d+}\""],
+        ),
+        (&["GET /{a:[^.]+}", "GET /{b}.{c}"], &[]),
+        (
+            &["GET /{a:.+}", "GET /{b}.{c}"],
+            &["GET \"/{b}.{c}\" \"/{a:.+}\""],
+        ),
+        // Text comes before every constraint.
+        (&["GET /{a:.+}", "GET /text"], &[]),
+        (
+            &[
+                "GET /{a:.+}/x/{z}",
+                "GET /{b:int}/{y:slug}/1",
+                "GET /{b:int}/x/1",
+                "GET /{b:int}/x/1/2",
+            ],
+            &["GET \"/{b:int}/x/1\" \"/{a:.+}/x/{z}\""],
+        ),
+        (
+            &["GET /{a:.+}", "GET /{b:int}", "POST /{b:int}"],
+            &["GET \"/{b:int}\" \"/{a:.+}\""],
+        ),
+        (
+            &["ANY /{a:.+}", "GET /{b:int}", "ANY /{b:int}"],
+            &["GET \"/{b:int}\" \"/{a:.+}\"", "\"/{b:int}\" \"/{a:.+}\""],
+        ),
+        (&["GET /{a:.+}", "ANY /{b:int}"], &[]),
+        (
+            &["MOUNT /{a:.+}", "MOUNT /{b}", "MOUNT /{b}/c", "GET /{b}"],
+            &["\"/{b}\" \"/{a:.+}\""],
+        ),
+    ];
+    for (routes, expected) in hidden {
+        let router = routes.iter().fold(Router::new(), |router, route| {
+            match route.split_once(' ').unwrap() {
+                ("ANY", pattern) => router.any(pattern, shows("x")),
+                ("MOUNT", prefix) => router.mount(prefix, shows("x")),
+                (method, pattern) => router.on(&[method.parse().unwrap()], pattern, shows("x")),
+            }
+        });
+        let told = router
+            .build()
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        let told: Vec<String> = told
+            .lines()
+            .map(|line| {
+                line.replace(" is never reached:", "")
+                    .replace(", which comes before it, takes all its paths", "")
+            })
+            .collect();
+        assert_eq!(told, expected, "{routes:?}");
+    }
+}
+
+#[test]
 fn urls_are_made_of_names() {
     let inner = Router::new()
         .get("/{year:[0-9]{4}}/{slug:slug}", shows("post"))
