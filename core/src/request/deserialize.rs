@@ -31,8 +31,8 @@ impl<'a> Params<'a> {
     /// }
     /// # let mut request = Request::get("/2024/doors");
     /// # assert_eq!(title(&request).unwrap_err().status(), 404);
-    /// # request.capture(&Arc::from("year"), 1..5).unwrap();
-    /// # request.capture(&Arc::from("slug"), 6..11).unwrap();
+    /// # let names = Arc::from(["year".into(), "slug".into()]);
+    /// # request.capture(&names, [1..5, 6..11].map(enfilade_core::Captured::Raw)).unwrap();
     /// # assert_eq!(title(&request).unwrap(), "doors of 2024");
     /// ```
     ///
@@ -130,6 +130,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::Captured;
     use crate::Request;
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -153,7 +154,10 @@ mod tests {
     fn request(target: &'static str, captures: &[(&str, std::ops::Range<usize>)]) -> Request {
         let mut request = Request::get(target);
         for (name, range) in captures {
-            request.capture(&Arc::from(*name), range.clone()).unwrap();
+            let value = Captured::Raw(range.clone());
+            request
+                .capture(&Arc::from([Arc::from(*name)]), [value])
+                .unwrap();
         }
         request
     }

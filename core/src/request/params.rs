@@ -6,10 +6,17 @@ use std::str::Utf8Error;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
 /// The captures of a request: places in its path where nothing needed decoding, decoded text otherwise.
+///
+/// Two routers and four captures fit into the request itself.
 #[derive(Clone, Default)]
-pub(super) struct Captures(Vec<(Arc<str>, Value)>);
+pub(super) struct Captures {
+    /// The names that each router captured, and how many values there are with them.
+    names: SmallVec<[(Arc<[Arc<str>]>, usize); 2]>,
+    values: SmallVec<[Value; 4]>,
+}
 
 #[derive(Clone)]
 enum Value {
@@ -18,34 +25,78 @@ enum Value {
     Decoded(Box<str>),
 }
 
+/// A value that a router captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Captured {
+    /// The part of [`path`](crate::Request::path) at these bytes, which is percent-decoded.
+    Raw(Range<usize>),
+    /// The same where it is known to have nothing to decode: it is not looked at.
+    Plain(Range<usize>),
+    /// Text that is decoded already, as routers have it that capture a part of a segment.
+    Decoded(Box<str>),
+}
+
 impl Captures {
+    /// Adds values for `names`, of which `offset` is where `path` begins in the full path.
     pub(super) fn add(
         &mut self,
-        name: &Arc<str>,
+        names: &Arc<[Arc<str>]>,
+        values: impl IntoIterator<Item = Captured>,
         full_path: &str,
-        range: Range<usize>,
+        offset: usize,
     ) -> Result<(), Utf8Error> {
-        let raw = full_path.get(range.clone()).unwrap_or_default();
-        let value = if raw.contains('%') {
-            Value::Decoded(percent_decode_str(raw).decode_utf8()?.into())
-        } else {
-            Value::Place(range)
-        };
-        self.0.push((name.clone(), value));
+        let before = self.values.len();
+        for value in values.into_iter().take(names.len()) {
+            match read(value, full_path, offset) {
+                Ok(value) => self.values.push(value),
+                Err(error) => {
+                    self.values.truncate(before);
+                    return Err(error);
+                }
+            }
+        }
+        self.names.push((names.clone(), self.values.len()));
         Ok(())
-    }
-
-    pub(super) fn add_text(&mut self, name: &Arc<str>, value: &str) {
-        self.0.push((name.clone(), Value::Decoded(value.into())));
     }
 
     /// Makes the values independent of the path, which is about to change.
     pub(super) fn detach(&mut self, full_path: &str) {
-        for (_, value) in &mut self.0 {
+        for value in &mut self.values {
             if let Value::Place(range) = value {
                 *value = Value::Decoded(full_path.get(range.clone()).unwrap_or_default().into());
             }
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let begins = [0]
+            .into_iter()
+            .chain(self.names.iter().map(|(_, end)| *end));
+        self.names
+            .iter()
+            .zip(begins)
+            .flat_map(|((names, end), begin)| {
+                let values = self.values.get(begin..*end).unwrap_or_default();
+                names.iter().map(|name| &**name).zip(values)
+            })
+    }
+}
+
+fn read(value: Captured, full_path: &str, offset: usize) -> Result<Value, Utf8Error> {
+    let range = match value {
+        Captured::Raw(range) => offset + range.start..offset + range.end,
+        Captured::Plain(range) => {
+            return Ok(Value::Place(offset + range.start..offset + range.end));
+        }
+        Captured::Decoded(text) => return Ok(Value::Decoded(text)),
+    };
+    let raw = full_path.get(range.clone()).unwrap_or_default();
+    match raw.as_bytes().contains(&b'%') {
+        true => Ok(Value::Decoded(
+            percent_decode_str(raw).decode_utf8()?.into(),
+        )),
+        false => Ok(Value::Place(range)),
     }
 }
 
@@ -69,17 +120,15 @@ impl<'a> Params<'a> {
     /// The value captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let found = self.captures.0.iter().rev().find(|(key, _)| **key == *name);
-        found.map(|(_, value)| self.text(value))
+        let found = self.captures.iter().filter(|(known, _)| *known == name);
+        found.last().map(|(_, value)| self.text(value))
     }
 
     /// Names and values in the order of the path.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let this = *self;
-        self.captures
-            .0
-            .iter()
-            .map(move |(name, value)| (&**name, this.text(value)))
+        let captures = self.captures.iter();
+        captures.map(move |(name, value)| (name, this.text(value)))
     }
 
     fn text(&self, value: &'a Value) -> &'a str {

@@ -64,11 +64,12 @@ fn advancing_into_a_segment_does_nothing() {
 #[test]
 fn captures_are_decoded_and_survive_mounting() {
     let mut request = Request::get("/t/a%20b/u/42/%ff");
-    let name = |text: &str| Arc::<str>::from(text);
-    request.capture(&name("tenant"), 3..8).unwrap();
+    let name = |text: &str| Arc::from([Arc::from(text)]);
+    let raw = |range| [Captured::Raw(range)];
+    request.capture(&name("tenant"), raw(3..8)).unwrap();
     assert!(request.advance(8));
-    request.capture(&name("id"), 3..5).unwrap();
-    assert!(request.capture(&name("bad"), 6..9).is_err());
+    request.capture(&name("id"), raw(3..5)).unwrap();
+    assert!(request.capture(&name("bad"), raw(6..9)).is_err());
     assert_eq!(request.params().get("tenant"), Some("a b"));
     assert_eq!(request.params().get("id"), Some("42"));
     assert_eq!(request.params().get("bad"), None);
@@ -169,7 +170,9 @@ fn a_copy_of_the_head_is_not_touched_by_what_happens_to_the_request() {
     request.extensions_mut().insert("outer");
     request.prepend_script_name("/site");
     request.mount("/app");
-    request.capture(&Arc::from("id"), 7..9).unwrap();
+    request
+        .capture(&Arc::from([Arc::from("id")]), [Captured::Raw(7..9)])
+        .unwrap();
     let mut head = request.clone_head();
     let other = request.clone_head();
 

@@ -1,5 +1,6 @@
 //! A router that was built: finds what answers a request.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use http::StatusCode;
 use http::header::ALLOW;
 
 use super::node::{Answers, Leaf, Methods, refuse};
+use super::pattern::Form;
 use super::table::{First, Table};
 
 /// Asks routers inside for a [`MatchedPattern`] on the response: a request extension.
@@ -60,7 +62,8 @@ pub(super) struct Dispatch {
 
 /// What was found for a request.
 enum Found<'a> {
-    App(&'a Leaf, &'a Application),
+    /// For a path in this form.
+    App(&'a Leaf, &'a Application, Form),
     /// The path is there, and none of its patterns has the method.
     Refused(Vec<&'a Methods>),
     Nothing,
@@ -87,16 +90,23 @@ impl Dispatch {
             request.path()
         };
         let path = path::canonical(path);
+        let form = match path {
+            Cow::Borrowed(_) => Form::Plain,
+            Cow::Owned(_) => Form::Raw,
+        };
         let method = request.method();
         let first = match self.table.first(&path) {
             First::None => return Found::Nothing,
             First::Unsure => None,
-            First::Leaf(leaf) => leaf.answers.to(method).map(|app| Found::App(leaf, app)),
+            First::Leaf(leaf) => leaf
+                .answers
+                .to(method)
+                .map(|app| Found::App(leaf, app, form)),
         };
         let search = || {
             let mut found = Found::Nothing;
             self.table.each(&path, &mut |leaf| {
-                found.look_at(leaf, leaf.answers.to(method))
+                found.look_at(leaf, leaf.answers.to(method), form)
             });
             found
         };
@@ -123,12 +133,17 @@ impl Dispatch {
 
 impl<'a> Found<'a> {
     /// Considers one more leaf, and the application that answers there, if one does.
-    fn look_at(&mut self, leaf: &'a Leaf, app: Option<&'a Application>) -> ControlFlow<()> {
+    fn look_at(
+        &mut self,
+        leaf: &'a Leaf,
+        app: Option<&'a Application>,
+        form: Form,
+    ) -> ControlFlow<()> {
         match (&leaf.answers, app, &mut *self) {
             // The path is there, so a mount around it is not asked.
             (Answers::Mount(_), _, Found::Refused(_)) => return ControlFlow::Break(()),
             (_, Some(app), _) => {
-                *self = Found::App(leaf, app);
+                *self = Found::App(leaf, app, form);
                 return ControlFlow::Break(());
             }
             (Answers::Methods(methods), None, Found::Refused(others)) => others.push(methods),
@@ -142,12 +157,12 @@ impl<'a> Found<'a> {
 impl Handler for Dispatch {
     fn call(&self, request: Request) -> Reply {
         match self.find(&request) {
-            Found::App(leaf, app) if request.extensions().get::<RouteWanted>().is_some() => {
+            Found::App(leaf, app, form) if request.extensions().get::<RouteWanted>().is_some() => {
                 let (pattern, is_mount) = (
                     leaf.pattern.text.clone(),
                     matches!(leaf.answers, Answers::Mount(_)),
                 );
-                leaf.call(app, request).map(move |mut response| {
+                leaf.call(app, request, form).map(move |mut response| {
                     let inner = response.extensions_mut().remove::<MatchedPattern>();
                     let prefix = pattern.trim_end_matches('/');
                     let whole = inner
@@ -159,7 +174,7 @@ impl Handler for Dispatch {
                     response
                 })
             }
-            Found::App(leaf, app) => leaf.call(app, request),
+            Found::App(leaf, app, form) => leaf.call(app, request, form),
             Found::Refused(found) => self.refuse(request, &found),
             Found::Nothing => match &self.fallback {
                 Some(fallback) => fallback.call(request),

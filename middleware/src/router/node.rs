@@ -4,7 +4,7 @@ use enfilade_core::{Application, IntoResponse, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::pattern::{Pattern, prefix_length};
+use super::pattern::{Form, Pattern, prefix_length};
 
 /// A pattern and what answers there.
 #[derive(Clone)]
@@ -72,14 +72,14 @@ impl Methods {
 }
 
 impl Leaf {
-    /// Answers a request whose path has this pattern.
-    pub(super) fn call(&self, app: &Application, mut request: Request) -> Reply {
-        if let Err(bad) = self.pattern.capture(&mut request) {
+    /// Answers a request whose path, in this form, has this pattern.
+    pub(super) fn call(&self, app: &Application, mut request: Request, form: Form) -> Reply {
+        if let Err(bad) = self.pattern.capture(&mut request, form) {
             return Reply::new(bad);
         }
         if matches!(self.answers, Answers::Mount(_)) {
             let length = prefix_length(request.path(), self.pattern.segments.len());
-            request.advance(length);
+            request.advance(length.unwrap_or_default());
         }
         app.call(request)
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{HttpError, Request, path};
+use enfilade_core::{Captured, HttpError, Request, path};
 use http::StatusCode;
+use smallvec::SmallVec;
 
 use super::segment::Segment;
 
@@ -15,6 +16,16 @@ pub(super) struct Pattern {
     pub(super) segments: Vec<Segment>,
     /// The name of what takes the rest, where the pattern ends so.
     pub(super) rest: Option<Arc<str>>,
+    /// The names of its captures, in order.
+    names: Arc<[Arc<str>]>,
+}
+
+/// How a path is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As [`path::canonical`] writes it, without anything that is percent-encoded: text is as long as in the pattern.
+    Plain,
+    Raw,
 }
 
 impl Pattern {
@@ -40,24 +51,23 @@ impl Pattern {
 
     /// The prefix that is no prefix.
     pub(super) fn root() -> Pattern {
-        Pattern {
-            text: "".into(),
-            segments: Vec::new(),
-            rest: None,
-        }
+        Pattern::new("", Vec::new(), None)
     }
 
     /// This prefix with a pattern behind it.
     pub(super) fn join(&self, inner: &Pattern) -> Pattern {
+        let text = format!("{}{}", self.text.trim_end_matches('/'), inner.text);
+        let segments = self.segments.iter().chain(&inner.segments);
+        Pattern::new(&text, segments.cloned().collect(), inner.rest.clone())
+    }
+
+    fn new(text: &str, segments: Vec<Segment>, rest: Option<Arc<str>>) -> Pattern {
+        let names = segments.iter().flat_map(Segment::names).chain(&rest);
         Pattern {
-            text: format!("{}{}", self.text.trim_end_matches('/'), inner.text).into(),
-            segments: self
-                .segments
-                .iter()
-                .chain(&inner.segments)
-                .cloned()
-                .collect(),
-            rest: inner.rest.clone(),
+            text: text.into(),
+            names: names.cloned().collect(),
+            segments,
+            rest,
         }
     }
 
@@ -65,20 +75,17 @@ impl Pattern {
         let inside = text
             .strip_prefix('/')
             .ok_or("it does not begin with a slash")?;
-        let mut pattern = Pattern {
-            text: text.into(),
-            segments: Vec::new(),
-            rest: None,
-        };
+        let (mut segments, mut rest) = (Vec::new(), None);
         for raw in split_segments(inside) {
-            if pattern.rest.is_some() {
+            if rest.is_some() {
                 return Err("nothing can follow what takes the rest".to_owned());
             }
             match Segment::parse(raw)? {
-                Segment::Rest(name) => pattern.rest = Some(name),
-                segment => pattern.segments.push(segment),
+                Segment::Rest(name) => rest = Some(name),
+                segment => segments.push(segment),
             }
         }
+        let pattern = Pattern::new(text, segments, rest);
         let mut names: Vec<&str> = pattern.names().collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -89,10 +96,7 @@ impl Pattern {
 
     /// The names of its captures, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.segments
-            .iter()
-            .flat_map(Segment::names)
-            .chain(self.rest.as_deref())
+        self.names.iter().map(|name| &**name)
     }
 
     /// Whether every segment is text.
@@ -126,41 +130,56 @@ impl Pattern {
         }
     }
 
-    /// Notes in the request what its path has in these places.
+    /// Notes in the request what its path has for the captures.
     ///
     /// The raw path has the same segments as its canonical form, by which the pattern was found.
-    pub(super) fn capture(&self, request: &mut Request) -> Result<(), HttpError> {
-        if self.rest.is_none() && self.is_static() {
+    pub(super) fn capture(&self, request: &mut Request, form: Form) -> Result<(), HttpError> {
+        if self.names.is_empty() {
             return Ok(());
         }
+        let mut values = SmallVec::<[Captured; 4]>::new();
+        self.find_values(request.path(), form, &mut values);
+        let noted = request.capture(&self.names, values);
+        noted.map_err(|_| HttpError::new(StatusCode::BAD_REQUEST))
+    }
+
+    fn find_values(&self, path: &str, form: Form, values: &mut SmallVec<[Captured; 4]>) {
+        let place = |range| match form {
+            Form::Plain => Captured::Plain(range),
+            Form::Raw => Captured::Raw(range),
+        };
         let mut start = 1;
         for segment in &self.segments {
-            let rest = request.path().get(start..).unwrap_or_default();
-            let end = start + rest.find('/').unwrap_or(rest.len());
+            let end = match segment {
+                Segment::Text(text) if form == Form::Plain => start + text.len(),
+                _ => end_of_segment(path, start),
+            };
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
-                Segment::Any(name) => request.capture(name, start..end).map_err(bad)?,
+                Segment::Any(_) => values.push(place(start..end)),
+                Segment::Shaped(shaped) if shaped.takes_whole() => values.push(place(start..end)),
                 Segment::Shaped(shaped) => {
-                    let raw = request.path().get(start..end).unwrap_or_default();
-                    let decoded = path::decode(raw).into_owned();
-                    for (name, value) in shaped.captures(&decoded) {
-                        request.capture_text(name, value);
-                    }
+                    let decoded = path::decode(path.get(start..end).unwrap_or_default());
+                    let texts = shaped.captures(&decoded);
+                    values.extend(texts.map(|text| Captured::Decoded(text.into())));
                 }
             }
             start = end + 1;
         }
-        if let Some(name) = &self.rest {
-            let end = request.path().len();
-            request.capture(name, start.min(end)..end).map_err(bad)?;
+        if self.rest.is_some() {
+            values.push(place(start.min(path.len())..path.len()));
         }
-        Ok(())
     }
 }
 
-/// A capture is not UTF-8.
-fn bad(_: std::str::Utf8Error) -> HttpError {
-    HttpError::new(StatusCode::BAD_REQUEST)
+/// Where the segment that begins at `start` ends.
+fn end_of_segment(path: &str, start: usize) -> usize {
+    let rest = path.as_bytes().get(start..).unwrap_or_default();
+    start
+        + rest
+            .iter()
+            .position(|&byte| byte == b'/')
+            .unwrap_or(rest.len())
 }
 
 /// Splits at slashes that stand in no braces: a regular expression may have some.
@@ -176,15 +195,14 @@ fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How many bytes of the raw path its first segments take up, each with the slash before it.
-pub(super) fn prefix_length(path: &str, segments: usize) -> usize {
-    if segments == 0 {
-        return 0;
+/// How many bytes of the raw path its first segments take up, each with the slash before it; `None` where it has fewer.
+pub(super) fn prefix_length(path: &str, segments: usize) -> Option<usize> {
+    let mut length = 0;
+    for _ in 0..segments {
+        if length == path.len() {
+            return None;
+        }
+        length = end_of_segment(path, length + 1);
     }
-    let mut slashes = path
-        .bytes()
-        .enumerate()
-        .filter(|&(_, byte)| byte == b'/')
-        .map(|(at, _)| at);
-    slashes.nth(segments).unwrap_or(path.len())
+    Some(length)
 }

@@ -118,15 +118,12 @@ impl Segment {
     }
 
     /// The names of its captures, in order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let (one, many) = match self {
-            Segment::Text(_) => (None, None),
-            Segment::Any(name) | Segment::Rest(name) => (Some(name), None),
-            Segment::Shaped(shaped) => (None, Some(&shaped.names)),
-        };
-        one.into_iter()
-            .chain(many.into_iter().flatten())
-            .map(|name| &**name)
+    pub(super) fn names(&self) -> &[Arc<str>] {
+        match self {
+            Segment::Text(_) => &[],
+            Segment::Any(name) | Segment::Rest(name) => std::slice::from_ref(name),
+            Segment::Shaped(shaped) => &shaped.names,
+        }
     }
 }
 
@@ -228,20 +225,22 @@ impl Shaped {
         Ok(())
     }
 
+    /// Whether its one capture is all of the segment.
+    pub(super) fn takes_whole(&self) -> bool {
+        self.names.len() == 1 && self.texts.iter().all(String::is_empty)
+    }
+
     /// The captures of decoded text that this takes.
-    pub(super) fn captures<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<str>, &'a str)> {
+    pub(super) fn captures<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
         let found = match &self.takes {
             Takes::Kind(_) => None,
             Takes::Regex(regex) => regex.captures(text),
         };
-        self.names.iter().enumerate().map(move |(at, name)| {
+        (1..=self.names.len()).map(move |number| {
             let group = found
                 .as_ref()
-                .and_then(|found| found.name(&format!("c{}", at + 1)));
-            (name, group.map_or(text, |group| group.as_str()))
+                .and_then(|found| found.name(&format!("c{number}")));
+            group.map_or(text, |group| group.as_str())
         })
     }
 }
@@ -335,10 +334,9 @@ mod tests {
         if !shaped.takes_coded(&path::encode_segment(text)) {
             return None;
         }
-        let found = shaped
-            .captures(text)
-            .map(|(name, value)| (name.to_string(), value.to_owned()));
-        Some(found.collect())
+        let names = shaped.names.iter().map(ToString::to_string);
+        let values = shaped.captures(text).map(str::to_owned);
+        Some(names.zip(values).collect())
     }
 
     #[test]

@@ -163,7 +163,9 @@ impl Table {
         }
         let begins = self.begins.iter().enumerate().rev();
         for (depth, shapes) in begins.filter(|(_, shapes)| !shapes.places.is_empty()) {
-            let Some((beginning, rest)) = path.split_at_checked(prefix_length(path, depth)) else {
+            let length = prefix_length(path, depth);
+            let Some((beginning, rest)) = length.and_then(|length| path.split_at_checked(length))
+            else {
                 continue;
             };
             match shapes.find(if depth == 0 { "/" } else { beginning }) {

@@ -133,12 +133,13 @@ impl Wish<'_> {
                 let mut text = String::new();
                 shaped.assemble(&mut text, &mut |name| self.value(name))?;
                 // What is put together must come apart again as it was.
+                let names = segment.names().iter();
                 let wrong = match shaped.takes(&text) {
-                    true => shaped
-                        .captures(&text)
+                    true => names
+                        .zip(shaped.captures(&text))
                         .find(|(name, found)| self.value(name) != Ok(found))
-                        .map(|(name, _)| &**name),
-                    false => segment.names().next(),
+                        .map(|(name, _)| name),
+                    false => segment.names().first(),
                 };
                 if let Some(name) = wrong {
                     return Err(self.refused(name, self.value(name)?));

@@ -150,6 +150,14 @@ fn compare(what: &str, path: &str, nested: bool) {
             let _ = black_box(pollster::block_on(axum.call(axum_request(&uri))));
         }),
     ];
+    if let Ok(calls) = std::env::var("CALLS") {
+        let chosen = std::env::args().nth(2).and_then(|number| number.parse::<usize>().ok());
+        let candidate = &mut candidates[chosen.expect("the number of a candidate")];
+        for _ in 0..calls.parse().expect("a number") {
+            (candidate.run)();
+        }
+        return;
+    }
     for _ in 0..ROUNDS {
         candidates.iter_mut().for_each(Candidate::round);
     }
@@ -199,6 +207,11 @@ fn grown(count: usize) -> (f64, f64) {
 }
 
 fn main() {
+    // For callgrind: `CALLS=1000 routing "one capture" 3` makes so many calls of the candidate with that number.
+    if let (Some(what), true) = (std::env::args().nth(1), std::env::var_os("CALLS").is_some()) {
+        let (_, path) = ASKED.iter().find(|(name, _)| *name == what).expect("a path");
+        return compare(&what, path, false);
+    }
     println!(
         "{} routes; nanoseconds and allocations beyond making the request",
         routes().count()
