@@ -227,7 +227,7 @@ fn a_decompression_with_nothing_to_do_adds_none() {
     }
     // The body that decodes, and what tells the wrapper of its faults; decoders are made when somebody reads.
     let coded = post(Some("gzip"), "content");
-    assert_eq!(count_of(&wrapped, &coded) - count_of(&plain(), &coded), 2);
+    assert_eq!(count_of(&wrapped, coded) - count_of(&plain(), coded), 2);
 }
 
 #[test]

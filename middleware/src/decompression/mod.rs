@@ -34,21 +34,7 @@ const RATIO: u32 = 200;
 /// Not touched are requests without `Content-Encoding`, and those with a `Content-Range`: a part of coded content cannot
 /// be decoded. Where there is no content, only `Content-Encoding` is removed.
 ///
-/// # Errors
-///
-/// | A body | is answered |
-/// |---|---|
-/// | in a coding that is not accepted, or in more than two | 415 with an `Accept-Encoding` that names those that are; the application is not called |
-/// | that is not what its coding says, is cut off, or is followed by other bytes | 400 |
-/// | that becomes longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and no more of it is read |
-///
-/// The latter two turn up while the application reads: its read fails with an [`Error`](enfilade_core::Error), and
-/// `request.take_body().collect(n).await?` answers that by itself. An application that answers otherwise after such a
-/// failure, with a 500 or as if nothing had happened, has its answer replaced, but for the extensions. One that answers
-/// 4xx knows that the client is to blame, and its answer stays.
-///
-/// What the application does not read is not decoded and not checked; and once its answer has begun, that cannot be
-/// replaced. A body that breaks off on its way is the gateway's error, which passes as it is.
+/// A body that cannot be decoded is answered 400, 413 or 415, also where the application says otherwise; see below.
 ///
 /// # Order
 ///
@@ -59,9 +45,9 @@ const RATIO: u32 = 200;
 ///
 /// Some hundred bytes can become gigabytes (a "bomb"). The limit counts what comes out, and the ratio stops early what
 /// gains more than real content does. Coded content that is more than twice as long as the limit, and 64 KiB, is refused
-/// too, whatever it becomes, as is what passes between two codings. A body takes 16 KiB, and the window of its coding
-/// while it is read: 32 KiB for gzip and deflate, up to 8 MiB for zstd (RFC 9659, section 3), up to 16 MiB for br. Long
-/// ones let others on the event loop have their turn.
+/// too, whatever it becomes, as is what passes between two codings. While a body is read, each of its codings takes
+/// 16 KiB and a window: 32 KiB for gzip and deflate, up to 8 MiB for zstd (RFC 9659, section 3), up to 16 MiB for br.
+/// Long bodies let others on the event loop have their turn.
 ///
 /// # Example
 ///
@@ -87,6 +73,22 @@ const RATIO: u32 = 200;
 /// assert_eq!(unknown.status(), 415);
 /// assert!(unknown.header("accept-encoding").unwrap().contains("gzip"));
 /// ```
+///
+/// # Errors
+///
+/// | A body | is answered |
+/// |---|---|
+/// | in a coding that is not accepted, or in more than two | 415 with an `Accept-Encoding` that names those that are; the application is not called |
+/// | that is not what its coding says, is cut off, or is followed by other bytes | 400 |
+/// | that becomes longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and no more of it is read |
+///
+/// The latter two turn up while the application reads: its read fails with an [`Error`](enfilade_core::Error), and
+/// `request.take_body().collect(n).await?` answers that by itself. An application that answers otherwise after such a
+/// failure, with a 500 or as if nothing had happened, has its answer replaced, but for the extensions. One that answers
+/// 4xx knows that the client is to blame, and its answer stays.
+///
+/// What the application does not read is not decoded and not checked; and once its answer has begun, that cannot be
+/// replaced. A body that breaks off on its way is the gateway's error, which passes as it is.
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Decompression {
