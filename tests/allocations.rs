@@ -4,14 +4,18 @@
 //! reallocation counts as an allocation. The numbers are those of today: one that falls is good news and is corrected
 //! here, one that rises needs a reason.
 
+use std::io::Write;
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
+use bytes::Bytes;
 use enfilade::middleware::{
-    AccessLog, Compression, Headers, NotFound, ProxyFix, Router, XForwarded,
+    AccessLog, Compression, Decompression, Headers, NotFound, ProxyFix, Router, XForwarded,
 };
-use enfilade::{Application, Connection, Middleware, Reply, Request, Response, around};
-use http::header::ACCEPT_ENCODING;
+use enfilade::{
+    Application, Body, Connection, HttpError, Middleware, Reply, Request, Response, around,
+};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
@@ -202,6 +206,7 @@ fn a_compression_with_nothing_to_do_adds_none() {
         assert_eq!(added, expected, "{accept:?}");
     }
 }
+
 #[test]
 fn a_client_and_a_scheme_from_a_proxy_add_none() {
     let named = [XForwarded::For, XForwarded::Proto];
@@ -236,4 +241,65 @@ fn a_client_and_a_scheme_from_a_proxy_add_none() {
             assert_eq!(with, without, "{fix:?}");
         }
     }
+}
+
+#[test]
+fn a_decompression_with_nothing_to_do_adds_none() {
+    let post = |coding: Option<&'static str>, body: &'static str| {
+        move || {
+            let mut request = Request::get("/");
+            let coding = coding.map(HeaderValue::from_static);
+            let headers = coding.into_iter().map(|value| (CONTENT_ENCODING, value));
+            request.headers_mut().extend(headers);
+            *request.body_mut() = Body::from(body);
+            request
+        }
+    };
+    let wrapped = plain().wrap(Decompression::new());
+    for (coding, body) in [
+        (None, "content"),
+        (None, ""),
+        (Some("identity"), "content"),
+        (Some("gzip"), ""),
+    ] {
+        let added = count_of(&wrapped, post(coding, body)) - count_of(&plain(), post(coding, body));
+        assert_eq!(added, 0, "{coding:?} {body:?}");
+    }
+    // The body that decodes, and what tells the wrapper of its faults; decoders are made when somebody reads.
+    let coded = post(Some("gzip"), "content");
+    assert_eq!(count_of(&wrapped, coded) - count_of(&plain(), coded), 2);
+}
+
+#[test]
+fn a_bomb_takes_a_window_and_some_pieces() {
+    let app = Application::new(|mut request: Request| async move {
+        let mut body = request.take_body();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok::<_, HttpError>("read")
+    });
+    let app = app.wrap(Decompression::new().limit(64 << 20).ratio(u32::MAX));
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&vec![0; 65 << 20]).unwrap();
+    let bomb = Bytes::from(encoder.finish().unwrap());
+    let mut request = Request::get("/");
+    let gzip = HeaderValue::from_static("gzip");
+    request.headers_mut().insert(CONTENT_ENCODING, gzip);
+    *request.body_mut() = bomb.into();
+    let mut status = None;
+    let allocations = measure(|| {
+        let mut answer = std::pin::pin!(app.call(request).into_future());
+        let mut context = Context::from_waker(Waker::noop());
+        while status.is_none() {
+            // It gives others their turn now and then.
+            if let Poll::Ready(response) = answer.as_mut().poll(&mut context) {
+                status = Some(response.status());
+            }
+        }
+    });
+    assert_eq!(status, Some(StatusCode::PAYLOAD_TOO_LARGE));
+    // 64 MiB went through; a window, and some pieces of 16 KiB.
+    let most = allocations.bytes_max;
+    assert!(most < 128 * 1024, "{most} bytes at once");
 }

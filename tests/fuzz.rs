@@ -9,8 +9,12 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// What turns up in the things that are read; mixed with any bytes, it gets past the first checks.
-const WORDS: [&str; 56] = [
+const WORDS: [&str; 60] = [
     "gzip",
+    "deflate",
+    "zstd",
+    "gzip\n",
+    "br\n",
     "br",
     "*",
     "identity",
@@ -68,10 +72,20 @@ const WORDS: [&str; 56] = [
     "\\\"",
 ];
 
+/// `Hello?` in gzip, zlib, br and zstd; and the beginning of a gzip file.
+const CODED: [&[u8]; 5] = [
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xf3\x48\xcd\xc9\xc9\xb7\x07\x00\x35\xf1\x25\x67\x06\x00\x00\x00",
+    b"\x78\x9c\xf3\x48\xcd\xc9\xc9\xb7\x07\x00\x07\xc0\x02\x34",
+    b"\x8b\x02\x80\x48\x65\x6c\x6c\x6f\x3f\x03",
+    b"\x28\xb5\x2f\xfd\x20\x06\x31\x00\x00\x48\x65\x6c\x6c\x6f\x3f",
+    b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+];
+
 fn data() -> impl Strategy<Value = Vec<u8>> {
     let word = select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec());
+    let coded = select(&CODED[..]).prop_map(<[u8]>::to_vec);
     let noise = proptest::collection::vec(any::<u8>(), 1..6);
-    let parts = proptest::collection::vec(prop_oneof![4 => word, 1 => noise], 0..12);
+    let parts = proptest::collection::vec(prop_oneof![8 => word, 1 => coded, 2 => noise], 0..12);
     parts.prop_map(|parts| parts.concat())
 }
 

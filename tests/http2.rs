@@ -10,12 +10,14 @@ mod support {
     pub(crate) mod running;
 }
 
-use std::io::Error;
+use std::future::poll_fn;
+use std::io::{Error, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::{Application, Body, BodyEnd, Outcome, Request, Server};
+use enfilade::middleware::Decompression;
+use enfilade::{Application, Body, BodyEnd, HttpError, Outcome, Request, Server};
 use h2::Reason;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::Semaphore;
@@ -201,6 +203,31 @@ fn a_body_is_dropped_when_its_stream_is_reset() {
 }
 
 // Bodies of requests.
+
+#[test]
+fn a_bomb_is_a_413_and_its_stream_alone_is_stopped() {
+    let whole = Application::new(|mut request: Request| async move {
+        let content = request.take_body().collect(64 << 20).await?;
+        Ok::<_, HttpError>(content)
+    });
+    let (_running, client) = serve(beside_hello(whole.wrap(Decompression::new())));
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&vec![0; 32 << 20]).unwrap();
+    let bomb = Bytes::from(encoder.finish().unwrap());
+    let request = get("http://h/bomb").header("content-encoding", "gzip");
+    let mut sent = client.begin(request.method(Method::POST));
+    // The other half never comes.
+    sent.content
+        .send_data(bomb.slice(..bomb.len() / 2), false)
+        .unwrap();
+    let (answer, mut content) = client.answer_early(sent);
+    assert_eq!(answer.status, 413);
+    assert_eq!(client.content(answer).0, "Payload Too Large");
+    // It is no error to answer early (RFC 9113, section 8.1).
+    let reset = client.wait(poll_fn(|context| content.poll_reset(context)));
+    assert_eq!(reset.unwrap(), Reason::NO_ERROR);
+    assert_eq!(client.text(TARGET), (200, "Hello".to_owned()));
+}
 
 #[test]
 fn a_large_body_is_streamed_both_ways() {

@@ -10,7 +10,7 @@ mod support {
     pub(crate) mod wire;
 }
 
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, ErrorKind, Write};
 use std::net::{Shutdown, TcpListener};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +19,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::middleware::Router;
-use enfilade::{Application, Body, BodyEnd, BoxError, Outcome, Reply, Request, Server, wsgi};
+use enfilade::middleware::{Decompression, Router};
+use enfilade::{
+    Application, Body, BodyEnd, BoxError, HttpError, Outcome, Reply, Request, Server, wsgi,
+};
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
@@ -48,6 +50,14 @@ fn hello() -> Application {
 
 fn echo() -> Application {
     Application::new(|mut request: Request| request.take_body())
+}
+
+/// An application that answers with the request's body when it has read all of it.
+fn echo_whole() -> Application {
+    Application::new(|mut request: Request| async move {
+        let content = request.take_body().collect(64 << 20).await?;
+        Ok::<_, HttpError>(content)
+    })
 }
 
 /// An application that answers with the request's path.
@@ -546,6 +556,44 @@ fn a_body_that_nobody_reads_is_not_the_next_request() {
         let answers = String::from_utf8(wire.rest()).unwrap();
         assert!(!answers.contains("/forged"), "{answers}");
         assert!(answers.contains("\r\n\r\n/real"), "{answers}");
+    }
+}
+
+/// A coded body of zeros, of which the first part alone is too much.
+fn bomb() -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&vec![0; 32 << 20]).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_bomb_is_a_413_and_is_not_read_on() {
+    let (_running, mut wire) = serve(echo_whole().wrap(Decompression::new()));
+    let bomb = bomb();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        bomb.len()
+    );
+    // The other half never comes.
+    wire.send(head).send(&bomb[..bomb.len() / 2]);
+    let answer = wire.answer();
+    assert_eq!(answer.status(), "413 Payload Too Large");
+    assert_eq!(wire.rest(), b"");
+}
+
+#[test]
+fn a_fault_of_a_coded_body_is_its_answer_and_the_connection_goes_on() {
+    let (_running, mut wire) = serve(echo_whole().wrap(Decompression::new()));
+    for (coding, body, status) in [
+        ("gzip", "garbage", "400 Bad Request"),
+        ("superzip", "x", "415 Unsupported Media Type"),
+        ("identity", "x", "200 OK"),
+    ] {
+        let length = body.len();
+        wire.send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        assert_eq!(wire.answer().status(), status);
     }
 }
 

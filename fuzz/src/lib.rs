@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use enfilade::host::Host;
 use enfilade::middleware::{
-    AccessLog, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, Router, TrustedHosts,
-    XForwarded, negotiate_coding, parse_forwarded,
+    AccessLog, Decompression, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, Router,
+    TrustedHosts, XForwarded, negotiate_coding, parse_forwarded,
 };
-use enfilade::{Application, Connection, Request, gateway, headers, path, wsgi};
+use enfilade::{Application, Body, Connection, HttpError, Request, gateway, headers, path, wsgi};
 use enfilade_testing::Client;
-use http::header::{ACCEPT_ENCODING, FORWARDED, HOST, VARY};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, FORWARDED, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 /// A target, by the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -29,6 +29,7 @@ pub const TARGETS: [Target; 9] = [
     ("forwarded", forwarded),
     ("log", log),
     ("start_response", start_response),
+    ("decompression", decompression),
 ];
 
 /// The bytes as header lines, one for each line feed; those that no header can have are left out.
@@ -329,10 +330,73 @@ pub fn start_response(data: &[u8]) {
     assert!(values && answer.status().as_u16() >= 200);
 }
 
-/// The bytes as two texts, at the first line feed.
-fn split(data: &[u8]) -> (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>) {
+/// Any body in any coding is read or refused, in small pieces and within its bounds, and is the same however it comes.
+pub fn decompression(data: &[u8]) {
+    let (codings, body) = split_bytes(data);
+    let Ok(codings) = HeaderValue::from_bytes(codings) else {
+        return;
+    };
+    let read = |size: usize| {
+        let chunks: Vec<Vec<u8>> = body.chunks(size).map(<[u8]>::to_vec).collect();
+        let (status, found) = inflate(&codings, Body::from_iterator(chunks));
+        assert!([200, 400, 413, 415].contains(&status), "{status}");
+        assert!(found.len() as u64 <= INFLATED, "{}", found.len());
+        // What is said of the ratio, which is the default here.
+        assert!(found.len() <= (1024 * 1024).max(200 * body.len()));
+        (status, found)
+    };
+    let whole = read(usize::MAX);
+    for size in [1, 7] {
+        let (status, found) = read(size);
+        if whole.0 == 200 && status == 200 {
+            assert!(whole.1 == found, "the content is another one by {size}");
+        } else if whole.0 == 200 || status == 200 {
+            // Where the ratio is looked at depends on what came so far.
+            assert_eq!(whole.0.max(status), 413, "by {size}");
+        }
+    }
+}
+
+/// More than what is free of the ratio.
+const INFLATED: u64 = 5 * 256 * 1024;
+
+/// What an application is given of a body before its end or a failure, and what it then answers.
+fn inflate(codings: &HeaderValue, body: Body) -> (u16, Vec<u8>) {
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let to_be_given = given.clone();
+    let app = Application::new(move |mut request: Request| {
+        let given = to_be_given.clone();
+        async move {
+            let mut body = request.take_body();
+            while let Some(frame) = body.frame().await {
+                let data = frame?.into_data().unwrap_or_default();
+                assert!(data.len() <= 16 * 1024, "a piece of {}", data.len());
+                given.lock().expect("nobody panicked").extend(data);
+            }
+            Ok::<_, HttpError>("read")
+        }
+    });
+    let app = app.wrap(Decompression::new().limit(INFLATED));
+    let mut request = Request::new(Method::POST, Uri::from_static("/"));
+    request
+        .headers_mut()
+        .insert(CONTENT_ENCODING, codings.clone());
+    *request.body_mut() = body;
+    let client = Client::new(app).without_gateway();
+    let status = client.prepared(request).send().status().as_u16();
+    let given = std::mem::take(&mut *given.lock().expect("nobody panicked"));
+    (status, given)
+}
+
+/// The bytes as two parts, at the first line feed.
+fn split_bytes(data: &[u8]) -> (&[u8], &[u8]) {
     let at = data.iter().position(|&byte| byte == b'\n');
-    let (first, second) = at.map_or((data, &b""[..]), |at| (&data[..at], &data[at + 1..]));
+    at.map_or((data, &b""[..]), |at| (&data[..at], &data[at + 1..]))
+}
+
+/// The same as texts.
+fn split(data: &[u8]) -> (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>) {
+    let (first, second) = split_bytes(data);
     (
         String::from_utf8_lossy(first),
         String::from_utf8_lossy(second),

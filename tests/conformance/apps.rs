@@ -19,7 +19,7 @@ use crate::verdict::{Check, refused, unsupported};
 /// More than any case sends.
 const BODY_LIMIT: usize = 64 << 20;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "kind",
     "status",
     "headers",
@@ -34,6 +34,7 @@ const KEYS: [&str; 15] = [
     "trailers",
     "app",
     "name",
+    "note",
     "then",
 ];
 
@@ -42,7 +43,8 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
     known(spec, "app", &KEYS)?;
     let message = text(spec, "message").unwrap_or("boom").to_owned();
     let app = match text(spec, "kind").unwrap_or("echo") {
-        "echo" | "read_body" => Application::new(|_: Request| "echo"),
+        "echo" => Application::new(|_: Request| "echo"),
+        "read_body" => Application::new(|mut request: Request| request.take_body()),
         "fail_if_called" => Application::new(|_: Request| StatusCode::INTERNAL_SERVER_ERROR),
         "fixed" => fixed(spec, recorder)?,
         "error" => Application::new(move |_: Request| -> Result<(), HttpError> {
@@ -90,6 +92,7 @@ fn recording(app: Application, label: Option<&str>, recorder: &Recorder) -> Appl
             saw["body_length"] = json!(content.len());
             saw["trailers"] = json!(list(&trailers));
             recorder.lock().saw.push(saw);
+            *request.body_mut() = content.into();
             app.call(request).await
         }
     })

@@ -1,8 +1,8 @@
 //! From a case's `config` to our wrappers.
 
 use enfilade::middleware::{
-    self, AccessLog, Cascade, Coding, Compression, Flush, Headers, Mounts, NotFound, ProxyFix,
-    Router, Slashes, TrustedHosts, XForwarded,
+    self, AccessLog, Cascade, Coding, Compression, Decompression, Flush, Headers, Mounts, NotFound,
+    ProxyFix, Router, Slashes, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
 use http::{HeaderValue, Method, StatusCode};
@@ -15,7 +15,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 17] = [
+const COMPONENTS: [&str; 18] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -32,11 +32,12 @@ const COMPONENTS: [&str; 17] = [
     "lint",
     "path_normalize",
     "proxy_fix",
+    "request_decompression",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 12] = [
+const MIDDLEWARE: [(&str, Build); 13] = [
     ("access_log", access_log),
     ("cascade", outer_cascade),
     ("compression", compression),
@@ -46,6 +47,7 @@ const MIDDLEWARE: [(&str, Build); 12] = [
     ("host_allow", host_allow),
     ("mount", mount),
     ("proxy_fix", proxy_fix),
+    ("request_decompression", decompression),
     ("router with strict slashes", routes),
     ("status_pages", status_pages),
     ("trailing_slash", trailing_slash),
@@ -398,6 +400,35 @@ fn codings(layer: &Value) -> Check<Vec<Coding>> {
     match found.is_empty() {
         true => needs(format!("compression with {}", names.join(", "))),
         false => Ok(found),
+    }
+}
+
+fn decompression(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "codings", "stack_inner"])?;
+    let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
+    let coding = |name: &&str| match Coding::from_name(name) {
+        Some(coding) => Ok(coding),
+        None => needs(format!("decompression of {name}")),
+    };
+    let codings: Vec<Coding> = names.iter().map(coding).collect::<Check<_>>()?;
+    let mut wrapper = Decompression::new().codings(codings);
+    if let Some(inner) = layer.get("stack_inner") {
+        wrapper = wrapper.limit(decoded_limit(inner)?);
+    }
+    Ok(app.wrap(wrapper))
+}
+
+/// The bytes of a limit inside a decompression: what it counts is what the limit of the decompression itself counts.
+fn decoded_limit(layer: &Value) -> Check<u64> {
+    known(
+        layer,
+        "stack_inner",
+        &["middleware", "max_bytes", "applies_to"],
+    )?;
+    let counts = (text(layer, "middleware"), text(layer, "applies_to"));
+    match (counts, number(layer, "max_bytes")) {
+        ((Some("body_limit"), Some("decoded bytes")), Some(bytes)) => Ok(bytes),
+        _ => unsupported(format!("{layer} inside a decompression")),
     }
 }
 

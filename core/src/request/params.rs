@@ -14,9 +14,11 @@ use smallvec::SmallVec;
 #[derive(Clone, Default)]
 pub(super) struct Captures {
     /// The names that each router captured, and how many values there are with them.
-    names: SmallVec<[(Arc<[Arc<str>]>, usize); 2]>,
+    names: SmallVec<[(Names, usize); 2]>,
     values: SmallVec<[Value; 4]>,
 }
+
+type Names = Arc<[Arc<str>]>;
 
 #[derive(Clone)]
 enum Value {
@@ -41,7 +43,7 @@ impl Captures {
     /// Adds values for `names`, of which `offset` is where `path` begins in the full path.
     pub(super) fn add(
         &mut self,
-        names: &Arc<[Arc<str>]>,
+        names: &Names,
         values: impl IntoIterator<Item = Captured>,
         full_path: &str,
         offset: usize,
