@@ -1,5 +1,8 @@
 //! The tree that a stack is, in words.
 
+mod dot;
+mod json;
+
 use std::any::type_name;
 use std::fmt;
 
@@ -78,6 +81,45 @@ impl Description {
         self.children
             .iter()
             .map(|(label, child)| (label.as_str(), child))
+    }
+
+    /// The tree as JSON, for other tools: a component has `name`, `options` and `children`, and each of these a `label` and
+    /// a `component`.
+    ///
+    /// ```
+    /// use enfilade_core::Description;
+    ///
+    /// let tree = Description::new("Router").child("GET /", Description::new("home").option("cache", "1 h"));
+    /// assert_eq!(
+    ///     tree.to_json(),
+    ///     concat!(
+    ///         r#"{"name":"Router","options":{},"children":[{"label":"GET /","component":"#,
+    ///         r#"{"name":"home","options":{"cache":"1 h"},"children":[]}}]}"#,
+    ///     ),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json::write(self)
+    }
+
+    /// The tree in Graphviz' language: `dot -Tsvg` makes a picture of it.
+    ///
+    /// ```
+    /// use enfilade_core::Description;
+    ///
+    /// let tree = Description::new("Router").child("GET /", Description::new("home"));
+    /// assert_eq!(
+    ///     tree.to_dot(),
+    ///     concat!(
+    ///         "digraph {\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\"];\n",
+    ///         "  n0 [label=\"Router\"];\n  n0 -> n1 [label=\"GET /\"];\n  n1 [label=\"home\"];\n}\n",
+    ///     ),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        dot::write(self)
     }
 
     fn write_line(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
