@@ -14,9 +14,13 @@ mod error;
 mod headers;
 mod host_pattern;
 mod hosts;
+#[cfg(feature = "profile")]
+mod html;
 mod https_redirect;
 mod mounts;
 mod not_found;
+#[cfg(feature = "profile")]
+mod profile;
 mod proxy_fix;
 mod redirect;
 mod relocation;
@@ -40,6 +44,8 @@ pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
+#[cfg(feature = "profile")]
+pub use profile::Profile;
 pub use proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
 pub use redirect::Redirect;
 pub use rewrite::Rewrite;
@@ -56,8 +62,8 @@ mod tests {
     use http::StatusCode;
 
     use super::{
-        AccessLog, CanonicalHost, Compression, Headers, Hosts, HttpsRedirect, Mounts, NotFound,
-        ProxyFix, Router, TrustedHosts,
+        AccessLog, CanonicalHost, Cascade, Compression, Guard, Headers, Hosts, HttpsRedirect,
+        Mounts, NotFound, ProxyFix, Router, Swap, TrustedHosts, When,
     };
 
     #[test]
@@ -84,6 +90,35 @@ mod tests {
         let marked = marked(app).describe().to_string();
         assert_eq!(components, 11);
         assert_eq!(marked.matches("boundary\n").count(), components, "{marked}");
+    }
+
+    #[test]
+    fn what_is_inside_is_shown_and_reached_in_the_same_order() {
+        fn check(app: &Application) {
+            let tree = app.describe();
+            let shown: Vec<_> = tree.children().map(|(_, child)| child.clone()).collect();
+            let mut reached = Vec::new();
+            let _ = app.map_inner(&mut |inner| {
+                check(&inner);
+                reached.push(inner.describe());
+                inner
+            });
+            assert_eq!(shown, reached, "{tree}");
+        }
+        let leaf = |name: &'static str| page().wrap(around(name, Application::call));
+        let router = Router::new()
+            .get("/b", leaf("1"))
+            .any("/a", leaf("2"))
+            .post("/b", leaf("3"))
+            .mount("/m", leaf("4"))
+            .fallback(leaf("5"))
+            .method_not_allowed(leaf("6"));
+        check(&router.build().unwrap().wrap(NotFound::new(leaf("7"))));
+        check(&sites(leaf("8"), leaf("9")));
+        let when = When::new(Guard::header(http::header::RANGE), leaf("10")).otherwise(leaf("11"));
+        check(&Application::new(when));
+        check(&Application::new(Cascade::new([leaf("12"), leaf("13")])));
+        check(&Application::new(Swap::new(leaf("14"))));
     }
 
     /// Two sites, guarded as the docs of the wrappers say.

@@ -138,6 +138,12 @@ impl Body {
         }
     }
 
+    /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        !matches!(self.content, Content::Stream(_))
+    }
+
     /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
     ///
     /// # Errors

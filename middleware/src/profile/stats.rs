@@ -1,0 +1,153 @@
+//! What was measured of each component.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use enfilade_core::{Description, Outcome};
+use hdrhistogram::Histogram;
+
+/// The longest time that is told apart, in nanoseconds: a minute. What takes longer counts as that.
+const LONGEST: u64 = 60_000_000_000;
+/// Times are told apart to two digits.
+const DIGITS: u8 = 2;
+
+/// All components, in the order of the tree, as long as their stack is there.
+#[derive(Default)]
+pub(super) struct Components(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    components: Vec<Weak<Component>>,
+    /// How many there ever were.
+    count: usize,
+}
+
+/// One component, and what was measured of it.
+pub(super) struct Component {
+    pub(super) number: usize,
+    pub(super) parent: Option<usize>,
+    pub(super) depth: usize,
+    /// When it is reached; empty where that needs no saying.
+    pub(super) label: String,
+    pub(super) name: String,
+    pub(super) options: Vec<(String, String)>,
+    in_flight: AtomicU64,
+    numbers: Mutex<Numbers>,
+}
+
+/// What was measured of the calls that have ended.
+#[derive(Clone)]
+pub(super) struct Numbers {
+    /// What each call took by itself, in nanoseconds.
+    pub(super) times: Histogram<u64>,
+    pub(super) calls: u64,
+    /// The sum of what they took, in nanoseconds.
+    pub(super) total: u64,
+    pub(super) bytes: u64,
+    /// Calls by status; 0 stands for calls that were given up before there was an answer.
+    pub(super) statuses: BTreeMap<u16, u64>,
+    pub(super) failed: u64,
+    pub(super) dropped: u64,
+}
+
+/// A call that has ended.
+pub(super) struct Ended {
+    pub(super) nanoseconds: u64,
+    pub(super) status: u16,
+    pub(super) bytes: u64,
+    pub(super) outcome: Outcome,
+}
+
+impl Components {
+    pub(super) fn add(
+        &self,
+        tree: &Description,
+        label: &str,
+        parent: Option<&Arc<Component>>,
+    ) -> Arc<Component> {
+        let mut known = lock(&self.0);
+        let options = tree.options();
+        let component = Arc::new(Component {
+            number: known.count,
+            parent: parent.map(|parent| parent.number),
+            depth: parent.map_or(0, |parent| parent.depth + 1),
+            label: label.to_owned(),
+            name: tree.name().to_owned(),
+            options: options
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            in_flight: AtomicU64::new(0),
+            numbers: Mutex::new(Numbers::new()),
+        });
+        known.count += 1;
+        known.components.push(Arc::downgrade(&component));
+        component
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Component>> {
+        let mut known = lock(&self.0);
+        known
+            .components
+            .retain(|component| component.strong_count() > 0);
+        known.components.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn reset(&self) {
+        for component in self.all() {
+            *lock(&component.numbers) = Numbers::new();
+        }
+    }
+}
+
+impl Component {
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self, call: &Ended) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.numbers).add(call);
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn numbers(&self) -> Numbers {
+        lock(&self.numbers).clone()
+    }
+}
+
+impl Numbers {
+    fn new() -> Numbers {
+        Numbers {
+            times: Histogram::new_with_max(LONGEST, DIGITS)
+                .expect("the bounds and the digits are ones that it takes"),
+            calls: 0,
+            total: 0,
+            bytes: 0,
+            statuses: BTreeMap::new(),
+            failed: 0,
+            dropped: 0,
+        }
+    }
+
+    fn add(&mut self, call: &Ended) {
+        self.times.saturating_record(call.nanoseconds);
+        self.calls += 1;
+        self.total = self.total.saturating_add(call.nanoseconds);
+        self.bytes = self.bytes.saturating_add(call.bytes);
+        *self.statuses.entry(call.status).or_default() += 1;
+        match call.outcome {
+            Outcome::Failed => self.failed += 1,
+            Outcome::Dropped => self.dropped += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Numbers are whole after each change, so one that panicked in between does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
