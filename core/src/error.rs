@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Body,
     /// A body is longer than the limit that was set for reading it.
     BodyTooLarge,
+    /// Nothing came of a body for longer than it may take.
+    BodyTimedOut,
 }
 
 impl Error {
@@ -47,6 +49,15 @@ impl Error {
         }
     }
 
+    /// Nothing came of a body for too long.
+    #[must_use]
+    pub fn body_timed_out() -> Error {
+        Error {
+            kind: ErrorKind::BodyTimedOut,
+            cause: None,
+        }
+    }
+
     /// What this error is about.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -59,6 +70,7 @@ impl fmt::Display for Error {
         f.write_str(match self.kind {
             ErrorKind::Body => "the body could not be read to its end",
             ErrorKind::BodyTooLarge => "the body is longer than the limit",
+            ErrorKind::BodyTimedOut => "the body did not go on in time",
         })
     }
 }

@@ -13,7 +13,8 @@ use crate::{BoxError, Error, ErrorKind, IntoResponse, Response};
 /// An error as a response: a status, a text for the client, and the cause for the log.
 ///
 /// Every `std::error::Error` turns into one with `?`: a 500 with a fixed text, so that nothing of the cause reaches the
-/// client. A request body that broke off is a 400, one that is too long a 413. The error itself travels outward on the
+/// client. A request body that broke off is a 400, one that is too long a 413, one that did not go on in
+/// time a 408. The error itself travels outward on the
 /// response as an extension of type `Arc<HttpError>`, for logs and error pages.
 ///
 /// ```
@@ -80,6 +81,12 @@ impl HttpError {
         self
     }
 
+    /// The text for the client, where one was [set](HttpError::message).
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
     /// The status to answer with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -90,6 +97,13 @@ impl HttpError {
     #[must_use]
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.source.as_deref()
+    }
+
+    /// The cause, or the error itself where it has none, to go on as another error's cause.
+    #[must_use]
+    pub fn cause(self) -> BoxError {
+        let text = self.to_string();
+        self.source.unwrap_or_else(|| text.into())
     }
 
     fn text(&self) -> Cow<'static, str> {
@@ -109,6 +123,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
         let any: &dyn Any = &error;
         let status = match any.downcast_ref::<Error>().map(Error::kind) {
             Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
             Some(ErrorKind::Body) => StatusCode::BAD_REQUEST,
             None => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -132,6 +147,7 @@ mod tests {
     fn body_errors_blame_the_client() {
         assert_eq!(HttpError::from(Error::body("gone")).status(), 400);
         assert_eq!(HttpError::from(Error::body_too_large()).status(), 413);
+        assert_eq!(HttpError::from(Error::body_timed_out()).status(), 408);
         assert_eq!(HttpError::from(std::io::Error::other("disk")).status(), 500);
     }
 

@@ -5,12 +5,15 @@
 
 mod accept;
 mod access_log;
+mod body_limit;
 mod canonical_host;
 mod cascade;
+mod catch_panic;
 mod coding;
 mod compression;
 mod decompression;
 mod error;
+mod fault;
 mod headers;
 mod host_pattern;
 mod hosts;
@@ -33,8 +36,10 @@ mod trusted_hosts;
 mod when;
 
 pub use access_log::{AccessLog, DroppedLines};
+pub use body_limit::BodyLimit;
 pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
+pub use catch_panic::CatchPanic;
 pub use coding::{Coding, Negotiated, negotiate_coding};
 pub use compression::{Compression, Etags, Flush, MemoUsage};
 pub use decompression::Decompression;

@@ -14,8 +14,9 @@ use http::{HeaderValue, StatusCode};
 
 use self::chain::Bounds;
 use self::plan::{Codings, Plan};
-use self::stream::{Decoded, Fault, Verdict};
+use self::stream::Decoded;
 use crate::Coding;
+use crate::fault::Verdict;
 
 /// How many bytes a body may become: what a form or a JSON document has at most, and what peers allow.
 const LIMIT: u64 = 2 * 1024 * 1024;
@@ -221,23 +222,8 @@ impl Decompressed {
         *request.body_mut() = Body::new(decoded);
         plan::mark_decoded(request.headers_mut());
         let reply = self.app.call(request);
-        reply.map(move |response| judged(verdict.fault(), response))
+        reply.map(move |response| verdict.judge(response))
     }
-}
-
-/// The application's answer, or, where the body was at fault and it does not say so, one that does.
-fn judged(fault: Option<&Fault>, mut response: Response) -> Response {
-    let Some(fault) = fault.filter(|_| !response.status().is_client_error()) else {
-        return response;
-    };
-    let cause = format!("{}, and was answered {}", fault.text, response.status());
-    let error = HttpError::new(fault.status).caused_by(cause);
-    let mut replaced = error.into_response();
-    // What components inside left for a log is true all the same.
-    let own = std::mem::take(replaced.extensions_mut());
-    response.extensions_mut().extend(own);
-    *replaced.extensions_mut() = std::mem::take(response.extensions_mut());
-    replaced
 }
 
 /// An answer of 415 says what would have been taken (RFC 9110, section 15.5.16).

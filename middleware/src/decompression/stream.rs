@@ -1,45 +1,21 @@
 //! A body that is decoded as it is read.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use enfilade_core::{Body, Error};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
 use super::chain::{Bounds, Chain, PIECE, Trouble};
 use super::plan::{Codings, remove_digests};
+use crate::fault::Verdict;
 
 /// How much work is done before others on the event loop have their turn, in bytes: about a millisecond's.
 const TURN: usize = 256 * 1024;
 /// What it costs, in bytes, to begin: a frame, a step of a decoder, a member of a gzip file.
 const BEGINNING: usize = 1024;
-
-/// What was wrong with a body, as far as it was read.
-#[derive(Clone, Default)]
-pub(super) struct Verdict(Arc<OnceLock<Fault>>);
-
-/// The status that says what was wrong, and the same in words.
-pub(super) struct Fault {
-    pub(super) status: StatusCode,
-    pub(super) text: String,
-}
-
-impl Verdict {
-    pub(super) fn fault(&self) -> Option<&Fault> {
-        self.0.get()
-    }
-
-    fn note(&self, trouble: &Trouble) {
-        // There is one in a body, as nothing comes after it.
-        let _ = self.0.set(Fault {
-            status: trouble.status(),
-            text: trouble.to_string(),
-        });
-    }
-}
 
 /// Decodes a body frame by frame; nothing is set up before the first frame is asked for.
 pub(super) struct Decoded {
@@ -128,7 +104,7 @@ impl Decoded {
     }
 
     fn fail(&mut self, trouble: Trouble) -> Next {
-        self.verdict.note(&trouble);
+        self.verdict.note(trouble.status(), trouble.to_string());
         self.filled = 0;
         self.end();
         Some(Err(trouble.into()))

@@ -84,7 +84,7 @@ fn what_came_so_far_arrives_when_the_stream_pauses() {
     assert_eq!(poll(&mut body), Poll::Pending);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Ok("two".into()))));
     assert_eq!(poll(&mut body), Poll::Ready(None));
-    assert!(verdict.fault().is_none());
+    assert!(verdict.status().is_none());
 }
 
 #[test]
@@ -92,10 +92,7 @@ fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
     let good = coded(Coding::Gzip, TEXT);
     let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(b"garbage"), None]);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert_eq!(
-        verdict.fault().map(|fault| fault.status.as_u16()),
-        Some(400)
-    );
+    assert_eq!(verdict.status().map(|status| status.as_u16()), Some(400));
     assert!(dropped.load(Ordering::SeqCst));
     assert_eq!(poll(&mut body), Poll::Ready(None));
 
@@ -109,14 +106,14 @@ fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
     let cut = Some(Err(Error::body("cut")));
     let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert!(verdict.fault().is_none());
+    assert!(verdict.status().is_none());
     assert!(dropped.load(Ordering::SeqCst));
 
     let large = Some(Err(Error::body_too_large()));
     let (mut body, verdict, _) = decoded(Coding::Gzip, vec![large]);
     let expected = Poll::Ready(Some(Err(ErrorKind::BodyTooLarge)));
     assert_eq!(poll(&mut body), expected);
-    assert!(verdict.fault().is_none());
+    assert!(verdict.status().is_none());
 }
 
 #[test]
