@@ -14,13 +14,15 @@ mod compression;
 mod concurrency_limit;
 mod decompression;
 mod error;
+mod error_pages;
 mod fault;
 mod headers;
 mod host_pattern;
 mod hosts;
-#[cfg(feature = "profile")]
 mod html;
 mod https_redirect;
+mod lines;
+mod maintenance;
 mod mounts;
 mod not_found;
 #[cfg(feature = "profile")]
@@ -48,9 +50,11 @@ pub use compression::{Compression, Etags, Flush, MemoUsage};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use decompression::Decompression;
 pub use error::{Error, ErrorKind};
+pub use error_pages::{ErrorFormat, ErrorPage, ErrorPages};
 pub use headers::Headers;
 pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
+pub use maintenance::{Maintenance, MaintenanceSwitch};
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
 #[cfg(feature = "profile")]

@@ -2,8 +2,8 @@
 
 mod negotiation;
 
-pub(crate) use self::negotiation::negotiate;
 pub use self::negotiation::{Negotiated, negotiate_coding};
+pub(crate) use self::negotiation::{negotiate, parse_weight};
 
 /// A content coding, for answers and for request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -96,18 +96,19 @@ fn parse_member(member: &str) -> Option<(&str, u16)> {
     let name = parts.next().filter(|name| !name.is_empty())?;
     let weight = match (parts.next(), parts.next()) {
         (None, _) => FULL,
-        (Some(weight), None) => parse_weight(weight)?,
+        (Some(weight), None) => parse_weight(strip_q(weight)?)?,
         // Nothing but a weight can follow a coding.
         (Some(_), Some(_)) => return None,
     };
     Some((name, weight))
 }
 
-/// `"q=" qvalue`, with up to three digits after the dot (RFC 9110, section 12.4.2).
-fn parse_weight(text: &str) -> Option<u16> {
-    let value = text
-        .strip_prefix("q=")
-        .or_else(|| text.strip_prefix("Q="))?;
+fn strip_q(text: &str) -> Option<&str> {
+    text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))
+}
+
+/// A `qvalue` in thousandths, with up to three digits after the dot (RFC 9110, section 12.4.2).
+pub(crate) fn parse_weight(value: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

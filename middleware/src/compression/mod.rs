@@ -17,13 +17,14 @@ use enfilade_core::{
 };
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use self::memo::Memo;
 pub use self::memo::MemoUsage;
 use self::pool::Pool;
 use self::stream::Coded;
 use crate::coding::{Coding, Negotiated, negotiate};
+use crate::lines::Lines;
 
 /// Below this many bytes an answer fits into one packet either way.
 const MIN_SIZE: u64 = 860;
@@ -353,38 +354,14 @@ struct Asked {
     conditions: Option<Box<(HeaderMap, Coding)>>,
 }
 
-/// The lines of `Accept-Encoding`.
-enum Lines {
-    /// None, or `Cache-Control` forbids all codings.
-    Nothing,
-    One(HeaderValue),
-    Several(Vec<HeaderValue>),
-}
-
-impl Lines {
-    fn of(headers: &HeaderMap) -> Lines {
-        let Some(first) = headers.get(ACCEPT_ENCODING) else {
-            return Lines::Nothing;
-        };
-        // Each look into the map costs as much as all the rest here: the token only where there is such a header, and
-        // further lines only where any header has some.
-        if headers.contains_key(CACHE_CONTROL) && has_token(headers, &CACHE_CONTROL, "no-transform")
-        {
-            return Lines::Nothing;
-        }
-        if headers.len() == headers.keys_len() {
-            return Lines::One(first.clone());
-        }
-        Lines::Several(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect())
-    }
-
-    fn as_slice(&self) -> &[HeaderValue] {
-        match self {
-            Lines::Nothing => &[],
-            Lines::One(line) => std::slice::from_ref(line),
-            Lines::Several(lines) => lines,
-        }
-    }
+/// The lines of `Accept-Encoding`; none where `Cache-Control` forbids all codings.
+fn lines(headers: &HeaderMap) -> Lines {
+    let lines = Lines::of(headers, &ACCEPT_ENCODING);
+    // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
+    let is_forbidden = !lines.is_empty()
+        && headers.contains_key(CACHE_CONTROL)
+        && has_token(headers, &CACHE_CONTROL, "no-transform");
+    if is_forbidden { Lines::None } else { lines }
 }
 
 /// The client wants neither a coding that there is nor plain content.
@@ -402,7 +379,7 @@ struct Coders {
 impl Coders {
     /// Reads what a request asks for, and gives its conditions back as the application knows them.
     fn read(&self, request: &mut Request) -> Result<Asked, NotAcceptable> {
-        let lines = Lines::of(request.headers());
+        let lines = lines(request.headers());
         if self.options.strict
             && negotiate(request.headers().get_all(ACCEPT_ENCODING), &self.names)
                 == Negotiated::NotAcceptable

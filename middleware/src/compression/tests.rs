@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use enfilade_testing::{Client, Lint};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use proptest::collection;
 use proptest::prelude::*;
