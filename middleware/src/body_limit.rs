@@ -68,7 +68,7 @@ struct Limited {
 impl Handler for Limited {
     fn call(&self, mut request: Request) -> Reply {
         let limit = self.limit.bytes;
-        let known = request.body().known_length().or_else(|| declared(&request));
+        let known = declared(&request).max(request.body().known_length());
         match known {
             Some(length) if length > limit => {
                 let cause = format!("a body of {length} bytes, of which {limit} are allowed");

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::collections::vec_deque::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Reply, Request, Response};
+use futures_timer::Delay;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -16,10 +18,12 @@ use crate::case::{known, number, pairs, text, texts};
 use crate::observed::Recorder;
 use crate::verdict::{Check, refused, unsupported};
 
+/// What is sent for a body that has no end, in bytes.
+const ENDLESS: usize = 8 << 20;
 /// More than any case sends.
 const BODY_LIMIT: usize = 64 << 20;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 20] = [
     "kind",
     "status",
     "headers",
@@ -36,6 +40,10 @@ const KEYS: [&str; 16] = [
     "name",
     "note",
     "then",
+    "when",
+    "payload",
+    "ms",
+    "chunk_delay_ms",
 ];
 
 /// Makes the application that `spec` describes; `label` is what it calls itself.
@@ -50,10 +58,50 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
         "error" => Application::new(move |_: Request| -> Result<(), HttpError> {
             Err(std::io::Error::other(message.clone()).into())
         }),
-        "panic" => Application::new(move |_: Request| panics(&message)),
+        "panic" => panicking(spec, message)?,
+        "sleep" => sleeping(spec, recorder)?,
         other => return unsupported(format!("an app of the kind {other:?}")),
     };
     Ok(recording(app, label, recorder))
+}
+
+/// It panics with a text that is formatted, in the call or after a first wait.
+fn panicking(spec: &Value, message: String) -> Check<Application> {
+    match text(spec, "payload") {
+        None | Some("String (formatted)") => {}
+        Some(other) => return unsupported(format!("a panic with {other:?}")),
+    }
+    match text(spec, "when") {
+        None => Ok(Application::new(move |_: Request| panics(&message))),
+        Some("after first await") => Ok(Application::new(move |_: Request| {
+            let message = message.clone();
+            async move {
+                pause(1).await;
+                panics(&message);
+            }
+        })),
+        Some(other) => unsupported(format!("a panic {other:?}")),
+    }
+}
+
+/// It answers as `then` says, after some milliseconds.
+fn sleeping(spec: &Value, recorder: &Recorder) -> Check<Application> {
+    let (Some(milliseconds), Some(then)) = (number(spec, "ms"), spec.get("then")) else {
+        return unsupported(format!("sleep as {spec}"));
+    };
+    let then = fixed(then, recorder)?;
+    Ok(Application::new(move |request: Request| {
+        let then = then.clone();
+        async move {
+            pause(milliseconds).await;
+            then.call(request).await
+        }
+    }))
+}
+
+/// Waits, whatever runtime there is.
+async fn pause(milliseconds: u64) {
+    Delay::new(Duration::from_millis(milliseconds)).await;
 }
 
 /// Makes the application that `spec` describes, by the name that it has there.
@@ -174,6 +222,11 @@ pub(crate) fn content(spec: &Value) -> Check<Content> {
             chunks.map(|chunk| chunk.to_owned().into()).collect(),
         ));
     }
+    if let Some(text) = given("body_chunks_endless").and_then(Value::as_str) {
+        // A peer that never stops; some megabytes show it, and the test comes to an end.
+        let times = ENDLESS / text.len().max(1);
+        return Ok(Content::Repeat(text.to_owned().into(), times));
+    }
     if let Some(value) = given("body_repeat") {
         known(value, "body_repeat", &["text", "times"])?;
         let (Some(text), Some(times)) = (text(value, "text"), number(value, "times")) else {
@@ -226,8 +279,9 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
     let headers = header_map(&pairs(spec, "headers")?)?;
     let trailers = header_map(&pairs(spec, "trailers")?)?;
     let (content, ending, recorder) = (content(spec)?, ending(spec)?, recorder.clone());
+    let delay = number(spec, "chunk_delay_ms").map(Duration::from_millis);
     Ok(Application::new(move |_: Request| {
-        let mut body = made(&content, ending, &recorder);
+        let mut body = made(&content, ending, delay, &recorder);
         if !trailers.is_empty() {
             body = body.with_trailers(trailers.clone());
         }
@@ -265,13 +319,19 @@ fn ending(spec: &Value) -> Check<(usize, Ending)> {
     Ok((usize::MAX, Ending::Proper))
 }
 
-fn made(content: &Content, (after, ending): (usize, Ending), recorder: &Recorder) -> Body {
+fn made(
+    content: &Content,
+    (after, ending): (usize, Ending),
+    delay: Option<Duration>,
+    recorder: &Recorder,
+) -> Body {
     let Content::Chunks(chunks) = content else {
         return content.body();
     };
     Body::new(Source {
         chunks: chunks.iter().take(after).cloned().collect(),
         ending,
+        delay: delay.map(|delay| (delay, Delay::new(delay))),
         recorder: recorder.clone(),
     })
 }
@@ -280,6 +340,8 @@ fn made(content: &Content, (after, ending): (usize, Ending), recorder: &Recorder
 struct Source {
     chunks: VecDeque<Bytes>,
     ending: Ending,
+    /// How long it waits before each chunk, and the wait for the next one.
+    delay: Option<(Duration, Delay)>,
     recorder: Recorder,
 }
 
@@ -289,8 +351,12 @@ impl http_body::Body for Source {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some((duration, delay)) = &mut self.delay {
+            ready!(Pin::new(&mut *delay).poll(context));
+            *delay = Delay::new(*duration);
+        }
         let next = self.chunks.pop_front();
         Poll::Ready(match (next, self.ending) {
             (Some(chunk), _) => Some(Ok(Frame::data(chunk))),

@@ -8,7 +8,7 @@ use crate::matchers::{self, Context};
 use crate::observed::{Answer, Observed, lines};
 use crate::verdict::{Check, any_of, ensure, fail, unsupported};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "any_of",
     "app_body_closed",
     "app_called",
@@ -18,6 +18,7 @@ const KEYS: [&str; 15] = [
     "headers",
     "log",
     "note",
+    "second_response",
     "second_response_status",
     "status",
     "status_counts",
@@ -58,6 +59,7 @@ fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
             Some(second) => status(wanted, second),
             None => fail("there is no second response"),
         },
+        "second_response" => second_response(wanted, observed.second_status),
         "headers" => each(&|answer| headers(wanted, answer, observed)),
         "body" => each(&|answer| body::body(wanted, answer, &observed.answers)),
         "trailers" => each(&|answer| map(wanted, &answer.trailers, &Context::default())),
@@ -93,6 +95,18 @@ fn status(wanted: &Value, found: u16) -> Check {
         ),
         None => unsupported(format!("the status {wanted}")),
     }
+}
+
+/// What becomes of one more request on the same connection: one of a list of statuses, or the end of the connection.
+fn second_response(wanted: &Value, found: Option<u16>) -> Check {
+    known(wanted, "second_response", &["any_of"])?;
+    let Some(list) = wanted["any_of"].as_array() else {
+        return unsupported(format!("second_response {wanted}"));
+    };
+    let found = found.map_or(Value::from("connection closed"), Value::from);
+    ensure(list.contains(&found), || {
+        format!("the second response is {found} and not {wanted}")
+    })
 }
 
 fn headers(wanted: &Value, answer: &Answer, observed: &Observed) -> Check {

@@ -114,7 +114,7 @@ fn encode(wanted: &Wanted) -> Vec<u8> {
 
 /// The content as it is where its length is said, and in chunks where it is not (RFC 9112, section 7.1).
 fn write_content(bytes: &mut Vec<u8>, wanted: &Wanted) {
-    let is_stream = !matches!(wanted.content, Content::Full(_));
+    let is_stream = wanted.has("transfer-encoding") || !matches!(wanted.content, Content::Full(_));
     let is_chunked = is_stream && !wanted.has("content-length");
     for part in wanted.content.parts().filter(|part| !part.is_empty()) {
         if is_chunked {

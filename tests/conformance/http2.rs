@@ -51,6 +51,10 @@ pub(crate) const TRANSPORT: Transport = Transport {
             "a value begins or ends with white space (RFC 9113, section 8.2.1)",
         ),
         (
+            |said| said.any_request(|request| !says_its_length(request)),
+            "the length that is said is not that of the body (RFC 9113, section 8.1.1)",
+        ),
+        (
             |said| said.is_incremental(),
             "a source that is ready at once has ended before the client looks",
         ),
@@ -76,6 +80,15 @@ fn has_two_authorities(wanted: &Wanted) -> bool {
     let authority = target.as_ref().and_then(Uri::authority);
     let hosts = wanted.values("host");
     authority.is_some_and(|authority| hosts.iter().any(|host| *host != authority.as_str()))
+}
+
+/// Whether a `Content-Length` is that of the content, if there is one.
+fn says_its_length(wanted: &Wanted) -> bool {
+    let length: usize = wanted.content.parts().map(|part| part.len()).sum();
+    let mut said = wanted.headers.iter();
+    said.all(|(name, value)| {
+        !name.eq_ignore_ascii_case("content-length") || value.parse().ok() == Some(length)
+    })
 }
 
 fn has_padded_values(wanted: &Wanted) -> bool {

@@ -9,7 +9,7 @@ use crate::apps::{self, Content};
 use crate::case::{known, number, pairs, required, text};
 use crate::verdict::{Check, unsupported};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "method",
     "target",
     "headers",
@@ -17,6 +17,7 @@ const KEYS: [&str; 18] = [
     "body_b64",
     "body_chunks",
     "body_repeat",
+    "body_chunks_endless",
     "remote_addr",
     "remote_port",
     "remote_user",
@@ -28,6 +29,7 @@ const KEYS: [&str; 18] = [
     "repeat",
     "abort_after_first_chunk",
     "then_request",
+    "note",
 ];
 
 /// A request that can be sent over every transport.

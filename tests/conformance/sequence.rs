@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::apps;
 use crate::case::{Case, known, object};
+use crate::exchange::without_server;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Answer, Log, Observed, Recorder};
@@ -45,7 +46,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
         Arc::new(AtomicUsize::new(0)),
     );
     let app = stack::build(
-        &case.value["config"],
+        &without_server(&case.value["config"])?,
         &case.value["app"],
         &recorder,
         &log,

@@ -1,26 +1,30 @@
 //! From a case's `config` to our wrappers.
 
+use std::time::Duration;
+
 use enfilade::middleware::{
-    self, AccessLog, Cascade, Coding, Compression, Decompression, Flush, Headers, Mounts, NotFound,
-    ProxyFix, Router, Slashes, TrustedHosts, XForwarded,
+    self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Decompression,
+    ErrorPages, Flush, Headers, Mounts, NotFound, ProxyFix, Router, Slashes, Timeout, TrustedHosts,
+    XForwarded,
 };
-use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
+use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::apps;
-use crate::case::{Case, known, number, pairs, required, text, texts};
+use crate::case::{Case, known, number, object, pairs, required, text, texts};
 use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 18] = [
+const COMPONENTS: [&str; 20] = [
     "accept_encoding",
     "access_log",
     "cascade",
     "compression",
     "content_length",
+    "errors",
     "fallback_404",
     "forwarded_parsing",
     "gateway",
@@ -29,6 +33,7 @@ const COMPONENTS: [&str; 18] = [
     "host_allow",
     "http1_raw",
     "http_dates",
+    "limits",
     "lint",
     "path_normalize",
     "proxy_fix",
@@ -37,19 +42,24 @@ const COMPONENTS: [&str; 18] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 13] = [
+const MIDDLEWARE: [(&str, Build); 18] = [
     ("access_log", access_log),
+    ("body_limit", body_limit),
     ("cascade", outer_cascade),
+    ("catch_panic", catch_panic),
     ("compression", compression),
     ("content_length", gateway),
+    ("error_pages", error_pages),
     ("head", gateway),
     ("headers", headers),
     ("host_allow", host_allow),
     ("mount", mount),
+    ("panics on request", panics_on_request),
     ("proxy_fix", proxy_fix),
     ("request_decompression", decompression),
     ("router with strict slashes", routes),
     ("status_pages", status_pages),
+    ("timeout", timeout),
     ("trailing_slash", trailing_slash),
 ];
 
@@ -340,6 +350,79 @@ fn status_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applica
         (StatusCode::NOT_FOUND, text)
     });
     Ok(app.wrap(NotFound::new(page)))
+}
+
+fn body_limit(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "max_bytes", "mount"])?;
+    let Some(bytes) = number(layer, "max_bytes") else {
+        return unsupported(format!("the limit of {layer}"));
+    };
+    let limited = app.clone().wrap(BodyLimit::new(bytes));
+    match text(layer, "mount") {
+        None => Ok(limited),
+        Some(prefix) => {
+            let mounts = Mounts::new().at(prefix, limited).or_else(refused)?;
+            Ok(Application::new(mounts.otherwise(app)))
+        }
+    }
+}
+
+fn catch_panic(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "handler"])?;
+    let wrapper = match text(layer, "handler") {
+        None => CatchPanic::new(),
+        Some("returns JSON {\"error\":\"internal\"}") => CatchPanic::new().answer(|_| {
+            let headers = [("content-type", "application/json")];
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                headers,
+                "{\"error\":\"internal\"}",
+            )
+        }),
+        Some(other) => return unsupported(format!("the handler {other:?}")),
+    };
+    Ok(app.wrap(wrapper))
+}
+
+fn panics_on_request(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware"])?;
+    let panics = |_: &Application, _: Request| -> Reply { panic!("before the application") };
+    Ok(app.wrap(around("Panics", panics)))
+}
+
+/// The pages of the cases are for answers that have content of their own too.
+fn error_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "pages"])?;
+    let pages = object(&layer["pages"])?;
+    let wrapper = pages.iter().try_fold(
+        ErrorPages::new().replace_content(),
+        |wrapper, (status, page)| match (status.parse(), page.as_str()) {
+            (Ok(status), Some(page)) => Ok(wrapper.page(status, page.to_owned())),
+            _ => unsupported(format!("a page {status:?}: {page}")),
+        },
+    )?;
+    Ok(app.wrap(wrapper))
+}
+
+fn timeout(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "ms", "status", "scope"])?;
+    let Some(limit) = number(layer, "ms").map(Duration::from_millis) else {
+        return unsupported(format!("the time of {layer}"));
+    };
+    let wrapper = match text(layer, "scope") {
+        None | Some("headers only") => Timeout::new(limit),
+        Some("reading the request body") => Timeout::new(limit * 100).request_idle(limit),
+        Some(other) => return unsupported(format!("the scope {other:?}")),
+    };
+    let status = number(layer, "status").map(u16::try_from);
+    Ok(match status {
+        None => app.wrap(wrapper),
+        Some(Ok(status)) => {
+            let status = StatusCode::from_u16(status).or_else(refused)?;
+            app.wrap(wrapper.answer(move || status))
+        }
+        Some(Err(_)) => return unsupported(format!("the status of {layer}")),
+    })
 }
 
 fn trailing_slash(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
