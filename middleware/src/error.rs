@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Host,
     /// A network, or an address, that is not well formed.
     Network,
+    /// An origin that is not one that browsers send, or credentials for every origin.
+    Origin,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
     /// A rule of a rewrite or redirect that is not well formed, or that leads where it must not.

@@ -75,6 +75,11 @@ impl HostPattern {
         Ok(pattern)
     }
 
+    /// Whether it names a port; without one it stands for all.
+    pub(crate) fn has_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// Whether it means `host`, whose port is `default_port` where it has none.
     pub(crate) fn matches(&self, host: &Host<'_>, default_port: u16) -> bool {
         let port = host.port().unwrap_or(default_port);
