@@ -2,41 +2,85 @@
 
 use std::fmt::{self, Write};
 
-/// Appends `text` so that it can neither end the line or a quoted field nor reach a terminal as a command.
-///
-/// `"` and `\` get a backslash. Control characters (C1 included: U+009B starts a terminal sequence in one character),
-/// characters that end a line or turn its direction, and bytes that are not UTF-8 become `\xHH`, byte by byte. Other
-/// text stays as it is.
-pub(super) fn escape(line: &mut Vec<u8>, text: &[u8]) {
-    escape_and(line, text, |_| false);
+/// What a line is, and so how text is made safe to stand in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// Fields between blanks, quotes and brackets, as Apache writes them.
+    Text,
+    /// A JSON object (RFC 8259).
+    Json,
 }
 
-/// The same, with blanks as `\x20`, for a field that stands between blanks without quotes.
-pub(super) fn escape_word(line: &mut Vec<u8>, text: &[u8]) {
-    escape_and(line, text, char::is_whitespace);
-}
-
-fn escape_and(line: &mut Vec<u8>, text: &[u8], also: impl Fn(char) -> bool) {
-    let is_plain = |&byte: &u8| {
-        matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\' && !also(char::from(byte))
-    };
-    // Most text needs nothing, and is copied in one go.
-    if text.iter().all(is_plain) {
-        line.extend_from_slice(text);
-        return;
-    }
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let mut buffer = [0; 4];
-            let bytes = character.encode_utf8(&mut buffer).as_bytes();
-            match character {
-                '"' | '\\' => line.extend_from_slice(&[b'\\', bytes[0]]),
-                _ if is_harmful(character) || also(character) => hexadecimal(line, bytes),
-                _ => line.extend_from_slice(bytes),
-            }
+impl Syntax {
+    /// Appends `text` so that it can neither end the line or a quoted field nor reach a terminal as a command.
+    ///
+    /// `"` and `\` get a backslash. Control characters (C1 included: U+009B starts a terminal sequence in one
+    /// character), characters that end a line or turn its direction, and bytes that are not UTF-8 become `\xHH`, byte by
+    /// byte. Other text stays as it is. In JSON the characters become `\uHHHH`, and only the bytes `\\xHH`.
+    pub(super) fn escape(self, line: &mut Vec<u8>, text: &[u8]) {
+        // Most text needs nothing, and is copied in one go.
+        if all(text, is_plain) {
+            line.extend_from_slice(text);
+        } else {
+            self.escape_and(line, text, |_| false);
         }
-        hexadecimal(line, chunk.invalid());
     }
+
+    /// The same, with blanks as `\x20`, for a field that stands between blanks without quotes; in JSON none does.
+    pub(super) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
+        if all(text, |byte| is_plain(byte) & (byte != b' ')) {
+            line.extend_from_slice(text);
+        } else {
+            let is_text = self == Syntax::Text;
+            self.escape_and(line, text, |character| is_text && character.is_whitespace());
+        }
+    }
+
+    fn escape_and(self, line: &mut Vec<u8>, text: &[u8], also: impl Fn(char) -> bool) {
+        for chunk in text.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let mut buffer = [0; 4];
+                let bytes = character.encode_utf8(&mut buffer).as_bytes();
+                match character {
+                    '"' | '\\' => line.extend_from_slice(&[b'\\', bytes[0]]),
+                    _ if is_harmful(character) || also(character) => self.harmless(line, character),
+                    _ => line.extend_from_slice(bytes),
+                }
+            }
+            self.invalid(line, chunk.invalid());
+        }
+    }
+
+    fn harmless(self, line: &mut Vec<u8>, character: char) {
+        match self {
+            Syntax::Text => hexadecimal(line, character.encode_utf8(&mut [0; 4]).as_bytes()),
+            Syntax::Json => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let [first, second] = unit.to_be_bytes().map(digits);
+                line.extend_from_slice(&[b'\\', b'u', first[0], first[1], second[0], second[1]]);
+            }),
+        }
+    }
+
+    /// JSON has no way to say a byte, so there it is text that says it.
+    fn invalid(self, line: &mut Vec<u8>, bytes: &[u8]) {
+        for byte in bytes {
+            if self == Syntax::Json {
+                line.push(b'\\');
+            }
+            hexadecimal(line, &[*byte]);
+        }
+    }
+}
+
+/// Blocks without a branch in them, which the compiler turns into a few wide instructions.
+fn all(text: &[u8], holds: impl Fn(u8) -> bool) -> bool {
+    let (blocks, rest) = text.as_chunks::<16>();
+    let all_of = |bytes: &[u8]| bytes.iter().fold(true, |all, &byte| all & holds(byte));
+    blocks.iter().all(|block| all_of(block)) && all_of(rest)
+}
+
+fn is_plain(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 fn is_harmful(character: char) -> bool {
@@ -49,19 +93,23 @@ fn is_harmful(character: char) -> bool {
 }
 
 fn hexadecimal(line: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
-        let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-        line.extend_from_slice(&[b'\\', b'x', DIGITS[high], DIGITS[low]]);
+        let [high, low] = digits(*byte);
+        line.extend_from_slice(&[b'\\', b'x', high, low]);
     }
 }
 
+fn digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
+}
+
 /// Escapes what is formatted into it.
-pub(super) struct Escaped<'a>(pub(super) &'a mut Vec<u8>);
+pub(super) struct Escaped<'a>(pub(super) Syntax, pub(super) &'a mut Vec<u8>);
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text.as_bytes());
+        self.0.escape(self.1, text.as_bytes());
         Ok(())
     }
 }
@@ -70,54 +118,84 @@ impl Write for Escaped<'_> {
 mod tests {
     use super::*;
 
+    fn escaped(syntax: Syntax, text: &[u8]) -> String {
+        let mut line = Vec::new();
+        syntax.escape(&mut line, text);
+        String::from_utf8(line).unwrap()
+    }
+
     #[test]
     fn what_could_do_harm_is_escaped_and_the_rest_stays() {
-        let cases: [(&[u8], &str); 18] = [
-            (b"", ""),
-            (b"curl/8.0 (x; y)", "curl/8.0 (x; y)"),
-            (b"a\\", r"a\\"),
-            (b"\"", r#"\""#),
-            (b"\\\"", r#"\\\""#),
-            (b"a\r\nb", r"a\x0d\x0ab"),
-            (b"\t\0\x7f", r"\x09\x00\x7f"),
-            (b"\x1b[31m", r"\x1b[31m"),
-            ("café 日本".as_bytes(), "café 日本"),
-            (b"caf\xe9", r"caf\xe9"),
-            (b"\xc3", r"\xc3"),
-            (b"\xff\xfe", r"\xff\xfe"),
+        let cases: [(&[u8], &str, &str); 19] = [
+            (b"", "", ""),
+            (b"curl/8.0 (x; y)", "curl/8.0 (x; y)", "curl/8.0 (x; y)"),
+            (b"a\\", r"a\\", r"a\\"),
+            (b"\"", r#"\""#, r#"\""#),
+            (b"\\\"", r#"\\\""#, r#"\\\""#),
+            (b"a\r\nb", r"a\x0d\x0ab", r"a\u000d\u000ab"),
+            (b"\t\0\x7f", r"\x09\x00\x7f", r"\u0009\u0000\u007f"),
+            (b"\x1b[31m", r"\x1b[31m", r"\u001b[31m"),
+            ("café 日本".as_bytes(), "café 日本", "café 日本"),
+            (b"caf\xe9", r"caf\xe9", r"caf\\xe9"),
+            (b"\xc3", r"\xc3", r"\\xc3"),
+            (b"\xff\xfe", r"\xff\xfe", r"\\xff\\xfe"),
             (
                 "\u{80}\u{85}\u{9b}\u{9f}".as_bytes(),
                 r"\xc2\x80\xc2\x85\xc2\x9b\xc2\x9f",
+                r"\u0080\u0085\u009b\u009f",
             ),
-            ("\u{a0}".as_bytes(), "\u{a0}"),
-            ("\u{2028}\u{2029}".as_bytes(), r"\xe2\x80\xa8\xe2\x80\xa9"),
-            ("\u{202e}".as_bytes(), r"\xe2\x80\xae"),
-            ("\u{2066}".as_bytes(), r"\xe2\x81\xa6"),
-            (b"\x9b31m", r"\x9b31m"),
+            ("\u{a0}".as_bytes(), "\u{a0}", "\u{a0}"),
+            (
+                "\u{2028}\u{2029}".as_bytes(),
+                r"\xe2\x80\xa8\xe2\x80\xa9",
+                r"\u2028\u2029",
+            ),
+            ("\u{202e}".as_bytes(), r"\xe2\x80\xae", r"\u202e"),
+            ("\u{2066}".as_bytes(), r"\xe2\x81\xa6", r"\u2066"),
+            (b"\x9b31m", r"\x9b31m", r"\\x9b31m"),
+            // The seventeenth byte is looked at too, and so is the last of a block.
+            (
+                b"0123456789abcde\"\"",
+                r#"0123456789abcde\"\""#,
+                r#"0123456789abcde\"\""#,
+            ),
         ];
-        for (text, expected) in cases {
-            let mut line = Vec::new();
-            escape(&mut line, text);
-            assert_eq!(String::from_utf8(line).unwrap(), expected, "{text:?}");
+        for (bytes, text, json) in cases {
+            assert_eq!(escaped(Syntax::Text, bytes), text, "{bytes:?}");
+            assert_eq!(escaped(Syntax::Json, bytes), json, "{bytes:?}");
         }
     }
 
     #[test]
     fn a_word_has_no_blanks() {
         let mut line = Vec::new();
-        escape_word(&mut line, "foo bar\t\u{a0}\"é".as_bytes());
+        Syntax::Text.escape_word(&mut line, "foo bar\t\u{a0}\"é".as_bytes());
         assert_eq!(line, r#"foo\x20bar\x09\xc2\xa0\"é"#.as_bytes());
+        line.clear();
+        Syntax::Json.escape_word(&mut line, b"foo bar");
+        assert_eq!(line, b"foo bar");
     }
 
     #[test]
     fn every_pair_of_bytes_gives_text_that_can_be_read_back() {
         for pair in 0..=u16::MAX {
             let text = pair.to_be_bytes();
-            let mut line = Vec::new();
-            escape(&mut line, &text);
-            let line = String::from_utf8(line).unwrap();
+            let line = escaped(Syntax::Text, &text);
             assert!(!line.chars().any(char::is_control), "{text:?}");
             assert_eq!(read_back(&line), text, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_pair_of_bytes_is_a_string_of_json() {
+        for pair in 0..=u16::MAX {
+            let bytes = pair.to_be_bytes();
+            let line = format!("\"{}\"", escaped(Syntax::Json, &bytes));
+            assert!(!line.chars().any(char::is_control), "{bytes:?}");
+            let read: String = serde_json::from_str(&line).unwrap();
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                assert_eq!(read, text);
+            }
         }
     }
 
