@@ -28,7 +28,9 @@ mod swap;
 mod trusted_hosts;
 mod when;
 
-pub use access_log::{AccessLog, DroppedLines, WhenFull};
+#[cfg(feature = "tracing")]
+pub use access_log::TracingEvents;
+pub use access_log::{AccessLog, DroppedLines, LogFile, LogFileHandle, Period, WhenFull};
 pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
 pub use coding::{Coding, Negotiated, negotiate_coding};

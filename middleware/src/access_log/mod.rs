@@ -4,7 +4,10 @@ mod clock;
 mod directive;
 mod entry;
 mod escape;
+#[cfg(feature = "tracing")]
+mod events;
 mod field;
+mod file;
 mod filter;
 mod format;
 mod queue;
@@ -22,6 +25,9 @@ use time::{OffsetDateTime, UtcOffset};
 
 use self::clock::{Clock, Now};
 use self::entry::{Log, Logged, Timer};
+#[cfg(feature = "tracing")]
+pub use self::events::TracingEvents;
+pub use self::file::{LogFile, LogFileHandle, Period};
 use self::filter::{Filters, Sampling};
 use self::format::Format;
 use self::queue::Sink;
@@ -245,7 +251,7 @@ impl AccessLog {
     }
 
     /// Sets where lines are written to: standard output by default, or standard error, a
-    /// [`LogFile`](crate::LogFile), or anything else.
+    /// [`LogFile`](crate::LogFile), events of `tracing` (`TracingEvents`, with that feature), or anything else.
     ///
     /// It is used by a thread of its own, gets whole lines, many at once, and is flushed after them, so it needs no
     /// buffer. An error loses the lines that it was for and nothing else.
