@@ -28,11 +28,22 @@ impl Syntax {
 
     /// The same, with blanks as `\x20`, for a field that stands between blanks without quotes; in JSON none does.
     pub(super) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
-        if all(text, |byte| is_plain(byte) & (byte != b' ')) {
+        self.escape_also(line, text, char::is_whitespace);
+    }
+
+    /// The same, with brackets too, for a word before the time: analysers look for the `[` of that.
+    pub(super) fn escape_name(self, line: &mut Vec<u8>, text: &[u8]) {
+        self.escape_also(line, text, |character| {
+            character.is_whitespace() || matches!(character, '[' | ']')
+        });
+    }
+
+    fn escape_also(self, line: &mut Vec<u8>, text: &[u8], also: impl Fn(char) -> bool) {
+        let is_text = self == Syntax::Text;
+        if all(text, |byte| is_plain(byte) & !also(char::from(byte))) {
             line.extend_from_slice(text);
         } else {
-            let is_text = self == Syntax::Text;
-            self.escape_and(line, text, |character| is_text && character.is_whitespace());
+            self.escape_and(line, text, |character| is_text && also(character));
         }
     }
 
@@ -174,6 +185,9 @@ mod tests {
         line.clear();
         Syntax::Json.escape_word(&mut line, b"foo bar");
         assert_eq!(line, b"foo bar");
+        line.clear();
+        Syntax::Text.escape_name(&mut line, b"[1] 2");
+        assert_eq!(line, br"\x5b1\x5d\x202");
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl EitherField {
         match self {
             EitherField::User => {
                 let name = extensions.get().map_or("", RemoteUser::name);
-                syntax.escape_word(line, name.as_bytes());
+                syntax.escape_name(line, name.as_bytes());
             }
             EitherField::Id => {
                 let id = extensions.get().map_or("", RequestIdValue::as_str);

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-
 use time::{OffsetDateTime, UtcOffset};
 
 use super::clock::{self, Now};

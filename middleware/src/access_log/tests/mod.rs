@@ -201,6 +201,8 @@ fn the_user_is_the_one_that_is_known_furthest_in() {
         (None, Some("inner"), "inner"),
         (Some("outer"), Some("inner"), "inner"),
         (Some("foo bar"), None, r"foo\x20bar"),
+        // goaccess took the bracket for that of the time.
+        (Some("a[b"), None, r"a\x5bb"),
         (Some("a\n\"b\""), None, r#"a\x0a\"b\""#),
         (Some(""), None, "-"),
     ];
