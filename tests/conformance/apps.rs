@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use enfilade::middleware::RequestIdValue;
 use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Reply, Request, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
@@ -129,6 +130,7 @@ fn describe(request: &Request) -> Value {
         "header_lines": list(request.headers()),
         "header_bytes": hexadecimal(request.headers()),
         "cgi": cgi,
+        "request_id": request.extensions().get().map(RequestIdValue::as_str),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use enfilade::middleware::{
     self, AccessLog, Cascade, Coding, Compression, Flush, Headers, Mounts, NotFound, ProxyFix,
-    Router, Slashes, TrustedHosts, XForwarded,
+    RequestId, Router, Slashes, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Request, Response, around};
 use http::{HeaderValue, Method, StatusCode};
@@ -15,7 +15,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 17] = [
+const COMPONENTS: [&str; 18] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -32,11 +32,12 @@ const COMPONENTS: [&str; 17] = [
     "lint",
     "path_normalize",
     "proxy_fix",
+    "request_id",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 12] = [
+const MIDDLEWARE: [(&str, Build); 13] = [
     ("access_log", access_log),
     ("cascade", outer_cascade),
     ("compression", compression),
@@ -46,6 +47,7 @@ const MIDDLEWARE: [(&str, Build); 12] = [
     ("host_allow", host_allow),
     ("mount", mount),
     ("proxy_fix", proxy_fix),
+    ("request_id", request_id),
     ("router with strict slashes", routes),
     ("status_pages", status_pages),
     ("trailing_slash", trailing_slash),
@@ -429,6 +431,26 @@ fn access_log(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Appli
 pub(crate) fn log_format(format: &str, log: &Log, app: Application) -> Check<Application> {
     let wrapper = AccessLog::format(format).or_else(refused)?;
     Ok(app.wrap(wrapper.writer(log.clone())))
+}
+
+fn request_id(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(
+        layer,
+        "config",
+        &["middleware", "header", "incoming", "generator"],
+    )?;
+    match text(layer, "incoming") {
+        Some("accept when valid") => {}
+        other => return unsupported(format!("incoming ids: {other:?}")),
+    }
+    let wrapper = RequestId::new().header(required(layer, "header")?);
+    let wrapper = wrapper.or_else(refused)?;
+    Ok(app.wrap(match text(layer, "generator") {
+        None => wrapper,
+        Some("returns 'custom-id'") => wrapper.generator(|| "custom-id".to_owned()),
+        Some(r"returns 'bad\r\nvalue'") => wrapper.generator(|| "bad\r\nvalue".to_owned()),
+        Some(other) => return unsupported(format!("the generator that {other}")),
+    }))
 }
 
 /// Reads `fixed at 784111777 (...)` and `fixed at 784111777, zone +0530`.
