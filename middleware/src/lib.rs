@@ -59,7 +59,7 @@ mod tests {
 
     use super::{
         AccessLog, CanonicalHost, Compression, Headers, Hosts, HttpsRedirect, Mounts, NotFound,
-        ProxyFix, Router, TrustedHosts,
+        ProxyFix, RequestId, Router, TrustedHosts,
     };
 
     #[test]
@@ -174,6 +174,7 @@ mod tests {
             .wrap(NotFound::new(page()))
             .wrap(Compression::new())
             .wrap(headers())
+            .wrap(RequestId::new())
             .wrap(log());
         assert_eq!(doctor(&app), []);
         let client = Client::new(lint_all(&app));

@@ -1,6 +1,5 @@
 //! The time of a line.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use time::format_description::{self, BorrowedFormatItem, OwnedFormatItem};
@@ -87,24 +86,42 @@ impl TimeFormat {
 
     /// Writes the rest.
     fn write_rest(&self, line: &mut Vec<u8>, now: OffsetDateTime, offset: UtcOffset) {
-        let written = match self {
-            TimeFormat::Common | TimeFormat::Strftime(_) => Ok(()),
-            TimeFormat::Rfc3339 if offset.is_utc() => write!(line, ".{:03}Z", now.millisecond()),
+        let nanoseconds = now.nanosecond();
+        match self {
+            TimeFormat::Common | TimeFormat::Strftime(_) => {}
             TimeFormat::Rfc3339 => {
-                let (hours, minutes, _) = offset.as_hms();
-                let sign = if offset.is_negative() { '-' } else { '+' };
-                let (hours, minutes) = (hours.unsigned_abs(), minutes.unsigned_abs());
-                let milliseconds = now.millisecond();
-                write!(line, ".{milliseconds:03}{sign}{hours:02}:{minutes:02}")
+                line.push(b'.');
+                digits(line, nanoseconds / 1_000_000, 3);
+                write_offset(line, offset);
             }
             TimeFormat::Since(parts) => {
-                let time = now.unix_timestamp_nanos() / (1_000_000_000 / parts);
-                write!(line, "{time}")
+                let time = now.unix_timestamp_nanos().div_euclid(1_000_000_000 / parts);
+                line.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
             }
-            TimeFormat::Fraction(3) => write!(line, "{:03}", now.millisecond()),
-            TimeFormat::Fraction(_) => write!(line, "{:06}", now.microsecond()),
-        };
-        written.expect("memory takes all that is written");
+            TimeFormat::Fraction(3) => digits(line, nanoseconds / 1_000_000, 3),
+            TimeFormat::Fraction(_) => digits(line, nanoseconds / 1_000, 6),
+        }
+    }
+}
+
+/// Appends the offset as RFC 3339 writes it, whole minutes.
+fn write_offset(line: &mut Vec<u8>, offset: UtcOffset) {
+    let (hours, minutes, _) = offset.as_hms();
+    if offset.is_utc() {
+        line.push(b'Z');
+        return;
+    }
+    line.push(if offset.is_negative() { b'-' } else { b'+' });
+    digits(line, u32::from(hours.unsigned_abs()), 2);
+    line.push(b':');
+    digits(line, u32::from(minutes.unsigned_abs()), 2);
+}
+
+/// Appends a number in this many digits.
+fn digits(line: &mut Vec<u8>, number: u32, count: u32) {
+    for place in (0..count).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        line.extend(char::from_digit(digit, 10).map(|digit| digit as u8));
     }
 }
 

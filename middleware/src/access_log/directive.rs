@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use super::clock::TimeFormat;
 use super::field::{EitherField, EndField, Field, RequestField, ResponseField};
+use super::redaction::Shown;
 
 /// A part of a format.
 #[derive(Debug, PartialEq)]
@@ -121,10 +122,10 @@ fn with_argument(
         _ => Ok(argument.to_owned()),
     };
     Ok(match (argument, letter) {
-        (_, 'i') => Field::Request(RequestField::Header(header()?)),
-        (_, 'o') => Field::Response(ResponseField::Header(header()?)),
+        (_, 'i') => Field::Request(RequestField::Header(header()?, Shown::Whole)),
+        (_, 'o') => Field::Response(ResponseField::Header(header()?, Shown::Whole)),
         (_, 'C') => Field::Request(RequestField::Cookie(name()?)),
-        (_, 'e') => Field::Request(RequestField::Variable(name()?)),
+        (_, 'e') => Field::Request(RequestField::Variable(name()?, Shown::Whole)),
         (_, 't') => time(argument, times)?,
         ("c", 'a') => Field::Request(RequestField::Peer),
         ("s", 'T') => Field::End(EndField::Seconds),

@@ -127,10 +127,16 @@ struct Entry {
     is_health_check: bool,
     bytes: u64,
     outcome: Outcome,
-    /// The heads of the request and of the response, in bytes.
-    heads: [u64; 2],
+    sizes: Option<Box<Sizes>>,
+}
+
+/// What only formats with `%I` or `%O` want to know, in bytes.
+#[derive(Default)]
+struct Sizes {
+    request_head: u64,
+    response_head: u64,
     /// What was read of the request's content.
-    content: Option<Arc<AtomicU64>>,
+    content: Arc<AtomicU64>,
 }
 
 impl Entry {
@@ -156,11 +162,7 @@ impl Entry {
             is_health_check: log.filters.is_health_check(request),
             bytes: 0,
             outcome: Outcome::Dropped,
-            heads: match log.needs.received {
-                true => [field::request_head(request), 0],
-                false => [0, 0],
-            },
-            content: log.needs.received.then(|| count_content(request)),
+            sizes: log.needs.sizes.then(|| Box::new(Sizes::of(request))),
         }
     }
 
@@ -181,8 +183,8 @@ impl Entry {
     fn see(&mut self, response: &Response) {
         self.status = Some(response.status());
         self.response_at = Some(self.buffer.len());
-        if self.log.needs.sent {
-            self.heads[1] = field::response_head(response);
+        if let Some(sizes) = &mut self.sizes {
+            sizes.response_head = field::response_head(response);
         }
         let log = &self.log;
         log.format
@@ -190,7 +192,7 @@ impl Entry {
     }
 
     fn end(&self) -> End {
-        let content = self.content.as_ref();
+        let (received, sent) = self.sizes.as_ref().map_or((0, 0), |sizes| sizes.both());
         let is_499 = self.log.shows_499 && self.outcome == Outcome::Dropped;
         End {
             status: match is_499 {
@@ -198,8 +200,8 @@ impl Entry {
                 false => self.status,
             },
             bytes: self.bytes,
-            received: self.heads[0] + content.map_or(0, |bytes| bytes.load(Ordering::Relaxed)),
-            sent: self.heads[1] + self.bytes,
+            received,
+            sent: sent + self.bytes,
             outcome: self.outcome,
             elapsed: self.log.time().saturating_sub(self.started),
             first_byte: self.first_byte,
@@ -233,13 +235,23 @@ fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).expect("three digits")
 }
 
-/// Counts what is read of a request's content.
-fn count_content(request: &mut Request) -> Arc<AtomicU64> {
-    let count = Arc::new(AtomicU64::new(0));
-    let body = request.take_body();
-    let counted = count.clone();
-    *request.body_mut() = body.on_end(move |end| counted.store(end.bytes(), Ordering::Relaxed));
-    count
+impl Sizes {
+    /// Measures a request, and begins to count what is read of its content.
+    fn of(request: &mut Request) -> Sizes {
+        let sizes = Sizes {
+            request_head: field::request_head(request),
+            ..Sizes::default()
+        };
+        let (body, count) = (request.take_body(), sizes.content.clone());
+        *request.body_mut() = body.on_end(move |end| count.store(end.bytes(), Ordering::Relaxed));
+        sizes
+    }
+
+    /// What was received, and what was sent without the content.
+    fn both(&self) -> (u64, u64) {
+        let received = self.request_head + self.content.load(Ordering::Relaxed);
+        (received, self.response_head)
+    }
 }
 
 /// What a log in this syntax says of lines that were lost.

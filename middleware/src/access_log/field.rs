@@ -42,9 +42,9 @@ pub(super) enum RequestField {
     Host,
     Port,
     Process,
-    Header(HeaderName),
+    Header(HeaderName, Shown),
     Cookie(String),
-    Variable(String),
+    Variable(String, Shown),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub(super) enum EitherField {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ResponseField {
     Route,
-    Header(HeaderName),
+    Header(HeaderName, Shown),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +105,20 @@ impl Field {
         }
     }
 
+    /// Finds out how much of it is shown.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        match self {
+            Field::Request(RequestField::Header(name, shown))
+            | Field::Response(ResponseField::Header(name, shown)) => {
+                *shown = redaction.of_header(name);
+            }
+            Field::Request(RequestField::Variable(name, shown)) => {
+                *shown = redaction.of_variable(name);
+            }
+            _ => {}
+        }
+    }
+
     /// What stands for a field that is not there; a path without a query is whole.
     pub(super) fn missing(&self) -> &'static str {
         match self {
@@ -136,21 +150,22 @@ impl RequestField {
             RequestField::Query => query(line, request.query(), context),
             RequestField::Protocol => line.extend_from_slice(request.protocol().as_bytes()),
             RequestField::Host => {
-                let host = request.hostname().unwrap_or_default();
-                syntax.escape_word(line, host.as_bytes());
+                let host = request.host().unwrap_or_default();
+                syntax.escape_word(line, without_port(host).as_bytes());
             }
             RequestField::Port => number(line, request.port()),
             RequestField::Process => number(line, std::process::id()),
-            RequestField::Header(name) => header(line, request.headers(), name, context),
+            RequestField::Header(name, shown) => {
+                header(line, request.headers(), (name, *shown), context);
+            }
             RequestField::Cookie(name) => {
                 let value = cookie(request.headers(), name);
                 syntax.escape(line, value.unwrap_or_default());
             }
-            RequestField::Variable(name) => {
-                let shown = context.redaction.of_variable(name);
+            RequestField::Variable(name, shown) => {
                 if let Some(value) = request.environ().get(name) {
                     let redaction = context.redaction;
-                    redaction.write(line, value.as_bytes(), shown, unquoted(syntax, false));
+                    redaction.write(line, value.as_bytes(), *shown, unquoted(syntax, false));
                 }
             }
         }
@@ -185,7 +200,9 @@ impl ResponseField {
                 let pattern = pattern.map_or("", MatchedPattern::as_str);
                 context.syntax.escape(line, pattern.as_bytes());
             }
-            ResponseField::Header(name) => header(line, response.headers(), name, context),
+            ResponseField::Header(name, shown) => {
+                header(line, response.headers(), (name, *shown), context);
+            }
         }
     }
 }
@@ -294,26 +311,34 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
 }
 
 /// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
-fn header(line: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName, context: &Context<'_>) {
-    let mut values = headers.get_all(name).into_iter().enumerate().peekable();
-    if values.peek().is_none() {
-        return;
-    }
-    let shown = context.redaction.of_header(name);
-    if shown == Shown::Nothing {
-        return context
-            .redaction
-            .write(line, b"", shown, unquoted(context.syntax, false));
-    }
-    for (at, value) in values {
-        if at > 0 {
-            line.extend_from_slice(b", ");
-        }
-        let write = unquoted(context.syntax, false);
+fn header(
+    line: &mut Vec<u8>,
+    headers: &HeaderMap,
+    (name, shown): (&HeaderName, Shown),
+    context: &Context<'_>,
+) {
+    let write = unquoted(context.syntax, false);
+    let mut values = headers.get_all(name).into_iter();
+    let mut next = values.next();
+    while let Some(value) = next {
         context
             .redaction
             .write(line, value.as_bytes(), shown, write);
+        // How many there are is nobody's business either.
+        next = values.next().filter(|_| shown != Shown::Nothing);
+        if next.is_some() {
+            line.extend_from_slice(b", ");
+        }
     }
+}
+
+/// The host alone; whether it is one, the gateway has found out.
+fn without_port(host: &str) -> &str {
+    let length = match host.bytes().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(at) if host.as_bytes().get(at) == Some(&b':') => at,
+        _ => host.len(),
+    };
+    host.get(..length).unwrap_or(host)
 }
 
 /// The first cookie of this name (RFC 6265, section 4.2.1).
@@ -332,12 +357,26 @@ fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
     match address {
         // The usual one is not worth a formatter.
         Some(IpAddr::V4(address)) => {
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            let mut push = |byte: u8| {
+                if let Some(place) = text.get_mut(length) {
+                    *place = byte;
+                }
+                length += 1;
+            };
             for (at, octet) in address.octets().into_iter().enumerate() {
                 if at > 0 {
-                    line.push(b'.');
+                    push(b'.');
                 }
-                number(line, octet);
+                if octet >= 100 {
+                    push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    push(b'0' + octet / 10 % 10);
+                }
+                push(b'0' + octet % 10);
             }
+            line.extend_from_slice(text.get(..length).unwrap_or_default());
         }
         Some(IpAddr::V6(address)) => {
             write!(line, "{address}").expect("memory takes all that is written");
@@ -353,4 +392,24 @@ fn number(line: &mut Vec<u8>, number: impl itoa::Integer) {
 /// A number that fits into 64 bits for half a million years; one that does not is as large as they are.
 fn whole_number(line: &mut Vec<u8>, value: u128) {
     number(line, u64::try_from(value).unwrap_or(u64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in [
+            "0.0.0.0",
+            "1.20.255.99",
+            "255.255.255.255",
+            "100.10.9.109",
+            "::1",
+        ] {
+            let mut line = Vec::new();
+            address(&mut line, Some(text.parse().unwrap()));
+            assert_eq!(line, text.as_bytes());
+        }
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! The fields of a line are known at three moments: when the request comes, when the response's head is there, and when
 //! its body has ended. What is known early is captured in the buffer in which the line is put together later, each
-//! field behind its length, so that one buffer serves a request from its first field to the finished line.
+//! run of such fields behind its length, so that one buffer serves a request from its first field to the finished line.
 
 use std::ops::Range;
 
 use enfilade_core::{Request, Response};
+use http::Extensions;
 use time::OffsetDateTime;
 
 use super::clock::TimeFormat;
@@ -14,6 +15,7 @@ use super::directive::{self, Piece};
 use super::escape::Syntax;
 use super::field::{Context, End, EndField, Field, RequestField, ResponseField};
 use super::queue::Line;
+use super::redaction::Redaction;
 use crate::{Error, ErrorKind};
 
 pub(super) const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
@@ -46,8 +48,27 @@ pub(super) struct Format {
     parts: Vec<Part>,
 }
 
+/// Items that are known at the same time; what is the same in each line belongs to those before it.
 #[derive(Clone)]
-enum Part {
+struct Part {
+    known: Known,
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    /// When the request comes.
+    First,
+    /// Then, or better when the response's head is there.
+    Either,
+    /// When the response's head is there.
+    Second,
+    /// When the body has ended.
+    Last,
+}
+
+#[derive(Clone)]
+enum Item {
     Literal(Vec<u8>),
     Field(Field),
     /// A field that is a value of JSON by itself.
@@ -104,7 +125,7 @@ impl Format {
     /// Adds the value of a member: that of one directive by itself, or a text.
     fn push_value(&mut self, mut pieces: Vec<Piece>) {
         match pieces.pop() {
-            Some(Piece::Field(field)) if pieces.is_empty() => self.parts.push(Part::Value(field)),
+            Some(Piece::Field(field)) if pieces.is_empty() => self.push_item(Item::Value(field)),
             last => {
                 self.push_raw("\"");
                 pieces
@@ -118,7 +139,7 @@ impl Format {
 
     fn push(&mut self, piece: Piece) {
         match (piece, self.syntax) {
-            (Piece::Field(field), _) => self.parts.push(Part::Field(field)),
+            (Piece::Field(field), _) => self.push_item(Item::Field(field)),
             // What is not a peer's need not be escaped, unless it would not be JSON.
             (Piece::Literal(text), Syntax::Text) => self.push_raw(&text),
             (Piece::Literal(text), Syntax::Json) => {
@@ -133,19 +154,55 @@ impl Format {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Adds what is the same in each line; such parts that meet become one.
+    /// Adds what is the same in each line; such items that meet become one.
     fn push_bytes(&mut self, text: &[u8]) {
+        let items = self.parts.last_mut().map(|part| &mut part.items);
+        match items.and_then(|items| items.last_mut()) {
+            Some(Item::Literal(before)) => before.extend_from_slice(text),
+            _ => self.push_item(Item::Literal(text.to_vec())),
+        }
+    }
+
+    fn push_item(&mut self, item: Item) {
+        let known = match &item {
+            Item::Literal(_) => None,
+            Item::Field(field) | Item::Value(field) => Some(match field {
+                Field::Request(_) => Known::First,
+                Field::Either(_) => Known::Either,
+                Field::Response(_) => Known::Second,
+                Field::End(_) => Known::Last,
+            }),
+        };
         match self.parts.last_mut() {
-            Some(Part::Literal(before)) => before.extend_from_slice(text),
-            _ => self.parts.push(Part::Literal(text.to_vec())),
+            // Of an item that is captured twice only the item itself is.
+            Some(part)
+                if part.known != Known::Either && known.is_none_or(|known| known == part.known) =>
+            {
+                part.items.push(item);
+            }
+            _ => self.parts.push(Part {
+                known: known.unwrap_or(Known::First),
+                items: vec![item],
+            }),
         }
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Literal(_) => None,
-            Part::Field(field) | Part::Value(field) => Some(field),
+        let items = self.parts.iter().flat_map(|part| &part.items);
+        items.filter_map(|item| match item {
+            Item::Literal(_) => None,
+            Item::Field(field) | Item::Value(field) => Some(field),
         })
+    }
+
+    /// Finds out how much is shown of each field.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        let items = self.parts.iter_mut().flat_map(|part| &mut part.items);
+        for item in items {
+            if let Item::Field(field) | Item::Value(field) = item {
+                field.redact(redaction);
+            }
+        }
     }
 
     /// How much room a request gets at first, so that most need no more.
@@ -170,8 +227,7 @@ impl Format {
             }),
             first_byte: has(|field| *field == Field::End(FirstByte)),
             route: has(|field| *field == Field::Response(ResponseField::Route)),
-            received: has(|field| *field == Field::End(EndField::Received)),
-            sent: has(|field| *field == Field::End(EndField::Sent)),
+            sizes: has(|field| matches!(field, Field::End(EndField::Received | EndField::Sent))),
         }
     }
 
@@ -183,15 +239,17 @@ impl Format {
         now: OffsetDateTime,
         context: &Context<'_>,
     ) {
-        for field in self.fields() {
-            match field {
-                Field::Request(field) => capture(buffer, |line| {
-                    field.write_to(line, request, now, context);
+        for part in &self.parts {
+            match part.known {
+                Known::First => capture(buffer, |line| {
+                    part.write(line, |line, field| {
+                        if let Field::Request(field) = field {
+                            field.write_to(line, request, now, context);
+                        }
+                    });
                 }),
-                Field::Either(field) => capture(buffer, |line| {
-                    field.write_to(line, request.extensions(), context.syntax);
-                }),
-                Field::Response(_) | Field::End(_) => {}
+                Known::Either => part.capture_either(buffer, request.extensions(), context.syntax),
+                Known::Second | Known::Last => {}
             }
         }
     }
@@ -203,15 +261,17 @@ impl Format {
         response: &Response,
         context: &Context<'_>,
     ) {
-        for field in self.fields() {
-            match field {
-                Field::Response(field) => {
-                    capture(buffer, |line| field.write_to(line, response, context));
-                }
-                Field::Either(field) => capture(buffer, |line| {
-                    field.write_to(line, response.extensions(), context.syntax);
+        for part in &self.parts {
+            match part.known {
+                Known::Second => capture(buffer, |line| {
+                    part.write(line, |line, field| {
+                        if let Field::Response(field) = field {
+                            field.write_to(line, response, context);
+                        }
+                    });
                 }),
-                Field::Request(_) | Field::End(_) => {}
+                Known::Either => part.capture_either(buffer, response.extensions(), context.syntax),
+                Known::First | Known::Last => {}
             }
         }
     }
@@ -225,22 +285,62 @@ impl Format {
         context: &Context<'_>,
     ) -> Line {
         let start = buffer.len();
-        let mut captured = Both {
-            request: Captured { at: Some(0) },
-            response: Captured { at: response_at },
-        };
+        let mut request = Captured { at: Some(0) };
+        let mut response = Captured { at: response_at };
         for part in &self.parts {
-            match part {
-                Part::Literal(text) => buffer.extend_from_slice(text),
-                Part::Field(field) => {
-                    if !append(&mut buffer, field, &mut captured, end, context) {
-                        buffer.extend_from_slice(field.missing().as_bytes());
-                    }
+            match part.known {
+                Known::First => {
+                    let found = request.next(&buffer);
+                    buffer.extend_from_within(found);
                 }
-                Part::Value(field) => value(&mut buffer, field, &mut captured, end, context),
+                Known::Either => {
+                    let (outer, inner) = (request.next(&buffer), response.next(&buffer));
+                    let found = if inner.is_empty() { outer } else { inner };
+                    part.write(&mut buffer, |line, _| {
+                        line.extend_from_within(found.clone())
+                    });
+                }
+                Known::Second if response_at.is_none() => part.write(&mut buffer, |_, _| {}),
+                Known::Second => {
+                    let found = response.next(&buffer);
+                    buffer.extend_from_within(found);
+                }
+                Known::Last => part.write(&mut buffer, |line, field| {
+                    if let Field::End(field) = field {
+                        field.write_to(line, end, context);
+                    }
+                }),
             }
         }
         Line { buffer, start }
+    }
+}
+
+impl Part {
+    /// Appends the items, with what stands for a field where `write` writes nothing.
+    #[inline]
+    fn write(&self, line: &mut Vec<u8>, write: impl Fn(&mut Vec<u8>, &Field)) {
+        for item in &self.items {
+            match item {
+                Item::Literal(text) => line.extend_from_slice(text),
+                Item::Field(field) => {
+                    let before = line.len();
+                    write(line, field);
+                    if line.len() == before {
+                        line.extend_from_slice(field.missing().as_bytes());
+                    }
+                }
+                Item::Value(field) => value(line, field, &write),
+            }
+        }
+    }
+
+    fn capture_either(&self, buffer: &mut Vec<u8>, extensions: &Extensions, syntax: Syntax) {
+        for item in &self.items {
+            if let Item::Field(Field::Either(field)) | Item::Value(Field::Either(field)) = item {
+                capture(buffer, |line| field.write_to(line, extensions, syntax));
+            }
+        }
     }
 }
 
@@ -252,53 +352,28 @@ pub(super) struct Needs {
     pub(super) elapsed: bool,
     pub(super) first_byte: bool,
     pub(super) route: bool,
-    pub(super) received: bool,
-    pub(super) sent: bool,
-}
-
-/// Appends a field; answers whether it is there.
-fn append(
-    buffer: &mut Vec<u8>,
-    field: &Field,
-    captured: &mut Both,
-    end: &End,
-    context: &Context<'_>,
-) -> bool {
-    let before = buffer.len();
-    match field {
-        Field::End(field) => field.write_to(buffer, end, context),
-        _ => {
-            let range = captured.next(buffer, field);
-            buffer.extend_from_within(range);
-        }
-    }
-    buffer.len() > before
+    pub(super) sizes: bool,
 }
 
 /// Appends a field as a value of JSON; `null` where it is not there.
-fn value(
-    buffer: &mut Vec<u8>,
-    field: &Field,
-    captured: &mut Both,
-    end: &End,
-    context: &Context<'_>,
-) {
-    let before = buffer.len();
+fn value(line: &mut Vec<u8>, field: &Field, write: impl Fn(&mut Vec<u8>, &Field)) {
     let is_quoted = !field.is_number();
     if is_quoted {
-        buffer.push(b'"');
+        line.push(b'"');
     }
-    if !append(buffer, field, captured, end, context) {
-        buffer.truncate(before);
-        buffer.extend_from_slice(b"null");
+    let before = line.len();
+    write(line, field);
+    if line.len() == before {
+        line.truncate(before - usize::from(is_quoted));
+        line.extend_from_slice(b"null");
     } else if is_quoted {
-        buffer.push(b'"');
+        line.push(b'"');
     }
 }
 
 type Length = [u8; size_of::<usize>()];
 
-/// Appends a field behind its length.
+/// Appends something behind its length.
 fn capture(buffer: &mut Vec<u8>, field: impl FnOnce(&mut Vec<u8>)) {
     let at = buffer.len();
     buffer.extend_from_slice(&Length::default());
@@ -310,28 +385,7 @@ fn capture(buffer: &mut Vec<u8>, field: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// Where the next captured field of the request and of the response are.
-struct Both {
-    request: Captured,
-    response: Captured,
-}
-
-impl Both {
-    /// The place of a field, which is empty where nothing was captured.
-    fn next(&mut self, buffer: &[u8], field: &Field) -> Range<usize> {
-        match field {
-            Field::Request(_) => self.request.next(buffer),
-            Field::Response(_) => self.response.next(buffer),
-            Field::Either(_) => {
-                let (outer, inner) = (self.request.next(buffer), self.response.next(buffer));
-                if inner.is_empty() { outer } else { inner }
-            }
-            Field::End(_) => 0..0,
-        }
-    }
-}
-
-/// Where the next captured field is; `None` where nothing was captured.
+/// Where what was captured next is; `None` where nothing was captured.
 struct Captured {
     at: Option<usize>,
 }

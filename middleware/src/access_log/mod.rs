@@ -91,12 +91,14 @@ use crate::Error;
 ///
 /// # Writing
 ///
-/// Lines go through a bounded queue (4,096 lines, 4 MiB) to a thread that writes all that waits at once and flushes.
+/// Lines go through a bounded queue (4,096 lines, 4 MiB) to a thread that gathers them for a millisecond, unless there are
+/// many, writes all at once and flushes.
 /// A request never waits, unless [`when_full`](AccessLog::when_full) says so: where the queue is full its line is dropped
 /// and counted, and a line `# 12 lines dropped` (in JSON `{"dropped_lines":12}`) says so when there is room. So are
 /// lines that the writer fails to write; why it fails is told on standard error, once a minute. When the last clone of a
-/// wrapped application is dropped, the lines that are queued are written before that returns, within five seconds. The
-/// thread starts with the first line; clones of an `AccessLog` share it.
+/// wrapped application is dropped, the lines that are queued are written before that returns, within five seconds; a
+/// program that exits without dropping it loses them. The thread starts with the first line; clones of an `AccessLog`
+/// share it.
 ///
 /// # Example
 ///
@@ -373,7 +375,8 @@ impl AccessLog {
 }
 
 impl Middleware for AccessLog {
-    fn wrap(self, app: Application) -> Application {
+    fn wrap(mut self, app: Application) -> Application {
+        self.format.redact(&self.redaction);
         let (syntax, times) = (self.format.syntax, &self.format.times);
         let log = Log {
             name: self.name,

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::escape::Syntax;
@@ -19,6 +19,9 @@ pub(super) const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request that waits for room sleeps before it looks again; it is woken when there is some.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// From how much that waits the thread is woken though it gathers a batch.
+pub(super) const WAKE_BYTES: usize = QUEUE_BYTES / 4;
 
 /// One line without its end, behind other bytes that are not written.
 pub(super) struct Line {
@@ -78,6 +81,7 @@ pub(super) struct Shared {
     started: AtomicBool,
     /// What the thread takes when it starts.
     idle: Mutex<Option<Idle>>,
+    thread: OnceLock<Thread>,
     pub(super) queued_bytes: AtomicUsize,
     pub(super) dropped: DroppedLines,
     /// How many lines have left the queue and been written, or lost to an error.
@@ -112,6 +116,7 @@ impl Sink {
             shared: Arc::new(Shared {
                 started: AtomicBool::new(false),
                 idle: Mutex::new(Some(idle)),
+                thread: OnceLock::new(),
                 queued_bytes: AtomicUsize::new(0),
                 dropped,
                 done: Mutex::new(0),
@@ -155,7 +160,12 @@ impl Sink {
             false => Some(line),
         };
         match refused {
-            None => _ = self.accepted.fetch_add(1, Ordering::Relaxed),
+            None => {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                if before < WAKE_BYTES && before + size >= WAKE_BYTES {
+                    self.shared.wake();
+                }
+            }
             Some(_) => _ = queued.fetch_sub(size, Ordering::Relaxed),
         }
         refused
@@ -166,6 +176,7 @@ impl Sink {
         if when_full == WhenFull::Drop || !self.shared.started.load(Ordering::Relaxed) {
             return false;
         }
+        self.shared.wake();
         let done = lock(&self.shared.done);
         if *done == u64::MAX {
             return false;
@@ -196,6 +207,7 @@ impl Sink {
             return;
         }
         self.start();
+        self.shared.wake();
         let done = lock(&self.shared.done);
         let is_waiting = |done: &mut u64| *done < accepted;
         let waited = self
@@ -227,9 +239,17 @@ impl Shared {
     fn run(&self) {
         // However this ends, nobody waits for it any longer.
         let _end = Over(self);
+        let _ = self.thread.set(thread::current());
         let idle = lock(&self.idle).take();
         if let Some(idle) = idle {
             Writer::run(self, idle);
+        }
+    }
+
+    /// Lets a thread that gathers a batch write it now.
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
         }
     }
 

@@ -90,11 +90,10 @@ impl Redaction {
 
     /// Appends a URL without the values that are hidden; those behind a `#` are parameters too (RFC 6749, section 4.2.2).
     pub(super) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: Write) {
-        let begins = |byte: &u8| matches!(byte, b'?' | b'#');
-        let before = url
-            .iter()
-            .position(begins)
-            .filter(|_| !self.parameters.is_empty());
+        if self.parameters.is_empty() {
+            return write.text(line, url);
+        }
+        let before = url.iter().position(|byte| matches!(byte, b'?' | b'#'));
         let (path, mut rest) = url.split_at(before.unwrap_or(url.len()));
         write.text(line, path);
         while let Some((mark, after)) = rest.split_first() {

@@ -2,13 +2,18 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::entry::loss;
-use super::queue::{Idle, Line, Shared};
+use super::queue::{Idle, Line, Shared, WAKE_BYTES};
 
 /// How much is written at once, give or take a line.
 const BATCH_BYTES: usize = 64 * 1024;
+/// How much room a batch has: no usual line makes it grow.
+const BATCH_ROOM: usize = BATCH_BYTES + 16 * 1024;
+/// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often trouble is told.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -33,7 +38,7 @@ impl<'a> Writer<'a> {
         let mut this = Writer {
             shared,
             idle,
-            batch: Vec::with_capacity(BATCH_BYTES),
+            batch: Vec::with_capacity(BATCH_ROOM),
             lines: 0,
             told: 0,
             reported: 0,
@@ -41,6 +46,9 @@ impl<'a> Writer<'a> {
             trouble: Trouble::default(),
         };
         while let Ok(line) = this.idle.receiver.recv() {
+            if shared.queued_bytes.load(Ordering::Relaxed) < WAKE_BYTES {
+                thread::park_timeout(GATHER);
+            }
             this.report();
             this.take(&line);
             while this.batch.len() < BATCH_BYTES {
@@ -101,7 +109,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.batch.clear();
-        self.batch.shrink_to(BATCH_BYTES);
+        self.batch.shrink_to(BATCH_ROOM);
         self.shared.finished(std::mem::take(&mut self.lines));
     }
 }
@@ -143,14 +151,12 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex, mpsc};
-    use std::thread;
-
     use super::super::escape::Syntax;
     use super::super::queue::{
         DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, QUEUE_LINES, Sink, WhenFull,
     };
     use super::*;
+    use std::sync::{Arc, Mutex, mpsc};
 
     /// A writer that takes `write` only when it is let, and fails where it is told to.
     struct Gate {

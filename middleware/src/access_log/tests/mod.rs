@@ -412,4 +412,7 @@ fn what_is_sent_is_not_touched() {
 #[test]
 fn keeps_the_laws() {
     enfilade_testing::laws::check(AccessLog::combined().writer(std::io::sink()));
+    let all = AccessLog::json_of([("a", "%I %O %{route}x %{id}x"), ("b", "%^FB")]).unwrap();
+    let all = all.redact_query("a").without_health_checks().sample(0.5);
+    enfilade_testing::laws::check(all.client_gone_as_499().writer(std::io::sink()));
 }
