@@ -178,7 +178,16 @@ fn a_line_in_the_log_adds_two() {
     // The line, from its first field to the writer, and what waits for the end of the body.
     assert_eq!(added(common.clone()), 2);
     assert_eq!(added(combined), 2);
+    assert_eq!(
+        added(AccessLog::json().writer(std::io::sink()).clock(noon)),
+        2
+    );
     assert_eq!(added(common.filter(|_| false)), 0);
+    // The extensions of the request, to ask for it.
+    let route = AccessLog::format("%{route}x")
+        .unwrap()
+        .writer(std::io::sink());
+    assert_eq!(added(route), 4);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use enfilade::host::Host;
 use enfilade::middleware::{
-    AccessLog, Decompression, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, Router,
-    TrustedHosts, XForwarded, negotiate_coding, parse_forwarded,
+    AccessLog, Decompression, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, RequestId,
+    Router, TrustedHosts, XForwarded, negotiate_coding, parse_forwarded,
 };
 use enfilade::{Application, Body, Connection, HttpError, Request, gateway, headers, path, wsgi};
 use enfilade_testing::Client;
@@ -265,21 +265,55 @@ pub fn dates(data: &[u8]) {
     }
 }
 
-/// Whatever a request has, its line is one line of characters that a terminal shows.
+/// Whatever a request has, its line is one line of characters that a terminal shows, and JSON is JSON.
 pub fn log(data: &[u8]) {
+    let format = "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\" \"%v\" \"%U\" \"%q\" \"%{a}C\" \
+                  \"%{REQUEST_URI}e\" %{id}x";
+    let text = AccessLog::format(format).expect("well formed");
+    let members = [
+        ("all", format),
+        ("request", "%r"),
+        ("agent", "%{User-Agent}i"),
+    ];
+    let json = AccessLog::json_of(members).expect("well formed");
+    let line = |log| logged(log, data);
+    if let Some(line) = line(text.clone()) {
+        assert_eq!(quotes(&line), 16, "{line:?}");
+    }
+    if let Some(line) = line(text.redact_query("a")) {
+        assert_eq!(quotes(&line), 16, "{line:?}");
+    }
+    if let Some(line) = line(json) {
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read.as_object().map(serde_json::Map::len), Some(3));
+    }
+    if let Some(line) = line(AccessLog::json().redact_query("a")) {
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read["status"], 200);
+        let id = read["id"].as_str().expect("each request has one");
+        assert!(!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+}
+
+/// How many quotes there are in a line that are not escaped.
+fn quotes(line: &str) -> usize {
+    let (mut quotes, mut escaped) = (0, false);
+    for shown in line.chars() {
+        quotes += usize::from(shown == '"' && !escaped);
+        escaped = shown == '\\' && !escaped;
+    }
+    quotes
+}
+
+/// The line of a request that is made of these bytes, where one can be made.
+fn logged(log: AccessLog, data: &[u8]) -> Option<String> {
     let memory = Memory::default();
-    let format =
-        "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\" \"%v\" \"%U\" \"%q\"";
-    let log = AccessLog::format(format)
-        .expect("well formed")
-        .writer(memory.clone());
-    let app = Application::new(|_: Request| "x").wrap(log);
+    let app = Application::new(|_: Request| "x").wrap(RequestId::new());
+    let app = app.wrap(log.writer(memory.clone()));
     let (target, rest) = split(data);
-    let Some(mut request) = request(&target) else {
-        return;
-    };
+    let mut request = request(&target)?;
     let mut values = rest.as_bytes().split(|&byte| byte == b'\n').chain([data]);
-    for name in ["referer", "user-agent", "host"] {
+    for name in ["referer", "user-agent", "host", "cookie", "x-request-id"] {
         if let Some(value) = values
             .next()
             .and_then(|value| HeaderValue::from_bytes(value).ok())
@@ -296,19 +330,9 @@ pub fn log(data: &[u8]) {
     drop(Client::new(app).without_gateway().prepared(request).send());
     let written = memory.0.lock().expect("nobody panicked").clone();
     let line = String::from_utf8(written).expect("lines are UTF-8");
-    assert_eq!(line.matches('\n').count(), 1, "{line:?}");
-    assert!(
-        line.trim_end_matches('\n')
-            .chars()
-            .all(|shown| !shown.is_control()),
-        "{line:?}"
-    );
-    let (mut quotes, mut escaped) = (0, false);
-    for shown in line.chars() {
-        quotes += usize::from(shown == '"' && !escaped);
-        escaped = shown == '\\' && !escaped;
-    }
-    assert_eq!(quotes, 12, "{line:?}");
+    let line = line.strip_suffix('\n').expect("a line has an end");
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+    Some(line.to_owned())
 }
 
 /// Any status line and header is taken or refused; what is taken can be sent.

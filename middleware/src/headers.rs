@@ -365,7 +365,7 @@ fn allows_content(status: StatusCode) -> bool {
     !status.is_informational() && !without.contains(&status)
 }
 
-fn parse_name<N>(name: N) -> Result<HeaderName, Error>
+pub(crate) fn parse_name<N>(name: N) -> Result<HeaderName, Error>
 where
     N: TryInto<HeaderName> + fmt::Debug,
 {

@@ -31,6 +31,7 @@ mod profile;
 mod proxy_fix;
 mod redirect;
 mod relocation;
+mod request_id;
 mod rewrite;
 mod router;
 mod rules;
@@ -41,7 +42,9 @@ mod timeout;
 mod trusted_hosts;
 mod when;
 
-pub use access_log::{AccessLog, DroppedLines};
+#[cfg(feature = "tracing")]
+pub use access_log::TracingEvents;
+pub use access_log::{AccessLog, DroppedLines, LogFile, LogFileHandle, Period, WhenFull};
 pub use body_limit::BodyLimit;
 pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
@@ -63,6 +66,7 @@ pub use not_found::{NotFound, Pass};
 pub use profile::Profile;
 pub use proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
 pub use redirect::Redirect;
+pub use request_id::{RequestId, RequestIdValue};
 pub use rewrite::Rewrite;
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
 pub use slashes::Slashes;
@@ -79,7 +83,7 @@ mod tests {
 
     use super::{
         AccessLog, CanonicalHost, Cascade, Compression, Guard, Headers, Hosts, HttpsRedirect,
-        Mounts, NotFound, ProxyFix, Router, Swap, TrustedHosts, When,
+        Mounts, NotFound, ProxyFix, RequestId, Router, Swap, TrustedHosts, When,
     };
 
     #[test]
@@ -223,6 +227,7 @@ mod tests {
             .wrap(NotFound::new(page()))
             .wrap(Compression::new())
             .wrap(headers())
+            .wrap(RequestId::new())
             .wrap(log());
         assert_eq!(doctor(&app), []);
         let client = Client::new(lint_all(&app));

@@ -14,7 +14,7 @@ use enfilade_core::Application;
 
 use self::connection::Settings;
 use self::lifetime::Lifetime;
-use self::signals::Signals;
+use self::signals::{Hooks, Signals};
 
 /// How long requests in flight may take to finish once the server is told to stop.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
@@ -55,6 +55,7 @@ pub struct Server {
     local_addr: SocketAddr,
     shutdown_deadline: Duration,
     settings: Settings,
+    on_hangup: Hooks,
 }
 
 impl Server {
@@ -85,6 +86,7 @@ impl Server {
             listener,
             shutdown_deadline: SHUTDOWN_DEADLINE,
             settings: Settings::default(),
+            on_hangup: Hooks::default(),
         })
     }
 
@@ -115,6 +117,33 @@ impl Server {
         self
     }
 
+    /// Calls `hook` on every SIGHUP, by which programs that rotate logs say that a file has been moved; all hooks where
+    /// there are several.
+    ///
+    /// It is called on a thread that may block. Without a hook the signal ends the process, as it does by default;
+    /// [`serve_until`](Server::serve_until) leaves it alone, and so does every server where there is no such signal.
+    ///
+    /// ```no_run
+    /// use enfilade::middleware::{AccessLog, LogFile};
+    /// use enfilade::{Application, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let file = LogFile::open("/var/log/house/access.log")?;
+    /// let handle = file.handle();
+    /// let app = Application::new(|_: Request| "Hello").wrap(AccessLog::combined().writer(file));
+    /// let server = Server::bind("127.0.0.1:8000")?.on_hangup(move || {
+    ///     if let Err(error) = handle.reopen() {
+    ///         eprintln!("{error}");
+    ///     }
+    /// });
+    /// server.serve_forever(app)
+    /// # }
+    /// ```
+    pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
+        self.on_hangup.add(hook);
+        self
+    }
+
     /// Serves until Ctrl-C or SIGTERM, on a runtime of its own.
     ///
     /// # Errors
@@ -141,7 +170,7 @@ impl Server {
     ///
     /// Where the signals cannot be watched.
     pub async fn serve(self, app: impl Into<Application>) -> io::Result<()> {
-        let mut signals = Signals::watch()?;
+        let mut signals = Signals::watch(self.on_hangup.clone())?;
         let first = async move {
             signals.next().await;
             signals

@@ -1,39 +1,87 @@
-//! The signals that stop a server.
+//! The signals that stop a server, and the one that does not.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-/// Ctrl-C, and SIGTERM where there is one.
+/// What is done when the terminal hangs up, which tells a server to look at its files again.
+#[derive(Clone, Default)]
+pub(super) struct Hooks(Vec<Arc<dyn Fn() + Send + Sync>>);
+
+impl Hooks {
+    pub(super) fn add(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.0.push(Arc::new(hook));
+    }
+
+    /// Calls all of them where they may block; one that panics ends that call alone.
+    #[cfg(unix)]
+    fn call(&self) {
+        for hook in &self.0 {
+            let hook = hook.clone();
+            drop(tokio::task::spawn_blocking(move || hook()));
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} hooks", self.0.len())
+    }
+}
+
+/// Ctrl-C, SIGTERM where there is one, and SIGHUP where there is something to do.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: Option<(tokio::signal::unix::Signal, Hooks)>,
 }
 
 #[cfg(unix)]
 impl Signals {
     /// Begins to watch; from now on the signals no longer end the process by themselves.
-    pub(super) fn watch() -> io::Result<Signals> {
+    pub(super) fn watch(hooks: Hooks) -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
+        let hangup = match hooks.0.is_empty() {
+            true => None,
+            false => Some((signal(SignalKind::hangup())?, hooks)),
+        };
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup,
         })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next that stops, and does what is to be done on the other one.
     pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                () = hung_up(&mut self.hangup) => {}
+            }
         }
+    }
+}
+
+#[cfg(unix)]
+async fn hung_up(hangup: &mut Option<(tokio::signal::unix::Signal, Hooks)>) {
+    match hangup {
+        Some((signal, hooks)) => match signal.recv().await {
+            Some(()) => hooks.call(),
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 
 #[cfg(not(unix))]
 impl Signals {
     /// Begins to watch with the first wait.
-    pub(super) fn watch() -> io::Result<Signals> {
+    pub(super) fn watch(_: Hooks) -> io::Result<Signals> {
         Ok(Signals {})
     }
 

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 18] = [
+const KNOWN: [(&[&str], &[&str], &str); 19] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -43,6 +43,11 @@ const KNOWN: [(&[&str], &[&str], &str); 18] = [
         &["Timeout"],
         &["AccessLog"],
         "the log does not see the answer to a request that takes too long",
+    ),
+    (
+        &["CatchPanic", "Timeout"],
+        &["RequestId"],
+        "the answer that it gives by itself has no id",
     ),
     (
         &["NotFound"],
@@ -144,6 +149,7 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `AccessLog` | `AccessLog` | a request has two lines in the log |
 /// | `CatchPanic` | `AccessLog` | the log does not see the 500 that a panic becomes |
 /// | `Timeout` | `AccessLog` | the log does not see the answer to a request that takes too long |
+/// | `CatchPanic`, `Timeout` | `RequestId` | the answer that it gives by itself has no id |
 /// | `NotFound` | `AccessLog` | the log does not see what the fallback answers |
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
@@ -391,7 +397,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 30);
+        assert_eq!(rules.len(), 32);
         for Rule {
             outer,
             inner,

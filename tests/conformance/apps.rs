@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use enfilade::middleware::RequestIdValue;
 use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Reply, Request, Response};
 use futures_timer::Delay;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -180,6 +181,7 @@ fn describe(request: &Request) -> Value {
         "header_lines": list(request.headers()),
         "header_bytes": hexadecimal(request.headers()),
         "cgi": cgi,
+        "request_id": request.extensions().get().map(RequestIdValue::as_str),
     })
 }
 

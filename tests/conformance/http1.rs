@@ -103,11 +103,12 @@ fn encode(wanted: &Wanted) -> Vec<u8> {
         }
         _ => {}
     }
-    for (name, value) in &wanted.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    text.push_str("\r\n");
     let mut bytes = text.into_bytes();
+    for (name, value) in &wanted.headers {
+        let value = wanted.bytes(value);
+        bytes.extend_from_slice(&[name.as_bytes(), b": ", &value, b"\r\n"].concat());
+    }
+    bytes.extend_from_slice(b"\r\n");
     write_content(&mut bytes, wanted);
     bytes
 }

@@ -203,7 +203,7 @@ fn head(wanted: &Wanted) -> Check<Request<()>> {
     for (name, value) in &wanted.headers {
         if names_host || !name.eq_ignore_ascii_case("host") {
             let name = HeaderName::try_from(name).or_else(wrong)?;
-            let value = HeaderValue::from_bytes(value.as_bytes());
+            let value = HeaderValue::from_bytes(&wanted.bytes(value));
             let value = value.or_else(wrong)?;
             request.headers_mut().append(name, value);
         }

@@ -68,7 +68,7 @@ fn prepare(client: &Client, wanted: &Wanted) -> Check<RequestBuilder> {
         .version(wanted.version)
         .body(wanted.content.body());
     for (name, value) in &wanted.headers {
-        builder = builder.header(name, value);
+        builder = builder.header(name, wanted.bytes(value));
     }
     Ok(builder)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) target: String,
     pub(crate) version: http::Version,
     pub(crate) headers: Vec<(String, String)>,
+    /// Whether a character of a header is a byte on the wire; in UTF-8 it may be several.
+    pub(crate) is_latin_1: bool,
     pub(crate) content: Content,
     pub(crate) peer: Peer,
     pub(crate) local: Option<SocketAddr>,
@@ -54,10 +56,11 @@ pub(crate) struct Wanted {
 
 pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
     known(spec, "request", &KEYS)?;
-    // Texts are sent as UTF-8, which is what this says; another coding would have to be done.
-    if let Some(coding) = text(spec, "header_bytes").filter(|coding| *coding != "utf-8") {
-        return unsupported(format!("header_bytes {coding:?}"));
-    }
+    let is_latin_1 = match text(spec, "header_bytes") {
+        None | Some("utf-8") => false,
+        Some("latin-1") => true,
+        Some(coding) => return unsupported(format!("header_bytes {coding:?}")),
+    };
     let method = required(spec, "method")?;
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return unsupported(format!("{method:?} is no method"));
@@ -69,6 +72,7 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
         target: required(spec, "target")?.to_owned(),
         version: version(text(spec, "version"))?,
         headers: pairs(spec, "headers")?.into_iter().map(owned).collect(),
+        is_latin_1,
         content: apps::content(spec)?,
         peer: peer(spec)?,
         local: local(spec)?,
@@ -136,6 +140,17 @@ fn local(spec: &Value) -> Check<Option<SocketAddr>> {
 impl Wanted {
     pub(crate) fn has(&self, name: &str) -> bool {
         !self.values(name).is_empty()
+    }
+
+    /// A header's value as it is on the wire; what Latin-1 does not have is a question mark.
+    pub(crate) fn bytes(&self, value: &str) -> Vec<u8> {
+        match self.is_latin_1 {
+            true => value
+                .chars()
+                .map(|shown| u8::try_from(shown).unwrap_or(b'?'))
+                .collect(),
+            false => value.as_bytes().to_vec(),
+        }
     }
 
     /// The values of all lines by this name, in order.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use enfilade::middleware::{
     self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Decompression,
-    ErrorPages, Flush, Headers, Mounts, NotFound, ProxyFix, Router, Slashes, Timeout, TrustedHosts,
-    XForwarded,
+    ErrorPages, Flush, Headers, Mounts, NotFound, ProxyFix, RequestId, Router, Slashes, Timeout,
+    TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
 use http::{HeaderValue, Method, StatusCode};
@@ -18,7 +18,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 20] = [
+const COMPONENTS: [&str; 21] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -38,11 +38,12 @@ const COMPONENTS: [&str; 20] = [
     "path_normalize",
     "proxy_fix",
     "request_decompression",
+    "request_id",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 18] = [
+const MIDDLEWARE: [(&str, Build); 19] = [
     ("access_log", access_log),
     ("body_limit", body_limit),
     ("cascade", outer_cascade),
@@ -57,6 +58,7 @@ const MIDDLEWARE: [(&str, Build); 18] = [
     ("panics on request", panics_on_request),
     ("proxy_fix", proxy_fix),
     ("request_decompression", decompression),
+    ("request_id", request_id),
     ("router with strict slashes", routes),
     ("status_pages", status_pages),
     ("timeout", timeout),
@@ -543,6 +545,26 @@ fn access_log(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Appli
 pub(crate) fn log_format(format: &str, log: &Log, app: Application) -> Check<Application> {
     let wrapper = AccessLog::format(format).or_else(refused)?;
     Ok(app.wrap(wrapper.writer(log.clone())))
+}
+
+fn request_id(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(
+        layer,
+        "config",
+        &["middleware", "header", "incoming", "generator"],
+    )?;
+    match text(layer, "incoming") {
+        Some("accept when valid") => {}
+        other => return unsupported(format!("incoming ids: {other:?}")),
+    }
+    let wrapper = RequestId::new().header(required(layer, "header")?);
+    let wrapper = wrapper.or_else(refused)?;
+    Ok(app.wrap(match text(layer, "generator") {
+        None => wrapper,
+        Some("returns 'custom-id'") => wrapper.generator(|| "custom-id".to_owned()),
+        Some(r"returns 'bad\r\nvalue'") => wrapper.generator(|| "bad\r\nvalue".to_owned()),
+        Some(other) => return unsupported(format!("the generator that {other}")),
+    }))
 }
 
 /// Reads `fixed at 784111777 (...)` and `fixed at 784111777, zone +0530`.

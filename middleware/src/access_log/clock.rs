@@ -2,18 +2,21 @@
 
 use std::sync::{Arc, Mutex};
 
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
+use time::format_description::{self, BorrowedFormatItem, OwnedFormatItem};
+use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, UtcOffset};
+
+use super::escape::Syntax;
 
 /// How Apache writes the time of a request.
 const COMMON: &[BorrowedFormatItem<'_>] = format_description!(
     "[[[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]]"
 );
+/// The part of RFC 3339 that stays for a second.
+const DATE_TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
 pub(super) type Now = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
-
-type Stamp = [u8; 28];
 
 /// The system's clock, which is the default.
 #[expect(
@@ -24,63 +27,197 @@ pub(super) fn system() -> Now {
     Arc::new(OffsetDateTime::now_utc)
 }
 
-/// A clock that writes a second's text once.
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum TimeFormat {
+    /// `[06/Nov/1994:08:49:37 +0000]`
+    Common,
+    /// `1994-11-06T08:49:37.000Z`
+    Rfc3339,
+    /// As `strftime` writes it.
+    Strftime(OwnedFormatItem),
+    /// Since 1970, in this many parts of a second.
+    Since(i128),
+    /// Since the second began, in this many digits.
+    Fraction(u32),
+}
+
+impl TimeFormat {
+    /// Reads the argument of `%{...}t`, less the `begin:` or `end:` before it.
+    pub(super) fn parse(argument: &str) -> Result<TimeFormat, String> {
+        Ok(match argument {
+            "" => TimeFormat::Common,
+            "rfc3339" => TimeFormat::Rfc3339,
+            "sec" => TimeFormat::Since(1),
+            "msec" => TimeFormat::Since(1_000),
+            "usec" => TimeFormat::Since(1_000_000),
+            "msec_frac" => TimeFormat::Fraction(3),
+            "usec_frac" => TimeFormat::Fraction(6),
+            _ => TimeFormat::strftime(argument)?,
+        })
+    }
+
+    fn strftime(argument: &str) -> Result<TimeFormat, String> {
+        let item = format_description::parse_strftime_owned(argument)
+            .map_err(|error| format!("{argument:?} is not a time format: {error}"))?;
+        // `%n` is a line feed.
+        let sample = datetime!(2000-01-01 0:00 UTC).format(&item);
+        match sample {
+            Ok(text) if !text.contains(|shown: char| shown.is_control() && shown != '\t') => {
+                Ok(TimeFormat::Strftime(item))
+            }
+            Ok(_) => Err(format!("{argument:?} would break the line")),
+            Err(error) => Err(format!("{argument:?} is not a time format: {error}")),
+        }
+    }
+
+    /// Writes what stays the same for a second; nothing where the time has no such text (a year before 0).
+    fn write_second(&self, local: OffsetDateTime) -> Option<Vec<u8>> {
+        let mut text = Vec::with_capacity(32);
+        match self {
+            TimeFormat::Common => local.format_into(&mut text, COMMON),
+            TimeFormat::Rfc3339 => local.format_into(&mut text, DATE_TIME),
+            TimeFormat::Strftime(item) => local.format_into(&mut text, item),
+            TimeFormat::Since(_) | TimeFormat::Fraction(_) => Ok(0),
+        }
+        .ok()?;
+        (local.year() >= 0).then_some(text)
+    }
+
+    /// Writes the rest.
+    fn write_rest(&self, line: &mut Vec<u8>, now: OffsetDateTime, offset: UtcOffset) {
+        let nanoseconds = now.nanosecond();
+        match self {
+            TimeFormat::Common | TimeFormat::Strftime(_) => {}
+            TimeFormat::Rfc3339 => {
+                line.push(b'.');
+                digits(line, nanoseconds / 1_000_000, 3);
+                write_offset(line, offset);
+            }
+            TimeFormat::Since(parts) => {
+                let time = now.unix_timestamp_nanos().div_euclid(1_000_000_000 / parts);
+                line.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
+            }
+            TimeFormat::Fraction(3) => digits(line, nanoseconds / 1_000_000, 3),
+            TimeFormat::Fraction(_) => digits(line, nanoseconds / 1_000, 6),
+        }
+    }
+}
+
+/// Appends the offset as RFC 3339 writes it, whole minutes.
+fn write_offset(line: &mut Vec<u8>, offset: UtcOffset) {
+    let (hours, minutes, _) = offset.as_hms();
+    if offset.is_utc() {
+        line.push(b'Z');
+        return;
+    }
+    line.push(if offset.is_negative() { b'-' } else { b'+' });
+    digits(line, u32::from(hours.unsigned_abs()), 2);
+    line.push(b':');
+    digits(line, u32::from(minutes.unsigned_abs()), 2);
+}
+
+/// Appends a number in this many digits.
+fn digits(line: &mut Vec<u8>, number: u32, count: u32) {
+    for place in (0..count).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        line.extend(char::from_digit(digit, 10).map(|digit| digit as u8));
+    }
+}
+
+/// A clock that writes a second's text once, in each of some formats.
 pub(super) struct Clock {
     now: Now,
     offset: UtcOffset,
-    /// The last second and its text. It is locked for a copy of 36 bytes and never waited for: where another request
+    stamps: Vec<Stamp>,
+}
+
+struct Stamp {
+    format: TimeFormat,
+    syntax: Syntax,
+    /// The last second and its text. It is locked for a copy of some bytes and never waited for: where another request
     /// holds it, formatting anew (a fraction of a microsecond) is cheaper than parking the thread.
-    last: Mutex<(i64, Stamp)>,
+    last: Mutex<(i64, Vec<u8>)>,
 }
 
 impl Clock {
-    pub(super) fn new(now: Now, offset: UtcOffset) -> Clock {
+    pub(super) fn new(
+        now: Now,
+        offset: UtcOffset,
+        syntax: Syntax,
+        formats: &[TimeFormat],
+    ) -> Clock {
+        let stamps = formats.iter().map(|format| Stamp {
+            format: format.clone(),
+            syntax,
+            last: Mutex::new((i64::MIN, Vec::new())),
+        });
         Clock {
             now,
             offset,
-            last: Mutex::new((i64::MIN, [b'-'; 28])),
+            stamps: stamps.collect(),
         }
     }
 
-    /// Appends `[06/Nov/1994:08:49:37 +0000]`, or `-` for a time that has no such text (a year before 0).
-    pub(super) fn write_to(&self, line: &mut Vec<u8>) {
-        let now = (self.now)();
+    pub(super) fn now(&self) -> OffsetDateTime {
+        (self.now)()
+    }
+
+    /// Appends a time in the format of this number; nothing where it has no such text.
+    pub(super) fn write_to(&self, line: &mut Vec<u8>, format: usize, now: OffsetDateTime) {
+        if let Some(stamp) = self.stamps.get(format)
+            && stamp.write_second(line, now, self.offset).is_some()
+        {
+            stamp.format.write_rest(line, now, self.offset);
+        }
+    }
+}
+
+impl Stamp {
+    fn write_second(
+        &self,
+        line: &mut Vec<u8>,
+        now: OffsetDateTime,
+        offset: UtcOffset,
+    ) -> Option<()> {
         let second = now.unix_timestamp();
-        match self.cached(second).or_else(|| self.format(now, second)) {
-            Some(stamp) => line.extend_from_slice(&stamp),
-            None => line.push(b'-'),
+        if let Ok(last) = self.last.try_lock()
+            && last.0 == second
+        {
+            line.extend_from_slice(&last.1);
+            return Some(());
         }
-    }
-
-    fn cached(&self, second: i64) -> Option<Stamp> {
-        let last = self.last.try_lock().ok()?;
-        (last.0 == second).then_some(last.1)
-    }
-
-    fn format(&self, now: OffsetDateTime, second: i64) -> Option<Stamp> {
-        let mut stamp: Stamp = [0; 28];
-        let local = now.checked_to_offset(self.offset)?;
-        let length = local.format_into(&mut &mut stamp[..], COMMON).ok()?;
-        if length != stamp.len() {
-            return None;
+        let mut text = self.format.write_second(now.checked_to_offset(offset)?)?;
+        // What a format says beside the time is as safe as the rest of the format; but JSON has rules of its own.
+        if self.syntax == Syntax::Json {
+            let plain = std::mem::take(&mut text);
+            self.syntax.escape(&mut text, &plain);
         }
+        line.extend_from_slice(&text);
         if let Ok(mut last) = self.last.try_lock() {
-            *last = (second, stamp);
+            *last = (second, text);
         }
-        Some(stamp)
+        Some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use time::macros::{datetime, offset};
+    use time::macros::offset;
 
     use super::*;
 
     fn text(clock: &Clock) -> String {
         let mut line = Vec::new();
-        clock.write_to(&mut line);
+        clock.write_to(&mut line, 0, clock.now());
         String::from_utf8(line).unwrap()
+    }
+
+    fn clock(seconds: i64, offset: UtcOffset, format: &str) -> Clock {
+        let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let time = time.replace_microsecond(42_007).unwrap();
+        let format = TimeFormat::parse(format).unwrap();
+        Clock::new(Arc::new(move || time), offset, Syntax::Text, &[format])
     }
 
     #[test]
@@ -91,13 +228,49 @@ mod tests {
             (784_111_777, offset!(-3:30), "[06/Nov/1994:05:19:37 -0330]"),
             (784_111_777, offset!(-11), "[05/Nov/1994:21:49:37 -1100]"),
             (-1, offset!(UTC), "[31/Dec/1969:23:59:59 +0000]"),
-            (-99_999_999_999, offset!(UTC), "-"),
+            (-99_999_999_999, offset!(UTC), ""),
         ];
         for (seconds, offset, expected) in cases {
-            let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
-            let clock = Clock::new(Arc::new(move || time), offset);
+            let clock = clock(seconds, offset, "");
             assert_eq!(text(&clock), expected);
             assert_eq!(text(&clock), expected, "from the cache");
+        }
+    }
+
+    #[test]
+    fn writes_the_time_in_each_format() {
+        let cases = [
+            ("rfc3339", offset!(UTC), "1994-11-06T08:49:37.042Z"),
+            ("rfc3339", offset!(+5:30), "1994-11-06T14:19:37.042+05:30"),
+            ("rfc3339", offset!(-0:30), "1994-11-06T08:19:37.042-00:30"),
+            ("sec", offset!(+1), "784111777"),
+            ("msec", offset!(+1), "784111777042"),
+            ("usec", offset!(+1), "784111777042007"),
+            ("msec_frac", offset!(+1), "042"),
+            ("usec_frac", offset!(+1), "042007"),
+            ("%d/%b/%Y %T %%", offset!(+1), "06/Nov/1994 09:49:37 %"),
+            (
+                "%Y-%m-%dT%H:%M:%S%z",
+                offset!(+1),
+                "1994-11-06T09:49:37+0100",
+            ),
+        ];
+        for (format, offset, expected) in cases {
+            let clock = clock(784_111_777, offset, format);
+            assert_eq!(text(&clock), expected);
+            assert_eq!(text(&clock), expected, "from the cache");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_time_format_is_told() {
+        for (format, expected) in [
+            ("%n", "\"%n\" would break the line"),
+            ("%Q", "\"%Q\" is not a time format: "),
+            ("%", "\"%\" is not a time format: "),
+        ] {
+            let error = TimeFormat::parse(format).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 
@@ -105,10 +278,11 @@ mod tests {
     fn the_text_changes_with_the_second_and_needs_no_lock() {
         let time = Arc::new(Mutex::new(datetime!(2000-01-01 0:00:00.9 UTC)));
         let now = time.clone();
-        let clock = Clock::new(Arc::new(move || *now.lock().unwrap()), UtcOffset::UTC);
+        let now: Now = Arc::new(move || *now.lock().unwrap());
+        let clock = Clock::new(now, UtcOffset::UTC, Syntax::Text, &[TimeFormat::Common]);
         assert_eq!(text(&clock), "[01/Jan/2000:00:00:00 +0000]");
         *time.lock().unwrap() = datetime!(2000-01-01 0:00:01 UTC);
-        let held = clock.last.lock().unwrap();
+        let held = clock.stamps[0].last.lock().unwrap();
         assert_eq!(text(&clock), "[01/Jan/2000:00:00:01 +0000]");
         drop(held);
         assert_eq!(text(&clock), "[01/Jan/2000:00:00:01 +0000]");

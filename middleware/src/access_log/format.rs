@@ -2,147 +2,276 @@
 //!
 //! The fields of a line are known at three moments: when the request comes, when the response's head is there, and when
 //! its body has ended. What is known early is captured in the buffer in which the line is put together later, each
-//! field behind its length, so that one buffer serves a request from its first field to the finished line.
+//! run of such fields behind its length, so that one buffer serves a request from its first field to the finished line.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::net::IpAddr;
 use std::ops::Range;
-use std::time::Duration;
 
-use enfilade_core::{Outcome, RemoteUser, Request, Response};
-use http::{HeaderMap, HeaderName, Version};
+use enfilade_core::{Request, Response};
+use http::Extensions;
+use time::OffsetDateTime;
 
-use super::clock::Clock;
-use super::escape::{Escaped, escape, escape_word};
-use super::writer::Line;
+use super::clock::TimeFormat;
+use super::directive::{self, Piece};
+use super::escape::Syntax;
+use super::field::{Context, End, EndField, Field, RequestField, ResponseField};
+use super::queue::Line;
+use super::redaction::Redaction;
 use crate::{Error, ErrorKind};
 
 pub(super) const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
 pub(super) const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+pub(super) const VHOST_COMBINED: &str =
+    r#"%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+pub(super) const JSON: [(&str, &str); 15] = [
+    ("time", "%{rfc3339}t"),
+    ("client", "%h"),
+    ("user", "%u"),
+    ("method", "%m"),
+    ("host", "%v"),
+    ("target", "%U%q"),
+    ("protocol", "%H"),
+    ("status", "%s"),
+    ("outcome", "%{outcome}x"),
+    ("bytes", "%B"),
+    ("first_byte_us", "%^FB"),
+    ("total_us", "%D"),
+    ("referer", "%{Referer}i"),
+    ("user_agent", "%{User-Agent}i"),
+    ("id", "%{id}x"),
+];
 
 /// A compiled format.
 #[derive(Clone)]
 pub(super) struct Format {
-    pieces: Vec<Piece>,
+    pub(super) syntax: Syntax,
+    pub(super) times: Vec<TimeFormat>,
+    parts: Vec<Part>,
+}
+
+/// Items that are known at the same time; what is the same in each line belongs to those before it.
+#[derive(Clone)]
+struct Part {
+    known: Known,
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    /// When the request comes.
+    First,
+    /// Then, or better when the response's head is there.
+    Either,
+    /// When the response's head is there.
+    Second,
+    /// When the body has ended.
+    Last,
 }
 
 #[derive(Clone)]
-enum Piece {
-    Literal(String),
-    /// Known from the request.
-    Request(RequestField),
-    /// Known from the response, else from the request.
-    User,
-    /// Known from the response's head.
-    Response(ResponseField),
-    /// Known when the body has ended.
-    End(EndField),
-}
-
-#[derive(Clone)]
-enum RequestField {
-    Client,
-    Peer,
-    Time,
-    Line,
-    Method,
-    Path,
-    Query,
-    Protocol,
-    Host,
-    Port,
-    Header(HeaderName),
-}
-
-#[derive(Clone)]
-enum ResponseField {
-    Status,
-    Header(HeaderName),
-}
-
-#[derive(Clone, Copy)]
-enum EndField {
-    Bytes,
-    BytesOrDash,
-    Seconds,
-    Milliseconds,
-    Microseconds,
-    Connection,
-}
-
-/// What is known when a request is over.
-pub(super) struct End {
-    pub(super) bytes: u64,
-    pub(super) outcome: Outcome,
-    pub(super) elapsed: Duration,
+enum Item {
+    Literal(Vec<u8>),
+    Field(Field),
+    /// A field that is a value of JSON by itself.
+    Value(Field),
 }
 
 impl Format {
-    /// Compiles a format.
-    pub(super) fn parse(text: &str) -> Result<Format, Error> {
-        let wrong = |at: usize, why: &str| {
+    /// Compiles a format in Apache's language.
+    pub(super) fn text(text: &str) -> Result<Format, Error> {
+        let mut format = Format::new(Syntax::Text);
+        let pieces = directive::parse(text, &mut format.times).map_err(|(at, why)| {
             let message = format!("log format, at byte {at}: {why}");
             Error::new(ErrorKind::LogFormat, message)
-        };
-        let is_control = |character: char| character.is_control() && character != '\t';
-        if let Some(at) = text.find(is_control) {
-            return Err(wrong(at, "a control character, which would break the line"));
-        }
-        let mut format = Format { pieces: Vec::new() };
-        let mut rest = text;
-        while let Some((literal, directive)) = rest.split_once('%') {
-            let at = text.len() - directive.len() - 1;
-            format.push(Piece::Literal(literal.to_owned()));
-            let (piece, after) = parse_directive(directive).map_err(|why| wrong(at, &why))?;
-            format.push(piece);
-            rest = after;
-        }
-        format.push(Piece::Literal(rest.to_owned()));
+        })?;
+        pieces.into_iter().for_each(|piece| format.push(piece));
         Ok(format)
     }
 
-    /// Adds a piece; literals that meet become one.
-    fn push(&mut self, piece: Piece) {
-        match (self.pieces.last_mut(), piece) {
-            (_, Piece::Literal(text)) if text.is_empty() => {}
-            (Some(Piece::Literal(before)), Piece::Literal(text)) => before.push_str(&text),
-            (_, piece) => self.pieces.push(piece),
+    /// Compiles the members of a JSON object, each with its name and its format.
+    pub(super) fn json<'a>(
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Format, Error> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::LogFormat, message));
+        let mut format = Format::new(Syntax::Json);
+        let mut names = Vec::new();
+        for (name, text) in members {
+            if names.contains(&name) {
+                return wrong(format!("log member {name:?} is there twice"));
+            }
+            let pieces = match directive::parse(text, &mut format.times) {
+                Ok(pieces) => pieces,
+                Err((at, why)) => {
+                    return wrong(format!("log member {name:?}, at byte {at}: {why}"));
+                }
+            };
+            format.push_raw(if names.is_empty() { "{\"" } else { ",\"" });
+            format.push(Piece::Literal(name.to_owned()));
+            format.push_raw("\":");
+            format.push_value(pieces);
+            names.push(name);
+        }
+        format.push_raw(if names.is_empty() { "{}" } else { "}" });
+        Ok(format)
+    }
+
+    fn new(syntax: Syntax) -> Format {
+        Format {
+            syntax,
+            times: Vec::new(),
+            parts: Vec::new(),
         }
     }
 
-    pub(super) fn needs_elapsed(&self) -> bool {
-        use EndField::{Microseconds, Milliseconds, Seconds};
-        let is_time =
-            |piece: &Piece| matches!(piece, Piece::End(Seconds | Milliseconds | Microseconds));
-        self.pieces.iter().any(is_time)
+    /// Adds the value of a member: that of one directive by itself, or a text.
+    fn push_value(&mut self, mut pieces: Vec<Piece>) {
+        match pieces.pop() {
+            Some(Piece::Field(field)) if pieces.is_empty() => self.push_item(Item::Value(field)),
+            last => {
+                self.push_raw("\"");
+                pieces
+                    .into_iter()
+                    .chain(last)
+                    .for_each(|piece| self.push(piece));
+                self.push_raw("\"");
+            }
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        match (piece, self.syntax) {
+            (Piece::Field(field), _) => self.push_item(Item::Field(field)),
+            // What is not a peer's need not be escaped, unless it would not be JSON.
+            (Piece::Literal(text), Syntax::Text) => self.push_raw(&text),
+            (Piece::Literal(text), Syntax::Json) => {
+                let mut escaped = Vec::new();
+                self.syntax.escape(&mut escaped, text.as_bytes());
+                self.push_bytes(&escaped);
+            }
+        }
+    }
+
+    fn push_raw(&mut self, text: &str) {
+        self.push_bytes(text.as_bytes());
+    }
+
+    /// Adds what is the same in each line; such items that meet become one.
+    fn push_bytes(&mut self, text: &[u8]) {
+        let items = self.parts.last_mut().map(|part| &mut part.items);
+        match items.and_then(|items| items.last_mut()) {
+            Some(Item::Literal(before)) => before.extend_from_slice(text),
+            _ => self.push_item(Item::Literal(text.to_vec())),
+        }
+    }
+
+    fn push_item(&mut self, item: Item) {
+        let known = match &item {
+            Item::Literal(_) => None,
+            Item::Field(field) | Item::Value(field) => Some(match field {
+                Field::Request(_) => Known::First,
+                Field::Either(_) => Known::Either,
+                Field::Response(_) => Known::Second,
+                Field::End(_) => Known::Last,
+            }),
+        };
+        match self.parts.last_mut() {
+            // Of an item that is captured twice only the item itself is.
+            Some(part)
+                if part.known != Known::Either && known.is_none_or(|known| known == part.known) =>
+            {
+                part.items.push(item);
+            }
+            _ => self.parts.push(Part {
+                known: known.unwrap_or(Known::First),
+                items: vec![item],
+            }),
+        }
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        let items = self.parts.iter().flat_map(|part| &part.items);
+        items.filter_map(|item| match item {
+            Item::Literal(_) => None,
+            Item::Field(field) | Item::Value(field) => Some(field),
+        })
+    }
+
+    /// Finds out how much is shown of each field.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        let items = self.parts.iter_mut().flat_map(|part| &mut part.items);
+        for item in items {
+            if let Item::Field(field) | Item::Value(field) = item {
+                field.redact(redaction);
+            }
+        }
+    }
+
+    /// How much room a request gets at first, so that most need no more.
+    pub(super) fn room(&self) -> usize {
+        match self.syntax {
+            Syntax::Text => 1024,
+            Syntax::Json => 1536,
+        }
+    }
+
+    /// What has to be found out for this format.
+    pub(super) fn needs(&self) -> Needs {
+        use EndField::{FirstByte, Microseconds, Milliseconds, Seconds};
+        let has = |is: fn(&Field) -> bool| self.fields().any(is);
+        Needs {
+            now: has(|field| matches!(field, Field::Request(RequestField::Time(_)))),
+            elapsed: has(|field| {
+                matches!(
+                    field,
+                    Field::End(Seconds | Milliseconds | Microseconds | FirstByte)
+                )
+            }),
+            first_byte: has(|field| *field == Field::End(FirstByte)),
+            route: has(|field| *field == Field::Response(ResponseField::Route)),
+            sizes: has(|field| matches!(field, Field::End(EndField::Received | EndField::Sent))),
+        }
     }
 
     /// Captures what is known from the request.
-    pub(super) fn capture_request(&self, buffer: &mut Vec<u8>, request: &Request, clock: &Clock) {
-        for piece in &self.pieces {
-            match piece {
-                Piece::Request(RequestField::Time) => capture(buffer, |line| clock.write_to(line)),
-                Piece::Request(field) => capture(buffer, |line| field.write_to(line, request)),
-                Piece::User => {
-                    let user = request.extensions().get();
-                    capture(buffer, |line| write_user(line, user));
-                }
-                Piece::Literal(_) | Piece::Response(_) | Piece::End(_) => {}
+    pub(super) fn capture_request(
+        &self,
+        buffer: &mut Vec<u8>,
+        request: &Request,
+        now: OffsetDateTime,
+        context: &Context<'_>,
+    ) {
+        for part in &self.parts {
+            match part.known {
+                Known::First => capture(buffer, |line| {
+                    part.write(line, |line, field| {
+                        if let Field::Request(field) = field {
+                            field.write_to(line, request, now, context);
+                        }
+                    });
+                }),
+                Known::Either => part.capture_either(buffer, request.extensions(), context.syntax),
+                Known::Second | Known::Last => {}
             }
         }
     }
 
     /// Captures what is known from the head of the response.
-    pub(super) fn capture_response(&self, buffer: &mut Vec<u8>, response: &Response) {
-        for piece in &self.pieces {
-            match piece {
-                Piece::Response(field) => capture(buffer, |line| field.write_to(line, response)),
-                Piece::User => {
-                    let user = response.extensions().get();
-                    capture(buffer, |line| write_user(line, user));
-                }
-                Piece::Literal(_) | Piece::Request(_) | Piece::End(_) => {}
+    pub(super) fn capture_response(
+        &self,
+        buffer: &mut Vec<u8>,
+        response: &Response,
+        context: &Context<'_>,
+    ) {
+        for part in &self.parts {
+            match part.known {
+                Known::Second => capture(buffer, |line| {
+                    part.write(line, |line, field| {
+                        if let Field::Response(field) = field {
+                            field.write_to(line, response, context);
+                        }
+                    });
+                }),
+                Known::Either => part.capture_either(buffer, response.extensions(), context.syntax),
+                Known::First | Known::Last => {}
             }
         }
     }
@@ -153,217 +282,98 @@ impl Format {
         mut buffer: Vec<u8>,
         response_at: Option<usize>,
         end: &End,
+        context: &Context<'_>,
     ) -> Line {
         let start = buffer.len();
         let mut request = Captured { at: Some(0) };
         let mut response = Captured { at: response_at };
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => buffer.extend_from_slice(text.as_bytes()),
-                Piece::Request(field) => {
+        for part in &self.parts {
+            match part.known {
+                Known::First => {
                     let found = request.next(&buffer);
-                    append(&mut buffer, found, field.missing());
+                    buffer.extend_from_within(found);
                 }
-                Piece::User => {
+                Known::Either => {
                     let (outer, inner) = (request.next(&buffer), response.next(&buffer));
                     let found = if inner.is_empty() { outer } else { inner };
-                    append(&mut buffer, found, "-");
+                    part.write(&mut buffer, |line, _| {
+                        line.extend_from_within(found.clone())
+                    });
                 }
-                Piece::Response(_) => {
+                Known::Second if response_at.is_none() => part.write(&mut buffer, |_, _| {}),
+                Known::Second => {
                     let found = response.next(&buffer);
-                    append(&mut buffer, found, "-");
+                    buffer.extend_from_within(found);
                 }
-                Piece::End(field) => field.write_to(&mut buffer, end),
+                Known::Last => part.write(&mut buffer, |line, field| {
+                    if let Field::End(field) = field {
+                        field.write_to(line, end, context);
+                    }
+                }),
             }
         }
         Line { buffer, start }
     }
 }
 
-/// Reads the directive behind a `%`, and gives what comes after it.
-fn parse_directive(text: &str) -> Result<(Piece, &str), String> {
-    if let Some(inner) = text.strip_prefix('{') {
-        let (argument, after) = inner
-            .split_once('}')
-            .ok_or("the brace of \"%{\" is not closed")?;
-        let mut letters = after.chars();
-        let letter = letters
-            .next()
-            .ok_or_else(|| format!("no letter after \"%{{{argument}}}\""))?;
-        return Ok((with_argument(argument, letter)?, letters.as_str()));
-    }
-    // The status of the final answer is the only one there is.
-    let text = match text.strip_prefix('>') {
-        Some(after) if after.starts_with('s') => after,
-        Some(_) => return Err("\">\" stands only before \"s\"".to_owned()),
-        None => text,
-    };
-    let mut letters = text.chars();
-    let letter = letters.next().ok_or("nothing after \"%\"")?;
-    Ok((without_argument(letter)?, letters.as_str()))
-}
-
-fn without_argument(letter: char) -> Result<Piece, String> {
-    Ok(match letter {
-        '%' => Piece::Literal("%".to_owned()),
-        // Nobody asks RFC 1413 any more; the column stays.
-        'l' => Piece::Literal("-".to_owned()),
-        'h' | 'a' => Piece::Request(RequestField::Client),
-        'u' => Piece::User,
-        't' => Piece::Request(RequestField::Time),
-        'r' => Piece::Request(RequestField::Line),
-        'm' => Piece::Request(RequestField::Method),
-        'U' => Piece::Request(RequestField::Path),
-        'q' => Piece::Request(RequestField::Query),
-        'H' => Piece::Request(RequestField::Protocol),
-        'v' | 'V' => Piece::Request(RequestField::Host),
-        'p' => Piece::Request(RequestField::Port),
-        's' => Piece::Response(ResponseField::Status),
-        'b' => Piece::End(EndField::BytesOrDash),
-        'B' => Piece::End(EndField::Bytes),
-        'D' => Piece::End(EndField::Microseconds),
-        'T' => Piece::End(EndField::Seconds),
-        'X' => Piece::End(EndField::Connection),
-        'i' | 'o' => {
-            return Err(format!(
-                "\"%{letter}\" needs a header name: \"%{{Name}}{letter}\""
-            ));
-        }
-        'P' => return Err("\"%P\" is not supported: there is one process".to_owned()),
-        other => return Err(format!("{:?} is not a directive", format!("%{other}"))),
-    })
-}
-
-fn with_argument(argument: &str, letter: char) -> Result<Piece, String> {
-    let name =
-        || HeaderName::try_from(argument).map_err(|_| format!("{argument:?} is not a header name"));
-    Ok(match (argument, letter) {
-        (_, 'i') => Piece::Request(RequestField::Header(name()?)),
-        (_, 'o') => Piece::Response(ResponseField::Header(name()?)),
-        ("c", 'a') => Piece::Request(RequestField::Peer),
-        ("s", 'T') => Piece::End(EndField::Seconds),
-        ("ms", 'T') => Piece::End(EndField::Milliseconds),
-        ("us", 'T') => Piece::End(EndField::Microseconds),
-        (_, 'T') => {
-            return Err(format!(
-                "{argument:?} is not a unit: \"s\", \"ms\" or \"us\""
-            ));
-        }
-        (_, 't') => return Err("\"%t\" has one form and takes no argument".to_owned()),
-        (_, other) => {
-            let directive = format!("%{{{argument}}}{other}");
-            return Err(format!("{directive:?} is not a directive"));
-        }
-    })
-}
-
-impl RequestField {
-    fn write_to(&self, line: &mut Vec<u8>, request: &Request) {
-        match self {
-            RequestField::Client => address(line, request.client_address()),
-            RequestField::Peer => {
-                let peer = request.connection().peer();
-                address(line, peer.map(|peer| peer.ip().to_canonical()));
+impl Part {
+    /// Appends the items, with what stands for a field where `write` writes nothing.
+    #[inline]
+    fn write(&self, line: &mut Vec<u8>, write: impl Fn(&mut Vec<u8>, &Field)) {
+        for item in &self.items {
+            match item {
+                Item::Literal(text) => line.extend_from_slice(text),
+                Item::Field(field) => {
+                    let before = line.len();
+                    write(line, field);
+                    if line.len() == before {
+                        line.extend_from_slice(field.missing().as_bytes());
+                    }
+                }
+                Item::Value(field) => value(line, field, &write),
             }
-            // The clock is not the request's, so `capture_request` does this.
-            RequestField::Time => {}
-            RequestField::Line => write_request_line(line, request),
-            RequestField::Method => escape(line, request.method().as_str().as_bytes()),
-            RequestField::Path => escape(line, request.uri().path().as_bytes()),
-            RequestField::Query => write_query(line, request.query()),
-            RequestField::Protocol => line.extend_from_slice(request.protocol().as_bytes()),
-            RequestField::Host => {
-                let host = request.hostname().unwrap_or_default();
-                escape_word(line, host.as_bytes());
+        }
+    }
+
+    fn capture_either(&self, buffer: &mut Vec<u8>, extensions: &Extensions, syntax: Syntax) {
+        for item in &self.items {
+            if let Item::Field(Field::Either(field)) | Item::Value(Field::Either(field)) = item {
+                capture(buffer, |line| field.write_to(line, extensions, syntax));
             }
-            RequestField::Port => number(line, request.port()),
-            RequestField::Header(name) => write_header(line, request.headers(), name),
-        }
-    }
-
-    /// What stands for a field that the request does not have; a path without a query is whole.
-    fn missing(&self) -> &'static str {
-        match self {
-            RequestField::Query => "",
-            _ => "-",
         }
     }
 }
 
-impl ResponseField {
-    fn write_to(&self, line: &mut Vec<u8>, response: &Response) {
-        match self {
-            ResponseField::Status => number(line, response.status().as_u16()),
-            ResponseField::Header(name) => write_header(line, response.headers(), name),
-        }
+/// What a format has to be told, besides what is there in any case.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
+pub(super) struct Needs {
+    pub(super) now: bool,
+    pub(super) elapsed: bool,
+    pub(super) first_byte: bool,
+    pub(super) route: bool,
+    pub(super) sizes: bool,
+}
+
+/// Appends a field as a value of JSON; `null` where it is not there.
+fn value(line: &mut Vec<u8>, field: &Field, write: impl Fn(&mut Vec<u8>, &Field)) {
+    let is_quoted = !field.is_number();
+    if is_quoted {
+        line.push(b'"');
     }
-}
-
-impl EndField {
-    fn write_to(self, line: &mut Vec<u8>, end: &End) {
-        match self {
-            EndField::BytesOrDash if end.bytes == 0 => line.push(b'-'),
-            EndField::BytesOrDash | EndField::Bytes => number(line, end.bytes),
-            EndField::Seconds => number(line, end.elapsed.as_secs()),
-            EndField::Milliseconds => number(line, end.elapsed.as_millis()),
-            EndField::Microseconds => number(line, end.elapsed.as_micros()),
-            EndField::Connection => line.push(match end.outcome {
-                Outcome::Complete => b'+',
-                _ => b'X',
-            }),
-        }
+    let before = line.len();
+    write(line, field);
+    if line.len() == before {
+        line.truncate(before - usize::from(is_quoted));
+        line.extend_from_slice(b"null");
+    } else if is_quoted {
+        line.push(b'"');
     }
-}
-
-/// The request line with the target as it was received; nothing in it is decoded.
-fn write_request_line(line: &mut Vec<u8>, request: &Request) {
-    let uri = request.uri();
-    escape_word(line, request.method().as_str().as_bytes());
-    line.push(b' ');
-    // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
-    let is_path = uri.authority().is_none() || request.version() > Version::HTTP_11;
-    match uri.path_and_query().filter(|_| is_path) {
-        Some(target) => escape_word(line, target.as_str().as_bytes()),
-        None => write!(Escaped(line), "{uri}").expect("memory takes all that is written"),
-    }
-    line.push(b' ');
-    line.extend_from_slice(request.protocol().as_bytes());
-}
-
-fn write_query(line: &mut Vec<u8>, query: Option<&str>) {
-    if let Some(query) = query {
-        line.push(b'?');
-        escape(line, query.as_bytes());
-    }
-}
-
-/// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
-fn write_header(line: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) {
-    for (at, value) in headers.get_all(name).into_iter().enumerate() {
-        if at > 0 {
-            line.extend_from_slice(b", ");
-        }
-        escape(line, value.as_bytes());
-    }
-}
-
-fn write_user(line: &mut Vec<u8>, user: Option<&RemoteUser>) {
-    escape_word(line, user.map_or("", RemoteUser::name).as_bytes());
-}
-
-fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
-    if let Some(address) = address {
-        write!(line, "{address}").expect("memory takes all that is written");
-    }
-}
-
-fn number(line: &mut Vec<u8>, number: impl std::fmt::Display) {
-    write!(line, "{number}").expect("memory takes all that is written");
 }
 
 type Length = [u8; size_of::<usize>()];
 
-/// Appends a field behind its length.
+/// Appends something behind its length.
 fn capture(buffer: &mut Vec<u8>, field: impl FnOnce(&mut Vec<u8>)) {
     let at = buffer.len();
     buffer.extend_from_slice(&Length::default());
@@ -375,13 +385,12 @@ fn capture(buffer: &mut Vec<u8>, field: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// Where the next captured field is; `None` where nothing was captured.
+/// Where what was captured next is; `None` where nothing was captured.
 struct Captured {
     at: Option<usize>,
 }
 
 impl Captured {
-    /// The place of the next field, which is empty where nothing was captured.
     fn next(&mut self, buffer: &[u8]) -> Range<usize> {
         let found = self.at.and_then(|at| {
             let (length, _) = buffer.get(at..)?.split_first_chunk()?;
@@ -390,13 +399,5 @@ impl Captured {
         });
         self.at = found.as_ref().map(|found| found.end);
         found.unwrap_or(0..0)
-    }
-}
-
-fn append(buffer: &mut Vec<u8>, captured: Range<usize>, missing: &str) {
-    if captured.is_empty() {
-        buffer.extend_from_slice(missing.as_bytes());
-    } else {
-        buffer.extend_from_within(captured);
     }
 }

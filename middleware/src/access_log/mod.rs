@@ -1,31 +1,39 @@
 //! Writes a line about every request.
 
 mod clock;
+mod directive;
+mod entry;
 mod escape;
+#[cfg(feature = "tracing")]
+mod events;
+mod field;
+mod file;
+mod filter;
 mod format;
+mod queue;
+mod redaction;
 mod writer;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use enfilade_core::{
-    Application, Description, Handler, IntoResponse, Middleware, Outcome, Reply, Request, Response,
-    path,
-};
-use http::StatusCode;
+use enfilade_core::{Application, Middleware, Request};
+use http::{HeaderName, StatusCode};
 use time::{OffsetDateTime, UtcOffset};
 
 use self::clock::{Clock, Now};
-use self::format::{End, Format};
-pub use self::writer::DroppedLines;
-use self::writer::Sink;
+use self::entry::{Log, Logged, Timer};
+#[cfg(feature = "tracing")]
+pub use self::events::TracingEvents;
+pub use self::file::{LogFile, LogFileHandle, Period};
+use self::filter::{Filters, Sampling};
+use self::format::Format;
+use self::queue::Sink;
+pub use self::queue::{DroppedLines, WhenFull};
+use self::redaction::Redaction;
 use crate::Error;
-
-/// How much room a request's line gets at first; a line of the combined format takes about half of it.
-const BUFFER: usize = 512;
 
 /// Writes one line about every request, when the body of its answer has ended.
 ///
@@ -45,18 +53,25 @@ const BUFFER: usize = 512;
 /// | `%l` | `-` |
 /// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) of the answer's extensions, else of the request's |
 /// | `%t` | when the request came: `[06/Nov/1994:08:49:37 +0000]` |
+/// | `%{format}t` | the same as `strftime` writes it; or `sec`, `msec`, `usec` since 1970, `msec_frac`, `usec_frac`; or `rfc3339`. `end:` before it means the time of the line |
 /// | `%r` | the request line as it was received; nothing is decoded |
 /// | `%m` `%U` `%q` `%H` | its method, its path, its query with the `?`, its protocol |
 /// | `%v` `%V` `%p` | the host that was asked for, and the port |
 /// | `%s` `%>s` | the status |
-/// | `%b` `%B` | the bytes of the body; none is `-`, or `0` |
+/// | `%b` `%B` | the bytes of the body that were sent; none is `-`, or `0` |
+/// | `%I` `%O` | the bytes of the request and of the answer with their heads, as HTTP/1.1 writes those; without what only the gateway adds, and in `%I` what was read of the content by then |
 /// | `%D` `%T` | the time from the request to the end of the body, in microseconds, in seconds |
 /// | `%{s}T` `%{ms}T` `%{us}T` | the same in seconds, milliseconds, microseconds |
+/// | `%^FB` | the time from the request to the answer's head, in microseconds |
 /// | `%{Name}i` `%{Name}o` | a header of the request, of the answer; several lines are joined by `, ` |
-/// | `%X` | `X` where the body did not come to its end, `+` where it did |
+/// | `%{name}C` `%{name}e` | a cookie; a variable of the [environ](enfilade_core::Environ), which is not the process's |
+/// | `%X` `%{outcome}x` | `X` where the body did not come to its end, `+` where it did; `complete`, `failed` or `gone` |
+/// | `%{route}x` | the [pattern](crate::MatchedPattern) that a router inside found |
+/// | `%{id}x` | the [request's id](crate::RequestIdValue), whether its wrapper is outside or inside |
+/// | `%P` | the id of this process |
 /// | `%%` | `%` |
 ///
-/// What is not there is `-`. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
+/// What is not there is `-`, in JSON `null`. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
 ///
 /// # Order
 ///
@@ -68,15 +83,22 @@ const BUFFER: usize = 512;
 ///
 /// Whatever a peer can choose is escaped, so that no request can forge a line, shift a quoted field or send a command
 /// to the terminal on which the log is read: `"` and `\` get a backslash, control characters and bytes that are not
-/// UTF-8 become `\xHH`. Queries and headers may hold secrets; `%r` has the query.
+/// UTF-8 become `\xHH`. In JSON the characters become `\uHHHH`, and a byte the text `\xHH`.
+///
+/// Credentials stay out: `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are `***` where a format
+/// names them. Queries and other headers may hold secrets too: see [`redact_query`](AccessLog::redact_query) and
+/// [`redact_header`](AccessLog::redact_header). A cookie that `%{name}C` names is shown.
 ///
 /// # Writing
 ///
-/// Lines go through a bounded queue (4,096 lines, 4 MiB) to a thread that writes all that waits at once and flushes.
-/// A request never waits: where the queue is full its line is dropped and counted, and a line `# 12 lines dropped` says
-/// so when there is room. So are lines that the writer fails to write. When the last clone of a wrapped application is
-/// dropped, the lines that are queued are written before that returns, within five seconds. The thread starts with the
-/// first line; clones of an `AccessLog` share it.
+/// Lines go through a bounded queue (4,096 lines, 4 MiB) to a thread that gathers them for a millisecond, unless there are
+/// many, writes all at once and flushes.
+/// A request never waits, unless [`when_full`](AccessLog::when_full) says so: where the queue is full its line is dropped
+/// and counted, and a line `# 12 lines dropped` (in JSON `{"dropped_lines":12}`) says so when there is room. So are
+/// lines that the writer fails to write; why it fails is told on standard error, once a minute. When the last clone of a
+/// wrapped application is dropped, the lines that are queued are written before that returns, within five seconds; a
+/// program that exits without dropping it loses them. The thread starts with the first line; clones of an `AccessLog`
+/// share it.
 ///
 /// # Example
 ///
@@ -127,26 +149,71 @@ pub struct AccessLog {
     now: Now,
     timer: Timer,
     offset: UtcOffset,
-    excluded: Vec<String>,
-    filter: Option<Filter>,
+    redaction: Redaction,
+    filters: Filters,
+    shows_499: bool,
+    when_full: WhenFull,
 }
-
-type Timer = Arc<dyn Fn() -> Duration + Send + Sync>;
-type Filter = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 impl AccessLog {
     /// Writes the common format, `%h %l %u %t "%r" %>s %b`, to standard output.
     #[expect(clippy::missing_panics_doc, reason = "a test parses this format")]
     pub fn common() -> Self {
-        let format = Format::parse(format::COMMON).expect("the common format is well formed");
+        let format = Format::text(format::COMMON).expect("the common format is well formed");
         AccessLog::new("common", format)
     }
 
     /// Writes the combined format to standard output: the common one and `"%{Referer}i" "%{User-Agent}i"`.
     #[expect(clippy::missing_panics_doc, reason = "a test parses this format")]
     pub fn combined() -> Self {
-        let format = Format::parse(format::COMBINED).expect("the combined format is well formed");
+        let format = Format::text(format::COMBINED).expect("the combined format is well formed");
         AccessLog::new("combined", format)
+    }
+
+    /// Writes the combined format behind `%v:%p`, the host and port that were asked for, to standard output.
+    ///
+    /// It is the one that Debian calls so, but with `%b` for its `%O`, which only a gateway knows exactly.
+    #[expect(clippy::missing_panics_doc, reason = "a test parses this format")]
+    pub fn vhost_combined() -> Self {
+        let format = Format::text(format::VHOST_COMBINED).expect("the format is well formed");
+        AccessLog::new("vhost_combined", format)
+    }
+
+    /// Writes a JSON object a line to standard output.
+    ///
+    /// Its members are `time` (`%{rfc3339}t`), `client` (`%h`), `user` (`%u`), `method` (`%m`), `host` (`%v`), `target`
+    /// (`%U%q`), `protocol` (`%H`), `status` (`%s`), `outcome` (`%{outcome}x`), `bytes` (`%B`), `first_byte_us`
+    /// (`%^FB`), `total_us` (`%D`), `referer`, `user_agent` and `id` (`%{id}x`).
+    #[expect(clippy::missing_panics_doc, reason = "a test parses these formats")]
+    pub fn json() -> Self {
+        let format = Format::json(format::JSON).expect("the formats are well formed");
+        AccessLog::new("json", format)
+    }
+
+    /// Writes JSON objects with these members to standard output, each a name and a format; see
+    /// [Directives](AccessLog#directives).
+    ///
+    /// A member that is one directive has its value: a number where it is one, `null` where it is not there. Every other
+    /// is a text.
+    ///
+    /// # Errors
+    ///
+    /// As [`format`](AccessLog::format), and where a name is there twice.
+    ///
+    /// ```
+    /// use enfilade_middleware::AccessLog;
+    ///
+    /// # fn main() -> Result<(), enfilade_middleware::Error> {
+    /// let log = AccessLog::json_of([("route", "%m %{route}x"), ("status", "%s"), ("id", "%{id}x")])?;
+    /// # let _ = log;
+    /// // {"route":"GET /users/{id}","status":200,"id":null}
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn json_of<'a>(
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        Ok(AccessLog::new("json", Format::json(members)?))
     }
 
     /// Writes lines of this format to standard output; see [Directives](AccessLog#directives).
@@ -163,31 +230,50 @@ impl AccessLog {
     /// assert_eq!(error.to_string(), "log format, at byte 18: \"%Z\" is not a directive");
     /// ```
     pub fn format(format: &str) -> Result<Self, Error> {
-        Ok(AccessLog::new(format, Format::parse(format)?))
+        Ok(AccessLog::new(format, Format::text(format)?))
     }
 
     fn new(name: &str, format: Format) -> Self {
         let dropped = DroppedLines::default();
         let origin = Instant::now();
+        let sink = Sink::new(Box::new(std::io::stdout()), format.syntax, dropped.clone());
         AccessLog {
             name: name.to_owned(),
             format,
-            sink: Arc::new(Sink::new(Box::new(std::io::stdout()), dropped.clone())),
+            sink: Arc::new(sink),
             dropped,
             now: clock::system(),
             timer: Arc::new(move || origin.elapsed()),
             offset: UtcOffset::UTC,
-            excluded: Vec::new(),
-            filter: None,
+            redaction: Redaction::new(),
+            filters: Filters::default(),
+            shows_499: false,
+            when_full: WhenFull::Drop,
         }
     }
 
-    /// Sets where lines are written to; standard output by default.
+    /// Sets where lines are written to: standard output by default, or standard error, a
+    /// [`LogFile`](crate::LogFile), events of `tracing` (`TracingEvents`, with that feature), or anything else.
     ///
     /// It is used by a thread of its own, gets whole lines, many at once, and is flushed after them, so it needs no
     /// buffer. An error loses the lines that it was for and nothing else.
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.sink = Arc::new(Sink::new(Box::new(writer), self.dropped.clone()));
+        let (syntax, dropped) = (self.format.syntax, self.dropped.clone());
+        self.sink = Arc::new(Sink::new(Box::new(writer), syntax, dropped));
+        self
+    }
+
+    /// Sets where it is told why lines cannot be written, once a minute at most; standard error by default.
+    ///
+    /// It goes with the writer, so it is set after that, and before the first line.
+    pub fn troubles(self, writer: impl Write + Send + 'static) -> Self {
+        self.sink.change(|idle| idle.troubles = Box::new(writer));
+        self
+    }
+
+    /// Sets what becomes of a line where the queue is full; it is dropped by default.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
         self
     }
 
@@ -197,13 +283,13 @@ impl AccessLog {
         self
     }
 
-    /// Sets the clock that `%t` is read from; the system's by default, a fixed one for tests.
+    /// Sets the clock that times are read from; the system's by default, a fixed one for tests.
     pub fn clock(mut self, now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
         self
     }
 
-    /// Sets what `%D` and `%T` are measured with: the time since any moment, which must not run backward.
+    /// Sets what `%D`, `%T` and `%^FB` are measured with: the time since any moment, which must not run backward.
     ///
     /// By default it is the system's monotonic clock. It is not asked where the format has no such directive.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
@@ -211,19 +297,73 @@ impl AccessLog {
         self
     }
 
-    /// Leaves requests for this path out, such as those of a health check; may be called for several paths.
+    /// Writes nginx's 499 for the status of a request whose client went away before the end of the answer.
+    ///
+    /// Without it the status is that of the answer, or `-` where there was none yet.
+    pub fn client_gone_as_499(mut self) -> Self {
+        self.shows_499 = true;
+        self
+    }
+
+    /// Writes `***` for the values of a header of requests and answers.
+    pub fn redact_header(mut self, name: HeaderName) -> Self {
+        self.redaction.hide_header(name);
+        self
+    }
+
+    /// Shows a header that is redacted by default, such as `Cookie`.
+    pub fn insecure_show_header(mut self, name: &HeaderName) -> Self {
+        self.redaction.show_header(name);
+        self
+    }
+
+    /// Writes `***` for the values of a parameter of queries.
+    ///
+    /// The name is text, in upper or lower case, and is compared with those of a query decoded. The queries in `Referer`,
+    /// `Location` and `Content-Location` and what is behind their `#` are included.
+    pub fn redact_query(mut self, name: &str) -> Self {
+        self.redaction.hide_parameter(name);
+        self
+    }
+
+    /// Leaves requests for this path out; may be called for several paths.
     ///
     /// The path is text and is compared with the whole path as it was received, each segment decoded: `/health` leaves
     /// `/%68ealth?x` out and keeps `/health/`.
     pub fn exclude_path(mut self, path: &str) -> Self {
-        let raw = path::encode(path);
-        self.excluded.push(path::canonical(&raw).into_owned());
+        self.filters.exclude(path);
+        self
+    }
+
+    /// Leaves health checks out that are answered well: GET or HEAD of `/health`, `/health/live`, `/health/ready`,
+    /// `/healthz`, `/livez`, `/readyz` or `/ping`, without a query, with a 2xx.
+    pub fn without_health_checks(mut self) -> Self {
+        self.filters.skips_health_checks = true;
         self
     }
 
     /// Leaves requests out of which `filter` says `false`; a second filter replaces the first.
     pub fn filter(mut self, filter: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
-        self.filter = Some(Arc::new(filter));
+        self.filters.request = Some(Arc::new(filter));
+        self
+    }
+
+    /// Leaves requests out of whose status `filter` says `false`; a second filter replaces the first.
+    ///
+    /// A request that was given up before there was an answer counts as 499.
+    pub fn filter_status(
+        mut self,
+        filter: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.status = Some(Arc::new(filter));
+        self
+    }
+
+    /// Keeps this share of the requests, 0.01 for one in a hundred; all by default.
+    ///
+    /// Which of them does not depend on what they are. A share below 0 is 0, and one above 1 is 1.
+    pub fn sample(mut self, share: f64) -> Self {
+        self.filters.sampling = Some(Sampling::new(share));
         self
     }
 
@@ -235,21 +375,24 @@ impl AccessLog {
 }
 
 impl Middleware for AccessLog {
-    fn wrap(self, app: Application) -> Application {
+    fn wrap(mut self, app: Application) -> Application {
+        self.format.redact(&self.redaction);
+        let (syntax, times) = (self.format.syntax, &self.format.times);
         let log = Log {
-            needs_elapsed: self.format.needs_elapsed(),
+            name: self.name,
+            needs: self.format.needs(),
+            clock: Clock::new(self.now, self.offset, syntax, times),
             format: self.format,
-            clock: Clock::new(self.now, self.offset),
+            offset: self.offset,
             timer: self.timer,
+            redaction: self.redaction,
+            filters: self.filters,
+            shows_499: self.shows_499,
+            when_full: self.when_full,
             sink: self.sink,
         };
-        Application::from_handler(Logged {
-            app,
-            name: self.name,
-            excluded: self.excluded,
-            filter: self.filter,
-            log: Arc::new(log),
-        })
+        let log = Arc::new(log);
+        Application::from_handler(Logged { app, log })
     }
 }
 
@@ -258,144 +401,10 @@ impl fmt::Debug for AccessLog {
         f.debug_struct("AccessLog")
             .field("format", &self.name)
             .field("utc_offset", &self.offset)
-            .field("excluded", &self.excluded)
+            .field("excluded", &self.filters.excluded)
+            .field("redaction", &self.redaction)
             .field("dropped", &self.dropped.count())
             .finish_non_exhaustive()
-    }
-}
-#[derive(Clone)]
-struct Logged {
-    app: Application,
-    name: String,
-    excluded: Vec<String>,
-    filter: Option<Filter>,
-    log: Arc<Log>,
-}
-
-impl Handler for Logged {
-    fn call(&self, request: Request) -> Reply {
-        if !self.wants(&request) {
-            return self.app.call(request);
-        }
-        let entry = Entry::new(&self.log, &request);
-        self.app
-            .call(request)
-            .map(move |response| entry.watch(response))
-    }
-
-    fn describe(&self) -> Description {
-        let description = Description::new("AccessLog").option("format", &self.name);
-        let excluded = self.excluded.iter();
-        excluded
-            .fold(description, |description, path| {
-                description.option("exclude", path)
-            })
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let mut logged = self.clone();
-        logged.app = change(self.app.clone());
-        Some(Application::from_handler(logged))
-    }
-}
-
-impl Logged {
-    fn wants(&self, request: &Request) -> bool {
-        let is_excluded = || {
-            let path = path::canonical(request.uri().path());
-            self.excluded.iter().any(|excluded| *excluded == path)
-        };
-        let is_filtered = || {
-            let filter = self.filter.as_ref();
-            filter.is_some_and(|filter| !filter(request))
-        };
-        (self.excluded.is_empty() || !is_excluded()) && !is_filtered()
-    }
-}
-
-impl Drop for Logged {
-    fn drop(&mut self) {
-        // Bodies that are still being sent keep the log; what they add is written when the last of them is dropped.
-        self.log.sink.flush();
-    }
-}
-
-/// What the requests of a wrapped application share.
-struct Log {
-    format: Format,
-    needs_elapsed: bool,
-    clock: Clock,
-    timer: Timer,
-    sink: Arc<Sink>,
-}
-
-impl Log {
-    fn time(&self) -> Duration {
-        if self.needs_elapsed {
-            (self.timer)()
-        } else {
-            Duration::ZERO
-        }
-    }
-}
-
-/// A request that is on its way; dropping it writes its line, so that there is one whatever happens.
-struct Entry {
-    log: Arc<Log>,
-    buffer: Vec<u8>,
-    response_at: Option<usize>,
-    started: Duration,
-    bytes: u64,
-    outcome: Outcome,
-}
-
-impl Entry {
-    fn new(log: &Arc<Log>, request: &Request) -> Entry {
-        let started = log.time();
-        let mut buffer = Vec::with_capacity(BUFFER);
-        log.format.capture_request(&mut buffer, request, &log.clock);
-        Entry {
-            log: log.clone(),
-            buffer,
-            response_at: None,
-            started,
-            bytes: 0,
-            outcome: Outcome::Dropped,
-        }
-    }
-
-    fn watch(mut self, mut response: Response) -> Response {
-        self.see(&response);
-        let body = std::mem::take(response.body_mut());
-        *response.body_mut() = body.on_end(move |end| {
-            let mut entry = self;
-            entry.bytes = end.bytes();
-            entry.outcome = end.outcome();
-        });
-        response
-    }
-
-    fn see(&mut self, response: &Response) {
-        self.response_at = Some(self.buffer.len());
-        let format = &self.log.format;
-        format.capture_response(&mut self.buffer, response);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.response_at.is_none() && thread::panicking() {
-            self.see(&StatusCode::INTERNAL_SERVER_ERROR.into_response());
-        }
-        let end = End {
-            bytes: self.bytes,
-            outcome: self.outcome,
-            elapsed: self.log.time().saturating_sub(self.started),
-        };
-        let buffer = std::mem::take(&mut self.buffer);
-        let line = self.log.format.assemble(buffer, self.response_at, &end);
-        self.log.sink.write(line);
     }
 }
 

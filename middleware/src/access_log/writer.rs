@@ -1,149 +1,26 @@
-//! The thread that writes the lines, and the queue to it.
+//! The thread that writes the lines.
 
-use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How many lines may wait.
-const QUEUE_LINES: usize = 4096;
-/// How much memory the waiting lines may take.
-const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+use super::entry::loss;
+use super::queue::{Idle, Line, Shared, WAKE_BYTES};
+
 /// How much is written at once, give or take a line.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How long the end of an application waits for what is queued.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One line without its end, behind other bytes that are not written.
-pub(super) struct Line {
-    pub(super) buffer: Vec<u8>,
-    pub(super) start: usize,
-}
-
-/// The number of lines that an [`AccessLog`](crate::AccessLog) could not write; see its
-/// [`dropped`](crate::AccessLog::dropped).
-#[derive(Clone, Debug, Default)]
-pub struct DroppedLines(Arc<AtomicU64>);
-
-impl DroppedLines {
-    /// How many there are so far.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, lines: u64) {
-        self.0.fetch_add(lines, Ordering::Relaxed);
-    }
-}
-
-/// Where lines go: a bounded queue that never blocks, and a thread that empties it.
-///
-/// The thread starts with the first line and not before, so that nothing that can fail happens while a stack is built,
-/// and so that a program may fork in between. Where it cannot be started, lines wait and each one tries again.
-pub(super) struct Sink {
-    sender: SyncSender<Line>,
-    accepted: AtomicU64,
-    /// How many lines had been accepted when a flush ran out of time; nobody waits for those a second time.
-    given_up: AtomicU64,
-    shared: Arc<Shared>,
-}
-
-/// What the sink and its thread both know.
-struct Shared {
-    started: AtomicBool,
-    /// What the thread takes when it starts.
-    idle: Mutex<Option<Idle>>,
-    queued_bytes: AtomicUsize,
-    dropped: DroppedLines,
-    /// How many lines have left the queue and been written, or lost to an error.
-    done: Mutex<u64>,
-    is_done: Condvar,
-}
-
-struct Idle {
-    receiver: Receiver<Line>,
-    writer: Box<dyn Write + Send>,
-}
-
-impl Sink {
-    pub(super) fn new(writer: Box<dyn Write + Send>, dropped: DroppedLines) -> Sink {
-        let (sender, receiver) = sync_channel(QUEUE_LINES);
-        Sink {
-            sender,
-            accepted: AtomicU64::new(0),
-            given_up: AtomicU64::new(0),
-            shared: Arc::new(Shared {
-                started: AtomicBool::new(false),
-                idle: Mutex::new(Some(Idle { receiver, writer })),
-                queued_bytes: AtomicUsize::new(0),
-                dropped,
-                done: Mutex::new(0),
-                is_done: Condvar::new(),
-            }),
-        }
-    }
-
-    /// Queues a line, or counts it as dropped where there is no room. Never waits.
-    pub(super) fn write(&self, line: Line) {
-        let size = line.buffer.capacity();
-        let before = self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed);
-        if before + size <= QUEUE_BYTES && self.sender.try_send(line).is_ok() {
-            self.accepted.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-            self.shared.dropped.add(1);
-        }
-        self.start();
-    }
-
-    fn start(&self) {
-        let started = &self.shared.started;
-        if started.load(Ordering::Relaxed) || started.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let shared = self.shared.clone();
-        let thread = thread::Builder::new().name("access-log".to_owned());
-        let spawned = thread.spawn(move || Writer::run(&shared));
-        started.store(spawned.is_ok(), Ordering::Relaxed);
-    }
-
-    /// Waits until every line that was queued before is written, but not longer than five seconds.
-    pub(super) fn flush(&self) {
-        self.flush_within(FLUSH_TIMEOUT);
-    }
-
-    fn flush_within(&self, timeout: Duration) {
-        let accepted = self.accepted.load(Ordering::Relaxed);
-        if accepted == self.given_up.load(Ordering::Relaxed) {
-            return;
-        }
-        self.start();
-        let done = lock(&self.shared.done);
-        let is_waiting = |done: &mut u64| *done < accepted;
-        let waited = self
-            .shared
-            .is_done
-            .wait_timeout_while(done, timeout, is_waiting);
-        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            self.given_up.store(accepted, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Sink {
-    /// The sender goes after this, which ends the thread.
-    fn drop(&mut self) {
-        self.flush();
-    }
-}
+/// How much room a batch has: no usual line makes it grow.
+const BATCH_ROOM: usize = BATCH_BYTES + 16 * 1024;
+/// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
+const GATHER: Duration = Duration::from_millis(1);
+/// How often trouble is told.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the thread works on.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     shared: &'a Shared,
-    writer: Box<dyn Write + Send>,
+    idle: Idle,
     batch: Vec<u8>,
     /// How many lines are in the batch.
     lines: u64,
@@ -151,35 +28,34 @@ struct Writer<'a> {
     told: u64,
     /// How many dropped lines have been told of.
     reported: u64,
-    failed: bool,
+    is_torn: bool,
+    trouble: Trouble,
 }
 
 impl<'a> Writer<'a> {
-    fn new(shared: &'a Shared, writer: Box<dyn Write + Send>) -> Writer<'a> {
-        Writer {
+    /// Writes what comes, until nothing can come any more.
+    pub(super) fn run(shared: &'a Shared, idle: Idle) {
+        let mut this = Writer {
             shared,
-            writer,
-            batch: Vec::with_capacity(BATCH_BYTES),
+            idle,
+            batch: Vec::with_capacity(BATCH_ROOM),
             lines: 0,
             told: 0,
             reported: 0,
-            failed: false,
-        }
-    }
-
-    fn run(shared: &'a Shared) {
-        // However this ends, nobody waits for it any longer.
-        let _end = End(shared);
-        let Some(Idle { receiver, writer }) = lock(&shared.idle).take() else {
-            return;
+            is_torn: false,
+            trouble: Trouble::default(),
         };
-        let mut this = Writer::new(shared, writer);
-        while let Ok(line) = receiver.recv() {
+        while let Ok(line) = this.idle.receiver.recv() {
+            if shared.queued_bytes.load(Ordering::Relaxed) < WAKE_BYTES {
+                thread::park_timeout(GATHER);
+            }
             this.report();
-            this.take(line);
+            this.take(&line);
             while this.batch.len() < BATCH_BYTES {
-                let Ok(line) = receiver.try_recv() else { break };
-                this.take(line);
+                let Ok(line) = this.idle.receiver.try_recv() else {
+                    break;
+                };
+                this.take(&line);
             }
             this.write();
         }
@@ -191,18 +67,19 @@ impl<'a> Writer<'a> {
     fn report(&mut self) {
         self.told = self.shared.dropped.count();
         if self.told > self.reported {
-            // After an error nobody knows whether the last line is whole.
-            let before = if self.failed { "\n" } else { "" };
-            let report = format!("{before}# {} lines dropped\n", self.told - self.reported);
+            // After an error the last line may not be whole.
+            if self.is_torn {
+                self.batch.push(b'\n');
+            }
+            let report = loss(self.idle.syntax, self.told - self.reported);
             self.batch.extend_from_slice(report.as_bytes());
         }
     }
 
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: &Line) {
         let size = line.buffer.capacity();
         self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-        let text = line.buffer.get(line.start..).unwrap_or_default();
-        self.batch.extend_from_slice(text);
+        self.batch.extend_from_slice(line.text());
         self.batch.push(b'\n');
         self.lines += 1;
     }
@@ -212,41 +89,74 @@ impl<'a> Writer<'a> {
         if self.batch.is_empty() {
             return;
         }
-        let written = self.writer.write_all(&self.batch);
-        self.failed = written.and_then(|()| self.writer.flush()).is_err();
-        if self.failed {
-            self.shared.dropped.add(self.lines);
-        } else {
-            self.reported = self.told;
+        let (count, written) = write_some(&mut self.idle.writer, &self.batch);
+        let (whole, rest) = self.batch.split_at(count);
+        self.is_torn = whole.last().is_some_and(|&byte| byte != b'\n');
+        match written {
+            Ok(()) => self.reported = self.told,
+            Err(error) => {
+                let lost = rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                // What is left may have a report in it; and nobody knows what a failed flush has lost.
+                let lost = if rest.is_empty() {
+                    self.lines
+                } else {
+                    lost.min(self.lines)
+                };
+                self.shared.dropped.add(lost);
+                let told = self.trouble.tell(Instant::now(), lost, &error);
+                // Where this cannot be written either, there is nobody left to tell.
+                let _ = told.map(|text| self.idle.troubles.write_all(text.as_bytes()));
+            }
         }
         self.batch.clear();
-        self.batch.shrink_to(BATCH_BYTES);
-        *lock(&self.shared.done) += std::mem::take(&mut self.lines);
-        self.shared.is_done.notify_all();
+        self.batch.shrink_to(BATCH_ROOM);
+        self.shared.finished(std::mem::take(&mut self.lines));
     }
 }
 
-struct End<'a>(&'a Shared);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        *lock(&self.0.done) = u64::MAX;
-        self.0.is_done.notify_all();
+/// Writes and flushes; answers how many bytes were written where that fails.
+fn write_some(writer: &mut dyn Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut count = 0;
+    while let Some(rest) = bytes.get(count..).filter(|rest| !rest.is_empty()) {
+        match writer.write(rest) {
+            Ok(0) => return (count, Err(io::ErrorKind::WriteZero.into())),
+            Ok(written) => count += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (count, Err(error)),
+        }
     }
+    (bytes.len(), writer.flush())
 }
 
-/// A panic of the writer cannot leave these values half changed, so a poisoned lock is used as it is.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What went wrong since it was last told.
+#[derive(Debug, Default)]
+struct Trouble {
+    last: Option<Instant>,
+    lines: u64,
+}
+
+impl Trouble {
+    /// What to say of a failure; nothing where something was said a short time ago.
+    fn tell(&mut self, now: Instant, lines: u64, error: &io::Error) -> Option<String> {
+        self.lines += lines;
+        let is_soon = |last| now.saturating_duration_since(last) < TELL_AGAIN;
+        if self.last.is_some_and(is_soon) {
+            return None;
+        }
+        self.last = Some(now);
+        let lines = std::mem::take(&mut self.lines);
+        Some(format!("access log: {lines} lines lost: {error}\n"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::mpsc;
-    use std::time::Instant;
-
+    use super::super::escape::Syntax;
+    use super::super::queue::{
+        DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, QUEUE_LINES, Sink, WhenFull,
+    };
     use super::*;
+    use std::sync::{Arc, Mutex, mpsc};
 
     /// A writer that takes `write` only when it is let, and fails where it is told to.
     struct Gate {
@@ -283,7 +193,7 @@ mod tests {
             written: written.clone(),
         };
         Setup {
-            sink: Sink::new(Box::new(gate), dropped.clone()),
+            sink: Sink::new(Box::new(gate), Syntax::Text, dropped.clone()),
             open,
             written,
             dropped,
@@ -310,10 +220,10 @@ mod tests {
             written,
             dropped,
         } = setup();
-        sink.write(line("first"));
+        sink.write(line("first"), WhenFull::Drop);
         taken(&sink);
         for _ in 0..QUEUE_LINES + 7 {
-            sink.write(line("x"));
+            sink.write(line("x"), WhenFull::Drop);
         }
         assert_eq!(dropped.count(), 7);
         drop(open);
@@ -331,11 +241,11 @@ mod tests {
             dropped,
             ..
         } = setup();
-        sink.write(line("first"));
+        sink.write(line("first"), WhenFull::Drop);
         taken(&sink);
         let long = "x".repeat(QUEUE_BYTES / 4 - 100);
         for _ in 0..10 {
-            sink.write(line(&long));
+            sink.write(line(&long), WhenFull::Drop);
         }
         assert_eq!(dropped.count(), 6);
         assert!(sink.shared.queued_bytes.load(Ordering::Relaxed) <= QUEUE_BYTES);
@@ -355,14 +265,11 @@ mod tests {
             (Ok(()), "three"),
         ] {
             open.send(result).unwrap();
-            sink.write(line(text));
+            sink.write(line(text), WhenFull::Drop);
             sink.flush();
         }
         assert_eq!(dropped.count(), 1);
-        assert_eq!(
-            *written.lock().unwrap(),
-            "one\n\n# 1 lines dropped\nthree\n"
-        );
+        assert_eq!(*written.lock().unwrap(), "one\n# 1 lines dropped\nthree\n");
     }
 
     #[test]
@@ -377,11 +284,11 @@ mod tests {
             }
         }
         let dropped = DroppedLines::default();
-        let sink = Sink::new(Box::new(Broken), dropped.clone());
-        sink.write(line("one"));
+        let sink = Sink::new(Box::new(Broken), Syntax::Text, dropped.clone());
+        sink.write(line("one"), WhenFull::Drop);
         sink.flush_within(Duration::from_secs(60));
         while dropped.count() == 0 {
-            sink.write(line("two"));
+            sink.write(line("two"), WhenFull::Drop);
         }
     }
 
@@ -390,7 +297,7 @@ mod tests {
         let Setup {
             sink, open: _open, ..
         } = setup();
-        sink.write(line("stuck"));
+        sink.write(line("stuck"), WhenFull::Drop);
         sink.flush_within(Duration::from_millis(20));
         let before = Instant::now();
         drop(sink);
@@ -407,7 +314,7 @@ mod tests {
         } = setup();
         drop(open);
         for number in 0..1000 {
-            sink.write(line(&number.to_string()));
+            sink.write(line(&number.to_string()), WhenFull::Drop);
         }
         drop(sink);
         let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();

@@ -1,0 +1,57 @@
+//! What the loggers are asked, and how each of them is measured: a process for each, whose answers are the same without a
+//! log.
+//!
+//! A candidate is called with a format, or `none`. It measures one round, and prints nanoseconds and allocations an answer.
+
+use std::time::{Duration, Instant};
+
+/// Who asks.
+pub const PEER: &str = "192.0.2.7:4711";
+/// What is answered.
+pub const TEXT: &str = "Hello, world!";
+/// What a browser sends.
+pub const HEADERS: [(&str, &str); 8] = [
+    ("host", "localhost:8000"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    ),
+    (
+        "accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ),
+    ("accept-language", "en-GB,en;q=0.8,fr;q=0.5,de;q=0.3"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("referer", "https://www.example.org/library/shelves/3"),
+    ("connection", "keep-alive"),
+    ("upgrade-insecure-requests", "1"),
+];
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Measures `answer`, which gives the bytes of one answer, and prints the round.
+///
+/// Where `CALLS` is set it only makes so many calls: for callgrind.
+pub fn measure(mut answer: impl FnMut() -> usize) {
+    if let Ok(calls) = std::env::var("CALLS") {
+        let calls: u32 = calls.parse().expect("a number");
+        for _ in 0..calls {
+            std::hint::black_box(answer());
+        }
+        return;
+    }
+    for _ in 0..10 {
+        assert_eq!(answer(), TEXT.len());
+    }
+    let allocations = allocation_counter::measure(|| {
+        answer();
+    });
+    let (start, mut calls) = (Instant::now(), 0_u32);
+    while start.elapsed() < ROUND {
+        for _ in 0..8 {
+            answer();
+            calls += 1;
+        }
+    }
+    let nanoseconds = start.elapsed().as_nanos() as f64 / f64::from(calls);
+    println!("{nanoseconds} {}", allocations.count_total);
+}

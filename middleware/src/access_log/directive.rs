@@ -1,0 +1,173 @@
+//! The language of formats, which is Apache's.
+
+use http::HeaderName;
+
+use super::clock::TimeFormat;
+use super::field::{EitherField, EndField, Field, RequestField, ResponseField};
+use super::redaction::Shown;
+
+/// A part of a format.
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece {
+    Literal(String),
+    Field(Field),
+}
+
+/// Where in a format a mistake is, and what it is.
+pub(super) type Mistake = (usize, String);
+
+/// Reads a format; the formats of its times go to `times`.
+pub(super) fn parse(text: &str, times: &mut Vec<TimeFormat>) -> Result<Vec<Piece>, Mistake> {
+    let is_control = |character: char| character.is_control() && character != '\t';
+    if let Some(at) = text.find(is_control) {
+        let why = "a control character, which would break the line";
+        return Err((at, why.to_owned()));
+    }
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((literal, directive)) = rest.split_once('%') {
+        let at = text.len() - directive.len() - 1;
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        let (piece, after) = parse_directive(directive, times).map_err(|why| (at, why))?;
+        pieces.push(piece);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Literal(rest.to_owned()));
+    }
+    Ok(pieces)
+}
+
+/// Reads the directive behind a `%`, and gives what comes after it.
+fn parse_directive<'a>(
+    text: &'a str,
+    times: &mut Vec<TimeFormat>,
+) -> Result<(Piece, &'a str), String> {
+    if let Some(inner) = text.strip_prefix('{') {
+        let (argument, after) = inner
+            .split_once('}')
+            .ok_or("the brace of \"%{\" is not closed")?;
+        let mut letters = after.chars();
+        let letter = letters
+            .next()
+            .ok_or_else(|| format!("no letter after \"%{{{argument}}}\""))?;
+        let field = with_argument(argument, letter, times)?;
+        return Ok((Piece::Field(field), letters.as_str()));
+    }
+    if let Some(after) = text.strip_prefix("^FB") {
+        return Ok((Piece::Field(Field::End(EndField::FirstByte)), after));
+    }
+    // The status of the final answer is the only one there is.
+    let text = match text.strip_prefix('>') {
+        Some(after) if after.starts_with('s') => after,
+        Some(_) => return Err("\">\" stands only before \"s\"".to_owned()),
+        None => text,
+    };
+    let mut letters = text.chars();
+    let letter = letters.next().ok_or("nothing after \"%\"")?;
+    Ok((without_argument(letter, times)?, letters.as_str()))
+}
+
+fn without_argument(letter: char, times: &mut Vec<TimeFormat>) -> Result<Piece, String> {
+    let request = |field| Ok(Piece::Field(Field::Request(field)));
+    let end = |field| Ok(Piece::Field(Field::End(field)));
+    match letter {
+        '%' => Ok(Piece::Literal("%".to_owned())),
+        // Nobody asks RFC 1413 any more; the column stays.
+        'l' => Ok(Piece::Literal("-".to_owned())),
+        'h' | 'a' => request(RequestField::Client),
+        'u' => Ok(Piece::Field(Field::Either(EitherField::User))),
+        't' => Ok(Piece::Field(time("", times)?)),
+        'r' => request(RequestField::Line),
+        'm' => request(RequestField::Method),
+        'U' => request(RequestField::Path),
+        'q' => request(RequestField::Query),
+        'H' => request(RequestField::Protocol),
+        'v' | 'V' => request(RequestField::Host),
+        'p' => request(RequestField::Port),
+        'P' => request(RequestField::Process),
+        's' => end(EndField::Status),
+        'b' => end(EndField::BytesOrDash),
+        'B' => end(EndField::Bytes),
+        'I' => end(EndField::Received),
+        'O' => end(EndField::Sent),
+        'D' => end(EndField::Microseconds),
+        'T' => end(EndField::Seconds),
+        'X' => end(EndField::Connection),
+        'i' | 'o' => needs(letter, "a header name", "Name"),
+        'C' => needs(letter, "a cookie's name", "name"),
+        'e' => needs(letter, "a variable's name", "name"),
+        'x' => needs(letter, "a word", "route"),
+        other => Err(format!("{:?} is not a directive", format!("%{other}"))),
+    }
+}
+
+fn needs(letter: char, what: &str, name: &str) -> Result<Piece, String> {
+    Err(format!(
+        "\"%{letter}\" needs {what}: \"%{{{name}}}{letter}\""
+    ))
+}
+
+fn with_argument(
+    argument: &str,
+    letter: char,
+    times: &mut Vec<TimeFormat>,
+) -> Result<Field, String> {
+    let header =
+        || HeaderName::try_from(argument).map_err(|_| format!("{argument:?} is not a header name"));
+    let name = || match argument {
+        "" => Err(format!("\"%{{}}{letter}\" names nothing")),
+        _ => Ok(argument.to_owned()),
+    };
+    Ok(match (argument, letter) {
+        (_, 'i') => Field::Request(RequestField::Header(header()?, Shown::Whole)),
+        (_, 'o') => Field::Response(ResponseField::Header(header()?, Shown::Whole)),
+        (_, 'C') => Field::Request(RequestField::Cookie(name()?)),
+        (_, 'e') => Field::Request(RequestField::Variable(name()?, Shown::Whole)),
+        (_, 't') => time(argument, times)?,
+        ("c", 'a') => Field::Request(RequestField::Peer),
+        ("s", 'T') => Field::End(EndField::Seconds),
+        ("ms", 'T') => Field::End(EndField::Milliseconds),
+        ("us", 'T') => Field::End(EndField::Microseconds),
+        (_, 'T') => {
+            return Err(format!(
+                "{argument:?} is not a unit: \"s\", \"ms\" or \"us\""
+            ));
+        }
+        ("pid", 'P') => Field::Request(RequestField::Process),
+        ("route", 'x') => Field::Response(ResponseField::Route),
+        ("id", 'x') => Field::Either(EitherField::Id),
+        ("outcome", 'x') => Field::End(EndField::Outcome),
+        (_, 'x') => {
+            return Err(format!(
+                "{argument:?} is not one of \"route\", \"id\" and \"outcome\""
+            ));
+        }
+        (_, other) => {
+            let directive = format!("%{{{argument}}}{other}");
+            return Err(format!("{directive:?} is not a directive"));
+        }
+    })
+}
+
+fn time(argument: &str, times: &mut Vec<TimeFormat>) -> Result<Field, String> {
+    let (argument, is_end) = match (
+        argument.strip_prefix("begin:"),
+        argument.strip_prefix("end:"),
+    ) {
+        (_, Some(argument)) => (argument, true),
+        (begin, None) => (begin.unwrap_or(argument), false),
+    };
+    let format = TimeFormat::parse(argument)?;
+    let found = times.iter().position(|other| *other == format);
+    let number = found.unwrap_or(times.len());
+    if found.is_none() {
+        times.push(format);
+    }
+    Ok(match is_end {
+        true => Field::End(EndField::Time(number)),
+        false => Field::Request(RequestField::Time(number)),
+    })
+}

@@ -1,0 +1,415 @@
+//! What can stand in a line, and how each of it is written.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use enfilade_core::{Outcome, RemoteUser, Request, Response};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, StatusCode, Version};
+use time::OffsetDateTime;
+
+use super::clock::Clock;
+use super::escape::{Escaped, Syntax};
+use super::redaction::{Redaction, Shown, Write};
+use crate::{MatchedPattern, RequestIdValue};
+
+/// A part of a line that depends on the request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Field {
+    /// Known when the request comes.
+    Request(RequestField),
+    /// Known from the response, else from the request.
+    Either(EitherField),
+    /// Known from the response's head.
+    Response(ResponseField),
+    /// Known when the body has ended.
+    End(EndField),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RequestField {
+    Client,
+    Peer,
+    /// A time in the format of this number.
+    Time(usize),
+    Line,
+    Method,
+    Path,
+    Query,
+    Protocol,
+    Host,
+    Port,
+    Process,
+    Header(HeaderName, Shown),
+    Cookie(String),
+    Variable(String, Shown),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum EitherField {
+    User,
+    Id,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ResponseField {
+    Route,
+    Header(HeaderName, Shown),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum EndField {
+    Status,
+    Bytes,
+    BytesOrDash,
+    Received,
+    Sent,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    FirstByte,
+    Connection,
+    Outcome,
+    /// A time in the format of this number.
+    Time(usize),
+}
+
+/// What fields are written with.
+pub(super) struct Context<'a> {
+    pub(super) syntax: Syntax,
+    pub(super) clock: &'a Clock,
+    pub(super) redaction: &'a Redaction,
+}
+
+/// What is known when a request is over.
+pub(super) struct End {
+    pub(super) status: Option<StatusCode>,
+    pub(super) bytes: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) outcome: Outcome,
+    pub(super) elapsed: Duration,
+    pub(super) first_byte: Option<Duration>,
+}
+
+impl Field {
+    /// Whether it is a number, which JSON writes without quotes.
+    pub(super) fn is_number(&self) -> bool {
+        use EndField::{Connection, Outcome, Time};
+        match self {
+            Field::Request(field) => matches!(field, RequestField::Port | RequestField::Process),
+            Field::Either(_) | Field::Response(_) => false,
+            Field::End(field) => !matches!(field, Connection | Outcome | Time(_)),
+        }
+    }
+
+    /// Finds out how much of it is shown.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        match self {
+            Field::Request(RequestField::Header(name, shown))
+            | Field::Response(ResponseField::Header(name, shown)) => {
+                *shown = redaction.of_header(name);
+            }
+            Field::Request(RequestField::Variable(name, shown)) => {
+                *shown = redaction.of_variable(name);
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands for a field that is not there; a path without a query is whole.
+    pub(super) fn missing(&self) -> &'static str {
+        match self {
+            Field::Request(RequestField::Query) => "",
+            _ => "-",
+        }
+    }
+}
+
+impl RequestField {
+    pub(super) fn write_to(
+        &self,
+        line: &mut Vec<u8>,
+        request: &Request,
+        now: OffsetDateTime,
+        context: &Context<'_>,
+    ) {
+        let syntax = context.syntax;
+        match self {
+            RequestField::Client => address(line, request.client_address()),
+            RequestField::Peer => {
+                let peer = request.connection().peer();
+                address(line, peer.map(|peer| peer.ip().to_canonical()));
+            }
+            RequestField::Time(format) => context.clock.write_to(line, *format, now),
+            RequestField::Line => request_line(line, request, context),
+            RequestField::Method => syntax.escape(line, request.method().as_str().as_bytes()),
+            RequestField::Path => syntax.escape(line, request.uri().path().as_bytes()),
+            RequestField::Query => query(line, request.query(), context),
+            RequestField::Protocol => line.extend_from_slice(request.protocol().as_bytes()),
+            RequestField::Host => {
+                let host = request.host().unwrap_or_default();
+                syntax.escape_word(line, without_port(host).as_bytes());
+            }
+            RequestField::Port => number(line, request.port()),
+            RequestField::Process => number(line, std::process::id()),
+            RequestField::Header(name, shown) => {
+                header(line, request.headers(), (name, *shown), context);
+            }
+            RequestField::Cookie(name) => {
+                let value = cookie(request.headers(), name);
+                syntax.escape(line, value.unwrap_or_default());
+            }
+            RequestField::Variable(name, shown) => {
+                if let Some(value) = request.environ().get(name) {
+                    let redaction = context.redaction;
+                    redaction.write(line, value.as_bytes(), *shown, unquoted(syntax, false));
+                }
+            }
+        }
+    }
+}
+
+impl EitherField {
+    pub(super) fn write_to(
+        self,
+        line: &mut Vec<u8>,
+        extensions: &http::Extensions,
+        syntax: Syntax,
+    ) {
+        match self {
+            EitherField::User => {
+                let name = extensions.get().map_or("", RemoteUser::name);
+                syntax.escape_name(line, name.as_bytes());
+            }
+            EitherField::Id => {
+                let id = extensions.get().map_or("", RequestIdValue::as_str);
+                syntax.escape_word(line, id.as_bytes());
+            }
+        }
+    }
+}
+
+impl ResponseField {
+    pub(super) fn write_to(&self, line: &mut Vec<u8>, response: &Response, context: &Context<'_>) {
+        match self {
+            ResponseField::Route => {
+                let pattern = response.extensions().get();
+                let pattern = pattern.map_or("", MatchedPattern::as_str);
+                context.syntax.escape(line, pattern.as_bytes());
+            }
+            ResponseField::Header(name, shown) => {
+                header(line, response.headers(), (name, *shown), context);
+            }
+        }
+    }
+}
+
+impl EndField {
+    /// Appends the field; nothing where it is not there.
+    pub(super) fn write_to(self, line: &mut Vec<u8>, end: &End, context: &Context<'_>) {
+        match self {
+            EndField::Status => {
+                if let Some(status) = end.status {
+                    line.extend_from_slice(status.as_str().as_bytes());
+                }
+            }
+            EndField::BytesOrDash if end.bytes == 0 => {}
+            EndField::BytesOrDash | EndField::Bytes => number(line, end.bytes),
+            EndField::Received => number(line, end.received),
+            EndField::Sent => number(line, end.sent),
+            EndField::Seconds => number(line, end.elapsed.as_secs()),
+            EndField::Milliseconds => whole_number(line, end.elapsed.as_millis()),
+            EndField::Microseconds => whole_number(line, end.elapsed.as_micros()),
+            EndField::FirstByte => {
+                if let Some(time) = end.first_byte {
+                    whole_number(line, time.as_micros());
+                }
+            }
+            EndField::Connection => line.push(match end.outcome {
+                Outcome::Complete => b'+',
+                _ => b'X',
+            }),
+            EndField::Outcome => line.extend_from_slice(match end.outcome {
+                Outcome::Complete => b"complete",
+                Outcome::Failed => b"failed",
+                _ => b"gone",
+            }),
+            EndField::Time(format) => {
+                context.clock.write_to(line, format, context.clock.now());
+            }
+        }
+    }
+}
+
+/// The bytes of a request's head as HTTP/1.1 writes it.
+pub(super) fn request_head(request: &Request) -> u64 {
+    let uri = request.uri();
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let target = uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let target = match (uri.scheme_str(), request.version() > Version::HTTP_11) {
+        (Some(scheme), false) => scheme.len() + "://".len() + authority + target,
+        (None, false) if target == 0 => authority,
+        _ => target,
+    };
+    let line = request.method().as_str().len() + target + request.protocol().len() + "  \r\n".len();
+    line as u64 + header_lines(request.headers())
+}
+
+/// The bytes of a response's head as HTTP/1.1 writes it, less what the gateway adds.
+pub(super) fn response_head(response: &Response) -> u64 {
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    let line = "HTTP/1.1 200 \r\n".len() + reason.len();
+    line as u64 + header_lines(response.headers())
+}
+
+fn header_lines(headers: &HeaderMap) -> u64 {
+    let line = |(name, value): (&HeaderName, &http::HeaderValue)| {
+        name.as_str().len() + value.len() + ": \r\n".len()
+    };
+    let lines: usize = headers.iter().map(line).sum();
+    (lines + "\r\n".len()) as u64
+}
+
+fn unquoted(syntax: Syntax, is_word: bool) -> Write {
+    Write { syntax, is_word }
+}
+
+/// The request line with the target as it was received; nothing in it is decoded.
+fn request_line(line: &mut Vec<u8>, request: &Request, context: &Context<'_>) {
+    let uri = request.uri();
+    let (syntax, redaction) = (context.syntax, context.redaction);
+    syntax.escape_word(line, request.method().as_str().as_bytes());
+    line.push(b' ');
+    // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
+    let is_path = uri.authority().is_none() || request.version() > Version::HTTP_11;
+    match uri.path_and_query().filter(|_| is_path) {
+        Some(target) => {
+            redaction.write_url(line, target.as_str().as_bytes(), unquoted(syntax, true));
+        }
+        None if redaction.is_of_urls() => {
+            redaction.write_url(line, uri.to_string().as_bytes(), unquoted(syntax, true));
+        }
+        None => write!(Escaped(syntax, line), "{uri}").expect("memory takes all that is written"),
+    }
+    line.push(b' ');
+    line.extend_from_slice(request.protocol().as_bytes());
+}
+
+fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
+    if let Some(query) = query {
+        line.push(b'?');
+        let write = unquoted(context.syntax, false);
+        context.redaction.write_query(line, query.as_bytes(), write);
+    }
+}
+
+/// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
+fn header(
+    line: &mut Vec<u8>,
+    headers: &HeaderMap,
+    (name, shown): (&HeaderName, Shown),
+    context: &Context<'_>,
+) {
+    let write = unquoted(context.syntax, false);
+    let mut values = headers.get_all(name).into_iter();
+    let mut next = values.next();
+    while let Some(value) = next {
+        context
+            .redaction
+            .write(line, value.as_bytes(), shown, write);
+        // How many there are is nobody's business either.
+        next = values.next().filter(|_| shown != Shown::Nothing);
+        if next.is_some() {
+            line.extend_from_slice(b", ");
+        }
+    }
+}
+
+/// The host alone; whether it is one, the gateway has found out.
+fn without_port(host: &str) -> &str {
+    let length = match host.bytes().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(at) if host.as_bytes().get(at) == Some(&b':') => at,
+        _ => host.len(),
+    };
+    host.get(..length).unwrap_or(host)
+}
+
+/// The first cookie of this name (RFC 6265, section 4.2.1).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    pairs.find_map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=')?;
+        let (found, value) = pair.split_at_checked(at)?;
+        let value = value.split_first()?.1;
+        (found.trim_ascii() == name.as_bytes()).then_some(value.trim_ascii())
+    })
+}
+
+fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
+    match address {
+        // The usual one is not worth a formatter.
+        Some(IpAddr::V4(address)) => {
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            let mut push = |byte: u8| {
+                if let Some(place) = text.get_mut(length) {
+                    *place = byte;
+                }
+                length += 1;
+            };
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    push(b'.');
+                }
+                if octet >= 100 {
+                    push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    push(b'0' + octet / 10 % 10);
+                }
+                push(b'0' + octet % 10);
+            }
+            line.extend_from_slice(text.get(..length).unwrap_or_default());
+        }
+        Some(IpAddr::V6(address)) => {
+            write!(line, "{address}").expect("memory takes all that is written");
+        }
+        None => {}
+    }
+}
+
+fn number(line: &mut Vec<u8>, number: impl itoa::Integer) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// A number that fits into 64 bits for half a million years; one that does not is as large as they are.
+fn whole_number(line: &mut Vec<u8>, value: u128) {
+    number(line, u64::try_from(value).unwrap_or(u64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in [
+            "0.0.0.0",
+            "1.20.255.99",
+            "255.255.255.255",
+            "100.10.9.109",
+            "::1",
+        ] {
+            let mut line = Vec::new();
+            address(&mut line, Some(text.parse().unwrap()));
+            assert_eq!(line, text.as_bytes());
+        }
+    }
+}

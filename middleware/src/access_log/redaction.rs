@@ -1,0 +1,257 @@
+//! What is not to be in a log: the values of named headers and query parameters.
+
+use http::HeaderName;
+use http::header::{
+    AUTHORIZATION, CONTENT_LOCATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE,
+};
+
+use super::escape::Syntax;
+
+/// What stands where a value was.
+const REDACTED: &[u8] = b"***";
+
+/// How much of a header is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Whole,
+    /// As a URL, whose parameters may be redacted.
+    Url,
+    /// As what stands behind the `?` of one.
+    Query,
+    Nothing,
+}
+
+/// Which values are hidden.
+#[derive(Clone, Debug)]
+pub(super) struct Redaction {
+    headers: Vec<HeaderName>,
+    parameters: Vec<String>,
+}
+
+impl Redaction {
+    /// The headers that hold nothing but secrets.
+    pub(super) fn new() -> Redaction {
+        Redaction {
+            headers: vec![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE],
+            parameters: Vec::new(),
+        }
+    }
+
+    pub(super) fn hide_header(&mut self, name: HeaderName) {
+        self.show_header(&name);
+        self.headers.push(name);
+    }
+
+    pub(super) fn show_header(&mut self, name: &HeaderName) {
+        self.headers.retain(|hidden| hidden != name);
+    }
+
+    pub(super) fn hide_parameter(&mut self, name: &str) {
+        self.parameters.push(name.to_owned());
+    }
+
+    /// Whether anything is hidden in URLs.
+    pub(super) fn is_of_urls(&self) -> bool {
+        !self.parameters.is_empty()
+    }
+
+    pub(super) fn of_header(&self, name: &HeaderName) -> Shown {
+        if self.headers.contains(name) {
+            Shown::Nothing
+        } else if [REFERER, LOCATION, CONTENT_LOCATION].contains(name) {
+            Shown::Url
+        } else {
+            Shown::Whole
+        }
+    }
+
+    /// How much is shown of a variable of the environ; those of headers are called after them.
+    pub(super) fn of_variable(&self, name: &str) -> Shown {
+        let header = name
+            .strip_prefix("HTTP_")
+            .map(|name| name.replace('_', "-"));
+        match (name, header.map(HeaderName::try_from)) {
+            (_, Some(Ok(name))) => self.of_header(&name),
+            ("REQUEST_URI", _) => Shown::Url,
+            ("QUERY_STRING", _) => Shown::Query,
+            _ => Shown::Whole,
+        }
+    }
+
+    /// Appends as much of a value as is shown.
+    pub(super) fn write(&self, line: &mut Vec<u8>, value: &[u8], shown: Shown, write: Write) {
+        match shown {
+            Shown::Whole => write.text(line, value),
+            Shown::Url => self.write_url(line, value, write),
+            Shown::Query => self.write_query(line, value, write),
+            Shown::Nothing => line.extend_from_slice(REDACTED),
+        }
+    }
+
+    /// Appends a URL without the values that are hidden; those behind a `#` are parameters too (RFC 6749, section 4.2.2).
+    pub(super) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: Write) {
+        if self.parameters.is_empty() {
+            return write.text(line, url);
+        }
+        let before = url.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        let (path, mut rest) = url.split_at(before.unwrap_or(url.len()));
+        write.text(line, path);
+        while let Some((mark, after)) = rest.split_first() {
+            write.text(line, &[*mark]);
+            let end = after.iter().position(|&byte| byte == b'#');
+            let (query, next) = after.split_at(end.unwrap_or(after.len()));
+            self.write_query(line, query, write);
+            rest = next;
+        }
+    }
+
+    /// Appends a query without the values that are hidden.
+    pub(super) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: Write) {
+        if self.parameters.is_empty() {
+            return write.text(line, query);
+        }
+        for (at, part) in query.split(|&byte| byte == b'&').enumerate() {
+            if at > 0 {
+                line.push(b'&');
+            }
+            match self.secret_in(part) {
+                None => write.text(line, part),
+                Some(at) => {
+                    write.text(line, part.get(..at).unwrap_or_default());
+                    line.extend_from_slice(REDACTED);
+                }
+            }
+        }
+    }
+
+    /// Where a secret begins that goes to the end of a part; some applications take `;` for a `&` and others do not.
+    fn secret_in(&self, part: &[u8]) -> Option<usize> {
+        let mut begin = 0;
+        part.split(|&byte| byte == b';').find_map(|piece| {
+            let at = begin;
+            begin += piece.len() + 1;
+            let length = piece.iter().position(|&byte| byte == b'=')?;
+            let name = piece.get(..length).unwrap_or_default();
+            let is_secret = |parameter: &String| is_called(name, parameter);
+            let found = self.parameters.iter().any(is_secret);
+            found.then_some(at + length + 1)
+        })
+    }
+}
+
+/// How text is made safe, in a word or not.
+#[derive(Clone, Copy)]
+pub(super) struct Write {
+    pub(super) syntax: Syntax,
+    pub(super) is_word: bool,
+}
+
+impl Write {
+    fn text(self, line: &mut Vec<u8>, text: &[u8]) {
+        match self.is_word {
+            true => self.syntax.escape_word(line, text),
+            false => self.syntax.escape(line, text),
+        }
+    }
+}
+
+/// Whether a name of a query is this one when it is decoded, in upper or lower case.
+fn is_called(raw: &[u8], name: &str) -> bool {
+    let mut rest = raw;
+    let decoded = std::iter::from_fn(|| {
+        let (byte, after) = rest.split_first()?;
+        rest = after;
+        Some(match (byte, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = after;
+                    high * 16 + low
+                }
+                _ => b'%',
+            },
+            _ => *byte,
+        })
+    });
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    decoded.map(lower).eq(name.bytes().map(lower))
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    let digit = char::from(byte).to_digit(16)?;
+    u8::try_from(digit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redaction() -> Redaction {
+        let mut redaction = Redaction::new();
+        redaction.hide_parameter("token");
+        redaction.hide_parameter("API key");
+        redaction
+    }
+
+    #[test]
+    fn the_values_of_parameters_are_hidden() {
+        let cases = [
+            ("/a?b=c", "/a?b=c"),
+            ("/a?token=c", "/a?token=***"),
+            ("/a?x=1&token=c&y=2", "/a?x=1&token=***&y=2"),
+            ("/a?token=1&token=2", "/a?token=***&token=***"),
+            (
+                "/a?TOKEN=1&%74%6Fken=2&Token=",
+                "/a?TOKEN=***&%74%6Fken=***&Token=***",
+            ),
+            (
+                "/a?api+key=1&API%20Key=2&apikey=3",
+                "/a?api+key=***&API%20Key=***&apikey=3",
+            ),
+            ("/a?token", "/a?token"),
+            ("/a?token=a=b", "/a?token=***"),
+            ("/a?token=a;b", "/a?token=***"),
+            ("/a?x=1;token=a;b&y", "/a?x=1;token=***&y"),
+            ("/a?x;token=a", "/a?x;token=***"),
+            (
+                "/a?tokens=1&atoken=1&token%=1&%74ok=1",
+                "/a?tokens=1&atoken=1&token%=1&%74ok=1",
+            ),
+            ("/token=1", "/token=1"),
+            ("/a#token=1&b", "/a#token=***&b"),
+            ("/a?b=1#token=1#token=2", "/a?b=1#token=***#token=***"),
+            ("/a?token=x?token=y", "/a?token=***"),
+            ("/a?", "/a?"),
+            ("/a?&&", "/a?&&"),
+        ];
+        for (url, expected) in cases {
+            let mut line = Vec::new();
+            let write = Write {
+                syntax: Syntax::Text,
+                is_word: true,
+            };
+            redaction().write_url(&mut line, url.as_bytes(), write);
+            assert_eq!(String::from_utf8(line).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn headers_that_are_secrets_are_hidden() {
+        let mut redaction = redaction();
+        redaction.show_header(&COOKIE);
+        redaction.hide_header(HeaderName::from_static("x-key"));
+        for (name, variable, expected) in [
+            ("authorization", "HTTP_AUTHORIZATION", Shown::Nothing),
+            ("set-cookie", "HTTP_SET_COOKIE", Shown::Nothing),
+            ("x-key", "HTTP_X_KEY", Shown::Nothing),
+            ("cookie", "HTTP_COOKIE", Shown::Whole),
+            ("user-agent", "REQUEST_METHOD", Shown::Whole),
+            ("referer", "HTTP_REFERER", Shown::Url),
+            ("location", "REQUEST_URI", Shown::Url),
+        ] {
+            let name = HeaderName::from_static(name);
+            assert_eq!(redaction.of_header(&name), expected);
+            assert_eq!(redaction.of_variable(variable), expected);
+        }
+    }
+}
