@@ -184,20 +184,20 @@ impl ErrorPages {
     }
 
     /// The page of one status, in HTML.
-    pub fn page(mut self, status: StatusCode, html: impl Into<Bytes>) -> Self {
-        self.pages.push((status, html.into()));
+    pub fn page(mut self, status: StatusCode, html: impl Into<String>) -> Self {
+        self.pages.push((status, html.into().into()));
         self
     }
 
     /// The page of every 4xx that has no page of its own, in HTML.
-    pub fn client_errors(mut self, html: impl Into<Bytes>) -> Self {
-        self.client_errors = Some(html.into());
+    pub fn client_errors(mut self, html: impl Into<String>) -> Self {
+        self.client_errors = Some(html.into().into());
         self
     }
 
     /// The page of every 5xx that has no page of its own, in HTML.
-    pub fn server_errors(mut self, html: impl Into<Bytes>) -> Self {
-        self.server_errors = Some(html.into());
+    pub fn server_errors(mut self, html: impl Into<String>) -> Self {
+        self.server_errors = Some(html.into().into());
         self
     }
 

@@ -112,6 +112,10 @@ fn second_response(wanted: &Value, found: Option<u16>) -> Check {
 fn headers(wanted: &Value, answer: &Answer, observed: &Observed) -> Check {
     let record = observed.record.lock();
     for (name, matcher) in object(wanted)? {
+        if name == "pair" {
+            not_both(matcher, answer)?;
+            continue;
+        }
         let joined = |answer: &Answer| answer.lines(name).join(", ");
         let context = Context {
             body_length: answer.body.len(),
@@ -121,6 +125,16 @@ fn headers(wanted: &Value, answer: &Answer, observed: &Observed) -> Check {
         one_header(name, matcher, &answer.headers, &context)?;
     }
     Ok(())
+}
+
+/// Two lines that must not come together.
+fn not_both(wanted: &Value, answer: &Answer) -> Check {
+    known(wanted, "pair", &["not_both"])?;
+    let pairs = crate::case::pairs(wanted, "not_both")?;
+    let comes = |(name, value): &(&str, &str)| answer.lines(name).contains(value);
+    ensure(!pairs.iter().all(comes), || {
+        format!("all of {} come together", wanted["not_both"])
+    })
 }
 
 fn map(wanted: &Value, found: &[(String, String)], context: &Context<'_>) -> Check {
@@ -300,6 +314,14 @@ mod tests {
             (
                 json!({"headers": {"a": {"equals": "b"}}}),
                 json!({"headers": {"a": {"absent": true}}}),
+            ),
+            (
+                json!({"headers": {"pair": {"not_both": [["a", "b"], ["c", "d"]]}}}),
+                json!({"headers": {"pair": {"not_both": [["a", "b"], ["a", "b"]]}}}),
+            ),
+            (
+                json!({"second_response": {"any_of": [200, 404]}}),
+                json!({"second_response": {"any_of": ["connection closed"]}}),
             ),
             (
                 json!({"body": {"equals": "abc"}}),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use enfilade::middleware::{
-    self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Decompression,
+    self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Cors, Decompression,
     ErrorPages, Flush, Headers, Mounts, NotFound, ProxyFix, RequestId, Router, Slashes, Timeout,
     TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -18,12 +18,13 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 21] = [
+const COMPONENTS: [&str; 22] = [
     "accept_encoding",
     "access_log",
     "cascade",
     "compression",
     "content_length",
+    "cors",
     "errors",
     "fallback_404",
     "forwarded_parsing",
@@ -43,13 +44,14 @@ const COMPONENTS: [&str; 21] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 19] = [
+const MIDDLEWARE: [(&str, Build); 20] = [
     ("access_log", access_log),
     ("body_limit", body_limit),
     ("cascade", outer_cascade),
     ("catch_panic", catch_panic),
     ("compression", compression),
     ("content_length", gateway),
+    ("cors", cors),
     ("error_pages", error_pages),
     ("head", gateway),
     ("headers", headers),
@@ -390,6 +392,65 @@ fn panics_on_request(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Ap
     known(layer, "config", &["middleware"])?;
     let panics = |_: &Application, _: Request| -> Reply { panic!("before the application") };
     Ok(app.wrap(around("Panics", panics)))
+}
+
+fn cors(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    let keys = [
+        "middleware",
+        "allow_origins",
+        "allow_methods",
+        "allow_headers",
+        "expose_headers",
+        "allow_credentials",
+        "max_age",
+        "allow_private_network",
+    ];
+    known(layer, "config", &keys)?;
+    let mut cors = match &layer["allow_origins"] {
+        Value::String(text) if text == "*" => Cors::any_origin(),
+        Value::String(text) if text == "mirror" => Cors::origin_test(|_| true),
+        Value::String(text) if text == "predicate: host ends with '.example.com'" => {
+            Cors::origin_test(|origin| origin.ends_with(".example.com"))
+        }
+        list => Cors::origins(texts(list)?).or_else(refused)?,
+    };
+    cors = match layer["allow_methods"].as_str() {
+        Some("*") => cors.any_method(),
+        Some("mirror") => cors.asked_method(),
+        Some(other) => return unsupported(format!("the methods {other:?}")),
+        None => {
+            let methods = texts(&layer["allow_methods"])?.into_iter();
+            let methods = methods.map(|method| method.parse().or_else(refused));
+            cors.methods(methods.collect::<Check<Vec<Method>>>()?)
+        }
+    };
+    cors = match layer["allow_headers"].as_str() {
+        Some("*") => cors.any_header(),
+        Some("mirror") => cors.asked_headers(),
+        Some(other) => return unsupported(format!("the headers {other:?}")),
+        None => cors.headers(names(&layer["allow_headers"])?),
+    };
+    cors = match &layer["expose_headers"] {
+        Value::Null => cors,
+        Value::String(text) if text == "*" => cors.expose_any(),
+        list => cors.expose(names(list)?),
+    };
+    if let Some(seconds) = number(layer, "max_age") {
+        cors = cors.max_age(seconds);
+    }
+    if layer["allow_private_network"] == true {
+        cors = cors.private_network();
+    }
+    if layer["allow_credentials"] == true {
+        cors = cors.credentials().or_else(refused)?;
+    }
+    Ok(app.wrap(cors))
+}
+
+/// Names of headers.
+fn names(list: &Value) -> Check<Vec<HeaderName>> {
+    let names = texts(list)?.into_iter();
+    names.map(|name| name.parse().or_else(refused)).collect()
 }
 
 /// The pages of the cases are for answers that have content of their own too.
