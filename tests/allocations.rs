@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use allocation_counter::measure;
 use bytes::Bytes;
 use enfilade::middleware::{
-    AccessLog, Compression, Decompression, Headers, NotFound, ProxyFix, Router, XForwarded,
+    AccessLog, Compression, Decompression, Headers, NotFound, ProxyFix, Router, ServerTiming,
+    Timing, XForwarded,
 };
 use enfilade::{
     Application, Body, Connection, HttpError, Middleware, Reply, Request, Response, around,
@@ -179,6 +180,27 @@ fn a_line_in_the_log_adds_two() {
     assert_eq!(added(common.clone()), 2);
     assert_eq!(added(combined), 2);
     assert_eq!(added(common.filter(|_| false)), 0);
+}
+
+#[test]
+fn timings_add_what_they_are_kept_in() {
+    let app = Application::new(|request: Request| {
+        let timings = ServerTiming::of(&request);
+        for _ in 0..10 {
+            timings.add("db", std::time::Duration::from_millis(7));
+        }
+        "text"
+    });
+    let alone = count(&app, "/");
+    // The text, and what `Bytes` keeps of it.
+    assert_eq!(added(Timing::new().server_timing(false)), 2);
+    // What components add to, three for the first extension of a request, and the same two.
+    assert_eq!(added(Timing::new().x_runtime(false)), 6);
+    assert_eq!(added(Timing::new()), 8);
+    assert_eq!(added(Timing::new().shown_to(|_| false)), 0);
+    // Ten entries are kept in a text that is made, and grows twice.
+    let timing = Timing::new().x_runtime(false);
+    assert_eq!(count(&app.wrap(timing), "/") - alone, 9);
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod router;
 mod rules;
 mod slashes;
 mod swap;
+mod timer;
+mod timing;
 mod trusted_hosts;
 mod when;
 
@@ -46,6 +48,7 @@ pub use rewrite::Rewrite;
 pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls};
 pub use slashes::Slashes;
 pub use swap::Swap;
+pub use timing::{ServerTiming, Stopwatch, Timing};
 pub use trusted_hosts::TrustedHosts;
 pub use when::{Guard, When};
 
