@@ -204,6 +204,28 @@ fn timings_add_what_they_are_kept_in() {
 }
 
 #[test]
+#[cfg(feature = "metrics")]
+fn counting_a_request_adds_what_waits_for_its_end() {
+    use enfilade::middleware::Metrics;
+
+    let app = plain().wrap(Metrics::new());
+    // Two for the first extension of a request, which asks for the route, and what waits for the end of the answer.
+    assert_eq!(added(Metrics::new()), 3);
+    let post = || {
+        let mut request = Request::get("/");
+        *request.body_mut() = Body::from("content");
+        request
+    };
+    // The same for the end of the request's body, and what both share.
+    assert_eq!(count_of(&app, post) - count_of(&plain(), post), 5);
+    let routed = |app: Application| Router::new().get("/{a}", app).build().unwrap();
+    let routes = routed(plain());
+    let with = count(&routes.clone().wrap(Metrics::new()), "/x");
+    // The route comes back as the first extension of the answer.
+    assert_eq!(with - count(&routes, "/x"), 3 + 3);
+}
+
+#[test]
 fn a_compression_with_nothing_to_do_adds_none() {
     let short = plain();
     let long = Application::new(|_: Request| "la ".repeat(1000));

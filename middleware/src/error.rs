@@ -39,7 +39,7 @@ pub enum ErrorKind {
     Status,
     /// A log format that is not well formed.
     LogFormat,
-    /// A name of a metric, or of a label of metrics, that is not well formed.
+    /// A name of a metric that is not well formed.
     MetricName,
 }
 

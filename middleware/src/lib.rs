@@ -15,6 +15,8 @@ mod headers;
 mod host_pattern;
 mod hosts;
 mod https_redirect;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod mounts;
 mod not_found;
 mod proxy_fix;
@@ -40,6 +42,8 @@ pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
 pub use proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
