@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use allocation_counter::measure;
 use bytes::Bytes;
 use enfilade::middleware::{
-    AccessLog, Compression, Decompression, Headers, NotFound, ProxyFix, Router, ServerTiming,
-    Timing, XForwarded,
+    AccessLog, Compression, Decompression, Headers, Inspect, NotFound, ProxyFix, Router,
+    ServerTiming, Timing, XForwarded,
 };
 use enfilade::{
     Application, Body, Connection, HttpError, Middleware, Reply, Request, Response, around,
@@ -223,6 +223,13 @@ fn counting_a_request_adds_what_waits_for_its_end() {
     let with = count(&routes.clone().wrap(Metrics::new()), "/x");
     // The route comes back as the first extension of the answer.
     assert_eq!(with - count(&routes, "/x"), 3 + 3);
+}
+
+#[test]
+fn being_inspected_adds_what_waits_for_the_end() {
+    let heads = Inspect::new().on_request(|_| ()).on_response(|_, _| ());
+    assert_eq!(added(heads.clone().on_error(|_, _| ())), 0);
+    assert_eq!(added(heads.on_body_end(|_, _| ())), 1);
 }
 
 #[test]

@@ -11,10 +11,12 @@ mod coding;
 mod compression;
 mod decompression;
 mod error;
+mod frames;
 mod headers;
 mod host_pattern;
 mod hosts;
 mod https_redirect;
+mod inspect;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod mounts;
@@ -42,6 +44,7 @@ pub use error::{Error, ErrorKind};
 pub use headers::Headers;
 pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
+pub use inspect::{Exchange, Failure, Inspect};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use mounts::Mounts;
