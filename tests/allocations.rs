@@ -233,6 +233,30 @@ fn being_inspected_adds_what_waits_for_the_end() {
 }
 
 #[test]
+#[cfg(feature = "tracing")]
+fn a_trace_that_nobody_records_adds_what_is_passed_on() {
+    use enfilade::middleware::Trace;
+
+    let traced = |trace: Trace| plain().wrap(trace.ids(|| 7));
+    let with_parent = || {
+        let mut request = Request::get("/");
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let parent = HeaderValue::from_static(parent);
+        request.headers_mut().insert("traceparent", parent);
+        request
+    };
+    let alone = count_of(&plain(), with_parent);
+    // The text of the header, and three for the first extension of a request.
+    let with = count_of(&traced(Trace::new()), with_parent);
+    assert_eq!(with - alone, 4);
+    // The map of the request's headers takes two where it has none yet.
+    let alone = count(&plain(), "/");
+    assert_eq!(count(&traced(Trace::new()), "/") - alone, 6);
+    let nothing = traced(Trace::new().start_traces(false));
+    assert_eq!(count(&nothing, "/"), alone);
+}
+
+#[test]
 fn a_compression_with_nothing_to_do_adds_none() {
     let short = plain();
     let long = Application::new(|_: Request| "la ".repeat(1000));

@@ -31,6 +31,9 @@ mod slashes;
 mod swap;
 mod timer;
 mod timing;
+#[cfg(feature = "tracing")]
+mod trace;
+mod trace_context;
 mod trusted_hosts;
 mod when;
 
@@ -56,6 +59,9 @@ pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls}
 pub use slashes::Slashes;
 pub use swap::Swap;
 pub use timing::{ServerTiming, Stopwatch, Timing};
+#[cfg(feature = "tracing")]
+pub use trace::Trace;
+pub use trace_context::TraceContext;
 pub use trusted_hosts::TrustedHosts;
 pub use when::{Guard, When};
 
