@@ -224,6 +224,45 @@ mod tests {
         );
     }
 
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
+    #[test]
+    fn what_watches_stands_outside_and_finds_nothing() {
+        use super::{Inspect, Metrics, Timing, Trace};
+
+        let app = rooms()
+            .wrap(NotFound::new(page()))
+            .wrap(Compression::new())
+            .wrap(Inspect::new().on_error(|_, _| ()))
+            .wrap(Timing::new())
+            .wrap(Metrics::new())
+            .wrap(Trace::new())
+            .wrap(ProxyFix::trust_forwarded_hops(1));
+        assert_eq!(doctor(&app), []);
+        let client = Client::new(lint_all(&app));
+        for target in ["/", "/old", "/library/shelf", "/cellar"] {
+            for method in [http::Method::GET, http::Method::HEAD, http::Method::POST] {
+                let request = client.request(method, target);
+                let request = request.header("accept-encoding", "gzip").body("content");
+                let answer = request.send();
+                assert!(answer.body_error().is_none());
+                assert!(answer.header("x-runtime").is_some());
+            }
+        }
+        let wrong = rooms()
+            .wrap(ProxyFix::trust_forwarded_hops(1))
+            .wrap(Trace::new())
+            .wrap(Metrics::new())
+            .wrap(NotFound::new(page()));
+        let warnings = doctor(&wrong);
+        let pairs: Vec<_> = warnings.iter().map(pair).collect();
+        let expected = [
+            ("NotFound", "Metrics"),
+            ("NotFound", "Trace"),
+            ("Trace", "ProxyFix"),
+        ];
+        assert_eq!(pairs, expected);
+    }
+
     fn pair(warning: &Warning) -> (&str, &str) {
         (warning.outer(), warning.inner())
     }
