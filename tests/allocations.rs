@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use allocation_counter::measure;
 use bytes::Bytes;
 use enfilade::middleware::{
-    AccessLog, Compression, Decompression, Headers, NotFound, ProxyFix, Router, XForwarded,
+    AccessLog, Compression, Decompression, Headers, Inspect, NotFound, ProxyFix, Router,
+    ServerTiming, Timing, XForwarded,
 };
 use enfilade::{
     Application, Body, Connection, HttpError, Middleware, Reply, Request, Response, around,
@@ -188,6 +189,80 @@ fn a_line_in_the_log_adds_two() {
         .unwrap()
         .writer(std::io::sink());
     assert_eq!(added(route), 4);
+}
+
+#[test]
+fn timings_add_what_they_are_kept_in() {
+    let app = Application::new(|request: Request| {
+        let timings = ServerTiming::of(&request);
+        for _ in 0..10 {
+            timings.add("db", std::time::Duration::from_millis(7));
+        }
+        "text"
+    });
+    let alone = count(&app, "/");
+    // The text, and what `Bytes` keeps of it.
+    assert_eq!(added(Timing::new().server_timing(false)), 2);
+    // What components add to, three for the first extension of a request, and the same two.
+    assert_eq!(added(Timing::new().x_runtime(false)), 6);
+    assert_eq!(added(Timing::new()), 8);
+    assert_eq!(added(Timing::new().shown_to(|_| false)), 0);
+    // Ten entries are kept in a text that is made, and grows twice.
+    let timing = Timing::new().x_runtime(false);
+    assert_eq!(count(&app.wrap(timing), "/") - alone, 9);
+}
+
+#[test]
+#[cfg(feature = "metrics")]
+fn counting_a_request_adds_what_waits_for_its_end() {
+    use enfilade::middleware::Metrics;
+
+    let app = plain().wrap(Metrics::new());
+    // Two for the first extension of a request, which asks for the route, and what waits for the end of the answer.
+    assert_eq!(added(Metrics::new()), 3);
+    let post = || {
+        let mut request = Request::get("/");
+        *request.body_mut() = Body::from("content");
+        request
+    };
+    // The same for the end of the request's body, and what both share.
+    assert_eq!(count_of(&app, post) - count_of(&plain(), post), 5);
+    let routed = |app: Application| Router::new().get("/{a}", app).build().unwrap();
+    let routes = routed(plain());
+    let with = count(&routes.clone().wrap(Metrics::new()), "/x");
+    // The route comes back as the first extension of the answer.
+    assert_eq!(with - count(&routes, "/x"), 3 + 3);
+}
+
+#[test]
+fn being_inspected_adds_what_waits_for_the_end() {
+    let heads = Inspect::new().on_request(|_| ()).on_response(|_, _| ());
+    assert_eq!(added(heads.clone().on_error(|_, _| ())), 0);
+    assert_eq!(added(heads.on_body_end(|_, _| ())), 1);
+}
+
+#[test]
+#[cfg(feature = "tracing")]
+fn a_trace_that_nobody_records_adds_what_is_passed_on() {
+    use enfilade::middleware::Trace;
+
+    let traced = |trace: Trace| plain().wrap(trace.ids(|| 7));
+    let with_parent = || {
+        let mut request = Request::get("/");
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let parent = HeaderValue::from_static(parent);
+        request.headers_mut().insert("traceparent", parent);
+        request
+    };
+    let alone = count_of(&plain(), with_parent);
+    // The text of the header, and three for the first extension of a request.
+    let with = count_of(&traced(Trace::new()), with_parent);
+    assert_eq!(with - alone, 4);
+    // The map of the request's headers takes two where it has none yet.
+    let alone = count(&plain(), "/");
+    assert_eq!(count(&traced(Trace::new()), "/") - alone, 6);
+    let nothing = traced(Trace::new().start_traces(false));
+    assert_eq!(count(&nothing, "/"), alone);
 }
 
 #[test]

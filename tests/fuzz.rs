@@ -9,7 +9,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// What turns up in the things that are read; mixed with any bytes, it gets past the first checks.
-const WORDS: [&str; 60] = [
+const WORDS: [&str; 64] = [
     "gzip",
     "deflate",
     "zstd",
@@ -70,6 +70,10 @@ const WORDS: [&str; 60] = [
     "_x",
     "192.0.2.1",
     "\\\"",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "-b7ad6b7169203331-",
+    "a=1",
+    "k@v=",
 ];
 
 /// `Hello?` in gzip, zlib, br and zstd; and the beginning of a gzip file.

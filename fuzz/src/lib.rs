@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use enfilade::host::Host;
 use enfilade::middleware::{
     AccessLog, Decompression, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, RequestId,
-    Router, TrustedHosts, XForwarded, negotiate_coding, parse_forwarded,
+    Router, ServerTiming, Timing, TraceContext, TrustedHosts, XForwarded, negotiate_coding,
+    parse_forwarded,
 };
 use enfilade::{Application, Body, Connection, HttpError, Request, gateway, headers, path, wsgi};
 use enfilade_testing::Client;
@@ -19,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -30,6 +31,8 @@ pub const TARGETS: [Target; 10] = [
     ("log", log),
     ("start_response", start_response),
     ("decompression", decompression),
+    ("traces", traces),
+    ("timings", timings),
 ];
 
 /// The bytes as header lines, one for each line feed; those that no header can have are left out.
@@ -410,6 +413,56 @@ fn inflate(codings: &HeaderValue, body: Body) -> (u16, Vec<u8>) {
     let status = client.prepared(request).send().status().as_u16();
     let given = std::mem::take(&mut *given.lock().expect("nobody panicked"));
     (status, given)
+}
+
+/// What is read of a trace is written as one that is read the same, and is no longer than what came.
+pub fn traces(data: &[u8]) {
+    let (parent, states) = split_bytes(data);
+    let [traceparent, tracestate] =
+        ["traceparent", "tracestate"].map(|name| HeaderName::try_from(name).expect("a name"));
+    let mut headers = lines(parent, &traceparent);
+    headers.extend(lines(states, &tracestate));
+    let Some(context) = TraceContext::from_headers(&headers) else {
+        return;
+    };
+    let mut written = HeaderMap::new();
+    context.write_to(&mut written);
+    assert_eq!(TraceContext::from_headers(&written), Some(context.clone()));
+    let value = written[traceparent].to_str().expect("hexadecimal digits");
+    assert_eq!(value.len(), 55);
+    assert!(parent.get(3..52) == value.as_bytes().get(3..52));
+    if let Some(state) = context.tracestate() {
+        let members = headers::members(&written, &tracestate).count();
+        assert!(members <= 32 && state.len() <= states.len());
+        assert!(state.to_str().is_ok());
+    }
+    let child = context.child(std::num::NonZeroU64::MIN);
+    assert_eq!(child.trace_id(), context.trace_id());
+}
+
+/// Any name and description make a header with these two entries, and no other.
+pub fn timings(data: &[u8]) {
+    let (name, description) = split(data);
+    let (name, description) = (name.into_owned(), description.into_owned());
+    let app = Application::new(move |request: Request| {
+        ServerTiming::of(&request).note(&name, &description);
+        name.is_empty().to_string()
+    });
+    let app = app.wrap(Timing::new().timer(|| std::time::Duration::ZERO));
+    let answer = Client::new(app).get("/").send();
+    let name = HeaderName::from_static("server-timing");
+    let entries: Vec<_> = headers::members(answer.headers(), &name).collect();
+    assert_eq!(entries[0], "total;dur=0.000");
+    assert_eq!(entries.len() == 1, answer.text() == "true");
+    if let Some(entry) = entries.get(1) {
+        let (name, rest) = entry.split_once(';').expect("a description");
+        assert!(HeaderName::try_from(name).is_ok(), "{name:?}");
+        let quoted = rest
+            .strip_prefix("desc=\"")
+            .and_then(|rest| rest.strip_suffix('"'));
+        assert!(quoted.is_some(), "{rest:?}");
+    }
+    assert!(entries.len() <= 2, "{entries:?}");
 }
 
 /// The bytes as two parts, at the first line feed.

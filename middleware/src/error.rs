@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Status,
     /// A log format that is not well formed.
     LogFormat,
+    /// A name of a metric that is not well formed.
+    MetricName,
 }
 
 impl Error {

@@ -17,13 +17,17 @@ mod decompression;
 mod error;
 mod error_pages;
 mod fault;
+mod frames;
 mod headers;
 mod host_pattern;
 mod hosts;
 mod html;
 mod https_redirect;
+mod inspect;
 mod lines;
 mod maintenance;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod mounts;
 mod not_found;
 #[cfg(feature = "profile")]
@@ -39,6 +43,11 @@ mod slashes;
 mod sleep;
 mod swap;
 mod timeout;
+mod timer;
+mod timing;
+#[cfg(feature = "tracing")]
+mod trace;
+mod trace_context;
 mod trusted_hosts;
 mod when;
 
@@ -59,7 +68,10 @@ pub use error_pages::{ErrorFormat, ErrorPage, ErrorPages};
 pub use headers::Headers;
 pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
+pub use inspect::{Exchange, Failure, Inspect};
 pub use maintenance::{Maintenance, MaintenanceSwitch};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use mounts::Mounts;
 pub use not_found::{NotFound, Pass};
 #[cfg(feature = "profile")]
@@ -72,6 +84,10 @@ pub use router::{MatchedPattern, RouteInfo, RouteWanted, Router, UrlError, Urls}
 pub use slashes::Slashes;
 pub use swap::Swap;
 pub use timeout::Timeout;
+pub use timing::{ServerTiming, Stopwatch, Timing};
+#[cfg(feature = "tracing")]
+pub use trace::Trace;
+pub use trace_context::TraceContext;
 pub use trusted_hosts::TrustedHosts;
 pub use when::{Guard, When};
 
@@ -262,6 +278,45 @@ mod tests {
                 ("NotFound", "AccessLog"),
             ]
         );
+    }
+
+    #[cfg(all(feature = "metrics", feature = "tracing"))]
+    #[test]
+    fn what_watches_stands_outside_and_finds_nothing() {
+        use super::{Inspect, Metrics, Timing, Trace};
+
+        let app = rooms()
+            .wrap(NotFound::new(page()))
+            .wrap(Compression::new())
+            .wrap(Inspect::new().on_error(|_, _| ()))
+            .wrap(Timing::new())
+            .wrap(Metrics::new())
+            .wrap(Trace::new())
+            .wrap(ProxyFix::trust_forwarded_hops(1));
+        assert_eq!(doctor(&app), []);
+        let client = Client::new(lint_all(&app));
+        for target in ["/", "/old", "/library/shelf", "/cellar"] {
+            for method in [http::Method::GET, http::Method::HEAD, http::Method::POST] {
+                let request = client.request(method, target);
+                let request = request.header("accept-encoding", "gzip").body("content");
+                let answer = request.send();
+                assert!(answer.body_error().is_none());
+                assert!(answer.header("x-runtime").is_some());
+            }
+        }
+        let wrong = rooms()
+            .wrap(ProxyFix::trust_forwarded_hops(1))
+            .wrap(Trace::new())
+            .wrap(Metrics::new())
+            .wrap(NotFound::new(page()));
+        let warnings = doctor(&wrong);
+        let pairs: Vec<_> = warnings.iter().map(pair).collect();
+        let expected = [
+            ("NotFound", "Metrics"),
+            ("NotFound", "Trace"),
+            ("Trace", "ProxyFix"),
+        ];
+        assert_eq!(pairs, expected);
     }
 
     fn pair(warning: &Warning) -> (&str, &str) {

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 19] = [
+const KNOWN: [(&[&str], &[&str], &str); 25] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -68,6 +68,32 @@ const KNOWN: [(&[&str], &[&str], &str); 19] = [
         &["AccessLog"],
         &["Forwarded", "ProxyFix"],
         "the log takes the proxy for the client",
+    ),
+    (
+        &["CatchPanic", "NotFound", "Timeout"],
+        &["Metrics"],
+        "what the outer one answers itself is not counted",
+    ),
+    (
+        &["Compression"],
+        &["Metrics"],
+        "the plain bytes are counted and not those that are sent",
+    ),
+    (&["Metrics"], &["Metrics"], "a request is counted twice"),
+    (
+        &["CatchPanic", "NotFound", "Timeout"],
+        &["Trace"],
+        "what the outer one answers itself is not in the span",
+    ),
+    (
+        &["Trace"],
+        &["Forwarded", "ProxyFix"],
+        "the span takes the proxy for the client",
+    ),
+    (
+        &["Trace"],
+        &["Trace"],
+        "a request has two spans of a server",
     ),
     (
         &["CanonicalHost", "TrustedHosts"],
@@ -154,6 +180,12 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
+/// | `CatchPanic`, `NotFound`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
+/// | `Compression` | `Metrics` | the plain bytes are counted and not those that are sent |
+/// | `Metrics` | `Metrics` | a request is counted twice |
+/// | `CatchPanic`, `NotFound`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
+/// | `Trace` | `Forwarded`, `ProxyFix` | the span takes the proxy for the client |
+/// | `Trace` | `Trace` | a request has two spans of a server |
 /// | `CanonicalHost`, `TrustedHosts` | `Forwarded`, `ProxyFix` | the host that is looked at is not the one that the proxy names |
 /// | `HttpsRedirect` | `Forwarded`, `ProxyFix` | behind a proxy that ends TLS every request is sent where it came from |
 /// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
@@ -397,7 +429,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 32);
+        assert_eq!(rules.len(), 43);
         for Rule {
             outer,
             inner,

@@ -1,0 +1,154 @@
+//! The numbers as `prometheus-client` asks for them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::store::{App, Histogram, Series, Store};
+
+/// Gives the numbers of a store whenever somebody collects.
+pub(super) struct Numbers(pub(super) Arc<Store>);
+
+/// The labels of a sample, and its numbers.
+type Row = (Labels, Arc<Series>);
+type Labels = Vec<(&'static str, Arc<str>)>;
+
+/// No labels beside those of the family; the crate's own type for that is not public.
+type NoLabels = [(&'static str, &'static str); 0];
+
+/// A histogram: its name and help, its unit and how many of what is kept are one of that, its bounds, and where it is.
+struct Kind<'a> {
+    name: &'static str,
+    help: &'static str,
+    unit: Unit,
+    scale: f64,
+    bounds: &'a [u64],
+    of: fn(&Series) -> &Histogram,
+}
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let apps = self.0.apps();
+        encode_active(&mut encoder, &apps)?;
+        let rows: Vec<Row> = apps.iter().flat_map(|app| rows(app)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        encode_requests(&mut encoder, &rows)?;
+        self.kinds()
+            .iter()
+            .try_for_each(|kind| encode_histogram(&mut encoder, &rows, kind))
+    }
+}
+
+impl Numbers {
+    fn kinds(&self) -> [Kind<'_>; 3] {
+        let settings = &self.0.settings;
+        [
+            Kind {
+                name: "http_server_request_duration",
+                help: "Time from a request to the end of the body of its answer.",
+                unit: Unit::Seconds,
+                scale: 1e9,
+                bounds: &settings.durations,
+                of: |series| &series.durations,
+            },
+            Kind {
+                name: "http_server_request_body_size",
+                help: "Bytes that were read of the bodies of requests.",
+                unit: Unit::Bytes,
+                scale: 1.0,
+                bounds: &settings.sizes,
+                of: |series| &series.request_sizes,
+            },
+            Kind {
+                name: "http_server_response_body_size",
+                help: "Bytes that were sent of the bodies of answers.",
+                unit: Unit::Bytes,
+                scale: 1.0,
+                bounds: &settings.sizes,
+                of: |series| &series.response_sizes,
+            },
+        ]
+    }
+}
+
+impl fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Numbers of enfilade_middleware::Metrics")
+    }
+}
+
+/// The label of the application, where it has a name.
+fn app_label(app: &App) -> Labels {
+    let name = Some(&*app.name).filter(|name| !name.is_empty());
+    name.map(|name| ("app", name.into())).into_iter().collect()
+}
+
+fn rows(app: &App) -> impl Iterator<Item = Row> {
+    let app_label = app_label(app);
+    let all = app.all_series().into_iter();
+    all.map(move |((method, class), route, series)| {
+        let mut labels = app_label.clone();
+        labels.extend([
+            ("method", method.into()),
+            ("route", route),
+            ("status", class.into()),
+        ]);
+        (labels, series)
+    })
+}
+
+fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<App>]) -> fmt::Result {
+    let name = "http_server_active_requests";
+    let help = "Requests whose answers have not ended.";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for app in apps {
+        for (method, count) in app.all_in_flight() {
+            let mut labels = app_label(app);
+            labels.push(("method", method.into()));
+            metric.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_requests(encoder: &mut DescriptorEncoder<'_>, rows: &[Row]) -> fmt::Result {
+    let name = "http_server_requests";
+    let help = "Requests whose answers have ended.";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, series) in rows {
+        let count = series.durations.count();
+        let mut metric = metric.encode_family(labels)?;
+        metric.encode_counter::<NoLabels, u64, f64>(&count, None)?;
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers past 2^53 are rounded, as all that a collector reads"
+)]
+fn encode_histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    rows: &[Row],
+    kind: &Kind<'_>,
+) -> fmt::Result {
+    let unit = Some(&kind.unit);
+    let mut metric =
+        encoder.encode_descriptor(kind.name, kind.help, unit, MetricType::Histogram)?;
+    for (labels, series) in rows {
+        let (sum, counts) = (kind.of)(series).read();
+        let bounds = kind.bounds.iter().map(|bound| *bound as f64 / kind.scale);
+        let bounds = bounds.chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.zip(counts.iter().copied()).collect();
+        let (sum, count) = (sum as f64 / kind.scale, counts.iter().sum());
+        let mut metric = metric.encode_family(labels)?;
+        metric.encode_histogram::<NoLabels>(sum, count, &buckets, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The numbers as text, for who collects them.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use enfilade_core::headers::{members, vary_add};
+use enfilade_core::{Handler, HttpError, IntoResponse, Reply, Request, Response};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+use super::collector::Numbers;
+use super::plain::plain;
+use super::store::Store;
+
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// How many members of an `Accept` are read; the rest of a longer list is passed over.
+const MAX_MEMBERS: usize = 64;
+
+/// The application that [`Metrics::application`](super::Metrics::application) gives.
+pub(super) struct MetricsPage {
+    pub(super) store: Arc<Store>,
+    pub(super) registry: Arc<RwLock<Registry>>,
+}
+
+impl Handler for MetricsPage {
+    fn call(&self, request: Request) -> Reply {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let allow = [(ALLOW, "GET, HEAD")];
+            return Reply::new((StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed"));
+        }
+        let takes_openmetrics = takes_openmetrics(request.headers());
+        let (store, registry) = (self.store.clone(), self.registry.clone());
+        // There may be much to write, and collectors of somebody else's may wait for whatever they look at.
+        let write = move || page(store, &registry, takes_openmetrics);
+        Reply::from_future(async move { blocking::unblock(write).await })
+    }
+}
+
+fn page(
+    store: Arc<Store>,
+    registry: &RwLock<Registry>,
+    takes_openmetrics: bool,
+) -> Result<Response, HttpError> {
+    let mut own = Registry::default();
+    own.register_collector(Box::new(Numbers(store)));
+    let mut text = String::new();
+    text::encode_registry(&mut text, &own)?;
+    // Whoever panicked while he registered something has registered it or not, so a poisoned lock is used as it is.
+    let others = registry.read().unwrap_or_else(PoisonError::into_inner);
+    text::encode_registry(&mut text, &others)?;
+    drop(others);
+    text::encode_eof(&mut text)?;
+    let (text, kind) = match takes_openmetrics {
+        true => (text, OPENMETRICS),
+        false => (plain(&text), PLAIN),
+    };
+    let mut response = text.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    vary_add(response.headers_mut(), &ACCEPT);
+    Ok(response)
+}
+
+/// Whether the client asks for OpenMetrics by name, and not for plain text rather.
+fn takes_openmetrics(headers: &HeaderMap) -> bool {
+    let weight = |media_type: &str| {
+        let members = members(headers, &ACCEPT).take(MAX_MEMBERS);
+        let weights = members.filter_map(|member| weight(member, media_type));
+        weights.fold(0.0, f32::max)
+    };
+    let openmetrics = weight("application/openmetrics-text");
+    openmetrics > 0.0 && openmetrics >= weight("text/plain")
+}
+
+/// The weight of a member that names the type (RFC 9110, section 12.4.2).
+fn weight(member: &str, media_type: &str) -> Option<f32> {
+    let mut parts = member.split(';').map(str::trim);
+    let is_named = parts.next()?.eq_ignore_ascii_case(media_type);
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok());
+    weight.filter(|weight| is_named && (0.0..=1.0).contains(weight))
+}

@@ -1,0 +1,410 @@
+//! Which trace a request belongs to, as the W3C's Trace Context has it (level 2).
+
+use std::fmt::Write;
+use std::num::{NonZeroU64, NonZeroU128};
+
+use enfilade_core::Request;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// How long a `traceparent` of version 00 is, and the part of later ones that is understood.
+const LENGTH: usize = 55;
+/// How many members a `tracestate` may have (section 3.3.1.1).
+const MAX_MEMBERS: usize = 32;
+/// How long a key, and a value, of a `tracestate` may be (sections 3.3.1.3.1 and 3.3.1.3.2).
+const MAX_PART: usize = 256;
+
+const SAMPLED: u8 = 0b01;
+const RANDOM: u8 = 0b10;
+
+/// A span of a trace: the two ids that name it, and what goes from hop to hop with them.
+///
+/// `Trace`, which is there by feature, leaves the one of its span in the request's extensions, so that what is inside can
+/// pass it on with requests of its own, and put the id of the trace into its answers and logs.
+///
+/// # Reading
+///
+/// A `traceparent` is read strictly: 55 characters, lower case, one line, no id that is all zero, not version `ff`. Of a
+/// later version the beginning is read, where a dash follows (section 3.2.4). A `tracestate` is kept as it came where all
+/// of it is well formed, and where there are no more than 32 members; else it is dropped, and the `traceparent` holds.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_middleware::TraceContext;
+/// use http::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// headers.insert("traceparent", traceparent.parse().unwrap());
+/// let context = TraceContext::from_headers(&headers).unwrap();
+/// assert_eq!(format!("{:032x}", context.trace_id()), "0af7651916cd43dd8448eb211c80319c");
+/// assert!(context.is_sampled());
+///
+/// // What a client sends on, for a span of its own.
+/// let mut sent = HeaderMap::new();
+/// context.child(1.try_into().unwrap()).write_to(&mut sent);
+/// assert_eq!(sent["traceparent"], "00-0af7651916cd43dd8448eb211c80319c-0000000000000001-01");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace_id: NonZeroU128,
+    span_id: NonZeroU64,
+    parent_id: Option<NonZeroU64>,
+    flags: u8,
+    state: Option<HeaderValue>,
+}
+
+impl TraceContext {
+    /// The first span of a new trace, which is not sampled; both ids are random numbers.
+    #[must_use]
+    pub fn root(trace_id: NonZeroU128, span_id: NonZeroU64) -> TraceContext {
+        TraceContext {
+            trace_id,
+            span_id,
+            parent_id: None,
+            flags: RANDOM,
+            state: None,
+        }
+    }
+
+    /// The span that whoever sent these headers is in; none where they do not say, or not well.
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap) -> Option<TraceContext> {
+        let mut lines = headers.get_all(TRACEPARENT).into_iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        let context = parse_traceparent(line.as_bytes())?;
+        let state = read_tracestate(headers);
+        Some(TraceContext { state, ..context })
+    }
+
+    /// The span that this request is in, where a component outside has said so.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<&TraceContext> {
+        request.extensions().get()
+    }
+
+    /// A span inside this one; its id is a random number.
+    #[must_use]
+    pub fn child(&self, span_id: NonZeroU64) -> TraceContext {
+        TraceContext {
+            span_id,
+            parent_id: Some(self.span_id),
+            ..self.clone()
+        }
+    }
+
+    /// The same span, with the word that it is recorded, or that it is not.
+    #[must_use]
+    pub fn sampled(mut self, is_sampled: bool) -> TraceContext {
+        self.flags = match is_sampled {
+            true => self.flags | SAMPLED,
+            false => self.flags & !SAMPLED,
+        };
+        self
+    }
+
+    /// The id of the trace; in hexadecimal it is written with 32 digits.
+    #[must_use]
+    pub fn trace_id(&self) -> NonZeroU128 {
+        self.trace_id
+    }
+
+    /// The id of this span; in hexadecimal it is written with 16 digits.
+    #[must_use]
+    pub fn span_id(&self) -> NonZeroU64 {
+        self.span_id
+    }
+
+    /// The id of the span that this one is inside of, where that is known.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<NonZeroU64> {
+        self.parent_id
+    }
+
+    /// Whether whoever began the trace may have recorded it.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// Whether the id of the trace is said to be random.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.flags & RANDOM != 0
+    }
+
+    /// What tracing systems say to each other, as it came.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&HeaderValue> {
+        self.state.as_ref()
+    }
+
+    /// The header `traceparent` for this span.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "hexadecimal digits and dashes")]
+    pub fn traceparent(&self) -> HeaderValue {
+        let TraceContext {
+            trace_id,
+            span_id,
+            flags,
+            ..
+        } = self;
+        let mut text = String::with_capacity(LENGTH);
+        let _ = write!(text, "00-{trace_id:032x}-{span_id:016x}-{flags:02x}");
+        HeaderValue::try_from(text).expect("hexadecimal digits and dashes")
+    }
+
+    /// Puts the span into headers, in place of one that they have.
+    pub fn write_to(&self, headers: &mut HeaderMap) {
+        headers.insert(TRACEPARENT, self.traceparent());
+        match &self.state {
+            Some(state) => headers.insert(TRACESTATE, state.clone()),
+            None => headers.remove(TRACESTATE),
+        };
+    }
+
+    /// Takes a span out of headers.
+    pub fn remove_from(headers: &mut HeaderMap) {
+        headers.remove(TRACEPARENT);
+        headers.remove(TRACESTATE);
+    }
+}
+
+/// Section 3.2.2: a version, the id of the trace, that of the span, and flags.
+fn parse_traceparent(line: &[u8]) -> Option<TraceContext> {
+    let (known, rest) = line.split_at_checked(LENGTH)?;
+    let mut parts = known.split(|byte| *byte == b'-');
+    let version: u8 = parse_hex(parts.next()?, 2)?.try_into().ok()?;
+    let is_whole = match version {
+        0 => rest.is_empty(),
+        0xff => false,
+        _ => matches!(rest, [] | [b'-', ..]),
+    };
+    let trace_id = NonZeroU128::new(parse_hex(parts.next()?, 32)?)?;
+    let span_id: u64 = parse_hex(parts.next()?, 16)?.try_into().ok()?;
+    let flags: u8 = parse_hex(parts.next()?, 2)?.try_into().ok()?;
+    let is_whole = is_whole && parts.next().is_none();
+    is_whole.then_some(TraceContext {
+        trace_id,
+        span_id: NonZeroU64::new(span_id)?,
+        parent_id: None,
+        // Bits that nobody knows are zero where they are passed on (section 3.2.2.5).
+        flags: flags & (SAMPLED | RANDOM),
+        state: None,
+    })
+}
+
+fn parse_hex(digits: &[u8], length: usize) -> Option<u128> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(u128::from(byte - b'0')),
+        b'a'..=b'f' => Some(u128::from(byte - b'a' + 10)),
+        _ => None,
+    };
+    let mut digits = digits.iter().map(digit).filter(|_| digits.len() == length);
+    let first = digits.next()??;
+    digits.try_fold(first, |number, digit| Some(number << 4 | digit?))
+}
+
+/// All lines in one, where they are well formed together (section 3.3.1).
+fn read_tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
+    let lines = || headers.get_all(TRACESTATE).into_iter();
+    let split = |line: &'_ HeaderValue| line.as_bytes().split(|byte| *byte == b',').count();
+    let members = lines().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut members = members.map(<[u8]>::trim_ascii);
+    let mut count = 0;
+    let is_sound = members.all(|member| {
+        count += usize::from(!member.is_empty());
+        count <= MAX_MEMBERS && (member.is_empty() || is_member(member))
+    });
+    // Empty members are allowed, and are no reason to pass on any number of them.
+    let is_short = lines().map(split).sum::<usize>() <= 2 * MAX_MEMBERS;
+    if !is_sound || !is_short || count == 0 {
+        return None;
+    }
+    let mut all = lines();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Some(only.clone()),
+        _ => {
+            let all: Vec<_> = lines().map(HeaderValue::as_bytes).collect();
+            HeaderValue::from_bytes(&all.join(&b',')).ok()
+        }
+    }
+}
+
+/// A key and a value (sections 3.3.1.3.1 and 3.3.1.3.2); white space around it is taken away already.
+fn is_member(member: &[u8]) -> bool {
+    let Some(at) = member.iter().position(|byte| *byte == b'=') else {
+        return false;
+    };
+    let (key, value) = member.split_at(at);
+    let begins = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let goes_on = |byte: &u8| begins(byte) || b"_-*/@".contains(byte);
+    let is_value = |byte: &u8| matches!(byte, b' '..=b'~') && !b",=".contains(byte);
+    let value = value.get(1..).unwrap_or_default();
+    key.first().is_some_and(begins)
+        && key.iter().all(goes_on)
+        && key.len() <= MAX_PART
+        && (1..=MAX_PART).contains(&value.len())
+        && value.iter().all(is_value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    type Lines<'a> = &'a [&'a [u8]];
+
+    fn headers(traceparent: &[&str], tracestate: Lines<'_>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in traceparent {
+            headers.append(TRACEPARENT, HeaderValue::from_str(line).unwrap());
+        }
+        for line in tracestate {
+            headers.append(TRACESTATE, HeaderValue::from_bytes(line).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_traceparent_is_read_strictly() {
+        let zeros = ["0".repeat(32), "0".repeat(16)];
+        let [no_trace, no_span] = &zeros;
+        let cases = [
+            (format!("00-{TRACE}-{SPAN}-01"), Some("01")),
+            (format!("00-{TRACE}-{SPAN}-00"), Some("00")),
+            (format!("00-{TRACE}-{SPAN}-03"), Some("03")),
+            // Flags that nobody knows.
+            (format!("00-{TRACE}-{SPAN}-ff"), Some("03")),
+            (format!("00-{TRACE}-{SPAN}-08"), Some("00")),
+            // Later versions.
+            (format!("cc-{TRACE}-{SPAN}-01"), Some("01")),
+            (
+                format!("cc-{TRACE}-{SPAN}-01-what-the-future-brings"),
+                Some("01"),
+            ),
+            (format!("cc-{TRACE}-{SPAN}-01-"), Some("01")),
+            (format!("cc-{TRACE}-{SPAN}-01.x"), None),
+            (format!("cc-{TRACE}-{SPAN}-0"), None),
+            (format!("ff-{TRACE}-{SPAN}-01"), None),
+            (format!("00-{TRACE}-{SPAN}-01-"), None),
+            (format!("00-{TRACE}-{SPAN}-01 "), None),
+            (format!(" 00-{TRACE}-{SPAN}-01"), None),
+            (format!("00-{no_trace}-{SPAN}-01"), None),
+            (format!("00-{TRACE}-{no_span}-01"), None),
+            (format!("00-{}-{SPAN}-01", TRACE.to_uppercase()), None),
+            (format!("00-{TRACE}-{SPAN}-0A"), None),
+            (format!("00-{TRACE}-{SPAN}-0g"), None),
+            (format!("0-{TRACE}-{SPAN}-001"), None),
+            (format!("00-{TRACE}x{SPAN}-01"), None),
+            (
+                format!("00-{}-{SPAN}-01", TRACE.trim_start_matches('0')),
+                None,
+            ),
+            (
+                format!("00-{TRACE}--{}-01", SPAN.trim_start_matches('b')),
+                None,
+            ),
+            (format!("00_{TRACE}_{SPAN}_01"), None),
+            ("00".to_owned(), None),
+            (String::new(), None),
+        ];
+        for (line, flags) in cases {
+            let found = TraceContext::from_headers(&headers(&[&line], &[]));
+            let written = found.map(|context| context.traceparent());
+            let expected = flags.map(|flags| format!("00-{TRACE}-{SPAN}-{flags}"));
+            assert_eq!(
+                written.as_ref().map(|value| value.to_str().unwrap()),
+                expected.as_deref(),
+                "{line}"
+            );
+        }
+        let line = format!("00-{TRACE}-{SPAN}-01");
+        assert_eq!(TraceContext::from_headers(&headers(&[], &[])), None);
+        assert_eq!(
+            TraceContext::from_headers(&headers(&[&line, &line], &[])),
+            None
+        );
+    }
+
+    #[test]
+    fn a_tracestate_is_kept_where_it_is_well_formed() {
+        let members = |number: usize| {
+            let members = (0..number).map(|at| format!("k{at}=1"));
+            members.collect::<Vec<_>>().join(",").into_bytes()
+        };
+        let (full, too_many) = (members(32), members(33));
+        let (long, too_long) = (
+            [b"a=", &b"x".repeat(256)[..]].concat(),
+            [b"a=", &b"x".repeat(257)[..]].concat(),
+        );
+        let long_key = [&b"k".repeat(257)[..], b"=1"].concat();
+        let commas = b",".repeat(100);
+        let cases: [(Lines<'_>, Option<&[u8]>); 26] = [
+            (&[b"congo=t61rcWkgMzE"], Some(b"congo=t61rcWkgMzE")),
+            (&[b"a=1,b=2", b"c=3"], Some(b"a=1,b=2,c=3")),
+            (&[b"a=1 \t , \t b=2"], Some(b"a=1 \t , \t b=2")),
+            (&[b"a=1,,b=2,"], Some(b"a=1,,b=2,")),
+            (&[b"a=1,a=2"], Some(b"a=1,a=2")),
+            (
+                &[b"tenant@system=1,0a_-*/=~!"],
+                Some(b"tenant@system=1,0a_-*/=~!"),
+            ),
+            (&[b"a= x y"], Some(b"a= x y")),
+            (&[&full], Some(&full)),
+            (&[&long], Some(&long)),
+            (&[&too_many], None),
+            (&[&full, b"b=1"], None),
+            (&[&too_long], None),
+            (&[&long_key], None),
+            (&[&commas, b"a=1"], None),
+            (&[b""], None),
+            (&[b",,"], None),
+            (&[b"a"], None),
+            (&[b"a="], None),
+            (&[b"=1"], None),
+            (&[b"A=1"], None),
+            (&[b"a =1"], None),
+            (&[b"_a=1"], None),
+            (&[b"a=b=c"], None),
+            (&[b"a=\xe9"], None),
+            (&[b"a=1\tb"], None),
+            (&[b"a=1;b"], Some(b"a=1;b")),
+        ];
+        let line = format!("00-{TRACE}-{SPAN}-01");
+        for (lines, expected) in cases {
+            let found = TraceContext::from_headers(&headers(&[&line], lines)).unwrap();
+            let state = found.tracestate().map(HeaderValue::as_bytes);
+            assert_eq!(state, expected, "{lines:?}");
+        }
+        let alone = headers(&[], &[b"a=1"]);
+        assert_eq!(TraceContext::from_headers(&alone), None);
+    }
+
+    #[test]
+    fn a_child_is_written_in_place_of_its_parent() {
+        let line = format!("00-{TRACE}-{SPAN}-00");
+        let mut both = headers(&[&line, &line], &[b"a=1", b"b=2"]);
+        let context = TraceContext::from_headers(&headers(&[&line], &[b"c=3"])).unwrap();
+        let child = context.child(NonZeroU64::MIN).sampled(true);
+        assert_eq!(child.parent_id(), Some(context.span_id()));
+        assert_eq!(child.trace_id(), context.trace_id());
+        child.write_to(&mut both);
+        let written = format!("00-{TRACE}-0000000000000001-01");
+        assert_eq!(both, headers(&[&written], &[b"c=3"]));
+        let root = TraceContext::root(NonZeroU128::MAX, NonZeroU64::MAX);
+        assert!(root.is_random() && !root.is_sampled());
+        root.write_to(&mut both);
+        let written = format!("00-{}-{}-02", "f".repeat(32), "f".repeat(16));
+        assert_eq!(both, headers(&[&written], &[]));
+        TraceContext::remove_from(&mut both);
+        assert!(both.is_empty());
+    }
+}
