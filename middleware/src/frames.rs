@@ -12,15 +12,14 @@ pub(crate) type NextFrame = Poll<Option<Result<Frame<Bytes>, Error>>>;
 
 /// Calls `watch` whenever a frame is asked for, with the way to ask the body itself.
 ///
-/// A body that is one buffer is given back as it is, as it cannot fail and there is nothing to wait for. A list of buffers
-/// becomes a stream of which the length is known.
+/// A body that is in memory is given back as it is, as it cannot fail and there is nothing to wait for.
 pub(crate) fn watch_frames<W>(body: Body, watch: W) -> Body
 where
     W: FnMut(&mut dyn FnMut() -> NextFrame) -> NextFrame + Send + Unpin + 'static,
 {
-    match body.as_bytes() {
-        Some(_) => body,
-        None => Body::new(Watched { body, watch }),
+    match body.is_in_memory() {
+        true => body,
+        false => Body::new(Watched { body, watch }),
     }
 }
 

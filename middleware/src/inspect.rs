@@ -31,7 +31,7 @@ use crate::timer::Timer;
 ///
 /// They run where the request does, so they must not block; one that panics does so in the place of the application.
 ///
-/// A body that is one buffer stays one. Any other is looked at frame by frame where there is an `on_error`, so that it can
+/// A body that is in memory stays there. A stream is looked at frame by frame where there is an `on_error`, so that it can
 /// be told why it failed.
 ///
 /// # Order

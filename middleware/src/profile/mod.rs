@@ -7,13 +7,14 @@ mod stats;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use enfilade_core::{Application, Description, Middleware};
 
 use self::page::Page;
 use self::probe::Probe;
 use self::stats::{Component, Components};
+use crate::timer::Timer;
 
 /// Measures each component of a stack by itself, and shows the result as a page and as JSON.
 ///
@@ -66,15 +67,12 @@ pub struct Profile {
     timer: Timer,
 }
 
-type Timer = Arc<dyn Fn() -> Duration + Send + Sync>;
-
 impl Profile {
     /// A profile of nothing yet; clones share what is measured.
     pub fn new() -> Self {
-        let origin = Instant::now();
         Profile {
             components: Arc::new(Components::default()),
-            timer: Arc::new(move || origin.elapsed()),
+            timer: Timer::system(),
         }
     }
 
@@ -82,7 +80,7 @@ impl Profile {
     ///
     /// By default it is the system's monotonic clock.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.timer = Arc::new(elapsed);
+        self.timer = Timer::new(elapsed);
         self
     }
 

@@ -4,17 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use enfilade_core::{
-    Application, Body, Description, Error, Handler, Outcome, Reply, Request, Response,
-};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, Response};
 
-use super::Timer;
 use super::stats::{Component, Ended};
+use crate::frames::watch_frames;
+use crate::timer::Timer;
 
 /// Stands around a component; nobody else sees that it is there.
 pub(super) struct Probe {
@@ -98,7 +94,7 @@ impl Call {
     fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
         let running = Running {
             call: self,
-            since: (self.timer)(),
+            since: self.timer.now(),
         };
         let done = work();
         drop(running);
@@ -110,14 +106,9 @@ impl Call {
         self.status
             .store(response.status().as_u16(), Ordering::Relaxed);
         response.map(|body| {
-            // What is in memory stays there: handing it out takes no time.
-            let body = match body.is_in_memory() {
-                true => body,
-                false => Body::new(Observed {
-                    body,
-                    call: self.clone(),
-                }),
-            };
+            let call = self.clone();
+            // What is in memory is handed out in no time.
+            let body = watch_frames(body, move |next| call.measure(next));
             body.on_end(move |end| {
                 let _ = self.end.set((end.bytes(), end.outcome()));
             })
@@ -133,7 +124,7 @@ struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let taken = (self.call.timer)().saturating_sub(self.since);
+        let taken = self.call.timer.since(self.since);
         let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
         self.call.all.fetch_add(nanoseconds, Ordering::Relaxed);
         if let Some(outer) = &self.call.outer {
@@ -152,33 +143,5 @@ impl Drop for Call {
             bytes,
             outcome,
         });
-    }
-}
-
-/// A stream whose work is measured.
-struct Observed {
-    body: Body,
-    call: Arc<Call>,
-}
-
-impl HttpBody for Observed {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        let body = Pin::new(&mut this.body);
-        this.call.measure(|| body.poll_frame(context))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -39,7 +39,7 @@ use crate::{MatchedPattern, RouteWanted, TraceContext};
 /// | `otel.kind`, `otel.status_code` | `server`; `ERROR` where the fault is not the client's |
 /// | `trace_id`, `span_id`, `parent_span_id` | those of the [`TraceContext`], for logs |
 ///
-/// The application runs inside the span, and so does a body that is not one buffer, each time that somebody asks it for
+/// The application runs inside the span, and so does a body that is a stream, each time that somebody asks it for
 /// more. The span is closed when the body has ended. The cause of an [`HttpError`] of 500 and more, and that of a body that
 /// failed, are told in an event of the level `ERROR` with the field `exception.message`.
 ///
