@@ -5,9 +5,9 @@
 set -euo pipefail
 
 if ! command -v chromium >/dev/null; then
-    root=()
-    [ "$(id -u)" = 0 ] || root=(sudo)
-    { "${root[@]}" apt-get update && "${root[@]}" apt-get install -y --no-install-recommends chromium; } >&2
+    run() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+    run apt-get install --yes --no-install-recommends chromium >&2 ||
+        { run apt-get update >&2 && run apt-get install --yes --no-install-recommends chromium >&2; }
 fi
 
 # A folder of its own, so that no other Chromium answers in its place.
