@@ -26,6 +26,7 @@ mod https_redirect;
 mod inspect;
 mod lines;
 mod maintenance;
+mod method_override;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod mounts;
@@ -70,6 +71,7 @@ pub use hosts::Hosts;
 pub use https_redirect::HttpsRedirect;
 pub use inspect::{Exchange, Failure, Inspect};
 pub use maintenance::{Maintenance, MaintenanceSwitch};
+pub use method_override::{MethodOverride, OriginalMethod};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use mounts::Mounts;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use enfilade::middleware::OriginalMethod;
 use enfilade::middleware::RequestIdValue;
 use enfilade::{Application, Body, BoxError, HttpError, IntoResponse, Reply, Request, Response};
 use futures_timer::Delay;
@@ -168,6 +169,7 @@ fn describe(request: &Request) -> Value {
     let cgi: BTreeMap<_, _> = environ.iter().collect();
     json!({
         "method": request.method().as_str(),
+        "original_method": request.extensions().get::<OriginalMethod>().map(|sent| sent.0.as_str()),
         "target": request.uri().to_string(),
         "version": format!("{:?}", request.version()),
         "script_name": environ.get("SCRIPT_NAME"),

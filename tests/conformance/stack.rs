@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use enfilade::middleware::{
     self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Cors, Decompression,
-    ErrorPages, Flush, Headers, Mounts, NotFound, ProxyFix, RequestId, Router, Slashes, Timeout,
-    TrustedHosts, XForwarded,
+    ErrorPages, Flush, Headers, MethodOverride, Mounts, NotFound, ProxyFix, RequestId, Router,
+    Slashes, Timeout, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -18,7 +18,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 22] = [
+const COMPONENTS: [&str; 23] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -36,6 +36,7 @@ const COMPONENTS: [&str; 22] = [
     "http_dates",
     "limits",
     "lint",
+    "method_override",
     "path_normalize",
     "proxy_fix",
     "request_decompression",
@@ -44,7 +45,7 @@ const COMPONENTS: [&str; 22] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 20] = [
+const MIDDLEWARE: [(&str, Build); 21] = [
     ("access_log", access_log),
     ("body_limit", body_limit),
     ("cascade", outer_cascade),
@@ -56,6 +57,7 @@ const MIDDLEWARE: [(&str, Build); 20] = [
     ("head", gateway),
     ("headers", headers),
     ("host_allow", host_allow),
+    ("method_override", method_override),
     ("mount", mount),
     ("panics on request", panics_on_request),
     ("proxy_fix", proxy_fix),
@@ -445,6 +447,22 @@ fn cors(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
         cors = cors.credentials().or_else(refused)?;
     }
     Ok(app.wrap(cors))
+}
+
+fn method_override(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(
+        layer,
+        "config",
+        &["middleware", "form_field", "header", "allowed"],
+    )?;
+    let methods = texts(&layer["allowed"])?.into_iter();
+    let methods = methods.map(|method| method.parse().or_else(refused));
+    let header: HeaderName = required(layer, "header")?.parse().or_else(refused)?;
+    let wrapper = MethodOverride::new()
+        .header(header)
+        .form_field(required(layer, "form_field")?)
+        .allow(methods.collect::<Check<Vec<Method>>>()?);
+    Ok(app.wrap(wrapper))
 }
 
 /// Names of headers.
