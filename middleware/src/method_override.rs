@@ -308,6 +308,8 @@ mod tests {
 
     use super::*;
 
+    type Lines<'a> = &'a [(&'a str, &'a str)];
+
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
     fn client(options: MethodOverride) -> Client {
@@ -323,12 +325,7 @@ mod tests {
         Client::new(app.wrap(Lint::new()).wrap(options).wrap(Lint::new()))
     }
 
-    fn post(
-        options: MethodOverride,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: Body,
-    ) -> TestResponse {
+    fn post(options: MethodOverride, target: &str, headers: Lines<'_>, body: Body) -> TestResponse {
         let client = client(options);
         let request = client.post(target).body(body);
         let add = |request: enfilade_testing::RequestBuilder, (name, value): &(&str, &str)| {
@@ -341,7 +338,7 @@ mod tests {
     fn a_post_becomes_what_it_names_where_that_is_allowed() {
         let all = || MethodOverride::new().query("m").form_field("_method");
         let header = "x-http-method-override";
-        let cases: [(MethodOverride, &str, &[(&str, &str)], &str, &str); 16] = [
+        let cases: [(MethodOverride, &str, Lines<'_>, &str, &str); 16] = [
             (all(), "/", &[(header, "PATCH")], "", "PATCH "),
             (all(), "/", &[(header, "patch")], "", "PATCH "),
             (

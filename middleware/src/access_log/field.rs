@@ -321,6 +321,12 @@ fn header(
     let mut values = headers.get_all(name).into_iter();
     let mut next = values.next();
     while let Some(value) = next {
+        // Some component said so of this value, whatever the header is.
+        let shown = if value.is_sensitive() {
+            Shown::Nothing
+        } else {
+            shown
+        };
         context
             .redaction
             .write(line, value.as_bytes(), shown, write);
