@@ -6,6 +6,7 @@
 mod accept;
 mod access_log;
 mod body_limit;
+mod cache_control;
 mod canonical_host;
 mod cascade;
 mod catch_panic;
@@ -56,6 +57,7 @@ mod when;
 pub use access_log::TracingEvents;
 pub use access_log::{AccessLog, DroppedLines, LogFile, LogFileHandle, Period, WhenFull};
 pub use body_limit::BodyLimit;
+pub use cache_control::{CacheControl, CacheRule};
 pub use canonical_host::CanonicalHost;
 pub use cascade::Cascade;
 pub use catch_panic::CatchPanic;
