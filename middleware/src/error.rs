@@ -25,7 +25,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// A header name that is no token, or that belongs to the gateway.
     HeaderName,
-    /// A header value with a byte that is not allowed in one.
+    /// A header value with a byte that is not allowed in one, or that its header does not take.
     HeaderValue,
     /// A host, or a pattern of hosts, that is not well formed, or that is there twice.
     Host,
@@ -35,7 +35,7 @@ pub enum ErrorKind {
     Origin,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
-    /// A rule of a rewrite or redirect that is not well formed, or that leads where it must not.
+    /// A rule of a rewrite, a redirect or a cache that is not well formed, or that leads where it must not.
     Rule,
     /// A status that is not of the kind that is wanted.
     Status,
