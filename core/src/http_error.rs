@@ -101,7 +101,7 @@ impl HttpError {
 
     /// The cause, or the error itself where it has none, to go on as another error's cause.
     #[must_use]
-    pub fn cause(self) -> BoxError {
+    pub fn into_cause(self) -> BoxError {
         let text = self.to_string();
         self.source.unwrap_or_else(|| text.into())
     }

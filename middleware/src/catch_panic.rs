@@ -160,7 +160,7 @@ impl HttpBody for Guarded {
                 let body = inner.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
                 Poll::Ready(Some(Err(Error::body(
-                    HttpError::from_panic(&*panic).cause(),
+                    HttpError::from_panic(&*panic).into_cause(),
                 ))))
             }
         }
