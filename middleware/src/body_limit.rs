@@ -68,15 +68,16 @@ struct Limited {
 impl Handler for Limited {
     fn call(&self, mut request: Request) -> Reply {
         let limit = self.limit.bytes;
-        let known = declared(&request).max(request.body().known_length());
-        match known {
+        let known = request.body().known_length();
+        match declared(&request).max(known) {
             Some(length) if length > limit => {
                 let cause = format!("a body of {length} bytes, of which {limit} are allowed");
                 let error = HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).caused_by(cause);
                 Reply::new(error.into_response())
             }
-            Some(_) => self.app.call(request),
-            None => {
+            Some(_) if known.is_some() => self.app.call(request),
+            // What a header says of a stream is no more than said.
+            _ => {
                 let verdict = Verdict::default();
                 let body = Counted {
                     body: request.take_body(),
@@ -211,6 +212,15 @@ mod tests {
             let response = pollster::block_on(app.call(request));
             assert_eq!(response.status(), 413, "{length}");
         }
+    }
+
+    #[test]
+    fn a_stream_that_is_longer_than_its_header_says_is_counted() {
+        let mut request = Request::get("/");
+        request.headers_mut().insert(CONTENT_LENGTH, 3.into());
+        *request.body_mut() = Body::from_iterator(["123", "456"]);
+        let response = pollster::block_on(reads().wrap(BodyLimit::new(5)).call(request));
+        assert_eq!(response.status(), 413);
     }
 
     #[test]
