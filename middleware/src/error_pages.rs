@@ -16,11 +16,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::accept;
+use crate::digests::remove_digests;
 use crate::html::Escaped;
 use crate::lines::Lines;
 
 /// What speaks of the content that was replaced.
-const OF_THE_OLD_CONTENT: [HeaderName; 12] = [
+const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
     ACCEPT_RANGES,
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,
@@ -29,10 +30,6 @@ const OF_THE_OLD_CONTENT: [HeaderName; 12] = [
     CONTENT_LOCATION,
     ETAG,
     LAST_MODIFIED,
-    HeaderName::from_static("content-md5"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
 ];
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
@@ -338,6 +335,7 @@ fn mark_replaced(headers: &mut HeaderMap, status: StatusCode, media_type: &'stat
     for name in &OF_THE_OLD_CONTENT {
         headers.remove(name);
     }
+    remove_digests(headers);
     // In a 416 it says how long the content is (RFC 9110, section 15.5.17).
     if status != StatusCode::RANGE_NOT_SATISFIABLE {
         headers.remove(CONTENT_RANGE);

@@ -15,6 +15,7 @@ mod compression;
 mod concurrency_limit;
 mod cors;
 mod decompression;
+mod digests;
 mod error;
 mod error_pages;
 mod fault;

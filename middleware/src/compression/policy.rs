@@ -11,16 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::Etags;
 use super::etag;
 use crate::Coding;
+use crate::digests::remove_digests;
 
 /// Headers that speak of the bytes before they were coded.
-const OF_THE_OLD_BYTES: [HeaderName; 6] = [
-    CONTENT_LENGTH,
-    ACCEPT_RANGES,
-    HeaderName::from_static("content-md5"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-];
+const OF_THE_OLD_BYTES: [HeaderName; 2] = [CONTENT_LENGTH, ACCEPT_RANGES];
 
 /// Subtypes of `application` and `image` that gain from coding and end neither in `+json` nor in `+xml`.
 const COMPRESSIBLE: [&str; 13] = [
@@ -114,6 +108,7 @@ pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding, etags: Etags) 
     for name in &OF_THE_OLD_BYTES {
         headers.remove(name);
     }
+    remove_digests(headers);
     let etag = headers.get(ETAG).and_then(|etag| match etags {
         Etags::Weaken => etag::weakened(etag),
         Etags::PerCoding => etag::suffixed(etag, coding),

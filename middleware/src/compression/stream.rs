@@ -12,6 +12,7 @@ use http_body::{Body as HttpBody, Frame};
 use super::Flush;
 use super::encoder::Then;
 use super::pool::{Pool, Pooled};
+use crate::digests::remove_digests;
 
 /// Coded bytes are sent on in pieces of at least this size, where nothing has to be flushed.
 const PIECE: usize = 8 * 1024;
@@ -87,7 +88,7 @@ impl Coded {
 
     fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
         self.ended = true;
-        self.trailers = trailers;
+        self.trailers = trailers.and_then(of_coded);
         self.run(&[], Then::Finish)?;
         self.encoder = None;
         Ok(self.take(1))
@@ -127,6 +128,12 @@ impl Coded {
         self.ended |= sent.is_err();
         Poll::Ready(sent.transpose().map(Some))
     }
+}
+
+/// What is still true of coded content; nothing where that is none of it.
+fn of_coded(mut trailers: HeaderMap) -> Option<HeaderMap> {
+    remove_digests(&mut trailers);
+    Some(trailers).filter(|trailers| !trailers.is_empty())
 }
 
 impl HttpBody for Coded {

@@ -251,6 +251,8 @@ fn trailers_follow_coded_content() {
     fn with_trailers() -> Body {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", "0".parse().unwrap());
+        // It was of the plain bytes.
+        trailers.insert("repr-digest", "sha-256=:AAAA:".parse().unwrap());
         stream().with_trailers(trailers)
     }
     let answer = client(&[("content-type", TEXT)], 200, with_trailers)
@@ -259,6 +261,7 @@ fn trailers_follow_coded_content() {
         .send();
     assert_eq!(gunzip(answer.bytes()), b"Hello, hello, hello!");
     assert_eq!(answer.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(answer.trailers().unwrap().len(), 1);
 }
 
 /// A body that plays back what it is given; `None` is a pause.

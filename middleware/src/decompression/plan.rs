@@ -2,19 +2,11 @@
 
 use enfilade_core::Request;
 use enfilade_core::headers::members;
+use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE};
-use http::{HeaderMap, HeaderName};
 
 use crate::Coding;
-
-/// Digests of the coded bytes: `Content-Digest` of what was sent, `Repr-Digest` of the representation with its coding
-/// (RFC 9530, sections 2 and 3), `Digest` and `Content-MD5` as their forerunners.
-const DIGESTS: [HeaderName; 4] = [
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-md5"),
-];
+use crate::digests::remove_digests;
 
 /// What is to be done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +72,6 @@ pub(super) fn mark_decoded(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
     headers.remove(CONTENT_LENGTH);
     remove_digests(headers);
-}
-
-/// The same for trailers, where digests may be too.
-pub(super) fn remove_digests(headers: &mut HeaderMap) {
-    for name in &DIGESTS {
-        headers.remove(name);
-    }
 }
 
 #[cfg(test)]

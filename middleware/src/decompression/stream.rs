@@ -9,7 +9,8 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
 use super::chain::{Bounds, Chain, PIECE, Trouble};
-use super::plan::{Codings, remove_digests};
+use super::plan::Codings;
+use crate::digests::remove_digests;
 use crate::fault::Verdict;
 
 /// How much work is done before others on the event loop have their turn, in bytes: about a millisecond's.

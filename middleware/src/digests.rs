@@ -1,0 +1,18 @@
+//! Headers and trailers that are computed from the bytes of some content.
+
+use http::{HeaderMap, HeaderName};
+
+/// `Content-Digest` and `Repr-Digest` (RFC 9530), and what came before them: `Digest` (RFC 3230), `Content-MD5` (RFC 1864).
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+];
+
+/// Removes what is not true of other bytes, from headers or from trailers.
+pub(crate) fn remove_digests(headers: &mut HeaderMap) {
+    for name in &DIGESTS {
+        headers.remove(name);
+    }
+}
