@@ -8,7 +8,7 @@ use concurrent_queue::ConcurrentQueue;
 use super::encoder::{self, Encoder, Then, WholeEncoder};
 use crate::Coding;
 
-/// How many idle encoders of a coding are kept; each is 0.1 to 1.5 MB.
+/// How many idle encoders of a coding are kept; each is 0.3 to 1.1 MB.
 const IDLE: usize = 8;
 
 /// The encoders of one coding at one level.

@@ -7,7 +7,7 @@ use brotli::enc::BrotliEncoderParams;
 
 use super::{Encoder, Then};
 
-/// The window of a stream, as a power of two: 256 KiB are the knee between memory and size at the middle levels.
+/// The window of a stream, as a power of two: 256 KiB, as a stream may be open for long and the encoder holds its window.
 const STREAM_WINDOW: u32 = 18;
 /// The smallest and largest window of content whose length is known.
 const WINDOWS: (u32, u32) = (16, 22);

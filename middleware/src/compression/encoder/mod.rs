@@ -75,7 +75,7 @@ pub(super) fn levels(coding: Coding) -> RangeInclusive<u32> {
     }
 }
 
-/// The level that gives most for its work on text.
+/// The level where nobody says otherwise; gzip's is the first that is within a tenth of zlib's 6 in size (see `benches`).
 pub(super) fn default_level(coding: Coding) -> u32 {
     match coding {
         Coding::Gzip | Coding::Deflate => 3,
