@@ -5,6 +5,7 @@
 
 mod accept;
 mod access_log;
+mod answers;
 mod body_limit;
 mod cache_control;
 mod canonical_host;
@@ -13,6 +14,7 @@ mod catch_panic;
 mod coding;
 mod compression;
 mod concurrency_limit;
+mod content_type;
 mod cors;
 mod decompression;
 mod digests;
@@ -33,6 +35,7 @@ mod method_override;
 mod metrics;
 mod mounts;
 mod not_found;
+mod path_glob;
 #[cfg(feature = "profile")]
 mod profile;
 mod propagate;
@@ -60,6 +63,7 @@ mod when;
 #[cfg(feature = "tracing")]
 pub use access_log::TracingEvents;
 pub use access_log::{AccessLog, DroppedLines, LogFile, LogFileHandle, Period, WhenFull};
+pub use answers::Answers;
 pub use body_limit::BodyLimit;
 pub use cache_control::{CacheControl, CacheRule};
 pub use canonical_host::CanonicalHost;
@@ -68,6 +72,7 @@ pub use catch_panic::CatchPanic;
 pub use coding::{Coding, Negotiated, negotiate_coding};
 pub use compression::{Compression, Etags, Flush, MemoUsage};
 pub use concurrency_limit::ConcurrencyLimit;
+pub use content_type::ContentType;
 pub use cors::Cors;
 pub use decompression::Decompression;
 pub use error::{Error, ErrorKind};

@@ -6,7 +6,7 @@ use regex::{Captures, Regex, RegexBuilder};
 use crate::{Error, ErrorKind};
 
 /// How large a compiled regular expression may be, in bytes.
-const REGEX_SIZE: usize = 256 * 1024;
+pub(crate) const REGEX_SIZE: usize = 256 * 1024;
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Rule {
         };
         let regex = RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
         let regex = regex.map_err(|error| wrong(error.to_string()))?;
-        match groups(to).find(|group| !has_group(&regex, group)) {
+        match missing_group(to, regex.captures_len(), regex.capture_names()) {
             Some(missing) => Err(wrong(format!("there is no group {missing:?}"))),
             None => Ok(Rule {
                 subject,
@@ -86,8 +86,21 @@ pub(crate) fn subject(request: &Request) -> (String, Option<&str>) {
     )
 }
 
+/// The first group that a replacement names and an expression with these names of groups does not have.
+pub(crate) fn missing_group<'t, 'n>(
+    to: &'t str,
+    groups: usize,
+    names: impl Iterator<Item = Option<&'n str>> + Clone,
+) -> Option<&'t str> {
+    let is_known = |group: &str| match group.parse::<usize>() {
+        Ok(number) => number < groups,
+        Err(_) => names.clone().flatten().any(|known| known == group),
+    };
+    named_groups(to).find(|group| !is_known(group))
+}
+
 /// The groups that a replacement names.
-fn groups(to: &str) -> impl Iterator<Item = &str> {
+fn named_groups(to: &str) -> impl Iterator<Item = &str> {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     // `$$` is a dollar.
     to.split("$$")
@@ -99,11 +112,4 @@ fn groups(to: &str) -> impl Iterator<Item = &str> {
                 .and_then(|end| after.get(..end))
                 .unwrap_or(after),
         })
-}
-
-fn has_group(regex: &Regex, name: &str) -> bool {
-    match name.parse::<usize>() {
-        Ok(number) => number < regex.captures_len(),
-        Err(_) => regex.capture_names().flatten().any(|known| known == name),
-    }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use enfilade_core::{Application, Description, Handler, IntoResponse, Reply, Request, Scheme};
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::Pass;
 use crate::accept::accepts;
+use crate::path_glob::{self, PathGlob};
+use crate::{Error, Pass};
 
 /// Calls one application where a [`Guard`] lets the request through, and another one otherwise.
 ///
@@ -115,6 +116,22 @@ impl Guard {
         Guard::new(names.join(" or "), move |request| {
             methods.contains(request.method())
         })
+    }
+
+    /// A path of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    ///
+    /// It is the path that is left where the guard stands, without dot segments and percent-decoded. `*` and `?` stand
+    /// for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}` for one of some
+    /// texts, and a backslash takes away what the next character means. Upper and lower case differ.
+    ///
+    /// # Errors
+    ///
+    /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    pub fn path(pattern: &str) -> Result<Guard, Error> {
+        let glob = PathGlob::new(pattern)?;
+        Ok(Guard::new(pattern, move |request| {
+            glob.fits(&path_glob::subject(request))
+        }))
     }
 
     /// Some header by this name.
@@ -236,6 +253,8 @@ mod tests {
                 "GET or PUT",
             ),
             (Guard::method([Method::POST]), false, "POST"),
+            (Guard::path("/*").unwrap(), true, "/*"),
+            (Guard::path("/a/**").unwrap(), false, "/a/**"),
             (Guard::header(ORIGIN), true, "origin is there"),
             (y(), true, "origin: y"),
             (z(), false, "origin: z"),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use enfilade::middleware::{
-    self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, Cors, Decompression,
-    ErrorPages, Flush, Headers, MethodOverride, Mounts, NotFound, ProxyFix, RequestId, Router,
-    Slashes, Timeout, TrustedHosts, XForwarded,
+    self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, ContentType, Cors,
+    Decompression, ErrorPages, Flush, Headers, MethodOverride, Mounts, NotFound, ProxyFix,
+    RequestId, Router, Slashes, Timeout, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -190,13 +190,22 @@ fn headers(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application>
         list.cloned().unwrap_or_default()
     };
     let mut wrapper = Headers::new();
+    let mut types = None;
     for operation in operations("response") {
-        wrapper = on_response(wrapper, &operation)?;
+        match part(&operation, 0) {
+            // A wrapper of its own.
+            "default_content_type" => types = Some(ContentType::new(part(&operation, 1))),
+            _ => wrapper = on_response(wrapper, &operation)?,
+        }
     }
     for operation in operations("request") {
         wrapper = on_request(wrapper, &operation)?;
     }
-    Ok(app.wrap(wrapper))
+    let app = app.wrap(wrapper);
+    match types {
+        Some(types) => types.map(|types| app.wrap(types)).or_else(refused),
+        None => Ok(app),
+    }
 }
 
 fn part(operation: &Value, at: usize) -> &str {
@@ -213,7 +222,6 @@ fn on_response(headers: Headers, operation: &Value) -> Check<Headers> {
         "append" => headers.append(name, value),
         "set_if_missing" => headers.default(name, value),
         "remove" => headers.remove(name),
-        "default_content_type" => headers.default_content_type(name),
         "set_from" if value == "closure returning DENY" => {
             headers.set_with(name, |_: &Response| Some(HeaderValue::from_static("DENY")))
         }

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 
+use crate::answers::is_token;
 use crate::{Error, ErrorKind};
 
 /// Those with seconds (RFC 9111, sections 5.2.2.1 and 5.2.2.10, and RFC 5861).
@@ -91,12 +92,6 @@ fn check(directive: &str) -> Result<String, String> {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// RFC 9110, section 5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
-    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_byte)
 }
 
 /// RFC 9110, section 5.6.4, without the bytes past ASCII that it has for older senders.

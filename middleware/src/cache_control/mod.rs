@@ -6,14 +6,13 @@ mod rule;
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::{
-    Application, Description, Handler, Middleware, Reply, Request, Response, path,
-};
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
 use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
 use smallvec::SmallVec;
 
 use self::rule::Fit;
+use crate::path_glob;
 
 pub use self::rule::CacheRule;
 
@@ -110,11 +109,11 @@ impl CacheControl {
     }
 
     fn path_fits(&self, request: &Request) -> PathFits {
-        let clean = path::remove_dots(request.path());
-        let decoded = path::decode(&clean);
-        // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
-        let path = if decoded.is_empty() { "/" } else { &*decoded };
-        self.rules.iter().map(|rule| rule.fits_path(path)).collect()
+        let path = path_glob::subject(request);
+        self.rules
+            .iter()
+            .map(|rule| rule.fits_path(&path))
+            .collect()
     }
 
     fn decorate(&self, path_fits: &PathFits, response: &mut Response) {

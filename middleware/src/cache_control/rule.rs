@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
 use http::{HeaderValue, StatusCode};
 
-use super::directives::{self, is_token};
-use crate::{Error, ErrorKind};
+use super::directives;
+use crate::Error;
+use crate::answers::{MediaRange, Statuses};
+use crate::path_glob::PathGlob;
 
 /// A value of `Cache-Control`, and the answers that it is for.
 ///
@@ -17,24 +18,10 @@ use crate::{Error, ErrorKind};
 #[must_use = "a rule does nothing until it is given to a `CacheControl`"]
 pub struct CacheRule {
     value: HeaderValue,
-    paths: Vec<GlobMatcher>,
+    paths: Vec<PathGlob>,
     media_types: Vec<MediaRange>,
     /// Successful answers where there are none.
     statuses: Vec<Statuses>,
-}
-
-/// `text/html`, `image/*` or `*/*`, in lower case.
-#[derive(Clone, Debug)]
-struct MediaRange {
-    kind: String,
-    subtype: String,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Statuses {
-    One(StatusCode),
-    Class(u16),
-    Any,
 }
 
 /// Whether a rule is for an answer.
@@ -72,19 +59,7 @@ impl CacheRule {
     ///
     /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
     pub fn path(mut self, pattern: &str) -> Result<Self, Error> {
-        let refused = |why: String| {
-            let message = format!("{pattern:?} is not a pattern of paths: {why}");
-            Error::new(ErrorKind::Rule, message)
-        };
-        if !(pattern.starts_with('/') || pattern.starts_with("**/")) {
-            return Err(refused("it begins with neither / nor **/".to_owned()));
-        }
-        let glob = GlobBuilder::new(pattern)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build();
-        let glob = glob.map_err(|error| refused(error.kind().to_string()))?;
-        self.paths.push(glob.compile_matcher());
+        self.paths.push(PathGlob::new(pattern)?);
         Ok(self)
     }
 
@@ -94,12 +69,7 @@ impl CacheRule {
     ///
     /// Where this is neither a media type nor a type with `/*`.
     pub fn media_type(mut self, range: &str) -> Result<Self, Error> {
-        let refused = || {
-            let message = format!("{range:?} is not a media type or a range of them");
-            Error::new(ErrorKind::Rule, message)
-        };
-        let range = MediaRange::parse(range).ok_or_else(refused)?;
-        self.media_types.push(range);
+        self.media_types.push(MediaRange::new(range)?);
         Ok(self)
     }
 
@@ -115,11 +85,7 @@ impl CacheRule {
     ///
     /// Where the class is not one of 1 to 5.
     pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
-        if !(1..=5).contains(&class) {
-            let message = format!("{class} is not a class of statuses, which are 1 to 5");
-            return Err(Error::new(ErrorKind::Status, message));
-        }
-        self.statuses.push(Statuses::Class(class));
+        self.statuses.push(Statuses::class(class)?);
         Ok(self)
     }
 
@@ -135,7 +101,7 @@ impl CacheRule {
 
     /// Whether it is for answers at this path, which is decoded.
     pub(super) fn fits_path(&self, path: &str) -> bool {
-        self.paths.is_empty() || self.paths.iter().any(|glob| glob.is_match(path))
+        self.paths.is_empty() || self.paths.iter().any(|glob| glob.fits(path))
     }
 
     pub(super) fn fits_answer(&self, status: StatusCode, media_type: Option<&HeaderValue>) -> Fit {
@@ -143,7 +109,7 @@ impl CacheRule {
             _ if self.media_types.is_empty() => Fit::Yes,
             None if status == StatusCode::NOT_MODIFIED => Fit::Unknown,
             None => Fit::No,
-            Some(value) => match self.media_types.iter().any(|range| range.has(value)) {
+            Some(_) => match self.media_types.iter().any(|range| range.has(media_type)) {
                 true => Fit::Yes,
                 false => Fit::No,
             },
@@ -160,51 +126,19 @@ impl CacheRule {
             StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
             other => other,
         };
-        let fits = |statuses: &Statuses| match *statuses {
-            Statuses::One(one) => one == status,
-            Statuses::Class(class) => status.as_u16() / 100 == class,
-            Statuses::Any => true,
-        };
         match &*self.statuses {
             [] => status.is_success(),
-            statuses => statuses.iter().any(fits),
+            statuses => statuses.iter().any(|one| one.has(status)),
         }
-    }
-}
-
-impl MediaRange {
-    fn parse(text: &str) -> Option<MediaRange> {
-        let (kind, subtype) = text.split_once('/')?;
-        let is_good = is_token(kind) && is_token(subtype) && (kind != "*" || subtype == "*");
-        is_good.then(|| MediaRange {
-            kind: kind.to_ascii_lowercase(),
-            subtype: subtype.to_ascii_lowercase(),
-        })
-    }
-
-    fn has(&self, value: &HeaderValue) -> bool {
-        let text = value.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        let is = |wanted: &str, part: &str| wanted == "*" || part.eq_ignore_ascii_case(wanted);
-        essence
-            .split_once('/')
-            .is_some_and(|(kind, subtype)| is(&self.kind, kind) && is(&self.subtype, subtype))
     }
 }
 
 /// The answers that it is for, as [`describe`](enfilade_core::Application::describe) shows them.
 impl fmt::Display for CacheRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paths = self.paths.iter().map(|path| path.glob().to_string());
-        let media_types = self
-            .media_types
-            .iter()
-            .map(|range| format!("{}/{}", range.kind, range.subtype));
-        let statuses = self.statuses.iter().map(|statuses| match statuses {
-            Statuses::One(status) => status.as_str().to_owned(),
-            Statuses::Class(class) => format!("{class}xx"),
-            Statuses::Any => "any status".to_owned(),
-        });
+        let paths = self.paths.iter().map(ToString::to_string);
+        let media_types = self.media_types.iter().map(ToString::to_string);
+        let statuses = self.statuses.iter().map(ToString::to_string);
         let successful = self.statuses.is_empty().then(|| "2xx".to_owned());
         let parts: [Vec<String>; 3] = [
             paths.collect(),

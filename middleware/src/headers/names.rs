@@ -1,0 +1,52 @@
+//! Names and values as an author writes them.
+
+use std::fmt;
+
+use enfilade_core::gateway::HOP_BY_HOP;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderName, HeaderValue};
+
+use crate::answers::is_token;
+use crate::{Error, ErrorKind};
+
+pub(crate) fn parse_name<N>(name: N) -> Result<HeaderName, Error>
+where
+    N: TryInto<HeaderName> + fmt::Debug,
+{
+    // `{:?}` escapes, so that the text of the error cannot forge a line in a log either.
+    let text = format!("{name:?}");
+    let refused = |why| Error::new(ErrorKind::HeaderName, format!("{text} {why}"));
+    let name = name
+        .try_into()
+        .map_err(|_| refused("is not a header name"))?;
+    if belongs_to_gateway(&name) {
+        return Err(refused("is a header that belongs to the gateway"));
+    }
+    Ok(name)
+}
+
+pub(super) fn parse_value<V>(value: V) -> Result<HeaderValue, Error>
+where
+    V: TryInto<HeaderValue> + fmt::Debug,
+{
+    let text = format!("{value:?}");
+    value.try_into().map_err(|_| {
+        Error::new(
+            ErrorKind::HeaderValue,
+            format!("{text} is not a header value"),
+        )
+    })
+}
+
+/// What names begin with, in lower case, as a [`HeaderName`] is.
+pub(super) fn parse_prefix(prefix: &str) -> Result<String, Error> {
+    if !is_token(prefix) {
+        let message = format!("{prefix:?} is not what a header name begins with");
+        return Err(Error::new(ErrorKind::HeaderName, message));
+    }
+    Ok(prefix.to_ascii_lowercase())
+}
+
+pub(super) fn belongs_to_gateway(name: &HeaderName) -> bool {
+    name == CONTENT_LENGTH || HOP_BY_HOP.contains(name)
+}
