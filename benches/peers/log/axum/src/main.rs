@@ -1,98 +1,25 @@
-//! A logger by axum's `from_fn`, as one writes it, on `tracing-appender`: `none | combined | json`, the latter by `serde_json`.
+//! The logger around one route: `none | combined | json`, the latter by `serde_json`.
 
-use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::net::SocketAddr;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{HOST, REFERER, USER_AGENT};
-use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderValue;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use http_body_util::BodyExt;
-use time::OffsetDateTime;
-use time::macros::format_description;
 use tower::{Service, ServiceExt};
-use tracing_appender::non_blocking::NonBlocking;
-
-#[derive(serde::Serialize)]
-struct Line<'a> {
-    time: String,
-    client: IpAddr,
-    user: Option<&'a str>,
-    method: &'a str,
-    host: String,
-    target: String,
-    protocol: &'a str,
-    status: u16,
-    bytes: u64,
-    total_us: u64,
-    referer: String,
-    user_agent: String,
-    id: Option<&'a str>,
-}
-
-async fn log(
-    State((appender, is_json)): State<(NonBlocking, bool)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let format = format_description!(
-        "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
-    );
-    let time = OffsetDateTime::now_utc().format(format).unwrap_or_default();
-    let (method, uri, version) = (
-        request.method().clone(),
-        request.uri().clone(),
-        request.version(),
-    );
-    let headers = request.headers().clone();
-    let response = next.run(request).await;
-    let header = |name: HeaderName| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        value.unwrap_or("-").to_owned()
-    };
-    let (client, status) = (peer.ip(), response.status().as_u16());
-    let bytes = response.body().size_hint().exact().unwrap_or_default();
-    let (referer, agent) = (header(REFERER), header(USER_AGENT));
-    let line = match is_json {
-        true => {
-            let line = Line {
-                time,
-                client,
-                user: None,
-                method: method.as_str(),
-                host: header(HOST),
-                target: uri.to_string(),
-                protocol: "HTTP/1.1",
-                status,
-                bytes,
-                total_us: started.elapsed().as_micros() as u64,
-                referer,
-                user_agent: agent,
-                id: None,
-            };
-            serde_json::to_string(&line).unwrap_or_default() + "\n"
-        }
-        false => format!(
-            "{client} - - [{time}] \"{method} {uri} {version:?}\" {status} {bytes} \"{referer}\" \"{agent}\"\n"
-        ),
-    };
-    let _ = appender.clone().write_all(line.as_bytes());
-    response
-}
 
 fn main() {
     let (appender, _guard) = tracing_appender::non_blocking(std::io::sink());
     let router = Router::new().route("/library/shelves/3", get(async || logging::TEXT));
     let mut router = match std::env::args().nth(1).as_deref() {
         None | Some("none") => router,
-        Some(format) => router.layer(from_fn_with_state((appender, format == "json"), log)),
+        Some(format) => router.layer(from_fn_with_state(
+            (appender, format == "json"),
+            log_axum::log,
+        )),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
