@@ -6,18 +6,19 @@
 
 use std::io::Write;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Bytes;
 use enfilade::middleware::{
-    AccessLog, Compression, Decompression, Headers, Inspect, NotFound, ProxyFix, Router,
-    ServerTiming, Timing, XForwarded,
+    AccessLog, Compression, Decompression, Headers, Inspect, NotFound, ProxyFix, Quota, RateLimit,
+    Router, ServerTiming, Timing, XForwarded,
 };
 use enfilade::{
     Application, Body, Connection, HttpError, Middleware, Reply, Request, Response, around,
 };
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
 /// How many allocations it takes to call `app`, to wait for its answer, and to drop that.
@@ -196,7 +197,7 @@ fn timings_add_what_they_are_kept_in() {
     let app = Application::new(|request: Request| {
         let timings = ServerTiming::of(&request);
         for _ in 0..10 {
-            timings.add("db", std::time::Duration::from_millis(7));
+            timings.add("db", Duration::from_millis(7));
         }
         "text"
     });
@@ -325,6 +326,32 @@ fn a_client_and_a_scheme_from_a_proxy_add_none() {
             assert_eq!(with, without, "{fix:?}");
         }
     }
+}
+
+#[test]
+fn a_request_that_is_counted_adds_its_fields() {
+    let user = HeaderName::from_static("x-user");
+    let limit = RateLimit::new(Quota::per_second(1_000)).clock(|| Duration::ZERO);
+    let by_user = limit.clone().by_header(user.clone());
+    let make = || {
+        let mut request = Request::get("/");
+        let peer = "192.0.2.1:80".parse().unwrap();
+        request.set_connection(Connection::default().with_peer(peer));
+        let value = HeaderValue::from_static("an id that is as long as ids of users are");
+        request.headers_mut().insert(&user, value);
+        request
+    };
+    let without = count_of(&plain(), make);
+    let added = |limit: RateLimit| count_of(&plain().wrap(limit), make) - without;
+    for limit in [limit, by_user] {
+        assert_eq!(added(limit.clone().fields(false)), 0);
+        // The value of `RateLimit`; that of the policy is shared, and the map has room for both.
+        assert_eq!(added(limit.clone()), 1);
+        assert_eq!(added(limit.only_if(|_| false)), 0);
+    }
+    // An answer without an application: its text and its cause, the error that pages look at, and the fields.
+    let refuses = RateLimit::new(Quota::per_hour(1));
+    assert_eq!(count_of(&plain().wrap(refuses), make), 13);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Network,
     /// An origin that is not one that browsers send, or credentials for every origin.
     Origin,
+    /// A quota in no time, or in too long a time.
+    Quota,
     /// A route or mount prefix that is not well formed, or that is there twice.
     Route,
     /// A rule of a rewrite, a redirect or a cache that is not well formed, or that leads where it must not.

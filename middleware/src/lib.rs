@@ -40,6 +40,7 @@ mod path_glob;
 mod profile;
 mod propagate;
 mod proxy_fix;
+mod rate_limit;
 mod redirect;
 mod relocation;
 mod request_id;
@@ -91,6 +92,10 @@ pub use not_found::{NotFound, Pass};
 pub use profile::Profile;
 pub use propagate::Propagate;
 pub use proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
+pub use rate_limit::{
+    Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
+    WhenStoreFails,
+};
 pub use redirect::Redirect;
 pub use request_id::{RequestId, RequestIdValue};
 pub use rewrite::Rewrite;

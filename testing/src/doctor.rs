@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 25] = [
+const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -70,7 +70,7 @@ const KNOWN: [(&[&str], &[&str], &str); 25] = [
         "the log takes the proxy for the client",
     ),
     (
-        &["CatchPanic", "NotFound", "Timeout"],
+        &["CatchPanic", "NotFound", "RateLimit", "Timeout"],
         &["Metrics"],
         "what the outer one answers itself is not counted",
     ),
@@ -81,7 +81,7 @@ const KNOWN: [(&[&str], &[&str], &str); 25] = [
     ),
     (&["Metrics"], &["Metrics"], "a request is counted twice"),
     (
-        &["CatchPanic", "NotFound", "Timeout"],
+        &["CatchPanic", "NotFound", "RateLimit", "Timeout"],
         &["Trace"],
         "what the outer one answers itself is not in the span",
     ),
@@ -109,6 +109,21 @@ const KNOWN: [(&[&str], &[&str], &str); 25] = [
         &["ProxyFix"],
         &["ProxyFix"],
         "the outer one leaves no header to the inner one",
+    ),
+    (
+        &["RateLimit"],
+        &["Forwarded", "ProxyFix"],
+        "all clients behind a proxy are limited as one",
+    ),
+    (
+        &["RateLimit"],
+        &["AccessLog"],
+        "the log does not see the requests that are refused",
+    ),
+    (
+        &["RateLimit"],
+        &["Cors"],
+        "preflights count, and pages cannot read why a request was refused",
     ),
     (
         &["Auth", "BasicAuth", "BearerAuth", "DigestAuth"],
@@ -180,15 +195,18 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
-/// | `CatchPanic`, `NotFound`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
+/// | `CatchPanic`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
 /// | `Compression` | `Metrics` | the plain bytes are counted and not those that are sent |
 /// | `Metrics` | `Metrics` | a request is counted twice |
-/// | `CatchPanic`, `NotFound`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
+/// | `CatchPanic`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
 /// | `Trace` | `Forwarded`, `ProxyFix` | the span takes the proxy for the client |
 /// | `Trace` | `Trace` | a request has two spans of a server |
 /// | `CanonicalHost`, `TrustedHosts` | `Forwarded`, `ProxyFix` | the host that is looked at is not the one that the proxy names |
 /// | `HttpsRedirect` | `Forwarded`, `ProxyFix` | behind a proxy that ends TLS every request is sent where it came from |
 /// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
+/// | `RateLimit` | `Forwarded`, `ProxyFix` | all clients behind a proxy are limited as one |
+/// | `RateLimit` | `AccessLog` | the log does not see the requests that are refused |
+/// | `RateLimit` | `Cors` | preflights count, and pages cannot read why a request was refused |
 /// | `Auth`, `BasicAuth`, `BearerAuth`, `DigestAuth` | `Cors` | a preflight request has no credentials, and is refused before it is answered |
 /// | `BodyLimit` | `Decompression` | the limit counts coded bytes, and a short request may become a long one behind it |
 /// | `Timeout` | `EventStream`, `ServerSentEvents`, `WebSocket` | what is meant to stay open is broken off when the time is over |
@@ -429,7 +447,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 43);
+        assert_eq!(rules.len(), 49);
         for Rule {
             outer,
             inner,

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use crate::apps;
 use crate::case::{Case, text};
+use crate::clock::Clock;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Log, Observed, Recorder};
 use crate::request::{self, Wanted};
-use crate::stack;
+use crate::stack::{self, Watched};
 use crate::transport::{Ran, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, Trouble, needs, unsupported};
 
@@ -88,7 +89,12 @@ fn has_middleware(config: &Value, name: &str) -> bool {
 fn build(case: &Case, wanted: &Wanted, recorder: &Recorder, log: &Log) -> Check<Application> {
     let config = without_server(&case.value["config"])?;
     let inner = |spec: &Value| innermost(spec, wanted, recorder);
-    stack::build(&config, &case.value["app"], recorder, log, &inner)
+    let watched = Watched {
+        recorder,
+        log,
+        clock: &Clock::default(),
+    };
+    stack::build(&config, &case.value["app"], watched, &inner)
 }
 
 fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Application> {

@@ -11,6 +11,8 @@ mod body;
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod expect;
@@ -32,6 +34,8 @@ mod matchers;
 mod observed;
 #[cfg(test)]
 mod panics;
+#[cfg(test)]
+mod quotas;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]

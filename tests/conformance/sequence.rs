@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use crate::apps;
 use crate::case::{Case, known, object};
+use crate::clock::Clock;
 use crate::exchange::without_server;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Answer, Log, Observed, Recorder};
 use crate::request;
-use crate::stack;
+use crate::stack::{self, Watched};
 use crate::transport::{Ran, Session, Transport, in_words_of, mentions, over_each};
 use crate::verdict::{Check, fail, unsupported};
 
@@ -25,6 +26,7 @@ type Captured = BTreeMap<String, String>;
 struct Stack {
     recorder: Recorder,
     log: Log,
+    clock: Clock,
     facts: Facts,
     protocol: &'static str,
 }
@@ -40,21 +42,22 @@ pub(crate) fn run(case: &Case) -> Ran {
 }
 
 fn over(transport: &Transport, case: &Case) -> Check {
-    let (recorder, log, step) = (
-        Recorder::default(),
-        Log::default(),
-        Arc::new(AtomicUsize::new(0)),
-    );
+    let (recorder, log, clock) = (Recorder::default(), Log::default(), Clock::default());
+    let step = Arc::new(AtomicUsize::new(0));
     let app = stack::build(
         &without_server(&case.value["config"])?,
         &case.value["app"],
-        &recorder,
-        &log,
+        Watched {
+            recorder: &recorder,
+            log: &log,
+            clock: &clock,
+        },
         &|spec| by_step(spec, &recorder, &step),
     )?;
     let stack = Stack {
         recorder,
         log,
+        clock,
         facts: Facts::default(),
         protocol: transport.protocol,
     };
@@ -77,7 +80,9 @@ fn run_step(
     stack: &Stack,
     captured: &mut Captured,
 ) -> Check {
-    known(spec, "step", &["request", "expect", "capture", "note"])?;
+    let keys = ["at_s", "request", "expect", "capture", "note"];
+    known(spec, "step", &keys)?;
+    stack.clock.tell(spec)?;
     let mut wanted = request::parse(&substitute(&spec["request"], captured)?)?;
     wanted.expects_trailers = mentions(&spec["expect"], "trailers");
     if wanted.then.is_some() {

@@ -14,11 +14,13 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::apps;
 use crate::case::{Case, known, number, object, pairs, required, text, texts};
+use crate::clock::Clock;
 use crate::observed::{Log, Recorder};
+use crate::quotas;
 use crate::verdict::{Check, needs, refused, unsupported};
 
 /// The components that exist: a case of any other is not run. A new component is one more line.
-const COMPONENTS: [&str; 23] = [
+const COMPONENTS: [&str; 24] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -39,13 +41,14 @@ const COMPONENTS: [&str; 23] = [
     "method_override",
     "path_normalize",
     "proxy_fix",
+    "rate_limit",
     "request_decompression",
     "request_id",
     "router_mount",
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 21] = [
+const MIDDLEWARE: [(&str, Build); 22] = [
     ("access_log", access_log),
     ("body_limit", body_limit),
     ("cascade", outer_cascade),
@@ -61,6 +64,7 @@ const MIDDLEWARE: [(&str, Build); 21] = [
     ("mount", mount),
     ("panics on request", panics_on_request),
     ("proxy_fix", proxy_fix),
+    ("rate_limit", rate_limit),
     ("request_decompression", decompression),
     ("request_id", request_id),
     ("router with strict slashes", routes),
@@ -74,8 +78,15 @@ type Build = fn(&Parts<'_>, &Value, Application) -> Check<Application>;
 /// What the stack of a case is made of.
 struct Parts<'a> {
     app: &'a Value,
-    recorder: &'a Recorder,
-    log: &'a Log,
+    watched: Watched<'a>,
+}
+
+/// What a run sees of a stack, and the time that it tells it.
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'a> {
+    pub(crate) recorder: &'a Recorder,
+    pub(crate) log: &'a Log,
+    pub(crate) clock: &'a Clock,
 }
 
 /// How the innermost application is made.
@@ -93,11 +104,10 @@ pub(crate) fn exists(case: &Case) -> Check {
 pub(crate) fn build(
     config: &Value,
     app: &Value,
-    recorder: &Recorder,
-    log: &Log,
+    watched: Watched<'_>,
     make_inner: Inner<'_>,
 ) -> Check<Application> {
-    let parts = Parts { app, recorder, log };
+    let parts = Parts { app, watched };
     let layers = match config.get("stack").and_then(Value::as_array) {
         Some(stack) => {
             known(config, "config", &["stack"])?;
@@ -266,11 +276,11 @@ fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicatio
     let mut router = Router::new();
     for route in routes.into_iter().flatten() {
         known(route, "route", &["prefix", "app"])?;
-        let app = apps::build(parts.app, text(route, "app"), parts.recorder)?;
+        let app = apps::build(parts.app, text(route, "app"), parts.watched.recorder)?;
         router = router.mount(required(route, "prefix")?, app);
     }
     if let Some(label) = text(layer, "default") {
-        router = router.fallback(apps::build(parts.app, Some(label), parts.recorder)?);
+        router = router.fallback(apps::build(parts.app, Some(label), parts.watched.recorder)?);
     }
     drop(app);
     router.build().or_else(refused)
@@ -282,7 +292,7 @@ fn routes(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicati
     let mut router = Router::new();
     for (method, pattern) in pairs(layer, "routes")? {
         let label = format!("{method} {pattern}");
-        let app = apps::build(parts.app, Some(&label), parts.recorder)?;
+        let app = apps::build(parts.app, Some(&label), parts.watched.recorder)?;
         let method = Method::try_from(method).or_else(refused)?;
         router = router.on(&[method], pattern, app);
     }
@@ -296,7 +306,7 @@ fn mounts(parts: &Parts<'_>, layer: &Value) -> Check<Application> {
     let routes = layer.get("routes").and_then(Value::as_array);
     for route in routes.into_iter().flatten() {
         known(route, "route", &["host", "prefix", "app"])?;
-        let app = apps::build(parts.app, text(route, "app"), parts.recorder)?;
+        let app = apps::build(parts.app, text(route, "app"), parts.watched.recorder)?;
         let prefix = required(route, "prefix")?;
         let made = match text(route, "host") {
             Some(host) => mounts.at_host(host, prefix, app),
@@ -305,7 +315,7 @@ fn mounts(parts: &Parts<'_>, layer: &Value) -> Check<Application> {
         mounts = made.or_else(refused)?;
     }
     if let Some(label) = text(layer, "default") {
-        mounts = mounts.otherwise(apps::build(parts.app, Some(label), parts.recorder)?);
+        mounts = mounts.otherwise(apps::build(parts.app, Some(label), parts.watched.recorder)?);
     }
     Ok(Application::from(mounts))
 }
@@ -354,6 +364,14 @@ const X_FORWARDED: [XForwarded; 5] = [
 /// Believes all of `X-Forwarded-*` from these.
 pub(crate) fn trusted_proxies(networks: &[&str]) -> Check<ProxyFix> {
     ProxyFix::trust_x_forwarded(networks, X_FORWARDED).or_else(refused)
+}
+
+fn rate_limit(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    let clock = match text(layer, "clock") {
+        Some("controlled") => parts.watched.clock.clone(),
+        other => return unsupported(format!("the clock {other:?}")),
+    };
+    Ok(app.wrap(quotas::limit(layer)?.clock(move || clock.now())))
 }
 
 /// A status page is our fallback: it answers where the application has a 404 without content.
@@ -617,7 +635,7 @@ fn access_log(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Appli
     };
     let (now, offset) = clock(required(layer, "clock")?)?;
     let mut wrapper = wrapper
-        .writer(parts.log.clone())
+        .writer(parts.watched.log.clone())
         .clock(move || now)
         .utc_offset(offset);
     if let Some(paths) = layer.get("exclude") {
@@ -717,7 +735,12 @@ mod tests {
             let (recorder, log) = (Recorder::default(), Log::default());
             let config = json!({ "stack": stack });
             let inner = |spec: &Value| apps::named(spec, &recorder);
-            let built = build(&config, app, &recorder, &log, &inner);
+            let watched = Watched {
+                recorder: &recorder,
+                log: &log,
+                clock: &Clock::default(),
+            };
+            let built = build(&config, app, watched, &inner);
             match built {
                 Ok(_) => assert!(is_built, "{config} {app}"),
                 Err(Trouble::Unsupported(_)) => assert!(!is_built, "{config} {app}"),

@@ -1,0 +1,98 @@
+//! Quotas in memory, of so many keys and no more.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, UnitWeighter};
+
+use super::store::{QuotaAnswer, QuotaAsk, QuotaStore};
+use super::{Quota, QuotaKey, QuotaState};
+
+/// From so many keys on they are in parts that do not wait for each other.
+const IN_PARTS: usize = 1024;
+const PARTS: usize = 16;
+
+/// When each key's quota is all there again, in nanoseconds.
+pub(super) struct Buckets {
+    parts: Box<[Mutex<Part>]>,
+    /// Two, as a hash of one has 64 bits, of which two keys may well be the same.
+    hashers: [RandomState; 2],
+    max_keys: usize,
+}
+
+/// The keys are hashes, that nobody outside can choose: so an entry has one size, and keeps no secret.
+type Part = Cache<[u64; 2], u64, UnitWeighter, rapidhash::fast::RandomState>;
+
+impl Buckets {
+    /// So many keys at most; one at least.
+    pub(super) fn new(max_keys: usize) -> Buckets {
+        let parts = if max_keys < IN_PARTS { 1 } else { PARTS };
+        let part = |_| Mutex::new(part((max_keys / parts).max(1)));
+        Buckets {
+            parts: (0..parts).map(part).collect(),
+            hashers: [RandomState::new(), RandomState::new()],
+            max_keys,
+        }
+    }
+
+    pub(super) fn max_keys(&self) -> usize {
+        self.max_keys
+    }
+
+    pub(super) fn draw(&self, key: &QuotaKey, quota: &Quota, now: Duration) -> QuotaState {
+        let hash = [self.hashers[0].hash_one(key), self.hashers[1].hash_one(key)];
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let at = usize::try_from(hash[0] % self.parts.len() as u64).unwrap_or(0);
+        // Whatever panics leaves each entry whole.
+        let mut part = self.parts[at]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let draw = |full_at: u64| {
+            let (state, debt) = quota.draw(Duration::from_nanos(full_at.saturating_sub(now)));
+            let debt = u64::try_from(debt.as_nanos()).unwrap_or(u64::MAX);
+            (state, now.saturating_add(debt))
+        };
+        if let Some(mut full_at) = part.get_mut(&hash) {
+            let (state, next) = draw(*full_at);
+            *full_at = next;
+            return state;
+        }
+        let (state, next) = draw(0);
+        part.insert(hash, next);
+        state
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let parts = self.parts.iter();
+        parts.map(|part| part.lock().unwrap().len()).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let parts = self.parts.iter();
+        parts
+            .map(|part| part.lock().unwrap().memory_used().total())
+            .sum()
+    }
+}
+
+fn part(keys: usize) -> Part {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(keys)
+        .weight_capacity(keys as u64)
+        .build()
+        .expect("both capacities are given");
+    let hasher = rapidhash::fast::RandomState::new();
+    Cache::with_options(options, UnitWeighter, hasher, DefaultLifecycle::default())
+}
+
+impl QuotaStore for Buckets {
+    fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer {
+        self.draw(ask.key(), ask.quota(), ask.now()).into()
+    }
+}

@@ -1,0 +1,203 @@
+//! Who shares a quota.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use enfilade_core::Request;
+use http::{HeaderName, HeaderValue};
+
+/// Who shares a quota: an address, a text, a number.
+///
+/// Made by `into()` from what it is. It may be a secret, such as a key of an API, so `Debug` shows its kind alone.
+///
+/// ```
+/// use enfilade_middleware::QuotaKey;
+///
+/// let key = QuotaKey::from("user 7");
+/// assert_eq!(key.to_bytes(), b"tuser 7");
+/// assert_eq!(format!("{key:?}"), "QuotaKey(text)");
+/// ```
+#[derive(Clone)]
+pub struct QuotaKey(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// All that have no key.
+    None,
+    Address(IpAddr),
+    Number(u64),
+    Text(String),
+    /// A text that is not copied.
+    Header(HeaderValue),
+}
+
+impl QuotaKey {
+    /// The key of those that have none.
+    pub(super) const NONE: QuotaKey = QuotaKey(Kind::None);
+
+    /// The key as bytes, for a store outside this program: the same for the same key, and others for any other one.
+    ///
+    /// There may be many, and a secret may be in them: a store that others can read keeps a digest instead.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let tagged = |tag: u8, bytes: &[u8]| [&[tag], bytes].concat();
+        match &self.0 {
+            Kind::None => tagged(b'-', &[]),
+            Kind::Address(IpAddr::V4(address)) => tagged(b'4', &address.octets()),
+            Kind::Address(IpAddr::V6(address)) => tagged(b'6', &address.octets()),
+            Kind::Number(number) => tagged(b'n', &number.to_be_bytes()),
+            Kind::Text(text) => tagged(b't', text.as_bytes()),
+            Kind::Header(value) => tagged(b't', value.as_bytes()),
+        }
+    }
+}
+
+impl Hash for QuotaKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Kind::None => state.write_u8(0),
+            Kind::Address(address) => (1_u8, address).hash(state),
+            Kind::Number(number) => (2_u8, number).hash(state),
+            Kind::Text(text) => (3_u8, text.as_bytes()).hash(state),
+            Kind::Header(value) => (3_u8, value.as_bytes()).hash(state),
+        }
+    }
+}
+
+impl fmt::Debug for QuotaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::None => "QuotaKey(none)",
+            Kind::Address(_) => "QuotaKey(address)",
+            Kind::Number(_) => "QuotaKey(number)",
+            Kind::Text(_) | Kind::Header(_) => "QuotaKey(text)",
+        })
+    }
+}
+
+impl From<IpAddr> for QuotaKey {
+    fn from(address: IpAddr) -> Self {
+        QuotaKey(Kind::Address(address.to_canonical()))
+    }
+}
+
+impl From<u64> for QuotaKey {
+    fn from(number: u64) -> Self {
+        QuotaKey(Kind::Number(number))
+    }
+}
+
+impl From<String> for QuotaKey {
+    fn from(text: String) -> Self {
+        QuotaKey(Kind::Text(text))
+    }
+}
+
+impl From<&str> for QuotaKey {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<HeaderValue> for QuotaKey {
+    fn from(value: HeaderValue) -> Self {
+        QuotaKey(Kind::Header(value))
+    }
+}
+
+/// Where a request's key is found.
+#[derive(Clone)]
+pub(super) enum Source {
+    Address { ipv6_prefix: u8 },
+    Header(HeaderName),
+    Function(Function),
+}
+
+type Function = Arc<dyn Fn(&Request) -> Option<QuotaKey> + Send + Sync>;
+
+impl Source {
+    pub(super) fn find(&self, request: &Request) -> Option<QuotaKey> {
+        match self {
+            Source::Address { ipv6_prefix } => {
+                let address = request.client_address()?;
+                Some(network(address, *ipv6_prefix).into())
+            }
+            Source::Header(name) => {
+                let mut lines = request.headers().get_all(name).iter();
+                // Of two lines nobody knows which one those behind this believe.
+                let (value, None) = (lines.next()?, lines.next()) else {
+                    return None;
+                };
+                (!value.is_empty()).then(|| value.clone().into())
+            }
+            Source::Function(function) => function(request),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Address { ipv6_prefix } => {
+                write!(f, "client address, IPv6 by /{ipv6_prefix}")
+            }
+            Source::Header(name) => write!(f, "header {name}"),
+            Source::Function(_) => f.write_str("function"),
+        }
+    }
+}
+
+/// An address, or the IPv6 network that it is in.
+fn network(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
+    let IpAddr::V6(address) = address else {
+        return address;
+    };
+    let host_bits = 128 - u32::from(ipv6_prefix.min(128));
+    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+    Ipv6Addr::from_bits(address.to_bits() & mask).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_one_of_its_network() {
+        let cases = [
+            ("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::"),
+            ("2001:db8:1:2:3:4:5:6", 48, "2001:db8:1::"),
+            ("2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6"),
+            ("2001:db8:1:2:3:4:5:6", 255, "2001:db8:1:2:3:4:5:6"),
+            ("2001:db8:1:2:3:4:5:6", 0, "::"),
+            ("192.0.2.1", 0, "192.0.2.1"),
+        ];
+        for (address, prefix, expected) in cases {
+            let found = network(address.parse().unwrap(), prefix);
+            assert_eq!(found.to_string(), expected, "{address}/{prefix}");
+        }
+    }
+
+    #[test]
+    fn no_two_kinds_of_keys_are_the_same() {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let keys = [
+            QuotaKey::NONE,
+            address.into(),
+            IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+            7.into(),
+            "127.0.0.1".into(),
+            "".into(),
+            "-".into(),
+        ];
+        let bytes: std::collections::HashSet<_> = keys.iter().map(QuotaKey::to_bytes).collect();
+        assert_eq!(bytes.len(), keys.len());
+        let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
+        assert_eq!(QuotaKey::from(mapped).to_bytes(), keys[1].to_bytes());
+        let header = QuotaKey::from(HeaderValue::from_static("127.0.0.1"));
+        assert_eq!(header.to_bytes(), keys[4].to_bytes());
+    }
+}

@@ -1,0 +1,165 @@
+//! An application inside a limit.
+
+use std::sync::Arc;
+
+use enfilade_core::{
+    Application, BoxError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Request, Response,
+};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use super::store::{State, Taken};
+use super::{
+    Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
+    WhenStoreFails,
+};
+
+#[derive(Clone)]
+pub(super) struct Limited {
+    app: Application,
+    /// The field of the quota that most requests have.
+    policy: HeaderValue,
+    options: Arc<RateLimit>,
+}
+
+impl Handler for Limited {
+    fn call(&self, request: Request) -> Reply {
+        let options = &self.options;
+        if !options.counts(&request) {
+            return self.app.call(request);
+        }
+        let key = match (options.key.find(&request), options.when_no_key) {
+            (Some(key), _) => key,
+            (None, WhenNoKey::Share) => QuotaKey::NONE,
+            (None, WhenNoKey::Pass) => return self.app.call(request),
+            (None, WhenNoKey::Refuse) => {
+                let error = HttpError::new(StatusCode::BAD_REQUEST);
+                return Reply::new(error.caused_by("the request has no key of a rate limit"));
+            }
+        };
+        let quota = options.quota_of(&request);
+        match options.ask(&key, &quota).0 {
+            State::Ready(taken) => self.answer(request, options.settle(taken, &key, &quota), quota),
+            State::Pending(future) => {
+                let this = self.clone();
+                Reply::from_future(async move {
+                    let state = this.options.settle(future.await, &key, &quota);
+                    this.answer(request, state, quota).await
+                })
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.options;
+        let mut quota = options.quota.to_string();
+        if options.quota_by.is_some() {
+            quota.push_str(", others by function");
+        }
+        let description = Description::new("RateLimit")
+            .option("quota", quota)
+            .option("key", &options.key)
+            .option("name", options.fields.name());
+        match options.store {
+            None => description.option("keys", options.buckets.max_keys()),
+            Some(_) => description.option("store", "its own"),
+        }
+        .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some((*self.options).clone().wrap(app))
+    }
+}
+
+impl Limited {
+    pub(super) fn new(app: Application, options: RateLimit) -> Limited {
+        Limited {
+            app,
+            policy: options.fields.policy(&options.quota),
+            options: Arc::new(options),
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request,
+        state: Result<Option<QuotaState>, BoxError>,
+        quota: Quota,
+    ) -> Reply {
+        let state = match state {
+            Ok(Some(state)) => state,
+            Ok(None) => return self.app.call(request),
+            Err(cause) => {
+                let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
+                return Reply::new(error.caused_by(cause));
+            }
+        };
+        let policy = match quota == self.options.quota {
+            true => self.policy.clone(),
+            false => self.options.fields.policy(&quota),
+        };
+        if !state.is_allowed() {
+            let (fields, response) = (&self.options.fields, refuse(&quota, &state));
+            return fields.put(response, policy, &quota, &state).into();
+        }
+        let options = self.options.clone();
+        let reply = self.app.call(request);
+        reply.map(move |response| options.fields.put(response, policy, &quota, &state))
+    }
+}
+
+impl RateLimit {
+    fn counts(&self, request: &Request) -> bool {
+        let counts = self.only_if.as_ref();
+        counts.is_none_or(|counts| counts(request))
+    }
+
+    fn quota_of(&self, request: &Request) -> Quota {
+        let own = self.quota_by.as_ref();
+        let own = own.and_then(|function| function(request));
+        own.unwrap_or(self.quota)
+    }
+
+    fn ask(&self, key: &QuotaKey, quota: &Quota) -> QuotaAnswer {
+        let ask = QuotaAsk::new(self.fields.name(), key, quota, self.clock.now());
+        match &self.store {
+            None => self.buckets.take(&ask),
+            Some(store) => store.take(&ask),
+        }
+    }
+
+    /// What holds where the store may have failed; nothing where the request just passes.
+    fn settle(
+        &self,
+        taken: Taken,
+        key: &QuotaKey,
+        quota: &Quota,
+    ) -> Result<Option<QuotaState>, BoxError> {
+        let error = match taken {
+            Ok(state) => return Ok(Some(state)),
+            Err(error) => error,
+        };
+        if let Some(function) = &self.on_store_error {
+            function(&*error);
+        }
+        match self.when_store_fails {
+            WhenStoreFails::CountHere => Ok(Some(self.buckets.draw(key, quota, self.clock.now()))),
+            WhenStoreFails::Refuse => Err(error),
+            WhenStoreFails::Pass => Ok(None),
+        }
+    }
+}
+
+/// A 429, which says what is wrong and how long to wait (RFC 6585, section 4).
+fn refuse(quota: &Quota, state: &QuotaState) -> Response {
+    let seconds = state.wait_seconds();
+    let error = HttpError::new(StatusCode::TOO_MANY_REQUESTS)
+        .message(format!("Try again in {seconds} s."))
+        .caused_by(format!("the quota of {quota} is used up"));
+    let mut response = error.into_response();
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
+}

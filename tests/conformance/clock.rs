@@ -1,0 +1,60 @@
+//! The time of a case whose clock is `controlled`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::verdict::{Check, unsupported};
+
+/// The time since the case began; it goes on, and back, when a step says so.
+#[derive(Clone, Default)]
+pub(crate) struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    /// Sets it to a step's `at_s`, in seconds; without one it stays.
+    pub(crate) fn tell(&self, step: &Value) -> Check {
+        let Some(at) = step.get("at_s") else {
+            return Ok(());
+        };
+        let time = at.as_f64().map(Duration::try_from_secs_f64);
+        let milliseconds = match time {
+            Some(Ok(time)) => u64::try_from(time.as_millis()).ok(),
+            _ => None,
+        };
+        let Some(milliseconds) = milliseconds else {
+            return unsupported(format!("the time {at}"));
+        };
+        self.0.store(milliseconds, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_step_says_what_time_it_is() {
+        let clock = Clock::default();
+        for (step, expected) in [
+            (json!({}), Some(0)),
+            (json!({"at_s": 10}), Some(10_000)),
+            (json!({"at_s": 1.1}), Some(1_100)),
+            (json!({}), Some(1_100)),
+            (json!({"at_s": -1}), None),
+            (json!({"at_s": "soon"}), None),
+        ] {
+            let told = clock.tell(&step).ok();
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(told.map(|()| clock.now()), expected, "{step}");
+        }
+    }
+}
