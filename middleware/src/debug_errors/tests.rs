@@ -326,6 +326,22 @@ fn what_is_known_of_the_request_is_shown() {
 }
 
 #[test]
+fn more_can_be_hidden() {
+    let wrapper = shows()
+        .redact_header(HeaderName::from_static("x-key"))
+        .redact_query("token");
+    let client = Client::new(failing().wrap(wrapper));
+    for accept in [HTML, "application/json", "text/plain"] {
+        let request = client.get("/?Token=s3cret&b=1").header("x-key", "s3cret");
+        let request = request.header("referer", "http://h/?token=s3cret");
+        let answer = request.header("accept", accept).send();
+        let text = answer.text();
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.matches("***").count() == 5, "{text}");
+    }
+}
+
+#[test]
 fn a_route_that_had_no_answer_gives_way_to_the_next() {
     let first = Router::new().get("/{a}", |_: Request| StatusCode::NOT_FOUND);
     let second = Router::new().get("/{b}", |_: Request| -> &str { panic!("b") });
