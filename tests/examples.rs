@@ -17,7 +17,14 @@ use std::path::Path;
 use self::support::process::Process;
 use self::support::wire::{Answer, Wire};
 
-const EXAMPLES: [&str; 5] = ["hello", "wsgi", "pipeline", "component", "dispatch"];
+const EXAMPLES: [&str; 6] = [
+    "hello",
+    "wsgi",
+    "pipeline",
+    "component",
+    "dispatch",
+    "debug_errors",
+];
 
 /// Starts an example on a free port.
 fn start(name: &str) -> Process {
@@ -117,6 +124,33 @@ fn dispatch() {
     let moved = ask(&mut wire, "GET /article12.html?page=2", "");
     assert_eq!(moved.status(), "308 Permanent Redirect");
     assert_eq!(moved.header("location").unwrap(), "/wiki/12?page=2");
+    drop(stop(process));
+}
+
+#[test]
+fn debug_errors() {
+    let process = start("debug_errors");
+    let mut wire = Wire::connect(process.address);
+    for (line, status, begin) in [
+        ("GET /shelves/1", "200 OK", "Travel"),
+        ("GET /lend/Ada/7", "200 OK", "Ada has book 7\n"),
+        (
+            "GET /lend/Ada/x",
+            "500 Internal Server Error",
+            "500 Internal Server Error\n\n  no book was lent to \"Ada\"\n\nErrors\n",
+        ),
+        (
+            "GET /shelves/7",
+            "500 Internal Server Error",
+            "500 Internal Server Error\n\n  panicked: index out of bounds: the len is 3 but the index is 7\n  \
+             at examples/debug_errors.rs:",
+        ),
+        ("GET /cellar", "404 Not Found", ""),
+    ] {
+        let answer = ask(&mut wire, line, "");
+        assert_eq!(answer.status(), status, "{line}");
+        assert!(answer.text().starts_with(begin), "{}", answer.text());
+    }
     drop(stop(process));
 }
 

@@ -1,6 +1,6 @@
 //! Errors that know how to answer.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -38,6 +38,7 @@ pub struct HttpError {
     status: StatusCode,
     message: Option<Cow<'static, str>>,
     source: Option<BoxError>,
+    source_type: Option<&'static str>,
 }
 
 impl HttpError {
@@ -48,6 +49,7 @@ impl HttpError {
             status,
             message: None,
             source: None,
+            source_type: None,
         }
     }
 
@@ -76,8 +78,9 @@ impl HttpError {
 
     /// Sets the cause, which the client never sees.
     #[must_use]
-    pub fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
+    pub fn caused_by<E: Into<BoxError>>(mut self, source: E) -> Self {
         self.source = Some(source.into());
+        self.source_type = type_of_error(type_name::<E>());
         self
     }
 
@@ -99,6 +102,21 @@ impl HttpError {
         self.source.as_deref()
     }
 
+    /// The path of the cause's type, for people: `std::num::ParseIntError`, or the like.
+    ///
+    /// Text has none, and neither has an error that was in a box already. It may change from one compiler to another.
+    ///
+    /// ```
+    /// use enfilade_core::HttpError;
+    ///
+    /// let error = HttpError::from("x".parse::<u8>().unwrap_err());
+    /// assert!(error.source_type().unwrap().ends_with("ParseIntError"));
+    /// ```
+    #[must_use]
+    pub fn source_type(&self) -> Option<&'static str> {
+        self.source_type
+    }
+
     /// The cause, or the error itself where it has none, to go on as another error's cause.
     #[must_use]
     pub fn into_cause(self) -> BoxError {
@@ -110,6 +128,15 @@ impl HttpError {
         let reason = || Cow::Borrowed(self.status.canonical_reason().unwrap_or("Error"));
         self.message.clone().unwrap_or_else(reason)
     }
+}
+
+/// What becomes an error by being put into a box says nothing by its type.
+fn type_of_error(name: &'static str) -> Option<&'static str> {
+    let is_plain = name.contains("str") && !name.contains("::")
+        || name == type_name::<String>()
+        || name.starts_with("alloc::borrow::Cow<")
+        || name.starts_with("alloc::boxed::Box<dyn ");
+    (!is_plain).then_some(name)
 }
 
 impl fmt::Display for HttpError {
@@ -149,6 +176,26 @@ mod tests {
         assert_eq!(HttpError::from(Error::body_too_large()).status(), 413);
         assert_eq!(HttpError::from(Error::body_timed_out()).status(), 408);
         assert_eq!(HttpError::from(std::io::Error::other("disk")).status(), 500);
+    }
+
+    #[test]
+    fn the_type_of_a_cause_is_known_where_it_has_one() {
+        let new = || HttpError::new(StatusCode::BAD_GATEWAY);
+        let boxed: BoxError = "boxed".into();
+        let cow = Cow::Borrowed("text");
+        for error in [
+            new(),
+            new().caused_by("text"),
+            new().caused_by(String::from("text")),
+            new().caused_by(cow),
+            new().caused_by(boxed),
+        ] {
+            assert_eq!(error.source_type(), None, "{error:?}");
+        }
+        let error = new().caused_by("x").caused_by(Error::body_too_large());
+        assert_eq!(error.source_type(), Some("enfilade_core::error::Error"));
+        let disk = HttpError::from(std::io::Error::other("disk"));
+        assert!(disk.source_type().unwrap().ends_with("::Error"));
     }
 
     #[test]

@@ -2,17 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
-    Request, Response,
+    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
+    Response,
 };
-use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::panics::{self, Panic};
 
 /// Answers 500 where an application panics: in its call, in its future or in its body.
 ///
@@ -95,29 +92,11 @@ struct Caught {
 
 impl Handler for Caught {
     fn call(&self, request: Request) -> Reply {
-        let reply = match catch_unwind(AssertUnwindSafe(|| self.app.call(request))) {
-            Ok(reply) => reply,
-            Err(panic) => return self.options.answer_for(&*panic).into(),
+        let options = self.options.clone();
+        let answer = move |outcome: Result<Response, Panic>| {
+            outcome.unwrap_or_else(|panic| options.answer_for(&*panic))
         };
-        match reply.try_into_response() {
-            Ok(response) => guard_body(response).into(),
-            Err(pending) => {
-                let (mut future, options) = (pending.into_future(), self.options.clone());
-                Reply::from_future(async move {
-                    let polled = std::future::poll_fn(|context| {
-                        let poll = AssertUnwindSafe(|| Pin::new(&mut future).poll(context));
-                        match catch_unwind(poll) {
-                            Ok(poll) => poll.map(Ok),
-                            Err(panic) => Poll::Ready(Err(panic)),
-                        }
-                    });
-                    match polled.await {
-                        Ok(response) => guard_body(response),
-                        Err(panic) => options.answer_for(&*panic),
-                    }
-                })
-            }
-        }
+        panics::call(&self.app, request, || (), answer)
     }
 
     fn describe(&self) -> Description {
@@ -130,55 +109,12 @@ impl Handler for Caught {
     }
 }
 
-/// What is in memory cannot panic.
-fn guard_body(response: Response) -> Response {
-    response.map(|body| match body.is_in_memory() {
-        true => body,
-        false => Body::new(Guarded(Some(body))),
-    })
-}
-
-/// A stream that fails where it would panic.
-struct Guarded(Option<Body>);
-
-impl HttpBody for Guarded {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let inner = &mut self.get_mut().0;
-        let Some(body) = inner else {
-            return Poll::Ready(None);
-        };
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context))) {
-            Ok(next) => next,
-            Err(panic) => {
-                // What it held may panic once more as it is dropped.
-                let body = inner.take();
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
-                Poll::Ready(Some(Err(Error::body(
-                    HttpError::from_panic(&*panic).into_cause(),
-                ))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map(HttpBody::size_hint).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Poll;
 
+    use enfilade_core::Body;
     use enfilade_testing::{Client, Lint};
     use http::StatusCode;
 

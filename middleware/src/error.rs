@@ -23,6 +23,8 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// A wrapper for development in a program that was built for release.
+    Build,
     /// A header name that is no token, or that belongs to the gateway.
     HeaderName,
     /// A header value with a byte that is not allowed in one, or that its header does not take.

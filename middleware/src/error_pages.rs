@@ -4,33 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enfilade_core::headers::vary_add;
 use enfilade_core::{
     Application, Body, Description, Handler, HttpError, Middleware, Reply, Request, Response,
 };
-use http::header::{
-    ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::accept;
-use crate::digests::remove_digests;
 use crate::html::Escaped;
 use crate::lines::Lines;
-
-/// What speaks of the content that was replaced.
-const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
-    ACCEPT_RANGES,
-    CONTENT_DISPOSITION,
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    CONTENT_LENGTH,
-    CONTENT_LOCATION,
-    ETAG,
-    LAST_MODIFIED,
-];
+use crate::replaced::mark_replaced;
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
 ///
@@ -331,22 +315,10 @@ fn choose(accepted: &HeaderMap, formats: &[ErrorFormat]) -> ErrorFormat {
     accept::choose(accepted, &offered).unwrap_or(ErrorFormat::Text)
 }
 
-fn mark_replaced(headers: &mut HeaderMap, status: StatusCode, media_type: &'static str) {
-    for name in &OF_THE_OLD_CONTENT {
-        headers.remove(name);
-    }
-    remove_digests(headers);
-    // In a 416 it says how long the content is (RFC 9110, section 15.5.17).
-    if status != StatusCode::RANGE_NOT_SATISFIABLE {
-        headers.remove(CONTENT_RANGE);
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    vary_add(headers, &ACCEPT);
-}
-
 #[cfg(test)]
 mod tests {
     use enfilade_testing::{Client, Lint};
+    use http::HeaderValue;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description};
 use crate::lint;
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 28] = [
+const KNOWN: [(&[&str], &[&str], &str); 29] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -35,7 +35,7 @@ const KNOWN: [(&[&str], &[&str], &str); 28] = [
         "a request has two lines in the log",
     ),
     (
-        &["CatchPanic"],
+        &["CatchPanic", "DebugErrors"],
         &["AccessLog"],
         "the log does not see the 500 that a panic becomes",
     ),
@@ -45,9 +45,14 @@ const KNOWN: [(&[&str], &[&str], &str); 28] = [
         "the log does not see the answer to a request that takes too long",
     ),
     (
-        &["CatchPanic", "Timeout"],
+        &["CatchPanic", "DebugErrors", "Timeout"],
         &["RequestId"],
         "the answer that it gives by itself has no id",
+    ),
+    (
+        &["ErrorPages"],
+        &["DebugErrors"],
+        "the page of the outer one, which says less, comes in the place of the inner one's",
     ),
     (
         &["NotFound"],
@@ -70,7 +75,13 @@ const KNOWN: [(&[&str], &[&str], &str); 28] = [
         "the log takes the proxy for the client",
     ),
     (
-        &["CatchPanic", "NotFound", "RateLimit", "Timeout"],
+        &[
+            "CatchPanic",
+            "DebugErrors",
+            "NotFound",
+            "RateLimit",
+            "Timeout",
+        ],
         &["Metrics"],
         "what the outer one answers itself is not counted",
     ),
@@ -81,7 +92,13 @@ const KNOWN: [(&[&str], &[&str], &str); 28] = [
     ),
     (&["Metrics"], &["Metrics"], "a request is counted twice"),
     (
-        &["CatchPanic", "NotFound", "RateLimit", "Timeout"],
+        &[
+            "CatchPanic",
+            "DebugErrors",
+            "NotFound",
+            "RateLimit",
+            "Timeout",
+        ],
         &["Trace"],
         "what the outer one answers itself is not in the span",
     ),
@@ -188,17 +205,18 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `Compression` | `AccessLog` | the log counts the plain bytes and not those that are sent |
 /// | `Compression` | `Compression` | both choose what is coded, so the settings of neither one hold |
 /// | `AccessLog` | `AccessLog` | a request has two lines in the log |
-/// | `CatchPanic` | `AccessLog` | the log does not see the 500 that a panic becomes |
+/// | `CatchPanic`, `DebugErrors` | `AccessLog` | the log does not see the 500 that a panic becomes |
 /// | `Timeout` | `AccessLog` | the log does not see the answer to a request that takes too long |
-/// | `CatchPanic`, `Timeout` | `RequestId` | the answer that it gives by itself has no id |
+/// | `CatchPanic`, `DebugErrors`, `Timeout` | `RequestId` | the answer that it gives by itself has no id |
+/// | `ErrorPages` | `DebugErrors` | the page of the outer one, which says less, comes in the place of the inner one's |
 /// | `NotFound` | `AccessLog` | the log does not see what the fallback answers |
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
-/// | `CatchPanic`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
+/// | `CatchPanic`, `DebugErrors`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
 /// | `Compression` | `Metrics` | the plain bytes are counted and not those that are sent |
 /// | `Metrics` | `Metrics` | a request is counted twice |
-/// | `CatchPanic`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
+/// | `CatchPanic`, `DebugErrors`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
 /// | `Trace` | `Forwarded`, `ProxyFix` | the span takes the proxy for the client |
 /// | `Trace` | `Trace` | a request has two spans of a server |
 /// | `CanonicalHost`, `TrustedHosts` | `Forwarded`, `ProxyFix` | the host that is looked at is not the one that the proxy names |
@@ -447,7 +465,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 49);
+        assert_eq!(rules.len(), 53);
         for Rule {
             outer,
             inner,
@@ -492,6 +510,8 @@ mod tests {
         let names = [
             "ProxyFix",
             "AccessLog",
+            "DebugErrors",
+            "ErrorPages",
             "CatchPanic",
             "Timeout",
             "Headers",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use enfilade::middleware::{
     self, AccessLog, BodyLimit, Cascade, CatchPanic, Coding, Compression, ContentType, Cors,
-    Decompression, ErrorPages, Flush, Headers, MethodOverride, Mounts, NotFound, ProxyFix,
-    RequestId, Router, Slashes, Timeout, TrustedHosts, XForwarded,
+    DebugErrors, Decompression, ErrorPages, Flush, Headers, MethodOverride, Mounts, NotFound,
+    ProxyFix, RequestId, Router, Slashes, Timeout, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, RemoteUser, Reply, Request, Response, around};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -68,6 +68,7 @@ const MIDDLEWARE: [(&str, Build); 22] = [
     ("request_decompression", decompression),
     ("request_id", request_id),
     ("router with strict slashes", routes),
+    ("show_exceptions", show_exceptions),
     ("status_pages", status_pages),
     ("timeout", timeout),
     ("trailing_slash", trailing_slash),
@@ -509,6 +510,12 @@ fn error_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Applicat
         },
     )?;
     Ok(app.wrap(wrapper))
+}
+
+/// The pages are wanted in any build of these tests.
+fn show_exceptions(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware"])?;
+    Ok(app.wrap(DebugErrors::insecure_in_release()))
 }
 
 fn timeout(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {

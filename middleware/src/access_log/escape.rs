@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::harmful::is_harmful;
+
 /// What a line is, and so how text is made safe to stand in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -109,15 +111,6 @@ fn harmful_bytes(bytes: [u8; 8], first: u8) -> u64 {
     let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
     let equal = |to: u8| less(word ^ (ONES * u64::from(to)), 1);
     (word | less(word, first) | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGHEST
-}
-
-fn is_harmful(character: char) -> bool {
-    let ends_a_line = matches!(character, '\u{2028}' | '\u{2029}');
-    let turns_direction = matches!(
-        character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    character.is_control() || ends_a_line || turns_direction
 }
 
 fn hexadecimal(line: &mut Vec<u8>, bytes: &[u8]) {

@@ -32,7 +32,7 @@ use self::filter::{Filters, Sampling};
 use self::format::Format;
 use self::queue::Sink;
 pub use self::queue::{DroppedLines, WhenFull};
-use self::redaction::Redaction;
+pub(crate) use self::redaction::Redaction;
 use crate::Error;
 
 /// Writes one line about every request, when the body of its answer has ended.

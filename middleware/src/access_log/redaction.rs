@@ -1,5 +1,7 @@
 //! What is not to be in a log: the values of named headers and query parameters.
 
+use std::borrow::Cow;
+
 use http::HeaderName;
 use http::header::{
     AUTHORIZATION, CONTENT_LOCATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE,
@@ -23,21 +25,21 @@ pub(super) enum Shown {
 
 /// Which values are hidden.
 #[derive(Clone, Debug)]
-pub(super) struct Redaction {
+pub(crate) struct Redaction {
     headers: Vec<HeaderName>,
     parameters: Vec<String>,
 }
 
 impl Redaction {
     /// The headers that hold nothing but secrets.
-    pub(super) fn new() -> Redaction {
+    pub(crate) fn new() -> Redaction {
         Redaction {
             headers: vec![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE],
             parameters: Vec::new(),
         }
     }
 
-    pub(super) fn hide_header(&mut self, name: HeaderName) {
+    pub(crate) fn hide_header(&mut self, name: HeaderName) {
         self.show_header(&name);
         self.headers.push(name);
     }
@@ -46,7 +48,7 @@ impl Redaction {
         self.headers.retain(|hidden| hidden != name);
     }
 
-    pub(super) fn hide_parameter(&mut self, name: &str) {
+    pub(crate) fn hide_parameter(&mut self, name: &str) {
         self.parameters.push(name.to_owned());
     }
 
@@ -63,6 +65,35 @@ impl Redaction {
         } else {
             Shown::Whole
         }
+    }
+
+    /// What a page shows of a header: a URL without what is hidden in it, escaped as in a log where anything may be.
+    pub(crate) fn header<'a>(&self, name: &HeaderName, value: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.of_header(name) {
+            Shown::Nothing => Cow::Borrowed(REDACTED),
+            Shown::Url => self.url(value),
+            Shown::Whole | Shown::Query => Cow::Borrowed(value),
+        }
+    }
+
+    /// What a page shows of a URL, escaped as in a log where anything may be hidden in it.
+    pub(crate) fn url<'a>(&self, url: &'a [u8]) -> Cow<'a, [u8]> {
+        if !self.is_of_urls() {
+            return Cow::Borrowed(url);
+        }
+        let mut line = Vec::new();
+        let write = Write {
+            syntax: Syntax::Text,
+            is_word: false,
+        };
+        self.write_url(&mut line, url, write);
+        Cow::Owned(line)
+    }
+
+    /// Whether the values of a parameter of this name, decoded, are hidden.
+    pub(crate) fn hides_parameter(&self, name: &str) -> bool {
+        let is_hidden = |hidden: &String| hidden.eq_ignore_ascii_case(name);
+        self.parameters.iter().any(is_hidden)
     }
 
     /// How much is shown of a variable of the environ; those of headers are called after them.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use enfilade_core::{Application, Description, Handler, Reply, Request, path};
 use http::StatusCode;
@@ -49,6 +49,36 @@ impl MatchedPattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The patterns that routers matched so far, for a wrapper outside that may get no response: a request extension beside
+/// [`RouteWanted`].
+#[derive(Clone, Default)]
+pub(crate) struct RouteTrail(Arc<Mutex<Vec<Matched>>>);
+
+/// A pattern, and how much of the path was consumed where it matched.
+struct Matched {
+    offset: usize,
+    pattern: Arc<str>,
+}
+
+impl RouteTrail {
+    /// A router that is not inside the last one comes in its place: that one had no answer.
+    fn note(&self, offset: usize, pattern: Arc<str>) {
+        let mut matched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        matched.retain(|outer| outer.offset < offset);
+        matched.push(Matched { offset, pattern });
+    }
+
+    /// All of them, one behind the other, as a [`MatchedPattern`] is.
+    pub(crate) fn pattern(&self) -> Option<String> {
+        let matched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, outer) = matched.split_last()?;
+        let outer = outer
+            .iter()
+            .map(|outer| outer.pattern.trim_end_matches('/'));
+        Some(outer.chain([&*last.pattern]).collect())
     }
 }
 
@@ -162,6 +192,9 @@ impl Handler for Dispatch {
                     leaf.pattern.text.clone(),
                     matches!(leaf.answers, Answers::Mount(_)),
                 );
+                if let Some(trail) = request.extensions().get::<RouteTrail>() {
+                    trail.note(request.script_name().len(), pattern.clone());
+                }
                 leaf.call(app, request, form).map(move |mut response| {
                     let inner = response.extensions_mut().remove::<MatchedPattern>();
                     let prefix = pattern.trim_end_matches('/');

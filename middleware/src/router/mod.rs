@@ -13,6 +13,7 @@ use enfilade_core::{Application, IntoHandler};
 use http::Method;
 
 use self::dispatch::Dispatch;
+pub(crate) use self::dispatch::RouteTrail;
 pub use self::dispatch::{MatchedPattern, RouteWanted};
 use self::node::{Answers, Leaf, Methods};
 use self::pattern::Pattern;

@@ -1,0 +1,170 @@
+//! Where a panic was: noted by a hook, on threads that are inside a [`DebugErrors`](crate::DebugErrors) at that moment.
+
+use std::any::Any;
+use std::backtrace::Backtrace;
+use std::cell::RefCell;
+use std::panic::{self, PanicHookInfo};
+use std::sync::Once;
+use std::thread;
+
+thread_local! {
+    static WATCH: RefCell<Watch> = const { RefCell::new(Watch { depth: 0, seen: None }) };
+}
+
+/// What a thread does.
+struct Watch {
+    /// How many of these wrappers it is inside of.
+    depth: usize,
+    /// The last panic since it came into the outermost.
+    seen: Option<Seen>,
+}
+
+/// A panic, as the hook saw it.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) message: Option<String>,
+    /// The path of the source as the compiler was told it, the line and the column.
+    pub(super) location: Option<(String, u32, u32)>,
+    pub(super) thread: Option<String>,
+    pub(super) backtrace: Backtrace,
+}
+
+/// Puts the hook in front of the one that is there, once in the life of the process.
+pub(super) fn install() {
+    static INSTALLED: Once = Once::new();
+    // A thread that panics cannot change hooks.
+    if thread::panicking() {
+        return;
+    }
+    INSTALLED.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note(info);
+            previous(info);
+        }));
+    });
+}
+
+/// While it lives, panics of this thread are noted.
+pub(super) struct Watching(());
+
+pub(super) fn watch() -> Watching {
+    WATCH.with_borrow_mut(|watch| {
+        if watch.depth == 0 {
+            watch.seen = None;
+        }
+        watch.depth += 1;
+    });
+    Watching(())
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        WATCH.with_borrow_mut(|watch| watch.depth -= 1);
+    }
+}
+
+/// The last panic that was noted, if it said this.
+pub(super) fn take(said: &str) -> Option<Seen> {
+    WATCH.with_borrow_mut(|watch| watch.seen.take_if(|seen| seen.text() == said))
+}
+
+impl Seen {
+    /// What `HttpError::from_panic` makes of it.
+    fn text(&self) -> String {
+        let message = self.message.as_deref();
+        format!(
+            "panicked: {}",
+            message.unwrap_or("with a value that is no text")
+        )
+    }
+}
+
+/// A panic in here would end the process, so nothing is taken for granted.
+fn note(info: &PanicHookInfo<'_>) {
+    let is_watched = WATCH.try_with(|watch| watch.try_borrow().is_ok_and(|watch| watch.depth > 0));
+    if !is_watched.unwrap_or(false) {
+        return;
+    }
+    let location = info
+        .location()
+        .map(|at| (at.file().to_owned(), at.line(), at.column()));
+    let seen = Seen {
+        message: text_of(info.payload()),
+        location,
+        thread: thread::current().name().map(str::to_owned),
+        backtrace: Backtrace::force_capture(),
+    };
+    let _ = WATCH.try_with(|watch| {
+        if let Ok(mut watch) = watch.try_borrow_mut() {
+            watch.seen = Some(seen);
+        }
+    });
+}
+
+fn text_of(payload: &dyn Any) -> Option<String> {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+
+    use super::*;
+
+    fn caught(run: impl FnOnce()) {
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    }
+
+    #[test]
+    fn a_panic_is_noted_on_a_watched_thread_alone() {
+        install();
+        install();
+        caught(|| panic!("before"));
+        assert!(take("panicked: before").is_none());
+        caught(|| {
+            let _watching = watch();
+            panic!("inside {}", 1);
+        });
+        caught(|| panic!("after"));
+        assert!(take("panicked: other").is_none());
+        let seen = take("panicked: inside 1").unwrap();
+        let (file, line, _) = seen.location.unwrap();
+        assert!(file.ends_with("hook.rs") && line > 100, "{file}:{line}");
+        assert!(seen.backtrace.to_string().contains("hook::tests"));
+        assert!(take("panicked: inside 1").is_none());
+        caught(|| {
+            let _watching = watch();
+            panic_any(7);
+        });
+        assert!(take("panicked: with a value that is no text").is_some());
+    }
+
+    #[test]
+    fn what_another_thread_panicked_with_is_not_taken_for_the_last() {
+        install();
+        caught(|| {
+            let _outer = watch();
+            caught(|| {
+                let _inner = watch();
+                panic!("old");
+            });
+            assert!(WATCH.with_borrow(|watch| watch.depth == 1));
+            let _ = std::thread::spawn(|| {
+                caught(|| panic!("unwatched"));
+            })
+            .join();
+            resume_unwind(Box::new("resumed"));
+        });
+        assert!(take("panicked: resumed").is_none());
+        assert!(take("panicked: old").is_some());
+        caught(|| {
+            let _watching = watch();
+            panic!("stale");
+        });
+        drop(watch());
+        assert!(take("panicked: stale").is_none());
+    }
+}

@@ -1,0 +1,11 @@
+//! Characters that do more in a terminal than be seen.
+
+/// Whether a character is a command, ends a line or turns the direction of what follows.
+pub(crate) fn is_harmful(character: char) -> bool {
+    let ends_a_line = matches!(character, '\u{2028}' | '\u{2029}');
+    let turns_direction = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || ends_a_line || turns_direction
+}
