@@ -2,6 +2,31 @@
 //!
 //! One file a wrapper; none of them knows a gateway, a runtime or another wrapper. Application authors find all of this
 //! in `enfilade::middleware`.
+//!
+//! # Order
+//!
+//! Any order works, and each wrapper says where it belongs and why. From the street to the garden:
+//!
+//! | from outside to inside | because |
+//! |---|---|
+//! | [`ProxyFix`] | everything else reads the client, the scheme and the host that it finds |
+//! | [`Sensitive`] | nothing inside shows what it marks |
+//! | [`RequestId`] | every line, span and answer has the id |
+//! | `Trace`, [`AccessLog`], `Metrics`, [`Timing`], [`Inspect`] | they see every answer, and the bytes that are sent |
+//! | [`SecurityHeaders`], [`Headers`] | every answer has the headers, those of other wrappers too |
+//! | [`TrustedHosts`], [`HttpsRedirect`], [`CanonicalHost`] | who is sent away costs nothing more; no redirect to a host that is not trusted |
+//! | [`Compression`] | it codes pages of errors too, and what is inside sees plain bytes |
+//! | [`CacheControl`], [`ContentType`] | a compression looks at both |
+//! | [`Cors`] | pages of other origins can read refusals; a preflight meets no limit and no login |
+//! | [`DebugErrors`], [`ErrorPages`] | they give a page to every error from inside |
+//! | [`CatchPanic`] | outside all that may panic |
+//! | [`Maintenance`], [`RateLimit`], [`ConcurrencyLimit`] | they refuse before anything is done |
+//! | [`Timeout`] | the time in a backlog is not the application's |
+//! | [`Decompression`], [`BodyLimit`] | a limit for the bytes that the application sees |
+//! | [`MethodOverride`], [`Slashes`], [`Rewrite`] | the router sees what they make of method and path; a form is read within the limit |
+//! | [`Propagate`] | it sees the request as the application does |
+//! | [`NotFound`] | it answers for the router |
+//! | [`Router`], [`Mounts`], [`Hosts`], ... | the applications |
 
 mod accept;
 mod access_log;

@@ -7,8 +7,20 @@ use enfilade_core::{Application, Description};
 
 use crate::lint;
 
+/// Those that answer some requests by themselves.
+const ANSWERING: &[&str] = &[
+    "BodyLimit",
+    "CatchPanic",
+    "ConcurrencyLimit",
+    "DebugErrors",
+    "Maintenance",
+    "NotFound",
+    "RateLimit",
+    "Timeout",
+];
+
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 29] = [
+const KNOWN: [(&[&str], &[&str], &str); 31] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -35,17 +47,12 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
         "a request has two lines in the log",
     ),
     (
-        &["CatchPanic", "DebugErrors"],
+        ANSWERING,
         &["AccessLog"],
-        "the log does not see the 500 that a panic becomes",
+        "the log does not see what the outer one answers itself",
     ),
     (
-        &["Timeout"],
-        &["AccessLog"],
-        "the log does not see the answer to a request that takes too long",
-    ),
-    (
-        &["CatchPanic", "DebugErrors", "Timeout"],
+        ANSWERING,
         &["RequestId"],
         "the answer that it gives by itself has no id",
     ),
@@ -53,11 +60,6 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
         &["ErrorPages"],
         &["DebugErrors"],
         "the page of the outer one, which says less, comes in the place of the inner one's",
-    ),
-    (
-        &["NotFound"],
-        &["AccessLog"],
-        "the log does not see what the fallback answers",
     ),
     (
         &["NotFound"],
@@ -75,13 +77,7 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
         "the log takes the proxy for the client",
     ),
     (
-        &[
-            "CatchPanic",
-            "DebugErrors",
-            "NotFound",
-            "RateLimit",
-            "Timeout",
-        ],
+        ANSWERING,
         &["Metrics"],
         "what the outer one answers itself is not counted",
     ),
@@ -92,13 +88,7 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
     ),
     (&["Metrics"], &["Metrics"], "a request is counted twice"),
     (
-        &[
-            "CatchPanic",
-            "DebugErrors",
-            "NotFound",
-            "RateLimit",
-            "Timeout",
-        ],
+        ANSWERING,
         &["Trace"],
         "what the outer one answers itself is not in the span",
     ),
@@ -133,14 +123,9 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
         "all clients behind a proxy are limited as one",
     ),
     (
-        &["RateLimit"],
-        &["AccessLog"],
-        "the log does not see the requests that are refused",
-    ),
-    (
-        &["RateLimit"],
+        ANSWERING,
         &["Cors"],
-        "preflights count, and pages cannot read why a request was refused",
+        "pages of other origins cannot read what the outer one answers itself, a preflight's answer neither",
     ),
     (
         &["Auth", "BasicAuth", "BearerAuth", "DigestAuth"],
@@ -161,6 +146,31 @@ const KNOWN: [(&[&str], &[&str], &str); 29] = [
         &["HttpsRedirect"],
         &["TrustedHosts"],
         "the redirect leads to whatever host a client names",
+    ),
+    (
+        ANSWERING,
+        &["SecurityHeaders"],
+        "what the outer one answers itself lacks the headers",
+    ),
+    (
+        &["ErrorPages"],
+        &["Compression"],
+        "the pages of errors are not coded",
+    ),
+    (
+        &["ContentType"],
+        &["Compression"],
+        "the type is not known yet when it is decided what is coded",
+    ),
+    (
+        &["AccessLog", "Trace"],
+        &["Sensitive"],
+        "the headers of requests are shown before they are marked",
+    ),
+    (
+        &["Maintenance"],
+        &["Forwarded", "ProxyFix"],
+        "who may pass is decided by the proxy's address",
     ),
 ];
 
@@ -205,30 +215,32 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// | `Compression` | `AccessLog` | the log counts the plain bytes and not those that are sent |
 /// | `Compression` | `Compression` | both choose what is coded, so the settings of neither one hold |
 /// | `AccessLog` | `AccessLog` | a request has two lines in the log |
-/// | `CatchPanic`, `DebugErrors` | `AccessLog` | the log does not see the 500 that a panic becomes |
-/// | `Timeout` | `AccessLog` | the log does not see the answer to a request that takes too long |
-/// | `CatchPanic`, `DebugErrors`, `Timeout` | `RequestId` | the answer that it gives by itself has no id |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `AccessLog` | the log does not see what the outer one answers itself |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `RequestId` | the answer that it gives by itself has no id |
 /// | `ErrorPages` | `DebugErrors` | the page of the outer one, which says less, comes in the place of the inner one's |
-/// | `NotFound` | `AccessLog` | the log does not see what the fallback answers |
 /// | `NotFound` | `Compression` | the pages of the fallback are not coded |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `Forwarded`, `ProxyFix` | the log takes the proxy for the client |
-/// | `CatchPanic`, `DebugErrors`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | what the outer one answers itself is not counted |
 /// | `Compression` | `Metrics` | the plain bytes are counted and not those that are sent |
 /// | `Metrics` | `Metrics` | a request is counted twice |
-/// | `CatchPanic`, `DebugErrors`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | what the outer one answers itself is not in the span |
 /// | `Trace` | `Forwarded`, `ProxyFix` | the span takes the proxy for the client |
 /// | `Trace` | `Trace` | a request has two spans of a server |
 /// | `CanonicalHost`, `TrustedHosts` | `Forwarded`, `ProxyFix` | the host that is looked at is not the one that the proxy names |
 /// | `HttpsRedirect` | `Forwarded`, `ProxyFix` | behind a proxy that ends TLS every request is sent where it came from |
 /// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
 /// | `RateLimit` | `Forwarded`, `ProxyFix` | all clients behind a proxy are limited as one |
-/// | `RateLimit` | `AccessLog` | the log does not see the requests that are refused |
-/// | `RateLimit` | `Cors` | preflights count, and pages cannot read why a request was refused |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read what the outer one answers itself, a preflight's answer neither |
 /// | `Auth`, `BasicAuth`, `BearerAuth`, `DigestAuth` | `Cors` | a preflight request has no credentials, and is refused before it is answered |
 /// | `BodyLimit` | `Decompression` | the limit counts coded bytes, and a short request may become a long one behind it |
 /// | `Timeout` | `EventStream`, `ServerSentEvents`, `WebSocket` | what is meant to stay open is broken off when the time is over |
 /// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to whatever host a client names |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | what the outer one answers itself lacks the headers |
+/// | `ErrorPages` | `Compression` | the pages of errors are not coded |
+/// | `ContentType` | `Compression` | the type is not known yet when it is decided what is coded |
+/// | `AccessLog`, `Trace` | `Sensitive` | the headers of requests are shown before they are marked |
+/// | `Maintenance` | `Forwarded`, `ProxyFix` | who may pass is decided by the proxy's address |
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -465,7 +477,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 53);
+        assert_eq!(rules.len(), 89);
         for Rule {
             outer,
             inner,
@@ -510,14 +522,14 @@ mod tests {
         let names = [
             "ProxyFix",
             "AccessLog",
+            "Headers",
+            "Cors",
+            "Compression",
             "DebugErrors",
             "ErrorPages",
             "CatchPanic",
             "Timeout",
-            "Headers",
-            "Cors",
             "BasicAuth",
-            "Compression",
             "ETag",
             "Range",
             "Decompression",

@@ -48,7 +48,7 @@ const COMPONENTS: [&str; 24] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 22] = [
+const MIDDLEWARE: [(&str, Build); 23] = [
     ("access_log", access_log),
     ("body_limit", body_limit),
     ("cascade", outer_cascade),

@@ -53,7 +53,7 @@ const IPV6_PREFIX: u8 = 64;
 /// # Order
 ///
 /// Inside [`ProxyFix`](crate::ProxyFix), without which all clients behind a proxy are one, and inside logs and metrics,
-/// which then see what is refused. Outside what is dear: compression, the application, its reading of bodies.
+/// which then see what is refused. Outside what is dear: the application, its reading of bodies.
 /// [`ErrorPages`](crate::ErrorPages) outside it gives the 429 a page.
 ///
 /// A preflight (`OPTIONS`) counts as any request does. Outside this, [`Cors`](crate::Cors) answers preflights itself, so

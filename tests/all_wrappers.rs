@@ -1,0 +1,344 @@
+//! All wrappers around one application: in the order of the documentation, and the other way round.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
+
+use std::convert::Infallible;
+use std::io::{Write, sink};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade::middleware::{
+    AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
+    ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
+    HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
+    Quota, RateLimit, RequestId, Rewrite, Router, SecurityHeaders, Sensitive, Slashes, Timeout,
+    Timing, Trace, TrustedHosts, XForwarded,
+};
+use enfilade::{Application, Body, Connection, HttpError, Middleware, Request, Scheme};
+use enfilade_testing::{Client, RequestBuilder, TestResponse, doctor, lint_all};
+use flate2::write::GzEncoder;
+use http::{HeaderName, StatusCode};
+
+/// The rows of the table in the documentation of `enfilade::middleware`.
+const DOCUMENTATION: &str = include_str!("../middleware/src/lib.rs");
+const LIMIT: u64 = 10_000;
+const PAGE: &str = "A page with some text. ";
+
+type Wrap = Box<dyn Fn(Application) -> Application>;
+
+fn wrapper<M: Middleware + Clone + 'static>(middleware: M) -> Wrap {
+    Box::new(move |app| app.wrap(middleware.clone()))
+}
+
+/// Each with its name, outermost first.
+fn wrappers() -> Vec<(&'static str, Wrap)> {
+    let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
+    let rule = CacheRule::new("no-cache").unwrap().any_status();
+    let id = HeaderName::from_static("x-client");
+    let missing = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
+    vec![
+        ("ProxyFix", wrapper(proxies)),
+        ("Sensitive", wrapper(Sensitive::new())),
+        ("RequestId", wrapper(RequestId::new())),
+        ("Trace", wrapper(Trace::new())),
+        ("AccessLog", wrapper(AccessLog::combined().writer(sink()))),
+        ("Metrics", wrapper(Metrics::new())),
+        ("Timing", wrapper(Timing::new())),
+        ("Inspect", wrapper(Inspect::new().on_error(|_, _| {}))),
+        ("SecurityHeaders", wrapper(SecurityHeaders::new())),
+        (
+            "Headers",
+            wrapper(Headers::new().set("x-house", "enfilade").unwrap()),
+        ),
+        (
+            "TrustedHosts",
+            wrapper(TrustedHosts::new(["example.org", "www.example.org"]).unwrap()),
+        ),
+        ("HttpsRedirect", wrapper(HttpsRedirect::new())),
+        (
+            "CanonicalHost",
+            wrapper(CanonicalHost::new("example.org").unwrap()),
+        ),
+        ("Compression", wrapper(Compression::new())),
+        ("CacheControl", wrapper(CacheControl::new().rule(rule))),
+        (
+            "ContentType",
+            wrapper(ContentType::new("application/octet-stream").unwrap()),
+        ),
+        (
+            "Cors",
+            wrapper(Cors::origins(["https://shop.example"]).unwrap()),
+        ),
+        ("DebugErrors", wrapper(DebugErrors::insecure_in_release())),
+        ("ErrorPages", wrapper(ErrorPages::new())),
+        ("CatchPanic", wrapper(CatchPanic::new())),
+        ("Maintenance", wrapper(Maintenance::new())),
+        (
+            "RateLimit",
+            wrapper(RateLimit::new(Quota::per_second(1_000))),
+        ),
+        ("ConcurrencyLimit", wrapper(ConcurrencyLimit::new(10))),
+        ("Timeout", wrapper(Timeout::new(Duration::from_secs(60)))),
+        ("Decompression", wrapper(Decompression::new())),
+        ("BodyLimit", wrapper(BodyLimit::new(LIMIT))),
+        ("MethodOverride", wrapper(MethodOverride::new())),
+        ("Slashes", wrapper(Slashes::trim())),
+        (
+            "Rewrite",
+            wrapper(Rewrite::new().rule("^/old/", "/").unwrap()),
+        ),
+        ("Propagate", wrapper(Propagate::new([id]).unwrap())),
+        ("NotFound", wrapper(NotFound::new(missing))),
+    ]
+}
+
+/// A stream of so many pages, of a length that nobody knows.
+struct Chunks(usize);
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_default();
+        let page = || Ok(http_body::Frame::data(Bytes::from_static(PAGE.as_bytes())));
+        Poll::Ready(left.map(|_| page()))
+    }
+}
+
+fn garden() -> Application {
+    let echo = async |request: Request| {
+        let mut request = request;
+        let method = request.method().to_string();
+        let bytes = request.take_body().collect(1 << 20).await?;
+        let text = format!("{method} {}", String::from_utf8_lossy(&bytes));
+        Ok::<_, HttpError>(text)
+    };
+    let stream = |_: Request| Body::new(Chunks(3));
+    let router = Router::new()
+        .get("/", |_: Request| PAGE.repeat(100))
+        .get("/later", async |_: Request| "later")
+        .get("/stream", stream)
+        .get("/error", |_: Request| -> Result<(), HttpError> {
+            Err(HttpError::new(StatusCode::CONFLICT).message("the name is taken"))
+        })
+        .get("/panic", |_: Request| -> () { panic!("a panic of a test") })
+        .post("/echo", echo)
+        .put("/echo", echo);
+    router.build().unwrap()
+}
+
+fn ask(app: &Application, build: impl FnOnce(&Client) -> RequestBuilder) -> TestResponse {
+    let connection = Connection::new(Scheme::Https).with_peer("10.0.0.1:4711".parse().unwrap());
+    build(&Client::new(lint_all(app)))
+        .connection(connection)
+        .header("x-forwarded-for", "192.0.2.7")
+        .header("x-client", "test")
+        .send()
+}
+
+/// What is asked: a name, the request, and the status of the answer in the documented order and the other way round.
+type Case = (&'static str, fn(&Client) -> RequestBuilder, [u16; 2]);
+
+fn coded(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+const CASES: [Case; 15] = [
+    (
+        "a page",
+        |client| on(client.get("/")).header("accept-encoding", "gzip"),
+        [200, 200],
+    ),
+    (
+        "its head",
+        |client| on(client.head("/")).header("accept-encoding", "gzip"),
+        [200, 200],
+    ),
+    (
+        "a pending reply",
+        |client| on(client.get("/later")),
+        [200, 200],
+    ),
+    ("a stream", |client| on(client.get("/stream")), [200, 200]),
+    (
+        "a rewritten path",
+        |client| on(client.get("/old/later")),
+        [200, 200],
+    ),
+    (
+        "a slash too many",
+        |client| on(client.get("/later/")),
+        [200, 200],
+    ),
+    (
+        "a form",
+        |client| on(client.post("/echo")).body("a=1"),
+        [200, 200],
+    ),
+    (
+        "a coded form",
+        |client| {
+            on(client.post("/echo"))
+                .header("content-encoding", "gzip")
+                .body(coded("a=2"))
+        },
+        [200, 200],
+    ),
+    (
+        "another method",
+        |client| {
+            on(client.post("/echo"))
+                .header("x-http-method-override", "PUT")
+                .body("x")
+        },
+        [200, 200],
+    ),
+    (
+        "too much",
+        |client| on(client.post("/echo")).body("x".repeat(20_000)),
+        [413, 413],
+    ),
+    (
+        "a preflight",
+        |client| {
+            on(client.options("/echo"))
+                .header("origin", "https://shop.example")
+                .header("access-control-request-method", "POST")
+        },
+        [204, 204],
+    ),
+    (
+        "nothing there",
+        |client| on(client.get("/missing")),
+        [404, 404],
+    ),
+    (
+        "an error",
+        |client| on(client.get("/error")).header("accept", "application/json"),
+        [409, 409],
+    ),
+    (
+        "a panic",
+        |client| on(client.get("/panic")).header("accept", "text/plain"),
+        [500, 500],
+    ),
+    (
+        "another host",
+        |client| client.get("/").header("host", "evil.example"),
+        [400, 308],
+    ),
+];
+
+fn on(request: RequestBuilder) -> RequestBuilder {
+    request.header("host", "example.org")
+}
+
+#[test]
+fn the_documented_order_is_that_of_the_table_and_has_no_warning() {
+    let rows = DOCUMENTATION
+        .lines()
+        .filter(|line| line.starts_with("//! | "));
+    let cells = rows.filter_map(|row| row.split(" | ").nth(1));
+    let documented: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .take_while(|name| *name != "Router")
+        .collect();
+    let names: Vec<&str> = wrappers().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, documented);
+
+    let app = stack(wrappers());
+    let described = app.describe().to_string();
+    let lines = described
+        .lines()
+        .map(|line| line.trim_start_matches([' ', '└', '─']));
+    let described: Vec<&str> = lines
+        .map(|line| line.split([' ', '(']).next().unwrap())
+        .take(names.len())
+        .collect();
+    assert_eq!(described, names);
+    let warnings: Vec<String> = doctor(&app).iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, [""; 0]);
+}
+
+fn stack(wrappers: Vec<(&'static str, Wrap)>) -> Application {
+    let inside_out = wrappers.iter().rev();
+    inside_out.fold(garden(), |app, (_, wrap)| wrap(app))
+}
+
+#[test]
+fn in_the_documented_order_each_does_its_part() {
+    let app = stack(wrappers());
+    for (name, request, [status, _]) in CASES {
+        let answer = ask(&app, request);
+        assert_eq!(
+            answer.status().as_u16(),
+            status,
+            "{name}: {}",
+            answer.text()
+        );
+        for (header, value) in [
+            ("x-house", "enfilade"),
+            ("x-content-type-options", "nosniff"),
+            (
+                "strict-transport-security",
+                "max-age=31536000; includeSubDomains",
+            ),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{name}");
+        }
+        for header in ["x-request-id", "server-timing", "x-runtime"] {
+            assert!(answer.header(header).is_some(), "{name}: {header}");
+        }
+    }
+    let page = ask(&app, CASES[0].1);
+    assert_eq!(page.header("content-encoding"), Some("gzip"));
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    assert_eq!(page.header("x-client"), Some("test"));
+    let form = ask(&app, |client| {
+        on(client.post("/echo"))
+            .header("content-encoding", "gzip")
+            .body(coded("a=2"))
+    });
+    assert_eq!(form.text(), "POST a=2");
+    let put = ask(&app, |client| {
+        on(client.post("/echo"))
+            .header("x-http-method-override", "PUT")
+            .body("x")
+    });
+    assert_eq!(put.text(), "PUT x");
+    let missing = ask(&app, |client| on(client.get("/missing")));
+    assert_eq!(missing.text(), "Nothing here");
+    let preflight = ask(&app, CASES[10].1);
+    assert_eq!(
+        preflight.header("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+}
+
+#[test]
+fn the_other_way_round_every_answer_keeps_the_laws() {
+    let mut reversed = wrappers();
+    reversed.reverse();
+    let app = stack(reversed);
+    for (name, request, [_, status]) in CASES {
+        let answer = ask(&app, request);
+        assert_eq!(
+            answer.status().as_u16(),
+            status,
+            "{name}: {}",
+            answer.text()
+        );
+    }
+}
