@@ -170,11 +170,10 @@ mod tests {
 
     fn tag(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
         around(name, move |inner, request| {
-            inner.call(request).map(move |mut response| {
+            inner.call(request).update(move |response| {
                 response
                     .headers_mut()
                     .append("x-through", name.parse().unwrap());
-                response
             })
         })
     }

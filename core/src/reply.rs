@@ -64,6 +64,27 @@ impl Reply {
         }
     }
 
+    /// Changes the response where it is; as [`map`](Reply::map), but without moving it, which counts in a deep stack.
+    ///
+    /// ```
+    /// use enfilade_core::Reply;
+    ///
+    /// let reply = Reply::new("a house").update(|response| {
+    ///     response.headers_mut().insert("x-rooms", 7.into());
+    /// });
+    /// assert_eq!(pollster::block_on(reply).headers()["x-rooms"], "7");
+    /// ```
+    pub fn update(mut self, change: impl FnOnce(&mut Response) + Send + 'static) -> Reply {
+        if let State::Ready(response) = &mut self.0 {
+            change(response);
+            return self;
+        }
+        self.map(move |mut response| {
+            change(&mut response);
+            response
+        })
+    }
+
     /// Goes on with the response: at once where it is ready, when it arrives otherwise.
     ///
     /// As [`map`](Reply::map), for a step that may have to wait itself.

@@ -81,7 +81,7 @@ impl Cascade {
     }
 
     /// Calls the applications from `at` on; a reply that is pending goes on by itself.
-    fn call_from(&self, mut at: usize, mut request: Request, body: OneReader) -> Reply {
+    fn call_from(&self, mut at: usize, request: Request, body: OneReader) -> Reply {
         loop {
             let Some(app) = self.0.apps.get(at) else {
                 return Reply::new(StatusCode::NOT_FOUND);

@@ -139,9 +139,8 @@ impl Handler for Typed {
     fn call(&self, request: Request) -> Reply {
         let options = self.options.clone();
         let default = options.choose(&request).clone();
-        self.app.call(request).map(move |mut response| {
-            options.decorate(default, &mut response);
-            response
+        self.app.call(request).update(move |response| {
+            options.decorate(default, response);
         })
     }
 

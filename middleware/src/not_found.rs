@@ -1,7 +1,7 @@
 //! Asks a second application where the first has no answer.
 
 use enfilade_core::{
-    Application, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
+    Application, Description, Handler, IntoResponse, KeptHead, Middleware, Reply, Request, Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -22,8 +22,8 @@ use crate::accept::accepts;
 /// A 404 whose content is a stream has content, even if nothing comes of the stream. An answer to HEAD counts as the
 /// one to GET would: where it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it stays.
 ///
-/// For each request it costs a second request, which shares its headers with the first (see
-/// [`Request::clone_head`]): two allocations.
+/// For each request the head is kept (see [`Request::keep_head`]), which costs a count, and a copy of extensions and
+/// captures where there are any.
 ///
 /// # Order
 ///
@@ -146,12 +146,12 @@ struct WithFallback {
 }
 
 impl Handler for WithFallback {
-    fn call(&self, mut request: Request) -> Reply {
+    fn call(&self, request: Request) -> Reply {
         if self.not_found.pages_only && !is_page(&request) {
             return self.app.call(request);
         }
         // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
-        let head = request.clone_head();
+        let head = request.keep_head();
         match self.app.call(request).try_into_response() {
             Ok(response) if has_answer(&response) => response.into(),
             Ok(response) => replace(response, &self.not_found.fallback, head),
@@ -207,7 +207,8 @@ fn has_content(response: &Response) -> bool {
         || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
 }
 
-fn replace(response: Response, fallback: &Application, mut head: Request) -> Reply {
+fn replace(response: Response, fallback: &Application, head: KeptHead) -> Reply {
+    let mut head = head.into_request();
     // The client did not go away, so what watches the content is told a good end.
     response.into_body().discard();
     for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {

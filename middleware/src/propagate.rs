@@ -86,7 +86,7 @@ impl Handler for Propagated {
         if copied.is_empty() {
             return reply;
         }
-        reply.map(move |mut response| {
+        reply.update(move |response| {
             let headers = response.headers_mut();
             for name in copied.keys() {
                 if !headers.contains_key(name) {
@@ -94,7 +94,6 @@ impl Handler for Propagated {
                     headers.extend(values.map(|value| (name.clone(), value.clone())));
                 }
             }
-            response
         })
     }
 

@@ -172,10 +172,9 @@ impl Handler for Identified {
         let (name, id) = (self.options.header.clone(), self.options.id_of(&request));
         request.headers_mut().insert(name.clone(), id.0.clone());
         request.extensions_mut().insert(id.clone());
-        self.app.call(request).map(move |mut response| {
+        self.app.call(request).update(move |response| {
             response.headers_mut().insert(name, id.0.clone());
             response.extensions_mut().insert(id);
-            response
         })
     }
 

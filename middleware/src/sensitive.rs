@@ -81,9 +81,8 @@ impl Handler for Marked {
     fn call(&self, mut request: Request) -> Reply {
         self.options.mark(request.headers_mut());
         let options = self.options.clone();
-        self.app.call(request).map(move |mut response| {
+        self.app.call(request).update(move |response| {
             options.mark(response.headers_mut());
-            response
         })
     }
 

@@ -121,10 +121,9 @@ mod tests {
     }
 
     fn with_header(reply: Reply, name: &'static str, value: &'static str) -> Reply {
-        reply.map(move |mut response| {
+        reply.update(move |response| {
             let value = HeaderValue::from_static(value);
             response.headers_mut().insert(name, value);
-            response
         })
     }
 

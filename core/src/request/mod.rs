@@ -2,9 +2,9 @@
 
 #[cfg(feature = "serde")]
 mod deserialize;
+mod head;
 mod origin;
 mod params;
-mod shared;
 mod url;
 
 use std::fmt;
@@ -14,10 +14,11 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+pub use self::head::KeptHead;
+use self::head::Shared;
 use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::{Captured, Params};
-use self::shared::Headers;
 use crate::{Body, BoxError, Connection, Environ, HttpError, path};
 
 /// A request, as an application sees it.
@@ -39,14 +40,9 @@ use crate::{Body, BoxError, Connection, Environ, HttpError, path};
 pub struct Request(Box<Inner>);
 
 struct Inner {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: Headers,
+    shared: Arc<Shared>,
     extensions: Extensions,
     body: Body,
-    connection: Connection,
-    origin: Origin,
     captures: Captures,
     /// `script_name` and `path` in one, where something stands before the path of `uri`.
     prefixed: Option<Box<str>>,
@@ -97,15 +93,18 @@ impl Request {
     /// Puts a request together, as gateways do.
     #[must_use]
     pub fn from_parts(parts: Parts, body: Body, connection: Connection) -> Request {
-        Request(Box::new(Inner {
+        let shared = Shared {
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
-            headers: Headers::Own(parts.headers),
-            extensions: parts.extensions,
-            body,
+            headers: parts.headers,
             connection,
             origin: Origin::default(),
+        };
+        Request(Box::new(Inner {
+            shared: Arc::new(shared),
+            extensions: parts.extensions,
+            body,
             captures: Captures::default(),
             prefixed: None,
             offset: 0,
@@ -115,24 +114,24 @@ impl Request {
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.0.method
+        &self.0.shared.method
     }
 
     /// The method, to change it.
     pub fn method_mut(&mut self) -> &mut Method {
-        &mut self.0.method
+        &mut self.shared_mut().method
     }
 
     /// The request target as it was received; mounting never changes it.
     #[must_use]
     pub fn uri(&self) -> &Uri {
-        &self.0.uri
+        &self.0.shared.uri
     }
 
     /// Replaces the target, and with it the path; nothing is mounted afterwards, and what was captured stays.
     pub fn set_uri(&mut self, uri: Uri) {
         self.detach_captures();
-        self.0.uri = uri;
+        self.shared_mut().uri = uri;
         self.0.prefixed = None;
         self.0.offset = 0;
     }
@@ -140,7 +139,7 @@ impl Request {
     /// The version of HTTP.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.0.version
+        self.0.shared.version
     }
 
     /// The version of HTTP as a request line writes it, such as `HTTP/1.1`; CGI's `SERVER_PROTOCOL`.
@@ -157,18 +156,18 @@ impl Request {
 
     /// The version of HTTP, to change it.
     pub fn version_mut(&mut self) -> &mut Version {
-        &mut self.0.version
+        &mut self.shared_mut().version
     }
 
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        self.0.headers.as_map()
+        &self.0.shared.headers
     }
 
     /// The headers, to change them.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.0.headers.as_map_mut()
+        &mut self.shared_mut().headers
     }
 
     /// What components left for those inside them, by type.
@@ -204,7 +203,7 @@ impl Request {
     /// [`scheme`](Request::scheme) for the client.
     #[must_use]
     pub fn connection(&self) -> &Connection {
-        &self.0.connection
+        &self.0.shared.connection
     }
 
     /// Replaces the connection, as tests do; what a component said of the client, the scheme and the host stays.
@@ -212,13 +211,13 @@ impl Request {
     /// A component that knows the client better than the socket leaves the connection, and says so with
     /// [`set_client`](Request::set_client), [`set_scheme`](Request::set_scheme) and [`set_host`](Request::set_host).
     pub fn set_connection(&mut self, connection: Connection) {
-        self.0.connection = connection;
+        self.shared_mut().connection = connection;
     }
 
     /// The query without its `?`, as it was received; `None` where there is no `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.0.uri.query()
+        self.0.shared.uri.query()
     }
 
     /// The part of the raw path that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
@@ -282,7 +281,7 @@ impl Request {
             .get(..outside)
             .filter(|prefix| !prefix.is_empty());
         self.0.prefixed = prefix.map(|prefix| format!("{prefix}{}", uri.path()).into_boxed_str());
-        self.0.uri = uri;
+        self.shared_mut().uri = uri;
         true
     }
 
@@ -291,7 +290,7 @@ impl Request {
         let full_path = inner
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| inner.uri.path());
+            .unwrap_or_else(|| inner.shared.uri.path());
         inner.captures.detach(full_path);
     }
 
@@ -299,7 +298,7 @@ impl Request {
         self.0
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| self.0.uri.path())
+            .unwrap_or_else(|| self.0.shared.uri.path())
     }
 
     fn split_path(&self) -> (&str, &str) {
@@ -388,42 +387,8 @@ impl Request {
         let full_path = inner
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| inner.uri.path());
+            .unwrap_or_else(|| inner.shared.uri.path());
         inner.captures.add(names, values, full_path, inner.offset)
-    }
-
-    /// A second request with this one's head and an empty body, for a component that may call a second application.
-    ///
-    /// The headers are shared until one of the two changes them, so what it costs does not grow with them: two
-    /// allocations, and a copy of the extensions and captures where there are any.
-    ///
-    /// ```
-    /// use enfilade_core::{Body, Request};
-    ///
-    /// let mut request = Request::get("/api/users");
-    /// request.mount("/api");
-    /// *request.body_mut() = Body::from("content");
-    /// let head = request.clone_head();
-    /// assert_eq!((head.script_name(), head.path()), ("/api", "/users"));
-    /// assert!(head.body().is_finished());
-    /// assert!(!request.body().is_finished());
-    /// ```
-    #[must_use]
-    pub fn clone_head(&mut self) -> Request {
-        let this = &mut *self.0;
-        Request(Box::new(Inner {
-            method: this.method.clone(),
-            uri: this.uri.clone(),
-            version: this.version,
-            headers: this.headers.share(),
-            extensions: this.extensions.clone(),
-            body: Body::empty(),
-            connection: this.connection.clone(),
-            origin: this.origin,
-            captures: this.captures.clone(),
-            prefixed: this.prefixed.clone(),
-            offset: this.offset,
-        }))
     }
 
     /// What a router captured as `name`, parsed.
@@ -472,14 +437,15 @@ impl Request {
         let uri = self.remaining_uri();
         let body = self.take_body();
         let mut request = http::Request::new(body);
-        *request.method_mut() = self.0.method;
+        let shared = Arc::unwrap_or_clone(self.0.shared);
+        *request.method_mut() = shared.method;
         *request.uri_mut() = uri;
-        *request.version_mut() = self.0.version;
-        *request.headers_mut() = self.0.headers.into_map();
+        *request.version_mut() = shared.version;
+        *request.headers_mut() = shared.headers;
         *request.extensions_mut() = self.0.extensions;
-        request.extensions_mut().insert(self.0.connection);
-        if self.0.origin != Origin::default() {
-            request.extensions_mut().insert(self.0.origin);
+        request.extensions_mut().insert(shared.connection);
+        if shared.origin != Origin::default() {
+            request.extensions_mut().insert(shared.origin);
         }
         request
     }
@@ -495,7 +461,7 @@ where
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
         let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
         let mut request = Request::from_parts(parts, Body::new(body), connection);
-        request.0.origin = origin;
+        request.shared_mut().origin = origin;
         request
     }
 }

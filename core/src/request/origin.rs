@@ -38,7 +38,7 @@ impl Request {
     /// ```
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
-        let found = self.0.origin.client.map(|(address, _)| address);
+        let found = self.0.shared.origin.client.map(|(address, _)| address);
         let address = found.or_else(|| Some(self.connection().peer()?.ip()));
         address.map(|address| address.to_canonical())
     }
@@ -46,7 +46,7 @@ impl Request {
     /// The port of the client, where it is known; behind a proxy it seldom is.
     #[must_use]
     pub fn client_port(&self) -> Option<u16> {
-        match self.0.origin.client {
+        match self.0.shared.origin.client {
             Some((_, port)) => port,
             None => Some(self.connection().peer()?.port()),
         }
@@ -54,7 +54,7 @@ impl Request {
 
     /// Says who the client is, as a component does that knows the proxies in front of this program.
     pub fn set_client(&mut self, address: IpAddr, port: Option<u16>) {
-        self.0.origin.client = Some((address, port));
+        self.shared_mut().origin.client = Some((address, port));
     }
 
     /// The scheme that the client used: the connection's, or the one that a component found out.
@@ -63,6 +63,7 @@ impl Request {
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.0
+            .shared
             .origin
             .scheme
             .unwrap_or_else(|| self.connection().scheme())
@@ -70,7 +71,7 @@ impl Request {
 
     /// Says by which scheme the client asked, as a component does that knows the proxies in front of this program.
     pub fn set_scheme(&mut self, scheme: Scheme) {
-        self.0.origin.scheme = Some(scheme);
+        self.shared_mut().origin.scheme = Some(scheme);
     }
 
     /// The port that the client asked at: that of this end of the connection.
@@ -88,7 +89,7 @@ impl Request {
 
     /// The address of this end, where it is the one that the client asked at as far as anybody knows.
     pub(crate) fn server(&self) -> Option<std::net::SocketAddr> {
-        let origin = &self.0.origin;
+        let origin = &self.0.shared.origin;
         let is_elsewhere = origin.has_host || origin.scheme.is_some();
         self.connection().local().filter(|_| !is_elsewhere)
     }
@@ -116,12 +117,12 @@ impl Request {
             let Some(uri) = with_authority(self.uri(), host) else {
                 return false;
             };
-            self.0.uri = uri;
+            self.shared_mut().uri = uri;
         }
         if !is_in_target || self.headers().contains_key(HOST) {
             self.headers_mut().insert(HOST, value);
         }
-        self.0.origin.has_host = true;
+        self.shared_mut().origin.has_host = true;
         true
     }
 }

@@ -50,9 +50,8 @@ impl Handler for Logged {
             return self.app.call(request);
         }
         let entry = Entry::new(&self.log, &mut request);
-        self.app
-            .call(request)
-            .map(move |response| entry.watch(response))
+        let reply = self.app.call(request);
+        reply.update(move |response| entry.watch(response))
     }
 
     fn describe(&self) -> Description {
@@ -146,7 +145,7 @@ impl Entry {
             true => log.clock.now(),
             false => OffsetDateTime::UNIX_EPOCH,
         };
-        let mut buffer = Vec::with_capacity(log.format.room());
+        let mut buffer = log.sink.buffer(log.format.room());
         log.format
             .capture_request(&mut buffer, request, now, &log.context());
         if log.needs.route {
@@ -166,8 +165,8 @@ impl Entry {
         }
     }
 
-    fn watch(mut self, mut response: Response) -> Response {
-        self.see(&response);
+    fn watch(mut self, response: &mut Response) {
+        self.see(response);
         if self.log.needs.first_byte {
             self.first_byte = Some(self.log.time().saturating_sub(self.started));
         }
@@ -177,7 +176,6 @@ impl Entry {
             entry.bytes = end.bytes();
             entry.outcome = end.outcome();
         });
-        response
     }
 
     fn see(&mut self, response: &Response) {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use concurrent_queue::ConcurrentQueue;
+
 use super::escape::Syntax;
 use super::writer::Writer;
 
@@ -19,6 +21,12 @@ pub(super) const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request that waits for room sleeps before it looks again; it is woken when there is some.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How many buffers of lines that are written are kept for others: freeing them on another thread than the one that
+/// takes them costs more than the rest of the queue.
+const SPARE_BUFFERS: usize = 256;
+/// How large a buffer may be that is kept, in bytes.
+const SPARE_BYTES: usize = 4 * 1024;
 
 /// From how much that waits the thread is woken though it gathers a batch.
 pub(super) const WAKE_BYTES: usize = QUEUE_BYTES / 4;
@@ -83,6 +91,7 @@ pub(super) struct Shared {
     idle: Mutex<Option<Idle>>,
     thread: OnceLock<Thread>,
     pub(super) queued_bytes: AtomicUsize,
+    spare: ConcurrentQueue<Vec<u8>>,
     pub(super) dropped: DroppedLines,
     /// How many lines have left the queue and been written, or lost to an error.
     done: Mutex<u64>,
@@ -118,6 +127,7 @@ impl Sink {
                 idle: Mutex::new(Some(idle)),
                 thread: OnceLock::new(),
                 queued_bytes: AtomicUsize::new(0),
+                spare: ConcurrentQueue::bounded(SPARE_BUFFERS),
                 dropped,
                 done: Mutex::new(0),
                 is_done: Condvar::new(),
@@ -130,6 +140,12 @@ impl Sink {
         if let Some(idle) = lock(&self.shared.idle).as_mut() {
             change(idle);
         }
+    }
+
+    /// An empty buffer for a line, with this much room or more where it is new.
+    pub(super) fn buffer(&self, room: usize) -> Vec<u8> {
+        let spare = self.shared.spare.pop();
+        spare.unwrap_or_else(|_| Vec::with_capacity(room))
     }
 
     /// Queues a line; where there is no room, it is counted as dropped, or waits.
@@ -243,6 +259,15 @@ impl Shared {
         let idle = lock(&self.idle).take();
         if let Some(idle) = idle {
             Writer::run(self, idle);
+        }
+    }
+
+    /// Keeps the buffer of a line that is dealt with, where it is worth it.
+    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= SPARE_BYTES {
+            buffer.clear();
+            // There is no room for more than a few.
+            drop(self.spare.push(buffer));
         }
     }
 

@@ -50,12 +50,12 @@ impl<'a> Writer<'a> {
                 thread::park_timeout(GATHER);
             }
             this.report();
-            this.take(&line);
+            this.take(line);
             while this.batch.len() < BATCH_BYTES {
                 let Ok(line) = this.idle.receiver.try_recv() else {
                     break;
                 };
-                this.take(&line);
+                this.take(line);
             }
             this.write();
         }
@@ -76,12 +76,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn take(&mut self, line: &Line) {
+    fn take(&mut self, line: Line) {
         let size = line.buffer.capacity();
         self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
         self.batch.extend_from_slice(line.text());
         self.batch.push(b'\n');
         self.lines += 1;
+        self.shared.recycle(line.buffer);
     }
 
     /// Writes the batch and flushes; where that fails its lines are lost and counted, and serving goes on.

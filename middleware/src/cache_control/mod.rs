@@ -169,9 +169,8 @@ impl Handler for Ruled {
             return self.app.call(request);
         }
         let (options, path_fits) = (self.options.clone(), self.options.path_fits(&request));
-        self.app.call(request).map(move |mut response| {
-            options.decorate(&path_fits, &mut response);
-            response
+        self.app.call(request).update(move |response| {
+            options.decorate(&path_fits, response);
         })
     }
 

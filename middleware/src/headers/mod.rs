@@ -171,10 +171,8 @@ impl Handler for WithHeaders {
         }
         let operations = self.response.clone();
         let facts = operations.look_at(&request);
-        self.app.call(request).map(move |mut response| {
-            operations.apply(&mut response, facts);
-            response
-        })
+        let reply = self.app.call(request);
+        reply.update(move |response| operations.apply(response, facts))
     }
 
     fn describe(&self) -> Description {

@@ -148,12 +148,11 @@ impl Dispatch {
         match &self.not_allowed {
             Some(not_allowed) if refused.status() == StatusCode::METHOD_NOT_ALLOWED => {
                 let allow = refused.headers().get(ALLOW).cloned();
-                not_allowed.call(request).map(move |mut response| {
+                not_allowed.call(request).update(move |response| {
                     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
                     response
                         .headers_mut()
                         .extend(allow.map(|allow| (ALLOW, allow)));
-                    response
                 })
             }
             _ => refused.into(),
@@ -195,7 +194,7 @@ impl Handler for Dispatch {
                 if let Some(trail) = request.extensions().get::<RouteTrail>() {
                     trail.note(request.script_name().len(), pattern.clone());
                 }
-                leaf.call(app, request, form).map(move |mut response| {
+                leaf.call(app, request, form).update(move |response| {
                     let inner = response.extensions_mut().remove::<MatchedPattern>();
                     let prefix = pattern.trim_end_matches('/');
                     let whole = inner
@@ -204,7 +203,6 @@ impl Handler for Dispatch {
                     response
                         .extensions_mut()
                         .insert(MatchedPattern(whole.unwrap_or(pattern)));
-                    response
                 })
             }
             Found::App(leaf, app, form) => leaf.call(app, request, form),

@@ -308,9 +308,8 @@ impl Handler for Secured {
             request.extensions_mut().insert(nonce.clone());
         }
         let (options, scheme) = (self.options.clone(), request.scheme());
-        self.app.call(request).map(move |mut response| {
-            options.decorate(scheme, nonce.as_ref(), &mut response);
-            response
+        self.app.call(request).update(move |response| {
+            options.decorate(scheme, nonce.as_ref(), response);
         })
     }
 

@@ -206,10 +206,9 @@ impl Handler for Timed {
             request.extensions_mut().insert(timings.clone());
         }
         let started = options.timer.now();
-        self.app.call(request).map(move |mut response| {
+        self.app.call(request).update(move |response| {
             let elapsed = options.timer.since(started);
             options.write(response.headers_mut(), elapsed, &timings);
-            response
         })
     }
 

@@ -88,13 +88,12 @@ fn a_value_that_is_not_valid_is_found() {
 fn coding(say: fn(&mut HeaderMap)) -> impl Middleware + Clone {
     around("coding", move |inner, request: Request| {
         let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);
-        inner.call(request).map(move |mut response| {
+        inner.call(request).update(move |response| {
             let headers = response.headers_mut();
             if is_asked_for && !headers.contains_key(CONTENT_ENCODING) {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 say(headers);
             }
-            response
         })
     })
 }
@@ -252,11 +251,10 @@ fn lost_extensions_are_found_on_both_ways() {
 fn a_header_made_of_a_path_with_cr_and_lf_is_found() {
     let found = found(around("reflecting", |inner, request: Request| {
         let path = path::decode(request.path()).into_owned();
-        inner.call(request).map(move |mut response| {
+        inner.call(request).update(move |response| {
             response
                 .headers_mut()
                 .insert("x-path", path.parse().unwrap());
-            response
         })
     }));
     assert_eq!(found.law(), Law::Robust);

@@ -73,7 +73,7 @@ fn the_common_and_combined_formats() {
             r#""-" "one, two""#,
         ),
     ];
-    for (mut sent, line, rest) in cases {
+    for (sent, line, rest) in cases {
         let head = sent.clone_head();
         let common = format!("{HEAD} \"{line}\" 200 6");
         assert_eq!(line_of(AccessLog::common(), &foobar(), head), common);
