@@ -1,6 +1,7 @@
 //! The time of a line.
 
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::format_description::{self, BorrowedFormatItem, OwnedFormatItem};
 use time::macros::{datetime, format_description};
@@ -16,14 +17,54 @@ const COMMON: &[BorrowedFormatItem<'_>] = format_description!(
 const DATE_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
-pub(super) type Now = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+/// A time as lines need it: the second counts from 1970. Of a date and a time of day most lines know the text already.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Moment {
+    second: i64,
+    nanosecond: u32,
+}
+
+impl Moment {
+    pub(super) const EPOCH: Moment = Moment {
+        second: 0,
+        nanosecond: 0,
+    };
+
+    pub(super) fn of(time: OffsetDateTime) -> Moment {
+        Moment {
+            second: time.unix_timestamp(),
+            nanosecond: time.nanosecond(),
+        }
+    }
+}
+
+pub(super) type Now = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// The system's clock, which is the default.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where this wrapper reads the clock; an option replaces it"
+    reason = "the one place where lines read the clock; an option replaces it"
 )]
 pub(super) fn system() -> Now {
+    Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(passed) => Moment {
+            second: passed.as_secs().cast_signed(),
+            nanosecond: passed.subsec_nanos(),
+        },
+        // A clock that stands before 1970.
+        Err(_) => Moment::of(OffsetDateTime::now_utc()),
+    })
+}
+
+/// A clock with dates, for what turns over by the day.
+pub(super) type Dates = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// The system's, which is the default.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where files read the clock; an option replaces it"
+)]
+pub(super) fn dates() -> Dates {
     Arc::new(OffsetDateTime::now_utc)
 }
 
@@ -85,8 +126,8 @@ impl TimeFormat {
     }
 
     /// Writes the rest.
-    fn write_rest(&self, line: &mut Vec<u8>, now: OffsetDateTime, offset: UtcOffset) {
-        let nanoseconds = now.nanosecond();
+    fn write_rest(&self, line: &mut Vec<u8>, now: Moment, offset: UtcOffset) {
+        let nanoseconds = now.nanosecond;
         match self {
             TimeFormat::Common | TimeFormat::Strftime(_) => {}
             TimeFormat::Rfc3339 => {
@@ -95,7 +136,8 @@ impl TimeFormat {
                 write_offset(line, offset);
             }
             TimeFormat::Since(parts) => {
-                let time = now.unix_timestamp_nanos().div_euclid(1_000_000_000 / parts);
+                let time = i128::from(now.second) * 1_000_000_000 + i128::from(nanoseconds);
+                let time = time.div_euclid(1_000_000_000 / parts);
                 line.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
             }
             TimeFormat::Fraction(3) => digits(line, nanoseconds / 1_000_000, 3),
@@ -159,12 +201,12 @@ impl Clock {
         }
     }
 
-    pub(super) fn now(&self) -> OffsetDateTime {
+    pub(super) fn now(&self) -> Moment {
         (self.now)()
     }
 
     /// Appends a time in the format of this number; nothing where it has no such text.
-    pub(super) fn write_to(&self, line: &mut Vec<u8>, format: usize, now: OffsetDateTime) {
+    pub(super) fn write_to(&self, line: &mut Vec<u8>, format: usize, now: Moment) {
         if let Some(stamp) = self.stamps.get(format)
             && stamp.write_second(line, now, self.offset).is_some()
         {
@@ -174,20 +216,16 @@ impl Clock {
 }
 
 impl Stamp {
-    fn write_second(
-        &self,
-        line: &mut Vec<u8>,
-        now: OffsetDateTime,
-        offset: UtcOffset,
-    ) -> Option<()> {
-        let second = now.unix_timestamp();
+    fn write_second(&self, line: &mut Vec<u8>, now: Moment, offset: UtcOffset) -> Option<()> {
+        let second = now.second;
         if let Ok(last) = self.last.try_lock()
             && last.0 == second
         {
             line.extend_from_slice(&last.1);
             return Some(());
         }
-        let mut text = self.format.write_second(now.checked_to_offset(offset)?)?;
+        let local = OffsetDateTime::from_unix_timestamp(second).ok()?;
+        let mut text = self.format.write_second(local.checked_to_offset(offset)?)?;
         // What a format says beside the time is as safe as the rest of the format; but JSON has rules of its own.
         if self.syntax == Syntax::Json {
             let plain = std::mem::take(&mut text);
@@ -217,7 +255,12 @@ mod tests {
         let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
         let time = time.replace_microsecond(42_007).unwrap();
         let format = TimeFormat::parse(format).unwrap();
-        Clock::new(Arc::new(move || time), offset, Syntax::Text, &[format])
+        Clock::new(
+            Arc::new(move || Moment::of(time)),
+            offset,
+            Syntax::Text,
+            &[format],
+        )
     }
 
     #[test]
@@ -278,7 +321,7 @@ mod tests {
     fn the_text_changes_with_the_second_and_needs_no_lock() {
         let time = Arc::new(Mutex::new(datetime!(2000-01-01 0:00:00.9 UTC)));
         let now = time.clone();
-        let now: Now = Arc::new(move || *now.lock().unwrap());
+        let now: Now = Arc::new(move || Moment::of(*now.lock().unwrap()));
         let clock = Clock::new(now, UtcOffset::UTC, Syntax::Text, &[TimeFormat::Common]);
         assert_eq!(text(&clock), "[01/Jan/2000:00:00:00 +0000]");
         *time.lock().unwrap() = datetime!(2000-01-01 0:00:01 UTC);

@@ -9,9 +9,9 @@ use enfilade_core::{
     Application, Description, Handler, IntoResponse, Outcome, Reply, Request, Response,
 };
 use http::StatusCode;
-use time::{OffsetDateTime, UtcOffset};
+use time::UtcOffset;
 
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::escape::Syntax;
 use super::field::{self, Context, End};
 use super::filter::Filters;
@@ -143,7 +143,7 @@ impl Entry {
         let started = log.time();
         let now = match log.needs.now {
             true => log.clock.now(),
-            false => OffsetDateTime::UNIX_EPOCH,
+            false => Moment::EPOCH,
         };
         let mut buffer = log.sink.buffer(log.format.room());
         log.format

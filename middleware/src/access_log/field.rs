@@ -8,9 +8,8 @@ use std::time::Duration;
 use enfilade_core::{Outcome, RemoteUser, Request, Response};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode, Version};
-use time::OffsetDateTime;
 
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
 use super::redaction::{Redaction, Shown, Write};
 use crate::{MatchedPattern, RequestIdValue};
@@ -133,7 +132,7 @@ impl RequestField {
         &self,
         line: &mut Vec<u8>,
         request: &Request,
-        now: OffsetDateTime,
+        now: Moment,
         context: &Context<'_>,
     ) {
         let syntax = context.syntax;

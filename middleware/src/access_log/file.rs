@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::clock::{self, Now};
+use super::clock::{self, Dates};
 
 /// How many old files are kept.
 const KEEP: usize = 7;
@@ -59,7 +59,7 @@ pub struct LogFile {
     max_bytes: Option<u64>,
     every: Option<Period>,
     keep: usize,
-    now: Now,
+    now: Dates,
     offset: UtcOffset,
     /// Until when no rotation is tried, because one failed.
     pause: i64,
@@ -105,7 +105,7 @@ impl LogFile {
             max_bytes: None,
             every: None,
             keep: KEEP,
-            now: clock::system(),
+            now: clock::dates(),
             offset: UtcOffset::UTC,
             pause: i64::MIN,
         };
@@ -455,7 +455,7 @@ mod tests {
     fn a_file_of_yesterday_is_rotated_after_a_restart() {
         let folder = Folder::new();
         fs::write(folder.log(), "old\n").unwrap();
-        let tomorrow = clock::system()() + time::Duration::DAY;
+        let tomorrow = clock::dates()() + time::Duration::DAY;
         let file = LogFile::open(folder.log()).unwrap().clock(move || tomorrow);
         let mut file = file.every(Period::Day);
         file.write_all(b"new\n").unwrap();

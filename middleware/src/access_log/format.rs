@@ -8,9 +8,8 @@ use std::ops::Range;
 
 use enfilade_core::{Request, Response};
 use http::Extensions;
-use time::OffsetDateTime;
 
-use super::clock::TimeFormat;
+use super::clock::{Moment, TimeFormat};
 use super::directive::{self, Piece};
 use super::escape::Syntax;
 use super::field::{Context, End, EndField, Field, RequestField, ResponseField};
@@ -236,7 +235,7 @@ impl Format {
         &self,
         buffer: &mut Vec<u8>,
         request: &Request,
-        now: OffsetDateTime,
+        now: Moment,
         context: &Context<'_>,
     ) {
         for part in &self.parts {

@@ -23,7 +23,7 @@ use enfilade_core::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
 use time::{OffsetDateTime, UtcOffset};
 
-use self::clock::{Clock, Now};
+use self::clock::{Clock, Moment, Now};
 use self::entry::{Log, Logged, Timer};
 #[cfg(feature = "tracing")]
 pub use self::events::TracingEvents;
@@ -285,7 +285,7 @@ impl AccessLog {
 
     /// Sets the clock that times are read from; the system's by default, a fixed one for tests.
     pub fn clock(mut self, now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
-        self.now = Arc::new(now);
+        self.now = Arc::new(move || Moment::of(now()));
         self
     }
 
