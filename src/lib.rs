@@ -4,12 +4,14 @@
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
     ErrorKind, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Outcome, Params,
-    Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, around, gateway, headers,
-    host, marker, path,
+    Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls, around, gateway,
+    headers, host, marker, path,
 };
 pub use enfilade_middleware as middleware;
+#[cfg(feature = "tls")]
+pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]
-pub use server::Server;
+pub use server::{Listener, Server};
 
 #[cfg(feature = "server")]
 mod server;

@@ -154,6 +154,10 @@ fn a_slow_head_is_given_up() {
     );
     let mut wire = Wire::connect(running.address());
     wire.send("GET / HTTP/1.1\r\nHo");
+    let expected = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(String::from_utf8(wire.rest()).unwrap(), expected);
+    // Who says nothing is told nothing.
+    let mut wire = Wire::connect(running.address());
     assert_eq!(String::from_utf8(wire.rest()).unwrap(), "");
 }
 

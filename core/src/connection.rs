@@ -4,6 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 
 /// The connection that a request came over: shared by all its requests, and cheap to clone.
@@ -27,8 +28,13 @@ struct Facts {
     scheme: Scheme,
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
+    tls: Option<Tls>,
+    shutdown: Option<Shutdown>,
     slots: Slots,
 }
+
+type Shutdown = Arc<dyn Fn() -> Waiting + Send + Sync>;
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Slot = Arc<dyn Any + Send + Sync>;
 type Slots = Arc<RwLock<HashMap<TypeId, Slot>>>;
@@ -72,6 +78,8 @@ impl Connection {
             scheme,
             peer: None,
             local: None,
+            tls: None,
+            shutdown: None,
             slots: Slots::default(),
         }))
     }
@@ -86,6 +94,28 @@ impl Connection {
     #[must_use]
     pub fn with_local(self, local: SocketAddr) -> Connection {
         self.with(|facts| facts.local = Some(local))
+    }
+
+    /// The same with another scheme, which is known later where TLS begins on a connection that is there.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Connection {
+        self.with(|facts| facts.scheme = scheme)
+    }
+
+    /// The same with what its TLS has agreed on.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Connection {
+        self.with(|facts| facts.tls = Some(tls))
+    }
+
+    /// The same with a way to wait until its server is told to stop: `wait` is called for everybody who asks.
+    #[must_use]
+    pub fn with_shutdown<F>(self, wait: impl Fn() -> F + Send + Sync + 'static) -> Connection
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let wait: Shutdown = Arc::new(move || Box::pin(wait()));
+        self.with(|facts| facts.shutdown = Some(wait))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Facts)) -> Connection {
@@ -112,6 +142,33 @@ impl Connection {
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         self.0.local
+    }
+
+    /// What its TLS has agreed on; `None` where there is none, or where a proxy ends it.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.0.tls.as_ref()
+    }
+
+    /// Waits until the server of this connection is told to stop; for ever where it has no such way.
+    ///
+    /// What would go on for ever, such as a stream of events, ends then, so that its client connects anew elsewhere and
+    /// the server needs not break it off at its deadline.
+    ///
+    /// ```
+    /// use enfilade_core::{Connection, Scheme};
+    ///
+    /// let connection = Connection::new(Scheme::Http).with_shutdown(|| std::future::ready(()));
+    /// pollster::block_on(connection.shutting_down());
+    /// ```
+    pub fn shutting_down(&self) -> impl Future<Output = ()> + Send + use<> {
+        let waiting = self.0.shutdown.as_ref().map(|wait| wait());
+        async move {
+            match waiting {
+                Some(waiting) => waiting.await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// The connection's value of type `T`, made by `make` where there is none yet.
@@ -143,6 +200,66 @@ impl Connection {
         });
         slot.downcast()
             .expect("a slot is stored under the identity of its own type")
+    }
+}
+
+/// What the TLS of a connection has agreed on.
+///
+/// ```
+/// use enfilade_core::Tls;
+///
+/// let tls = Tls::new("TLSv1.3").with_server_name("example.org").with_peer_certificates([b"DER".to_vec()]);
+/// assert_eq!((tls.version(), tls.server_name()), ("TLSv1.3", Some("example.org")));
+/// assert_eq!(tls.peer_certificates(), [b"DER".to_vec()]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    version: &'static str,
+    server_name: Option<String>,
+    peer_certificates: Vec<Vec<u8>>,
+}
+
+impl Tls {
+    /// TLS of this version, such as `TLSv1.3`.
+    #[must_use]
+    pub fn new(version: &'static str) -> Tls {
+        Tls {
+            version,
+            server_name: None,
+            peer_certificates: Vec::new(),
+        }
+    }
+
+    /// The same with the name that the client asked for (SNI, RFC 6066, section 3).
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Tls {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// The same with the client's certificates, its own first, each in DER, which have been verified.
+    #[must_use]
+    pub fn with_peer_certificates(mut self, chain: impl IntoIterator<Item = Vec<u8>>) -> Tls {
+        self.peer_certificates = chain.into_iter().collect();
+        self
+    }
+
+    /// The version, such as `TLSv1.3`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// The name that the client asked for.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The client's certificates, its own first, each in DER; none where it was not asked for one.
+    #[must_use]
+    pub fn peer_certificates(&self) -> &[Vec<u8>] {
+        &self.peer_certificates
     }
 }
 

@@ -47,7 +47,7 @@ mod response;
 
 pub use application::{Application, Handler, IntoHandler, marker};
 pub use body::{Body, BodyEnd, Outcome};
-pub use connection::{Connection, Scheme};
+pub use connection::{Connection, Scheme, Tls};
 pub use description::Description;
 pub use environ::Environ;
 pub use error::{BoxError, Error, ErrorKind};

@@ -13,6 +13,8 @@ use http::{HeaderMap, Version};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use super::activity::InFlight;
+
 /// How long the connection of HTTP/2 gets to write what came before a failure.
 const WRITING: Duration = Duration::from_millis(10);
 
@@ -34,11 +36,16 @@ impl Takes {
 pub(super) struct Answered {
     answer: gateway::Answer,
     takes: Takes,
+    in_flight: Option<InFlight>,
 }
 
 impl Answered {
-    pub(super) fn new(answer: gateway::Answer, takes: Takes) -> Answered {
-        Answered { answer, takes }
+    pub(super) fn new(answer: gateway::Answer, takes: Takes, in_flight: InFlight) -> Answered {
+        Answered {
+            answer,
+            takes,
+            in_flight: Some(in_flight),
+        }
     }
 }
 
@@ -48,12 +55,12 @@ impl Future for Answered {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let takes = self.takes;
         let answered = Pin::new(&mut self.answer).poll(context);
-        answered.map(|response| Ok(fit(response, takes)))
+        answered.map(|response| Ok(fit(response, takes, self.in_flight.take())))
     }
 }
 
 /// Tells hyper what it does not see by itself.
-fn fit(mut response: Response, takes: Takes) -> http::Response<Sent> {
+fn fit(mut response: Response, takes: Takes, in_flight: Option<InFlight>) -> http::Response<Sent> {
     if takes.version == Version::HTTP_10 && ends_connection(&response) {
         // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
         // client that asked for it.
@@ -70,6 +77,7 @@ fn fit(mut response: Response, takes: Takes) -> http::Response<Sent> {
         failure: None,
         version: takes.version,
         is_measured: !has_trailers,
+        _in_flight: in_flight,
     })
 }
 
@@ -91,6 +99,8 @@ pub(super) struct Sent {
     version: Version,
     /// Whether hyper may know how long the body is.
     is_measured: bool,
+    /// The request counts until its answer is sent.
+    _in_flight: Option<InFlight>,
 }
 
 impl HttpBody for Sent {

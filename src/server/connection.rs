@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
@@ -10,115 +11,193 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::activity::{Activity, Over};
+use super::admission::Admitted;
 use super::answer::{Answered, Sent, Takes};
 use super::lifetime::Share;
+use super::limits::Limits;
+use super::received::Received;
+use super::stream::{Socket, Stream};
 
-/// How long a client may take to send a head.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to wait for the rest of a connection's first word.
-const PEEK_AGAIN: Duration = Duration::from_millis(5);
-/// How many header lines a request may have.
-const MAX_HEADERS: usize = 100;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How much of what a client sends then is taken, in KiB.
+const LINGER: usize = 256;
 
-/// What all connections of a server have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) header_read_timeout: Duration,
-    pub(super) max_headers: usize,
+/// What all connections of a listener have in common.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) limits: Limits,
+    pub(super) app: Application,
+    #[cfg(feature = "tls")]
+    pub(super) certificates: Option<super::tls::Certificates>,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            header_read_timeout: HEADER_READ_TIMEOUT,
-            max_headers: MAX_HEADERS,
-        }
-    }
-}
-
-impl Settings {
-    /// Starts a task that serves one connection to its end, or as far as the server lets it.
-    pub(super) fn serve(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        app: &Application,
-        share: Share,
+impl Serving {
+    /// Serves one connection to its end, or as far as the server lets it.
+    pub(super) async fn drive(
+        self,
+        socket: Socket,
+        peer: Option<SocketAddr>,
+        admitted: Admitted,
+        mut share: Share,
     ) {
-        // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does
-        // not take it still works.
-        let _ = stream.set_nodelay(true);
-        let service = Service {
-            app: app.clone(),
-            connection: facts(&stream, peer),
-            max_headers: self.max_headers,
-        };
-        let settings = *self;
-        tokio::spawn(async move { settings.drive(stream, service, share).await });
-    }
-
-    async fn drive(self, stream: TcpStream, service: Service, mut share: Share) {
-        let sniffed = tokio::time::timeout(self.header_read_timeout, speaks_http2(&stream));
+        socket.send_at_once();
+        let facts = facts(&socket, peer, &share);
+        let limits = self.limits;
+        let begun = tokio::time::timeout(limits.header_read_timeout, self.begin(socket, facts));
         // One that says nothing is no loss, and is gone with the server.
-        let Some(Ok(Ok(http2))) = share.until_finishing(sniffed).await else {
+        let Some(Ok(Ok((mut stream, facts, is_http2)))) = share.until_finishing(begun).await else {
             return;
         };
+        let activity = Arc::new(Activity::new(limits.max_request_line));
+        if !is_http2 {
+            // Frames of HTTP/2 come while nothing is asked, and have no lines.
+            stream.watch(activity.clone());
+        }
+        let service = Service {
+            app: self.app,
+            connection: facts,
+            limits,
+            activity: activity.clone(),
+        };
         let stream = TokioIo::new(stream);
-        if http2 {
-            let mut http = http2::Builder::new(TokioExecutor::new());
-            http.timer(TokioTimer::new());
-            let connection = http.serve_connection(stream, service);
-            share
-                .drive(connection, http2::Connection::graceful_shutdown)
-                .await;
+        if is_http2 {
+            let connection = http2(&limits).serve_connection(stream, service);
+            let drive = share.drive(
+                connection,
+                http2::Connection::graceful_shutdown,
+                &activity,
+                &limits,
+            );
+            drive.await;
         } else {
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new());
-            http.header_read_timeout(self.header_read_timeout);
-            http.max_headers(self.max_headers);
-            let connection = http.serve_connection(stream, service);
-            share
-                .drive(connection, http1::Connection::graceful_shutdown)
-                .await;
+            let connection = http1(&limits).serve_connection(stream, service);
+            let drive = share.drive(
+                connection,
+                http1::Connection::graceful_shutdown,
+                &activity,
+                &limits,
+            );
+            if let Some((connection, over)) = drive.await {
+                say_goodbye(connection.into_parts().io.into_inner(), over).await;
+            }
         }
+        drop(admitted);
+    }
+
+    /// Shakes hands where there is TLS, and finds out which version of HTTP the client speaks.
+    async fn begin(
+        &self,
+        socket: Socket,
+        facts: Connection,
+    ) -> io::Result<(Stream, Connection, bool)> {
+        let stream = Stream::new(socket, self.limits.write_timeout);
+        #[cfg(feature = "tls")]
+        if let Some(certificates) = &self.certificates {
+            let (mut stream, tls, is_http2) = certificates
+                .accept(stream, self.limits.write_timeout)
+                .await?;
+            let facts = facts.with_scheme(Scheme::Https).with_tls(tls);
+            let is_http2 = match is_http2 {
+                Some(is_http2) => is_http2,
+                None => stream.begins_with(HTTP2).await?,
+            };
+            return Ok((stream, facts, is_http2));
+        }
+        let mut stream = stream;
+        let is_http2 = stream.begins_with(HTTP2).await?;
+        Ok((stream, facts, is_http2))
     }
 }
 
-/// Whether the first bytes are those of HTTP/2 (RFC 9113, section 3.4); they stay where they are.
-///
-/// Four of them tell: no HTTP/1 method is, or will be, called `PRI` (section 11.6).
-async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
-    const BEGINNING: &[u8] = b"PRI ";
-    let mut seen = [0; BEGINNING.len()];
-    loop {
-        let count = stream.peek(&mut seen).await?;
-        let begins = BEGINNING.starts_with(seen.get(..count).unwrap_or_default());
-        if count == 0 || count == seen.len() || !begins {
-            return Ok(begins && count == seen.len());
-        }
-        // A few bytes are there already, so peeking again does not wait by itself.
-        tokio::time::sleep(PEEK_AGAIN).await;
-    }
+/// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes tell: no HTTP/1 method is, or will be, called
+/// `PRI` (section 11.6).
+const HTTP2: &[u8] = b"PRI ";
+
+/// Of slow heads and idle connections [`Share::drive`] keeps the time.
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
+    http.header_read_timeout(None);
+    http.max_headers(limits.max_headers);
+    http.max_header_size(limits.max_header_size);
+    http
 }
 
-fn facts(stream: &TcpStream, peer: SocketAddr) -> Connection {
-    let facts = Connection::new(Scheme::Http).with_peer(peer);
-    match stream.local_addr() {
-        Ok(local) => facts.with_local(local),
-        Err(_) => facts,
-    }
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new());
+    http.max_concurrent_streams(limits.max_concurrent_streams);
+    http.max_pending_accept_reset_streams(limits.max_reset_streams);
+    http.max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX));
+    http.keep_alive_interval(limits.http2_ping_interval);
+    http.keep_alive_timeout(limits.http2_ping_timeout);
+    http
+}
+
+/// Says to a client why its connection is over: its head was too slow (RFC 9110, section 15.5.9), or its target too long
+/// (section 15.5.15).
+async fn say_goodbye(stream: Stream, over: Over) {
+    let status = match over {
+        Over::SlowHead => "408 Request Timeout",
+        Over::LongLine => "414 URI Too Long",
+        Over::Idle => return,
+    };
+    say(stream, &format!("HTTP/1.1 {status}\r\n{END}")).await;
+}
+
+/// Says to a client that there is no room for it.
+pub(super) async fn refuse(socket: Socket) {
+    let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n";
+    say(Stream::new(socket, GOODBYE), &format!("{head}{END}")).await;
+}
+
+const END: &str = "connection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
+/// was said is lost (RFC 9112, section 9.6).
+async fn say(mut stream: Stream, answer: &str) {
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        for _ in 0..LINGER {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    // It is gone then, with or without it.
+    let _ = tokio::time::timeout(GOODBYE, said).await;
+}
+
+fn facts(socket: &Socket, peer: Option<SocketAddr>, share: &Share) -> Connection {
+    let facts = Connection::new(Scheme::Http);
+    let facts = peer.into_iter().fold(facts, Connection::with_peer);
+    let facts = socket
+        .local_addr()
+        .into_iter()
+        .fold(facts, Connection::with_local);
+    let watch = share.clone();
+    facts.with_shutdown(move || {
+        let mut watch = watch.clone();
+        async move { watch.finishing().await }
+    })
 }
 
 /// The application, as hyper calls it.
 struct Service {
     app: Application,
     connection: Connection,
-    max_headers: usize,
+    limits: Limits,
+    activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
@@ -127,13 +206,17 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
     type Future = Answered;
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
+        let in_flight = self.activity.begin();
         let (mut parts, body) = request.into_parts();
         // In HTTP/1 hyper has counted them.
         let has_too_many =
-            parts.version == Version::HTTP_2 && parts.headers.len() > self.max_headers;
+            parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
         name_host(&mut parts);
         let takes = Takes::new(parts.version, &parts.headers);
-        let body = Body::new(body);
+        let body = match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(Received::new(body, self.limits.pace)),
+        };
         let request = Request::from_parts(parts, body, self.connection.clone());
         let answer = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
@@ -141,7 +224,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             _ if has_too_many => gateway::answer(&Application::new(refuse_headers), request),
             _ => gateway::answer(&self.app, request),
         };
-        Answered::new(answer, takes)
+        Answered::new(answer, takes, in_flight)
     }
 }
 
@@ -150,7 +233,7 @@ fn refuse_tunnel(_: Request) -> HttpError {
     HttpError::new(StatusCode::NOT_IMPLEMENTED)
 }
 
-/// There are more header lines than [`Settings::max_headers`].
+/// There are more header lines than [`Limits::max_headers`].
 fn refuse_headers(_: Request) -> HttpError {
     HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }

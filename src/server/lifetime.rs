@@ -1,12 +1,21 @@
 //! How long connections live: they serve, then finish what is in flight, then are broken off.
 
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use super::activity::{Activity, Over};
+use super::limits::Limits;
 
 /// How long dropping what is broken off may take.
 const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an idle connection that is told to finish may take for it.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the connections of a server are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +56,7 @@ impl Lifetime {
 }
 
 /// A connection's side.
+#[derive(Clone)]
 pub(super) struct Share(watch::Receiver<Phase>);
 
 impl Share {
@@ -58,25 +68,105 @@ impl Share {
         }
     }
 
-    /// Drives a connection to its end, or as far as the server lets it; `finish` lets it take nothing new.
-    pub(super) async fn drive<C: Future>(mut self, connection: C, finish: impl Fn(Pin<&mut C>)) {
-        let mut connection = pin!(connection);
+    /// Waits until the server is told to stop; for ever where it is gone.
+    pub(super) async fn finishing(&mut self) {
+        if self
+            .0
+            .wait_for(|phase| *phase != Phase::Serving)
+            .await
+            .is_err()
+        {
+            std::future::pending().await
+        }
+    }
+
+    /// Drives a connection to its end, or as far as the server and its time limits let it; `finish` lets it take nothing
+    /// new. Gives back the connection whose time is over, and why.
+    pub(super) async fn drive<C: Future + Unpin>(
+        mut self,
+        mut connection: C,
+        finish: impl Fn(Pin<&mut C>),
+        activity: &Activity,
+        limits: &Limits,
+    ) -> Option<(C, Over)> {
         // One that was accepted just before the end finishes its first request.
         let mut phase = *self.0.borrow_and_update();
+        let mut clock = Clock::default();
         loop {
             match phase {
                 Phase::Serving => {}
-                Phase::Finishing => finish(connection.as_mut()),
-                Phase::Over => return,
+                Phase::Finishing => finish(Pin::new(&mut connection)),
+                Phase::Over => return None,
             }
-            tokio::select! {
+            let served = poll_fn(|context| {
                 // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-                _ = connection.as_mut() => return,
+                match Pin::new(&mut connection).poll(context) {
+                    Poll::Ready(_) => Poll::Ready(None),
+                    Poll::Pending => clock.poll(context, activity, limits).map(Some),
+                }
+            });
+            tokio::select! {
+                served = served => match served {
+                    None => return None,
+                    // hyper says goodbye over HTTP/2, and closes otherwise.
+                    Some(Over::Idle) if clock.told_at.is_none() => {
+                        clock.told_at = Some(Instant::now());
+                        finish(Pin::new(&mut connection));
+                    }
+                    Some(over) => return Some((connection, over)),
+                },
                 changed = self.0.changed() => match changed {
                     Ok(()) => phase = *self.0.borrow_and_update(),
-                    Err(_) => return,
+                    Err(_) => return None,
                 },
             }
+        }
+    }
+}
+
+/// Keeps the time of a connection.
+///
+/// The timer is set anew only where it would ring too late, and looks again when it rings: most requests do not touch it.
+#[derive(Default)]
+struct Clock {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the connection was told to finish, as it was idle.
+    told_at: Option<Instant>,
+}
+
+impl Clock {
+    fn deadline(&self, activity: &Activity, limits: &Limits) -> Option<(Instant, Over)> {
+        let (deadline, over) =
+            activity.deadline(limits.header_read_timeout, limits.keep_alive_timeout)?;
+        Some(match self.told_at {
+            // What is told to finish and does not is broken off.
+            Some(told) if over == Over::Idle => (told + FINISH_TIMEOUT, over),
+            _ => (deadline, over),
+        })
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        activity: &Activity,
+        limits: &Limits,
+    ) -> Poll<Over> {
+        loop {
+            let Some((deadline, over)) = self.deadline(activity, limits) else {
+                // Something is being answered, and whoever is done with it polls again.
+                return Poll::Pending;
+            };
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if timer.deadline() > deadline {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                return Poll::Ready(over);
+            }
+            timer.as_mut().reset(deadline);
         }
     }
 }

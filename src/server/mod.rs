@@ -1,25 +1,47 @@
 //! The built-in HTTP server.
 
+mod activity;
+mod admission;
 mod answer;
 mod connection;
 mod lifetime;
+mod limits;
+mod listener;
+mod received;
 mod signals;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use enfilade_core::Application;
 
-use self::connection::Settings;
+use self::admission::Admission;
+use self::connection::Serving;
 use self::lifetime::Lifetime;
+use self::limits::Limits;
+use self::listener::Accepting;
+pub use self::listener::Listener;
 use self::signals::{Hooks, Signals};
+use self::stream::Socket;
+#[cfg(feature = "tls")]
+pub use self::tls::{Certificates, ClientCertificate};
 
 /// How long requests in flight may take to finish once the server is told to stop.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 /// How long dropping what was broken off may take.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many threads there are for work that blocks.
+const BLOCKING_THREADS: usize = 64;
+/// How many clients are told at a time that there is no room for them; others are not told.
+const MAX_REFUSALS: usize = 64;
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -51,10 +73,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {
-    listener: TcpListener,
-    local_addr: SocketAddr,
+    listeners: Vec<Listener>,
     shutdown_deadline: Duration,
-    settings: Settings,
+    limits: Limits,
+    workers: Option<usize>,
+    blocking_threads: usize,
     on_hangup: Hooks,
 }
 
@@ -65,35 +88,58 @@ impl Server {
     ///
     /// Where the address cannot be had; the text names it.
     pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
-        let listener = TcpListener::bind(&address).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot listen on {address:?}: {error}"),
-            )
-        })?;
-        Server::from_listener(listener)
+        Listener::tcp(address).map(Server::new)
     }
 
     /// Serves a listener that is there already.
     ///
     /// # Errors
     ///
-    /// Where the listener's address cannot be told or it cannot be made non-blocking.
+    /// Where it cannot be made non-blocking.
     pub fn from_listener(listener: TcpListener) -> io::Result<Server> {
-        listener.set_nonblocking(true)?;
-        Ok(Server {
-            local_addr: listener.local_addr()?,
-            listener,
-            shutdown_deadline: SHUTDOWN_DEADLINE,
-            settings: Settings::default(),
-            on_hangup: Hooks::default(),
-        })
+        Listener::from_tcp(listener).map(Server::new)
     }
 
-    /// The address that this server listens on, with the real port.
+    /// Serves what this listener accepts.
+    pub fn new(listener: Listener) -> Server {
+        Server {
+            listeners: vec![listener],
+            shutdown_deadline: SHUTDOWN_DEADLINE,
+            limits: Limits::default(),
+            workers: None,
+            blocking_threads: BLOCKING_THREADS,
+            on_hangup: Hooks::default(),
+        }
+    }
+
+    /// Serves what this one accepts too.
+    pub fn listen(mut self, listener: Listener) -> Server {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// The address of the first listener, with the real port.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the first listener has none, as one on a Unix socket; ask the [`Listener`] before.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        let address = self.listeners.first().and_then(Listener::local_addr);
+        address.expect("the first listener is one of TCP")
+    }
+
+    /// How many threads run applications, in [`serve_forever`](Server::serve_forever); one for each core by default.
+    pub fn workers(mut self, threads: usize) -> Server {
+        self.workers = Some(threads);
+        self
+    }
+
+    /// How many threads there may be for work that blocks, such as reading files, in
+    /// [`serve_forever`](Server::serve_forever); 64 by default. What there is more of waits.
+    pub fn blocking_threads(mut self, threads: usize) -> Server {
+        self.blocking_threads = threads;
+        self
     }
 
     /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
@@ -101,19 +147,6 @@ impl Server {
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
         self.shutdown_deadline = deadline;
-        self
-    }
-
-    /// How long a client may take to send a request's head, idle time on a kept connection included; 30 seconds by
-    /// default.
-    pub fn header_read_timeout(mut self, timeout: Duration) -> Server {
-        self.settings.header_read_timeout = timeout;
-        self
-    }
-
-    /// How many header lines a request may have; 100 by default. One with more is answered 431.
-    pub fn max_headers(mut self, count: usize) -> Server {
-        self.settings.max_headers = count;
         self
     }
 
@@ -155,9 +188,16 @@ impl Server {
     /// Panics where it is called inside an async runtime; call [`serve`](Server::serve) there.
     pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
         let app = app.into();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
+        // One worker needs no scheduler that others could take work from.
+        let mut runtime = match self.workers {
+            Some(0 | 1) => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        if let Some(workers) = self.workers.filter(|workers| *workers > 1) {
+            runtime.worker_threads(workers);
+        }
+        runtime.max_blocking_threads(self.blocking_threads.max(1));
+        let runtime = runtime.enable_all().build()?;
         let result = runtime.block_on(self.serve(app));
         // What is still running was given its time already: it is dropped now, so that logs know of it.
         runtime.shutdown_timeout(ABORT_TIMEOUT);
@@ -205,20 +245,37 @@ impl Server {
         shutdown: impl Future<Output = T>,
         hurry: impl AsyncFnOnce(T),
     ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let listeners = self.listeners.into_iter().map(Accepting::start);
+        let listeners: Vec<Accepting> = listeners.collect::<io::Result<_>>()?;
+        let limits = self.limits;
+        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
+        let admission = Arc::new(admission);
+        let refusals = Arc::new(Admission::new(MAX_REFUSALS, None));
         let lifetime = Lifetime::new();
         let mut shutdown = pin!(shutdown);
         let told = loop {
             tokio::select! {
                 biased;
                 told = &mut shutdown => break told,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.settings.serve(stream, peer, &app, lifetime.share()),
+                (listener, accepted) = accept(&listeners) => match accepted {
+                    Ok((socket, peer)) => {
+                        let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
+                            turn_away(socket, listener, &refusals);
+                            continue;
+                        };
+                        let serving = Serving {
+                            limits,
+                            app: app.clone(),
+                            #[cfg(feature = "tls")]
+                            certificates: listener.tls.clone(),
+                        };
+                        tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
+                    }
                     Err(error) => pause_after(&error).await,
                 },
             }
         };
-        drop((listener, app));
+        drop((listeners, app));
         tokio::select! {
             () = lifetime.finish() => {}
             () = tokio::time::sleep(self.shutdown_deadline) => {}
@@ -226,6 +283,32 @@ impl Server {
         }
         lifetime.break_off().await;
         Ok(())
+    }
+}
+
+/// The next connection of any of them.
+async fn accept(listeners: &[Accepting]) -> (&Accepting, io::Result<(Socket, Option<SocketAddr>)>) {
+    poll_fn(|context| {
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready((listener, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Tells a client that there is no room for it, as long as there is room to tell it.
+fn turn_away(socket: Socket, listener: &Accepting, refusals: &Arc<Admission>) {
+    // To shake hands with somebody who is sent away is what an attacker would wish for.
+    if listener.is_plain()
+        && let Some(place) = refusals.admit(None)
+    {
+        tokio::spawn(async move {
+            connection::refuse(socket).await;
+            drop(place);
+        });
     }
 }
 

@@ -1,0 +1,162 @@
+//! The limits of a server.
+
+use std::time::Duration;
+
+use super::Server;
+use super::received::Pace;
+
+/// What connections may take, in time and in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) header_read_timeout: Duration,
+    pub(super) keep_alive_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) pace: Pace,
+    pub(super) max_headers: usize,
+    pub(super) max_header_size: usize,
+    pub(super) max_request_line: usize,
+    pub(super) max_concurrent_streams: u32,
+    pub(super) max_reset_streams: usize,
+    pub(super) http2_ping_interval: Duration,
+    pub(super) http2_ping_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) max_connections_per_peer: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            header_read_timeout: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            pace: Pace {
+                idle: Duration::from_secs(60),
+                rate: 0,
+            },
+            max_headers: 100,
+            max_header_size: 64 * 1024,
+            max_request_line: 16 * 1024,
+            max_concurrent_streams: 200,
+            max_reset_streams: 20,
+            http2_ping_interval: Duration::from_secs(60),
+            http2_ping_timeout: Duration::from_secs(20),
+            max_connections: 10_000,
+            max_connections_per_peer: None,
+        }
+    }
+}
+
+/// # Limits
+///
+/// All of them hold unless they are set otherwise. What a client gets that goes beyond one, and how it is set:
+///
+/// | limit | default | beyond it |
+/// |---|---|---|
+/// | [`header_read_timeout`](Server::header_read_timeout): the first bytes, TLS, and a head from its first byte to its last | 30 s | 408 and the end; nothing where no byte came |
+/// | [`keep_alive_timeout`](Server::keep_alive_timeout): no request is in flight | 75 s | the end; over HTTP/2 with a GOAWAY |
+/// | [`body_read_timeout`](Server::body_read_timeout): nothing comes of a body that the application waits for | 60 s | the body fails, a 408 where the application passes that on |
+/// | [`min_body_rate`](Server::min_body_rate): too little comes of it | none | the same |
+/// | [`write_timeout`](Server::write_timeout): the client takes nothing of an answer | 60 s | the end |
+/// | [`max_headers`](Server::max_headers): header lines | 100 | 431 |
+/// | [`max_header_size`](Server::max_header_size): bytes of a head | 64 KiB | 431 |
+/// | [`max_request_line`](Server::max_request_line): bytes of its first line | 16 KiB | 414; over HTTP/2 the limit of the head is the one |
+/// | [`max_connections`](Server::max_connections): connections at a time | 10,000 | 503 with `Retry-After` and the end; the end at once over TLS |
+/// | [`max_connections_per_peer`](Server::max_connections_per_peer): of one address | none | the same |
+/// | [`max_concurrent_streams`](Server::max_concurrent_streams): requests at a time of one HTTP/2 connection | 200 | the stream is refused |
+/// | [`max_reset_streams`](Server::max_reset_streams): streams that a client resets before they are answered | 20 at a time | GOAWAY and the end |
+/// | [`http2_ping_interval`](Server::http2_ping_interval): how often a silent HTTP/2 client is asked | 60 s, 20 s for its answer | the end |
+///
+/// A request body that nobody reads to its end is read as far as it has come already, and the connection closed where
+/// that is not all of it.
+impl Server {
+    /// How long a client may take to send a request's head, from its first byte on, and to begin with; 30 seconds by
+    /// default.
+    pub fn header_read_timeout(mut self, timeout: Duration) -> Server {
+        self.limits.header_read_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may go without a request before it is closed; 75 seconds by default.
+    ///
+    /// Behind a proxy set it above the proxy's own, so that it is the proxy that closes and no request meets a closing
+    /// connection.
+    pub fn keep_alive_timeout(mut self, timeout: Duration) -> Server {
+        self.limits.keep_alive_timeout = timeout;
+        self
+    }
+
+    /// How long nothing may come of a body that the application waits for; 60 seconds by default.
+    pub fn body_read_timeout(mut self, timeout: Duration) -> Server {
+        self.limits.pace.idle = timeout;
+        self
+    }
+
+    /// How many bytes a second have to come of a body, taken over all the time that the application waits for it, after
+    /// five seconds; 0, the default, for any.
+    ///
+    /// It ends what a client makes last for ever by a byte now and then.
+    pub fn min_body_rate(mut self, bytes_per_second: u64) -> Server {
+        self.limits.pace.rate = bytes_per_second;
+        self
+    }
+
+    /// How long a client may take nothing of an answer; 60 seconds by default.
+    pub fn write_timeout(mut self, timeout: Duration) -> Server {
+        self.limits.write_timeout = timeout;
+        self
+    }
+
+    /// How many header lines a request may have; 100 by default. One with more is answered 431.
+    pub fn max_headers(mut self, count: usize) -> Server {
+        self.limits.max_headers = count;
+        self
+    }
+
+    /// How many bytes a request's head may have; 64 KiB by default. One with more is answered 431.
+    pub fn max_header_size(mut self, bytes: usize) -> Server {
+        self.limits.max_header_size = bytes;
+        self
+    }
+
+    /// How many bytes the first line of a head may have, which is as good as the target; 16 KiB by default. One with more
+    /// is answered 414. Of requests that are sent before the one before is answered the limit of the head is the one.
+    pub fn max_request_line(mut self, bytes: usize) -> Server {
+        self.limits.max_request_line = bytes;
+        self
+    }
+
+    /// How many connections there may be at a time; 10,000 by default. Others are answered 503.
+    pub fn max_connections(mut self, connections: usize) -> Server {
+        self.limits.max_connections = connections;
+        self
+    }
+
+    /// How many connections one address may have at a time; as many as there may be in all by default.
+    ///
+    /// Behind a proxy every connection has the proxy's address.
+    pub fn max_connections_per_peer(mut self, connections: usize) -> Server {
+        self.limits.max_connections_per_peer = Some(connections);
+        self
+    }
+
+    /// How many requests of one HTTP/2 connection may be answered at a time; 200 by default.
+    pub fn max_concurrent_streams(mut self, streams: u32) -> Server {
+        self.limits.max_concurrent_streams = streams;
+        self
+    }
+
+    /// How many streams of an HTTP/2 connection may wait that its client has reset already; 20 by default.
+    ///
+    /// It bounds what a client costs that asks and takes back at once (CVE-2023-44487).
+    pub fn max_reset_streams(mut self, streams: usize) -> Server {
+        self.limits.max_reset_streams = streams;
+        self
+    }
+
+    /// How often an HTTP/2 client from which nothing comes is asked whether it is still there (PING, RFC 9113, section
+    /// 6.7); every 60 seconds by default. It has 20 seconds to answer.
+    pub fn http2_ping_interval(mut self, interval: Duration) -> Server {
+        self.limits.http2_ping_interval = interval;
+        self
+    }
+}

@@ -1,0 +1,259 @@
+//! Where a server listens.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
+
+use super::stream::Socket;
+#[cfg(feature = "tls")]
+use super::tls::Certificates;
+
+/// A socket on which a [`Server`](crate::Server) accepts connections.
+///
+/// ```no_run
+/// use enfilade::{Application, Listener, Request, Server};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let app = Application::new(|_: Request| "Hello");
+/// Server::new(Listener::tcp("127.0.0.1:8000")?)
+///     .listen(Listener::tcp("[::1]:8000")?)
+///     .serve_forever(app)
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a listener accepts nothing until it is given to a server"]
+pub struct Listener {
+    pub(super) bound: Bound,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Certificates>,
+}
+
+#[derive(Debug)]
+pub(super) enum Bound {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// A socket's file, which is removed with its listener.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: what another process has put there since stays.
+    identity: (u64, u64),
+}
+
+impl Listener {
+    /// Listens at an address of TCP; port 0 takes a free one, which [`local_addr`](Listener::local_addr) tells.
+    ///
+    /// # Errors
+    ///
+    /// Where the address cannot be had; the text names it.
+    pub fn tcp(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Listener> {
+        let listener = TcpListener::bind(&address).map_err(|error| named(&error, &address))?;
+        Listener::from_tcp(listener)
+    }
+
+    /// Takes a TCP socket that listens already, such as one that another process has handed over.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made non-blocking.
+    pub fn from_tcp(listener: TcpListener) -> io::Result<Listener> {
+        listener.set_nonblocking(true)?;
+        Ok(Listener::of(Bound::Tcp(listener)))
+    }
+
+    /// Listens at a Unix socket, which whoever may write its file connects to: by `mode`, such as `0o660`.
+    ///
+    /// Where a socket is there that nobody listens on, as a server that was killed leaves it, it is replaced; whatever
+    /// else is there stays. The file is removed with the listener.
+    ///
+    /// # Errors
+    ///
+    /// Where something else is there, a socket that somebody listens on, or nothing can be made; the text names the path.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Listener> {
+        let path = path.as_ref();
+        let bound = unix::bind(path, mode).map_err(|error| named(&error, &path))?;
+        let listener = Listener::from_unix(bound)?;
+        Ok(match listener.bound {
+            Bound::Unix(socket, _) => {
+                let file = unix::identity(path).map(|identity| SocketFile {
+                    path: path.to_owned(),
+                    identity,
+                });
+                Listener::of(Bound::Unix(socket, file.ok()))
+            }
+            bound => Listener::of(bound),
+        })
+    }
+
+    /// Takes a Unix socket that listens already; its file is left alone.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made non-blocking.
+    #[cfg(unix)]
+    pub fn from_unix(listener: UnixListener) -> io::Result<Listener> {
+        listener.set_nonblocking(true)?;
+        Ok(Listener::of(Bound::Unix(listener, None)))
+    }
+
+    fn of(bound: Bound) -> Listener {
+        Listener {
+            bound,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Speaks TLS, with these certificates.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, certificates: Certificates) -> Listener {
+        self.tls = Some(certificates);
+        self
+    }
+
+    /// The address of a TCP socket, with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.bound {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Bound::Unix(..) => None,
+        }
+    }
+}
+
+fn named(error: &io::Error, place: &dyn std::fmt::Debug) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {place:?}: {error}"))
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs;
+    use std::io;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::Path;
+
+    /// Listens under another name first, so that nobody connects before the mode is set.
+    pub(super) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+        check_place(path)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let new = Path::new(&name);
+        if is_stale(new) {
+            fs::remove_file(new)?;
+        }
+        let listener = UnixListener::bind(new)?;
+        let placed = fs::set_permissions(new, fs::Permissions::from_mode(mode))
+            .and_then(|()| fs::rename(new, path));
+        if let Err(error) = placed {
+            // What went wrong first is told.
+            let _ = fs::remove_file(new);
+            return Err(error);
+        }
+        Ok(listener)
+    }
+
+    /// Whether a listener may be put here: where nothing is, or a socket that nobody listens on.
+    fn check_place(path: &Path) -> io::Result<()> {
+        let refused = |why: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, why.to_owned()));
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(file) if !file.file_type().is_socket() => {
+                refused("there is something that is no socket")
+            }
+            Ok(_) if is_stale(path) => Ok(()),
+            Ok(_) => refused("somebody listens on the socket that is there"),
+        }
+    }
+
+    /// Whether there is a socket that nobody listens on.
+    fn is_stale(path: &Path) -> bool {
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+        is_socket && UnixStream::connect(path).as_ref().is_err_and(refused)
+    }
+
+    pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+        let file = fs::symlink_metadata(path)?;
+        Ok((file.dev(), file.ino()))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if unix::identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            // Nobody is there to tell.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A listener that accepts.
+pub(super) struct Accepting {
+    socket: AcceptingSocket,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Certificates>,
+}
+
+enum AcceptingSocket {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(
+        tokio::net::UnixListener,
+        #[expect(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>,
+    ),
+}
+
+impl Accepting {
+    pub(super) fn start(listener: Listener) -> io::Result<Accepting> {
+        let socket = match listener.bound {
+            Bound::Tcp(listener) => {
+                AcceptingSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
+            }
+            #[cfg(unix)]
+            Bound::Unix(listener, file) => {
+                AcceptingSocket::Unix(tokio::net::UnixListener::from_std(listener)?, file)
+            }
+        };
+        Ok(Accepting {
+            socket,
+            #[cfg(feature = "tls")]
+            tls: listener.tls,
+        })
+    }
+
+    /// Whether its clients speak HTTP without TLS.
+    pub(super) fn is_plain(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_none();
+        #[cfg(not(feature = "tls"))]
+        true
+    }
+
+    pub(super) fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(Socket, Option<SocketAddr>)>> {
+        match &self.socket {
+            AcceptingSocket::Tcp(listener) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, peer)| (Socket::Tcp(stream), Some(peer))),
+            #[cfg(unix)]
+            AcceptingSocket::Unix(listener, _) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, _)| (Socket::Unix(stream), None)),
+        }
+    }
+}

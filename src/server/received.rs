@@ -1,0 +1,148 @@
+//! The body of a request on its way in, which does not wait for ever.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::Error;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
+
+/// How long a body may be slower than it has to be.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How slow a client may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// How long there may be nothing.
+    pub(super) idle: Duration,
+    /// How many bytes a second there have to be, on the whole; 0 for any.
+    pub(super) rate: u64,
+}
+
+/// A body that fails where its client is too slow: a 408 where the application passes the failure on.
+pub(super) struct Received {
+    body: Incoming,
+    pace: Pace,
+    bytes: u64,
+    /// How long was waited for the client in all, and since when it is waited now.
+    waited: Duration,
+    waits_since: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The server's, as a body may be read on a thread of another.
+    runtime: Handle,
+}
+
+impl Received {
+    pub(super) fn new(body: Incoming, pace: Pace) -> Received {
+        Received {
+            body,
+            pace,
+            bytes: 0,
+            waited: Duration::ZERO,
+            waits_since: None,
+            sleep: None,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Something came, or the end.
+    fn go_on(&mut self) {
+        if let Some(since) = self.waits_since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = patience(self.pace, self.bytes, self.waited);
+        if self.waits_since.is_none() {
+            let _entered = self.runtime.enter();
+            let now = Instant::now();
+            self.waits_since = Some(now);
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(now + patience),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep(patience))),
+            }
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// How long may be waited now: until there was nothing for too long, or too little for all the time.
+///
+/// Only time in which the application waits counts, so a slow application is not taken for a slow client.
+fn patience(pace: Pace, bytes: u64, waited: Duration) -> Duration {
+    match pace.rate {
+        0 => pace.idle,
+        rate => {
+            let enough_for = GRACE + Duration::from_millis(bytes.saturating_mul(1_000) / rate);
+            pace.idle.min(enough_for.saturating_sub(waited))
+        }
+    }
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(next) => {
+                self.go_on();
+                if let Some(Ok(frame)) = &next {
+                    self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(next.map(|result| result.map_err(Error::body)))
+            }
+            Poll::Pending => {
+                let patience = self.poll_patience(context);
+                patience.map(|()| Some(Err(Error::body_timed_out())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_grows_with_what_came() {
+        let seconds = Duration::from_secs;
+        let pace = |idle, rate| Pace {
+            idle: seconds(idle),
+            rate,
+        };
+        for (pace, bytes, waited, expected) in [
+            (pace(30, 0), 0, 1_000, 30),
+            (pace(30, 100), 0, 0, 5),
+            (pace(30, 100), 0, 4, 1),
+            (pace(30, 100), 0, 6, 0),
+            (pace(30, 100), 1_000, 6, 9),
+            (pace(30, 100), 1_000_000, 6, 30),
+            (pace(30, 1), u64::MAX, 6, 30),
+        ] {
+            assert_eq!(
+                patience(pace, bytes, seconds(waited)),
+                seconds(expected),
+                "{pace:?} {bytes} {waited}"
+            );
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Certificates, and the handshake with them.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use enfilade_core::Tls;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
+use tokio_rustls::TlsAcceptor;
+
+use super::stream::Stream;
+
+/// The certificates of a TLS [`Listener`](crate::Listener), by the name that a client asks for (SNI, RFC 6066).
+///
+/// Files are in PEM: the chain with the server's own certificate first, and its key as PKCS #8, PKCS #1 or SEC1. Clients
+/// agree on HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). Versions are TLS 1.3 and 1.2.
+///
+/// ```no_run
+/// use enfilade::{Application, Certificates, Listener, Request, Server};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let certificates = Certificates::load("cert.pem", "key.pem")?.for_name("shop.example", "shop.pem", "shop.key")?;
+/// let again = certificates.clone();
+/// let app = Application::new(|_: Request| "Hello");
+/// Server::new(Listener::tcp("0.0.0.0:443")?.tls(certificates))
+///     .on_hangup(move || {
+///         // A new certificate; connections that are open stay with the old one.
+///         if let Err(error) = again.reload() {
+///             eprintln!("{error}");
+///         }
+///     })
+///     .serve_forever(app)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "certificates do nothing until they are given to a listener"]
+pub struct Certificates {
+    files: Files,
+    config: Arc<ArcSwap<ServerConfig>>,
+}
+
+/// Where everything was read from.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    default: Option<Pair>,
+    named: Vec<(String, Pair)>,
+    clients: Option<(PathBuf, ClientCertificate)>,
+}
+
+#[derive(Clone, Debug)]
+struct Pair {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+/// Whether clients have to have a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientCertificate {
+    /// Who has none, or none that verifies, is refused in the handshake.
+    Required,
+    /// Who has none is served too; one that does not verify is refused.
+    Optional,
+}
+
+impl Certificates {
+    /// Reads a chain and its key.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, has no certificate or no key, or where the two do not belong together; the text
+    /// names the file.
+    pub fn load(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Certificates> {
+        let files = Files {
+            default: Some(Pair::new(chain.as_ref(), key.as_ref())),
+            ..Files::default()
+        };
+        Certificates::of(files)
+    }
+
+    /// Adds a chain and its key for clients that ask for this name; those that ask for another, or none, get the first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Certificates::load); also where the name is no DNS name.
+    pub fn for_name(
+        mut self,
+        name: &str,
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> io::Result<Certificates> {
+        if rustls::pki_types::DnsName::try_from(name).is_err() {
+            let message = format!("{name:?} is not a name of a host");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let pair = Pair::new(chain.as_ref(), key.as_ref());
+        self.files.named.push((name.to_ascii_lowercase(), pair));
+        Certificates::of(self.files)
+    }
+
+    /// Asks clients for a certificate that one of these authorities has issued;
+    /// [`Tls::peer_certificates`](enfilade_core::Tls::peer_certificates) has it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or has no certificate of an authority.
+    pub fn client_certificates(
+        mut self,
+        authorities: impl AsRef<Path>,
+        certificate: ClientCertificate,
+    ) -> io::Result<Certificates> {
+        self.files.clients = Some((authorities.as_ref().to_owned(), certificate));
+        Certificates::of(self.files)
+    }
+
+    /// Reads all files again, for handshakes from now on; connections that are open go on.
+    ///
+    /// It holds for all clones.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Certificates::load); what was there before stays then.
+    pub fn reload(&self) -> io::Result<()> {
+        self.config.store(Arc::new(self.files.read()?));
+        Ok(())
+    }
+
+    fn of(files: Files) -> io::Result<Certificates> {
+        let config = Arc::new(ArcSwap::from_pointee(files.read()?));
+        Ok(Certificates { files, config })
+    }
+
+    /// Shakes hands; tells what was agreed on, and whether that is HTTP/2, where the client said.
+    pub(super) async fn accept(
+        &self,
+        stream: Stream,
+        write_timeout: std::time::Duration,
+    ) -> io::Result<(Stream, Tls, Option<bool>)> {
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let stream = acceptor.accept(stream).await?;
+        let (_, connection) = stream.get_ref();
+        let facts = facts(connection);
+        let is_http2 = connection.alpn_protocol().map(|name| name == b"h2");
+        Ok((Stream::tls(stream, write_timeout), facts, is_http2))
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+fn facts(connection: &ServerConnection) -> Tls {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLSv1.3",
+    };
+    let chain = connection.peer_certificates().unwrap_or_default();
+    let tls = Tls::new(version).with_peer_certificates(chain.iter().map(|der| der.to_vec()));
+    match connection.server_name() {
+        Some(name) => tls.with_server_name(name),
+        None => tls,
+    }
+}
+
+impl Files {
+    fn read(&self) -> io::Result<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let load = |pair: &Pair| pair.read(&provider).map(Arc::new);
+        let resolver = ByName {
+            default: self.default.as_ref().map(load).transpose()?,
+            named: self
+                .named
+                .iter()
+                .map(|(name, pair)| Ok((name.clone(), load(pair)?)))
+                .collect::<io::Result<_>>()?,
+        };
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        let mut config = match &self.clients {
+            None => builder.with_no_client_auth(),
+            Some((path, wanted)) => {
+                let roots = Arc::new(authorities(path)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = match wanted {
+                    ClientCertificate::Required => verifier,
+                    ClientCertificate::Optional => verifier.allow_unauthenticated(),
+                };
+                let verifier = verifier.build().map_err(|error| in_file(path, &error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        }
+        .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // A session that is taken up again would pass by authorities that have changed.
+        if self.clients.is_some() {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(config)
+    }
+}
+
+impl Pair {
+    fn new(chain: &Path, key: &Path) -> Pair {
+        Pair {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    fn read(&self, provider: &rustls::crypto::CryptoProvider) -> io::Result<CertifiedKey> {
+        let chain = certificates(&self.chain)?;
+        let key =
+            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| in_file(&self.key, &error))?;
+        CertifiedKey::from_der(chain, key, provider).map_err(|error| in_file(&self.key, &error))
+    }
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = read.map_err(|error| in_file(path, &error))?;
+    if chain.is_empty() {
+        return Err(in_file(path, &"there is no certificate"));
+    }
+    Ok(chain)
+}
+
+fn authorities(path: &Path) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| in_file(path, &error))?;
+    }
+    Ok(roots)
+}
+
+fn in_file(path: &Path, error: &dyn fmt::Display) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{}: {error}", path.display()),
+    )
+}
+
+/// Chooses a certificate by the name that a client asks for.
+#[derive(Debug)]
+struct ByName {
+    default: Option<Arc<CertifiedKey>>,
+    named: Vec<(String, Arc<CertifiedKey>)>,
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name();
+        let is_asked = |name: &str| asked.is_some_and(|asked| asked.eq_ignore_ascii_case(name));
+        let named = self.named.iter().find(|(name, _)| is_asked(name));
+        named.map(|(_, key)| key).or(self.default.as_ref()).cloned()
+    }
+}
