@@ -1,0 +1,375 @@
+//! The limits of the built-in server: what a client gets that goes beyond one, and that others are served meanwhile.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
+
+mod support {
+    #[expect(dead_code, reason = "others need more of it")]
+    pub(crate) mod http2;
+    pub(crate) mod running;
+    pub(crate) mod wire;
+}
+
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use enfilade::{Application, Body, HttpError, Outcome, Request, Server};
+
+use self::support::http2;
+use self::support::running::Running;
+use self::support::wire::{PATIENCE, Wire};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+const SHORT: Duration = Duration::from_millis(100);
+
+fn server() -> Server {
+    Server::bind("127.0.0.1:0")
+        .unwrap()
+        .shutdown_deadline(Duration::from_secs(1))
+}
+
+fn hello() -> Application {
+    Application::new(|_: Request| "Hello")
+}
+
+/// Answers with the length of the body when it is there.
+fn length() -> Application {
+    Application::new(|mut request: Request| async move {
+        let content = request.take_body().collect(1 << 20).await?;
+        Ok::<_, HttpError>(content.len().to_string())
+    })
+}
+
+fn is_served(address: SocketAddr) -> bool {
+    Wire::connect(address).send(GET).answer().status() == "200 OK"
+}
+
+fn closed(status: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+}
+
+fn text(wire: &mut Wire) -> String {
+    String::from_utf8(wire.rest()).unwrap()
+}
+
+#[test]
+fn many_slow_heads_keep_nobody_out() {
+    let running = Running::serve(
+        server().header_read_timeout(Duration::from_millis(500)),
+        hello(),
+    );
+    let mut slow: Vec<Wire> = (0..300)
+        .map(|_| {
+            let mut wire = Wire::connect(running.address());
+            wire.send("GET / HTTP/1.1\r\nHost: h\r\nx-a: ");
+            wire
+        })
+        .collect();
+    // A byte now and then does not buy more time.
+    for _ in 0..5 {
+        for wire in &mut slow {
+            // It may be over already.
+            let _ = wire.try_send("a");
+        }
+        assert!(is_served(running.address()));
+        std::thread::sleep(SHORT);
+    }
+    for mut wire in slow {
+        // One that is in the middle of a write when it is closed may be reset.
+        let mut rest = Vec::new();
+        match std::io::Read::read_to_end(&mut wire.stream, &mut rest) {
+            Ok(_) => assert_eq!(
+                String::from_utf8(rest).unwrap(),
+                closed("408 Request Timeout")
+            ),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+#[test]
+fn the_time_of_a_head_begins_with_its_first_byte() {
+    let server = server().header_read_timeout(Duration::from_millis(400));
+    let running = Running::serve(server.keep_alive_timeout(Duration::from_secs(60)), hello());
+    let mut wire = Wire::connect(running.address());
+    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    // A kept connection may wait longer than a head may take.
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    wire.send("GET / HT");
+    assert_eq!(text(&mut wire), closed("408 Request Timeout"));
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let running = Running::serve(server().keep_alive_timeout(SHORT), hello());
+    let mut wire = Wire::connect(running.address());
+    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    assert_eq!(text(&mut wire), "");
+    let client = http2::Client::connect(running.address());
+    assert_eq!(client.text("http://h/"), (200, "Hello".to_owned()));
+    let began = Instant::now();
+    while client.try_begin(http2::get("http://h/")).is_ok() {
+        assert!(began.elapsed() < PATIENCE, "still open");
+        // A connection on which something is asked is not idle.
+        std::thread::sleep(Duration::from_millis(400));
+    }
+}
+
+#[test]
+fn what_takes_long_to_answer_is_not_idle() {
+    let app = Application::new(|_: Request| async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        "late"
+    });
+    let server = server()
+        .keep_alive_timeout(SHORT)
+        .header_read_timeout(SHORT);
+    let running = Running::serve(server, app);
+    let mut wire = Wire::connect(running.address());
+    assert_eq!(wire.send(GET).answer().text(), "late");
+    assert_eq!(
+        http2::Client::connect(running.address()).text("http://h/"),
+        (200, "late".to_owned())
+    );
+}
+
+#[test]
+fn a_body_that_does_not_come_is_a_408() {
+    let running = Running::serve(server().body_read_timeout(SHORT), length());
+    let mut wire = Wire::connect(running.address());
+    wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    assert_eq!(wire.answer().status(), "408 Request Timeout");
+    assert_eq!(text(&mut wire), "");
+    let client = http2::Client::connect(running.address());
+    let mut sent = client.begin(http2::get("http://h/").method("POST"));
+    sent.content
+        .send_data(Bytes::from_static(b"abc"), false)
+        .unwrap();
+    assert_eq!(client.answer(sent).status, 408);
+}
+
+#[test]
+fn a_body_that_comes_too_slowly_is_a_408() {
+    let server = server().body_read_timeout(PATIENCE).min_body_rate(1_000);
+    let running = Running::serve(server, length());
+    let mut wire = Wire::connect(running.address());
+    wire.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let stream = wire.stream.try_clone().unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let drip = std::thread::spawn({
+        let (mut stream, is_over) = (stream, is_over.clone());
+        move || {
+            while !is_over.load(Ordering::Relaxed) && stream.write_all(b"1\r\na\r\n").is_ok() {
+                std::thread::sleep(SHORT);
+            }
+        }
+    });
+    let began = Instant::now();
+    assert_eq!(wire.answer().status(), "408 Request Timeout");
+    is_over.store(true, Ordering::Relaxed);
+    // Five seconds are given to everybody.
+    assert!(
+        (5..10).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    drip.join().unwrap();
+}
+
+#[test]
+fn a_client_that_takes_nothing_stops_the_producer_and_is_cut_off() {
+    let produced = Arc::new(AtomicU64::new(0));
+    let outcome = Arc::new(std::sync::Mutex::new(None));
+    let app = Application::new({
+        let (produced, outcome) = (produced.clone(), outcome.clone());
+        move |request: Request| {
+            if request.path() != "/flood" {
+                return Body::from("Hello");
+            }
+            let (produced, outcome) = (produced.clone(), outcome.clone());
+            let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+            let chunks = std::iter::from_fn(move || {
+                produced.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                Some(chunk.clone())
+            });
+            Body::from_iterator(chunks)
+                .on_end(move |end| *outcome.lock().unwrap() = Some(end.outcome()))
+        }
+    });
+    let running = Running::serve(server().write_timeout(Duration::from_millis(500)), app);
+    let mut slow: Vec<Wire> = Vec::new();
+    for _ in 0..4 {
+        let mut wire = Wire::connect(running.address());
+        wire.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
+        slow.push(wire);
+    }
+    assert!(is_served(running.address()));
+    let began = Instant::now();
+    while outcome.lock().unwrap().is_none() {
+        assert!(began.elapsed() < PATIENCE, "never cut off");
+        std::thread::sleep(SHORT);
+    }
+    assert_eq!(*outcome.lock().unwrap(), Some(Outcome::Dropped));
+    // What the sockets of both sides take, and what hyper has at hand.
+    let each = produced.load(Ordering::Relaxed) / 4;
+    assert!(each < 16 << 20, "{each} bytes for each client");
+    assert!(is_served(running.address()));
+}
+
+#[test]
+fn there_are_so_many_connections() {
+    let refused = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    for server in [
+        server().max_connections(2),
+        server().max_connections_per_peer(2),
+    ] {
+        let running = Running::serve(server, hello());
+        let mut wires = [
+            Wire::connect(running.address()),
+            Wire::connect(running.address()),
+        ];
+        for wire in &mut wires {
+            assert_eq!(wire.send(GET).answer().status(), "200 OK");
+        }
+        let mut third = Wire::connect(running.address());
+        third.send(GET);
+        assert_eq!(text(&mut third), refused);
+        wires[0].stream.shutdown(Shutdown::Both).unwrap();
+        let began = Instant::now();
+        // It is told of the end a moment later.
+        while text(Wire::connect(running.address()).send("GET / HTTP/1.0\r\n\r\n")) == refused {
+            assert!(began.elapsed() < PATIENCE, "its place is never free");
+        }
+        assert_eq!(wires[1].send(GET).answer().status(), "200 OK");
+    }
+}
+
+#[test]
+fn long_lines_and_heads_are_refused() {
+    let server = server().max_request_line(100).max_header_size(1_000);
+    let running = Running::serve(server, hello());
+    let ask = |head: String| {
+        let mut wire = Wire::connect(running.address());
+        // What is too long need not be taken to its end.
+        let _ = wire.try_send(head);
+        wire.line()
+    };
+    let a = |count| "a".repeat(count);
+    for (head, expected) in [
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", a(85)),
+            "200 OK",
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", a(95)),
+            "414 URI Too Long",
+        ),
+        (format!("GET /{}", a(200_000)), "414 URI Too Long"),
+        (
+            format!("GET / HTTP/1.1\r\nHost: h\r\nx: {}\r\n\r\n", a(900)),
+            "200 OK",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: h\r\nx: {}\r\n\r\n", a(1_000)),
+            "431 Request Header Fields Too Large",
+        ),
+    ] {
+        let start = head.get(..20).unwrap().to_owned();
+        assert_eq!(ask(head), format!("HTTP/1.1 {expected}"), "{start}");
+    }
+}
+
+#[test]
+fn who_asks_and_takes_back_at_once_is_sent_away() {
+    let (calls, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let app = Application::new({
+        let (calls, most) = (calls.clone(), most.clone());
+        move |request: Request| {
+            let (calls, most) = (calls.clone(), most.clone());
+            async move {
+                if request.path() != "/slow" {
+                    return "Hello";
+                }
+                most.fetch_max(calls.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let _end = OnDrop(calls);
+                std::future::pending::<&str>().await
+            }
+        }
+    });
+    let running = Running::serve(server(), app);
+    let client = http2::Client::connect(running.address());
+    let mut asked = 0;
+    let error = loop {
+        match client.try_begin(http2::get("http://h/slow")) {
+            Ok(mut sent) => {
+                sent.content.send_reset(h2::Reason::CANCEL);
+                // The connection's own task has to write it.
+                std::thread::yield_now();
+            }
+            Err(error) => break error,
+        }
+        asked += 1;
+        assert!(asked < 1_000_000, "asked {asked} times");
+    };
+    // The socket may be closed before what the server said was read.
+    let is_told = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    assert!(is_told || error.is_io(), "{error}");
+    assert!(
+        most.load(Ordering::Relaxed) <= 200 + 20,
+        "{most:?} at a time"
+    );
+    assert!(is_served(running.address()));
+    let began = Instant::now();
+    while calls.load(Ordering::Relaxed) > 0 {
+        assert!(began.elapsed() < PATIENCE, "{calls:?} calls go on");
+        std::thread::sleep(SHORT);
+    }
+}
+
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_application_learns_that_its_server_stops() {
+    let app = Application::new(|request: Request| async move {
+        request.connection().shutting_down().await;
+        "goodbye"
+    });
+    let mut running = Running::serve(server().shutdown_deadline(PATIENCE), app);
+    let mut wire = Wire::connect(running.address());
+    wire.send(GET);
+    let client = http2::Client::connect(running.address());
+    let sent = client.ask(http2::get("http://h/"));
+    std::thread::sleep(SHORT);
+    let began = Instant::now();
+    running.stop();
+    assert_eq!(wire.answer().text(), "goodbye");
+    let answer = client.answer(sent);
+    assert_eq!(client.content(answer).0, "goodbye");
+    running.join();
+    assert!(began.elapsed() < PATIENCE / 2);
+}
+
+/// A socket whose other end is gone is no error of anybody's.
+#[test]
+fn a_client_that_leaves_at_once_is_no_trouble() {
+    let running = Running::serve(server(), hello());
+    for _ in 0..50 {
+        drop(TcpStream::connect(running.address()).unwrap());
+        let mut stream = TcpStream::connect(running.address()).unwrap();
+        let _ = stream.write_all(b"GET / HT");
+    }
+    assert!(is_served(running.address()));
+}
