@@ -8,6 +8,7 @@
 
 mod support {
     pub(crate) mod running;
+    #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 
