@@ -1,6 +1,7 @@
 //! TLS of the built-in server, with certificates that the tests make.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "helpers of tests, which lints do not count as tests"
 )]
 

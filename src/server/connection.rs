@@ -36,6 +36,8 @@ pub(super) struct Serving {
     pub(super) app: Application,
     #[cfg(feature = "tls")]
     pub(super) certificates: Option<super::tls::Certificates>,
+    #[cfg(feature = "proxy-protocol")]
+    pub(super) proxies: Option<super::proxy_protocol::Proxies>,
 }
 
 impl Serving {
@@ -97,7 +99,14 @@ impl Serving {
         socket: Socket,
         facts: Connection,
     ) -> io::Result<(Stream, Connection, bool)> {
-        let stream = Stream::new(socket, self.limits.write_timeout);
+        let mut stream = Stream::new(socket, self.limits.write_timeout);
+        #[cfg(feature = "proxy-protocol")]
+        let facts = match (&self.proxies, facts.peer()) {
+            (Some(proxies), Some(peer)) if proxies.include(peer.ip()) => {
+                super::proxy_protocol::read(&mut stream, facts).await?
+            }
+            _ => facts,
+        };
         #[cfg(feature = "tls")]
         if let Some(certificates) = &self.certificates {
             let (mut stream, tls, is_http2) = certificates
@@ -110,7 +119,6 @@ impl Serving {
             };
             return Ok((stream, facts, is_http2));
         }
-        let mut stream = stream;
         let is_http2 = stream.begins_with(HTTP2).await?;
         Ok((stream, facts, is_http2))
     }

@@ -14,6 +14,8 @@ use super::limits::Limits;
 /// How long dropping what is broken off may take.
 const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a connection that was accepted just before the end may take to say something.
+const FIRST_BYTES: Duration = Duration::from_millis(500);
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -60,11 +62,18 @@ impl Lifetime {
 pub(super) struct Share(watch::Receiver<Phase>);
 
 impl Share {
-    /// Waits for something that is not worth finishing; `None` where the server stops first.
-    pub(super) async fn until_finishing<T>(&mut self, idle: impl Future<Output = T>) -> Option<T> {
+    /// Waits for a client's first bytes; `None` where the server stops, and they do not come soon.
+    ///
+    /// What was accepted before the end may have been asked already, and is not lost.
+    pub(super) async fn until_finishing<T>(&mut self, first: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            // The server may be gone too.
+            let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+            tokio::time::sleep(FIRST_BYTES).await;
+        };
         tokio::select! {
-            value = idle => Some(value),
-            _ = self.0.wait_for(|phase| *phase != Phase::Serving) => None,
+            value = first => Some(value),
+            () = stopped => None,
         }
     }
 
@@ -89,7 +98,12 @@ impl Share {
         activity: &Activity,
         limits: &Limits,
     ) -> Option<(C, Over)> {
-        // One that was accepted just before the end finishes its first request.
+        // hyper closes a connection that is told to finish before it has read anything. There is something to be read, so
+        // one that was accepted just before the end finishes its first request.
+        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context)));
+        if first.await.is_ready() {
+            return None;
+        }
         let mut phase = *self.0.borrow_and_update();
         let mut clock = Clock::default();
         loop {

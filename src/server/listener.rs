@@ -8,6 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
+#[cfg(feature = "proxy-protocol")]
+use super::proxy_protocol::Proxies;
 use super::stream::Socket;
 #[cfg(feature = "tls")]
 use super::tls::Certificates;
@@ -30,6 +32,8 @@ pub struct Listener {
     pub(super) bound: Bound,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Certificates>,
+    #[cfg(feature = "proxy-protocol")]
+    pub(super) proxies: Option<Proxies>,
 }
 
 #[derive(Debug)]
@@ -110,7 +114,65 @@ impl Listener {
             bound,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "proxy-protocol")]
+            proxies: None,
         }
+    }
+
+    /// The listening sockets that this process was started with (systemd's socket activation: `LISTEN_FDS` and
+    /// `LISTEN_PID`), in their order; none where it was not.
+    ///
+    /// ```no_run
+    /// use enfilade::{Application, Listener, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let given = Listener::inherited()?.into_iter().next();
+    /// let listener = match given {
+    ///     Some(listener) => listener,
+    ///     None => Listener::tcp("127.0.0.1:8000")?,
+    /// };
+    /// let app = Application::new(|_: Request| "Hello");
+    /// Server::new(listener).notify_systemd().serve_forever(app)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where one of them is no stream socket that listens.
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn inherited() -> io::Result<Vec<Listener>> {
+        let mut given = listenfd::ListenFd::from_env();
+        let count = given.len();
+        let take = |at| match given.take_tcp_listener(at) {
+            Ok(listener) => listener.map(Listener::from_tcp).transpose(),
+            Err(_) => given
+                .take_unix_listener(at)?
+                .map(Listener::from_unix)
+                .transpose(),
+        };
+        let listeners = (0..count).map(take);
+        let listeners: io::Result<Vec<_>> = listeners.collect();
+        Ok(listeners?.into_iter().flatten().collect())
+    }
+
+    /// Takes the client's address, and its own, from the header of the PROXY protocol (version 1 or 2) with which a
+    /// connection from one of these networks has to begin; others are served as they come.
+    ///
+    /// # Security
+    ///
+    /// Whoever is in these networks can say to be anybody: name the proxies alone. Connections that are
+    /// [counted](crate::Server::max_connections_per_peer) by peer are still counted by the proxy's address.
+    ///
+    /// # Errors
+    ///
+    /// Where one is neither a network, such as `10.0.0.0/8`, nor an address.
+    #[cfg(feature = "proxy-protocol")]
+    pub fn proxy_protocol<T: AsRef<str>>(
+        mut self,
+        networks: impl IntoIterator<Item = T>,
+    ) -> io::Result<Listener> {
+        self.proxies = Some(Proxies::parse(networks)?);
+        Ok(self)
     }
 
     /// Speaks TLS, with these certificates.
@@ -205,6 +267,8 @@ pub(super) struct Accepting {
     socket: AcceptingSocket,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Certificates>,
+    #[cfg(feature = "proxy-protocol")]
+    pub(super) proxies: Option<Proxies>,
 }
 
 enum AcceptingSocket {
@@ -231,6 +295,8 @@ impl Accepting {
             socket,
             #[cfg(feature = "tls")]
             tls: listener.tls,
+            #[cfg(feature = "proxy-protocol")]
+            proxies: listener.proxies,
         })
     }
 

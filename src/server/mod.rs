@@ -7,6 +7,8 @@ mod connection;
 mod lifetime;
 mod limits;
 mod listener;
+#[cfg(feature = "proxy-protocol")]
+mod proxy_protocol;
 mod received;
 mod signals;
 mod stream;
@@ -64,12 +66,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// finished at the [deadline](Server::shutdown_deadline) is broken off. A second signal breaks off at once.
 ///
 /// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` (RFC 9112, section
-/// 3.2). A head that is too long is a 431, a target that is too long a 414. A CONNECT is a 501: there are no tunnels.
+/// 3.2). A head that is too long is a 431, a target that is too long a 414; see
+/// [Limits](#limits). A CONNECT is a 501: there are no tunnels.
 ///
 /// Over HTTP/2 the host stands in `Host` too, where the application looks for it; one that differs from the `:authority`
 /// is a 400 (RFC 9113, section 8.3.1).
 ///
+/// A panic of the application, in its call or its future, is a 500, and one in a body breaks its answer off; the server
+/// goes on.
+///
 /// Trailers are sent over HTTP/1.1 to a client that says `TE: trailers`, those that the answer's `Trailer` names.
+#[doc = include_str!("deployment.md")]
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {
@@ -78,6 +85,8 @@ pub struct Server {
     limits: Limits,
     workers: Option<usize>,
     blocking_threads: usize,
+    #[cfg(all(unix, feature = "systemd"))]
+    notifies: bool,
     on_hangup: Hooks,
 }
 
@@ -108,6 +117,8 @@ impl Server {
             limits: Limits::default(),
             workers: None,
             blocking_threads: BLOCKING_THREADS,
+            #[cfg(all(unix, feature = "systemd"))]
+            notifies: false,
             on_hangup: Hooks::default(),
         }
     }
@@ -147,6 +158,14 @@ impl Server {
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
         self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// Tells the service manager when it accepts connections and when it stops, as systemd's `Type=notify` asks for
+    /// (`NOTIFY_SOCKET`); nothing where there is none.
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn notify_systemd(mut self) -> Server {
+        self.notifies = true;
         self
     }
 
@@ -252,6 +271,11 @@ impl Server {
         let admission = Arc::new(admission);
         let refusals = Arc::new(Admission::new(MAX_REFUSALS, None));
         let lifetime = Lifetime::new();
+        #[cfg(all(unix, feature = "systemd"))]
+        if self.notifies {
+            // A service manager that cannot be reached is no reason not to serve; it has a limit of its own.
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        }
         let mut shutdown = pin!(shutdown);
         let told = loop {
             tokio::select! {
@@ -268,6 +292,8 @@ impl Server {
                             app: app.clone(),
                             #[cfg(feature = "tls")]
                             certificates: listener.tls.clone(),
+                            #[cfg(feature = "proxy-protocol")]
+                            proxies: listener.proxies.clone(),
                         };
                         tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
                     }
@@ -276,6 +302,10 @@ impl Server {
             }
         };
         drop((listeners, app));
+        #[cfg(all(unix, feature = "systemd"))]
+        if self.notifies {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        }
         tokio::select! {
             () = lifetime.finish() => {}
             () = tokio::time::sleep(self.shutdown_deadline) => {}

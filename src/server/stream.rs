@@ -115,6 +115,18 @@ impl Stream {
         Ok(read > 0)
     }
 
+    /// What was looked at so far.
+    #[cfg(feature = "proxy-protocol")]
+    pub(super) fn seen(&self) -> &[u8] {
+        &self.seen
+    }
+
+    /// Takes so much of it away.
+    #[cfg(feature = "proxy-protocol")]
+    pub(super) fn skip(&mut self, count: usize) {
+        self.seen.drain(..count.min(self.seen.len()));
+    }
+
     /// Gives up where the client has not taken anything for too long.
     fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let limit = self.write_timeout;

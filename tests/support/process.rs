@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program and waits until it says where it serves.
-    fn start(command: &mut Command) -> Process {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    pub(crate) fn start(command: &mut Command) -> Process {
+        let command = command.stdout(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -41,6 +42,12 @@ impl Process {
 
     /// Starts one of the examples that `cargo test` builds.
     pub(crate) fn example(name: &str, arguments: &[&str]) -> Process {
+        let mut command = Command::new(Process::program(name));
+        Process::start(command.args(arguments).stdin(Stdio::piped()))
+    }
+
+    /// Where an example is.
+    pub(crate) fn program(name: &str) -> PathBuf {
         // target/debug/deps/shutdown-0123456789abcdef
         let this = std::env::current_exe().unwrap();
         let program = this.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -49,7 +56,7 @@ impl Process {
             "{} is missing; `cargo build --examples` makes it, and so does `cargo test` without `--test`",
             program.display()
         );
-        Process::start(Command::new(program).args(arguments))
+        program
     }
 
     /// Waits for a line that begins so; those before it are passed over.
