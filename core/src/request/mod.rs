@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 mod deserialize;
+mod mounted;
 mod origin;
 mod params;
 mod shared;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::{Captured, Params};
@@ -466,10 +468,12 @@ impl Request {
 
     /// Takes the request apart for the rest of the ecosystem, with the path that is left.
     ///
-    /// The connection travels in the extensions, and with it what a component said of the client and the scheme.
+    /// The connection travels in the extensions, and with it what a component said of the client and the scheme, what
+    /// is mounted and what was captured: a request that is made of it again is where this one was.
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Body> {
         let uri = self.remaining_uri();
+        let mounted = self.take_mounted(&uri);
         let body = self.take_body();
         let mut request = http::Request::new(body);
         *request.method_mut() = self.0.method;
@@ -481,11 +485,17 @@ impl Request {
         if self.0.origin != Origin::default() {
             request.extensions_mut().insert(self.0.origin);
         }
+        if let Some(mounted) = mounted {
+            request.extensions_mut().insert(mounted);
+        }
         request
     }
 }
 
 /// A request of the rest of the ecosystem; its connection is taken from the extensions where there is one.
+///
+/// What [`into_http`](Request::into_http) left there is taken too. Where a prefix was taken off the path since, as routers
+/// do, it is mounted.
 impl<B> From<http::Request<B>> for Request
 where
     B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -494,8 +504,12 @@ where
         let (mut parts, body) = request.into_parts();
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
         let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
+        let mounted = parts.extensions.remove::<Mounted>();
         let mut request = Request::from_parts(parts, Body::new(body), connection);
         request.0.origin = origin;
+        if let Some(mounted) = mounted {
+            request.restore(mounted);
+        }
         request
     }
 }
