@@ -13,5 +13,7 @@ pub use server::Server;
 
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "wsgi")]
 pub mod wsgi;
