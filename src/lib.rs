@@ -11,6 +11,8 @@ pub use enfilade_middleware as middleware;
 #[cfg(feature = "server")]
 pub use server::Server;
 
+#[cfg(feature = "cgi")]
+pub mod cgi;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "tower")]
