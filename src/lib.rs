@@ -13,6 +13,10 @@ pub use server::Server;
 
 #[cfg(feature = "cgi")]
 pub mod cgi;
+#[cfg(feature = "fastcgi")]
+pub mod fastcgi;
+#[cfg(feature = "scgi")]
+pub mod scgi;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "tower")]

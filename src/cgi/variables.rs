@@ -43,6 +43,23 @@ impl Variables {
         self.0.iter().map(|(name, value)| (text(name), text(value)))
     }
 
+    /// The same of a server that has no script: the whole path is the application's.
+    #[cfg(any(feature = "fastcgi", feature = "scgi"))]
+    pub(crate) fn at_root(&self) -> Variables {
+        let whole = match self.bytes("REQUEST_URI") {
+            Some(_) => Bytes::new(),
+            None => ["SCRIPT_NAME", "PATH_INFO"]
+                .map(|name| self.bytes(name).unwrap_or_default())
+                .concat()
+                .into(),
+        };
+        let ours = [
+            ("SCRIPT_NAME".into(), Bytes::new()),
+            ("PATH_INFO".into(), whole),
+        ];
+        self.0.iter().cloned().chain(ours).collect()
+    }
+
     /// The value of a variable as it came.
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let mut found = self.all(name);
