@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Application, Body, HttpError, Response};
+use enfilade_core::{Application, Body, Error, HttpError, Response};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
@@ -24,6 +24,11 @@ const PART: usize = 16 * 1024;
 const REPLIES: usize = 8;
 /// How long to wait for the web server to close a connection that is over.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a web server gets to pass on what came before a failure.
+const PASSING_ON: Duration = Duration::from_millis(10);
+/// What is no record, of a version that never was.
+const NO_RECORD: [u8; 8] = [0; 8];
 
 /// The role that this server has (section 6.2), and the flag for a connection that stays (section 5.1).
 const RESPONDER: u16 = 1;
@@ -404,11 +409,25 @@ async fn send<S: AsyncWrite>(
         let Some(frame) = frame else {
             break;
         };
-        if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return break_off(writer, error).await,
+        };
+        if let Ok(data) = frame.into_data() {
             write_stream(&mut writer.buffer, Kind::Stdout, id, &data);
             writer.flush().await?;
         }
     }
     write_end(&mut writer.buffer, id, End::Complete);
     writer.flush().await
+}
+
+/// Says that an answer is not whole. Web servers take the end of a connection for the end of an answer whose length they
+/// do not know, and the status of the application for nothing; what is no record they understand, and
+/// break off with; before it, they have a moment to pass on what they have.
+async fn break_off<S: AsyncWrite>(writer: &mut Writer<S>, error: Error) -> io::Result<()> {
+    tokio::time::sleep(PASSING_ON).await;
+    writer.buffer.extend_from_slice(&NO_RECORD);
+    writer.flush().await?;
+    Err(io::Error::other(error))
 }

@@ -4,12 +4,16 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade_core::{Application, BoxError, Connection, IntoHandler, Request, Response, gateway};
-use http::Uri;
+use enfilade_core::{
+    Application, Body, BoxError, Connection, Error, IntoHandler, Request, Response, gateway,
+};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
+use http::{Method, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
 type Connecting = Arc<dyn Fn(&Parts) -> Option<Connection> + Send + Sync>;
@@ -151,18 +155,82 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> AppAnswer {
-        AppAnswer(gateway::answer(&self.app, self.request(request)))
+        let is_head = request.method() == Method::HEAD;
+        let answer = gateway::answer(&self.app, self.request(request));
+        AppAnswer { answer, is_head }
     }
 }
 
 /// The future of an [`AppService`].
 #[derive(Debug)]
-pub struct AppAnswer(gateway::Answer);
+pub struct AppAnswer {
+    answer: gateway::Answer,
+    is_head: bool,
+}
 
 impl Future for AppAnswer {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(Ok)
+        let is_head = self.is_head;
+        let answered = Pin::new(&mut self.answer).poll(context);
+        answered.map(|response| Ok(fit(response, is_head)))
+    }
+}
+
+/// Tells what serves what it does not see by itself.
+fn fit(response: Response, is_head: bool) -> Response {
+    // axum says that the length is 0 where the body is seen to be empty, which GET would not say.
+    let is_unmeasured = is_head && !response.headers().contains_key(CONTENT_LENGTH);
+    if response.body().is_in_memory() && !is_unmeasured {
+        return response;
+    }
+    response.map(|body| {
+        Body::new(Sent {
+            body,
+            failure: None,
+            is_unmeasured,
+        })
+    })
+}
+
+/// A body with one turn before its failure: hyper drops what it has not written yet when a body fails, and the client
+/// would see nothing of the answer.
+struct Sent {
+    body: Body,
+    failure: Option<Error>,
+    is_unmeasured: bool,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Err(error)) => {
+                self.failure = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_unmeasured && self.failure.is_none() && self.body.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.is_unmeasured {
+            true => SizeHint::default(),
+            false => HttpBody::size_hint(&self.body),
+        }
     }
 }
