@@ -23,8 +23,11 @@
 //! Of the FastCGI specification, version 1, it is a responder: other roles are refused. A connection has one request at
 //! a time and stays where the web server wants it to; a second at the same time is refused (`FCGI_CANT_MPX_CONN`), and
 //! `FCGI_GET_VALUES` says so beforehand. A request that is aborted is dropped, with its body and its answer. Request
-//! bodies arrive as the application reads them. An answer that breaks off in the middle closes the connection without an
-//! end of the request; so does what is no FastCGI.
+//! bodies arrive as the application reads them. nginx sends nothing more of a body once the answer has begun: behind it,
+//! read the body before you answer.
+//!
+//! What is no FastCGI closes the connection. An answer that breaks off in the middle ends with eight bytes that are no
+//! record, as web servers take the end of a connection alone for the end of the answer: nginx breaks off too, then.
 //!
 //! # Security
 //!

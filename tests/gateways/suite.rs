@@ -67,7 +67,9 @@ pub(crate) fn suite() -> Vec<Asked> {
     for count in [0, 5, 300_000] {
         suite.push(asked("POST", "/echo", kind, Sent::Measured(bytes(count))));
         suite.push(asked("POST", "/echo", kind, Sent::Chunked(bytes(count))));
-        suite.push(asked("PUT", "/mirror", kind, Sent::Measured(bytes(count))));
+        // nginx sends nothing more of a body once the answer has begun, so what is given back as it comes is short.
+        let short = bytes(count.min(3_000));
+        suite.push(asked("PUT", "/mirror", kind, Sent::Measured(short)));
     }
     suite.push(asked(
         "POST",
