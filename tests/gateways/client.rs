@@ -2,10 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// How long a test waits for what must come; far longer than it takes, for machines under load.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::wire::PATIENCE;
 
 /// A request.
 #[derive(Clone, Debug)]

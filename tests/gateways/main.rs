@@ -12,18 +12,27 @@
 mod client;
 #[path = "../support/every_answer.rs"]
 mod every_answer;
+#[expect(dead_code, reason = "web servers start the programs of this test")]
+#[path = "../support/process.rs"]
+mod process;
 mod servers;
 mod suite;
+#[expect(dead_code, reason = "the patience of all tests is there")]
+#[path = "../support/wire.rs"]
+mod wire;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
+use enfilade::cgi::Variables;
 use enfilade::tower::{AppService, application, layer};
-use enfilade::{Application, Connection, Scheme, Server, fastcgi, scgi};
+use enfilade::{Application, Connection, Request, Scheme, Server, fastcgi, scgi};
 use tokio::sync::oneshot;
 use tower_http::trace::TraceLayer;
 
 use self::client::{Asked, Seen, Sent};
+use self::process::Process;
 use self::servers::{folder, free, lighttpd, nginx};
 use self::suite::{DIFFERENCES, suite};
 
@@ -240,26 +249,78 @@ fn scgi_behind_nginx() {
     compare("scgi", address, "");
 }
 
-/// The program that `cargo test` builds with the examples.
-fn cgi_program() -> std::path::PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let program = this
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/cgi_program");
-    assert!(
-        program.exists(),
-        "{} is missing; `cargo test` without `--test` makes it",
-        program.display()
-    );
-    program
+/// What an application says of where it is, with the connection's facts.
+fn place() -> Application {
+    Application::new(|request: Request| {
+        let user = request.environ().get("REMOTE_USER").map(Cow::into_owned);
+        let own = request
+            .extensions()
+            .get::<Variables>()
+            .and_then(|all| Some(all.get("HOUSE")?.into_owned()));
+        format!(
+            "{} | {} | {} | {user:?} | {own:?} | {}",
+            request.script_name(),
+            request.path(),
+            request.uri(),
+            request.url_for_path("/x")
+        )
+    })
+}
+
+#[test]
+fn a_script_name_is_what_is_mounted_and_a_rewritten_path_is_the_path() {
+    let fastcgi = fastcgi::Server::bind("127.0.0.1:0").unwrap();
+    let scgi = scgi::Server::bind("127.0.0.1:0").unwrap();
+    let (first, second) = (fastcgi.local_addr().unwrap(), scgi.local_addr().unwrap());
+    let _fastcgi =
+        Running::start(|stopped| fastcgi.serve_until(place(), async { drop(stopped.await) }));
+    let _scgi = Running::start(|stopped| scgi.serve_until(place(), async { drop(stopped.await) }));
+    let address = free();
+    let locations = [("fastcgi", first), ("scgi", second)].map(|(kind, backend)| {
+        format!(
+            "location /{kind}/ {{ include /etc/nginx/{kind}_params; {kind}_param SCRIPT_NAME /{kind};\n\
+             set $rest $uri; if ($uri ~ ^/{kind}(/.*)$) {{ set $rest $1; }}\n\
+             {kind}_param PATH_INFO $rest; {kind}_param REMOTE_USER ada; {kind}_param HOUSE 7; {kind}_pass {backend}; }}\n\
+             location /pretty/{kind}/ {{ rewrite ^/pretty/(.*)$ /$1?page=1 last; }}\n"
+        )
+    });
+    let block = format!("server {{ listen {address}; {} }}", locations.concat());
+    let _nginx = nginx(folder("place"), address, &block);
+    for kind in ["fastcgi", "scgi"] {
+        for (target, expected) in [
+            (
+                format!("/{kind}/a%2Fb?q"),
+                format!("/{kind} | /a%2Fb | /{kind}/a%2Fb?q"),
+            ),
+            (
+                format!("/{kind}//a/../b"),
+                format!("/{kind} | //a/../b | /{kind}//a/../b"),
+            ),
+            (format!("/{kind}/"), format!("/{kind} | / | /{kind}/")),
+            (
+                format!("/pretty/{kind}/ab"),
+                format!("/{kind} | /ab | /{kind}/ab?page=1"),
+            ),
+        ] {
+            let asked = Asked {
+                method: "GET",
+                target: target.leak(),
+                headers: &[],
+                body: Sent::None,
+            };
+            let found = String::from_utf8(asked.send(address, "").body).unwrap();
+            assert_eq!(
+                found,
+                format!("{expected} | Some(\"ada\") | Some(\"7\") | /{kind}/x")
+            );
+        }
+    }
 }
 
 #[test]
 fn a_cgi_program_behind_lighttpd() {
     let folder = folder("cgi");
-    std::os::unix::fs::symlink(cgi_program(), folder.join("app.cgi")).unwrap();
+    std::os::unix::fs::symlink(Process::path("cgi_program"), folder.join("app.cgi")).unwrap();
     let address = free();
     let modules = "server.modules = (\"mod_cgi\")\ncgi.assign = (\".cgi\" => \"\")";
     let _lighttpd = lighttpd(folder, address, modules);

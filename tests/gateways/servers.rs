@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::client::PATIENCE;
+/// How long a web server may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A web server that is ended when this is dropped, and the folder that it works in.
 pub(crate) struct WebServer {

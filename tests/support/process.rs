@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -34,13 +35,18 @@ impl Process {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
         };
-        let line = process.wait_for_line("Serving on http://");
+        let line = process.wait_for_line("Serving on ");
         process.address = line.rsplit('/').next().unwrap().parse().unwrap();
         process
     }
 
     /// Starts one of the examples that `cargo test` builds.
     pub(crate) fn example(name: &str, arguments: &[&str]) -> Process {
+        Process::start(Command::new(Process::path(name)).args(arguments))
+    }
+
+    /// Where one of the examples is.
+    pub(crate) fn path(name: &str) -> PathBuf {
         // target/debug/deps/shutdown-0123456789abcdef
         let this = std::env::current_exe().unwrap();
         let program = this.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -49,7 +55,7 @@ impl Process {
             "{} is missing; `cargo build --examples` makes it, and so does `cargo test` without `--test`",
             program.display()
         );
-        Process::start(Command::new(program).args(arguments))
+        program
     }
 
     /// Waits for a line that begins so; those before it are passed over.
