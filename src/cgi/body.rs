@@ -29,6 +29,7 @@ struct Received {
 }
 
 /// A body of `length` bytes, and what it is fed by.
+#[cfg(any(test, feature = "fastcgi", feature = "scgi"))]
 pub(crate) fn received(length: Option<u64>) -> (Body, Feed) {
     let (feed, parts) = channel(WAITING);
     let body = Received {
@@ -130,11 +131,18 @@ mod tests {
         })
     }
 
+    /// What was said of the length, what came, and what is read.
+    type Case = (
+        Option<u64>,
+        &'static [&'static str],
+        Result<&'static str, &'static str>,
+    );
+
     #[test]
     fn a_body_is_whole_or_an_error() {
         let cut = "the web server broke off in the middle of the body";
         let long = "the body is longer than CONTENT_LENGTH";
-        let cases: [(Option<u64>, &[&'static str], Result<&str, &str>); 11] = [
+        let cases: [Case; 11] = [
             (Some(0), &[], Ok("")),
             (Some(0), &["", "x"], Ok("")),
             (Some(4), &["ab", "cd"], Ok("abcd")),

@@ -41,11 +41,7 @@ impl Serving {
         (Serving(receiver), sender)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        !*self.0.borrow()
-    }
-
-    /// Waits until the server takes no new requests.
+    /// Waits until the server takes no new requests; ready at once where it does not any more.
     pub(crate) async fn end(&mut self) {
         // An error says that the server is gone.
         let _ = self.0.wait_for(|is_serving| !is_serving).await;

@@ -218,9 +218,12 @@ mod tests {
         assert_eq!(all.get("HTTP_PROXY"), None);
     }
 
+    /// Variables beside the basic ones, and the status and text of the answer.
+    type Case = (&'static [(&'static str, &'static str)], u16, &'static str);
+
     #[test]
     fn bad_variables_are_named() {
-        let cases: [(&[(&'static str, &'static str)], u16, &str); 8] = [
+        let cases: [Case; 8] = [
             (&[("REQUEST_METHOD", "G T")], 400, "Invalid REQUEST_METHOD"),
             (&[("CONTENT_LENGTH", "+1")], 400, "Invalid CONTENT_LENGTH"),
             (

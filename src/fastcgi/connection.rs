@@ -65,11 +65,12 @@ where
         settings,
     };
     let mut is_new = true;
-    while !serving.is_over() {
+    loop {
         let next = head(&mut reader, &mut writer, is_new);
         let begun = tokio::select! {
-            begun = next => begun?,
+            biased;
             () = serving.end() => None,
+            begun = next => begun?,
         };
         let Some(begun) = begun else {
             break;

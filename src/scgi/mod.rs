@@ -106,6 +106,16 @@ impl Server {
         Ok(Server::new(Listening::unix(listener)?))
     }
 
+    /// Serves the listening socket that standard input is, as `spawn-fcgi` starts programs.
+    ///
+    /// # Errors
+    ///
+    /// Where standard input is no socket that listens.
+    #[cfg(unix)]
+    pub fn from_stdin() -> io::Result<Server> {
+        Ok(Server::new(Listening::inherited()?))
+    }
+
     /// The address that this server listens on, with the real port; `None` for a Unix socket.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {

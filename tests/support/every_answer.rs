@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 
 /// The application.
+#[expect(clippy::panic, reason = "what becomes of a panic is compared too")]
 pub(crate) fn app() -> Application {
     Application::new(|request: Request| match request.path() {
         "/large" => Reply::new("large ".repeat(200_000)),
