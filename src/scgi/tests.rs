@@ -147,3 +147,58 @@ impl http_body::Body for Never {
         std::task::Poll::Pending
     }
 }
+
+/// A client that asks over TCP, and what it is told in the end.
+fn client(address: std::net::SocketAddr) -> std::thread::JoinHandle<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(WAIT)).unwrap();
+    stream.write_all(&asked("0", "")).unwrap();
+    std::thread::spawn(move || {
+        let mut all = String::new();
+        stream.read_to_string(&mut all).unwrap();
+        all
+    })
+}
+
+#[test]
+fn a_server_takes_so_many_at_a_time_and_finishes_what_is_in_flight() {
+    let (called, calls) = channel();
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let opened = gate.clone();
+    let app = Application::new(move |_: Request| {
+        called.send(()).unwrap();
+        let gate = gate.clone();
+        async move {
+            gate.acquire().await.unwrap().forget();
+            "finished"
+        }
+    });
+    let server = super::Server::bind("127.0.0.1:0")
+        .unwrap()
+        .max_connections(1);
+    let address = server.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(server.serve_until(app, async { drop(stopped.await) }))
+    });
+    let first = client(address);
+    calls.recv_timeout(WAIT).unwrap();
+    let second = client(address);
+    // The second is not called as long as the first is there.
+    assert!(calls.recv_timeout(Duration::from_millis(100)).is_err());
+    opened.add_permits(1);
+    assert!(first.join().unwrap().ends_with("finished"));
+    calls.recv_timeout(WAIT).unwrap();
+    drop(stop);
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!serving.is_finished());
+    opened.add_permits(1);
+    assert!(second.join().unwrap().ends_with("finished"));
+    serving.join().unwrap().unwrap();
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
