@@ -7,23 +7,18 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use enfilade_core::{Application, Body, Error, HttpError, Response};
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::record::{
-    End, Kind, Malformed, Record, variables, write_end, write_reply, write_stream,
-};
+use super::halves::{Reader, Settings, Writer, end};
+use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
 use crate::cgi::listening::Serving;
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
 
 /// How many variables a request may have.
 const MAX_VARIABLES: usize = 1000;
-/// How much is read at a time.
-const PART: usize = 16 * 1024;
 /// How many replies to records that are about no request may wait.
 const REPLIES: usize = 8;
-/// How long to wait for the web server to close a connection that is over.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a web server gets to pass on what came before a failure.
 const PASSING_ON: Duration = Duration::from_millis(10);
@@ -33,16 +28,6 @@ const NO_RECORD: [u8; 8] = [0; 8];
 /// The role that this server has (section 6.2), and the flag for a connection that stays (section 5.1).
 const RESPONDER: u16 = 1;
 const KEEP_CONNECTION: u8 = 1;
-
-/// What all connections of a server have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) max_variables_size: usize,
-    pub(super) head_read_timeout: Duration,
-    pub(super) max_connections: usize,
-    /// Whether the whole path is the application's.
-    pub(super) is_at_root: bool,
-}
 
 /// Serves a connection to its end.
 pub(super) async fn serve<S>(
@@ -82,69 +67,7 @@ where
             break;
         }
     }
-    writer.flush().await?;
-    let _ = writer.stream.shutdown().await;
-    // Closing while something is unread would take back what was written (RFC 9112, section 9.6, of TCP).
-    let _ = tokio::time::timeout(LINGER, reader.drain()).await;
-    Ok(())
-}
-
-/// The side that the web server writes.
-struct Reader<S> {
-    stream: ReadHalf<S>,
-    buffer: BytesMut,
-}
-
-impl<S: AsyncRead> Reader<S> {
-    /// The next record; `None` at the end. A future that is dropped loses nothing.
-    async fn record(&mut self) -> io::Result<Option<Record>> {
-        loop {
-            if let Some(record) = Record::decode(&mut self.buffer)? {
-                return Ok(Some(record));
-            }
-            self.buffer.reserve(PART);
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return match self.buffer.is_empty() {
-                    true => Ok(None),
-                    false => Err(io::ErrorKind::UnexpectedEof.into()),
-                };
-            }
-        }
-    }
-
-    /// Reads to the end and keeps nothing.
-    async fn drain(&mut self) {
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(PART);
-            if !matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..)) {
-                return;
-            }
-        }
-    }
-}
-
-/// The side that the web server reads.
-struct Writer<S> {
-    stream: WriteHalf<S>,
-    /// Whole records that are to be written; a future that is dropped loses none of them.
-    buffer: BytesMut,
-    settings: Settings,
-}
-
-impl<S: AsyncWrite> Writer<S> {
-    async fn flush(&mut self) -> io::Result<()> {
-        while !self.buffer.is_empty() {
-            if self.stream.write_buf(&mut self.buffer).await? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        self.stream.flush().await
-    }
-
-    fn reply(&mut self, record: &Record) -> Result<(), Malformed> {
-        write_reply(&mut self.buffer, record, self.settings.max_connections)
-    }
+    end(reader, writer).await
 }
 
 /// A request that has begun.
@@ -295,16 +218,8 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
         first,
         ..
     } = begun;
-    let length = variables
-        .as_ref()
-        .ok()
-        .and_then(|variables| content_length(variables).ok()?);
     let is_over = first.as_ref().is_some_and(Bytes::is_empty);
-    let (body, feed) = received(if is_over { Some(0) } else { length });
-    if let Some(first) = first {
-        // There is room for one.
-        let _ = feed.try_send(first);
-    }
+    let (body, feed) = body_of(&variables, first);
     let is_at_root = writer.settings.is_at_root;
     let request = variables.and_then(|variables| match is_at_root {
         true => request(&variables.at_root(), body),
@@ -324,6 +239,19 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
     }
     write_end(&mut writer.buffer, id, End::Complete);
     writer.flush().await
+}
+
+/// The body of a request, with what came of it already.
+fn body_of(variables: &Result<Variables, HttpError>, first: Option<Bytes>) -> (Body, Feed) {
+    let variables = variables.as_ref().ok();
+    let length = variables.and_then(|variables| content_length(variables).ok()?);
+    let is_over = first.as_ref().is_some_and(Bytes::is_empty);
+    let (body, feed) = received(if is_over { Some(0) } else { length });
+    if let Some(first) = first {
+        // There is room for one.
+        let _ = feed.try_send(first);
+    }
+    (body, feed)
 }
 
 /// Takes the records of a request until it is taken back, with the web server waiting where the application does not

@@ -35,6 +35,7 @@
 //! Unix socket that the web server alone may open.
 
 mod connection;
+mod halves;
 mod record;
 
 use std::io;
@@ -49,7 +50,8 @@ use std::time::Duration;
 use enfilade_core::Application;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::connection::{Settings, serve};
+use self::connection::serve;
+use self::halves::Settings;
 use crate::cgi::listening::{Listening, Serving, Stream};
 
 /// How long the web server may take to send the variables of a request.
