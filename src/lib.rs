@@ -13,7 +13,15 @@ pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]
 pub use server::{Listener, Server};
 
+#[cfg(feature = "cgi")]
+pub mod cgi;
+#[cfg(feature = "fastcgi")]
+pub mod fastcgi;
+#[cfg(feature = "scgi")]
+pub mod scgi;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "wsgi")]
 pub mod wsgi;

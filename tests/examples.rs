@@ -3,9 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "helpers of tests, which lints do not count as tests"
 )]
 
+#[expect(dead_code, reason = "the other tests need more of it")]
+#[path = "gateways/servers.rs"]
+mod servers;
 mod support {
     pub(crate) mod process;
     pub(crate) mod wire;
@@ -17,13 +21,16 @@ use std::path::Path;
 use self::support::process::Process;
 use self::support::wire::{Answer, Wire};
 
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 9] = [
     "hello",
     "wsgi",
     "pipeline",
     "component",
     "dispatch",
     "debug_errors",
+    "fastcgi",
+    "tls",
+    "tower",
 ];
 
 /// Starts an example on a free port.
@@ -125,6 +132,71 @@ fn dispatch() {
     assert_eq!(moved.status(), "308 Permanent Redirect");
     assert_eq!(moved.header("location").unwrap(), "/wiki/12?page=2");
     drop(stop(process));
+}
+
+#[test]
+fn tower() {
+    let process = start("tower");
+    let mut wire = Wire::connect(process.address);
+    for (line, status, text) in [
+        ("GET /", "200 OK", "The street\n"),
+        ("GET /house", "200 OK", "The hall, at /house\n"),
+        ("GET /house/library/shelves/3", "200 OK", "Shelf 3\n"),
+        ("GET /house/cellar?x", "404 Not Found", "No such room\n"),
+    ] {
+        let answer = ask(&mut wire, line, "");
+        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
+        let house = line.contains("/house").then(|| "enfilade".to_owned());
+        assert_eq!(answer.header("x-house"), house, "{line}");
+    }
+    process.signal("INT");
+    let mut process = process;
+    drop(wire);
+    assert!(process.end().0.success());
+}
+
+/// Asks an example behind nginx, which gets to it as `pass` says.
+fn ask_behind_nginx(folder: std::path::PathBuf, pass: &str) {
+    let address = servers::free();
+    let block = format!(
+        "server {{ listen {address}; location / {{ include /etc/nginx/fastcgi_params; fastcgi_pass {pass}; }} }}"
+    );
+    let _nginx = servers::nginx(folder, address, &block);
+    let mut wire = Wire::connect(address);
+    let answer = ask(&mut wire, "GET /guests/Ada?x", "");
+    assert_eq!(
+        (answer.status(), answer.text()),
+        ("200 OK", "Good evening, Ada\n")
+    );
+    assert_eq!(ask(&mut wire, "GET /cellar", "").status(), "404 Not Found");
+}
+
+#[test]
+fn fastcgi() {
+    let process = start("fastcgi");
+    ask_behind_nginx(servers::folder("example"), &process.address.to_string());
+    let lines = stop(process);
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines[0].contains("\"GET /guests/Ada?x HTTP/1.1\" 200 18"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn fastcgi_on_the_socket_that_it_is_started_with() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = servers::folder("inherited");
+    let mut child = std::process::Command::new(Process::path("fastcgi"))
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let asked = std::panic::catch_unwind(|| ask_behind_nginx(folder, &address.to_string()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    asked.unwrap();
 }
 
 #[test]
@@ -338,4 +410,47 @@ fn pipeline() {
     for (line, (request, answer)) in lines.iter().zip(&asked) {
         assert_logged(line, request, answer);
     }
+}
+
+#[test]
+fn tls() {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = std::env::temp_dir().join(format!("enfilade-example-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let chain = file("cert.pem", own.cert.pem());
+    let key = file("key.pem", own.signing_key.serialize_pem());
+    let process = Process::example("tls", &[&chain, &key, "127.0.0.1:0"]);
+    let mut roots = RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = std::net::TcpStream::connect(process.address).unwrap();
+    let mut stream = StreamOwned::new(client, stream);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.ends_with("\r\n\r\nHello over HTTP/1.1 and TLSv1.3\n"),
+        "{answer}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+    drop(stop(process));
 }

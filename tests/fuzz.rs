@@ -76,13 +76,22 @@ const WORDS: [&str; 64] = [
     "k@v=",
 ];
 
-/// `Hello?` in gzip, zlib, br and zstd; and the beginning of a gzip file.
-const CODED: [&[u8]; 5] = [
+/// `Hello?` in gzip, zlib, br and zstd; the beginning of a gzip file; and parts of requests by FastCGI, SCGI and CGI.
+const CODED: [&[u8]; 14] = [
     b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xf3\x48\xcd\xc9\xc9\xb7\x07\x00\x35\xf1\x25\x67\x06\x00\x00\x00",
     b"\x78\x9c\xf3\x48\xcd\xc9\xc9\xb7\x07\x00\x07\xc0\x02\x34",
     b"\x8b\x02\x80\x48\x65\x6c\x6c\x6f\x3f\x03",
     b"\x28\xb5\x2f\xfd\x20\x06\x31\x00\x00\x48\x65\x6c\x6c\x6f\x3f",
     b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+    b"\x01\x01\0\x01\0\x08\0\0\0\x01\x01\0\0\0\0\0",
+    b"\x01\x04\0\x01\0\x25\0\0\x0e\x03REQUEST_METHODGET\x0b\x05REQUEST_URI/a%2F",
+    b"\x01\x04\0\x01\0\0\0\0",
+    b"\x01\x05\0\x01\0\x02\0\0Hi",
+    b"\x01\x05\0\x01\0\0\0\0",
+    b"\x01\x02\0\x01\0\0\0\0",
+    b"58:CONTENT_LENGTH\x002\0SCGI\x001\0REQUEST_METHOD\0POST\0REQUEST_URI\0/\0,Hi",
+    b"\nCONTENT_LENGTH=",
+    b"\nSCRIPT_NAME=/a\nPATH_INFO=/b\nREQUEST_URI=",
 ];
 
 fn data() -> impl Strategy<Value = Vec<u8>> {

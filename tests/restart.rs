@@ -36,7 +36,7 @@ fn start(listener: &TcpListener, notify: &std::path::Path) -> Process {
     let mut command = Command::new("sh");
     command
         .args(["-c", script])
-        .arg(Process::program("handed_server"))
+        .arg(Process::path("handed_server"))
         .env("NOTIFY_SOCKET", notify)
         .stdin(socket);
     Process::start(&mut command)

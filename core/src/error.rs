@@ -29,12 +29,15 @@ pub enum ErrorKind {
 
 impl Error {
     /// A body's source failed because of `cause`.
+    ///
+    /// Where `cause` is an error of this type, or has one among its own causes, this is of the same kind: other libraries
+    /// put an error of their own around it on its way through them.
     pub fn body(cause: impl Into<BoxError>) -> Error {
         let cause = cause.into();
         match cause.downcast::<Error>() {
             Ok(error) => *error,
             Err(cause) => Error {
-                kind: ErrorKind::Body,
+                kind: inner_kind(&*cause).unwrap_or(ErrorKind::Body),
                 cause: Some(cause),
             },
         }
@@ -62,6 +65,20 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+}
+
+fn inner_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error.kind);
+    }
+    // An `io::Error` passes over what it holds when it is asked for its source.
+    match error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+    {
+        Some(inside) => inner_kind(inside),
+        None => error.source().and_then(inner_kind),
     }
 }
 
@@ -96,5 +113,9 @@ mod tests {
             Error::body(Error::body_too_large()).kind(),
             ErrorKind::BodyTooLarge
         );
+        let wrapped = std::io::Error::other(Error::body_too_large());
+        assert_eq!(Error::body(wrapped).kind(), ErrorKind::BodyTooLarge);
+        let other = std::io::Error::other("cable cut");
+        assert_eq!(Error::body(other).kind(), ErrorKind::Body);
     }
 }

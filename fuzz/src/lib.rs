@@ -2,9 +2,10 @@
 //!
 //! Each function takes any bytes, and panics where a promise does not hold.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
+use enfilade::cgi::Variables;
 use enfilade::host::Host;
 use enfilade::middleware::{
     AccessLog, Decompression, ForwardedElement, HttpsRedirect, Negotiated, ProxyFix, RequestId,
@@ -20,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 15] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -33,6 +34,9 @@ pub const TARGETS: [Target; 12] = [
     ("decompression", decompression),
     ("traces", traces),
     ("timings", timings),
+    ("cgi", cgi),
+    ("fastcgi", fastcgi),
+    ("scgi", scgi),
 ];
 
 /// The bytes as header lines, one for each line feed; those that no header can have are left out.
@@ -463,6 +467,93 @@ pub fn timings(data: &[u8]) {
         assert!(quoted.is_some(), "{rest:?}");
     }
     assert!(entries.len() <= 2, "{entries:?}");
+}
+
+/// Any variables, a line each, are answered once, and a request made of them is where its target says.
+pub fn cgi(data: &[u8]) {
+    let pairs = data.split(|&byte| byte == b'\n').map(|line| {
+        let at = line
+            .iter()
+            .position(|&byte| byte == b'=')
+            .unwrap_or(line.len());
+        let value = line.get(at + 1..).unwrap_or_default();
+        (line[..at].to_vec(), value.to_vec())
+    });
+    let basic = [
+        (b"REQUEST_METHOD".to_vec(), b"POST".to_vec()),
+        (b"REQUEST_URI".to_vec(), b"/a%2Fb".to_vec()),
+    ];
+    let variables: Variables = basic.into_iter().chain(pairs).collect();
+    let mut output = Vec::new();
+    let answered = enfilade::cgi::exchange(
+        placed(),
+        variables,
+        std::io::repeat(b'x').take(1_000_000),
+        &mut output,
+    );
+    answered.expect("an answer in memory");
+    assert!(output.starts_with(b"Status: ") && !has_failed(&output));
+}
+
+/// Any bytes of a web server are answered in whole records, or with the eight bytes that are none.
+pub fn fastcgi(data: &[u8]) {
+    let all = connected(data, |stream| {
+        enfilade::fastcgi::serve_connection(stream, placed())
+    });
+    assert!(!has_failed(&all));
+    let mut rest = &all[..];
+    while !rest.is_empty() && rest != [0; 8] {
+        assert_eq!(rest[0], 1, "{rest:?}");
+        let length = usize::from(u16::from_be_bytes([rest[4], rest[5]])) + usize::from(rest[6]);
+        // A connection may end in a record where the web server is gone.
+        rest = rest.get(8 + length..).unwrap_or_default();
+    }
+}
+
+/// Any bytes of a web server are answered once, or not at all.
+pub fn scgi(data: &[u8]) {
+    let answer = connected(data, |stream| {
+        enfilade::scgi::serve_connection(stream, placed())
+    });
+    assert!(answer.is_empty() || answer.starts_with(b"Status: "));
+    assert!(!has_failed(&answer));
+}
+
+/// Whether the application panicked, which the gateway makes a 500.
+fn has_failed(output: &[u8]) -> bool {
+    output.windows(11).any(|part| part == b"Status: 500")
+}
+
+/// An application that reads what there is, and sees that the request is where its target says.
+fn placed() -> Application {
+    Application::new(
+        async |mut request: Request| -> Result<String, enfilade::HttpError> {
+            let whole = format!("{}{}", request.script_name(), request.path());
+            assert_eq!(whole, request.uri().path());
+            let body = request.take_body().collect(100_000).await?;
+            Ok(body.len().to_string())
+        },
+    )
+}
+
+/// All that a server writes to a web server that sends these bytes and goes away.
+fn connected<F>(data: &[u8], serve: impl FnOnce(tokio::io::DuplexStream) -> F) -> Vec<u8>
+where
+    F: Future<Output = std::io::Result<()>>,
+{
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let (mut front, back) = tokio::io::duplex(data.len() + 1_000_000);
+    runtime.expect("a runtime").block_on(async {
+        front.write_all(data).await.expect("there is room");
+        front.shutdown().await.expect("it is open");
+        let _ = serve(back).await;
+        let mut all = Vec::new();
+        front.read_to_end(&mut all).await.expect("it was closed");
+        all
+    })
 }
 
 /// The bytes as two parts, at the first line feed.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +53,11 @@ impl Serving {
         socket.send_at_once();
         let facts = facts(&socket, peer, &share);
         let limits = self.limits;
-        let begun = tokio::time::timeout(limits.header_read_timeout, self.begin(socket, facts));
+        // What is in a box of its own does not take room in every connection's task, which is as large as its largest part.
+        let begun = Box::pin(tokio::time::timeout(
+            limits.header_read_timeout,
+            self.begin(socket, facts),
+        ));
         // One that says nothing is no loss, and is gone with the server.
         let Some(Ok(Ok((mut stream, facts, is_http2)))) = share.until_finishing(begun).await else {
             return;
@@ -70,24 +75,20 @@ impl Serving {
         };
         let stream = TokioIo::new(stream);
         if is_http2 {
-            let connection = http2(&limits).serve_connection(stream, service);
-            let drive = share.drive(
-                connection,
-                http2::Connection::graceful_shutdown,
-                &activity,
-                &limits,
-            );
-            drive.await;
+            let mut connection = Box::new(http2(&limits).serve_connection(stream, service));
+            let finish = |connection: &mut Http2| Pin::new(connection).graceful_shutdown();
+            share
+                .drive(&mut *connection, finish, &activity, &limits)
+                .await;
         } else {
-            let connection = http1(&limits).serve_connection(stream, service);
-            let drive = share.drive(
-                connection,
-                http1::Connection::graceful_shutdown,
-                &activity,
-                &limits,
-            );
-            if let Some((connection, over)) = drive.await {
-                say_goodbye(connection.into_parts().io.into_inner(), over).await;
+            let mut connection = Box::new(http1(&limits).serve_connection(stream, service));
+            let finish = |connection: &mut Http1| Pin::new(connection).graceful_shutdown();
+            if let Some(over) = share
+                .drive(&mut *connection, finish, &activity, &limits)
+                .await
+            {
+                let stream = connection.into_parts().io.into_inner();
+                Box::pin(say_goodbye(stream, over)).await;
             }
         }
         drop(admitted);
@@ -123,6 +124,9 @@ impl Serving {
         Ok((stream, facts, is_http2))
     }
 }
+
+type Http1 = http1::Connection<TokioIo<Stream>, Service>;
+type Http2 = http2::Connection<TokioIo<Stream>, Service, TokioExecutor>;
 
 /// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes tell: no HTTP/1 method is, or will be, called
 /// `PRI` (section 11.6).

@@ -90,17 +90,17 @@ impl Share {
     }
 
     /// Drives a connection to its end, or as far as the server and its time limits let it; `finish` lets it take nothing
-    /// new. Gives back the connection whose time is over, and why.
+    /// new. Tells why its time is over, where it is.
     pub(super) async fn drive<C: Future + Unpin>(
-        mut self,
-        mut connection: C,
-        finish: impl Fn(Pin<&mut C>),
+        &mut self,
+        connection: &mut C,
+        finish: impl Fn(&mut C),
         activity: &Activity,
         limits: &Limits,
-    ) -> Option<(C, Over)> {
+    ) -> Option<Over> {
         // hyper closes a connection that is told to finish before it has read anything. There is something to be read, so
         // one that was accepted just before the end finishes its first request.
-        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context)));
+        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut *connection).poll(context)));
         if first.await.is_ready() {
             return None;
         }
@@ -109,12 +109,12 @@ impl Share {
         loop {
             match phase {
                 Phase::Serving => {}
-                Phase::Finishing => finish(Pin::new(&mut connection)),
+                Phase::Finishing => finish(connection),
                 Phase::Over => return None,
             }
             let served = poll_fn(|context| {
                 // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-                match Pin::new(&mut connection).poll(context) {
+                match Pin::new(&mut *connection).poll(context) {
                     Poll::Ready(_) => Poll::Ready(None),
                     Poll::Pending => clock.poll(context, activity, limits).map(Some),
                 }
@@ -125,9 +125,9 @@ impl Share {
                     // hyper says goodbye over HTTP/2, and closes otherwise.
                     Some(Over::Idle) if clock.told_at.is_none() => {
                         clock.told_at = Some(Instant::now());
-                        finish(Pin::new(&mut connection));
+                        finish(connection);
                     }
-                    Some(over) => return Some((connection, over)),
+                    Some(over) => return Some(over),
                 },
                 changed = self.0.changed() => match changed {
                     Ok(()) => phase = *self.0.borrow_and_update(),

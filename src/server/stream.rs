@@ -184,6 +184,12 @@ impl AsyncRead for Stream {
             let count = this.seen.len().min(buffer.remaining());
             buffer.put_slice(this.seen.get(..count).unwrap_or_default());
             this.seen.drain(..count);
+            // What comes after it is read at once, as a reader of a few bytes makes room for many more. What goes wrong
+            // there is told the next time.
+            if this.seen.is_empty() && buffer.remaining() > 0 {
+                this.seen = Vec::new();
+                let _ = Pin::new(&mut this.carrier).poll_read(context, buffer);
+            }
             Poll::Ready(Ok(()))
         };
         let read = buffer.filled().get(before..).unwrap_or_default();

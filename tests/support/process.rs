@@ -35,19 +35,19 @@ impl Process {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
         };
-        let line = process.wait_for_line("Serving on http://");
+        let line = process.wait_for_line("Serving on ");
         process.address = line.rsplit('/').next().unwrap().parse().unwrap();
         process
     }
 
     /// Starts one of the examples that `cargo test` builds.
     pub(crate) fn example(name: &str, arguments: &[&str]) -> Process {
-        let mut command = Command::new(Process::program(name));
+        let mut command = Command::new(Process::path(name));
         Process::start(command.args(arguments).stdin(Stdio::piped()))
     }
 
     /// Where an example is.
-    pub(crate) fn program(name: &str) -> PathBuf {
+    pub(crate) fn path(name: &str) -> PathBuf {
         // target/debug/deps/shutdown-0123456789abcdef
         let this = std::env::current_exe().unwrap();
         let program = this.ancestors().nth(2).unwrap().join("examples").join(name);

@@ -3,6 +3,7 @@
 #[cfg(feature = "serde")]
 mod deserialize;
 mod head;
+mod mounted;
 mod origin;
 mod params;
 mod url;
@@ -16,6 +17,7 @@ use http::{Extensions, HeaderMap, Method, Uri, Version};
 
 pub use self::head::KeptHead;
 use self::head::Shared;
+use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::{Captured, Params};
@@ -431,10 +433,12 @@ impl Request {
 
     /// Takes the request apart for the rest of the ecosystem, with the path that is left.
     ///
-    /// The connection travels in the extensions, and with it what a component said of the client and the scheme.
+    /// The connection travels in the extensions, and with it what a component said of the client and the scheme, what
+    /// is mounted and what was captured: a request that is made of it again is where this one was.
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Body> {
         let uri = self.remaining_uri();
+        let mounted = self.take_mounted(&uri);
         let body = self.take_body();
         let mut request = http::Request::new(body);
         let shared = Arc::unwrap_or_clone(self.0.shared);
@@ -447,11 +451,17 @@ impl Request {
         if shared.origin != Origin::default() {
             request.extensions_mut().insert(shared.origin);
         }
+        if let Some(mounted) = mounted {
+            request.extensions_mut().insert(mounted);
+        }
         request
     }
 }
 
 /// A request of the rest of the ecosystem; its connection is taken from the extensions where there is one.
+///
+/// What [`into_http`](Request::into_http) left there is taken too. Where a prefix was taken off the path since, as routers
+/// do, it is mounted.
 impl<B> From<http::Request<B>> for Request
 where
     B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -460,8 +470,12 @@ where
         let (mut parts, body) = request.into_parts();
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
         let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
+        let mounted = parts.extensions.remove::<Mounted>();
         let mut request = Request::from_parts(parts, Body::new(body), connection);
         request.shared_mut().origin = origin;
+        if let Some(mounted) = mounted {
+            request.restore(mounted);
+        }
         request
     }
 }

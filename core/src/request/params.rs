@@ -40,6 +40,10 @@ pub enum Captured {
 }
 
 impl Captures {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Adds values for `names`, of which `offset` is where `path` begins in the full path.
     pub(super) fn add(
         &mut self,

@@ -1,0 +1,127 @@
+//! Where a request is in the tree, on its way through code that knows `http::Request` alone.
+
+use http::Uri;
+
+use super::Request;
+use super::params::Captures;
+
+/// What [`Request::into_http`] cannot say in its target: it travels in the extensions.
+#[derive(Clone)]
+pub(super) struct Mounted {
+    uri: Uri,
+    /// The target that went out, to see what came of it.
+    remaining: Uri,
+    prefixed: Option<Box<str>>,
+    offset: usize,
+    captures: Captures,
+}
+
+impl Request {
+    /// What has to travel, where there is something.
+    pub(super) fn take_mounted(&mut self, remaining: &Uri) -> Option<Mounted> {
+        if self.0.offset == 0 && self.0.captures.is_empty() {
+            return None;
+        }
+        Some(Mounted {
+            uri: self.0.shared.uri.clone(),
+            remaining: remaining.clone(),
+            prefixed: self.0.prefixed.take(),
+            offset: self.0.offset,
+            captures: std::mem::take(&mut self.0.captures),
+        })
+    }
+
+    /// Puts the request where it was; further inside, where a prefix was taken off its path in the meantime.
+    ///
+    /// A path that became another one is what is left from now on, under what was mounted.
+    pub(super) fn restore(&mut self, mounted: Mounted) {
+        let now = std::mem::replace(&mut self.shared_mut().uri, mounted.uri);
+        self.0.prefixed = mounted.prefixed;
+        self.0.offset = mounted.offset;
+        self.0.captures = mounted.captures;
+        if now == mounted.remaining {
+            return;
+        }
+        self.take_authority(&now);
+        let taken = stripped(self.path(), now.path());
+        let is_inside = taken.is_some_and(|length| self.advance(length));
+        if now.query() != self.query() || !is_inside {
+            let path = if is_inside { self.path() } else { now.path() };
+            let path = path.to_owned();
+            let is_set = self.set_path_and_query(&path, now.query());
+            if !is_set && !is_inside {
+                // `*` and the like, which nothing can be mounted under.
+                self.set_uri(now);
+            }
+        }
+    }
+
+    /// Takes the scheme and the authority of another target.
+    fn take_authority(&mut self, uri: &Uri) {
+        let mut parts = self.0.shared.uri.clone().into_parts();
+        parts.scheme = uri.scheme().cloned();
+        parts.authority = uri.authority().cloned();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            self.shared_mut().uri = uri;
+        }
+    }
+}
+
+/// How much of `path` is gone where `rest` is left; who takes all of it leaves a slash.
+fn stripped(path: &str, rest: &str) -> Option<usize> {
+    if rest == "/" && !path.ends_with('/') {
+        return Some(path.len());
+    }
+    path.ends_with(rest).then(|| path.len() - rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Captured;
+
+    /// `/app/{name}/…` of `target`, with `/app` mounted, after code outside has put `now` in the place of its target.
+    fn through(target: &'static str, now: &str) -> Request {
+        let mut request = Request::get(target);
+        request.mount("/app");
+        let names = Arc::from(["name".into()]);
+        request.capture(&names, [Captured::Raw(1..3)]).unwrap();
+        let mut outside = request.into_http();
+        *outside.uri_mut() = now.parse().unwrap();
+        Request::from(outside)
+    }
+
+    #[test]
+    fn a_request_comes_back_where_it_was() {
+        // The new target, and what is mounted, left, and the whole target afterwards.
+        let cases = [
+            ("/ab/c?q=1", "/app", "/ab/c", "/app/ab/c?q=1"),
+            ("/c?q=1", "/app/ab", "/c", "/app/ab/c?q=1"),
+            ("/?q=1", "/app/ab/c", "", "/app/ab/c?q=1"),
+            ("/c", "/app/ab", "/c", "/app/ab/c"),
+            ("/ab/c?q=2", "/app", "/ab/c", "/app/ab/c?q=2"),
+            ("/other?q=1", "/app", "/other", "/app/other?q=1"),
+            ("http://h/c?q=1", "/app/ab", "/c", "http://h/app/ab/c?q=1"),
+            ("*", "", "*", "*"),
+        ];
+        for (now, script_name, path, uri) in cases {
+            let request = through("/app/ab/c?q=1", now);
+            assert_eq!(request.script_name(), script_name, "{now}");
+            assert_eq!(request.path(), path, "{now}");
+            assert_eq!(request.uri(), uri, "{now}");
+            assert_eq!(request.params().get("name"), Some("ab"), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_never_reached_this_program_comes_back() {
+        let mut request = Request::get("/a/b");
+        request.prepend_script_name("/public");
+        request.mount("/a");
+        let request = Request::from(request.into_http());
+        assert_eq!((request.script_name(), request.path()), ("/public/a", "/b"));
+        assert_eq!(request.uri(), "/a/b");
+    }
+}

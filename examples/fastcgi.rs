@@ -1,0 +1,45 @@
+//! A FastCGI responder, for a web server in front of it.
+//!
+//! `cargo run --features fastcgi --example fastcgi 127.0.0.1:9000`, and in the configuration of nginx:
+//!
+//! ```nginx
+//! location / {
+//!     include fastcgi_params;
+//!     fastcgi_pass 127.0.0.1:9000;
+//! }
+//! ```
+//!
+//! With a path in place of the address it listens on a Unix socket (`fastcgi_pass unix:/run/house/socket;`); without
+//! either it takes the socket that it is started with, as `spawn-fcgi -p 9000 -n -- target/debug/examples/fastcgi` does it.
+
+#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+
+use std::{env, io};
+
+use enfilade::middleware::{AccessLog, Router};
+use enfilade::{Application, Request, fastcgi};
+
+fn app() -> io::Result<Application> {
+    let guest = |request: Request| {
+        request
+            .param::<String>("name")
+            .map(|name| format!("Good evening, {name}\n"))
+    };
+    let router = Router::new()
+        .get("/", |_: Request| "Welcome\n")
+        .get("/guests/{name}", guest);
+    let router = router.build().map_err(io::Error::other)?;
+    Ok(router.wrap(AccessLog::combined()))
+}
+
+fn main() -> io::Result<()> {
+    let server = match env::args().nth(1) {
+        Some(path) if path.starts_with('/') => fastcgi::Server::bind_unix(path)?,
+        Some(address) => fastcgi::Server::bind(address)?,
+        None => fastcgi::Server::from_stdin()?,
+    };
+    if let Some(address) = server.local_addr() {
+        println!("Serving on fastcgi://{address}");
+    }
+    server.at_root().serve_forever(app()?)
+}

@@ -1,0 +1,105 @@
+//! An answer, as a CGI program gives it.
+
+use bytes::{BufMut, BytesMut};
+use enfilade_core::{Application, HttpError, IntoResponse, Request, Response, gateway};
+use http::header::TRAILER;
+use http::{HeaderName, Method, StatusCode};
+
+/// Answers a request, or says why what came is none.
+pub(crate) async fn answer(app: &Application, request: Result<Request, HttpError>) -> Response {
+    let request = match request {
+        // There are no tunnels, as with the built-in server.
+        Ok(request) if request.method() == Method::CONNECT => {
+            Err(HttpError::new(StatusCode::NOT_IMPLEMENTED))
+        }
+        other => other,
+    };
+    match request {
+        Ok(request) => {
+            let method = request.method().clone();
+            only_final(&method, gateway::answer(app, request).await)
+        }
+        Err(error) => gateway::finish(&Method::GET, error.into_response()),
+    }
+}
+
+/// A program answers once (RFC 3875, section 6.1), so there is no 1xx, and no connection for a 101 to be about.
+fn only_final(method: &Method, response: Response) -> Response {
+    if !response.status().is_informational() {
+        return response;
+    }
+    let status = response.status();
+    let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
+    let error = error.caused_by(format!("{status} is no answer of a CGI program"));
+    gateway::finish(method, error.into_response())
+}
+
+/// Writes what stands before the body (RFC 3875, section 6.3).
+///
+/// There are no trailers, so their names are left out; so is what belongs to the connection, which is the web server's
+/// (section 6.3.4), and a header by the name of the field that says the status. An answer without a media type stays
+/// without one, though section 6.3.1 wants one: to name a type that nobody knows would tell clients more than is true.
+pub(crate) fn write_head(response: &Response, output: &mut BytesMut) {
+    let status = response.status();
+    output.put_slice(b"Status: ");
+    output.put_slice(status.as_str().as_bytes());
+    output.put_slice(b" ");
+    output.put_slice(status.canonical_reason().unwrap_or("Unknown").as_bytes());
+    output.put_slice(b"\r\n");
+    for (name, value) in response.headers() {
+        if is_left_out(name) {
+            continue;
+        }
+        output.put_slice(name.as_str().as_bytes());
+        output.put_slice(b": ");
+        output.put_slice(value.as_bytes());
+        output.put_slice(b"\r\n");
+    }
+    output.put_slice(b"\r\n");
+}
+
+fn is_left_out(name: &HeaderName) -> bool {
+    *name == TRAILER || name == "status" || gateway::HOP_BY_HOP.contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(app: &Application, method: Method) -> String {
+        let mut request = Request::get("/");
+        *request.method_mut() = method;
+        *request.version_mut() = http::Version::HTTP_10;
+        let mut output = BytesMut::new();
+        write_head(&pollster::block_on(answer(app, Ok(request))), &mut output);
+        String::from_utf8(output.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_head_is_what_rfc_3875_says() {
+        let headers = [
+            ("x-a", "1"),
+            ("connection", "close"),
+            ("status", "404"),
+            ("trailer", "x-sum"),
+            ("location", "/made"),
+        ];
+        let app = Application::new(move |_: Request| (StatusCode::CREATED, headers, "made"));
+        let expected = "Status: 201 Created\r\ncontent-type: text/plain; charset=utf-8\r\nx-a: 1\r\n\
+                        location: /made\r\ncontent-length: 4\r\n\r\n";
+        assert_eq!(head(&app, Method::GET), expected);
+        assert_eq!(head(&app, Method::HEAD), expected);
+        let unnamed = Application::new(|_: Request| StatusCode::from_u16(299).unwrap());
+        assert_eq!(
+            head(&unnamed, Method::GET),
+            "Status: 299 Unknown\r\ncontent-length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_in_cgi_is_an_error() {
+        let switching = Application::new(|_: Request| StatusCode::SWITCHING_PROTOCOLS);
+        assert!(head(&switching, Method::GET).starts_with("Status: 500 "));
+        assert!(head(&switching, Method::CONNECT).starts_with("Status: 501 "));
+    }
+}

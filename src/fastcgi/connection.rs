@@ -1,0 +1,362 @@
+//! One connection: records on one side, the application on the other.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use enfilade_core::{Application, Body, Error, HttpError, Response};
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use super::halves::{Reader, Settings, Writer, end};
+use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
+use crate::cgi::listening::Serving;
+use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
+
+/// How many variables a request may have.
+const MAX_VARIABLES: usize = 1000;
+/// How many replies to records that are about no request may wait.
+const REPLIES: usize = 8;
+
+/// How long a web server gets to pass on what came before a failure.
+const PASSING_ON: Duration = Duration::from_millis(10);
+/// What is no record, of a version that never was.
+const NO_RECORD: [u8; 8] = [0; 8];
+
+/// The role that this server has (section 6.2), and the flag for a connection that stays (section 5.1).
+const RESPONDER: u16 = 1;
+const KEEP_CONNECTION: u8 = 1;
+
+/// Serves a connection to its end.
+pub(super) async fn serve<S>(
+    stream: S,
+    app: &Application,
+    settings: Settings,
+    mut serving: Serving,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let (reader, writer) = tokio::io::split(stream);
+    let mut reader = Reader {
+        stream: reader,
+        buffer: BytesMut::new(),
+    };
+    let mut writer = Writer {
+        stream: writer,
+        buffer: BytesMut::new(),
+        settings,
+    };
+    let mut is_new = true;
+    loop {
+        let next = head(&mut reader, &mut writer, is_new);
+        let begun = tokio::select! {
+            biased;
+            () = serving.end() => None,
+            begun = next => begun?,
+        };
+        let Some(begun) = begun else {
+            break;
+        };
+        is_new = false;
+        let keep = begun.keep;
+        exchange(&mut reader, &mut writer, app, begun).await?;
+        if !keep {
+            break;
+        }
+    }
+    end(reader, writer).await
+}
+
+/// A request that has begun.
+struct Begun {
+    id: u16,
+    keep: bool,
+    variables: Result<Variables, HttpError>,
+    /// The first part of the body, where nothing said how long it is.
+    first: Option<Bytes>,
+}
+
+/// Reads records up to the body of a request; `None` where the connection ends before.
+///
+/// What is about requests that are over is passed over (section 3.3).
+async fn head<S: AsyncRead + AsyncWrite>(
+    reader: &mut Reader<S>,
+    writer: &mut Writer<S>,
+    is_new: bool,
+) -> io::Result<Option<Begun>> {
+    let limit = writer.settings.head_read_timeout;
+    // A kept connection may wait as long as the web server likes.
+    let mut record = match is_new {
+        true => tokio::time::timeout(limit, reader.record()).await??,
+        false => reader.record().await?,
+    };
+    loop {
+        let Some(found) = record else {
+            return Ok(None);
+        };
+        match found.kind {
+            _ if found.id == 0 => {
+                writer.reply(&found)?;
+                writer.flush().await?;
+            }
+            Kind::BeginRequest => {
+                let begun = tokio::time::timeout(limit, begin(reader, writer, &found)).await??;
+                if begun.is_some() {
+                    return Ok(begun);
+                }
+            }
+            _ => {}
+        }
+        record = reader.record().await?;
+    }
+}
+
+/// Reads a request from its first record up to its body; `None` where it is refused or taken back.
+async fn begin<S: AsyncRead + AsyncWrite>(
+    reader: &mut Reader<S>,
+    writer: &mut Writer<S>,
+    first: &Record,
+) -> io::Result<Option<Begun>> {
+    let Some(&[role1, role0, flags]) = first.content.first_chunk::<3>() else {
+        return Err(Malformed("a request begins without a role").into());
+    };
+    if u16::from_be_bytes([role1, role0]) != RESPONDER {
+        write_end(&mut writer.buffer, first.id, End::UnknownRole);
+        writer.flush().await?;
+        return Ok(None);
+    }
+    let Some(variables) = params(reader, writer, first.id).await? else {
+        return Ok(None);
+    };
+    let mut begun = Begun {
+        id: first.id,
+        keep: flags & KEEP_CONNECTION != 0,
+        variables,
+        first: None,
+    };
+    let is_unmeasured = matches!(begun.variables.as_ref().map(content_length), Ok(Ok(None)));
+    if is_unmeasured {
+        // Web servers that pass bodies on while they arrive may not know how long one is; most requests have none.
+        match next_of(reader, writer, begun.id).await? {
+            Some(record) if record.kind == Kind::Stdin => begun.first = Some(record.content),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(begun))
+}
+
+/// The variables of a request; `None` where it is taken back.
+async fn params<S: AsyncRead + AsyncWrite>(
+    reader: &mut Reader<S>,
+    writer: &mut Writer<S>,
+    id: u16,
+) -> io::Result<Option<Result<Variables, HttpError>>> {
+    let mut content = BytesMut::new();
+    let mut is_too_long = false;
+    loop {
+        let record = match next_of(reader, writer, id).await? {
+            Some(record) if record.kind == Kind::Params => record.content,
+            _ => return Ok(None),
+        };
+        if record.is_empty() {
+            break;
+        }
+        is_too_long |= content.len() + record.len() > writer.settings.max_variables_size;
+        if !is_too_long {
+            content.extend_from_slice(&record);
+        }
+    }
+    let too_large = HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    Ok(Some(match is_too_long {
+        true => Err(too_large),
+        false => Ok(variables(&content.freeze(), MAX_VARIABLES)?),
+    }))
+}
+
+/// The next record of a request, with those of others answered; `None` where it is taken back, or the connection ends.
+async fn next_of<S: AsyncRead + AsyncWrite>(
+    reader: &mut Reader<S>,
+    writer: &mut Writer<S>,
+    id: u16,
+) -> io::Result<Option<Record>> {
+    while let Some(record) = reader.record().await? {
+        match record.kind {
+            _ if record.id == 0 => writer.reply(&record)?,
+            Kind::BeginRequest if record.id == id => return Err(twice().into()),
+            Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
+            _ if record.id != id => {}
+            Kind::AbortRequest => {
+                write_end(&mut writer.buffer, id, End::Complete);
+                writer.flush().await?;
+                return Ok(None);
+            }
+            Kind::Params | Kind::Stdin => return Ok(Some(record)),
+            _ => {}
+        }
+        writer.flush().await?;
+    }
+    Ok(None)
+}
+
+fn twice() -> Malformed {
+    Malformed("a request begins twice")
+}
+
+/// Answers one request while its body arrives.
+async fn exchange<S: AsyncRead + AsyncWrite>(
+    reader: &mut Reader<S>,
+    writer: &mut Writer<S>,
+    app: &Application,
+    begun: Begun,
+) -> io::Result<()> {
+    let Begun {
+        id,
+        variables,
+        first,
+        ..
+    } = begun;
+    let is_over = first.as_ref().is_some_and(Bytes::is_empty);
+    let (body, feed) = body_of(&variables, first);
+    let is_at_root = writer.settings.is_at_root;
+    let request = variables.and_then(|variables| match is_at_root {
+        true => request(&variables.at_root(), body),
+        false => request(&variables, body),
+    });
+    let (replies, mut waiting) = mpsc::channel(REPLIES);
+    let incoming = receive(reader, id, Some(feed).filter(|_| !is_over), replies);
+    let outgoing = async {
+        let mut answering = pin!(answer(app, request));
+        let response = with_replies(writer, &mut waiting, answering.as_mut()).await?;
+        send(writer, &mut waiting, id, response).await
+    };
+    tokio::select! {
+        biased;
+        sent = outgoing => return sent,
+        ended = incoming => ended?,
+    }
+    write_end(&mut writer.buffer, id, End::Complete);
+    writer.flush().await
+}
+
+/// The body of a request, with what came of it already.
+fn body_of(variables: &Result<Variables, HttpError>, first: Option<Bytes>) -> (Body, Feed) {
+    let variables = variables.as_ref().ok();
+    let length = variables.and_then(|variables| content_length(variables).ok()?);
+    let is_over = first.as_ref().is_some_and(Bytes::is_empty);
+    let (body, feed) = received(if is_over { Some(0) } else { length });
+    if let Some(first) = first {
+        // There is room for one.
+        let _ = feed.try_send(first);
+    }
+    (body, feed)
+}
+
+/// Takes the records of a request until it is taken back, with the web server waiting where the application does not
+/// read.
+///
+/// # Errors
+///
+/// Where the web server is gone or says what is no FastCGI.
+async fn receive<S: AsyncRead>(
+    reader: &mut Reader<S>,
+    id: u16,
+    mut feed: Option<Feed>,
+    replies: mpsc::Sender<Record>,
+) -> io::Result<()> {
+    while let Some(record) = reader.record().await? {
+        match record.kind {
+            Kind::BeginRequest if record.id == id => return Err(twice().into()),
+            // Those are answered by the other side, which writes.
+            Kind::BeginRequest => offer(&replies, record)?,
+            _ if record.id == 0 => offer(&replies, record)?,
+            _ if record.id != id => {}
+            Kind::AbortRequest => return Ok(()),
+            Kind::Stdin => {
+                let is_last = record.content.is_empty();
+                let sent = match &feed {
+                    Some(feed) => feed.send(record.content).await.is_ok(),
+                    None => true,
+                };
+                // What nobody reads any more is passed over.
+                if is_last || !sent {
+                    feed = None;
+                }
+            }
+            _ => {}
+        }
+    }
+    Err(io::ErrorKind::ConnectionAborted.into())
+}
+
+fn offer(replies: &mpsc::Sender<Record>, record: Record) -> io::Result<()> {
+    replies
+        .try_send(record)
+        .map_err(|_| Malformed("more questions than answers are taken").into())
+}
+
+/// Waits for something, and writes replies meanwhile.
+async fn with_replies<S: AsyncWrite, T>(
+    writer: &mut Writer<S>,
+    replies: &mut mpsc::Receiver<Record>,
+    mut awaited: Pin<&mut impl Future<Output = T>>,
+) -> io::Result<T> {
+    loop {
+        tokio::select! {
+            biased;
+            value = awaited.as_mut() => return Ok(value),
+            Some(record) = replies.recv() => match record.kind {
+                Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
+                _ => writer.reply(&record)?,
+            }
+        }
+        writer.flush().await?;
+    }
+}
+
+/// Writes an answer as it is produced. One that breaks off has no end, and the connection with it.
+async fn send<S: AsyncWrite>(
+    writer: &mut Writer<S>,
+    replies: &mut mpsc::Receiver<Record>,
+    id: u16,
+    response: Response,
+) -> io::Result<()> {
+    let mut head = BytesMut::new();
+    write_head(&response, &mut head);
+    write_stream(&mut writer.buffer, Kind::Stdout, id, &head);
+    let mut body: Body = response.into_body();
+    if !body.is_in_memory() {
+        writer.flush().await?;
+    }
+    loop {
+        let frame = {
+            let mut next = pin!(body.frame());
+            with_replies(writer, replies, next.as_mut()).await?
+        };
+        let Some(frame) = frame else {
+            break;
+        };
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return break_off(writer, error).await,
+        };
+        if let Ok(data) = frame.into_data() {
+            write_stream(&mut writer.buffer, Kind::Stdout, id, &data);
+            writer.flush().await?;
+        }
+    }
+    write_end(&mut writer.buffer, id, End::Complete);
+    writer.flush().await
+}
+
+/// Says that an answer is not whole. Web servers take the end of a connection for the end of an answer whose length they
+/// do not know, and the status of the application for nothing; what is no record they understand, and
+/// break off with; before it, they have a moment to pass on what they have.
+async fn break_off<S: AsyncWrite>(writer: &mut Writer<S>, error: Error) -> io::Result<()> {
+    tokio::time::sleep(PASSING_ON).await;
+    writer.buffer.extend_from_slice(&NO_RECORD);
+    writer.flush().await?;
+    Err(io::Error::other(error))
+}

@@ -1,0 +1,94 @@
+//! The two directions of a connection.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use super::record::{Malformed, Record, write_reply};
+
+/// How much is read at a time.
+const PART: usize = 16 * 1024;
+/// How long to wait for the web server to close a connection that is over.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What all connections of a server have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) max_variables_size: usize,
+    pub(super) head_read_timeout: Duration,
+    pub(super) max_connections: usize,
+    /// Whether the whole path is the application's.
+    pub(super) is_at_root: bool,
+}
+
+/// The side that the web server writes.
+pub(super) struct Reader<S> {
+    pub(super) stream: ReadHalf<S>,
+    pub(super) buffer: BytesMut,
+}
+
+impl<S: AsyncRead> Reader<S> {
+    /// The next record; `None` at the end. A future that is dropped loses nothing.
+    pub(super) async fn record(&mut self) -> io::Result<Option<Record>> {
+        loop {
+            if let Some(record) = Record::decode(&mut self.buffer)? {
+                return Ok(Some(record));
+            }
+            self.buffer.reserve(PART);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return match self.buffer.is_empty() {
+                    true => Ok(None),
+                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                };
+            }
+        }
+    }
+
+    /// Reads to the end and keeps nothing.
+    pub(super) async fn drain(&mut self) {
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(PART);
+            if !matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+/// The side that the web server reads.
+pub(super) struct Writer<S> {
+    pub(super) stream: WriteHalf<S>,
+    /// Whole records that are to be written; a future that is dropped loses none of them.
+    pub(super) buffer: BytesMut,
+    pub(super) settings: Settings,
+}
+
+impl<S: AsyncWrite> Writer<S> {
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        while !self.buffer.is_empty() {
+            if self.stream.write_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.stream.flush().await
+    }
+
+    pub(super) fn reply(&mut self, record: &Record) -> Result<(), Malformed> {
+        write_reply(&mut self.buffer, record, self.settings.max_connections)
+    }
+}
+
+/// Closes a connection, once the web server has read all that is to be written.
+pub(super) async fn end<S: AsyncRead + AsyncWrite>(
+    mut reader: Reader<S>,
+    mut writer: Writer<S>,
+) -> io::Result<()> {
+    writer.flush().await?;
+    let _ = writer.stream.shutdown().await;
+    // Closing while something is unread would take back what was written (RFC 9112, section 9.6, of TCP).
+    let _ = tokio::time::timeout(LINGER, reader.drain()).await;
+    Ok(())
+}

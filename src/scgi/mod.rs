@@ -1,0 +1,223 @@
+//! An application as an SCGI server, for a web server such as nginx, lighttpd or Apache.
+//!
+//! ```no_run
+//! use enfilade::{Application, Request, scgi};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let app = Application::new(|request: Request| format!("You are in {}\n", request.path()));
+//! scgi::Server::bind("127.0.0.1:4000")?.serve_forever(app)
+//! # }
+//! ```
+//!
+//! And of nginx, with the `scgi_params` that come with it:
+//!
+//! ```nginx
+//! location / {
+//!     include scgi_params;
+//!     scgi_pass 127.0.0.1:4000;
+//! }
+//! ```
+//!
+//! What a request is, and what becomes of an answer, is as in [`cgi`](crate::cgi). A connection is for one request. What
+//! is no SCGI, such as variables without `CONTENT_LENGTH` in the first place, is a 400.
+//!
+//! # Security
+//!
+//! Whoever can connect can say anything, the client's address and `REMOTE_USER` included: listen on loopback, or on a
+//! Unix socket that the web server alone may open.
+
+mod connection;
+mod netstring;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use enfilade_core::Application;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::connection::{Settings, serve};
+use crate::cgi::listening::{Listening, Serving, Stream};
+
+/// How long the web server may take to send the variables of a request.
+const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many bytes the variables of a request may have.
+const MAX_VARIABLES_SIZE: usize = 64 * 1024;
+
+/// An SCGI server for an [`Application`]; see the [module](self).
+#[derive(Debug)]
+#[must_use = "a server does nothing until one of its `serve` functions is called"]
+pub struct Server {
+    listening: Listening,
+    settings: Settings,
+}
+
+impl Server {
+    fn new(listening: Listening) -> Server {
+        Server {
+            listening,
+            settings: SETTINGS,
+        }
+    }
+
+    /// Listens at an address; port 0 takes a free one, which [`local_addr`](Server::local_addr) tells.
+    ///
+    /// # Errors
+    ///
+    /// Where the address cannot be had; the text names it.
+    pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
+        Ok(Server::new(Listening::bind(address)?))
+    }
+
+    /// Serves a TCP listener that is there already.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made non-blocking.
+    pub fn from_tcp(listener: TcpListener) -> io::Result<Server> {
+        Ok(Server::new(Listening::tcp(listener)?))
+    }
+
+    /// Listens at a path of the file system, as a Unix socket.
+    ///
+    /// A socket that an earlier server left there is removed, and so is this one at the end. Who may connect says the
+    /// mode of the file, which the process' umask decides; change it afterwards where the web server is another user.
+    ///
+    /// # Errors
+    ///
+    /// Where something else is there, or a server that still listens.
+    #[cfg(unix)]
+    pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Server> {
+        Ok(Server::new(Listening::bind_unix(path.as_ref())?))
+    }
+
+    /// Serves a Unix listener that is there already; its file is not removed.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made non-blocking.
+    #[cfg(unix)]
+    pub fn from_unix(listener: UnixListener) -> io::Result<Server> {
+        Ok(Server::new(Listening::unix(listener)?))
+    }
+
+    /// Serves the listening socket that standard input is, as `spawn-fcgi` starts programs.
+    ///
+    /// # Errors
+    ///
+    /// Where standard input is no socket that listens.
+    #[cfg(unix)]
+    pub fn from_stdin() -> io::Result<Server> {
+        Ok(Server::new(Listening::inherited()?))
+    }
+
+    /// The address that this server listens on, with the real port; `None` for a Unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listening.local_addr()
+    }
+
+    /// How many connections are served at a time; 1,024 by default. The next wait in the system's queue.
+    pub fn max_connections(mut self, count: usize) -> Server {
+        self.listening.max_connections = count.max(1);
+        self
+    }
+
+    /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
+    ///
+    /// Set it below the time after which your process manager kills the process.
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
+        self.listening.shutdown_deadline = deadline;
+        self
+    }
+
+    /// How long the web server may take to send the variables of a request; 30 seconds by default.
+    pub fn head_read_timeout(mut self, timeout: Duration) -> Server {
+        self.settings.head_read_timeout = timeout;
+        self
+    }
+
+    /// How many bytes the variables of a request may have, names included; 64 KiB by default. More are a 431.
+    pub fn max_variables_size(mut self, bytes: usize) -> Server {
+        self.settings.max_variables_size = bytes;
+        self
+    }
+
+    /// Takes the whole path for the application's, whatever `SCRIPT_NAME` and `PATH_INFO` say.
+    ///
+    /// It is for a web server that has no script, but says so: one that names the path of
+    /// the request in `SCRIPT_NAME`, for example.
+    pub fn at_root(mut self) -> Server {
+        self.settings.is_at_root = true;
+        self
+    }
+
+    /// Serves until Ctrl-C or SIGTERM, on a runtime of its own; what is in flight is finished.
+    ///
+    /// # Errors
+    ///
+    /// Where the runtime cannot be started or the signals cannot be watched.
+    ///
+    /// # Panics
+    ///
+    /// Panics where it is called inside an async runtime.
+    pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
+        let serve = serving(app.into(), self.settings);
+        self.listening.serve_forever(serve)
+    }
+
+    /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
+    ///
+    /// Dropping the future breaks off what is in flight.
+    ///
+    /// # Errors
+    ///
+    /// Where the listener does not work with the runtime.
+    pub async fn serve_until(
+        self,
+        app: impl Into<Application>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let serve = serving(app.into(), self.settings);
+        self.listening.serve_until(shutdown, serve).await
+    }
+}
+
+const SETTINGS: Settings = Settings {
+    max_variables_size: MAX_VARIABLES_SIZE,
+    head_read_timeout: HEAD_READ_TIMEOUT,
+    is_at_root: false,
+};
+
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn serving(app: Application, settings: Settings) -> impl Fn(Box<dyn Stream>, Serving) -> Served {
+    move |stream, serving| {
+        let app = app.clone();
+        Box::pin(async move {
+            // What a web server does to its end of a connection is no error of this server.
+            let _ = serve(stream, &app, settings, serving).await;
+        })
+    }
+}
+
+/// Serves one connection of a kind of one's own to its end, with the settings of a [`Server`] that has none set.
+///
+/// # Errors
+///
+/// Where the connection failed, was broken off, or ended too early; and where an answer broke off.
+pub async fn serve_connection<S>(stream: S, app: impl Into<Application>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let (serving, _alive) = Serving::forever();
+    serve(stream, &app.into(), SETTINGS, serving).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! A layer as a middleware.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, BoxError, Description, Handler, Middleware, Reply, ReplyFuture, Request,
+    Response,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::service::{application, short_name};
+
+/// Makes a middleware of a layer, such as those of tower-http.
+///
+/// An error of the layer's service is a 500 that carries it; a layer that answers itself is better.
+///
+/// # Order
+///
+/// As with every wrapper: `app.wrap(layer(a)).wrap(b)` has `b` outermost. A `ServiceBuilder` of several layers is one
+/// layer, read top down.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use enfilade::{Application, Request, tower};
+/// use http::StatusCode;
+/// use tower_http::timeout::TimeoutLayer;
+///
+/// let limit = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::ZERO);
+/// let app = Application::new(|_: Request| std::future::pending::<&str>());
+/// let app = app.wrap(tower::layer(limit));
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+/// # let _inside = runtime.enter();
+/// # let answer = runtime.block_on(app.call(Request::get("/")).into_future());
+/// assert_eq!(answer.status(), 504);
+/// ```
+pub fn layer<L>(layer: L) -> TowerLayer<L> {
+    TowerLayer(layer)
+}
+
+/// The middleware that [`layer`] makes.
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct TowerLayer<L>(L);
+
+impl<L> fmt::Debug for TowerLayer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TowerLayer")
+            .field(&short_name::<L>())
+            .finish()
+    }
+}
+
+impl<L, B> Middleware for TowerLayer<L>
+where
+    L: Layer<InnerService> + Clone + Send + Sync + 'static,
+    L::Service: Service<http::Request<Body>, Response = http::Response<B>>,
+    L::Service: Clone + Send + Sync + 'static,
+    <L::Service as Service<http::Request<Body>>>::Error: Into<BoxError> + 'static,
+    <L::Service as Service<http::Request<Body>>>::Future: Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    fn wrap(self, app: Application) -> Application {
+        let outside = application(self.0.layer(InnerService(app.clone())));
+        Application::from_handler(Layered {
+            app,
+            outside,
+            name: short_name::<L>(),
+            again: move |app| self.clone().wrap(app),
+        })
+    }
+}
+
+/// An application with a layer around it.
+struct Layered<A> {
+    app: Application,
+    outside: Application,
+    name: &'static str,
+    again: A,
+}
+
+impl<A> Handler for Layered<A>
+where
+    A: Fn(Application) -> Application + Send + Sync + 'static,
+{
+    fn call(&self, request: Request) -> Reply {
+        self.outside.call(request)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new(self.name).around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some((self.again)(change(self.app.clone())))
+    }
+}
+
+/// The application inside of a layer, as the service that the layer wraps.
+///
+/// It calls the application and nothing else: the rules of HTTP are the gateway's, which is outside of the stack.
+#[derive(Clone, Debug)]
+pub struct InnerService(Application);
+
+impl<B> Service<http::Request<B>> for InnerService
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = InnerAnswer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> InnerAnswer {
+        InnerAnswer(self.0.call(Request::from(request)).into_future())
+    }
+}
+
+/// The future of an [`InnerService`].
+#[derive(Debug)]
+pub struct InnerAnswer(ReplyFuture);
+
+impl Future for InnerAnswer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(Ok)
+    }
+}

@@ -1,0 +1,49 @@
+//! The door to the rest of the ecosystem: services and layers of the crate `tower`, and with them axum and hyper.
+//!
+//! | from | to | with |
+//! |---|---|---|
+//! | an [`Application`](crate::Application) | a service, for axum, hyper or a test | [`AppService`] |
+//! | a service, such as an axum router | an [`Application`](crate::Application) | [`application`], [`FromService`] |
+//! | a layer, such as those of tower-http | a [`Middleware`](crate::Middleware) | [`layer`] |
+//!
+//! Bodies are streamed both ways, frame by frame, so trailers and errors pass; extensions stay on requests and
+//! answers. What is mounted and captured is known again to an application that stands inside a layer or a router:
+//! see [`Request::into_http`](crate::Request::into_http).
+//!
+//! Upgrades (101, WebSockets) are not supported.
+//!
+//! # Example
+//!
+//! An axum router inside a stack, and the stack inside another axum router; `examples/tower.rs` serves them.
+//!
+//! ```
+//! use axum::routing::get;
+//! use enfilade::middleware::Router;
+//! use enfilade::{Application, Request, tower};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let library = axum::Router::new().route("/shelves", get(async || "Shelves"));
+//! let house: Application = Router::new()
+//!     .get("/", |_: Request| "Welcome")
+//!     .mount("/library", tower::application(library))
+//!     .build()?
+//!     .into();
+//! let answer = enfilade_testing::Client::new(house.clone()).get("/library/shelves").send();
+//! assert_eq!(answer.text(), "Shelves");
+//!
+//! let street: axum::Router = axum::Router::new().fallback_service(tower::AppService::new(house));
+//! # drop(street);
+//! # Ok(())
+//! # }
+//! ```
+
+mod layer;
+mod outward;
+mod service;
+
+pub use self::layer::{InnerAnswer, InnerService, TowerLayer, layer};
+pub use self::outward::{AppAnswer, AppService};
+pub use self::service::{FromService, application};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! An application as a service.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, BoxError, Connection, Error, IntoHandler, Request, Response, gateway,
+};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{Method, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tower_service::Service;
+
+type Connecting = Arc<dyn Fn(&Parts) -> Option<Connection> + Send + Sync>;
+type Targeting = Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>;
+
+/// An application as a service: what runs it under axum, hyper or whatever else calls services.
+///
+/// It is a gateway, so it does what [every gateway](gateway::answer) does: a panic is a 500, an answer to HEAD has no
+/// body, and a request over HTTP/1.1 without a `Host` is a 400 (one that a test makes by hand needs one). It is always
+/// ready and has no errors.
+///
+/// # Example
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use axum::extract::{ConnectInfo, OriginalUri};
+/// use enfilade::{Application, Connection, Request, Scheme, tower};
+///
+/// let app = Application::new(|request: Request| {
+///     format!("{} | {}\n", request.script_name(), request.path())
+/// });
+/// let service = tower::AppService::new(app)
+///     .connection(|parts| {
+///         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+///         Some(Connection::new(Scheme::Http).with_peer(peer.0))
+///     })
+///     .original_uri(|parts| Some(parts.extensions.get::<OriginalUri>()?.0.clone()));
+/// let router: axum::Router = axum::Router::new().nest_service("/shop", service);
+/// // To be served with `router.into_make_service_with_connect_info::<SocketAddr>()`.
+///
+/// # use tower_service::Service;
+/// # let mut router = router;
+/// let request = http::Request::get("/shop/shelves").header("host", "localhost").body(axum::body::Body::empty()).unwrap();
+/// let answer = pollster::block_on(router.call(request)).unwrap();
+/// # let answer = pollster::block_on(enfilade::Body::new(answer.into_body()).collect(100)).unwrap();
+/// assert_eq!(answer, "/shop | /shelves\n");
+/// ```
+#[derive(Clone)]
+pub struct AppService {
+    app: Application,
+    connection: Option<Connecting>,
+    original_uri: Option<Targeting>,
+}
+
+impl AppService {
+    /// The application as a service.
+    pub fn new<M>(app: impl IntoHandler<M>) -> AppService {
+        AppService {
+            app: app.into_application(),
+            connection: None,
+            original_uri: None,
+        }
+    }
+
+    /// How the facts of the connection are found in a request, as whatever serves keeps them there.
+    ///
+    /// Without it, and where it finds none, a [`Connection`] in the extensions is taken; without that nothing is known
+    /// of the connection.
+    #[must_use]
+    pub fn connection(
+        mut self,
+        find: impl Fn(&Parts) -> Option<Connection> + Send + Sync + 'static,
+    ) -> AppService {
+        self.connection = Some(Arc::new(find));
+        self
+    }
+
+    /// How the target is found that the client asked for, where a router outside took a prefix off the path.
+    ///
+    /// What it took off is the [`script_name`](Request::script_name) then, and the
+    /// [`uri`](Request::uri) the one that was received. A path that does not end with the one that is left is no such target, and is passed over.
+    #[must_use]
+    pub fn original_uri(
+        mut self,
+        find: impl Fn(&Parts) -> Option<Uri> + Send + Sync + 'static,
+    ) -> AppService {
+        self.original_uri = Some(Arc::new(find));
+        self
+    }
+
+    fn request<B>(&self, request: http::Request<B>) -> Request
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        let connection = self.connection.as_ref().and_then(|find| find(&parts));
+        let original = self.original_uri.as_ref().and_then(|find| find(&parts));
+        let mut request = Request::from(http::Request::from_parts(parts, body));
+        if let Some(connection) = connection {
+            request.set_connection(connection);
+        }
+        if let Some(original) = original {
+            mount(&mut request, original);
+        }
+        request
+    }
+}
+
+/// Mounts what is gone from the front of the path; a router that took all of it left a slash.
+fn mount(request: &mut Request, original: Uri) {
+    if !request.script_name().is_empty() {
+        return; // It is known better already.
+    }
+    let (whole, rest) = (original.path(), request.path());
+    let taken = match whole.strip_suffix(rest) {
+        Some(taken) => taken.len(),
+        None if rest == "/" => whole.len(),
+        None => return,
+    };
+    if original.query() == request.query() {
+        request.set_uri(original);
+        request.advance(taken);
+    }
+}
+
+impl From<Application> for AppService {
+    fn from(app: Application) -> AppService {
+        AppService::new(app)
+    }
+}
+
+impl fmt::Debug for AppService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AppService").field(&self.app).finish()
+    }
+}
+
+impl<B> Service<http::Request<B>> for AppService
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = AppAnswer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> AppAnswer {
+        let is_head = request.method() == Method::HEAD;
+        let answer = gateway::answer(&self.app, self.request(request));
+        AppAnswer { answer, is_head }
+    }
+}
+
+/// The future of an [`AppService`].
+#[derive(Debug)]
+pub struct AppAnswer {
+    answer: gateway::Answer,
+    is_head: bool,
+}
+
+impl Future for AppAnswer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let is_head = self.is_head;
+        let answered = Pin::new(&mut self.answer).poll(context);
+        answered.map(|response| Ok(fit(response, is_head)))
+    }
+}
+
+/// Tells what serves what it does not see by itself.
+fn fit(response: Response, is_head: bool) -> Response {
+    // axum says that the length is 0 where the body is seen to be empty, which GET would not say.
+    let is_unmeasured = is_head && !response.headers().contains_key(CONTENT_LENGTH);
+    if response.body().is_in_memory() && !is_unmeasured {
+        return response;
+    }
+    response.map(|body| {
+        Body::new(Sent {
+            body,
+            failure: None,
+            is_unmeasured,
+        })
+    })
+}
+
+/// A body with one turn before its failure: hyper drops what it has not written yet when a body fails, and the client
+/// would see nothing of the answer.
+struct Sent {
+    body: Body,
+    failure: Option<Error>,
+    is_unmeasured: bool,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Err(error)) => {
+                self.failure = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_unmeasured && self.failure.is_none() && self.body.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.is_unmeasured {
+            true => SizeHint::default(),
+            false => HttpBody::size_hint(&self.body),
+        }
+    }
+}

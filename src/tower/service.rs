@@ -1,0 +1,163 @@
+//! A service as an application.
+
+use std::any::type_name;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, BoxError, Description, Handler, HttpError, IntoResponse, Reply, Request,
+    Response,
+};
+use http::StatusCode;
+use tower_service::Service;
+
+/// Makes an application of a service, such as an axum router; [`FromService`] has options.
+///
+/// The service gets the path that is left, as code that knows nothing of mounting expects it.
+///
+/// ```
+/// use enfilade::{Application, Request, tower};
+///
+/// let router = axum::Router::new().route("/hello", axum::routing::get(async || "Hello from axum"));
+/// let app = tower::application(router);
+/// let answer = enfilade_testing::Client::new(app).get("/hello").send();
+/// assert_eq!(answer.text(), "Hello from axum");
+/// ```
+pub fn application<S, B>(service: S) -> Application
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    FromService::new(service).into_application()
+}
+
+/// A service as an application, with options.
+///
+/// Each request goes to a clone of the service, once that clone says that it is ready.
+///
+/// An error of the service is a 500 with a fixed text, and carries the error for the log as its
+/// [source](HttpError::source); [`on_error`](FromService::on_error) says what else it is.
+#[derive(Clone)]
+#[must_use = "a service is no application yet: call `into_application`"]
+pub struct FromService<S, E> {
+    service: S,
+    on_error: Arc<dyn Fn(E) -> HttpError + Send + Sync>,
+}
+
+impl<S, E: Into<BoxError>> FromService<S, E> {
+    /// A service whose errors are 500s.
+    pub fn new<B>(service: S) -> FromService<S, E>
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>, Error = E>,
+    {
+        FromService {
+            service,
+            on_error: Arc::new(|error| {
+                HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(error)
+            }),
+        }
+    }
+}
+
+impl<S, E> FromService<S, E> {
+    /// What an error of the service is answered with, such as a 503 where it sheds load; a 500 by default.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use enfilade::{HttpError, tower};
+    ///
+    /// let router: axum::Router = axum::Router::new();
+    /// let busy = |error: Infallible| HttpError::new(http::StatusCode::SERVICE_UNAVAILABLE).caused_by(error);
+    /// let app = tower::FromService::new(router).on_error(busy).into_application();
+    /// # assert_eq!(enfilade_testing::Client::new(app).get("/").send().status(), 404);
+    /// ```
+    pub fn on_error(
+        mut self,
+        on_error: impl Fn(E) -> HttpError + Send + Sync + 'static,
+    ) -> FromService<S, E> {
+        self.on_error = Arc::new(on_error);
+        self
+    }
+
+    /// Makes the application.
+    pub fn into_application<B>(self) -> Application
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>, Error = E>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+        E: 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Application::from_handler(Called {
+            name: short_name::<S>(),
+            call: move |request| self.call(request),
+        })
+    }
+
+    fn call<B>(&self, request: Request) -> Reply
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>, Error = E>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        E: 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let service = self.service.clone();
+        let on_error = self.on_error.clone();
+        Reply::from_future(async move {
+            match ask(service, request.into_http()).await {
+                Ok(response) => response,
+                Err(error) => on_error(error).into_response(),
+            }
+        })
+    }
+}
+
+/// The service that was readied is the one that is called: readiness may be a permit that it holds.
+async fn ask<S, B>(mut service: S, request: http::Request<Body>) -> Result<Response, S::Error>
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    poll_fn(|context| service.poll_ready(context)).await?;
+    Ok(service.call(request).await?.map(Body::new))
+}
+
+/// The name of a type without its path and parameters.
+pub(super) fn short_name<T>() -> &'static str {
+    let name = type_name::<T>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+impl<S, E> fmt::Debug for FromService<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FromService")
+            .field(&short_name::<S>())
+            .finish()
+    }
+}
+
+/// A handler whose type does not say what its service's bodies are.
+struct Called<C> {
+    name: &'static str,
+    call: C,
+}
+
+impl<C> Handler for Called<C>
+where
+    C: Fn(Request) -> Reply + Send + Sync + 'static,
+{
+    fn call(&self, request: Request) -> Reply {
+        (self.call)(request)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new(self.name)
+    }
+}
