@@ -12,7 +12,9 @@ fn resident(process: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.and_then(|number| number.parse().ok()).expect("a size")
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a size")
 }
 
 fn ask(stream: &mut TcpStream) {
