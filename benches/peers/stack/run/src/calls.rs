@@ -25,14 +25,16 @@ struct Cost {
     allocations: f64,
 }
 
-fn number(command: &mut Command) -> Result<f64> {
+/// What a program prints.
+pub fn number(command: &mut Command) -> Result<f64> {
     let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let number = text.trim().parse();
     number.map_err(|_| format!("{command:?}: {output:?}").into())
 }
 
-fn counted(script: &str, program: &str, mode: &str, case: &str, calls: u32) -> Result<f64> {
+/// What a script beside the programs' sources counts in an answer.
+pub fn counted(script: &str, program: &str, mode: &str, case: &str, calls: u32) -> Result<f64> {
     let script = format!("{}/../../{script}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(script);
     command.env("FEW", calls.to_string()).arg(beside(program)?);

@@ -1,10 +1,11 @@
-//! Runs the stacks beside each other: `socket [--quick]` over loopback, `calls` in process.
+//! Runs the stacks beside each other: `socket [--quick]` over loopback, `calls` in process; `layers` for wrappers alone.
 //!
-//! `benches/run.sh` and `stack.sh` build the programs, which lie beside this one.
+//! `benches/run.sh`, `stack.sh` and `layers.sh` build the programs, which lie beside this one.
 
 mod calls;
 mod chart;
 mod check;
+mod layers;
 mod process;
 mod report;
 mod socket;
@@ -19,6 +20,7 @@ fn main() -> Result<()> {
         ["socket"] => socket::run(&socket::FULL),
         ["socket", "--quick"] => socket::run(&socket::QUICK),
         ["calls"] => calls::run(),
-        _ => Err("usage: stack-run socket [--quick] | calls".into()),
+        ["layers"] => layers::run(),
+        _ => Err("usage: stack-run socket [--quick] | calls | layers".into()),
     }
 }
