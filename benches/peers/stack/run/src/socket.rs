@@ -1,6 +1,6 @@
 //! Over loopback: the server on one core, the load generator on the other, in interleaved rounds.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use stack::{CASES, Case};
 
@@ -76,8 +76,7 @@ pub const CANDIDATES: [Candidate; 9] = [
 impl Candidate {
     fn start(&self) -> Result<Server> {
         if self.program == "nginx" {
-            let program = std::env::var_os("NGINX").unwrap_or_else(|| "nginx".into());
-            return Server::start(&PathBuf::from(program), nginx);
+            return Server::start(Path::new("nginx"), nginx);
         }
         Server::start(&beside(self.program)?, |address| {
             Ok(vec![self.mode.to_owned(), address.to_owned()])
