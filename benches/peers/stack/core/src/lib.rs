@@ -152,9 +152,12 @@ pub fn measure(mut answer: impl FnMut(&Case, bool) -> Answer) {
     }
     for _ in 0..50 {
         let (status, length) = call();
-        let is_right = match case.is_coded {
-            true => (1..case.content().len() / 2).contains(&length),
-            false => length == case.content().len(),
+        let plain = case.content().len();
+        let is_right = match (case.is_coded, case.headers.is_empty()) {
+            (true, _) => (1..plain / 2).contains(&length),
+            (false, true) => length == plain,
+            // Some code whatever the client takes, be it ever so short, and it gets longer.
+            (false, false) => (plain..plain + 32).contains(&length),
         };
         assert!(
             !is_asked || (status == case.status && is_right),

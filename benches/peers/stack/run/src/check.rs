@@ -1,0 +1,130 @@
+//! Whether a server answers what it should, before its answers are timed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use stack::{Case, HEADERS};
+
+use crate::Result;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn values(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(other, _)| other == name);
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// The bytes of the body on the wire, where all of the answer is right; `is_coder` says whether the server codes at all.
+pub fn check(address: SocketAddr, case: &Case, is_coder: bool) -> Result<usize> {
+    let reply = read(&ask(address, case)?)?;
+    if reply.status != case.status {
+        return Err(format!("status {} where {} is right", reply.status, case.status).into());
+    }
+    for (name, value) in HEADERS {
+        if reply.values(name) != [value] {
+            return Err(format!("{name} is {:?}", reply.values(name)).into());
+        }
+    }
+    let media_type = match case.path {
+        "/data" => "application/json",
+        _ => "text/plain",
+    };
+    let types = reply.values("content-type");
+    let [only] = types[..] else {
+        return Err(format!("the media types {types:?}").into());
+    };
+    if !only.starts_with(media_type) {
+        return Err(format!("{only} where {media_type} is right").into());
+    }
+    let content = content(&reply, case, is_coder)?;
+    if content != case.content().as_bytes() {
+        let text = String::from_utf8_lossy(&content).into_owned();
+        return Err(format!("the content {:.100}", text).into());
+    }
+    Ok(reply.body.len())
+}
+
+/// Some code whatever a client takes, be it ever so short; a case that is to be coded has to be.
+fn content(reply: &Reply, case: &Case, is_coder: bool) -> Result<Vec<u8>> {
+    let asked = case
+        .headers
+        .iter()
+        .any(|(name, _)| *name == "accept-encoding");
+    match reply.values("content-encoding")[..] {
+        [] if case.is_coded && is_coder => Err("no gzip".into()),
+        [] => Ok(reply.body.clone()),
+        ["gzip"] if asked => {
+            let mut content = Vec::new();
+            flate2::read::GzDecoder::new(&reply.body[..]).read_to_end(&mut content)?;
+            Ok(content)
+        }
+        ref codings => Err(format!("the codings {codings:?}").into()),
+    }
+}
+
+fn ask(address: SocketAddr, case: &Case) -> Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let mut request = format!(
+        "GET {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n",
+        case.path
+    );
+    for (name, value) in case.headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    stream.write_all((request + "\r\n").as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read(bytes: &[u8]) -> Result<Reply> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = end.ok_or("an answer without an end of its head")?;
+    let head = String::from_utf8(bytes[..end].to_vec())?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    let status = status.ok_or("an answer without a status")?.parse()?;
+    let headers: Option<Vec<_>> = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+        })
+        .collect();
+    let mut reply = Reply {
+        status,
+        headers: headers.ok_or("a header without a colon")?,
+        body: bytes[end + 4..].to_vec(),
+    };
+    if reply.values("transfer-encoding") == ["chunked"] {
+        reply.body = unchunked(&reply.body).ok_or("chunks that are none")?;
+    } else if reply.values("content-length") != [reply.body.len().to_string()] {
+        return Err("a length that is not the content's".into());
+    }
+    Ok(reply)
+}
+
+/// RFC 9112, 7.1, without extensions and trailers.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return (rest == b"\r\n").then_some(body);
+        }
+        body.extend_from_slice(rest.get(..size)?);
+        rest = rest.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}

@@ -1,0 +1,26 @@
+//! Runs the stacks beside each other: `socket [--quick]` over loopback, `calls` in process; `layers` for wrappers alone.
+//!
+//! `benches/run.sh`, `stack.sh` and `layers.sh` build the programs, which lie beside this one.
+
+mod calls;
+mod chart;
+mod check;
+mod layers;
+mod process;
+mod report;
+mod socket;
+
+/// What may go wrong; it says itself where.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["socket"] => socket::run(&socket::FULL),
+        ["socket", "--quick"] => socket::run(&socket::QUICK),
+        ["calls"] => calls::run(),
+        ["layers"] => layers::run(),
+        _ => Err("usage: stack-run socket [--quick] | calls | layers".into()),
+    }
+}

@@ -1,0 +1,138 @@
+//! The servers as processes, pinned to one core, and what the load generator on another says.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use stack::Case;
+
+use crate::Result;
+
+/// The core of the servers, and the load generator's.
+const CORES: [&str; 2] = ["0", "1"];
+/// Of `/proc/PID/stat`: what the kernel counts in for programs is fixed at 100 a second.
+const TICK_US: f64 = 10_000.0;
+
+/// A server, which ends with this value, and with this program however that ends.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What a server took, in microseconds.
+#[derive(Clone, Copy)]
+pub struct Cpu {
+    /// Of all its threads, in the kernel too.
+    pub total: f64,
+    /// In the program alone.
+    pub user: f64,
+}
+
+/// What the load generator counted.
+#[derive(Clone, Copy)]
+pub struct Load {
+    /// Requests that were answered.
+    pub requests: f64,
+    /// Of them in a second.
+    pub rate: f64,
+}
+
+/// A program beside this one.
+pub fn beside(program: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(program))
+}
+
+fn pinned(core: &str, program: &Path) -> Command {
+    // Both end in `exec`, so that the process is the program's own.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "taskset", "--cpu-list", core])
+        .arg(program)
+        .stdin(Stdio::null());
+    command
+}
+
+impl Server {
+    /// Starts it with the arguments that are made of its address, and waits until it listens.
+    pub fn start(
+        program: &Path,
+        arguments: impl Fn(&str) -> Result<Vec<String>>,
+    ) -> Result<Server> {
+        // Nobody else takes the port in the moment until the server has it.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let arguments = arguments(&address.to_string())?;
+        let child = pinned(CORES[0], program).args(arguments).spawn()?;
+        let mut server = Server { child, address };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("{} ended: {status}", program.display()).into());
+            }
+            if started.elapsed() > Duration::from_secs(10) {
+                return Err(format!("{} does not listen", program.display()).into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+
+    /// What it took since it was started.
+    pub fn cpu(&self) -> Result<Cpu> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program, in parentheses, may have spaces; utime and stime are the 14th and the 15th field.
+        let (_, rest) = text.rsplit_once(") ").ok_or("a line without a name")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let (user, system): (f64, f64) = (fields[11].parse()?, fields[12].parse()?);
+        Ok(Cpu {
+            total: (user + system) * TICK_US,
+            user: user * TICK_US,
+        })
+    }
+
+    /// Asks for so many seconds, over 32 connections.
+    pub fn load(&self, case: &Case, seconds: u32) -> Result<Load> {
+        let limit = (seconds + 10).to_string();
+        let mut command = pinned(CORES[1], Path::new("timeout"));
+        command.args(["--foreground", "--kill-after=1", &limit]);
+        command.args(["wrk", "--threads=1", "--connections=32", "--timeout=5s"]);
+        command.arg(format!("--duration={seconds}s"));
+        for (name, value) in case.headers {
+            command.arg(format!("--header={name}: {value}"));
+        }
+        let output = command
+            .arg(format!("http://{}{}", self.address, case.path))
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        count(&text, case).ok_or_else(|| format!("wrk for {}: {output:?}", case.name).into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It is gone already, where that fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `None` where the report is not one of a run in which each answer had the status of the case.
+fn count(report: &str, case: &Case) -> Option<Load> {
+    let line = |has: &str| {
+        report
+            .lines()
+            .map(str::trim)
+            .find(|line| line.contains(has))
+    };
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let requests = number(line(" requests in ")?.split(' ').next()?)?;
+    let rate = number(line("Requests/sec:")?.split_once(':')?.1)?;
+    let others = match line("Non-2xx or 3xx responses:") {
+        Some(line) => number(line.split_once(':')?.1)?,
+        None => 0.0,
+    };
+    let expected = if case.status < 400 { 0.0 } else { requests };
+    let is_right = requests > 0.0 && others == expected && line("Socket errors:").is_none();
+    is_right.then_some(Load { requests, rate })
+}

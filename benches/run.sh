@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The stacks over loopback: builds each by itself, checks every answer, and measures them in interleaved rounds; writes
+# the tables of README.md and stack.svg. `run.sh --quick` is a first look of two minutes, which writes nothing.
+set -euo pipefail
+[[ $# = 0 || "$*" = --quick ]] || { echo "usage: $0 [--quick]" >&2; exit 2; }
+[[ $(nproc) -ge 2 ]] || { echo "it takes a core for the server and one for the load" >&2; exit 1; }
+cd "$(dirname "$0")/peers"
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+tools=$target/tools
+
+# Finds a program, or takes it out of its Debian package (and those packages that it needs) without installing them.
+need() {
+    local program=$1
+    command -v "$program" >/dev/null && return
+    mkdir -p "$tools"
+    (cd "$tools" && apt-get download --quiet --quiet "${@:2}" 2>/dev/null && for file in *.deb; do dpkg-deb --extract "$file" .; done) ||
+        { echo "$program is missing: install the Debian package $2" >&2; exit 1; }
+    command -v "$program" >/dev/null || { echo "$program is not in the Debian package $2" >&2; exit 1; }
+}
+PATH=$PATH:$tools/usr/bin:$tools/usr/sbin
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$tools/usr/lib/$(uname -m)-linux-gnu
+need taskset util-linux
+need setpriv util-linux
+need timeout coreutils
+need wrk wrk libluajit-5.1-2
+need nginx nginx libpcre2-8-0
+
+build() { cargo build --release --quiet --package "$@"; }
+build stack-ours --features libdeflate
+cp "$target/release/stack-ours" "$target/release/stack-libdeflate"
+for stack in bare ours axum actix salvo poem run; do
+    build "stack-$stack"
+done
+# It sleeps while the load generator works, on the core that the server does not have.
+exec taskset --cpu-list 1 "$target/release/stack-run" socket "$@"
