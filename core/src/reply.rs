@@ -130,6 +130,24 @@ impl Reply {
         }
     }
 
+    /// The response where it is ready, to change it: a wrapper that shares its options with pending replies need not
+    /// share them with this one.
+    ///
+    /// ```
+    /// use enfilade_core::Reply;
+    ///
+    /// let mut reply = Reply::new("now");
+    /// reply.as_ready_mut().unwrap().headers_mut().insert("x-rooms", 7.into());
+    /// assert_eq!(reply.as_ready().unwrap().headers()["x-rooms"], "7");
+    /// ```
+    #[must_use]
+    pub fn as_ready_mut(&mut self) -> Option<&mut Response> {
+        match &mut self.0 {
+            State::Ready(response) => Some(response),
+            State::Pending(_) => None,
+        }
+    }
+
     /// The response where it is ready.
     ///
     /// # Errors

@@ -169,9 +169,13 @@ impl Handler for WithHeaders {
         for operation in &self.request {
             operation.apply(&mut request);
         }
+        let facts = self.response.look_at(&request);
+        let mut reply = self.app.call(request);
+        if let Some(response) = reply.as_ready_mut() {
+            self.response.apply(response, facts);
+            return reply;
+        }
         let operations = self.response.clone();
-        let facts = operations.look_at(&request);
-        let reply = self.app.call(request);
         reply.update(move |response| operations.apply(response, facts))
     }
 
