@@ -1,7 +1,10 @@
 //! What can go wrong with a body.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+
+use crate::HttpError;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -25,6 +28,8 @@ pub enum ErrorKind {
     BodyTooLarge,
     /// Nothing came of a body for longer than it may take.
     BodyTimedOut,
+    /// The source of a body panicked.
+    BodyPanicked,
 }
 
 impl Error {
@@ -61,6 +66,15 @@ impl Error {
         }
     }
 
+    /// The source of a body panicked, which was caught; its text, where it is one, becomes the cause.
+    #[must_use]
+    pub fn body_panicked(panic: &(dyn Any + Send)) -> Error {
+        Error {
+            kind: ErrorKind::BodyPanicked,
+            cause: Some(HttpError::from_panic(panic).into_cause()),
+        }
+    }
+
     /// What this error is about.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -88,6 +102,7 @@ impl fmt::Display for Error {
             ErrorKind::Body => "the body could not be read to its end",
             ErrorKind::BodyTooLarge => "the body is longer than the limit",
             ErrorKind::BodyTimedOut => "the body did not go on in time",
+            ErrorKind::BodyPanicked => "what makes the body panicked",
         })
     }
 }

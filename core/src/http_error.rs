@@ -152,7 +152,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
             Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
             Some(ErrorKind::Body) => StatusCode::BAD_REQUEST,
-            None => StatusCode::INTERNAL_SERVER_ERROR,
+            Some(ErrorKind::BodyPanicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
         };
         HttpError::new(status).caused_by(error)
     }

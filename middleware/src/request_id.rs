@@ -1,10 +1,15 @@
 //! Gives each request an id.
 
-use std::fmt;
+use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io, thread};
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use bytes::Bytes;
+use enfilade_core::{Application, Body, Description, Handler, Middleware, Reply, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::Error;
@@ -22,6 +27,9 @@ const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 /// that brings an id keeps it where that is one line of 20 to 200 letters, digits and `+-./:=@_~`. Every other gets a new
 /// one, a UUID of version 7 (RFC 9562, section 5.7): those that were made later come later in the alphabet. One that has
 /// a [`RequestIdValue`] already, from such a wrapper further out, keeps that.
+///
+/// Where a request panics, in its call, its future or its body, a line on standard error says which it was, below what the
+/// panic itself says there; [`on_panic`](RequestId::on_panic) is for those who tell it elsewhere.
 ///
 /// # Order
 ///
@@ -59,10 +67,12 @@ const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 pub struct RequestId {
     header: HeaderName,
     generator: Generator,
+    on_panic: OnPanic,
     ignores_inbound: bool,
 }
 
 type Generator = Arc<dyn Fn() -> String + Send + Sync>;
+type OnPanic = Arc<dyn Fn(&RequestIdValue) + Send + Sync>;
 
 impl RequestId {
     /// Takes the id from `X-Request-Id`, or makes one.
@@ -70,6 +80,7 @@ impl RequestId {
         RequestId {
             header: X_REQUEST_ID,
             generator: Arc::new(version_7),
+            on_panic: Arc::new(say_on_stderr),
             ignores_inbound: false,
         }
     }
@@ -92,6 +103,15 @@ impl RequestId {
     /// They may be of any length up to 200 visible ASCII characters; in the place of one that is not, a UUID is made.
     pub fn generator(mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.generator = Arc::new(make);
+        self
+    }
+
+    /// Sets what is done where a request panics; by default a line on standard error says its id.
+    ///
+    /// It is called on the panic's thread, as that unwinds, and must not panic itself. Each of several such wrappers in a
+    /// stack calls its own; a panic that an application inside has caught is none.
+    pub fn on_panic(mut self, report: impl Fn(&RequestIdValue) + Send + Sync + 'static) -> Self {
+        self.on_panic = Arc::new(report);
         self
     }
 
@@ -172,9 +192,18 @@ impl Handler for Identified {
         let (name, id) = (self.options.header.clone(), self.options.id_of(&request));
         request.headers_mut().insert(name.clone(), id.0.clone());
         request.extensions_mut().insert(id.clone());
+        let watch = Watch {
+            id,
+            on_panic: self.options.on_panic.clone(),
+        };
         self.app.call(request).update(move |response| {
+            let id = watch.id.clone();
             response.headers_mut().insert(name, id.0.clone());
             response.extensions_mut().insert(id);
+            if !response.body().is_in_memory() {
+                let body = std::mem::take(response.body_mut());
+                *response.body_mut() = Body::new(Watched { body, watch });
+            }
         })
     }
 
@@ -189,6 +218,56 @@ impl Handler for Identified {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         Some(change(self.app.clone()).wrap(self.options.clone()))
+    }
+}
+
+fn say_on_stderr(id: &RequestIdValue) {
+    // Nobody is left to tell that this failed.
+    let _ = writeln!(io::stderr(), "request {id} panicked");
+}
+
+/// Knows whose panic it is that passes.
+struct Watch {
+    id: RequestIdValue,
+    on_panic: OnPanic,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.on_panic)(&self.id);
+        }
+    }
+}
+
+/// A stream, whose panic is a failure.
+struct Watched {
+    body: Body,
+    watch: Watch,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = enfilade_core::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let next = Pin::new(&mut self.body).poll_frame(context);
+        let panicked = |error: &Self::Error| error.kind() == enfilade_core::ErrorKind::BodyPanicked;
+        if matches!(&next, Poll::Ready(Some(Err(error))) if panicked(error)) {
+            (self.watch.on_panic)(&self.watch.id);
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -225,7 +304,10 @@ fn version_7() -> String {
 
 #[cfg(test)]
 mod tests {
-    use enfilade_core::{Application, RemoteUser};
+    use std::panic::catch_unwind;
+    use std::sync::Mutex;
+
+    use enfilade_core::{Application, RemoteUser, Response};
     use enfilade_testing::{Client, Lint, TestResponse, laws};
 
     use super::*;
@@ -351,6 +433,46 @@ mod tests {
         request.extensions_mut().insert(value);
         let app = Client::new(echo().wrap(RequestId::new()));
         assert_eq!(app.prepared(request).send().text(), "short short");
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_id() {
+        let panics = Application::new(|request: Request| match request.path() {
+            "/call" => panic!("in the call"),
+            "/future" => Reply::from_future(std::future::poll_fn(|_| -> Poll<Response> {
+                panic!("in the future")
+            })),
+            "/body" => Reply::new(Body::from_iterator((0..2).map(|number| match number {
+                0 => "begun",
+                _ => panic!("in the body"),
+            }))),
+            "/caught" => match catch_unwind(|| -> Reply { panic!("and caught") }) {
+                Ok(reply) => reply,
+                Err(_) => Reply::new("caught"),
+            },
+            _ => Reply::new(Body::from_iterator(["no", "panic"])),
+        });
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let list = told.clone();
+        let wrapper =
+            RequestId::new().on_panic(move |id| list.lock().unwrap().push(id.to_string()));
+        let client = Client::new(panics.wrap(Lint::new()).wrap(wrapper).wrap(Lint::new()));
+        for (path, status, text, is_told) in [
+            ("/call", 500, "Internal Server Error", true),
+            ("/future", 500, "Internal Server Error", true),
+            ("/body", 200, "begun", true),
+            ("/caught", 200, "caught", false),
+            ("/", 200, "nopanic", false),
+        ] {
+            let answer = client.get(path).header("x-request-id", GOOD).send();
+            assert_eq!(
+                (answer.status().as_u16(), &*answer.text()),
+                (status, text),
+                "{path}"
+            );
+            let told: Vec<_> = told.lock().unwrap().drain(..).collect();
+            assert_eq!(told, vec![GOOD; usize::from(is_told)], "{path}");
+        }
     }
 
     #[test]

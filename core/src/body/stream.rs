@@ -1,5 +1,7 @@
 //! The sources that a streaming body is made of.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,22 +15,24 @@ use sync_wrapper::SyncWrapper;
 use super::Body;
 use crate::{BoxError, Error};
 
+pub(super) trait Source: HttpBody<Data = Bytes, Error = Error> + Send {}
+
+impl<S: HttpBody<Data = Bytes, Error = Error> + Send> Source for S {}
+
 type NextFrame<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
-/// A boxed source that may be shared between threads.
+/// A boxed source that may be shared between threads, and whose panic is a failure of the body.
 ///
 /// The box itself is only ever reached through `&mut`, which is what makes it `Sync`; its hints, which are asked for
 /// through `&`, are noted after each frame.
 pub(super) struct BoxStream {
-    source: SyncWrapper<Pin<Box<dyn HttpBody<Data = Bytes, Error = Error> + Send>>>,
+    source: SyncWrapper<Pin<Box<dyn Source>>>,
     hint: SizeHint,
     ended: bool,
 }
 
 impl BoxStream {
-    pub(super) fn new(
-        source: impl HttpBody<Data = Bytes, Error = Error> + Send + 'static,
-    ) -> BoxStream {
+    pub(super) fn new(source: impl Source + 'static) -> BoxStream {
         let (hint, ended) = (source.size_hint(), source.is_end_stream());
         BoxStream {
             source: SyncWrapper::new(Box::pin(source)),
@@ -39,10 +43,26 @@ impl BoxStream {
 
     pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> NextFrame<Error> {
         let source = self.source.get_mut();
-        let next = ready!(source.as_mut().poll_frame(context));
-        self.hint = source.size_hint();
-        self.ended = next.is_none() || source.is_end_stream();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let next = ready!(source.as_mut().poll_frame(context));
+            let ended = next.is_none() || source.is_end_stream();
+            Poll::Ready((next, source.size_hint(), ended))
+        }));
+        let (next, hint, ended) = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panic) => return Poll::Ready(Some(Err(self.give_up(&*panic)))),
+        };
+        (self.hint, self.ended) = (hint, ended);
         Poll::Ready(next)
+    }
+
+    /// What the source holds may panic once more as it is dropped.
+    fn give_up(&mut self, panic: &(dyn Any + Send)) -> Error {
+        let empty = SyncWrapper::new(Box::pin(Body::empty()) as Pin<Box<dyn Source>>);
+        let source = std::mem::replace(&mut self.source, empty);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(source)));
+        (self.hint, self.ended) = (SizeHint::with_exact(0), true);
+        Error::body_panicked(panic)
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

@@ -195,3 +195,31 @@ fn a_body_in_memory_stays_there_through_wrapping() {
     assert_eq!(Body::from_list(["a", "b"]).try_into_bytes().unwrap(), "ab");
     assert!(Body::from_iterator(["a"]).try_into_bytes().is_err());
 }
+
+#[test]
+fn a_source_that_panics_is_a_failure_and_is_dropped() {
+    struct Held(Arc<AtomicBool>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+            panic!("once more");
+        }
+    }
+    let dropped = Arc::new(AtomicBool::new(false));
+    let held = Held(dropped.clone());
+    let parts = (0..3).map(move |number| match number {
+        0 => "begun",
+        _ => panic!("with {}", held.0.load(Ordering::SeqCst)),
+    });
+    let ends = Ends::default();
+    let mut body = ends.watch(Body::from_iterator(parts));
+    let first = pollster::block_on(body.frame()).unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "begun");
+    let error = pollster::block_on(body.frame()).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BodyPanicked);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "panicked: with false");
+    assert!(dropped.load(Ordering::SeqCst));
+    assert_eq!(ends.seen(), [(5, Outcome::Failed)]);
+    assert!(pollster::block_on(body.frame()).is_none());
+}
