@@ -4,7 +4,8 @@
 //! reallocation counts as an allocation. The numbers are those of today: one that falls is good news and is corrected
 //! here, one that rises needs a reason.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -171,24 +172,39 @@ fn a_fallback_that_is_not_asked_adds_none() {
     assert_eq!(added(NotFound::new(plain())), 0);
 }
 
+/// What `log` adds while its writer has given no line's buffer back, which it does in its own time.
+fn added_by(log: AccessLog) -> u64 {
+    /// Writes when the other end is gone.
+    struct Held(Receiver<()>);
+
+    impl Write for Held {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let noon = || OffsetDateTime::UNIX_EPOCH;
+    let (hold, held) = mpsc::channel();
+    let app = plain().wrap(log.writer(Held(held)).clock(noon));
+    let with = count(&app, "/");
+    drop(hold);
+    with - count(&plain(), "/")
+}
+
 #[test]
 fn a_line_in_the_log_adds_two() {
-    let noon = || OffsetDateTime::from_unix_timestamp(784_123_200).unwrap();
-    let common = AccessLog::common().writer(std::io::sink()).clock(noon);
-    let combined = AccessLog::combined().writer(std::io::sink()).clock(noon);
     // The line, from its first field to the writer, and what waits for the end of the body.
-    assert_eq!(added(common.clone()), 2);
-    assert_eq!(added(combined), 2);
-    assert_eq!(
-        added(AccessLog::json().writer(std::io::sink()).clock(noon)),
-        2
-    );
-    assert_eq!(added(common.filter(|_| false)), 0);
+    assert_eq!(added_by(AccessLog::common()), 2);
+    assert_eq!(added_by(AccessLog::combined()), 2);
+    assert_eq!(added_by(AccessLog::json()), 2);
+    assert_eq!(added_by(AccessLog::common().filter(|_| false)), 0);
     // The extensions of the request, to ask for it.
-    let route = AccessLog::format("%{route}x")
-        .unwrap()
-        .writer(std::io::sink());
-    assert_eq!(added(route), 4);
+    assert_eq!(added_by(AccessLog::format("%{route}x").unwrap()), 4);
 }
 
 #[test]
