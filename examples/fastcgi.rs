@@ -17,7 +17,7 @@
 use std::{env, io};
 
 use enfilade::middleware::{AccessLog, Router};
-use enfilade::{Application, Request, fastcgi};
+use enfilade::{Application, Listener, Request, fastcgi};
 
 fn app() -> io::Result<Application> {
     let guest = |request: Request| {
@@ -34,9 +34,9 @@ fn app() -> io::Result<Application> {
 
 fn main() -> io::Result<()> {
     let server = match env::args().nth(1) {
-        Some(path) if path.starts_with('/') => fastcgi::Server::bind_unix(path)?,
+        Some(path) if path.starts_with('/') => fastcgi::Server::new(Listener::unix(path, 0o660)?),
         Some(address) => fastcgi::Server::bind(address)?,
-        None => fastcgi::Server::from_stdin()?,
+        None => fastcgi::Server::new(Listener::from_stdin()?),
     };
     if let Some(address) = server.local_addr() {
         println!("Serving on fastcgi://{address}");

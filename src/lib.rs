@@ -8,15 +8,19 @@ pub use enfilade_core::{
     headers, host, marker, path,
 };
 pub use enfilade_middleware as middleware;
+#[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+pub use listening::Listener;
+#[cfg(feature = "server")]
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use server::{Certificates, ClientCertificate};
-#[cfg(feature = "server")]
-pub use server::{Listener, Server};
 
 #[cfg(feature = "cgi")]
 pub mod cgi;
 #[cfg(feature = "fastcgi")]
 pub mod fastcgi;
+#[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+mod listening;
 #[cfg(feature = "scgi")]
 pub mod scgi;
 #[cfg(feature = "server")]

@@ -190,3 +190,15 @@ fn a_proxy_says_who_its_client_is() {
     wire.send("PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n");
     assert_eq!(wire.send(GET).line(), "HTTP/1.1 400 Bad Request");
 }
+
+#[test]
+fn what_is_for_http_alone_is_refused_elsewhere() {
+    let listener = Listener::tcp("127.0.0.1:0").unwrap();
+    let server = enfilade::fastcgi::Server::new(listener.proxy_protocol(["10.0.0.0/8"]).unwrap());
+    let error = server.serve_forever(peer()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(
+        error.to_string(),
+        "a listener with the PROXY protocol is for HTTP alone"
+    );
+}

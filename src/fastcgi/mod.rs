@@ -39,11 +39,7 @@ mod halves;
 mod record;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-#[cfg(unix)]
-use std::os::unix::net::UnixListener;
-#[cfg(unix)]
-use std::path::Path;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -52,7 +48,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::serve;
 use self::halves::Settings;
-use crate::cgi::listening::{Listening, Serving, Stream};
+use crate::cgi::listening::{Listening, Serving};
+use crate::listening::{Listener, Socket};
 
 /// How long the web server may take to send the variables of a request.
 const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,9 +65,20 @@ pub struct Server {
 }
 
 impl Server {
-    fn new(listening: Listening) -> Server {
+    /// Serves what this listener accepts: on TCP, a Unix socket, or the one that the program was started with.
+    ///
+    /// ```no_run
+    /// use enfilade::{Application, Listener, Request, fastcgi};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let app = Application::new(|_: Request| "Hello");
+    /// let listener = Listener::unix("/run/house/fastcgi.sock", 0o660)?;
+    /// fastcgi::Server::new(listener).serve_forever(app)
+    /// # }
+    /// ```
+    pub fn new(listener: Listener) -> Server {
         Server {
-            listening,
+            listening: Listening::new(listener),
             settings: SETTINGS,
         }
     }
@@ -81,49 +89,7 @@ impl Server {
     ///
     /// Where the address cannot be had; the text names it.
     pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
-        Ok(Server::new(Listening::bind(address)?))
-    }
-
-    /// Serves a TCP listener that is there already.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be made non-blocking.
-    pub fn from_tcp(listener: TcpListener) -> io::Result<Server> {
-        Ok(Server::new(Listening::tcp(listener)?))
-    }
-
-    /// Listens at a path of the file system, as a Unix socket.
-    ///
-    /// A socket that an earlier server left there is removed, and so is this one at the end. Who may connect says the
-    /// mode of the file, which the process' umask decides; change it afterwards where the web server is another user.
-    ///
-    /// # Errors
-    ///
-    /// Where something else is there, or a server that still listens.
-    #[cfg(unix)]
-    pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Server> {
-        Ok(Server::new(Listening::bind_unix(path.as_ref())?))
-    }
-
-    /// Serves a Unix listener that is there already; its file is not removed.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be made non-blocking.
-    #[cfg(unix)]
-    pub fn from_unix(listener: UnixListener) -> io::Result<Server> {
-        Ok(Server::new(Listening::unix(listener)?))
-    }
-
-    /// Serves the listening socket that standard input is, as web servers and `spawn-fcgi` start FastCGI programs.
-    ///
-    /// # Errors
-    ///
-    /// Where standard input is no socket that listens.
-    #[cfg(unix)]
-    pub fn from_stdin() -> io::Result<Server> {
-        Ok(Server::new(Listening::inherited()?))
+        Listener::tcp(address).map(Server::new)
     }
 
     /// The address that this server listens on, with the real port; `None` for a Unix socket.
@@ -171,7 +137,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the runtime cannot be started or the signals cannot be watched.
+    /// Where the runtime cannot be started or the signals cannot be watched; and for a listener that speaks TLS or takes
+    /// the PROXY protocol.
     ///
     /// # Panics
     ///
@@ -187,7 +154,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the listener does not work with the runtime.
+    /// Where the listener does not work with the runtime, speaks TLS or takes the PROXY protocol.
     pub async fn serve_until(
         self,
         app: impl Into<Application>,
@@ -214,12 +181,12 @@ const SETTINGS: Settings = Settings {
 
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-fn serving(app: Application, settings: Settings) -> impl Fn(Box<dyn Stream>, Serving) -> Served {
-    move |stream, serving| {
+fn serving(app: Application, settings: Settings) -> impl Fn(Socket, Serving) -> Served {
+    move |socket, serving| {
         let app = app.clone();
         Box::pin(async move {
             // What a web server does to its end of a connection is no error of this server.
-            let _ = serve(stream, &app, settings, serving).await;
+            let _ = serve(socket, &app, settings, serving).await;
         })
     }
 }

@@ -23,7 +23,8 @@ use super::answer::{Answered, Sent, Takes};
 use super::lifetime::Share;
 use super::limits::Limits;
 use super::received::Received;
-use super::stream::{Socket, Stream};
+use super::stream::Stream;
+use crate::listening::Socket;
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);

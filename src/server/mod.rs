@@ -6,11 +6,9 @@ mod answer;
 mod connection;
 mod lifetime;
 mod limits;
-mod listener;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
 mod received;
-mod signals;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -29,23 +27,18 @@ use self::admission::Admission;
 use self::connection::Serving;
 use self::lifetime::Lifetime;
 use self::limits::Limits;
-use self::listener::Accepting;
-pub use self::listener::Listener;
-use self::signals::{Hooks, Signals};
-use self::stream::Socket;
+#[cfg(feature = "proxy-protocol")]
+pub(crate) use self::proxy_protocol::Proxies;
 #[cfg(feature = "tls")]
 pub use self::tls::{Certificates, ClientCertificate};
+use crate::listening::{
+    ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
+};
 
-/// How long requests in flight may take to finish once the server is told to stop.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
-/// How long dropping what was broken off may take.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many threads there are for work that blocks.
 const BLOCKING_THREADS: usize = 64;
 /// How many clients are told at a time that there is no room for them; others are not told.
 const MAX_REFUSALS: usize = 64;
-/// How long to wait where the system has no descriptor or memory for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An HTTP server for an [`Application`]: HTTP/1.1, HTTP/1.0, and HTTP/2 for clients that know of it beforehand.
 ///
@@ -264,8 +257,8 @@ impl Server {
         shutdown: impl Future<Output = T>,
         hurry: impl AsyncFnOnce(T),
     ) -> io::Result<()> {
-        let listeners = self.listeners.into_iter().map(Accepting::start);
-        let listeners: Vec<Accepting> = listeners.collect::<io::Result<_>>()?;
+        let listeners = self.listeners.into_iter().map(Entrance::open);
+        let listeners: Vec<Entrance> = listeners.collect::<io::Result<_>>()?;
         let limits = self.limits;
         let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         let admission = Arc::new(admission);
@@ -316,11 +309,40 @@ impl Server {
     }
 }
 
+/// A listener that accepts.
+struct Entrance {
+    socket: Accepting,
+    #[cfg(feature = "tls")]
+    tls: Option<Certificates>,
+    #[cfg(feature = "proxy-protocol")]
+    proxies: Option<Proxies>,
+}
+
+impl Entrance {
+    fn open(listener: Listener) -> io::Result<Entrance> {
+        Ok(Entrance {
+            socket: Accepting::start(listener.bound)?,
+            #[cfg(feature = "tls")]
+            tls: listener.tls,
+            #[cfg(feature = "proxy-protocol")]
+            proxies: listener.proxies,
+        })
+    }
+
+    /// Whether its clients speak HTTP without TLS.
+    fn is_plain(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_none();
+        #[cfg(not(feature = "tls"))]
+        true
+    }
+}
+
 /// The next connection of any of them.
-async fn accept(listeners: &[Accepting]) -> (&Accepting, io::Result<(Socket, Option<SocketAddr>)>) {
+async fn accept(listeners: &[Entrance]) -> (&Entrance, io::Result<(Socket, Option<SocketAddr>)>) {
     poll_fn(|context| {
         for listener in listeners {
-            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+            if let Poll::Ready(accepted) = listener.socket.poll_accept(context) {
                 return Poll::Ready((listener, accepted));
             }
         }
@@ -330,7 +352,7 @@ async fn accept(listeners: &[Accepting]) -> (&Accepting, io::Result<(Socket, Opt
 }
 
 /// Tells a client that there is no room for it, as long as there is room to tell it.
-fn turn_away(socket: Socket, listener: &Accepting, refusals: &Arc<Admission>) {
+fn turn_away(socket: Socket, listener: &Entrance, refusals: &Arc<Admission>) {
     // To shake hands with somebody who is sent away is what an attacker would wish for.
     if listener.is_plain()
         && let Some(place) = refusals.admit(None)
@@ -339,18 +361,5 @@ fn turn_away(socket: Socket, listener: &Accepting, refusals: &Arc<Admission>) {
             connection::refuse(socket).await;
             drop(place);
         });
-    }
-}
-
-/// Waits where accepting failed for want of descriptors or memory, which other connections give back in time.
-///
-/// A connection that its client took back before it was accepted is no reason to wait.
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    if !matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    ) {
-        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }

@@ -20,10 +20,10 @@ const FIXED: usize = 16;
 
 /// Whose headers are believed.
 #[derive(Clone, Debug)]
-pub(super) struct Proxies(Vec<IpNet>);
+pub(crate) struct Proxies(Vec<IpNet>);
 
 impl Proxies {
-    pub(super) fn parse<T: AsRef<str>>(
+    pub(crate) fn parse<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> io::Result<Proxies> {
         let parse = |network: T| {

@@ -1,47 +1,16 @@
 //! A connection's bytes, whatever carries them.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
-
-/// What was accepted.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
-
-impl Socket {
-    /// Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does not
-    /// take it still works.
-    pub(super) fn send_at_once(&self) {
-        match self {
-            Socket::Tcp(stream) => _ = stream.set_nodelay(true),
-            #[cfg(unix)]
-            Socket::Unix(_) => {}
-        }
-    }
-
-    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Socket::Tcp(stream) => stream.local_addr().ok(),
-            #[cfg(unix)]
-            Socket::Unix(_) => None,
-        }
-    }
-}
+use crate::listening::Socket;
 
 /// What carries the bytes of HTTP.
 enum Carrier {
@@ -161,9 +130,7 @@ impl AsyncRead for Carrier {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Carrier::Plain(Socket::Tcp(stream)) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
-            Carrier::Plain(Socket::Unix(stream)) => Pin::new(stream).poll_read(context, buffer),
+            Carrier::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
@@ -212,9 +179,7 @@ impl AsyncWrite for Carrier {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Carrier::Plain(Socket::Tcp(stream)) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(unix)]
-            Carrier::Plain(Socket::Unix(stream)) => Pin::new(stream).poll_write(context, bytes),
+            Carrier::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
@@ -226,13 +191,7 @@ impl AsyncWrite for Carrier {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Carrier::Plain(Socket::Tcp(stream)) => {
-                Pin::new(stream).poll_write_vectored(context, slices)
-            }
-            #[cfg(unix)]
-            Carrier::Plain(Socket::Unix(stream)) => {
-                Pin::new(stream).poll_write_vectored(context, slices)
-            }
+            Carrier::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
@@ -240,7 +199,7 @@ impl AsyncWrite for Carrier {
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Carrier::Plain(_) => true,
+            Carrier::Plain(socket) => socket.is_write_vectored(),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => stream.is_write_vectored(),
         }
@@ -248,9 +207,7 @@ impl AsyncWrite for Carrier {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Carrier::Plain(Socket::Tcp(stream)) => Pin::new(stream).poll_flush(context),
-            #[cfg(unix)]
-            Carrier::Plain(Socket::Unix(stream)) => Pin::new(stream).poll_flush(context),
+            Carrier::Plain(socket) => Pin::new(socket).poll_flush(context),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
@@ -258,9 +215,7 @@ impl AsyncWrite for Carrier {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Carrier::Plain(Socket::Tcp(stream)) => Pin::new(stream).poll_shutdown(context),
-            #[cfg(unix)]
-            Carrier::Plain(Socket::Unix(stream)) => Pin::new(stream).poll_shutdown(context),
+            Carrier::Plain(socket) => Pin::new(socket).poll_shutdown(context),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }

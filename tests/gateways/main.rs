@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 
 use enfilade::cgi::Variables;
 use enfilade::tower::{AppService, application, layer};
-use enfilade::{Application, Connection, Request, Scheme, Server, fastcgi, scgi};
+use enfilade::{Application, Connection, Listener, Request, Scheme, Server, fastcgi, scgi};
 use tokio::sync::oneshot;
 use tower_http::trace::TraceLayer;
 
@@ -216,7 +216,9 @@ fn fastcgi_behind_nginx() {
 fn fastcgi_on_kept_unix_connections_without_buffers_behind_nginx() {
     let folder = folder("kept");
     let socket = folder.join("socket");
-    let _running = fastcgi_server(fastcgi::Server::bind_unix(&socket).unwrap());
+    let _running = fastcgi_server(fastcgi::Server::new(
+        Listener::unix(&socket, 0o666).unwrap(),
+    ));
     let address = free();
     let _nginx = nginx(
         folder,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 /// What is done when the terminal hangs up, which tells a server to look at its files again.
 #[derive(Clone, Default)]
-pub(super) struct Hooks(Vec<Arc<dyn Fn() + Send + Sync>>);
+pub(crate) struct Hooks(Vec<Arc<dyn Fn() + Send + Sync>>);
 
 impl Hooks {
-    pub(super) fn add(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+    #[cfg(feature = "server")]
+    pub(crate) fn add(&mut self, hook: impl Fn() + Send + Sync + 'static) {
         self.0.push(Arc::new(hook));
     }
 
@@ -30,7 +31,7 @@ impl fmt::Debug for Hooks {
 }
 
 /// Ctrl-C, SIGTERM where there is one, and SIGHUP where there is something to do.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -42,7 +43,7 @@ pub(super) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// Begins to watch; from now on the signals no longer end the process by themselves.
-    pub(super) fn watch(hooks: Hooks) -> io::Result<Signals> {
+    pub(crate) fn watch(hooks: Hooks) -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
         let hangup = match hooks.0.is_empty() {
             true => None,
@@ -56,7 +57,7 @@ impl Signals {
     }
 
     /// Waits for the next that stops, and does what is to be done on the other one.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
@@ -81,12 +82,12 @@ async fn hung_up(hangup: &mut Option<(tokio::signal::unix::Signal, Hooks)>) {
 #[cfg(not(unix))]
 impl Signals {
     /// Begins to watch with the first wait.
-    pub(super) fn watch(_: Hooks) -> io::Result<Signals> {
+    pub(crate) fn watch(_: Hooks) -> io::Result<Signals> {
         Ok(Signals {})
     }
 
     /// Waits for Ctrl-C; where it cannot be watched, for ever.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }

@@ -3,18 +3,18 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 #[cfg(unix)]
+use std::os::fd::{AsFd, OwnedFd};
+#[cfg(unix)]
 use std::os::unix::net::UnixListener;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
-use std::task::{Context, Poll};
 
-#[cfg(feature = "proxy-protocol")]
-use super::proxy_protocol::Proxies;
-use super::stream::Socket;
 #[cfg(feature = "tls")]
-use super::tls::Certificates;
+use crate::server::Certificates;
+#[cfg(feature = "proxy-protocol")]
+use crate::server::Proxies;
 
-/// A socket on which a [`Server`](crate::Server) accepts connections.
+/// A socket on which a server accepts connections.
 ///
 /// ```no_run
 /// use enfilade::{Application, Listener, Request, Server};
@@ -29,15 +29,15 @@ use super::tls::Certificates;
 #[derive(Debug)]
 #[must_use = "a listener accepts nothing until it is given to a server"]
 pub struct Listener {
-    pub(super) bound: Bound,
+    pub(crate) bound: Bound,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<Certificates>,
+    pub(crate) tls: Option<Certificates>,
     #[cfg(feature = "proxy-protocol")]
-    pub(super) proxies: Option<Proxies>,
+    pub(crate) proxies: Option<Proxies>,
 }
 
 #[derive(Debug)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener, Option<SocketFile>),
@@ -46,7 +46,7 @@ pub(super) enum Bound {
 /// A socket's file, which is removed with its listener.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode: what another process has put there since stays.
     identity: (u64, u64),
@@ -119,6 +119,32 @@ impl Listener {
         }
     }
 
+    /// Takes the listening socket that standard input is, as web servers and `spawn-fcgi` start their programs.
+    ///
+    /// # Errors
+    ///
+    /// Where standard input is no stream socket that listens.
+    #[cfg(unix)]
+    pub fn from_stdin() -> io::Result<Listener> {
+        Listener::of_descriptor(io::stdin().as_fd().try_clone_to_owned()?)
+    }
+
+    #[cfg(unix)]
+    fn of_descriptor(descriptor: OwnedFd) -> io::Result<Listener> {
+        let listener = TcpListener::from(descriptor);
+        if listener.local_addr().is_ok() {
+            return Listener::from_tcp(listener);
+        }
+        let listener = UnixListener::from(OwnedFd::from(listener));
+        match listener.local_addr() {
+            Ok(_) => Listener::from_unix(listener),
+            Err(error) => {
+                let message = format!("standard input is no listening socket: {error}");
+                Err(io::Error::new(error.kind(), message))
+            }
+        }
+    }
+
     /// The listening sockets that this process was started with (systemd's socket activation: `LISTEN_FDS` and
     /// `LISTEN_PID`), in their order; none where it was not.
     ///
@@ -182,6 +208,21 @@ impl Listener {
         self
     }
 
+    /// The socket, for a protocol that knows neither TLS nor the PROXY protocol.
+    #[cfg(any(feature = "fastcgi", feature = "scgi"))]
+    pub(crate) fn into_bare(self) -> io::Result<Bound> {
+        let extra: Option<&str> = None;
+        #[cfg(feature = "tls")]
+        let extra = extra.or(self.tls.is_some().then_some("TLS"));
+        #[cfg(feature = "proxy-protocol")]
+        let extra = extra.or(self.proxies.is_some().then_some("the PROXY protocol"));
+        if let Some(extra) = extra {
+            let message = format!("a listener with {extra} is for HTTP alone");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Ok(self.bound)
+    }
+
     /// The address of a TCP socket, with the real port.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
@@ -206,7 +247,7 @@ mod unix {
     use std::path::Path;
 
     /// Listens under another name first, so that nobody connects before the mode is set.
-    pub(super) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
         check_place(path)?;
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
@@ -246,7 +287,7 @@ mod unix {
         is_socket && UnixStream::connect(path).as_ref().is_err_and(refused)
     }
 
-    pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
         let file = fs::symlink_metadata(path)?;
         Ok((file.dev(), file.ino()))
     }
@@ -262,64 +303,24 @@ impl Drop for SocketFile {
     }
 }
 
-/// A listener that accepts.
-pub(super) struct Accepting {
-    socket: AcceptingSocket,
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<Certificates>,
-    #[cfg(feature = "proxy-protocol")]
-    pub(super) proxies: Option<Proxies>,
-}
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
 
-enum AcceptingSocket {
-    Tcp(tokio::net::TcpListener),
-    #[cfg(unix)]
-    Unix(
-        tokio::net::UnixListener,
-        #[expect(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>,
-    ),
-}
-
-impl Accepting {
-    pub(super) fn start(listener: Listener) -> io::Result<Accepting> {
-        let socket = match listener.bound {
-            Bound::Tcp(listener) => {
-                AcceptingSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
-            }
-            #[cfg(unix)]
-            Bound::Unix(listener, file) => {
-                AcceptingSocket::Unix(tokio::net::UnixListener::from_std(listener)?, file)
-            }
-        };
-        Ok(Accepting {
-            socket,
-            #[cfg(feature = "tls")]
-            tls: listener.tls,
-            #[cfg(feature = "proxy-protocol")]
-            proxies: listener.proxies,
-        })
-    }
-
-    /// Whether its clients speak HTTP without TLS.
-    pub(super) fn is_plain(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_none();
-        #[cfg(not(feature = "tls"))]
-        true
-    }
-
-    pub(super) fn poll_accept(
-        &self,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<(Socket, Option<SocketAddr>)>> {
-        match &self.socket {
-            AcceptingSocket::Tcp(listener) => listener
-                .poll_accept(context)
-                .map_ok(|(stream, peer)| (Socket::Tcp(stream), Some(peer))),
-            #[cfg(unix)]
-            AcceptingSocket::Unix(listener, _) => listener
-                .poll_accept(context)
-                .map_ok(|(stream, _)| (Socket::Unix(stream), None)),
-        }
+    #[test]
+    fn a_descriptor_says_what_it_is() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let listener = Listener::of_descriptor(tcp.into()).unwrap();
+        assert_eq!(listener.local_addr(), Some(address));
+        let path = std::env::temp_dir().join(format!("enfilade-descriptor-{}", std::process::id()));
+        let unix = UnixListener::bind(&path).unwrap();
+        let listener = Listener::of_descriptor(unix.into()).unwrap();
+        assert_eq!(listener.local_addr(), None);
+        std::fs::remove_file(&path).unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let error = Listener::of_descriptor(file.into()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("standard input is no listening socket: "));
     }
 }

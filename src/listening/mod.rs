@@ -1,0 +1,16 @@
+//! What all servers have in common: where they listen, what they accept, and how they are told to stop.
+
+mod listener;
+mod signals;
+mod socket;
+
+use std::time::Duration;
+
+pub use self::listener::Listener;
+pub(crate) use self::signals::{Hooks, Signals};
+pub(crate) use self::socket::{Accepting, Socket, pause_after};
+
+/// How long requests in flight may take to finish once a server is told to stop.
+pub(crate) const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+/// How long dropping what was broken off may take.
+pub(crate) const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
