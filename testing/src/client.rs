@@ -116,18 +116,18 @@ impl Client {
         }
     }
 
-    async fn call(&self, mut request: Request) -> Response {
-        if !self.through_gateway {
-            return self.app.call(request).await;
+    async fn call(&self, request: Request) -> Response {
+        match self.through_gateway {
+            true => gateway::answer(&self.app, request).await,
+            false => self.app.call(request).await,
         }
-        // A gateway turns a panic into a 500, and what a `Lint` finds must fail the test all the same.
-        let ledger = Ledger::default();
-        request.extensions_mut().insert(ledger.clone());
-        let response = gateway::answer(&self.app, request).await;
-        match ledger.first() {
-            Some(finding) => refuse(&finding.to_string()),
-            None => response,
-        }
+    }
+}
+
+/// Fails the test with what a [`Lint`](crate::Lint) found: a gateway turns a panic into a 500, and a body into a failure.
+fn check(ledger: &Ledger) {
+    if let Some(finding) = ledger.first() {
+        refuse(&finding.to_string());
     }
 }
 
@@ -236,7 +236,10 @@ impl RequestBuilder {
     ///
     /// Panics with what a [`Lint`](crate::Lint) found.
     pub async fn send_async(self) -> TestResponse {
-        TestResponse::collect(self.send_head_async().await).await
+        let (response, ledger) = self.begin().await;
+        let response = TestResponse::collect(response).await;
+        check(&ledger);
+        response
     }
 
     /// Sends the request and gives the response as it begins, so that a test reads of its body what it wants.
@@ -254,7 +257,7 @@ impl RequestBuilder {
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found.
+    /// Panics with what a [`Lint`](crate::Lint) found until then; what it finds in the body makes that fail.
     #[track_caller]
     pub fn send_head(self) -> Response {
         pollster::block_on(self.send_head_async())
@@ -265,14 +268,22 @@ impl RequestBuilder {
     /// # Panics
     ///
     /// Panics with what a [`Lint`](crate::Lint) found.
-    pub async fn send_head_async(mut self) -> Response {
+    pub async fn send_head_async(self) -> Response {
+        self.begin().await.0
+    }
+
+    async fn begin(mut self) -> (Response, Ledger) {
         if self.add_host && !self.request.headers().contains_key(HOST) {
             // The field repeats the authority of a target that has one (RFC 9112, section 3.2).
             let host = HeaderValue::from_str(self.request.host().unwrap_or("localhost"))
                 .expect("an authority is visible ASCII");
             self.request.headers_mut().insert(HOST, host);
         }
-        self.client.call(self.request).await
+        let ledger = Ledger::default();
+        self.request.extensions_mut().insert(ledger.clone());
+        let response = self.client.call(self.request).await;
+        check(&ledger);
+        (response, ledger)
     }
 }
 
