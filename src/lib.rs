@@ -3,9 +3,9 @@
 
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
-    ErrorKind, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Outcome, Params,
-    Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls, around, gateway,
-    headers, host, marker, path,
+    ErrorKind, Handler, Head, HttpError, IntoHandler, IntoResponse, KeptHead, Middleware, Outcome,
+    Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls, around,
+    gateway, headers, host, marker, path,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

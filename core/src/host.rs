@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::header::HOST;
 
-use crate::Request;
+use crate::{Head, Request};
 
 /// A host that was named well: `uri-host [":" port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
 ///
@@ -59,12 +59,16 @@ impl<'a> Host<'a> {
     /// `Host` header, or with a user in the target's authority.
     #[must_use]
     pub fn of(request: &'a Request) -> Option<Host<'a>> {
-        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        Host::of_head(request.head())
+    }
+
+    pub(crate) fn of_head(head: &'a Head) -> Option<Host<'a>> {
+        if head.headers().get_all(HOST).iter().nth(1).is_some() {
             return None;
         }
-        match request.uri().authority() {
+        match head.uri().authority() {
             Some(authority) => Host::parse(authority.as_str()),
-            None => Host::parse(request.host()?),
+            None => Host::parse(head.host()?),
         }
     }
 

@@ -20,12 +20,106 @@ pub(super) struct Shared {
     pub(super) origin: Origin,
 }
 
-/// The head of a request at one moment, for a component that may call a second application; see
+/// What a client sent before the content, and over which connection; a clone costs a count.
+///
+/// It is what [`Request::head`] gives. A component that reports on a request when its answer has been sent keeps it; what
+/// components further in change afterwards is not seen in it.
+///
+/// ```
+/// use enfilade_core::Request;
+///
+/// let mut request = Request::get("/books?page=2");
+/// let head = request.head().clone();
+/// request.set_path("/changed");
+/// assert_eq!(head.uri(), "/books?page=2");
+/// assert_eq!((head.method().as_str(), head.query()), ("GET", Some("page=2")));
+/// ```
+#[derive(Clone)]
+pub struct Head(Arc<Shared>);
+
+impl Head {
+    pub(super) fn new(shared: Shared) -> Head {
+        Head(Arc::new(shared))
+    }
+
+    /// What may be shared, to change it; only here is it copied, and only while another one is still there.
+    pub(super) fn make_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.0)
+    }
+
+    pub(super) fn into_shared(self) -> Shared {
+        Arc::unwrap_or_clone(self.0)
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The request target as it was received.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.0.uri
+    }
+
+    /// The query without its `?`, as it was received; `None` where there is no `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.0.uri.query()
+    }
+
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.version
+    }
+
+    /// The version of HTTP as a request line writes it, such as `HTTP/1.1`; CGI's `SERVER_PROTOCOL`.
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
+        match self.0.version {
+            Version::HTTP_09 => "HTTP/0.9",
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The connection; behind a proxy its peer is the proxy.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+}
+
+impl std::fmt::Debug for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Head")
+            .field("method", self.method())
+            .field("uri", self.uri())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The head of a request, and its place in the tree of applications, at one moment, for a component that may call a second application; see
 /// [`Request::keep_head`].
 pub struct KeptHead {
-    shared: Arc<Shared>,
+    head: Head,
     extensions: Extensions,
-    captures: Captures,
+    /// Most have none, and pass through wrappers as what is small.
+    captures: Option<Box<Captures>>,
     prefixed: Option<Box<str>>,
     offset: usize,
 }
@@ -35,10 +129,12 @@ impl KeptHead {
     #[must_use]
     pub fn into_request(self) -> Request {
         Request(Box::new(Inner {
-            shared: self.shared,
+            head: self.head,
             extensions: self.extensions,
             body: Body::empty(),
-            captures: self.captures,
+            captures: self
+                .captures
+                .map_or_else(Captures::default, |captures| *captures),
             prefixed: self.prefixed,
             offset: self.offset,
         }))
@@ -48,13 +144,18 @@ impl KeptHead {
 impl std::fmt::Debug for KeptHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeptHead")
-            .field("method", &self.shared.method)
-            .field("uri", &self.shared.uri)
+            .field("head", &self.head)
             .finish_non_exhaustive()
     }
 }
 
 impl Request {
+    /// What the client sent before the content, to look at, or to keep what it is now.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.0.head
+    }
+
     /// Keeps the head of this request as it is now, for a component that may call a second application.
     ///
     /// It costs a count, and a copy of the extensions and captures where there are any. Method, target and headers are
@@ -78,9 +179,9 @@ impl Request {
     #[must_use]
     pub fn keep_head(&self) -> KeptHead {
         KeptHead {
-            shared: self.0.shared.clone(),
+            head: self.0.head.clone(),
             extensions: self.0.extensions.clone(),
-            captures: self.0.captures.clone(),
+            captures: (!self.0.captures.is_empty()).then(|| Box::new(self.0.captures.clone())),
             prefixed: self.0.prefixed.clone(),
             offset: self.0.offset,
         }
@@ -93,8 +194,7 @@ impl Request {
         self.keep_head().into_request()
     }
 
-    /// What may be shared, to change it; only here is it copied, and only while the other one is still there.
     pub(super) fn shared_mut(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut self.0.shared)
+        self.0.head.make_mut()
     }
 }

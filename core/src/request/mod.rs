@@ -15,8 +15,8 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
-pub use self::head::KeptHead;
 use self::head::Shared;
+pub use self::head::{Head, KeptHead};
 use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
@@ -42,7 +42,7 @@ use crate::{Body, BoxError, Connection, Environ, HttpError, path};
 pub struct Request(Box<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    head: Head,
     extensions: Extensions,
     body: Body,
     captures: Captures,
@@ -104,7 +104,7 @@ impl Request {
             origin: Origin::default(),
         };
         Request(Box::new(Inner {
-            shared: Arc::new(shared),
+            head: Head::new(shared),
             extensions: parts.extensions,
             body,
             captures: Captures::default(),
@@ -116,7 +116,7 @@ impl Request {
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.0.shared.method
+        self.0.head.method()
     }
 
     /// The method, to change it.
@@ -127,7 +127,7 @@ impl Request {
     /// The request target as it was received; mounting never changes it.
     #[must_use]
     pub fn uri(&self) -> &Uri {
-        &self.0.shared.uri
+        self.0.head.uri()
     }
 
     /// Replaces the target, and with it the path; nothing is mounted afterwards, and what was captured stays.
@@ -141,19 +141,13 @@ impl Request {
     /// The version of HTTP.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.0.shared.version
+        self.0.head.version()
     }
 
     /// The version of HTTP as a request line writes it, such as `HTTP/1.1`; CGI's `SERVER_PROTOCOL`.
     #[must_use]
     pub fn protocol(&self) -> &'static str {
-        match self.version() {
-            Version::HTTP_09 => "HTTP/0.9",
-            Version::HTTP_10 => "HTTP/1.0",
-            Version::HTTP_2 => "HTTP/2.0",
-            Version::HTTP_3 => "HTTP/3.0",
-            _ => "HTTP/1.1",
-        }
+        self.0.head.protocol()
     }
 
     /// The version of HTTP, to change it.
@@ -164,7 +158,7 @@ impl Request {
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.0.shared.headers
+        self.0.head.headers()
     }
 
     /// The headers, to change them.
@@ -205,7 +199,7 @@ impl Request {
     /// [`scheme`](Request::scheme) for the client.
     #[must_use]
     pub fn connection(&self) -> &Connection {
-        &self.0.shared.connection
+        self.0.head.connection()
     }
 
     /// Replaces the connection, as tests do; what a component said of the client, the scheme and the host stays.
@@ -219,7 +213,7 @@ impl Request {
     /// The query without its `?`, as it was received; `None` where there is no `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.0.shared.uri.query()
+        self.0.head.query()
     }
 
     /// The part of the raw path that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
@@ -292,7 +286,7 @@ impl Request {
         let full_path = inner
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| inner.shared.uri.path());
+            .unwrap_or_else(|| inner.head.uri().path());
         inner.captures.detach(full_path);
     }
 
@@ -300,7 +294,7 @@ impl Request {
         self.0
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| self.0.shared.uri.path())
+            .unwrap_or_else(|| self.0.head.uri().path())
     }
 
     fn split_path(&self) -> (&str, &str) {
@@ -389,7 +383,7 @@ impl Request {
         let full_path = inner
             .prefixed
             .as_deref()
-            .unwrap_or_else(|| inner.shared.uri.path());
+            .unwrap_or_else(|| inner.head.uri().path());
         inner.captures.add(names, values, full_path, inner.offset)
     }
 
@@ -441,7 +435,7 @@ impl Request {
         let mounted = self.take_mounted(&uri);
         let body = self.take_body();
         let mut request = http::Request::new(body);
-        let shared = Arc::unwrap_or_clone(self.0.shared);
+        let shared = self.0.head.into_shared();
         *request.method_mut() = shared.method;
         *request.uri_mut() = uri;
         *request.version_mut() = shared.version;

@@ -23,7 +23,7 @@ impl Request {
             return None;
         }
         Some(Mounted {
-            uri: self.0.shared.uri.clone(),
+            uri: self.0.head.uri().clone(),
             remaining: remaining.clone(),
             prefixed: self.0.prefixed.take(),
             offset: self.0.offset,
@@ -58,7 +58,7 @@ impl Request {
 
     /// Takes the scheme and the authority of another target.
     fn take_authority(&mut self, uri: &Uri) {
-        let mut parts = self.0.shared.uri.clone().into_parts();
+        let mut parts = self.0.head.uri().clone().into_parts();
         parts.scheme = uri.scheme().cloned();
         parts.authority = uri.authority().cloned();
         if let Ok(uri) = Uri::from_parts(parts) {

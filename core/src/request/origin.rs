@@ -1,12 +1,12 @@
 //! Where a request comes from and goes to as its client sees it, which a proxy may know better than the socket.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
-use super::Request;
+use super::{Head, Request};
 use crate::Scheme;
 use crate::host::Host;
 
@@ -38,15 +38,13 @@ impl Request {
     /// ```
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
-        let found = self.0.shared.origin.client.map(|(address, _)| address);
-        let address = found.or_else(|| Some(self.connection().peer()?.ip()));
-        address.map(|address| address.to_canonical())
+        self.head().client_address()
     }
 
     /// The port of the client, where it is known; behind a proxy it seldom is.
     #[must_use]
     pub fn client_port(&self) -> Option<u16> {
-        match self.0.shared.origin.client {
+        match self.head().origin().client {
             Some((_, port)) => port,
             None => Some(self.connection().peer()?.port()),
         }
@@ -62,11 +60,7 @@ impl Request {
     /// It is what WSGI calls `wsgi.url_scheme`, and what URLs are made with.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        self.0
-            .shared
-            .origin
-            .scheme
-            .unwrap_or_else(|| self.connection().scheme())
+        self.head().scheme()
     }
 
     /// Says by which scheme the client asked, as a component does that knows the proxies in front of this program.
@@ -80,18 +74,12 @@ impl Request {
     /// port, or the scheme's.
     #[must_use]
     pub fn port(&self) -> u16 {
-        let host_port = || Host::of(self).and_then(|host| host.port());
-        match self.server() {
-            Some(local) => local.port(),
-            None => host_port().unwrap_or(self.scheme().default_port()),
-        }
+        self.head().port()
     }
 
     /// The address of this end, where it is the one that the client asked at as far as anybody knows.
-    pub(crate) fn server(&self) -> Option<std::net::SocketAddr> {
-        let origin = &self.0.shared.origin;
-        let is_elsewhere = origin.has_host || origin.scheme.is_some();
-        self.connection().local().filter(|_| !is_elsewhere)
+    pub(crate) fn server(&self) -> Option<SocketAddr> {
+        self.head().server()
     }
 
     /// Says for which host the client asked, as a component does that knows the proxies in front of this program.
@@ -124,6 +112,38 @@ impl Request {
         }
         self.shared_mut().origin.has_host = true;
         true
+    }
+}
+
+impl Head {
+    /// The address of the client, as [`Request::client_address`] gives it.
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        let found = self.origin().client.map(|(address, _)| address);
+        let address = found.or_else(|| Some(self.connection().peer()?.ip()));
+        address.map(|address| address.to_canonical())
+    }
+
+    /// The scheme that the client used, as [`Request::scheme`] gives it.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        let found = self.origin().scheme;
+        found.unwrap_or_else(|| self.connection().scheme())
+    }
+
+    /// The port that the client asked at, as [`Request::port`] gives it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let host_port = || Host::of_head(self).and_then(|host| host.port());
+        match self.server() {
+            Some(local) => local.port(),
+            None => host_port().unwrap_or(self.scheme().default_port()),
+        }
+    }
+
+    fn server(&self) -> Option<SocketAddr> {
+        let is_elsewhere = self.origin().has_host || self.origin().scheme.is_some();
+        self.connection().local().filter(|_| !is_elsewhere)
     }
 }
 

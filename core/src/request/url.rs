@@ -4,14 +4,11 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
-use super::Request;
+use super::{Head, Request};
 use crate::host::Host;
 
-impl Request {
-    /// The host and port that the client asked for, as it wrote them.
-    ///
-    /// It is the authority of an absolute target, else the `Host` header: RFC 9112, section 3.2.2, has the target win.
-    /// It comes from the client, so compare it with what you expect before you rely on it.
+impl Head {
+    /// The host that the client asked for, as [`Request::host`] gives it.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match self.uri().authority() {
@@ -21,6 +18,17 @@ impl Request {
             }
             None => self.headers().get(HOST)?.to_str().ok(),
         }
+    }
+}
+
+impl Request {
+    /// The host and port that the client asked for, as it wrote them.
+    ///
+    /// It is the authority of an absolute target, else the `Host` header: RFC 9112, section 3.2.2, has the target win.
+    /// It comes from the client, so compare it with what you expect before you rely on it.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.head().host()
     }
 
     /// The name of the host that the client asked for, without its port; an IPv6 address keeps its brackets.
