@@ -152,8 +152,11 @@ impl Handler for WithFallback {
         }
         // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
         let head = request.keep_head();
-        match self.app.call(request).try_into_response() {
-            Ok(response) if has_answer(&response) => response.into(),
+        let reply = self.app.call(request);
+        if reply.as_ready().is_some_and(has_answer) {
+            return reply;
+        }
+        match reply.try_into_response() {
             Ok(response) => replace(response, &self.not_found.fallback, head),
             Err(pending) => {
                 let fallback = self.not_found.fallback.clone();
