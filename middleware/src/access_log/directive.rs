@@ -125,7 +125,7 @@ fn with_argument(
         (_, 'i') => Field::Request(RequestField::Header(header()?, Shown::Whole)),
         (_, 'o') => Field::Response(ResponseField::Header(header()?, Shown::Whole)),
         (_, 'C') => Field::Request(RequestField::Cookie(name()?)),
-        (_, 'e') => Field::Request(RequestField::Variable(name()?, Shown::Whole)),
+        (_, 'e') => Field::Variable(name()?, Shown::Whole),
         (_, 't') => time(argument, times)?,
         ("c", 'a') => Field::Request(RequestField::Peer),
         ("s", 'T') => Field::End(EndField::Seconds),

@@ -1,12 +1,13 @@
 //! A request on its way to its line.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, Description, Handler, IntoResponse, Outcome, Reply, Request, Response,
+    Application, Description, Handler, Head, IntoResponse, Outcome, Reply, Request, Response,
 };
 use http::StatusCode;
 use time::UtcOffset;
@@ -15,7 +16,7 @@ use super::clock::{Clock, Moment};
 use super::escape::Syntax;
 use super::field::{self, Context, End};
 use super::filter::Filters;
-use super::format::{Format, Needs};
+use super::format::{Captured, Format, Known, Needs};
 use super::queue::{Sink, WhenFull};
 use super::redaction::Redaction;
 use crate::RouteWanted;
@@ -50,7 +51,11 @@ impl Handler for Logged {
             return self.app.call(request);
         }
         let entry = Entry::new(&self.log, &mut request);
-        let reply = self.app.call(request);
+        let mut reply = self.app.call(request);
+        if let Some(response) = reply.as_ready_mut() {
+            entry.watch(response);
+            return reply;
+        }
         reply.update(move |response| entry.watch(response))
     }
 
@@ -118,8 +123,9 @@ impl Log {
 /// A request that is on its way; dropping it writes its line, so that there is one whatever happens.
 struct Entry {
     log: Arc<Log>,
-    buffer: Vec<u8>,
-    response_at: Option<usize>,
+    head: Head,
+    at: Moment,
+    captured: Captured,
     started: Duration,
     first_byte: Option<Duration>,
     status: Option<StatusCode>,
@@ -141,20 +147,21 @@ struct Sizes {
 impl Entry {
     fn new(log: &Arc<Log>, request: &mut Request) -> Entry {
         let started = log.time();
-        let now = match log.needs.now {
+        let at = match log.needs.now {
             true => log.clock.now(),
             false => Moment::EPOCH,
         };
-        let mut buffer = log.sink.buffer(log.format.room());
+        let mut captured = Captured::default();
         log.format
-            .capture_request(&mut buffer, request, now, &log.context());
+            .capture_request(&mut captured, request, &log.context());
         if log.needs.route {
             request.extensions_mut().insert(RouteWanted);
         }
         Entry {
             log: log.clone(),
-            buffer,
-            response_at: None,
+            head: request.head().clone(),
+            at,
+            captured,
             started,
             first_byte: None,
             status: None,
@@ -180,13 +187,12 @@ impl Entry {
 
     fn see(&mut self, response: &Response) {
         self.status = Some(response.status());
-        self.response_at = Some(self.buffer.len());
         if let Some(sizes) = &mut self.sizes {
             sizes.response_head = field::response_head(response);
         }
         let log = &self.log;
         log.format
-            .capture_response(&mut self.buffer, response, &log.context());
+            .capture_response(&mut self.captured, response, &log.context());
     }
 
     fn end(&self) -> End {
@@ -218,14 +224,34 @@ impl Drop for Entry {
         let (log, status) = (&self.log, end.status);
         let status = status.unwrap_or_else(client_closed_request);
         if log.filters.wants_end(status, self.is_health_check) {
-            let buffer = std::mem::take(&mut self.buffer);
-            let context = log.context();
-            let line = log
-                .format
-                .assemble(buffer, self.response_at, &end, &context);
-            log.sink.write(line, log.when_full);
+            let known = Known {
+                head: &self.head,
+                at: self.at,
+                captured: &self.captured,
+                end: &end,
+            };
+            with_buffer(|line| {
+                log.format.write(line, &known, &log.context());
+                log.sink.write(line, log.when_full);
+            });
         }
     }
+}
+
+/// How large a buffer may be that a thread keeps for its next line, in bytes.
+const BUFFER: usize = 4 * 1024;
+
+thread_local! {
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `write` with an empty buffer for a line: the thread's own, unless that is at its end.
+fn with_buffer(write: impl FnOnce(&mut Vec<u8>)) {
+    let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+    write(&mut line);
+    line.clear();
+    line.shrink_to(BUFFER);
+    let _ = LINE.try_with(|place| place.set(line));
 }
 
 /// nginx's status for a request whose client went away.

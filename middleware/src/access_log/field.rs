@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enfilade_core::{Outcome, RemoteUser, Request, Response};
+use enfilade_core::{Head, Outcome, RemoteUser, Request, Response};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 
@@ -17,8 +17,10 @@ use crate::{MatchedPattern, RequestIdValue};
 /// A part of a line that depends on the request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field {
-    /// Known when the request comes.
+    /// Known from the head of the request.
     Request(RequestField),
+    /// A variable of the environ, known when the request comes.
+    Variable(String, Shown),
     /// Known from the response, else from the request.
     Either(EitherField),
     /// Known from the response's head.
@@ -43,7 +45,6 @@ pub(super) enum RequestField {
     Process,
     Header(HeaderName, Shown),
     Cookie(String),
-    Variable(String, Shown),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +100,7 @@ impl Field {
         use EndField::{Connection, Outcome, Time};
         match self {
             Field::Request(field) => matches!(field, RequestField::Port | RequestField::Process),
-            Field::Either(_) | Field::Response(_) => false,
+            Field::Variable(..) | Field::Either(_) | Field::Response(_) => false,
             Field::End(field) => !matches!(field, Connection | Outcome | Time(_)),
         }
     }
@@ -111,19 +112,14 @@ impl Field {
             | Field::Response(ResponseField::Header(name, shown)) => {
                 *shown = redaction.of_header(name);
             }
-            Field::Request(RequestField::Variable(name, shown)) => {
-                *shown = redaction.of_variable(name);
-            }
+            Field::Variable(name, shown) => *shown = redaction.of_variable(name),
             _ => {}
         }
     }
 
-    /// What stands for a field that is not there; a path without a query is whole.
-    pub(super) fn missing(&self) -> &'static str {
-        match self {
-            Field::Request(RequestField::Query) => "",
-            _ => "-",
-        }
+    /// Whether a `-` stands where it is not there; a path without a query is whole.
+    pub(super) fn is_missed(&self) -> bool {
+        !matches!(self, Field::Request(RequestField::Query))
     }
 }
 
@@ -131,41 +127,35 @@ impl RequestField {
     pub(super) fn write_to(
         &self,
         line: &mut Vec<u8>,
-        request: &Request,
+        head: &Head,
         now: Moment,
         context: &Context<'_>,
     ) {
         let syntax = context.syntax;
         match self {
-            RequestField::Client => address(line, request.client_address()),
+            RequestField::Client => address(line, head.client_address()),
             RequestField::Peer => {
-                let peer = request.connection().peer();
+                let peer = head.connection().peer();
                 address(line, peer.map(|peer| peer.ip().to_canonical()));
             }
             RequestField::Time(format) => context.clock.write_to(line, *format, now),
-            RequestField::Line => request_line(line, request, context),
-            RequestField::Method => syntax.escape(line, request.method().as_str().as_bytes()),
-            RequestField::Path => syntax.escape(line, request.uri().path().as_bytes()),
-            RequestField::Query => query(line, request.query(), context),
-            RequestField::Protocol => line.extend_from_slice(request.protocol().as_bytes()),
+            RequestField::Line => request_line(line, head, context),
+            RequestField::Method => line.extend_from_slice(head.method().as_str().as_bytes()),
+            RequestField::Path => syntax.escape(line, head.uri().path().as_bytes()),
+            RequestField::Query => query(line, head.query(), context),
+            RequestField::Protocol => line.extend_from_slice(head.protocol().as_bytes()),
             RequestField::Host => {
-                let host = request.host().unwrap_or_default();
+                let host = head.host().unwrap_or_default();
                 syntax.escape_word(line, without_port(host).as_bytes());
             }
-            RequestField::Port => number(line, request.port()),
+            RequestField::Port => number(line, head.port()),
             RequestField::Process => number(line, std::process::id()),
             RequestField::Header(name, shown) => {
-                header(line, request.headers(), (name, *shown), context);
+                header(line, head.headers(), (name, *shown), context);
             }
             RequestField::Cookie(name) => {
-                let value = cookie(request.headers(), name);
+                let value = cookie(head.headers(), name);
                 syntax.escape(line, value.unwrap_or_default());
-            }
-            RequestField::Variable(name, shown) => {
-                if let Some(value) = request.environ().get(name) {
-                    let redaction = context.redaction;
-                    redaction.write(line, value.as_bytes(), *shown, unquoted(syntax, false));
-                }
             }
         }
     }
@@ -180,12 +170,14 @@ impl EitherField {
     ) {
         match self {
             EitherField::User => {
-                let name = extensions.get().map_or("", RemoteUser::name);
-                syntax.escape_name(line, name.as_bytes());
+                if let Some(user) = extensions.get::<RemoteUser>() {
+                    syntax.escape_name(line, user.name().as_bytes());
+                }
             }
             EitherField::Id => {
-                let id = extensions.get().map_or("", RequestIdValue::as_str);
-                syntax.escape_word(line, id.as_bytes());
+                if let Some(id) = extensions.get::<RequestIdValue>() {
+                    syntax.escape_word(line, id.as_str().as_bytes());
+                }
             }
         }
     }
@@ -280,14 +272,30 @@ fn unquoted(syntax: Syntax, is_word: bool) -> Write {
     Write { syntax, is_word }
 }
 
+/// A variable of the request's environ, as CGI calls it.
+pub(super) fn variable(
+    line: &mut Vec<u8>,
+    request: &Request,
+    (name, shown): (&str, Shown),
+    context: &Context<'_>,
+) {
+    if let Some(value) = request.environ().get(name) {
+        let write = unquoted(context.syntax, false);
+        context
+            .redaction
+            .write(line, value.as_bytes(), shown, write);
+    }
+}
+
 /// The request line with the target as it was received; nothing in it is decoded.
-fn request_line(line: &mut Vec<u8>, request: &Request, context: &Context<'_>) {
-    let uri = request.uri();
+fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
+    let uri = head.uri();
     let (syntax, redaction) = (context.syntax, context.redaction);
-    syntax.escape_word(line, request.method().as_str().as_bytes());
+    // A token has nothing to escape (RFC 9110, section 5.6.2).
+    line.extend_from_slice(head.method().as_str().as_bytes());
     line.push(b' ');
     // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
-    let is_path = uri.authority().is_none() || request.version() > Version::HTTP_11;
+    let is_path = uri.authority().is_none() || head.version() > Version::HTTP_11;
     match uri.path_and_query().filter(|_| is_path) {
         Some(target) => {
             redaction.write_url(line, target.as_str().as_bytes(), unquoted(syntax, true));
@@ -298,7 +306,7 @@ fn request_line(line: &mut Vec<u8>, request: &Request, context: &Context<'_>) {
         None => write!(Escaped(syntax, line), "{uri}").expect("memory takes all that is written"),
     }
     line.push(b' ');
-    line.extend_from_slice(request.protocol().as_bytes());
+    line.extend_from_slice(head.protocol().as_bytes());
 }
 
 fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
@@ -309,6 +317,9 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
     }
 }
 
+/// How many header lines are few.
+const FEW: usize = 4;
+
 /// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
 fn header(
     line: &mut Vec<u8>,
@@ -316,6 +327,10 @@ fn header(
     (name, shown): (&HeaderName, Shown),
     context: &Context<'_>,
 ) {
+    // To look at a few names takes less than to look one up, and most of those that are asked for are not there.
+    if headers.len() <= FEW && headers.keys().all(|other| other != name) {
+        return;
+    }
     let write = unquoted(context.syntax, false);
     let mut values = headers.get_all(name).into_iter();
     let mut next = values.next();

@@ -1,19 +1,14 @@
 //! Formats of lines, compiled when the stack is built.
 //!
-//! The fields of a line are known at three moments: when the request comes, when the response's head is there, and when
-//! its body has ended. What is known early is captured in the buffer in which the line is put together later, each
-//! run of such fields behind its length, so that one buffer serves a request from its first field to the finished line.
+//! A line is written in one go, when the body of the answer has ended: the head of the request is kept until then. What
+//! it does not have (what components said of the request, and the head of the response) is captured where it is known.
 
-use std::ops::Range;
-
-use enfilade_core::{Request, Response};
-use http::Extensions;
+use enfilade_core::{Head, Request, Response};
 
 use super::clock::{Moment, TimeFormat};
 use super::directive::{self, Piece};
 use super::escape::Syntax;
-use super::field::{Context, End, EndField, Field, RequestField, ResponseField};
-use super::queue::Line;
+use super::field::{self, Context, End, EndField, Field, RequestField, ResponseField};
 use super::redaction::Redaction;
 use crate::{Error, ErrorKind};
 
@@ -39,36 +34,25 @@ pub(super) const JSON: [(&str, &str); 15] = [
     ("id", "%{id}x"),
 ];
 
+/// How long a short literal may be, in bytes.
+const SHORT: usize = 16;
+
 /// A compiled format.
 #[derive(Clone)]
 pub(super) struct Format {
     pub(super) syntax: Syntax,
     pub(super) times: Vec<TimeFormat>,
-    parts: Vec<Part>,
-}
-
-/// Items that are known at the same time; what is the same in each line belongs to those before it.
-#[derive(Clone)]
-struct Part {
-    known: Known,
     items: Vec<Item>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Known {
-    /// When the request comes.
-    First,
-    /// Then, or better when the response's head is there.
-    Either,
-    /// When the response's head is there.
-    Second,
-    /// When the body has ended.
-    Last,
+    /// Which items are captured from the request, and which from the head of the response.
+    from_request: Vec<usize>,
+    from_response: Vec<usize>,
 }
 
 #[derive(Clone)]
 enum Item {
     Literal(Vec<u8>),
+    /// A literal of so many bytes, which is copied with those behind it: to copy a fixed number is not even a call.
+    Short([u8; SHORT], usize),
     Field(Field),
     /// A field that is a value of JSON by itself.
     Value(Field),
@@ -83,6 +67,7 @@ impl Format {
             Error::new(ErrorKind::LogFormat, message)
         })?;
         pieces.into_iter().for_each(|piece| format.push(piece));
+        format.items.iter_mut().for_each(Item::shorten);
         Ok(format)
     }
 
@@ -110,6 +95,7 @@ impl Format {
             names.push(name);
         }
         format.push_raw(if names.is_empty() { "{}" } else { "}" });
+        format.items.iter_mut().for_each(Item::shorten);
         Ok(format)
     }
 
@@ -117,7 +103,9 @@ impl Format {
         Format {
             syntax,
             times: Vec::new(),
-            parts: Vec::new(),
+            items: Vec::new(),
+            from_request: Vec::new(),
+            from_response: Vec::new(),
         }
     }
 
@@ -155,60 +143,35 @@ impl Format {
 
     /// Adds what is the same in each line; such items that meet become one.
     fn push_bytes(&mut self, text: &[u8]) {
-        let items = self.parts.last_mut().map(|part| &mut part.items);
-        match items.and_then(|items| items.last_mut()) {
+        match self.items.last_mut() {
             Some(Item::Literal(before)) => before.extend_from_slice(text),
             _ => self.push_item(Item::Literal(text.to_vec())),
         }
     }
 
     fn push_item(&mut self, item: Item) {
-        let known = match &item {
-            Item::Literal(_) => None,
-            Item::Field(field) | Item::Value(field) => Some(match field {
-                Field::Request(_) => Known::First,
-                Field::Either(_) => Known::Either,
-                Field::Response(_) => Known::Second,
-                Field::End(_) => Known::Last,
-            }),
-        };
-        match self.parts.last_mut() {
-            // Of an item that is captured twice only the item itself is.
-            Some(part)
-                if part.known != Known::Either && known.is_none_or(|known| known == part.known) =>
-            {
-                part.items.push(item);
+        let at = self.items.len();
+        if let Item::Field(field) | Item::Value(field) = &item {
+            if matches!(field, Field::Variable(..) | Field::Either(_)) {
+                self.from_request.push(at);
             }
-            _ => self.parts.push(Part {
-                known: known.unwrap_or(Known::First),
-                items: vec![item],
-            }),
+            if matches!(field, Field::Response(_) | Field::Either(_)) {
+                self.from_response.push(at);
+            }
         }
+        self.items.push(item);
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        let items = self.parts.iter().flat_map(|part| &part.items);
-        items.filter_map(|item| match item {
-            Item::Literal(_) => None,
-            Item::Field(field) | Item::Value(field) => Some(field),
-        })
+        self.items.iter().filter_map(Item::field)
     }
 
     /// Finds out how much is shown of each field.
     pub(super) fn redact(&mut self, redaction: &Redaction) {
-        let items = self.parts.iter_mut().flat_map(|part| &mut part.items);
-        for item in items {
+        for item in &mut self.items {
             if let Item::Field(field) | Item::Value(field) = item {
                 field.redact(redaction);
             }
-        }
-    }
-
-    /// How much room a request gets at first, so that most need no more.
-    pub(super) fn room(&self) -> usize {
-        match self.syntax {
-            Syntax::Text => 1024,
-            Syntax::Json => 1536,
         }
     }
 
@@ -230,117 +193,105 @@ impl Format {
         }
     }
 
-    /// Captures what is known from the request.
+    /// Captures what the head of the request does not have.
     pub(super) fn capture_request(
         &self,
-        buffer: &mut Vec<u8>,
+        captured: &mut Captured,
         request: &Request,
-        now: Moment,
         context: &Context<'_>,
     ) {
-        for part in &self.parts {
-            match part.known {
-                Known::First => capture(buffer, |line| {
-                    part.write(line, |line, field| {
-                        if let Field::Request(field) = field {
-                            field.write_to(line, request, now, context);
-                        }
-                    });
-                }),
-                Known::Either => part.capture_either(buffer, request.extensions(), context.syntax),
-                Known::Second | Known::Last => {}
-            }
+        for (at, field) in self.those(&self.from_request) {
+            captured.add(at, |text| match field {
+                Field::Either(field) => {
+                    field.write_to(text, request.extensions(), context.syntax);
+                }
+                Field::Variable(name, shown) => {
+                    field::variable(text, request, (name, *shown), context);
+                }
+                _ => {}
+            });
         }
     }
 
-    /// Captures what is known from the head of the response.
+    /// Captures what is known from the head of the response, in the place of what the request had of it.
     pub(super) fn capture_response(
         &self,
-        buffer: &mut Vec<u8>,
+        captured: &mut Captured,
         response: &Response,
         context: &Context<'_>,
     ) {
-        for part in &self.parts {
-            match part.known {
-                Known::Second => capture(buffer, |line| {
-                    part.write(line, |line, field| {
-                        if let Field::Response(field) = field {
-                            field.write_to(line, response, context);
-                        }
-                    });
-                }),
-                Known::Either => part.capture_either(buffer, response.extensions(), context.syntax),
-                Known::First | Known::Last => {}
-            }
+        for (at, field) in self.those(&self.from_response) {
+            captured.add(at, |text| match field {
+                Field::Either(field) => {
+                    field.write_to(text, response.extensions(), context.syntax);
+                }
+                Field::Response(field) => field.write_to(text, response, context),
+                _ => {}
+            });
         }
     }
 
-    /// Puts the line together behind what was captured; that of the response is at `response_at`, where there was one.
-    pub(super) fn assemble(
-        &self,
-        mut buffer: Vec<u8>,
-        response_at: Option<usize>,
-        end: &End,
-        context: &Context<'_>,
-    ) -> Line {
-        let start = buffer.len();
-        let mut request = Captured { at: Some(0) };
-        let mut response = Captured { at: response_at };
-        for part in &self.parts {
-            match part.known {
-                Known::First => {
-                    let found = request.next(&buffer);
-                    buffer.extend_from_within(found);
-                }
-                Known::Either => {
-                    let (outer, inner) = (request.next(&buffer), response.next(&buffer));
-                    let found = if inner.is_empty() { outer } else { inner };
-                    part.write(&mut buffer, |line, _| {
-                        line.extend_from_within(found.clone())
-                    });
-                }
-                Known::Second if response_at.is_none() => part.write(&mut buffer, |_, _| {}),
-                Known::Second => {
-                    let found = response.next(&buffer);
-                    buffer.extend_from_within(found);
-                }
-                Known::Last => part.write(&mut buffer, |line, field| {
-                    if let Field::End(field) = field {
-                        field.write_to(line, end, context);
-                    }
-                }),
-            }
-        }
-        Line { buffer, start }
+    fn those<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = (usize, &'a Field)> {
+        let field = |at: &usize| Some((*at, self.items.get(*at)?.field()?));
+        places.iter().filter_map(field)
     }
-}
 
-impl Part {
-    /// Appends the items, with what stands for a field where `write` writes nothing.
-    #[inline]
-    fn write(&self, line: &mut Vec<u8>, write: impl Fn(&mut Vec<u8>, &Field)) {
-        for item in &self.items {
+    /// Appends the line, without its end.
+    pub(super) fn write(&self, line: &mut Vec<u8>, known: &Known<'_>, context: &Context<'_>) {
+        for (at, item) in self.items.iter().enumerate() {
+            let write = |line: &mut Vec<u8>, field: &Field| match field {
+                Field::Request(field) => field.write_to(line, known.head, known.at, context),
+                Field::End(field) => field.write_to(line, known.end, context),
+                Field::Either(_) | Field::Response(_) | Field::Variable(..) => {
+                    line.extend_from_slice(known.captured.get(at));
+                }
+            };
             match item {
                 Item::Literal(text) => line.extend_from_slice(text),
+                Item::Short(bytes, length) => {
+                    let end = line.len() + length;
+                    line.extend_from_slice(bytes);
+                    line.truncate(end);
+                }
                 Item::Field(field) => {
                     let before = line.len();
                     write(line, field);
-                    if line.len() == before {
-                        line.extend_from_slice(field.missing().as_bytes());
+                    if line.len() == before && field.is_missed() {
+                        line.push(b'-');
                     }
                 }
-                Item::Value(field) => value(line, field, &write),
+                Item::Value(field) => value(line, field, write),
             }
+        }
+    }
+}
+
+impl Item {
+    fn field(&self) -> Option<&Field> {
+        match self {
+            Item::Literal(_) | Item::Short(..) => None,
+            Item::Field(field) | Item::Value(field) => Some(field),
         }
     }
 
-    fn capture_either(&self, buffer: &mut Vec<u8>, extensions: &Extensions, syntax: Syntax) {
-        for item in &self.items {
-            if let Item::Field(Field::Either(field)) | Item::Value(Field::Either(field)) = item {
-                capture(buffer, |line| field.write_to(line, extensions, syntax));
+    fn shorten(&mut self) {
+        if let Item::Literal(text) = self {
+            let mut bytes = [0; SHORT];
+            if let Some(place) = bytes.get_mut(..text.len()) {
+                place.copy_from_slice(text);
+                *self = Item::Short(bytes, text.len());
             }
         }
     }
+}
+
+/// What is known of a request when its line is written.
+pub(super) struct Known<'a> {
+    pub(super) head: &'a Head,
+    /// When it came.
+    pub(super) at: Moment,
+    pub(super) captured: &'a Captured,
+    pub(super) end: &'a End,
 }
 
 /// What a format has to be told, besides what is there in any case.
@@ -370,33 +321,41 @@ fn value(line: &mut Vec<u8>, field: &Field, write: impl Fn(&mut Vec<u8>, &Field)
     }
 }
 
-type Length = [u8; size_of::<usize>()];
-
-/// Appends something behind its length.
-fn capture(buffer: &mut Vec<u8>, field: impl FnOnce(&mut Vec<u8>)) {
-    let at = buffer.len();
-    buffer.extend_from_slice(&Length::default());
-    let start = buffer.len();
-    field(buffer);
-    let length = (buffer.len() - start).to_ne_bytes();
-    if let Some(place) = buffer.get_mut(at..start) {
-        place.copy_from_slice(&length);
-    }
-}
-
-/// Where what was captured next is; `None` where nothing was captured.
-struct Captured {
-    at: Option<usize>,
-}
+/// What was captured of fields: each text, and behind it its length and the place of its field in the format. Most
+/// requests have nothing of the kind, which takes no memory.
+#[derive(Default)]
+pub(super) struct Captured(Vec<u8>);
 
 impl Captured {
-    fn next(&mut self, buffer: &[u8]) -> Range<usize> {
-        let found = self.at.and_then(|at| {
-            let (length, _) = buffer.get(at..)?.split_first_chunk()?;
-            let start = at + size_of::<Length>();
-            Some(start..start + usize::from_ne_bytes(*length))
-        });
-        self.at = found.as_ref().map(|found| found.end);
-        found.unwrap_or(0..0)
+    /// Captures what is written, if anything is.
+    fn add(&mut self, field: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.0.len();
+        write(&mut self.0);
+        let length = self.0.len() - before;
+        if length > 0 {
+            self.0.extend_from_slice(&length.to_ne_bytes());
+            self.0.extend_from_slice(&field.to_ne_bytes());
+        }
     }
+
+    /// What was captured last of a field; nothing where nothing was.
+    fn get(&self, field: usize) -> &[u8] {
+        let mut rest = &self.0[..];
+        while let Some((before, found, text)) = split_last(rest) {
+            if found == field {
+                return text;
+            }
+            rest = before;
+        }
+        &[]
+    }
+}
+
+/// What was captured before, the last field, and its text.
+fn split_last(all: &[u8]) -> Option<(&[u8], usize, &[u8])> {
+    let (rest, field) = all.split_last_chunk()?;
+    let (rest, length) = rest.split_last_chunk()?;
+    let at = rest.len().checked_sub(usize::from_ne_bytes(*length))?;
+    let (before, text) = rest.split_at_checked(at)?;
+    Some((before, usize::from_ne_bytes(*field), text))
 }

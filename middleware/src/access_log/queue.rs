@@ -1,47 +1,26 @@
 //! The bounded queue to the thread that writes the lines.
 
-use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use concurrent_queue::ConcurrentQueue;
+use std::{fmt, mem, thread};
 
 use super::escape::Syntax;
 use super::writer::Writer;
 
-/// How many lines may wait.
-pub(super) const QUEUE_LINES: usize = 4096;
-/// How much memory the waiting lines may take.
-pub(super) const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of lines may wait, those included that are being written.
+pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
+/// From how much that waits the thread is woken though it gathers a batch.
+const WAKE_BYTES: usize = QUEUE_BYTES / 4;
+/// How much room the queue begins with, and how much it keeps.
+const ROOM: usize = 64 * 1024;
+/// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long the end of an application waits for what is queued.
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request that waits for room sleeps before it looks again; it is woken when there is some.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How many buffers of lines that are written are kept for others: freeing them on another thread than the one that
-/// takes them costs more than the rest of the queue.
-const SPARE_BUFFERS: usize = 256;
-/// How large a buffer may be that is kept, in bytes.
-const SPARE_BYTES: usize = 4 * 1024;
-
-/// From how much that waits the thread is woken though it gathers a batch.
-pub(super) const WAKE_BYTES: usize = QUEUE_BYTES / 4;
-
-/// One line without its end, behind other bytes that are not written.
-pub(super) struct Line {
-    pub(super) buffer: Vec<u8>,
-    pub(super) start: usize,
-}
-
-impl Line {
-    pub(super) fn text(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
-    }
-}
 
 /// What becomes of a line for which the queue of an [`AccessLog`](crate::AccessLog) has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,29 +56,46 @@ impl DroppedLines {
 /// The thread starts with the first line and not before, so that nothing that can fail happens while a stack is built,
 /// and so that a program may fork in between. Where it cannot be started, lines wait and each one tries again.
 pub(super) struct Sink {
-    sender: SyncSender<Line>,
-    accepted: AtomicU64,
-    /// How many lines had been accepted when a flush ran out of time; nobody waits for those a second time.
-    given_up: AtomicU64,
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 /// What the sink and its thread both know.
 pub(super) struct Shared {
-    started: AtomicBool,
-    /// What the thread takes when it starts.
-    idle: Mutex<Option<Idle>>,
-    thread: OnceLock<Thread>,
-    pub(super) queued_bytes: AtomicUsize,
-    spare: ConcurrentQueue<Vec<u8>>,
+    queue: Mutex<Queue>,
+    /// Tells the thread that it is to do something.
+    work: Condvar,
+    /// Tells those who wait that lines are dealt with.
+    done: Condvar,
     pub(super) dropped: DroppedLines,
-    /// How many lines have left the queue and been written, or lost to an error.
-    done: Mutex<u64>,
-    is_done: Condvar,
+}
+
+/// One text for all lines: to add a line is to copy it under a lock that nobody holds for longer.
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
+struct Queue {
+    /// The lines that wait, with their ends.
+    text: Vec<u8>,
+    lines: u64,
+    /// How many bytes are being written.
+    writing: usize,
+    /// How many lines have been queued in all, and how many of them are written, or lost to an error.
+    accepted: u64,
+    done: u64,
+    /// How many lines had been accepted when a flush ran out of time; nobody waits for those a second time.
+    given_up: u64,
+    /// What the thread takes when it starts.
+    idle: Option<Idle>,
+    is_started: bool,
+    /// The thread waits for a line.
+    sleeps: bool,
+    /// Somebody waits for the thread.
+    hurries: bool,
+    /// No line comes any more.
+    is_closed: bool,
+    /// There is no thread any more.
+    is_over: bool,
 }
 
 pub(super) struct Idle {
-    pub(super) receiver: Receiver<Line>,
     pub(super) writer: Box<dyn Write + Send>,
     pub(super) troubles: Box<dyn Write + Send>,
     pub(super) syntax: Syntax,
@@ -111,105 +107,76 @@ impl Sink {
         syntax: Syntax,
         dropped: DroppedLines,
     ) -> Sink {
-        let (sender, receiver) = sync_channel(QUEUE_LINES);
         let idle = Idle {
-            receiver,
             writer,
             troubles: Box::new(std::io::stderr()),
             syntax,
         };
+        let queue = Queue {
+            text: Vec::new(),
+            lines: 0,
+            writing: 0,
+            accepted: 0,
+            done: 0,
+            given_up: 0,
+            idle: Some(idle),
+            is_started: false,
+            sleeps: false,
+            hurries: false,
+            is_closed: false,
+            is_over: false,
+        };
         Sink {
-            sender,
-            accepted: AtomicU64::new(0),
-            given_up: AtomicU64::new(0),
             shared: Arc::new(Shared {
-                started: AtomicBool::new(false),
-                idle: Mutex::new(Some(idle)),
-                thread: OnceLock::new(),
-                queued_bytes: AtomicUsize::new(0),
-                spare: ConcurrentQueue::bounded(SPARE_BUFFERS),
+                queue: Mutex::new(queue),
+                work: Condvar::new(),
+                done: Condvar::new(),
                 dropped,
-                done: Mutex::new(0),
-                is_done: Condvar::new(),
             }),
         }
     }
 
     /// Sets what is written to where a thread has not started yet.
     pub(super) fn change(&self, change: impl FnOnce(&mut Idle)) {
-        if let Some(idle) = lock(&self.shared.idle).as_mut() {
+        if let Some(idle) = self.shared.lock().idle.as_mut() {
             change(idle);
         }
     }
 
-    /// An empty buffer for a line, with this much room or more where it is new.
-    pub(super) fn buffer(&self, room: usize) -> Vec<u8> {
-        let spare = self.shared.spare.pop();
-        spare.unwrap_or_else(|_| Vec::with_capacity(room))
-    }
-
-    /// Queues a line; where there is no room, it is counted as dropped, or waits.
-    pub(super) fn write(&self, line: Line, when_full: WhenFull) {
-        let mut refused = self.try_write(line);
-        self.start();
-        while let Some(line) = refused.take() {
-            let is_hopeless =
-                line.buffer.capacity() > QUEUE_BYTES || !self.wait_for_room(when_full);
-            if is_hopeless {
-                self.shared.dropped.add(1);
+    /// Queues a line, given without its end; where there is no room, it is counted as dropped, or waits.
+    pub(super) fn write(&self, line: &[u8], when_full: WhenFull) {
+        let shared = &*self.shared;
+        let mut queue = shared.lock();
+        while !queue.has_room_for(line) {
+            let may_wait = line.len() < QUEUE_BYTES && queue.is_started && !queue.is_over;
+            if when_full == WhenFull::Drop || !may_wait {
+                drop(queue);
+                shared.dropped.add(1);
                 return;
             }
-            refused = self.try_write(line);
+            queue = shared.wait_for_room(queue);
+        }
+        let before = queue.text.len();
+        queue.text.extend_from_slice(line);
+        queue.text.push(b'\n');
+        queue.lines += 1;
+        queue.accepted += 1;
+        if !queue.is_started {
+            self.start(&mut queue);
+        }
+        let is_much = before < WAKE_BYTES && queue.text.len() >= WAKE_BYTES;
+        let wakes = mem::take(&mut queue.sleeps) || is_much;
+        drop(queue);
+        if wakes {
+            shared.work.notify_one();
         }
     }
 
-    /// Gives the line back where there is no room.
-    fn try_write(&self, line: Line) -> Option<Line> {
-        let size = line.buffer.capacity();
-        let queued = &self.shared.queued_bytes;
-        let before = queued.fetch_add(size, Ordering::Relaxed);
-        let refused = match before + size <= QUEUE_BYTES {
-            true => self.sender.try_send(line).err().map(|error| match error {
-                std::sync::mpsc::TrySendError::Full(line)
-                | std::sync::mpsc::TrySendError::Disconnected(line) => line,
-            }),
-            false => Some(line),
-        };
-        match refused {
-            None => {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
-                if before < WAKE_BYTES && before + size >= WAKE_BYTES {
-                    self.shared.wake();
-                }
-            }
-            Some(_) => _ = queued.fetch_sub(size, Ordering::Relaxed),
-        }
-        refused
-    }
-
-    /// Waits a little; answers whether it is worth trying again.
-    fn wait_for_room(&self, when_full: WhenFull) -> bool {
-        if when_full == WhenFull::Drop || !self.shared.started.load(Ordering::Relaxed) {
-            return false;
-        }
-        self.shared.wake();
-        let done = lock(&self.shared.done);
-        if *done == u64::MAX {
-            return false;
-        }
-        drop(self.shared.is_done.wait_timeout(done, LOOK_AGAIN));
-        true
-    }
-
-    fn start(&self) {
-        let started = &self.shared.started;
-        if started.load(Ordering::Relaxed) || started.swap(true, Ordering::Relaxed) {
-            return;
-        }
+    fn start(&self, queue: &mut Queue) {
+        queue.text.reserve(ROOM);
         let shared = self.shared.clone();
         let thread = thread::Builder::new().name("access-log".to_owned());
-        let spawned = thread.spawn(move || shared.run());
-        started.store(spawned.is_ok(), Ordering::Relaxed);
+        queue.is_started = thread.spawn(move || shared.run()).is_ok();
     }
 
     /// Waits until every line that was queued before is written, but not longer than five seconds.
@@ -218,70 +185,106 @@ impl Sink {
     }
 
     pub(super) fn flush_within(&self, timeout: Duration) {
-        let accepted = self.accepted.load(Ordering::Relaxed);
-        if accepted == self.given_up.load(Ordering::Relaxed) {
+        let shared = &*self.shared;
+        let mut queue = shared.lock();
+        let accepted = queue.accepted;
+        if accepted == queue.given_up || accepted == queue.done {
             return;
         }
-        self.start();
-        self.shared.wake();
-        let done = lock(&self.shared.done);
-        let is_waiting = |done: &mut u64| *done < accepted;
-        let waited = self
-            .shared
-            .is_done
-            .wait_timeout_while(done, timeout, is_waiting);
-        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            self.given_up.store(accepted, Ordering::Relaxed);
+        if !queue.is_started {
+            self.start(&mut queue);
+        }
+        queue.hurries = true;
+        shared.work.notify_one();
+        let is_waiting = |queue: &mut Queue| queue.done < accepted && !queue.is_over;
+        let waited = shared.done.wait_timeout_while(queue, timeout, is_waiting);
+        let (mut queue, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            queue.given_up = accepted;
         }
     }
 }
 
 impl Drop for Sink {
-    /// The sender goes after this, which ends the thread.
     fn drop(&mut self) {
         self.flush();
+        self.shared.lock().is_closed = true;
+        self.shared.work.notify_one();
     }
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accepted = self.accepted.load(Ordering::Relaxed);
-        write!(f, "Sink({accepted} lines so far)")
+        write!(f, "Sink({} lines so far)", self.shared.lock().accepted)
+    }
+}
+
+impl Queue {
+    fn has_room_for(&self, line: &[u8]) -> bool {
+        !self.is_over && self.text.len() + self.writing + line.len() < QUEUE_BYTES
+    }
+
+    /// Whether the thread has a reason not to wait for more lines.
+    fn is_urgent(&self) -> bool {
+        self.text.len() >= WAKE_BYTES || self.hurries || self.is_closed
     }
 }
 
 impl Shared {
+    /// A panic of the writer cannot leave the queue half changed, so a poisoned lock is used as it is.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for_room<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        queue.hurries = true;
+        self.work.notify_one();
+        let waited = self.done.wait_timeout(queue, LOOK_AGAIN);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// What the thread does until the sink is gone.
     fn run(&self) {
         // However this ends, nobody waits for it any longer.
         let _end = Over(self);
-        let _ = self.thread.set(thread::current());
-        let idle = lock(&self.idle).take();
+        let idle = self.lock().idle.take();
         if let Some(idle) = idle {
             Writer::run(self, idle);
         }
     }
 
-    /// Keeps the buffer of a line that is dealt with, where it is worth it.
-    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= SPARE_BYTES {
-            buffer.clear();
-            // There is no room for more than a few.
-            drop(self.spare.push(buffer));
+    /// Waits for lines and gathers more for a moment, then puts all in the place of `text`; answers how many there are, or
+    /// `None` where none can come any more.
+    pub(super) fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
+        text.clear();
+        text.shrink_to(ROOM);
+        text.reserve(ROOM);
+        let mut queue = self.lock();
+        queue.sleeps = true;
+        let is_idle = |queue: &mut Queue| queue.text.is_empty() && !queue.is_closed;
+        let waited = self.work.wait_while(queue, is_idle);
+        queue = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.sleeps = false;
+        if queue.text.is_empty() {
+            return None;
         }
+        let gathered = self
+            .work
+            .wait_timeout_while(queue, GATHER, |queue| !queue.is_urgent());
+        (queue, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        queue.hurries = false;
+        mem::swap(&mut queue.text, text);
+        queue.writing = text.len();
+        Some(mem::take(&mut queue.lines))
     }
 
-    /// Lets a thread that gathers a batch write it now.
-    fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
-    }
-
-    /// Tells those who wait that lines have been dealt with.
+    /// Tells those who wait that lines are dealt with.
     pub(super) fn finished(&self, lines: u64) {
-        *lock(&self.done) += lines;
-        self.is_done.notify_all();
+        let mut queue = self.lock();
+        queue.writing = 0;
+        queue.done += lines;
+        drop(queue);
+        self.done.notify_all();
     }
 }
 
@@ -289,12 +292,20 @@ struct Over<'a>(&'a Shared);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.done) = u64::MAX;
-        self.0.is_done.notify_all();
+        let mut queue = self.0.lock();
+        queue.is_over = true;
+        let lost = queue.accepted - queue.done;
+        drop(queue);
+        self.0.dropped.add(lost);
+        self.0.done.notify_all();
     }
 }
 
-/// A panic of the writer cannot leave these values half changed, so a poisoned lock is used as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+impl Sink {
+    /// How many bytes wait, and how many are being written.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let queue = self.shared.lock();
+        (queue.text.len(), queue.writing)
+    }
 }

@@ -1,19 +1,13 @@
 //! The thread that writes the lines.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::entry::loss;
-use super::queue::{Idle, Line, Shared, WAKE_BYTES};
+use super::queue::{Idle, Shared};
 
 /// How much is written at once, give or take a line.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How much room a batch has: no usual line makes it grow.
-const BATCH_ROOM: usize = BATCH_BYTES + 16 * 1024;
-/// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
-const GATHER: Duration = Duration::from_millis(1);
 /// How often trouble is told.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -21,11 +15,6 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Writer<'a> {
     shared: &'a Shared,
     idle: Idle,
-    batch: Vec<u8>,
-    /// How many lines are in the batch.
-    lines: u64,
-    /// How many dropped lines the batch tells of, together with those before it.
-    told: u64,
     /// How many dropped lines have been told of.
     reported: u64,
     is_torn: bool,
@@ -38,81 +27,76 @@ impl<'a> Writer<'a> {
         let mut this = Writer {
             shared,
             idle,
-            batch: Vec::with_capacity(BATCH_ROOM),
-            lines: 0,
-            told: 0,
             reported: 0,
             is_torn: false,
             trouble: Trouble::default(),
         };
-        while let Ok(line) = this.idle.receiver.recv() {
-            if shared.queued_bytes.load(Ordering::Relaxed) < WAKE_BYTES {
-                thread::park_timeout(GATHER);
-            }
-            this.report();
-            this.take(line);
-            while this.batch.len() < BATCH_BYTES {
-                let Ok(line) = this.idle.receiver.try_recv() else {
-                    break;
-                };
-                this.take(line);
-            }
-            this.write();
+        let mut text = Vec::new();
+        while let Some(lines) = shared.take(&mut text) {
+            batches(&text).for_each(|batch| this.write(batch));
+            shared.finished(lines);
         }
-        this.report();
-        this.write();
+        this.write(&[]);
     }
 
-    /// Begins a batch with the number of lines that were dropped since this was last told.
-    fn report(&mut self) {
-        self.told = self.shared.dropped.count();
-        if self.told > self.reported {
-            // After an error the last line may not be whole.
-            if self.is_torn {
-                self.batch.push(b'\n');
-            }
-            let report = loss(self.idle.syntax, self.told - self.reported);
-            self.batch.extend_from_slice(report.as_bytes());
-        }
-    }
-
-    fn take(&mut self, line: Line) {
-        let size = line.buffer.capacity();
-        self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-        self.batch.extend_from_slice(line.text());
-        self.batch.push(b'\n');
-        self.lines += 1;
-        self.shared.recycle(line.buffer);
-    }
-
-    /// Writes the batch and flushes; where that fails its lines are lost and counted, and serving goes on.
-    fn write(&mut self) {
-        if self.batch.is_empty() {
+    /// Writes a batch and flushes; where that fails its lines are lost and counted, and serving goes on.
+    ///
+    /// It begins with the number of lines that were dropped since this was last told.
+    fn write(&mut self, batch: &[u8]) {
+        let dropped = self.shared.dropped.count();
+        let report = (dropped > self.reported).then(|| self.report(dropped - self.reported));
+        let told = report.map(|report| [report.as_bytes(), batch].concat());
+        let bytes = told.as_deref().unwrap_or(batch);
+        if bytes.is_empty() {
             return;
         }
-        let (count, written) = write_some(&mut self.idle.writer, &self.batch);
-        let (whole, rest) = self.batch.split_at(count);
+        let (count, written) = write_some(&mut self.idle.writer, bytes);
+        let (whole, rest) = bytes.split_at(count);
         self.is_torn = whole.last().is_some_and(|&byte| byte != b'\n');
         match written {
-            Ok(()) => self.reported = self.told,
-            Err(error) => {
-                let lost = rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
-                // What is left may have a report in it; and nobody knows what a failed flush has lost.
-                let lost = if rest.is_empty() {
-                    self.lines
-                } else {
-                    lost.min(self.lines)
-                };
-                self.shared.dropped.add(lost);
-                let told = self.trouble.tell(Instant::now(), lost, &error);
-                // Where this cannot be written either, there is nobody left to tell.
-                let _ = told.map(|text| self.idle.troubles.write_all(text.as_bytes()));
-            }
+            Ok(()) => self.reported = dropped,
+            Err(error) => self.lose(batch, rest, &error),
         }
-        self.batch.clear();
-        self.batch.shrink_to(BATCH_ROOM);
-        self.shared.finished(std::mem::take(&mut self.lines));
     }
+
+    fn report(&self, lines: u64) -> String {
+        let report = loss(self.idle.syntax, lines);
+        // After an error the last line may not be whole.
+        match self.is_torn {
+            true => format!("\n{report}"),
+            false => report,
+        }
+    }
+
+    fn lose(&mut self, batch: &[u8], rest: &[u8], error: &io::Error) {
+        // What is left may have a report in it; and nobody knows what a failed flush has lost.
+        let lost = match rest.is_empty() {
+            true => lines_in(batch),
+            false => lines_in(rest).min(lines_in(batch)),
+        };
+        self.shared.dropped.add(lost);
+        let told = self.trouble.tell(Instant::now(), lost, error);
+        // Where this cannot be written either, there is nobody left to tell.
+        let _ = told.map(|text| self.idle.troubles.write_all(text.as_bytes()));
+    }
+}
+
+fn lines_in(text: &[u8]) -> u64 {
+    text.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+/// The lines in parts that are written at once.
+fn batches(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let from = text.get(BATCH_BYTES..).unwrap_or_default();
+        let end = from.iter().position(|&byte| byte == b'\n');
+        let (batch, rest) = match end {
+            Some(end) => text.split_at_checked(BATCH_BYTES + end + 1)?,
+            None => (text, &[][..]),
+        };
+        text = rest;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// Writes and flushes; answers how many bytes were written where that fails.
@@ -153,11 +137,11 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::super::escape::Syntax;
-    use super::super::queue::{
-        DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, QUEUE_LINES, Sink, WhenFull,
-    };
-    use super::*;
     use std::sync::{Arc, Mutex, mpsc};
+    use std::thread;
+
+    use super::super::queue::{DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Sink, WhenFull};
+    use super::*;
 
     /// A writer that takes `write` only when it is let, and fails where it is told to.
     struct Gate {
@@ -201,14 +185,9 @@ mod tests {
         }
     }
 
-    fn line(text: &str) -> Line {
-        let buffer = format!("not written{text}").into_bytes();
-        Line { buffer, start: 11 }
-    }
-
-    /// Waits until the thread has taken all that is queued.
+    /// Waits until the thread has begun to write all that is queued.
     fn taken(sink: &Sink) {
-        while sink.shared.queued_bytes.load(Ordering::Relaxed) > 0 {
+        while sink.held().0 > 0 || sink.held().1 == 0 {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -221,35 +200,40 @@ mod tests {
             written,
             dropped,
         } = setup();
-        sink.write(line("first"), WhenFull::Drop);
+        sink.write(b"first", WhenFull::Drop);
         taken(&sink);
-        for _ in 0..QUEUE_LINES + 7 {
-            sink.write(line("x"), WhenFull::Drop);
+        let kept = (QUEUE_BYTES - 6) / 1_024;
+        for _ in 0..kept + 7 {
+            sink.write(&[b'x'; 1_023], WhenFull::Drop);
         }
         assert_eq!(dropped.count(), 7);
+        assert!(sink.held().0 + sink.held().1 <= QUEUE_BYTES);
         drop(open);
         sink.flush();
         let written = written.lock().unwrap();
-        assert!(written.starts_with("first\n# 7 lines dropped\nx\n"));
-        assert_eq!(written.lines().count(), 1 + 1 + QUEUE_LINES);
+        assert!(written.starts_with("first\n# 7 lines dropped\nxxx"));
+        assert_eq!(written.lines().count(), 1 + 1 + kept);
     }
 
     #[test]
-    fn the_memory_of_waiting_lines_is_bounded() {
-        let Setup {
-            sink,
-            open: _open,
-            dropped,
-            ..
-        } = setup();
-        sink.write(line("first"), WhenFull::Drop);
-        taken(&sink);
-        let long = "x".repeat(QUEUE_BYTES / 4 - 100);
-        for _ in 0..10 {
-            sink.write(line(&long), WhenFull::Drop);
-        }
-        assert_eq!(dropped.count(), 6);
-        assert!(sink.shared.queued_bytes.load(Ordering::Relaxed) <= QUEUE_BYTES);
+    fn a_line_that_never_fits_is_dropped_by_who_would_wait_too() {
+        let Setup { sink, dropped, .. } = setup();
+        sink.write(&vec![b'x'; QUEUE_BYTES], WhenFull::Wait);
+        assert_eq!(dropped.count(), 1);
+    }
+
+    #[test]
+    fn batches_end_with_lines() {
+        let line = |length| [vec![b'x'; length], vec![b'\n']].concat();
+        let lengths = |text: &[u8]| batches(text).map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(b""), [0; 0]);
+        assert_eq!(lengths(b"one\ntwo\n"), [8]);
+        let long = line(BATCH_BYTES + 9);
+        assert_eq!(lengths(&long), [BATCH_BYTES + 10]);
+        let text = [&long[..], b"next\n", &line(BATCH_BYTES - 6), b"last\n"].concat();
+        assert_eq!(lengths(&text), [BATCH_BYTES + 10, BATCH_BYTES + 5]);
+        let text = [line(BATCH_BYTES - 2), b"a\n".to_vec(), b"b\n".to_vec()].concat();
+        assert_eq!(lengths(&text), [BATCH_BYTES + 1, 2]);
     }
 
     #[test]
@@ -266,7 +250,7 @@ mod tests {
             (Ok(()), "three"),
         ] {
             open.send(result).unwrap();
-            sink.write(line(text), WhenFull::Drop);
+            sink.write(text.as_bytes(), WhenFull::Drop);
             sink.flush();
         }
         assert_eq!(dropped.count(), 1);
@@ -286,10 +270,10 @@ mod tests {
         }
         let dropped = DroppedLines::default();
         let sink = Sink::new(Box::new(Broken), Syntax::Text, dropped.clone());
-        sink.write(line("one"), WhenFull::Drop);
+        sink.write(b"one", WhenFull::Drop);
         sink.flush_within(Duration::from_secs(60));
         while dropped.count() == 0 {
-            sink.write(line("two"), WhenFull::Drop);
+            sink.write(b"two", WhenFull::Drop);
         }
     }
 
@@ -298,7 +282,7 @@ mod tests {
         let Setup {
             sink, open: _open, ..
         } = setup();
-        sink.write(line("stuck"), WhenFull::Drop);
+        sink.write(b"stuck", WhenFull::Drop);
         sink.flush_within(Duration::from_millis(20));
         let before = Instant::now();
         drop(sink);
@@ -315,7 +299,7 @@ mod tests {
         } = setup();
         drop(open);
         for number in 0..1000 {
-            sink.write(line(&number.to_string()), WhenFull::Drop);
+            sink.write(number.to_string().as_bytes(), WhenFull::Drop);
         }
         drop(sink);
         let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();
