@@ -1,6 +1,6 @@
 //! The notice of a body's end.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use sync_wrapper::SyncWrapper;
 
@@ -78,8 +78,11 @@ impl Watch {
             bytes: self.bytes,
             outcome,
         };
-        for report in self.first.take().into_iter().chain(self.rest.drain(..)) {
+        if let Some(report) = self.first.take() {
             report.into_inner()(end);
+            for report in mem::take(&mut self.rest) {
+                report.into_inner()(end);
+            }
         }
     }
 }

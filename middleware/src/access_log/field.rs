@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, StatusCode, Version};
 use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
 use super::redaction::{Redaction, Shown, Write};
+use crate::lines::FEW;
 use crate::{MatchedPattern, RequestIdValue};
 
 /// A part of a line that depends on the request.
@@ -317,9 +318,6 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
     }
 }
 
-/// How many header lines are few.
-const FEW: usize = 4;
-
 /// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
 fn header(
     line: &mut Vec<u8>,
@@ -373,30 +371,43 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     })
 }
 
+/// Each octet in digits with a dot behind, and how many bytes these are.
+const OCTETS: [[u8; 5]; 256] = {
+    let mut all = [[b'.'; 5]; 256];
+    let mut octet = 0;
+    while octet < all.len() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let mut at = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
+        let mut length = 0;
+        while at < digits.len() {
+            all[octet][length] = b'0' + digits[at] as u8;
+            at += 1;
+            length += 1;
+        }
+        all[octet][4] = length as u8 + 1;
+        octet += 1;
+    }
+    all
+};
+
 fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
     match address {
         // The usual one is not worth a formatter.
         Some(IpAddr::V4(address)) => {
-            let (mut text, mut length) = ([b'.'; 16], 0);
-            let mut push = |byte: u8| {
-                if let Some(place) = text.get_mut(length) {
-                    *place = byte;
-                }
-                length += 1;
-            };
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    push(b'.');
-                }
-                if octet >= 100 {
-                    push(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    push(b'0' + octet / 10 % 10);
-                }
-                push(b'0' + octet % 10);
+            for octet in address.octets() {
+                let [text @ .., length] = OCTETS[usize::from(octet)];
+                let end = line.len() + usize::from(length);
+                line.extend_from_slice(&text);
+                line.truncate(end);
             }
-            line.extend_from_slice(text.get(..length).unwrap_or_default());
+            // The last dot.
+            line.pop();
         }
         Some(IpAddr::V6(address)) => {
             write!(line, "{address}").expect("memory takes all that is written");

@@ -3,6 +3,8 @@
 //! A line is written in one go, when the body of the answer has ended: the head of the request is kept until then. What
 //! it does not have (what components said of the request, and the head of the response) is captured where it is known.
 
+use std::mem;
+
 use enfilade_core::{Head, Request, Response};
 
 use super::clock::{Moment, TimeFormat};
@@ -34,29 +36,50 @@ pub(super) const JSON: [(&str, &str); 15] = [
     ("id", "%{id}x"),
 ];
 
-/// How long a short literal may be, in bytes.
-const SHORT: usize = 16;
-
 /// A compiled format.
 #[derive(Clone)]
 pub(super) struct Format {
     pub(super) syntax: Syntax,
     pub(super) times: Vec<TimeFormat>,
     items: Vec<Item>,
+    /// What stands behind the last item.
+    rest: Literal,
     /// Which items are captured from the request, and which from the head of the response.
     from_request: Vec<usize>,
     from_response: Vec<usize>,
 }
 
+/// A field, and what stands before it.
 #[derive(Clone)]
-enum Item {
-    Literal(Vec<u8>),
-    /// A literal of so many bytes, which is copied with those behind it: to copy a fixed number is not even a call.
-    Short([u8; SHORT], usize),
-    Field(Field),
-    /// A field that is a value of JSON by itself.
-    Value(Field),
+struct Item {
+    before: Literal,
+    field: Field,
+    form: Form,
 }
+
+/// How a field is written, and what stands for it where it is not there.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// As it is, or `-`.
+    Text,
+    /// As it is, or not at all.
+    Part,
+    /// A string of JSON, or `null`.
+    Quoted,
+    /// A number of JSON, or `null`.
+    Number,
+}
+
+/// What is the same in each line.
+#[derive(Clone)]
+enum Literal {
+    /// So many bytes, which are copied with those behind them: to copy a fixed number is not even a call.
+    Short([u8; SHORT], usize),
+    Long(Vec<u8>),
+}
+
+/// How long a short literal may be, in bytes.
+const SHORT: usize = 16;
 
 impl Format {
     /// Compiles a format in Apache's language.
@@ -67,7 +90,6 @@ impl Format {
             Error::new(ErrorKind::LogFormat, message)
         })?;
         pieces.into_iter().for_each(|piece| format.push(piece));
-        format.items.iter_mut().for_each(Item::shorten);
         Ok(format)
     }
 
@@ -95,7 +117,6 @@ impl Format {
             names.push(name);
         }
         format.push_raw(if names.is_empty() { "{}" } else { "}" });
-        format.items.iter_mut().for_each(Item::shorten);
         Ok(format)
     }
 
@@ -104,6 +125,7 @@ impl Format {
             syntax,
             times: Vec::new(),
             items: Vec::new(),
+            rest: Literal::EMPTY,
             from_request: Vec::new(),
             from_response: Vec::new(),
         }
@@ -112,7 +134,17 @@ impl Format {
     /// Adds the value of a member: that of one directive by itself, or a text.
     fn push_value(&mut self, mut pieces: Vec<Piece>) {
         match pieces.pop() {
-            Some(Piece::Field(field)) if pieces.is_empty() => self.push_item(Item::Value(field)),
+            Some(Piece::Field(field)) if pieces.is_empty() => {
+                let is_number = field.is_number();
+                self.push_field(
+                    field,
+                    if is_number {
+                        Form::Number
+                    } else {
+                        Form::Quoted
+                    },
+                );
+            }
             last => {
                 self.push_raw("\"");
                 pieces
@@ -126,7 +158,10 @@ impl Format {
 
     fn push(&mut self, piece: Piece) {
         match (piece, self.syntax) {
-            (Piece::Field(field), _) => self.push_item(Item::Field(field)),
+            (Piece::Field(field), _) => {
+                let is_missed = field.is_missed();
+                self.push_field(field, if is_missed { Form::Text } else { Form::Part });
+            }
             // What is not a peer's need not be escaped, unless it would not be JSON.
             (Piece::Literal(text), Syntax::Text) => self.push_raw(&text),
             (Piece::Literal(text), Syntax::Json) => {
@@ -141,37 +176,34 @@ impl Format {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Adds what is the same in each line; such items that meet become one.
+    /// Adds what is the same in each line.
     fn push_bytes(&mut self, text: &[u8]) {
-        match self.items.last_mut() {
-            Some(Item::Literal(before)) => before.extend_from_slice(text),
-            _ => self.push_item(Item::Literal(text.to_vec())),
-        }
+        self.rest = Literal::of([self.rest.as_bytes(), text].concat());
     }
 
-    fn push_item(&mut self, item: Item) {
+    fn push_field(&mut self, field: Field, form: Form) {
         let at = self.items.len();
-        if let Item::Field(field) | Item::Value(field) = &item {
-            if matches!(field, Field::Variable(..) | Field::Either(_)) {
-                self.from_request.push(at);
-            }
-            if matches!(field, Field::Response(_) | Field::Either(_)) {
-                self.from_response.push(at);
-            }
+        if matches!(field, Field::Variable(..) | Field::Either(_)) {
+            self.from_request.push(at);
         }
-        self.items.push(item);
+        if matches!(field, Field::Response(_) | Field::Either(_)) {
+            self.from_response.push(at);
+        }
+        self.items.push(Item {
+            before: mem::replace(&mut self.rest, Literal::EMPTY),
+            field,
+            form,
+        });
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.items.iter().filter_map(Item::field)
+        self.items.iter().map(|item| &item.field)
     }
 
     /// Finds out how much is shown of each field.
     pub(super) fn redact(&mut self, redaction: &Redaction) {
         for item in &mut self.items {
-            if let Item::Field(field) | Item::Value(field) = item {
-                field.redact(redaction);
-            }
+            item.field.redact(redaction);
         }
     }
 
@@ -232,55 +264,71 @@ impl Format {
     }
 
     fn those<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = (usize, &'a Field)> {
-        let field = |at: &usize| Some((*at, self.items.get(*at)?.field()?));
+        let field = |at: &usize| Some((*at, &self.items.get(*at)?.field));
         places.iter().filter_map(field)
     }
 
     /// Appends the line, without its end.
     pub(super) fn write(&self, line: &mut Vec<u8>, known: &Known<'_>, context: &Context<'_>) {
         for (at, item) in self.items.iter().enumerate() {
-            let write = |line: &mut Vec<u8>, field: &Field| match field {
+            item.before.write_to(line);
+            if item.form == Form::Quoted {
+                line.push(b'"');
+            }
+            let start = line.len();
+            match &item.field {
                 Field::Request(field) => field.write_to(line, known.head, known.at, context),
                 Field::End(field) => field.write_to(line, known.end, context),
                 Field::Either(_) | Field::Response(_) | Field::Variable(..) => {
                     line.extend_from_slice(known.captured.get(at));
                 }
-            };
-            match item {
-                Item::Literal(text) => line.extend_from_slice(text),
-                Item::Short(bytes, length) => {
-                    let end = line.len() + length;
-                    line.extend_from_slice(bytes);
-                    line.truncate(end);
+            }
+            match item.form {
+                Form::Quoted if line.len() > start => line.push(b'"'),
+                _ if line.len() > start => {}
+                Form::Text => line.push(b'-'),
+                Form::Part => {}
+                Form::Quoted => {
+                    line.pop();
+                    line.extend_from_slice(b"null");
                 }
-                Item::Field(field) => {
-                    let before = line.len();
-                    write(line, field);
-                    if line.len() == before && field.is_missed() {
-                        line.push(b'-');
-                    }
-                }
-                Item::Value(field) => value(line, field, write),
+                Form::Number => line.extend_from_slice(b"null"),
             }
         }
+        self.rest.write_to(line);
     }
 }
 
-impl Item {
-    fn field(&self) -> Option<&Field> {
-        match self {
-            Item::Literal(_) | Item::Short(..) => None,
-            Item::Field(field) | Item::Value(field) => Some(field),
+impl Literal {
+    const EMPTY: Literal = Literal::Short([0; SHORT], 0);
+
+    fn of(text: Vec<u8>) -> Literal {
+        let mut bytes = [0; SHORT];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(&text);
+                Literal::Short(bytes, text.len())
+            }
+            None => Literal::Long(text),
         }
     }
 
-    fn shorten(&mut self) {
-        if let Item::Literal(text) = self {
-            let mut bytes = [0; SHORT];
-            if let Some(place) = bytes.get_mut(..text.len()) {
-                place.copy_from_slice(text);
-                *self = Item::Short(bytes, text.len());
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Literal::Short(bytes, length) => bytes.get(..*length).unwrap_or_default(),
+            Literal::Long(text) => text,
+        }
+    }
+
+    #[inline]
+    fn write_to(&self, line: &mut Vec<u8>) {
+        match self {
+            Literal::Short(bytes, length) => {
+                let end = line.len() + length;
+                line.extend_from_slice(bytes);
+                line.truncate(end);
             }
+            Literal::Long(text) => line.extend_from_slice(text),
         }
     }
 }
@@ -303,22 +351,6 @@ pub(super) struct Needs {
     pub(super) first_byte: bool,
     pub(super) route: bool,
     pub(super) sizes: bool,
-}
-
-/// Appends a field as a value of JSON; `null` where it is not there.
-fn value(line: &mut Vec<u8>, field: &Field, write: impl Fn(&mut Vec<u8>, &Field)) {
-    let is_quoted = !field.is_number();
-    if is_quoted {
-        line.push(b'"');
-    }
-    let before = line.len();
-    write(line, field);
-    if line.len() == before {
-        line.truncate(before - usize::from(is_quoted));
-        line.extend_from_slice(b"null");
-    } else if is_quoted {
-        line.push(b'"');
-    }
 }
 
 /// What was captured of fields: each text, and behind it its length and the place of its field in the format. Most
