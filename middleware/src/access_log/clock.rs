@@ -80,7 +80,7 @@ pub(super) enum TimeFormat {
     /// Since 1970, in this many parts of a second.
     Since(i128),
     /// Since the second began, in this many digits.
-    Fraction(u32),
+    Fraction(usize),
 }
 
 impl TimeFormat {
@@ -159,12 +159,14 @@ fn write_offset(line: &mut Vec<u8>, offset: UtcOffset) {
     digits(line, u32::from(minutes.unsigned_abs()), 2);
 }
 
-/// Appends a number in this many digits.
-fn digits(line: &mut Vec<u8>, number: u32, count: u32) {
-    for place in (0..count).rev() {
-        let digit = number / 10_u32.pow(place) % 10;
-        line.extend(char::from_digit(digit, 10).map(|digit| digit as u8));
+/// Appends a number in this many digits, of nine at most.
+fn digits(line: &mut Vec<u8>, mut number: u32, count: usize) {
+    let mut text = [b'0'; 9];
+    for place in text.iter_mut().rev().take(count) {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
+    line.extend(text.iter().skip(text.len().saturating_sub(count)));
 }
 
 /// A clock that writes a second's text once, in each of some formats.

@@ -83,34 +83,34 @@ impl Syntax {
     }
 }
 
-/// Whether text is of visible ASCII from `first` on, without `"` and `\\`; eight bytes are looked at in one go.
+/// Whether text is of visible ASCII from `first` on, without `"` and `\\`; blocks of it are looked at by instructions for
+/// vectors. The last block may have some bytes for the second time.
 #[inline]
 fn is_plain(text: &[u8], first: u8) -> bool {
-    const WORD: usize = size_of::<u64>();
-    let Some(last) = text.last_chunk::<WORD>() else {
-        let mut word = [b'a'; WORD];
-        for (place, byte) in word.iter_mut().zip(text) {
-            *place = *byte;
-        }
-        return harmful_bytes(word, first) == 0;
-    };
-    // The last word may have some bytes for the second time.
-    let mut harmful = harmful_bytes(*last, first);
-    for word in text.as_chunks::<WORD>().0 {
-        harmful |= harmful_bytes(*word, first);
+    if let Some(last) = text.last_chunk::<16>() {
+        let (blocks, _) = text.as_chunks();
+        is_plain_block::<16>(last, first)
+            && blocks
+                .iter()
+                .all(|block| is_plain_block::<16>(block, first))
+    } else if let (Some(begin), Some(end)) = (text.first_chunk(), text.last_chunk()) {
+        is_plain_block::<8>(begin, first) && is_plain_block::<8>(end, first)
+    } else {
+        text.iter().all(|&byte| is_plain_byte(byte, first))
     }
-    harmful == 0
 }
 
-/// Not zero where one of the bytes is not plain (see "Bit Twiddling Hacks", Anderson: a zero byte, a byte less than n).
 #[inline]
-fn harmful_bytes(bytes: [u8; 8], first: u8) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHEST: u64 = ONES << 7;
-    let word = u64::from_ne_bytes(bytes);
-    let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
-    let equal = |to: u8| less(word ^ (ONES * u64::from(to)), 1);
-    (word | less(word, first) | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGHEST
+fn is_plain_block<const SIZE: usize>(bytes: &[u8; SIZE], first: u8) -> bool {
+    // To stop early would take more than to look at all of them.
+    bytes
+        .iter()
+        .fold(true, |all, &byte| all & is_plain_byte(byte, first))
+}
+
+#[inline]
+fn is_plain_byte(byte: u8, first: u8) -> bool {
+    byte >= first && byte < 0x7f && byte != b'"' && byte != b'\\'
 }
 
 fn hexadecimal(line: &mut Vec<u8>, bytes: &[u8]) {

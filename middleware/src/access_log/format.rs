@@ -64,7 +64,7 @@ enum Form {
     Text,
     /// As it is, or not at all.
     Part,
-    /// A string of JSON, or `null`.
+    /// A string of JSON, whose first quote stands before it, or `null`.
     Quoted,
     /// A number of JSON, or `null`.
     Number,
@@ -135,15 +135,11 @@ impl Format {
     fn push_value(&mut self, mut pieces: Vec<Piece>) {
         match pieces.pop() {
             Some(Piece::Field(field)) if pieces.is_empty() => {
-                let is_number = field.is_number();
-                self.push_field(
-                    field,
-                    if is_number {
-                        Form::Number
-                    } else {
-                        Form::Quoted
-                    },
-                );
+                if field.is_number() {
+                    return self.push_field(field, Form::Number);
+                }
+                self.push_raw("\"");
+                self.push_field(field, Form::Quoted);
             }
             last => {
                 self.push_raw("\"");
@@ -272,9 +268,6 @@ impl Format {
     pub(super) fn write(&self, line: &mut Vec<u8>, known: &Known<'_>, context: &Context<'_>) {
         for (at, item) in self.items.iter().enumerate() {
             item.before.write_to(line);
-            if item.form == Form::Quoted {
-                line.push(b'"');
-            }
             let start = line.len();
             match &item.field {
                 Field::Request(field) => field.write_to(line, known.head, known.at, context),

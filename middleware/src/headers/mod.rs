@@ -169,14 +169,18 @@ impl Handler for WithHeaders {
         for operation in &self.request {
             operation.apply(&mut request);
         }
-        let facts = self.response.look_at(&request);
+        if self.response.need_request() {
+            let (facts, operations) = (self.response.look_at(&request), self.response.clone());
+            let reply = self.app.call(request);
+            return reply.update(move |response| operations.apply(response, facts));
+        }
         let mut reply = self.app.call(request);
         if let Some(response) = reply.as_ready_mut() {
-            self.response.apply(response, facts);
+            self.response.apply(response, []);
             return reply;
         }
         let operations = self.response.clone();
-        reply.update(move |response| operations.apply(response, facts))
+        reply.update(move |response| operations.apply(response, Vec::new()))
     }
 
     fn describe(&self) -> Description {

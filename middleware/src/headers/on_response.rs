@@ -268,6 +268,11 @@ impl Operations {
         self.list.push(Operation::ForAnswers(answers, inner));
     }
 
+    /// Whether one of them has to see the request.
+    pub(super) fn need_request(&self) -> bool {
+        self.need_request
+    }
+
     /// What is to be kept of a request: in the order of the operations that need it.
     pub(super) fn look_at(&self, request: &Request) -> Vec<Fact> {
         if !self.need_request {
@@ -288,10 +293,16 @@ impl Operations {
     }
 
     /// Does them all; `facts` are what [`look_at`](Operations::look_at) gave.
-    pub(super) fn apply(&self, response: &mut Response, facts: Vec<Fact>) {
+    ///
+    /// Inlined where there are none, it is little more than to insert the headers.
+    #[inline]
+    pub(super) fn apply(&self, response: &mut Response, facts: impl IntoIterator<Item = Fact>) {
         let mut facts = facts.into_iter();
         for operation in &self.list {
             match operation {
+                Operation::Change(Change::Put(Put::Set, name, value)) => {
+                    response.headers_mut().insert(name, value.clone());
+                }
                 Operation::Change(change) => change.apply(response.headers_mut()),
                 Operation::With(put, name, compute) => {
                     compute_into(response, *put, name, |answer| compute(answer));
