@@ -38,10 +38,8 @@ impl<'a> Host<'a> {
     /// Reads a host; `None` where it is none, or empty.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Host<'a>> {
-        let (name, port) = match text
-            .rfind([':', ']'])
-            .and_then(|at| text.split_at_checked(at))
-        {
+        let mark = text.bytes().rposition(|byte| matches!(byte, b':' | b']'));
+        let (name, port) = match mark.and_then(|at| text.split_at_checked(at)) {
             Some((name, port)) if port.starts_with(':') => (name, parse_port(port)?),
             _ => (text, None),
         };
@@ -144,9 +142,26 @@ fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
     // A second dot would be an end of the name that comes off the next time.
     let is_whole = !name.is_empty() && !name.ends_with('.');
     let fits = is_whole && is_registered_name(name.as_bytes());
-    let address = name.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
-    fits.then_some((name, address))
+    // An address has no letter at its end, and most names have one.
+    let may_be_address = name.ends_with(|last: char| last.is_ascii_digit());
+    let address = may_be_address.then(|| name.parse::<Ipv4Addr>().ok());
+    fits.then_some((name, address.flatten().map(IpAddr::V4)))
 }
+
+/// The bytes that are `unreserved` or `sub-delims`.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let (marks, mut at) = (b"-._~!$&'()*+,;=", 0);
+    while at < marks.len() {
+        plain[marks[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
 
 /// Whether the bytes are `unreserved`, `sub-delims` and `pct-encoded`.
 fn is_registered_name(mut name: &[u8]) -> bool {
@@ -158,11 +173,7 @@ fn is_registered_name(mut name: &[u8]) -> bool {
             {
                 rest
             }
-            [byte, ref rest @ ..]
-                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) =>
-            {
-                rest
-            }
+            [byte, ref rest @ ..] if PLAIN[usize::from(byte)] => rest,
             _ => return false,
         };
     }
