@@ -55,6 +55,7 @@ pub fn answer(app: &Application, request: Request) -> Answer {
     Answer {
         method,
         version,
+        leaves_length: false,
         state,
     }
 }
@@ -64,7 +65,17 @@ pub fn answer(app: &Application, request: Request) -> Answer {
 pub struct Answer {
     method: Method,
     version: Version,
+    leaves_length: bool,
     state: State,
+}
+
+impl Answer {
+    /// Leaves out a `Content-Length` that nobody set, for a transport that says by itself how long a body is that knows it.
+    #[must_use]
+    pub fn leave_length(mut self) -> Answer {
+        self.leaves_length = true;
+        self
+    }
 }
 
 #[derive(Debug)]
@@ -84,22 +95,22 @@ impl Future for Answer {
                 return Poll::Ready(refuse(&self.method, error));
             }
         };
-        let response = match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
+        let mut response = match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(response)) => response,
             Err(panic) => HttpError::from_panic(&*panic).into_response(),
         };
-        Poll::Ready(finish(&self.method, only_final(self.version, response)))
+        if self.version >= Version::HTTP_2 && response.status().is_informational() {
+            response = no_answer(self.version, response.status());
+        }
+        amend(&self.method, &mut response, self.leaves_length);
+        Poll::Ready(response)
     }
 }
 
 /// What is no answer in HTTP/2 and later becomes a 500: a 101 does not exist there (RFC 9113, section 8.6), and other
 /// interim responses end no stream (section 8.1).
-fn only_final(version: Version, response: Response) -> Response {
-    if version < Version::HTTP_2 || !response.status().is_informational() {
-        return response;
-    }
-    let status = response.status();
+fn no_answer(version: Version, status: StatusCode) -> Response {
     HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
         .caused_by(format!("{status} is no answer in {version:?}"))
         .into_response()
@@ -165,8 +176,19 @@ fn is_host(value: &HeaderValue) -> bool {
 /// - A body whose length is known gets the `Content-Length` that is true.
 #[must_use]
 pub fn finish(method: &Method, mut response: Response) -> Response {
+    amend(method, &mut response, false);
+    response
+}
+
+fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
     let status = response.status();
-    if status != StatusCode::SWITCHING_PROTOCOLS {
+    // Most answers have none of these, and one look at each name takes less than to look them up.
+    let (mut is_hop_by_hop, mut says_length) = (false, false);
+    for name in response.headers().keys() {
+        is_hop_by_hop |= HOP_BY_HOP.contains(name);
+        says_length |= name == CONTENT_LENGTH;
+    }
+    if is_hop_by_hop && status != StatusCode::SWITCHING_PROTOCOLS {
         for name in &HOP_BY_HOP {
             response.headers_mut().remove(name);
         }
@@ -175,29 +197,23 @@ pub fn finish(method: &Method, mut response: Response) -> Response {
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if status == StatusCode::RESET_CONTENT {
         // Its length is zero and is said (RFC 9110, section 15.3.6).
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let zero = HeaderValue::from_static("0");
+        response.headers_mut().insert(CONTENT_LENGTH, zero);
     } else if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
-        let length = response
-            .body()
-            .known_length()
-            .filter(|_| status != StatusCode::NOT_MODIFIED);
+        let length = response.body().known_length();
+        let length = length.filter(|_| status != StatusCode::NOT_MODIFIED);
         // An application that answers HEAD itself says the length of a body that it did not make.
-        if let Some(length) =
-            length.filter(|length| *length > 0 || !response.headers().contains_key(CONTENT_LENGTH))
-        {
+        if let Some(length) = length.filter(|length| *length > 0 || !says_length) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
     } else {
-        if let Some(length) = response.body().known_length() {
+        let is_said = says_length || !leaves_length;
+        if let Some(length) = response.body().known_length().filter(|_| is_said) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        return response;
+        return;
     }
-    let body = std::mem::take(response.body_mut());
-    body.discard();
-    response
+    std::mem::take(response.body_mut()).discard();
 }
 
 #[cfg(test)]
