@@ -85,7 +85,8 @@ fn fit(mut response: Response, takes: Takes, in_flight: Option<InFlight>) -> htt
 /// (RFC 9112, section 6.3).
 fn ends_connection(response: &Response) -> bool {
     let headers = response.headers();
-    let is_measured = headers.contains_key(CONTENT_LENGTH) || response.body().is_finished();
+    let is_measured =
+        headers.contains_key(CONTENT_LENGTH) || response.body().known_length().is_some();
     headers.contains_key(CONNECTION) || !is_measured
 }
 

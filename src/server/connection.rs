@@ -231,11 +231,17 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             false => Body::new(Received::new(body, self.limits.pace)),
         };
         let request = Request::from_parts(parts, body, self.connection.clone());
+        let version = request.version();
         let answer = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
             Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
             _ if has_too_many => gateway::answer(&Application::new(refuse_headers), request),
             _ => gateway::answer(&self.app, request),
+        };
+        // Over HTTP/1 hyper writes it without a header of its own.
+        let answer = match version {
+            Version::HTTP_2 => answer,
+            _ => answer.leave_length(),
         };
         Answered::new(answer, takes, in_flight)
     }

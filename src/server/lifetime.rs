@@ -1,8 +1,8 @@
 //! How long connections live: they serve, then finish what is in flight, then are broken off.
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -112,30 +112,54 @@ impl Share {
                 Phase::Finishing => finish(connection),
                 Phase::Over => return None,
             }
-            let served = poll_fn(|context| {
+            // Polling what waits costs more than to look, and once it has the waker to look is enough.
+            let (look, mut changed) = (self.0.clone(), pin!(self.0.changed()));
+            let mut waker = None;
+            let event = poll_fn(|context| {
                 // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-                match Pin::new(&mut *connection).poll(context) {
-                    Poll::Ready(_) => Poll::Ready(None),
-                    Poll::Pending => clock.poll(context, activity, limits).map(Some),
+                if Pin::new(&mut *connection).poll(context).is_ready() {
+                    return Poll::Ready(Event::Ended);
                 }
+                let is_new = is_new(&mut waker, context.waker());
+                if (is_new || look.has_changed().unwrap_or(true))
+                    && let Poll::Ready(changed) = changed.as_mut().poll(context)
+                {
+                    return Poll::Ready(changed.map_or(Event::Ended, |()| Event::Changed));
+                }
+                clock
+                    .poll(context, is_new, activity, limits)
+                    .map(Event::Over)
             });
-            tokio::select! {
-                served = served => match served {
-                    None => return None,
-                    // hyper says goodbye over HTTP/2, and closes otherwise.
-                    Some(Over::Idle) if clock.told_at.is_none() => {
-                        clock.told_at = Some(Instant::now());
-                        finish(connection);
-                    }
-                    Some(over) => return Some(over),
-                },
-                changed = self.0.changed() => match changed {
-                    Ok(()) => phase = *self.0.borrow_and_update(),
-                    Err(_) => return None,
-                },
+            match event.await {
+                Event::Ended => return None,
+                Event::Changed => phase = *look.borrow(),
+                // hyper says goodbye over HTTP/2, and closes otherwise.
+                Event::Over(Over::Idle) if clock.told_at.is_none() => {
+                    clock.told_at = Some(Instant::now());
+                    finish(connection);
+                }
+                Event::Over(over) => return Some(over),
             }
         }
     }
+}
+
+/// What happens to a connection.
+enum Event {
+    /// It is at its end, or the server is.
+    Ended,
+    /// The server is in another phase.
+    Changed,
+    Over(Over),
+}
+
+/// Whether this is another waker than the one before.
+fn is_new(known: &mut Option<Waker>, waker: &Waker) -> bool {
+    let is_known = known.as_ref().is_some_and(|known| known.will_wake(waker));
+    if !is_known {
+        *known = Some(waker.clone());
+    }
+    !is_known
 }
 
 /// Keeps the time of a connection.
@@ -144,6 +168,8 @@ impl Share {
 #[derive(Default)]
 struct Clock {
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer wakes the connection's task when it rings.
+    has_waker: bool,
     /// When the connection was told to finish, as it was idle.
     told_at: Option<Instant>,
 }
@@ -159,15 +185,18 @@ impl Clock {
         })
     }
 
+    /// Whether the time is over; `is_new` says that the timer does not have this waker.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
+        is_new: bool,
         activity: &Activity,
         limits: &Limits,
     ) -> Poll<Over> {
         loop {
             let Some((deadline, over)) = self.deadline(activity, limits) else {
                 // Something is being answered, and whoever is done with it polls again.
+                self.has_waker &= !is_new;
                 return Poll::Pending;
             };
             let timer = self
@@ -175,12 +204,18 @@ impl Clock {
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
             if timer.deadline() > deadline {
                 timer.as_mut().reset(deadline);
+                self.has_waker = false;
             }
+            if self.has_waker && !is_new && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.has_waker = true;
             ready!(timer.as_mut().poll(context));
             if Instant::now() >= deadline {
                 return Poll::Ready(over);
             }
             timer.as_mut().reset(deadline);
+            self.has_waker = false;
         }
     }
 }
