@@ -165,7 +165,7 @@ fn differs(host: &HeaderValue, uri: &Uri) -> bool {
 /// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
 fn is_host(value: &HeaderValue) -> bool {
     let text = value.to_str().ok();
-    text.is_some_and(|text| text.is_empty() || Host::parse(text).is_some())
+    text.is_some_and(|text| text.is_empty() || Host::is_one(text))
 }
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.

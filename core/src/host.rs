@@ -38,16 +38,21 @@ impl<'a> Host<'a> {
     /// Reads a host; `None` where it is none, or empty.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Host<'a>> {
-        let mark = text.bytes().rposition(|byte| matches!(byte, b':' | b']'));
-        let (name, port) = match mark.and_then(|at| text.split_at_checked(at)) {
-            Some((name, port)) if port.starts_with(':') => (name, parse_port(port)?),
-            _ => (text, None),
-        };
+        let (name, port) = split_port(text)?;
         let (name, address) = parse_name(name)?;
         Some(Host {
             name,
             address,
             port,
+        })
+    }
+
+    /// Whether [`parse`](Host::parse) reads it, without looking for an address in a name.
+    pub(crate) fn is_one(text: &str) -> bool {
+        let name = split_port(text).map(|(name, _)| name);
+        name.is_some_and(|name| match name.starts_with('[') {
+            true => parse_name(name).is_some(),
+            false => registered_name(name).is_some(),
         })
     }
 
@@ -124,6 +129,14 @@ impl fmt::Display for Host<'_> {
     }
 }
 
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let mark = text.bytes().rposition(|byte| matches!(byte, b':' | b']'));
+    match mark.and_then(|at| text.split_at_checked(at)) {
+        Some((name, port)) if port.starts_with(':') => Some((name, parse_port(port)?)),
+        _ => Some((text, None)),
+    }
+}
+
 fn parse_port(text: &str) -> Option<Option<u16>> {
     let digits = text.strip_prefix(':')?;
     match digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -138,14 +151,19 @@ fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
         let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
         return Some((text, Some(address.into())));
     }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    // A second dot would be an end of the name that comes off the next time.
-    let is_whole = !name.is_empty() && !name.ends_with('.');
-    let fits = is_whole && is_registered_name(name.as_bytes());
+    let name = registered_name(text)?;
     // An address has no letter at its end, and most names have one.
     let may_be_address = name.ends_with(|last: char| last.is_ascii_digit());
     let address = may_be_address.then(|| name.parse::<Ipv4Addr>().ok());
-    fits.then_some((name, address.flatten().map(IpAddr::V4)))
+    Some((name, address.flatten().map(IpAddr::V4)))
+}
+
+/// A name without the dot that may end it.
+fn registered_name(text: &str) -> Option<&str> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // A second dot would be an end of the name that comes off the next time.
+    let is_whole = !name.is_empty() && !name.ends_with('.');
+    (is_whole && is_registered_name(name.as_bytes())).then_some(name)
 }
 
 /// The bytes that are `unreserved` or `sub-delims`.
@@ -165,6 +183,9 @@ const PLAIN: [bool; 256] = {
 
 /// Whether the bytes are `unreserved`, `sub-delims` and `pct-encoded`.
 fn is_registered_name(mut name: &[u8]) -> bool {
+    if name.iter().all(|&byte| PLAIN[usize::from(byte)]) {
+        return true;
+    }
     loop {
         name = match *name {
             [] => return true,
@@ -207,6 +228,7 @@ mod tests {
         for (text, expected) in cases {
             let found = Host::parse(text).map(|host| (host.name(), host.port()));
             assert_eq!(found, expected, "{text:?}");
+            assert_eq!(Host::is_one(text), found.is_some(), "{text:?}");
         }
     }
 
@@ -255,6 +277,7 @@ mod tests {
         ];
         for text in cases {
             assert_eq!(Host::parse(text), None, "{text:?}");
+            assert!(!Host::is_one(text), "{text:?}");
         }
     }
 
