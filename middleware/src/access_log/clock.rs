@@ -132,7 +132,7 @@ impl TimeFormat {
             TimeFormat::Common | TimeFormat::Strftime(_) => {}
             TimeFormat::Rfc3339 => {
                 line.push(b'.');
-                digits(line, nanoseconds / 1_000_000, 3);
+                digits::<3>(line, nanoseconds / 1_000_000);
                 write_offset(line, offset);
             }
             TimeFormat::Since(parts) => {
@@ -140,33 +140,33 @@ impl TimeFormat {
                 let time = time.div_euclid(1_000_000_000 / parts);
                 line.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
             }
-            TimeFormat::Fraction(3) => digits(line, nanoseconds / 1_000_000, 3),
-            TimeFormat::Fraction(_) => digits(line, nanoseconds / 1_000, 6),
+            TimeFormat::Fraction(3) => digits::<3>(line, nanoseconds / 1_000_000),
+            TimeFormat::Fraction(_) => digits::<6>(line, nanoseconds / 1_000),
         }
     }
 }
 
 /// Appends the offset as RFC 3339 writes it, whole minutes.
 fn write_offset(line: &mut Vec<u8>, offset: UtcOffset) {
-    let (hours, minutes, _) = offset.as_hms();
     if offset.is_utc() {
         line.push(b'Z');
         return;
     }
+    let (hours, minutes, _) = offset.as_hms();
     line.push(if offset.is_negative() { b'-' } else { b'+' });
-    digits(line, u32::from(hours.unsigned_abs()), 2);
+    digits::<2>(line, u32::from(hours.unsigned_abs()));
     line.push(b':');
-    digits(line, u32::from(minutes.unsigned_abs()), 2);
+    digits::<2>(line, u32::from(minutes.unsigned_abs()));
 }
 
-/// Appends a number in this many digits, of nine at most.
-fn digits(line: &mut Vec<u8>, mut number: u32, count: usize) {
-    let mut text = [b'0'; 9];
-    for place in text.iter_mut().rev().take(count) {
+/// Appends a number in this many digits.
+fn digits<const COUNT: usize>(line: &mut Vec<u8>, mut number: u32) {
+    let mut text = [b'0'; COUNT];
+    for place in text.iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    line.extend(text.iter().skip(text.len().saturating_sub(count)));
+    line.extend_from_slice(&text);
 }
 
 /// A clock that writes a second's text once, in each of some formats.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use enfilade_core::{Head, Outcome, RemoteUser, Request, Response};
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
@@ -213,11 +213,11 @@ impl EndField {
             EndField::Received => number(line, end.received),
             EndField::Sent => number(line, end.sent),
             EndField::Seconds => number(line, end.elapsed.as_secs()),
-            EndField::Milliseconds => whole_number(line, end.elapsed.as_millis()),
-            EndField::Microseconds => whole_number(line, end.elapsed.as_micros()),
+            EndField::Milliseconds => number(line, micros(end.elapsed) / 1_000),
+            EndField::Microseconds => number(line, micros(end.elapsed)),
             EndField::FirstByte => {
                 if let Some(time) = end.first_byte {
-                    whole_number(line, time.as_micros());
+                    number(line, micros(time));
                 }
             }
             EndField::Connection => line.push(match end.outcome {
@@ -262,7 +262,7 @@ pub(super) fn response_head(response: &Response) -> u64 {
 }
 
 fn header_lines(headers: &HeaderMap) -> u64 {
-    let line = |(name, value): (&HeaderName, &http::HeaderValue)| {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
         name.as_str().len() + value.len() + ": \r\n".len()
     };
     let lines: usize = headers.iter().map(line).sum();
@@ -329,25 +329,32 @@ fn header(
     if headers.len() <= FEW && headers.keys().all(|other| other != name) {
         return;
     }
-    let write = unquoted(context.syntax, false);
-    let mut values = headers.get_all(name).into_iter();
-    let mut next = values.next();
-    while let Some(value) = next {
-        // Some component said so of this value, whatever the header is.
-        let shown = if value.is_sensitive() {
-            Shown::Nothing
-        } else {
-            shown
-        };
-        context
-            .redaction
-            .write(line, value.as_bytes(), shown, write);
-        // How many there are is nobody's business either.
-        next = values.next().filter(|_| shown != Shown::Nothing);
-        if next.is_some() {
+    let Some(first) = headers.get(name) else {
+        return;
+    };
+    let shown = as_shown(line, first, shown, context);
+    // There are further lines only where any header has some; and how many there are of a secret is nobody's business.
+    if headers.len() > headers.keys_len() && shown != Shown::Nothing {
+        for value in headers.get_all(name).into_iter().skip(1) {
             line.extend_from_slice(b", ");
+            if as_shown(line, value, shown, context) == Shown::Nothing {
+                return;
+            }
         }
     }
+}
+
+/// Appends one value, and answers how much of it was shown: nothing where some component said so of this one.
+fn as_shown(line: &mut Vec<u8>, value: &HeaderValue, shown: Shown, context: &Context<'_>) -> Shown {
+    let shown = match value.is_sensitive() {
+        true => Shown::Nothing,
+        false => shown,
+    };
+    let write = unquoted(context.syntax, false);
+    context
+        .redaction
+        .write(line, value.as_bytes(), shown, write);
+    shown
 }
 
 /// The host alone; whether it is one, the gateway has found out.
@@ -420,9 +427,10 @@ fn number(line: &mut Vec<u8>, number: impl itoa::Integer) {
     line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// A number that fits into 64 bits for half a million years; one that does not is as large as they are.
-fn whole_number(line: &mut Vec<u8>, value: u128) {
-    number(line, u64::try_from(value).unwrap_or(u64::MAX));
+/// In microseconds; what does not fit, after half a million years, is as much as does.
+fn micros(time: Duration) -> u64 {
+    let whole = time.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(u64::from(time.subsec_micros()))
 }
 
 #[cfg(test)]

@@ -229,6 +229,9 @@ impl Format {
         context: &Context<'_>,
     ) {
         for (at, field) in self.those(&self.from_request) {
+            if matches!(field, Field::Either(_)) && request.extensions().is_empty() {
+                continue;
+            }
             captured.add(at, |text| match field {
                 Field::Either(field) => {
                     field.write_to(text, request.extensions(), context.syntax);
@@ -249,6 +252,9 @@ impl Format {
         context: &Context<'_>,
     ) {
         for (at, field) in self.those(&self.from_response) {
+            if matches!(field, Field::Either(_)) && response.extensions().is_empty() {
+                continue;
+            }
             captured.add(at, |text| match field {
                 Field::Either(field) => {
                     field.write_to(text, response.extensions(), context.syntax);
