@@ -79,3 +79,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         expected = [row for row in ROWS if peer in ROWS[row].fails]
         terminalreporter.write_line(f"{peer} fails in {' '.join(failed) or 'no row'}")
         terminalreporter.write_line(f"rows.py says        {' '.join(expected) or 'none'}")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for localhost that signed itself, and its key, as PEM files."""
+    from support.certificates import self_signed
+
+    return self_signed(tmp_path_factory.mktemp("tls"))

@@ -31,7 +31,8 @@ def prepare_path(options: Options) -> None:
         os.chdir(options.chdir)
     for folder in reversed(options.pythonpath):
         sys.path.insert(0, os.path.abspath(folder))
-    sys.path.insert(0, os.getcwd())
+    if sys.path[:1] != [os.getcwd()]:
+        sys.path.insert(0, os.getcwd())
 
 
 def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -85,7 +86,7 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
     try:
         application = preloaded or load(options.app, options.factory)
     except LoadError as error:
-        log.error("%s", error)
+        log.error("%s", str(error).rstrip())
         if not options.reload:
             return BOOT_FAILED
         application = failed

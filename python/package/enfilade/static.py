@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,7 +33,7 @@ class StaticFiles:
         if method not in ("GET", "HEAD"):
             return _plain(start_response, "405 Method Not Allowed", [("Allow", "GET, HEAD")])
         path = self._resolve(environ.get("PATH_INFO", ""))
-        if path is not None and path.is_dir():
+        if path is not None and os.path.isdir(path):
             if not environ.get("PATH_INFO", "").endswith("/"):
                 location = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), encoding="latin-1") + "/"
                 # Two slashes in front would name a host.
@@ -99,10 +99,27 @@ def _respond(environ: WSGIEnvironment, start_response: StartResponse, file: Bina
     if head:
         file.close()
         return []
-    file.seek(first)
+    if part:
+        return _Part(file, first, end - first)
     wrapper: Any = environ.get("wsgi.file_wrapper", FileWrapper)
     result: Iterable[bytes] = wrapper(file, 65536)
     return result
+
+
+class _Part:
+    """Some bytes of a file, in blocks."""
+
+    def __init__(self, file: BinaryIO, first: int, length: int) -> None:
+        self._file, self._left = file, length
+        file.seek(first)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left and (block := self._file.read(min(self._left, 65536))):
+            self._left -= len(block)
+            yield block
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _content_type(kind: str | None) -> str:

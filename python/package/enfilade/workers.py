@@ -48,6 +48,8 @@ class Worker:
     kill_at: float | None = None
     """When it is killed, for a worker that was told to end."""
     text: str = ""
+    silent: bool = False
+    """Whether it closed its end: it is ending, or its application closed what it does not know."""
 
 
 class Stop(Exception):
@@ -166,7 +168,7 @@ class Workers:
         if len(self._current()) < self._wanted:
             times.append(self._next_start)
         timeout = max(0.0, min(times) - now) if times else None
-        statuses = {each.status: each for each in self._workers.values()}
+        statuses = {each.status: each for each in self._workers.values() if not each.silent}
         readable, _, _ = select.select([self._reading, *statuses], [], [], timeout)
         if self._reading in readable:
             with contextlib.suppress(BlockingIOError):
@@ -179,8 +181,7 @@ class Workers:
     def _read_report(self, worker: Worker) -> None:
         data = os.read(worker.status, 4096)
         if not data:
-            # It is ending; waiting for its end comes next, and not in a busy loop.
-            self._reap(worker.pid)
+            worker.silent = True
             return
         worker.text += data.decode("utf-8", "surrogateescape")
         *lines, worker.text = worker.text.split("\n")
@@ -198,14 +199,13 @@ class Workers:
             for old in [each for each in self._workers.values() if each.generation != self._generation]:
                 self._end(old)
 
-    def _reap(self, waited: int = 0) -> None:
-        """Takes note of the workers that ended; `waited` is one that is about to."""
+    def _reap(self) -> None:
+        """Takes note of the workers that ended."""
         while True:
             try:
-                pid, status = os.waitpid(waited or -1, 0 if waited else os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
-            waited = 0
             if pid == 0:
                 return
             if worker := self._workers.pop(pid, None):

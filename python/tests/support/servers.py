@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
@@ -27,6 +29,11 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+    """Starts a process that Ctrl-C ends, also where a shell started the tests in the background and ignores it."""
+    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 def peer_command(peer: str, application: str, port: int) -> list[str]:
@@ -46,8 +53,10 @@ class Server:
     """A server that runs; leaving it as a context ends it."""
 
     def __init__(self, mode: str, application: str = "support.probes:application", *options: str,
-                 environment: dict[str, str] | None = None) -> None:
+                 environment: dict[str, str] | None = None, certificate: str | None = None) -> None:
         self.mode = mode
+        self.certificate = certificate
+        self.name = application.rpartition(":")[2]
         self.output = tempfile.TemporaryFile()
         environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1", **(environment or {})}
         if mode in PEERS and mode not in ("wsgiref", "waitress", "bjoern"):
@@ -59,8 +68,8 @@ class Server:
             command = [sys.executable, str(CHILD), mode, application, str(listener.fileno()), *options]
             passed = (listener.fileno(),)
             self.address = listener.getsockname()[:2]
-        self.process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=self.output, env=environment, cwd=TESTS)
+        self.process = start(command, pass_fds=passed, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
+                             env=environment, cwd=TESTS)
         if passed:
             listener.close()
         self.wait_until_up()
@@ -69,7 +78,7 @@ class Server:
         limit = time.monotonic() + seconds
         while time.monotonic() < limit and self.process.poll() is None:
             try:
-                with socket.create_connection(self.address, 1) as probe:
+                with self.connect() as probe:
                     probe.settimeout(seconds)
                     probe.sendall(b"GET /up HTTP/1.0\r\n\r\n")
                     if probe.recv(1):
@@ -78,6 +87,12 @@ class Server:
                 time.sleep(0.02)
         self.stop()
         raise RuntimeError(f"{self.mode} did not start:\n{self.log()}")
+
+    def connect(self) -> socket.socket:
+        plain = socket.create_connection(self.address, 5)
+        if self.certificate is None:
+            return plain
+        return ssl.create_default_context(cafile=self.certificate).wrap_socket(plain, server_hostname="localhost")
 
     def log(self) -> str:
         """Everything that the server wrote to its standard output and error so far."""
