@@ -60,7 +60,10 @@ impl Template {
             dict.set_item(PyString::intern(py, name), PyString::intern(py, value))?;
         }
         dict.set_item("wsgi.version", (1, 0))?;
-        dict.set_item("wsgi.input", Bound::new(py, Input::new(enfilade::Body::empty()))?)?;
+        dict.set_item(
+            "wsgi.input",
+            Bound::new(py, Input::new(enfilade::Body::empty()))?,
+        )?;
         dict.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
         dict.set_item("wsgi.multithread", facts.is_multithreaded)?;
         dict.set_item("wsgi.multiprocess", facts.is_multiprocess)?;
@@ -123,7 +126,9 @@ impl Template {
 
 /// Lets the dictionary grow beyond what it holds: its copies do not grow again when the headers come.
 fn make_room(dict: &Bound<'_, PyDict>) -> PyResult<()> {
-    let added: Vec<_> = (dict.len()..ROOM).map(|at| format!("enfilade.{at}")).collect();
+    let added: Vec<_> = (dict.len()..ROOM)
+        .map(|at| format!("enfilade.{at}"))
+        .collect();
     for name in &added {
         dict.set_item(name, py_none(dict))?;
     }
@@ -236,7 +241,10 @@ fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
     }
     if let Some(user) = request.extensions().get::<RemoteUser>() {
-        environ.set_item(intern!(py, "REMOTE_USER"), latin1(py, user.name().as_bytes())?)?;
+        environ.set_item(
+            intern!(py, "REMOTE_USER"),
+            latin1(py, user.name().as_bytes())?,
+        )?;
     }
     Ok(())
 }
@@ -313,7 +321,11 @@ struct Names {
 
 impl Names {
     /// The variable that a header is; `None` for those that are left out.
-    fn variable<'py>(&mut self, py: Python<'py>, name: &HeaderName) -> Option<Bound<'py, PyString>> {
+    fn variable<'py>(
+        &mut self,
+        py: Python<'py>,
+        name: &HeaderName,
+    ) -> Option<Bound<'py, PyString>> {
         if let Some(known) = self.headers.get(name) {
             return known.as_ref().map(|variable| variable.bind(py).clone());
         }
@@ -339,7 +351,10 @@ fn variable_of(name: &HeaderName) -> Option<String> {
     if text.contains('_') || text == "proxy" {
         return None;
     }
-    Some(format!("HTTP_{}", text.to_ascii_uppercase().replace('-', "_")))
+    Some(format!(
+        "HTTP_{}",
+        text.to_ascii_uppercase().replace('-', "_")
+    ))
 }
 
 fn address<'py>(py: Python<'py>, address: IpAddr) -> PyResult<Bound<'py, PyString>> {
@@ -372,9 +387,8 @@ fn number(py: Python<'_>, mut number: u16) -> PyResult<Bound<'_, PyString>> {
 
 /// An environ as a foreign server gave it; others are refused (PEP 3333 asks for a `dict` itself).
 pub(crate) fn checked<'py>(environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    let dict = environ.cast::<PyDict>().map_err(|_| {
-        pyo3::exceptions::PyTypeError::new_err("the environ is no dict")
-    })?;
+    let dict = environ
+        .cast::<PyDict>()
+        .map_err(|_| pyo3::exceptions::PyTypeError::new_err("the environ is no dict"))?;
     Ok(dict.clone())
 }
-

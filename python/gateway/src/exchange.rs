@@ -143,14 +143,19 @@ impl Exchange {
         }
         let new = Head::parse(status, headers)?;
         match &mut *self.lock() {
-            State::Waiting { head, .. } | State::Pulled { head, is_sent: false, .. }
-                if exc_info.is_some() || head.is_none() =>
-            {
+            State::Waiting { head, .. }
+            | State::Pulled {
+                head,
+                is_sent: false,
+                ..
+            } if exc_info.is_some() || head.is_none() => {
                 *head = Some(new);
                 Ok(())
             }
             State::Over => Err(PyAssertionError::new_err("the request is over")),
-            _ => Err(PyAssertionError::new_err("start_response was called before")),
+            _ => Err(PyAssertionError::new_err(
+                "start_response was called before",
+            )),
         }
     }
 
@@ -181,9 +186,13 @@ impl Exchange {
 
     /// Sends bytes, and the head before the first of them; more may follow.
     pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<Sent> {
-        let (blocks, progress, bytes, fits) = {
+        let (blocks, progress, bytes, fits, is_last) = {
             let mut state = self.lock();
-            if let State::Pulled { head, written, is_sent } = &mut *state
+            if let State::Pulled {
+                head,
+                written,
+                is_sent,
+            } = &mut *state
                 && (head.is_some() || *is_sent)
             {
                 written.push(bytes);
@@ -193,13 +202,25 @@ impl Exchange {
                 return state.check_started().map(|()| Sent::Taken);
             }
             state.begin_streaming()?;
-            let State::Streaming { blocks, progress, left } = &mut *state else {
+            let State::Streaming {
+                blocks,
+                progress,
+                left,
+            } = &mut *state
+            else {
                 return Ok(Sent::Gone);
             };
             let (bytes, fits) = cut(bytes, left);
-            (blocks.clone(), progress.clone(), bytes, fits)
+            (
+                blocks.clone(),
+                progress.clone(),
+                bytes,
+                fits,
+                *left == Some(0),
+            )
         };
-        if !bytes.is_empty() && !transmit(py, &blocks, &progress, bytes)? {
+        // Who has all that was announced waits for nothing more, and is not gone for that.
+        if !bytes.is_empty() && !transmit(py, &blocks, &progress, bytes)? && !is_last {
             *self.lock() = State::Over;
             return Ok(Sent::Gone);
         }
@@ -209,7 +230,10 @@ impl Exchange {
     /// Sends the whole answer at once; `None` where it cannot be any more.
     pub(crate) fn send_whole(&self, mut blocks: Vec<Bytes>) -> PyResult<Sent> {
         let mut state = self.lock();
-        let State::Waiting { head: Some(head), .. } = &mut *state else {
+        let State::Waiting {
+            head: Some(head), ..
+        } = &mut *state
+        else {
             return Ok(Sent::Gone);
         };
         let length = blocks.iter().map(|block| block.len() as u64).sum::<u64>();
@@ -221,7 +245,11 @@ impl Exchange {
         for block in &mut blocks {
             *block = cut(std::mem::take(block), &mut left).0;
         }
-        if let State::Waiting { head: Some(head), respond } = std::mem::replace(&mut *state, State::Over) {
+        if let State::Waiting {
+            head: Some(head),
+            respond,
+        } = std::mem::replace(&mut *state, State::Over)
+        {
             // A client that is gone by now has no use for it.
             let _ = respond.send(head.into_response(body_of(blocks)));
         }
@@ -233,7 +261,13 @@ impl Exchange {
 
     /// Says how long the body will be, where nobody said so and nothing was sent.
     pub(crate) fn set_length(&self, length: u64) {
-        if let State::Waiting { head: Some(head), .. } | State::Pulled { head: Some(head), .. } = &mut *self.lock() {
+        if let State::Waiting {
+            head: Some(head), ..
+        }
+        | State::Pulled {
+            head: Some(head), ..
+        } = &mut *self.lock()
+        {
             head.set_length(length);
         }
     }
@@ -288,9 +322,12 @@ impl Exchange {
 impl State {
     fn check_started(&self) -> PyResult<()> {
         match self {
-            State::Waiting { head: None, .. } | State::Pulled { head: None, is_sent: false, .. } => {
-                Err(not_started())
-            }
+            State::Waiting { head: None, .. }
+            | State::Pulled {
+                head: None,
+                is_sent: false,
+                ..
+            } => Err(not_started()),
             _ => Ok(()),
         }
     }
@@ -299,7 +336,10 @@ impl State {
     fn begin_streaming(&mut self) -> PyResult<()> {
         self.check_started()?;
         match std::mem::replace(self, State::Over) {
-            State::Waiting { head: Some(head), respond } => {
+            State::Waiting {
+                head: Some(head),
+                respond,
+            } => {
                 let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
                 let (progress, left) = (Arc::new(Progress::default()), head.length);
                 let body = Body::new(Blocks {
@@ -308,7 +348,11 @@ impl State {
                 });
                 // Whether somebody wants it, the first block finds out.
                 let _ = respond.send(head.into_response(body));
-                *self = State::Streaming { blocks, progress, left };
+                *self = State::Streaming {
+                    blocks,
+                    progress,
+                    left,
+                };
             }
             other => *self = other,
         }

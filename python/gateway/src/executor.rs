@@ -59,7 +59,10 @@ fn start_default() -> Result<Arc<Pool>, BoxError> {
 
 impl Executor {
     /// Runs it when there is time; gives it back where too many wait.
-    #[expect(clippy::result_large_err, reason = "it is the job itself, dropped at once")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is the job itself, dropped at once"
+    )]
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         match self {
             Executor::Pool(pool) => pool.submit(job),

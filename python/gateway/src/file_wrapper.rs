@@ -37,13 +37,20 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let read = self.filelike.bind(py).call_method1(pyo3::intern!(py, "read"), (self.blksize,))?;
+        let read = self
+            .filelike
+            .bind(py)
+            .call_method1(pyo3::intern!(py, "read"), (self.blksize,))?;
         Ok(if read.is_truthy()? { Some(read) } else { None })
     }
 
     /// Closes the file, where it can be closed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        match self.filelike.bind(py).getattr_opt(pyo3::intern!(py, "close"))? {
+        match self
+            .filelike
+            .bind(py)
+            .getattr_opt(pyo3::intern!(py, "close"))?
+        {
             Some(close) => close.call0().map(drop),
             None => Ok(()),
         }
@@ -63,10 +70,15 @@ impl FileWrapper {
     pub(crate) fn rest(&self, py: Python<'_>) -> PyResult<Option<Rest>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
-        let is_plain = ["BufferedReader", "FileIO", "BufferedRandom"].iter().any(|name| {
-            let kind = io.getattr(*name);
-            kind.is_ok_and(|kind| kind.cast::<PyType>().is_ok_and(|kind| filelike.is_exact_instance(kind)))
-        });
+        let is_plain = ["BufferedReader", "FileIO", "BufferedRandom"]
+            .iter()
+            .any(|name| {
+                let kind = io.getattr(*name);
+                kind.is_ok_and(|kind| {
+                    kind.cast::<PyType>()
+                        .is_ok_and(|kind| filelike.is_exact_instance(kind))
+                })
+            });
         if !is_plain {
             return Ok(None);
         }
@@ -81,7 +93,11 @@ impl FileWrapper {
         }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
         let length = facts.len().saturating_sub(position);
-        Ok(Some(Rest { file, position, length }))
+        Ok(Some(Rest {
+            file,
+            position,
+            length,
+        }))
     }
 }
 
@@ -103,7 +119,9 @@ impl Rest {
                 std::io::Result::Ok(block)
             })?;
             if read.is_empty() {
-                return Err(PyIOError::new_err("the file became shorter while it was sent"));
+                return Err(PyIOError::new_err(
+                    "the file became shorter while it was sent",
+                ));
             }
             self.position += read.len() as u64;
             self.length -= read.len() as u64;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use enfilade::gateway::HOP_BY_HOP;
 use enfilade::{Body, Response};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -110,15 +110,21 @@ fn parse_header(pair: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> 
         PyValueError::new_err(format!("{name}: {why}"))
     };
     let text = name.to_str().map_err(|_| refused("no header name"))?;
-    let parsed =
-        HeaderName::from_bytes(text.as_bytes()).map_err(|_| refused("no header name"))?;
+    let parsed = HeaderName::from_bytes(text.as_bytes()).map_err(|_| refused("no header name"))?;
     // PEP 3333, "Other HTTP Features".
-    if HOP_BY_HOP.contains(&parsed) {
+    if is_hop_by_hop(&parsed) {
         return Err(refused("is set by the server, not by applications"));
     }
     let value = latin1(value).and_then(|bytes| HeaderValue::from_maybe_shared(bytes).ok());
     let value = value.ok_or_else(|| refused("has a character that headers cannot have"))?;
     Ok((parsed, value))
+}
+
+/// What belongs to a connection, and beside it what HTTP/1.1 first said to (RFC 2616, section 13.5.1), which PEP 3333 cites.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+        || [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER].contains(name)
+        || name == "trailers"
 }
 
 fn parse_length(headers: &HeaderMap) -> PyResult<Option<u64>> {

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade::{
-    Application, Body, BoxError, Connection, HttpError, IntoResponse, Reply, Request, Response, Scheme, gateway, path,
+    Application, Body, BoxError, Connection, HttpError, IntoResponse, Reply, Request, Response,
+    Scheme, gateway, path,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Frame;
@@ -38,7 +39,9 @@ thread_local! {
 /// The environ that the application was called with, where it is called as a WSGI callable.
 pub(crate) fn environ() -> Option<Py<PyDict>> {
     ENVIRON.with_borrow(|environ| {
-        environ.as_ref().map(|environ| Python::attach(|py| environ.clone_ref(py)))
+        environ
+            .as_ref()
+            .map(|environ| Python::attach(|py| environ.clone_ref(py)))
     })
 }
 
@@ -56,10 +59,9 @@ pub fn call<'py>(
     let py = environ.py();
     let environ = environ::checked(environ)?;
     let request = request(&environ)?;
-    let mut answer = pin!(Inside {
-        answer: gateway::answer(app, request),
-        environ: environ.clone().unbind(),
-    });
+    let environ = environ.unbind();
+    let answer = inside(environ.clone_ref(py), || gateway::answer(app, request));
+    let mut answer = pin!(Inside { answer, environ });
     let mut response = wait(py, poll_fn(|context| answer.as_mut().poll(context)))?;
     if let Some(raised) = response.extensions_mut().remove::<Raised>() {
         return Err(raised.0.clone_ref(py));
@@ -85,11 +87,16 @@ impl Future for Inside {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let environ = Python::attach(|py| self.environ.clone_ref(py));
-        let outside = ENVIRON.replace(Some(environ));
-        let polled = Pin::new(&mut self.answer).poll(context);
-        ENVIRON.set(outside);
-        polled
+        inside(environ, || Pin::new(&mut self.answer).poll(context))
     }
+}
+
+/// Does something with the environ at hand.
+fn inside<T>(environ: Py<PyDict>, act: impl FnOnce() -> T) -> T {
+    let outside = ENVIRON.replace(Some(environ));
+    let done = act();
+    ENVIRON.set(outside);
+    done
 }
 
 /// The exception of a Python application, on its way out of the components around it.
@@ -109,7 +116,9 @@ pub(crate) fn answer(
             let cause = error.to_string();
             let failure = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause);
             let mut response = failure.into_response();
-            response.extensions_mut().insert(Raised(std::sync::Arc::new(error)));
+            response
+                .extensions_mut()
+                .insert(Raised(std::sync::Arc::new(error)));
             Reply::new(response)
         }
     }
@@ -135,7 +144,8 @@ fn pull(
         left: None,
         is_head,
     };
-    let is_list = answer.is_exact_instance_of::<PyList>() || answer.is_exact_instance_of::<PyTuple>();
+    let is_list =
+        answer.is_exact_instance_of::<PyList>() || answer.is_exact_instance_of::<PyTuple>();
     pulled.items = Some(answer.try_iter()?.unbind());
     // The head waits for the first byte, and a list is small enough to be taken whole.
     let mut is_over = false;
@@ -176,7 +186,9 @@ impl Pulled {
             None => return Ok(false),
         };
         let is_over = next.is_none();
-        let block = next.transpose().and_then(|item| item.map(|item| exchange::block(&item)).transpose());
+        let block = next
+            .transpose()
+            .and_then(|item| item.map(|item| exchange::block(&item)).transpose());
         let block = match block {
             Ok(block) => block,
             Err(error) => {
@@ -331,7 +343,10 @@ fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     parts.method = method;
     parts.uri = uri;
     parts.headers = headers(environ)?;
-    parts.version = match (&*text("SERVER_PROTOCOL")?, parts.headers.contains_key("host")) {
+    parts.version = match (
+        &*text("SERVER_PROTOCOL")?,
+        parts.headers.contains_key("host"),
+    ) {
         // Only a newer one needs a host, and it is for the server around to ask for it.
         ("HTTP/1.0", _) | (_, false) => Version::HTTP_10,
         _ => Version::HTTP_11,
@@ -355,12 +370,17 @@ fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
 
 /// The characters of a native string are bytes.
 fn encoded(text: &str) -> String {
-    let bytes: Vec<u8> = text.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect();
+    let bytes: Vec<u8> = text
+        .chars()
+        .map(|character| u8::try_from(character).unwrap_or(b'?'))
+        .collect();
     let mut coded = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
             b'/' => coded.push('/'),
-            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => coded.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => {
+                coded.push(char::from(byte))
+            }
             byte => coded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -383,7 +403,10 @@ fn headers(environ: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
         if value.is_empty() && !key.starts_with("HTTP_") {
             continue;
         }
-        let bytes: Option<Vec<u8>> = value.chars().map(|character| u8::try_from(character).ok()).collect();
+        let bytes: Option<Vec<u8>> = value
+            .chars()
+            .map(|character| u8::try_from(character).ok())
+            .collect();
         let name = HeaderName::try_from(name.replace('_', "-"));
         let value = bytes.and_then(|bytes| HeaderValue::try_from(bytes).ok());
         // What is no header cannot have come as one.
@@ -428,7 +451,10 @@ impl Foreign {
             return Ok(None);
         }
         Python::attach(|py| {
-            let read = self.input.bind(py).call_method1(intern!(py, "read"), (size,))?;
+            let read = self
+                .input
+                .bind(py)
+                .call_method1(intern!(py, "read"), (size,))?;
             let block = exchange::block(&read)?;
             if let Some(left) = &mut self.left {
                 if block.is_empty() {
@@ -460,7 +486,10 @@ impl http_body::Body for Foreign {
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.left.map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+        self.left.map_or_else(
+            http_body::SizeHint::default,
+            http_body::SizeHint::with_exact,
+        )
     }
 }
 

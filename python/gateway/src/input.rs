@@ -144,7 +144,10 @@ impl Input {
 
     fn line<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyBytes>> {
         self.take(py, limit, |bytes| {
-            bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
+            bytes
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + 1)
         })
     }
 
@@ -201,8 +204,12 @@ impl Open {
 /// Never a short read: an application must not take a part for the whole.
 fn failed(kind: ErrorKind) -> PyErr {
     match kind {
-        ErrorKind::BodyTimedOut => PyTimeoutError::new_err("the request's body did not go on in time"),
-        ErrorKind::BodyTooLarge => PyOSError::new_err("the request's body is longer than the limit"),
+        ErrorKind::BodyTimedOut => {
+            PyTimeoutError::new_err("the request's body did not go on in time")
+        }
+        ErrorKind::BodyTooLarge => {
+            PyOSError::new_err("the request's body is longer than the limit")
+        }
         _ => PyConnectionAbortedError::new_err("the client broke off in the request's body"),
     }
 }

@@ -39,7 +39,12 @@ pub(crate) struct Job {
 ///
 /// Where it was interrupted (Ctrl-C): the request is broken off, and the server is to stop.
 pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()> {
-    let Job { mut request, callable, respond, runtime } = job;
+    let Job {
+        mut request,
+        callable,
+        respond,
+        runtime,
+    } = job;
     if respond.is_closed() {
         return Ok(());
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use enfilade::{Application, Description, Handler, HttpError, Reply, Request};
+use http::HeaderValue;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER};
-use http::HeaderValue;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
@@ -56,7 +56,9 @@ fn callable_name(callable: &Bound<'_, PyAny>) -> PyResult<String> {
 /// The callable that an application is made of, where it is nothing else.
 #[must_use]
 pub fn callable(app: &Application) -> bool {
-    app.describe().options().any(|option| option == ("form", "Python"))
+    app.describe()
+        .options()
+        .any(|option| option == ("form", "Python"))
 }
 
 struct Leaf {
@@ -68,11 +70,17 @@ struct Leaf {
 impl Handler for Leaf {
     fn call(&self, request: Request) -> Reply {
         if let Some(environ) = here::environ() {
-            return Python::attach(|py| here::answer(py, self.callable.bind(py), request, environ.bind(py)));
+            return Python::attach(|py| {
+                here::answer(py, self.callable.bind(py), request, environ.bind(py))
+            });
         }
         let executor = match executor::current(self.pool.as_ref()) {
             Ok(executor) => executor,
-            Err(error) => return Reply::new(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(error)),
+            Err(error) => {
+                return Reply::new(
+                    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(error),
+                );
+            }
         };
         let callable = self.callable.clone();
         Reply::from_future(async move {
@@ -102,7 +110,11 @@ async fn ready(mut request: Request) -> Result<Request, enfilade::Error> {
     Ok(request)
 }
 
-async fn answer(callable: Arc<Py<PyAny>>, request: Request, executor: Executor) -> enfilade::Response {
+async fn answer(
+    callable: Arc<Py<PyAny>>,
+    request: Request,
+    executor: Executor,
+) -> enfilade::Response {
     let (respond, response) = oneshot::channel();
     let job = Job {
         request,
@@ -125,6 +137,8 @@ async fn answer(callable: Arc<Py<PyAny>>, request: Request, executor: Executor) 
 fn busy() -> enfilade::Response {
     let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = enfilade::IntoResponse::into_response(error);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

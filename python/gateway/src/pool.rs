@@ -69,26 +69,41 @@ impl Pool {
         });
         for number in 0..threads.max(1) {
             let (queue, template) = (queue.clone(), template.clone());
-            let work = PyCFunction::new_closure(py, Some(c"enfilade_worker"), None, move |arguments, _| {
-                queue.serve(arguments.py(), &template);
-            })?;
+            let work = PyCFunction::new_closure(
+                py,
+                Some(c"enfilade_worker"),
+                None,
+                move |arguments, _| {
+                    queue.serve(arguments.py(), &template);
+                },
+            )?;
             let options = PyDict::new(py);
             options.set_item("target", work)?;
             options.set_item("name", format!("enfilade-{number}"))?;
             options.set_item("daemon", true)?;
             // A thread of `threading` keeps its locals from request to request, and debuggers know it.
-            let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+            let thread = py
+                .import("threading")?
+                .getattr("Thread")?
+                .call((), Some(&options))?;
             thread.call_method0("start")?;
-            pool.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.unbind());
+            pool.threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(thread.unbind());
         }
         Ok(pool)
     }
 
     /// Lets a thread run it; gives it back where too many wait.
-    #[expect(clippy::result_large_err, reason = "it is the job itself, dropped at once")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is the job itself, dropped at once"
+    )]
     pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
         let mut state = self.queue.lock();
-        if self.queue.is_closed.load(Ordering::Relaxed) || state.waiting >= state.room + state.idle {
+        if self.queue.is_closed.load(Ordering::Relaxed) || state.waiting >= state.room + state.idle
+        {
             return Err(job);
         }
         state.waiting += 1;
@@ -103,14 +118,19 @@ impl Pool {
 
     /// What is done when a request was interrupted.
     pub(crate) fn on_interrupt(&self, act: impl Fn(PyErr) + Send + 'static) {
-        let mut place = self.queue.on_interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self
+            .queue
+            .on_interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *place = Some(Box::new(act));
     }
 
     /// Lets the threads end when they have done what waits, and waits for them, so many seconds for each.
     pub(crate) fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         self.queue.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             thread.bind(py).call_method1("join", (seconds,))?;
         }
@@ -166,7 +186,11 @@ impl Queue {
     }
 
     fn interrupted(&self, py: Python<'_>, error: PyErr) {
-        match &*self.on_interrupt.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self
+            .on_interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             Some(act) => act(error),
             None => job::report(py, &error),
         }
@@ -186,7 +210,10 @@ impl Queue {
                 return None;
             }
             state.idle += 1;
-            state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .more
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
     }

@@ -133,7 +133,14 @@ impl Server {
         let signals = Signals::watch(py)?;
         let served = match self.options.is_inline() {
             true => self.inline(py, signals.stream()?, false, None).map(drop),
-            false => threaded::serve(py, self.app.clone(), self.sockets()?, &self.options, self.stop.clone(), &signals),
+            false => threaded::serve(
+                py,
+                self.app.clone(),
+                self.sockets()?,
+                &self.options,
+                self.stop.clone(),
+                &signals,
+            ),
         };
         signals.unwatch(py)?;
         served
@@ -171,9 +178,21 @@ impl Server {
         deadline: Option<Instant>,
     ) -> PyResult<bool> {
         let template = Template::new(py, &self.options.facts(py))?;
-        let hook = self.options.access_hook.as_ref().map(|hook| Hook(hook.clone_ref(py)));
+        let hook = self
+            .options
+            .access_hook
+            .as_ref()
+            .map(|hook| Hook(hook.clone_ref(py)));
         let stop = self.stop.clone();
-        let server = Inline::new(self.app.clone(), self.sockets()?, &self.options, hook, stop, signals, once)?;
+        let server = Inline::new(
+            self.app.clone(),
+            self.sockets()?,
+            &self.options,
+            hook,
+            stop,
+            signals,
+            once,
+        )?;
         server.serve(py, &template, deadline)
     }
 }
@@ -199,7 +218,11 @@ impl Stop {
     }
 
     pub(crate) fn set(&self) {
-        let _ = self.told.fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| told.checked_add(1));
+        let _ = self
+            .told
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| {
+                told.checked_add(1)
+            });
         self.notify.notify_one();
         if let Some(shared) = &*self.inline.lock().unwrap_or_else(PoisonError::into_inner) {
             shared.interrupt();
@@ -272,7 +295,9 @@ struct Watched {
 impl Signals {
     fn watch(py: Python<'_>) -> PyResult<Signals> {
         let threading = py.import(intern!(py, "threading"))?;
-        let is_main = threading.call_method0("current_thread")?.is(threading.call_method0("main_thread")?);
+        let is_main = threading
+            .call_method0("current_thread")?
+            .is(threading.call_method0("main_thread")?);
         if !is_main {
             return Ok(Signals(None));
         }
@@ -293,7 +318,8 @@ impl Signals {
     /// Lets Python write where it wrote before.
     fn unwatch(self, py: Python<'_>) -> PyResult<()> {
         if let Some(watched) = &self.0 {
-            py.import(intern!(py, "signal"))?.call_method1("set_wakeup_fd", (&watched.before,))?;
+            py.import(intern!(py, "signal"))?
+                .call_method1("set_wakeup_fd", (&watched.before,))?;
         }
         Ok(())
     }
@@ -308,7 +334,10 @@ impl Signals {
 /// Takes what Python wrote.
 pub(crate) fn drain(mut received: &UnixStream) {
     let mut room = [0; 64];
-    while received.read(&mut room).is_ok_and(|count| count == room.len()) {}
+    while received
+        .read(&mut room)
+        .is_ok_and(|count| count == room.len())
+    {}
 }
 
 /// An error of the runtime, which no caller could have done anything about.

@@ -126,9 +126,8 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
             None => Server::new(listener),
         });
     }
-    let server = server.ok_or_else(|| {
-        pyo3::exceptions::PyValueError::new_err("there are no sockets to serve")
-    })?;
+    let server = server
+        .ok_or_else(|| pyo3::exceptions::PyValueError::new_err("there are no sockets to serve"))?;
     Ok(server
         .header_read_timeout(options.header_timeout)
         .keep_alive_timeout(options.keep_alive)
@@ -148,7 +147,9 @@ fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
 #[cfg(not(feature = "tls"))]
 fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
     match options.tls {
-        Some(_) => Err(pyo3::exceptions::PyValueError::new_err("this build has no TLS")),
+        Some(_) => Err(pyo3::exceptions::PyValueError::new_err(
+            "this build has no TLS",
+        )),
         None => Ok(listener),
     }
 }
@@ -161,31 +162,39 @@ fn around_all(
     pool: &Arc<Pool>,
     stop: &Arc<Stop>,
 ) -> Application {
-    let hook = options.access_hook.as_ref().map(|hook| Arc::new(Hook(hook.clone_ref(py))));
+    let hook = options
+        .access_hook
+        .as_ref()
+        .map(|hook| Arc::new(Hook(hook.clone_ref(py))));
     let (pool, stop, most) = (pool.clone(), stop.clone(), options.max_requests);
     let taken = AtomicU64::new(0);
-    let outermost = around("server", move |inner: &Application, request: Request| -> Reply {
-        if most.is_some_and(|most| taken.fetch_add(1, Ordering::Relaxed) + 1 >= most) {
-            stop.set();
-        }
-        let record = hook.as_ref().map(|hook| (hook.clone(), Record::of(&request)));
-        let pool = pool.clone();
-        inner.call(request).map(move |mut response| {
-            let headers = response.headers_mut();
-            if !headers.contains_key(SERVER) {
-                headers.insert(SERVER, HeaderValue::from_static("enfilade"));
+    let outermost = around(
+        "server",
+        move |inner: &Application, request: Request| -> Reply {
+            if most.is_some_and(|most| taken.fetch_add(1, Ordering::Relaxed) + 1 >= most) {
+                stop.set();
             }
-            let Some((hook, mut record)) = record else {
-                return response;
-            };
-            record.status = response.status().as_u16();
-            response.map(|body| {
-                body.on_end(move |end| {
-                    record.bytes = end.bytes();
-                    pool.send(Box::new(move |py| hook.call(py, &record)));
+            let record = hook
+                .as_ref()
+                .map(|hook| (hook.clone(), Record::of(&request)));
+            let pool = pool.clone();
+            inner.call(request).map(move |mut response| {
+                let headers = response.headers_mut();
+                if !headers.contains_key(SERVER) {
+                    headers.insert(SERVER, HeaderValue::from_static("enfilade"));
+                }
+                let Some((hook, mut record)) = record else {
+                    return response;
+                };
+                record.status = response.status().as_u16();
+                response.map(|body| {
+                    body.on_end(move |end| {
+                        record.bytes = end.bytes();
+                        pool.send(Box::new(move |py| hook.call(py, &record)));
+                    })
                 })
             })
-        })
-    });
+        },
+    );
     outermost.wrap(app)
 }

@@ -36,7 +36,10 @@ impl PyApplication {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let kind = slf.get_type().name()?;
-        Ok(format!("<enfilade.{kind}: {}>", slf.get().app.describe().name()))
+        Ok(format!(
+            "<enfilade.{kind}: {}>",
+            slf.get().app.describe().name()
+        ))
     }
 }
 

@@ -45,7 +45,12 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(options: &Options, once: bool) -> Limits {
-        let shortest = [options.header_timeout, options.keep_alive, options.body_timeout, options.write_timeout];
+        let shortest = [
+            options.header_timeout,
+            options.keep_alive,
+            options.body_timeout,
+            options.write_timeout,
+        ];
         let shortest = shortest.into_iter().min().unwrap_or_default();
         Limits {
             header: options.header_timeout,
@@ -164,7 +169,13 @@ impl Connection {
     /// Bytes came.
     pub(super) fn receives(&self) {
         if matches!(self.phase.get(), Phase::New | Phase::Idle) {
-            self.enter(Phase::Head);
+            // What comes of a body whose request is answered already is no head.
+            let is_body = self
+                .patience
+                .borrow()
+                .as_ref()
+                .is_some_and(|patience| patience.is_open());
+            self.enter(if is_body { Phase::Idle } else { Phase::Head });
         }
     }
 
@@ -176,7 +187,6 @@ impl Connection {
     /// An answer is done.
     pub(super) fn end(&self) {
         self.enter(Phase::Idle);
-        self.patience.take();
     }
 
     fn enter(&self, phase: Phase) {
@@ -192,7 +202,10 @@ impl Connection {
     /// Whether something has taken too long, so that it is polled to see that.
     pub(super) fn check(&self, now: Instant, limits: &Limits) -> bool {
         let passed = now.saturating_duration_since(self.since.get());
-        let stalled = self.stalled.get().is_some_and(|since| now.saturating_duration_since(since) >= limits.write);
+        let stalled = self
+            .stalled
+            .get()
+            .is_some_and(|since| now.saturating_duration_since(since) >= limits.write);
         let is_late = match self.phase.get() {
             Phase::New | Phase::Head => passed >= limits.header,
             Phase::Idle => passed >= limits.keep_alive,

@@ -130,7 +130,11 @@ impl Inline {
             listeners.push(listening);
         }
         if let Some(signals) = &signals {
-            registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNAL, Interest::READABLE)?;
+            registry.register(
+                &mut SourceFd(&signals.as_raw_fd()),
+                SIGNAL,
+                Interest::READABLE,
+            )?;
         }
         let now = Instant::now();
         let main = Arc::new(Main {
@@ -206,7 +210,10 @@ impl Inline {
         if is_done || is_late {
             return true;
         }
-        let has_enough = self.limits.max_requests.is_some_and(|most| self.taken.get() >= most);
+        let has_enough = self
+            .limits
+            .max_requests
+            .is_some_and(|most| self.taken.get() >= most);
         if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
             self.is_finishing.set(true);
             self.listeners.borrow_mut().clear();
@@ -215,8 +222,7 @@ impl Inline {
             self.tasks.wake_all();
             self.run_ready();
         }
-        self.is_finishing.get()
-            && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
+        self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
     }
 
     /// Adds a request that waits for Python.
@@ -306,9 +312,13 @@ impl Inline {
         if self.tasks.has_ready() || (self.has_waiting() && self.accept_at.get().is_none()) {
             return Some(Duration::ZERO);
         }
-        let needs_time = !self.tasks.is_empty() || self.accept_at.get().is_some() || self.limits.wakes;
+        let needs_time =
+            !self.tasks.is_empty() || self.accept_at.get().is_some() || self.limits.wakes;
         needs_time.then(|| {
-            let next = self.next_sweep.get().saturating_duration_since(self.clock.now());
+            let next = self
+                .next_sweep
+                .get()
+                .saturating_duration_since(self.clock.now());
             next.clamp(Duration::from_millis(1), self.limits.tick)
         })
     }
@@ -338,7 +348,9 @@ impl Inline {
                 return;
             }
             match listening.accept() {
-                Ok(Some((socket, facts))) => self.begin(Connection::new(socket, facts, self.clock.clone())),
+                Ok(Some((socket, facts))) => {
+                    self.begin(Connection::new(socket, facts, self.clock.clone()))
+                }
                 Ok(None) => {}
                 Err(_) => {
                     self.accept_at.set(Some(self.clock.now() + ACCEPT_PAUSE));

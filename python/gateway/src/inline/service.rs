@@ -52,7 +52,10 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             false => self.receive(body),
         };
         let request = Request::from_parts(parts, body, self.facts.clone());
-        let record = self.hook.as_ref().map(|records| (Record::of(&request), records.0.clone()));
+        let record = self
+            .hook
+            .as_ref()
+            .map(|records| (Record::of(&request), records.0.clone()));
         let answer = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
             Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
@@ -78,8 +81,13 @@ impl Service {
 /// What applications may know of a connection.
 pub(super) fn facts(ends: Ends) -> enfilade::Connection {
     let facts = enfilade::Connection::new(Scheme::Http);
-    let facts = ends.peer.into_iter().fold(facts, enfilade::Connection::with_peer);
-    ends.local.into_iter().fold(facts, enfilade::Connection::with_local)
+    let facts = ends
+        .peer
+        .into_iter()
+        .fold(facts, enfilade::Connection::with_peer);
+    ends.local
+        .into_iter()
+        .fold(facts, enfilade::Connection::with_local)
 }
 
 /// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
@@ -123,7 +131,10 @@ impl Future for Answered {
             response = response.map(|body| {
                 body.on_end(move |end| {
                     record.bytes = end.bytes();
-                    records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+                    records
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(record);
                 })
             });
         }

@@ -39,7 +39,10 @@ impl Shared {
     }
 
     fn push(&self, task: usize) {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
         self.interrupt();
     }
 
@@ -136,7 +139,12 @@ impl Tasks {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !self.shared.ready.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self
+            .shared
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
     }
 
     /// Drops a task; what it owns may come back to this server while it is dropped.
@@ -159,7 +167,11 @@ impl Tasks {
             return;
         };
         loop {
-            let mut ready = self.shared.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ready = self
+                .shared
+                .ready
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if ready.is_empty() {
                 return;
             }
@@ -217,7 +229,9 @@ impl Tasks {
     /// Drops what has had its time.
     pub(super) fn expire(&self, now: Instant) {
         let all = self.all.borrow();
-        let late = all.iter().filter(|(_, task)| task.deadline.is_some_and(|deadline| now >= deadline));
+        let late = all
+            .iter()
+            .filter(|(_, task)| task.deadline.is_some_and(|deadline| now >= deadline));
         let late: Vec<usize> = late.map(|(task, _)| task).collect();
         drop(all);
         for task in late {
