@@ -88,7 +88,8 @@ impl Request {
     }
 
     /// The address of this end, where it is the one that the client asked at as far as anybody knows.
-    pub(crate) fn server(&self) -> Option<std::net::SocketAddr> {
+    #[must_use]
+    pub fn server(&self) -> Option<std::net::SocketAddr> {
         let origin = &self.0.shared.origin;
         let is_elsewhere = origin.has_host || origin.scheme.is_some();
         self.connection().local().filter(|_| !is_elsewhere)

@@ -1,0 +1,26 @@
+"""A fast WSGI server and wrappers for WSGI applications, in Rust.
+
+Everything here is a WSGI application or takes one and gives one:
+
+    app = Compression(AccessLog(flask_app))
+
+The result runs on any WSGI server, and on this one without leaving Rust between the wrappers.
+"""
+
+from enfilade._native import (
+    AccessLog,
+    Application,
+    Compression,
+    FileWrapper,
+    Server,
+    __version__,
+)
+
+__all__ = [
+    "AccessLog",
+    "Application",
+    "Compression",
+    "FileWrapper",
+    "Server",
+    "__version__",
+]
