@@ -200,7 +200,8 @@ def test_b7_an_error_after_output_breaks_the_response_off(client: Client, key: s
 
 
 def comparable(response: Response) -> list[tuple[str, str]]:
-    return sorted(pair for pair in response.headers if pair[0] != "date")
+    # RFC 9112, 6.1: Transfer-Encoding may be in the answer to HEAD, and need not.
+    return sorted(pair for pair in response.headers if pair[0] not in ("date", "transfer-encoding"))
 
 
 @pytest.mark.parametrize("kind", ["list", "iterator"])

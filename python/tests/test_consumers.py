@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from support.servers import free_port, wait_until
 
 
 @pytest.fixture(autouse=True)
-def in_its_place(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def in_its_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """`import wsgiref.simple_server` finds ours, and the servers it made natively are listed."""
     import wsgiref
 
@@ -29,7 +30,10 @@ def in_its_place(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         made.append(self)
 
     monkeypatch.setattr(ours.WSGIServer, "server_activate", activate)
-    return made
+    yield made
+    # Not all of them close theirs.
+    for server in made:
+        server.server_close()
 
 
 def up(port: int) -> bool:

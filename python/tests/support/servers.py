@@ -58,7 +58,8 @@ class Server:
         self.certificate = certificate
         self.name = application.rpartition(":")[2]
         self.output = tempfile.TemporaryFile()
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1", **(environment or {})}
+        path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})}
         if mode in PEERS and mode not in ("wsgiref", "waitress", "bjoern"):
             port = free_port()
             command, passed = peer_command(mode, application, port), ()
@@ -86,7 +87,9 @@ class Server:
             except OSError:
                 time.sleep(0.02)
         self.stop()
-        raise RuntimeError(f"{self.mode} did not start:\n{self.log()}")
+        log = self.log()
+        self.output.close()
+        raise RuntimeError(f"{self.mode} did not start:\n{log}")
 
     def connect(self) -> socket.socket:
         plain = socket.create_connection(self.address, 5)
