@@ -7,7 +7,7 @@ use enfilade::{RemoteUser, Request, Scheme, path};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use rustc_hash::FxHashMap;
 
@@ -274,6 +274,14 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         }
         PyResult::Ok(())
     })?;
+    if request.params().iter().next().is_some() {
+        // What routers of WSGI put there, by the words of wsgi.org's specification of `routing_args`.
+        let captured = PyDict::new(py);
+        for (name, value) in request.params().iter() {
+            captured.set_item(name, value)?;
+        }
+        environ.set_item(intern!(py, "wsgiorg.routing_args"), (PyTuple::empty(py), captured))?;
+    }
     if let Some(authority) = request.uri().authority() {
         // It wins over the header (RFC 9112, section 3.2.2).
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
