@@ -75,6 +75,7 @@ UP_TO_WAITRESS = {
     "test_b8_head_has_gets_headers_and_no_body": "its answers to HEAD say that they close",
     "test_b8_these_have_no_body": "it closes the connection after",
     "test_c2_the_final_status_comes_first_where_nothing_is_read": "it reads a body before it calls",
+    "test_x3_a_real_file": "it closes the connection after, and sends a body to HEAD",
     "test_x4_system_exit_ends_the_request_alone": "it ends",
 }
 

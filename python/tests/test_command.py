@@ -386,7 +386,10 @@ def test_workers_end_when_the_first_process_is_killed(folder: Path) -> None:
 
 
 def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int | None]:
-    """Begins a request and returns what waits for its status; None where there is no answer."""
+    """Begins a request and returns what waits for its status; None where there is no answer.
+
+    An application that Ctrl-C interrupts may still answer 500.
+    """
     client = Client(command.address)
     client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     time.sleep(0.25)
@@ -420,7 +423,7 @@ def test_sigint_and_sigquit_stop_at_once(folder: Path, number: int, threads: str
         started = time.monotonic()
         command.stop(number)
         assert time.monotonic() - started < 1.5
-        assert status() is None
+        assert status() in (None, 500)
         assert refused(command.address)
 
 
@@ -431,7 +434,7 @@ def test_a_request_that_takes_longer_than_the_graceful_timeout_is_cut(folder: Pa
         started = time.monotonic()
         command.stop(signal.SIGTERM)
         assert time.monotonic() - started < 6
-        assert status() is None
+        assert status() in (None, 500)
 
 
 def test_sigterm_and_then_sigint_stops_at_once(folder: Path) -> None:
@@ -443,7 +446,7 @@ def test_sigterm_and_then_sigint_stops_at_once(folder: Path) -> None:
         started = time.monotonic()
         command.stop(signal.SIGINT)
         assert time.monotonic() - started < 3
-        assert status() is None
+        assert status() in (None, 500)
 
 
 def test_sigttin_and_sigttou(folder: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_stream_arrives_as_it_is_made(base: str) -> None:
     started = time.monotonic()
     times, body = [], b""
     with httpx.Client(trust_env=False) as client, client.stream("GET", base + "/stream?prefix=now") as answer:
-        for part in answer.iter_raw():
+        for part in answer.iter_bytes():
             times.append(time.monotonic() - started)
             body += part
     assert body == b"now\ntick 0\ntick 1\ntick 2\n"

@@ -12,7 +12,17 @@ class BindError(Exception):
 
 
 def listen(address: str, backlog: int) -> socket.socket:
-    """A listening socket for `host:port`, `[ipv6]:port`, `unix:path` or `fd://N`; raises BindError."""
+    """A listening socket for `host:port`, `[ipv6]:port`, `unix:path` or `fd://N`; raises BindError.
+
+    It does not block, from the start: that is a fact of the socket that all processes share, and no worker that ends may put
+    it back to what it was before.
+    """
+    listener = opened(address, backlog)
+    listener.setblocking(False)
+    return listener
+
+
+def opened(address: str, backlog: int) -> socket.socket:
     try:
         if address.startswith("unix:"):
             return listen_unix(address[5:], backlog)

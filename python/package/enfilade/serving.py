@@ -90,7 +90,12 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
         if not options.reload:
             return BOOT_FAILED
         application = failed
-    native = server(options, application, listeners, multiprocess)
+    try:
+        native = server(options, application, listeners, multiprocess)
+    except (OSError, TypeError, ValueError) as error:
+        # A certificate that is none, or a log that cannot be opened: it would be so again for the next worker.
+        log.error("cannot serve: %s", error)
+        return BOOT_FAILED
 
     def stop(number: int, frame: FrameType | None) -> None:
         native.shutdown()

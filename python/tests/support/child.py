@@ -76,7 +76,8 @@ def main(mode: str, name: str, descriptor: str, *options: str) -> None:
         run(application, listener)
     else:
         pairs = (option.split("=", 1) for option in options)
-        ours(mode, application, listener, {key: json.loads(value) for key, value in pairs})
+        values = {key: json.loads(value) for key, value in pairs}
+        ours(mode, application, listener, {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()})
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ def make_django() -> Any:
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("SITE_DATABASE", ":memory:"),
                                "CONN_MAX_AGE": None}},
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        LOGGING={"version": 1, "disable_existing_loggers": False, "handlers": {"console": {"class": "logging.StreamHandler"}},
+                 "loggers": {"django.request": {"handlers": ["console"], "level": "ERROR"}}},
         FILE_UPLOAD_MAX_MEMORY_SIZE=100_000, USE_TZ=True)
     django.setup()
     return get_wsgi_application()
