@@ -13,18 +13,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .application()?;
     let app = house(flask)?;
     println!("{}", app.describe());
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or("127.0.0.1:8000".to_owned());
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
     Ok(server.serve_forever(app)?)
 }
 
 fn house(flask: Application) -> Result<Application, Box<dyn std::error::Error>> {
-    let api = Router::new().get("/add/{a:int}/{b:int}", |request: Request| -> Result<String, HttpError> {
-        let (a, b): (u32, u32) = (request.param("a")?, request.param("b")?);
-        Ok(format!("{}\n", u64::from(a) + u64::from(b)))
-    });
+    let api = Router::new().get(
+        "/add/{a:int}/{b:int}",
+        |request: Request| -> Result<String, HttpError> {
+            let (a, b): (u32, u32) = (request.param("a")?, request.param("b")?);
+            Ok(format!("{}\n", u64::from(a) + u64::from(b)))
+        },
+    );
     let about = Application::new(|_: Request| "Made of Rust and Python.\n");
-    let rooms = Mounts::new().at("/api", api.build()?)?.at("/about", about)?.otherwise(flask);
-    Ok(Application::new(rooms).wrap(Compression::new()).wrap(AccessLog::combined()))
+    let rooms = Mounts::new()
+        .at("/api", api.build()?)?
+        .at("/about", about)?
+        .otherwise(flask);
+    Ok(Application::new(rooms)
+        .wrap(Compression::new())
+        .wrap(AccessLog::combined()))
 }

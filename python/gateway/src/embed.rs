@@ -125,7 +125,9 @@ impl Wsgi {
             Some(name) => (name, true),
             None => (name, false),
         };
-        let is_path = name.split('.').all(|part| !part.is_empty() && !part.contains(['(', ')', ' ']));
+        let is_path = name
+            .split('.')
+            .all(|part| !part.is_empty() && !part.contains(['(', ')', ' ']));
         if module.is_empty() || !is_path {
             let target = &self.target;
             return Err(Error::new(format!(
@@ -136,7 +138,11 @@ impl Wsgi {
             py.import(PyString::new(py, module))
                 .map_err(|error| told(py, &self.target, error))?
                 .into_any(),
-            |found, name| found.getattr(name).map_err(|error| told(py, &self.target, error)),
+            |found, name| {
+                found
+                    .getattr(name)
+                    .map_err(|error| told(py, &self.target, error))
+            },
         )?;
         match is_factory {
             true => found.call0().map_err(|error| told(py, &self.target, error)),
@@ -147,7 +153,9 @@ impl Wsgi {
 
 /// The one place that looks at the environment: it is how an activated one is known.
 fn active_environment() -> Option<PathBuf> {
-    std::env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+    std::env::var_os("VIRTUAL_ENV")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
 }
 
 fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
@@ -161,13 +169,16 @@ fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
             let program = folder.join("bin/python");
             if !program.exists() {
                 let folder = folder.display();
-                return Err(Error::new(format!("{folder} is no virtual environment: it has no bin/python")));
+                return Err(Error::new(format!(
+                    "{folder} is no virtual environment: it has no bin/python"
+                )));
             }
             Some(ffi::c_string(&program).map_err(Error::new)?)
         }
         None => None,
     };
-    ffi::initialize(program.as_deref()).map_err(|why| Error::new(format!("Python does not start: {why}")))
+    ffi::initialize(program.as_deref())
+        .map_err(|why| Error::new(format!("Python does not start: {why}")))
 }
 
 fn check_version(py: Python<'_>) -> Result<(), Error> {
@@ -186,7 +197,9 @@ fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<()
     let Some(wanted) = virtual_env else {
         return Ok(());
     };
-    let prefix = py.import("sys").and_then(|sys| sys.getattr("prefix")?.extract::<PathBuf>());
+    let prefix = py
+        .import("sys")
+        .and_then(|sys| sys.getattr("prefix")?.extract::<PathBuf>());
     let prefix = prefix.map_err(|error| told(py, "sys.prefix", error))?;
     match (wanted.canonicalize(), prefix.canonicalize()) {
         (Ok(wanted), Ok(prefix)) if wanted == prefix => Ok(()),
@@ -201,10 +214,15 @@ fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<()
 /// What went wrong, with Python's own words.
 fn told(py: Python<'_>, target: &str, error: PyErr) -> Error {
     let text = traceback(py, &error).unwrap_or_else(|_| error.to_string());
-    Error::raised(format!("cannot have {target:?}:\n{}", text.trim_end()), error)
+    Error::raised(
+        format!("cannot have {target:?}:\n{}", text.trim_end()),
+        error,
+    )
 }
 
 fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
-    let lines = py.import("traceback")?.call_method1("format_exception", (error.value(py),))?;
+    let lines = py
+        .import("traceback")?
+        .call_method1("format_exception", (error.value(py),))?;
     Ok(lines.extract::<Vec<String>>()?.concat())
 }

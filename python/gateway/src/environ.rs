@@ -280,7 +280,10 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         for (name, value) in request.params().iter() {
             captured.set_item(name, value)?;
         }
-        environ.set_item(intern!(py, "wsgiorg.routing_args"), (PyTuple::empty(py), captured))?;
+        environ.set_item(
+            intern!(py, "wsgiorg.routing_args"),
+            (PyTuple::empty(py), captured),
+        )?;
     }
     if let Some(authority) = request.uri().authority() {
         // It wins over the header (RFC 9112, section 3.2.2).

@@ -199,7 +199,11 @@ impl Exchange {
                 let announced = head.as_ref().and_then(|head| head.length);
                 let is_too_much = announced.is_some_and(|most| before + bytes.len() as u64 > most);
                 written.push(bytes);
-                return Ok(if is_too_much { Sent::TooMany } else { Sent::Taken });
+                return Ok(if is_too_much {
+                    Sent::TooMany
+                } else {
+                    Sent::Taken
+                });
             }
             if bytes.is_empty() {
                 return state.check_started().map(|()| Sent::Taken);

@@ -1,6 +1,7 @@
 //! The status line and the headers that an application starts its answer with.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
 use enfilade::gateway::HOP_BY_HOP;
 use enfilade::{Body, Response};
 use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER};
@@ -64,15 +65,13 @@ impl Head {
 }
 
 /// The bytes of a native string; `None` where a character is beyond Latin-1.
-fn latin1(text: &Bound<'_, PyString>) -> Option<Bytes> {
+fn latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8]>> {
     let text = text.to_str().ok()?;
     if text.is_ascii() {
-        return Some(Bytes::copy_from_slice(text.as_bytes()));
+        return Some(Cow::Borrowed(text.as_bytes()));
     }
-    text.chars()
-        .map(|character| u8::try_from(character).ok())
-        .collect::<Option<Vec<u8>>>()
-        .map(Bytes::from)
+    let bytes = text.chars().map(|character| u8::try_from(character).ok());
+    bytes.collect::<Option<Vec<u8>>>().map(Cow::Owned)
 }
 
 /// Reads `200 OK`. An application cannot answer 1xx, which is not the answer (RFC 9110, section 15.2).
@@ -115,7 +114,7 @@ fn parse_header(pair: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> 
     if is_hop_by_hop(&parsed) {
         return Err(refused("is set by the server, not by applications"));
     }
-    let value = latin1(value).and_then(|bytes| HeaderValue::from_maybe_shared(bytes).ok());
+    let value = latin1(value).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
     let value = value.ok_or_else(|| refused("has a character that headers cannot have"))?;
     Ok((parsed, value))
 }

@@ -1,12 +1,17 @@
 //! A WSGI callable as an application.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use enfilade::{Application, Description, Handler, HttpError, Reply, Request};
+use enfilade::{
+    Application, Description, Handler, HttpError, IntoResponse, Reply, Request, Response,
+};
 use http::HeaderValue;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER};
 use pyo3::prelude::*;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::executor::{self, Executor};
@@ -83,10 +88,13 @@ impl Handler for Leaf {
             }
         };
         let callable = self.callable.clone();
+        if !is_collected(&request) {
+            return answer(callable, request, &executor);
+        }
         Reply::from_future(async move {
-            match ready(request).await {
-                Ok(request) => answer(callable, request, executor).await,
-                Err(error) => enfilade::IntoResponse::into_response(HttpError::from(error)),
+            match collected(request).await {
+                Ok(request) => answer(callable, request, &executor).await,
+                Err(error) => HttpError::from(error).into_response(),
             }
         })
     }
@@ -96,47 +104,62 @@ impl Handler for Leaf {
     }
 }
 
-/// The request with its body in memory, where that is small and the client does not wait to be asked for it.
-async fn ready(mut request: Request) -> Result<Request, enfilade::Error> {
+/// Whether the body is read before Python is called: where it is small, and the client does not wait to be asked for it.
+fn is_collected(request: &Request) -> bool {
     if request.body().is_finished() || request.headers().contains_key(EXPECT) {
-        return Ok(request);
+        return false;
     }
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length <= SMALL) {
-        let body = request.take_body().collect(usize::MAX).await?;
-        *request.body_mut() = body.into();
-    }
+    length.is_some_and(|length| length <= SMALL)
+}
+
+/// The request with its body in memory.
+async fn collected(mut request: Request) -> Result<Request, enfilade::Error> {
+    let body = request.take_body().collect(usize::MAX).await?;
+    *request.body_mut() = body.into();
     Ok(request)
 }
 
-async fn answer(
-    callable: Arc<Py<PyAny>>,
-    request: Request,
-    executor: Executor,
-) -> enfilade::Response {
+fn answer(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Reply {
     let (respond, response) = oneshot::channel();
+    let runtime = match request.body().is_finished() {
+        true => None,
+        // What nobody reads of the body is read there.
+        false => Handle::try_current().ok(),
+    };
     let job = Job {
         request,
         callable,
         respond,
-        runtime: tokio::runtime::Handle::try_current().ok(),
+        runtime,
     };
-    if executor.run(job).is_err() {
-        return busy();
+    match executor.run(job) {
+        Ok(()) => Reply::from_future(Answering(response)),
+        Err(_) => Reply::new(busy()),
     }
-    match response.await {
-        Ok(response) => response,
-        Err(_) => enfilade::IntoResponse::into_response(
-            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by("the call was broken off"),
-        ),
+}
+
+/// The answer that Python gives.
+struct Answering(oneshot::Receiver<Response>);
+
+impl Future for Answering {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        Pin::new(&mut self.0).poll(context).map(|response| {
+            response.unwrap_or_else(|_| {
+                let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
+                error.caused_by("the call was broken off").into_response()
+            })
+        })
     }
 }
 
 /// All threads are busy, and as many requests wait as may.
-fn busy() -> enfilade::Response {
+fn busy() -> Response {
     let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
-    let mut response = enfilade::IntoResponse::into_response(error);
+    let mut response = error.into_response();
     response
         .headers_mut()
         .insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -22,10 +22,10 @@
 //! The program needs a shared libpython where it is built and where it runs; see the crate's `build.rs` for how it finds
 //! the one that it was built with.
 
+mod embed;
 mod environ;
 mod error;
 mod exchange;
-mod embed;
 mod executor;
 mod ffi;
 mod file_wrapper;

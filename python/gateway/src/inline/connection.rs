@@ -22,8 +22,8 @@ use super::service::Service;
 use super::stream::Stream;
 use crate::serve::Options;
 
-/// How many header lines and bytes a head may have.
-const MAX_HEADERS: usize = 100;
+/// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
+/// allocation a request.
 const MAX_HEADER_SIZE: usize = 64 * 1024;
 
 /// What connections may take.
@@ -236,7 +236,6 @@ impl Connection {
 pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: Limits) {
     let mut http = http1::Builder::new();
     http.header_read_timeout(None)
-        .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEADER_SIZE)
         .keep_alive(limits.is_kept_alive)
         .title_case_headers(limits.is_title_case);

@@ -122,10 +122,8 @@ impl Future for Answered {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(Pin::new(&mut self.answer).poll(context));
-        let headers = response.headers_mut();
-        if !headers.contains_key(SERVER) {
-            headers.insert(SERVER, HeaderValue::from_static("enfilade"));
-        }
+        let name = HeaderValue::from_static("enfilade");
+        response.headers_mut().entry(SERVER).or_insert(name);
         if let Some((mut record, records)) = self.record.take() {
             record.status = response.status().as_u16();
             response = response.map(|body| {

@@ -1,6 +1,6 @@
 //! A connection's bytes, as hyper reads and writes them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,8 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::Connection;
 
 /// How much is read at first, and at most: a socket that fills its room has more.
-const FIRST: usize = 4 * 1024;
+const FIRST: usize = 16 * 1024;
 const MOST: usize = 512 * 1024;
+
+thread_local! {
+    /// Where heads are read to, which are short: copying one costs less than clearing the room for the longest.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; FIRST]);
+}
 
 /// The socket of a connection.
 ///
@@ -28,6 +33,21 @@ impl Stream {
             connection,
             room: Cell::new(FIRST),
         }
+    }
+
+    /// Reads up to so many bytes.
+    fn read(&self, buffer: &mut ReadBuf<'_>, size: usize) -> io::Result<usize> {
+        let mut socket = self.connection.socket();
+        if size > FIRST {
+            let count = socket.read(buffer.initialize_unfilled_to(size))?;
+            buffer.advance(count);
+            return Ok(count);
+        }
+        ROOM.with_borrow_mut(|room| {
+            let count = socket.read(room.get_mut(..size).unwrap_or_default())?;
+            buffer.put_slice(room.get(..count).unwrap_or_default());
+            Ok(count)
+        })
     }
 
     fn written(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
@@ -54,8 +74,7 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         let size = buffer.remaining().min(self.room.get());
-        let room = buffer.initialize_unfilled_to(size);
-        match self.connection.socket().read(room) {
+        match self.read(buffer, size) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.connection.is_read(true);
                 Poll::Pending
@@ -66,7 +85,6 @@ impl AsyncRead for Stream {
             }
             Err(error) => Poll::Ready(Err(error)),
             Ok(count) => {
-                buffer.advance(count);
                 if count == size {
                     self.room.set((size * 2).min(MOST));
                 } else {

@@ -1,7 +1,7 @@
 //! What chooses among applications, and what changes which path, host or method they see.
 
-use enfilade::middleware::{self, XForwarded};
 use enfilade::Application;
+use enfilade::middleware::{self, XForwarded};
 use http::Method;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -126,16 +126,23 @@ impl ProxyFix {
         headers: Option<Vec<String>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let headers = match headers {
-            Some(names) => names.iter().map(|name| forwarded_header(name)).collect::<PyResult<_>>()?,
+            Some(names) => names
+                .iter()
+                .map(|name| forwarded_header(name))
+                .collect::<PyResult<_>>()?,
             None => vec![XForwarded::For, XForwarded::Proto],
         };
         let is_any = trusted.iter().any(|network| network == "*");
         let networks = trusted.iter().filter(|network| *network != "unix");
         let mut wrapper = match (is_any, forwarded) {
             (true, true) => middleware::ProxyFix::trust_forwarded_hops(1),
-            (true, false) => middleware::ProxyFix::trust_x_forwarded_hops(headers.into_iter().map(|header| (header, 1))),
+            (true, false) => middleware::ProxyFix::trust_x_forwarded_hops(
+                headers.into_iter().map(|header| (header, 1)),
+            ),
             (false, true) => middleware::ProxyFix::trust_forwarded(networks).map_err(refused)?,
-            (false, false) => middleware::ProxyFix::trust_x_forwarded(networks, headers).map_err(refused)?,
+            (false, false) => {
+                middleware::ProxyFix::trust_x_forwarded(networks, headers).map_err(refused)?
+            }
         };
         if trusted.iter().any(|network| network == "unix") {
             wrapper = wrapper.trust_unix_sockets();
@@ -152,7 +159,11 @@ fn forwarded_header(name: &str) -> PyResult<XForwarded> {
         "host" => XForwarded::Host,
         "port" => XForwarded::Port,
         "prefix" => XForwarded::Prefix,
-        _ => return Err(refused(format!("{name:?} is none of for, proto, host, port, prefix"))),
+        _ => {
+            return Err(refused(format!(
+                "{name:?} is none of for, proto, host, port, prefix"
+            )));
+        }
     })
 }
 

@@ -22,7 +22,9 @@ fn codings(names: &[String]) -> PyResult<Vec<Coding>> {
         "deflate" => Ok(Coding::Deflate),
         "br" => Ok(Coding::Brotli),
         "zstd" => Ok(Coding::Zstd),
-        _ => Err(refused(format!("{name:?} is none of gzip, deflate, br, zstd"))),
+        _ => Err(refused(format!(
+            "{name:?} is none of gzip, deflate, br, zstd"
+        ))),
     };
     names.iter().map(coding).collect()
 }
@@ -50,7 +52,9 @@ impl Compression {
             wrapper = wrapper.codings(levelled.clone());
         }
         if let Some(level) = level {
-            wrapper = levelled.into_iter().fold(wrapper, |wrapper, coding| wrapper.level(coding, level));
+            wrapper = levelled
+                .into_iter()
+                .fold(wrapper, |wrapper, coding| wrapper.level(coding, level));
         }
         if let Some(bytes) = min_size {
             wrapper = wrapper.min_size(bytes);
@@ -103,7 +107,10 @@ impl Headers {
         app, /, *, set = None, append = None, default = None, remove = Vec::new(),
         request_set = None, request_append = None, request_default = None, request_remove = Vec::new(),
     ))]
-    #[expect(clippy::too_many_arguments, reason = "keywords of Python, which have names where they are called")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keywords of Python, which have names where they are called"
+    )]
     fn new(
         app: &Bound<'_, PyAny>,
         set: Pairs<'_>,
@@ -120,25 +127,37 @@ impl Headers {
             wrapper = wrapper.remove(name.as_str()).map_err(refused)?;
         }
         for (name, value) in &pairs(set)? {
-            wrapper = wrapper.set(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .set(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         for (name, value) in &pairs(append)? {
-            wrapper = wrapper.append(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .append(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         for (name, value) in &pairs(default)? {
-            wrapper = wrapper.default(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .default(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         for name in &request_remove {
             wrapper = wrapper.request_remove(name.as_str()).map_err(refused)?;
         }
         for (name, value) in &pairs(request_set)? {
-            wrapper = wrapper.request_set(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .request_set(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         for (name, value) in &pairs(request_append)? {
-            wrapper = wrapper.request_append(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .request_append(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         for (name, value) in &pairs(request_default)? {
-            wrapper = wrapper.request_default(name.as_str(), value.as_str()).map_err(refused)?;
+            wrapper = wrapper
+                .request_default(name.as_str(), value.as_str())
+                .map_err(refused)?;
         }
         Ok(based(taken(app)?.wrap(wrapper), Headers))
     }

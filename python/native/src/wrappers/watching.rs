@@ -97,7 +97,9 @@ impl Timing {
         server_timing: bool,
         x_runtime: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let wrapper = middleware::Timing::new().server_timing(server_timing).x_runtime(x_runtime);
+        let wrapper = middleware::Timing::new()
+            .server_timing(server_timing)
+            .x_runtime(x_runtime);
         Ok(based(taken(app)?.wrap(wrapper), Timing))
     }
 }
