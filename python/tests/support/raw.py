@@ -197,9 +197,10 @@ class Client:
         return data
 
     def read_chunks(self, response: Response) -> None:
+        parts = []
         while data := self.chunk():
-            response.body += data
-        response.complete = data is not None
+            parts.append(data)
+        response.body, response.complete = b"".join(parts), data is not None
 
 
 def head(method: str, target: str, headers: list[tuple[str, str]] | None = None, length: int | None = None,
