@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 
 use enfilade::{RemoteUser, Request, Scheme, path};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -359,7 +359,8 @@ fn variable_of(name: &HeaderName) -> Option<String> {
         return Some("CONTENT_LENGTH".to_owned());
     }
     let text = name.as_str();
-    if text.contains('_') || text == "proxy" {
+    // The body is decoded already, and some frameworks would decode it once more.
+    if text.contains('_') || text == "proxy" || *name == TRANSFER_ENCODING {
         return None;
     }
     Some(format!(

@@ -20,7 +20,7 @@ pub(crate) struct Pool {
 }
 
 /// Something that wants the interpreter.
-pub(crate) type Errand = Box<dyn FnOnce(Python<'_>) + Send>;
+pub(crate) type Errand = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
 enum Work {
     Call(Box<Job>),
@@ -174,13 +174,12 @@ impl Queue {
     /// What a thread does for all its life: it stays attached to the interpreter, but where it waits.
     fn serve(&self, py: Python<'_>, template: &Template) {
         while let Some(work) = self.try_take().or_else(|| py.detach(|| self.take())) {
-            match work {
+            let done = match work {
                 Work::Errand(errand) => errand(py),
-                Work::Call(job) => {
-                    if let Err(error) = job::run(py, *job, template) {
-                        self.interrupted(py, error);
-                    }
-                }
+                Work::Call(job) => job::run(py, *job, template),
+            };
+            if let Err(error) = done {
+                self.interrupted(py, error);
             }
         }
     }

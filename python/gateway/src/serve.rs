@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use enfilade::{Application, Request};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -192,8 +193,9 @@ impl Server {
             stop,
             signals,
             once,
+            deadline,
         )?;
-        server.serve(py, &template, deadline)
+        server.serve(py, &template)
     }
 }
 
@@ -267,15 +269,20 @@ impl Record {
 pub(crate) struct Hook(pub(crate) Py<PyAny>);
 
 impl Hook {
-    /// What it raises is reported, and ends nothing.
-    pub(crate) fn call(&self, py: Python<'_>, record: &Record) {
+    /// What it raises is reported and ends nothing, but for an interrupt.
+    pub(crate) fn call(&self, py: Python<'_>, record: &Record) -> PyResult<()> {
         let client = match record.client {
             Some(client) => (client.ip().to_canonical().to_string(), client.port()),
             None => (String::new(), 0),
         };
         let arguments = (client, &record.line, record.status, record.bytes);
-        if let Err(error) = self.0.call1(py, arguments) {
-            job::report(py, &error);
+        match self.0.call1(py, arguments) {
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
+            Err(error) => {
+                job::report(py, &error);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
     }
 }

@@ -10,8 +10,6 @@ use socket2::Socket;
 pub(super) struct Listening {
     socket: Socket,
     is_ready: Cell<bool>,
-    /// Whether its owner had it so that accepting waits, as it gets it back.
-    was_blocking: bool,
 }
 
 /// The two ends of a connection, where they have addresses.
@@ -24,12 +22,12 @@ pub(super) struct Ends {
 impl Listening {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Listening> {
         let socket = Socket::from(socket);
-        let was_blocking = !socket.nonblocking()?;
+        // It stays so: other processes may have the same socket, and one of them may accept for the first time just when
+        // this one ends.
         socket.set_nonblocking(true)?;
         Ok(Listening {
             socket,
             is_ready: Cell::new(true),
-            was_blocking,
         })
     }
 
@@ -74,15 +72,6 @@ impl Listening {
                 Ok(None)
             }
             Err(error) => Err(error),
-        }
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if self.was_blocking {
-            // It stays as it is then.
-            let _ = self.socket.set_nonblocking(false);
         }
     }
 }

@@ -65,6 +65,7 @@ pub(crate) struct Inline {
     limits: Limits,
     clock: Rc<Clock>,
     next_sweep: Cell<Instant>,
+    deadline: Option<Instant>,
     accept_at: Cell<Option<Instant>>,
     signals: Option<UnixStream>,
     stop: Arc<Stop>,
@@ -114,6 +115,7 @@ impl Inline {
         stop: Arc<Stop>,
         signals: Option<UnixStream>,
         once: bool,
+        deadline: Option<Instant>,
     ) -> io::Result<Rc<Inline>> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
@@ -151,6 +153,7 @@ impl Inline {
             limits: Limits::of(options, once),
             clock: Rc::new(Clock(Cell::new(now))),
             next_sweep: Cell::new(now),
+            deadline,
             accept_at: Cell::new(None),
             signals,
             stop,
@@ -165,15 +168,10 @@ impl Inline {
     }
 
     /// Serves until it is told to stop, or until `deadline`; with `once` until one request was answered.
-    pub(crate) fn serve(
-        self: Rc<Self>,
-        py: Python<'_>,
-        template: &Template,
-        deadline: Option<Instant>,
-    ) -> PyResult<bool> {
+    pub(crate) fn serve(self: Rc<Self>, py: Python<'_>, template: &Template) -> PyResult<bool> {
         let outside = HERE.replace(Some(self.clone()));
         self.stop.set_waker(Some(self.tasks.shared().clone()));
-        let served = self.run(py, template, deadline);
+        let served = self.run(py, template);
         self.stop.set_waker(None);
         // What is left is broken off while the server is still there for it.
         self.tasks.clear();
@@ -182,7 +180,7 @@ impl Inline {
         served.map(|()| self.taken.get() > 0)
     }
 
-    fn run(&self, py: Python<'_>, template: &Template, deadline: Option<Instant>) -> PyResult<()> {
+    fn run(&self, py: Python<'_>, template: &Template) -> PyResult<()> {
         let mut end = None;
         loop {
             self.run_ready();
@@ -195,7 +193,7 @@ impl Inline {
                 continue;
             }
             self.tell(py)?;
-            if self.is_over(deadline, &mut end) {
+            if self.is_over(&mut end) {
                 return Ok(());
             }
             self.turn(py)?;
@@ -203,10 +201,12 @@ impl Inline {
     }
 
     /// Whether nothing more is to be done; begins to finish where it is time.
-    fn is_over(&self, deadline: Option<Instant>, end: &mut Option<Instant>) -> bool {
+    fn is_over(&self, end: &mut Option<Instant>) -> bool {
         let now = self.clock.now();
         let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
-        let is_late = deadline.is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
         if is_done || is_late {
             return true;
         }
@@ -315,11 +315,10 @@ impl Inline {
         let needs_time =
             !self.tasks.is_empty() || self.accept_at.get().is_some() || self.limits.wakes;
         needs_time.then(|| {
-            let next = self
-                .next_sweep
-                .get()
-                .saturating_duration_since(self.clock.now());
-            next.clamp(Duration::from_millis(1), self.limits.tick)
+            let next = self.next_sweep.get();
+            let next = self.deadline.map_or(next, |deadline| next.min(deadline));
+            let left = next.saturating_duration_since(self.clock.now());
+            left.clamp(Duration::from_millis(1), self.limits.tick)
         })
     }
 
@@ -404,7 +403,7 @@ impl Inline {
         };
         let records: Vec<Record> = self.records.take();
         for record in records {
-            hook.call(py, &record);
+            hook.call(py, &record)?;
         }
         py.check_signals()
     }
