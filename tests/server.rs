@@ -563,6 +563,24 @@ fn a_body_that_nobody_reads_is_not_the_next_request() {
     }
 }
 
+#[test]
+fn what_comes_of_a_body_after_its_answer_is_no_head() {
+    let app = Application::new(|mut request: Request| {
+        // It was taken for a request line, and one of so many bytes is a 414.
+        let body = request.take_body();
+        tokio::spawn(body.collect(usize::MAX));
+        "answered"
+    });
+    let (_running, mut wire) = serve(app);
+    wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    assert_eq!(wire.answer().status(), "200 OK");
+    for _ in 0..20 {
+        wire.send("x".repeat(10_000));
+    }
+    wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(wire.answer().status(), "200 OK");
+}
+
 /// A coded body of zeros, of which the first part alone is too much.
 fn bomb() -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -32,7 +32,7 @@ pub(super) enum Over {
     Idle,
 }
 
-/// One request that is not answered yet.
+/// One request that is not answered yet, or whose body is not read.
 #[derive(Debug)]
 pub(super) struct InFlight(std::sync::Arc<Activity>);
 
@@ -83,6 +83,12 @@ impl Activity {
     pub(super) fn begin(self: &std::sync::Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+
+    /// A body is to be read, which may go on when the request is answered: what comes of it is no head.
+    pub(super) fn read(self: &std::sync::Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
     }
 

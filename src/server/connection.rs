@@ -228,7 +228,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let takes = Takes::new(parts.version, &parts.headers);
         let body = match body.is_end_stream() {
             true => Body::empty(),
-            false => Body::new(Received::new(body, self.limits.pace)),
+            false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
         };
         let request = Request::from_parts(parts, body, self.connection.clone());
         let version = request.version();

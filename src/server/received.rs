@@ -10,6 +10,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
+use super::activity::InFlight;
+
 /// How long a body may be slower than it has to be.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -33,10 +35,12 @@ pub(super) struct Received {
     sleep: Option<Pin<Box<Sleep>>>,
     /// The server's, as a body may be read on a thread of another.
     runtime: Handle,
+    /// Until the end, even where the answer is sent before.
+    in_flight: Option<InFlight>,
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, pace: Pace) -> Received {
+    pub(super) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> Received {
         Received {
             body,
             pace,
@@ -45,6 +49,7 @@ impl Received {
             waits_since: None,
             sleep: None,
             runtime: Handle::current(),
+            in_flight: Some(in_flight),
         }
     }
 
@@ -97,6 +102,9 @@ impl HttpBody for Received {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(next) => {
                 self.go_on();
+                if !matches!(next, Some(Ok(_))) || self.body.is_end_stream() {
+                    self.in_flight = None;
+                }
                 if let Some(Ok(frame)) = &next {
                     self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }

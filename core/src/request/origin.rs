@@ -78,7 +78,8 @@ impl Request {
     }
 
     /// The address of this end, where it is the one that the client asked at as far as anybody knows.
-    pub(crate) fn server(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn server(&self) -> Option<SocketAddr> {
         self.head().server()
     }
 
@@ -141,7 +142,9 @@ impl Head {
         }
     }
 
-    fn server(&self) -> Option<SocketAddr> {
+    /// The address of this end, as [`Request::server`] gives it.
+    #[must_use]
+    pub fn server(&self) -> Option<SocketAddr> {
         let is_elsewhere = self.origin().has_host || self.origin().scheme.is_some();
         self.connection().local().filter(|_| !is_elsewhere)
     }

@@ -1,0 +1,47 @@
+"""The applications that are measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+HELLO = b"Hello, World!"
+JSON = json.dumps({"items": [{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(199)]}).encode()
+BLOCK = b"x" * 65536
+BLOCKS = 1600
+
+
+def hello(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [HELLO]
+
+
+def as_json(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(JSON)))])
+    return [JSON]
+
+
+def upload(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """How many bytes came, read in blocks."""
+    left = length = int(environ["CONTENT_LENGTH"])
+    source = environ["wsgi.input"]
+    while left and (block := source.read(min(left, 65536))):
+        left -= len(block)
+    body = str(length - left).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def stream(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """100 MiB of unknown length."""
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    for _ in range(BLOCKS):
+        yield BLOCK
+
+
+PATHS = {"/hello": hello, "/json": as_json, "/upload": upload, "/stream": stream}
+
+
+def plain(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    return PATHS[environ["PATH_INFO"]](environ, start_response)

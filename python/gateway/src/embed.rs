@@ -1,0 +1,228 @@
+//! Python applications in Rust programs: the interpreter, and what is imported.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use enfilade::Application;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::environ::Facts;
+use crate::error::Error;
+use crate::pool::{self, Pool};
+use crate::{ffi, leaf};
+
+/// What a module's application is called where nobody says.
+const NAME: &str = "application";
+
+/// Imports a WSGI callable as an application, with the settings of [`Wsgi`].
+///
+/// # Errors
+///
+/// As [`Wsgi::application`].
+pub fn wsgi(target: &str) -> Result<Application, Error> {
+    Wsgi::new(target).application()
+}
+
+/// A WSGI callable that is to be imported.
+///
+/// The target is a module and, behind a colon, the name of the callable in it: `shop.web:app`. A name may be a path with
+/// dots, and may end with `()`: what it is called for is the callable then, as `shop.web:create_app()`. Without a name it
+/// is `application`.
+///
+/// The interpreter is started with the first application, and is one for the whole process. Signals stay the program's.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is imported until `application` is called"]
+pub struct Wsgi {
+    target: String,
+    search_path: Vec<PathBuf>,
+    virtual_env: Option<PathBuf>,
+    threads: usize,
+    backlog: usize,
+}
+
+impl Wsgi {
+    /// The callable that this target names.
+    pub fn new(target: &str) -> Wsgi {
+        Wsgi {
+            target: target.to_owned(),
+            search_path: Vec::new(),
+            virtual_env: None,
+            threads: 4,
+            backlog: pool::BACKLOG,
+        }
+    }
+
+    /// Looks for modules in this folder first; the current folder where none is named.
+    pub fn search_path(mut self, folder: impl Into<PathBuf>) -> Wsgi {
+        self.search_path.push(folder.into());
+        self
+    }
+
+    /// Uses the packages of this virtual environment; by default of the one that `VIRTUAL_ENV` names, if any.
+    pub fn virtual_env(mut self, folder: impl Into<PathBuf>) -> Wsgi {
+        self.virtual_env = Some(folder.into());
+        self
+    }
+
+    /// How many Python threads call it; 4 by default. It is called by several at a time where there are several.
+    pub fn threads(mut self, threads: usize) -> Wsgi {
+        self.threads = threads;
+        self
+    }
+
+    /// How many requests may wait for a thread; 1,024 by default. Others are answered 503.
+    pub fn backlog(mut self, requests: usize) -> Wsgi {
+        self.backlog = requests;
+        self
+    }
+
+    /// Starts the interpreter where it is not there yet, imports the callable and starts its threads.
+    ///
+    /// # Errors
+    ///
+    /// Where the interpreter does not start, is there with another virtual environment, or is of another version than
+    /// this program was built for; where the module cannot be imported, has no such name, or the name is nothing that
+    /// can be called. The text has Python's traceback.
+    pub fn application(&self) -> Result<Application, Error> {
+        let virtual_env = self.virtual_env.clone().or_else(active_environment);
+        start(virtual_env.as_ref())?;
+        Python::attach(|py| {
+            check_version(py)?;
+            check_environment(py, virtual_env.as_ref())?;
+            let text = |error: PyErr| told(py, &self.target, error);
+            self.extend_path(py).map_err(text)?;
+            let callable = self.import(py)?;
+            let facts = Facts {
+                is_multithreaded: self.threads > 1,
+                ..Facts::default()
+            };
+            let pool = Pool::start(py, self.threads, self.backlog, &facts).map_err(text)?;
+            leaf::leaf(&callable, Some(pool)).map_err(text)
+        })
+    }
+
+    fn extend_path(&self, py: Python<'_>) -> PyResult<()> {
+        let path = py.import("sys")?.getattr("path")?;
+        let here = [PathBuf::from(".")];
+        let folders = match self.search_path.as_slice() {
+            [] => here.as_slice(),
+            folders => folders,
+        };
+        for folder in folders.iter().rev() {
+            let folder = std::path::absolute(folder)?;
+            let folder = folder.into_os_string();
+            if !path.contains(&folder)? {
+                path.call_method1("insert", (0, folder))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn import<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>, Error> {
+        let (module, name) = self.target.split_once(':').unwrap_or((&self.target, NAME));
+        let (name, is_factory) = match name.strip_suffix("()") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let is_path = name
+            .split('.')
+            .all(|part| !part.is_empty() && !part.contains(['(', ')', ' ']));
+        if module.is_empty() || !is_path {
+            let target = &self.target;
+            return Err(Error::new(format!(
+                "{target:?} is no target such as \"module:name\" or \"module:factory()\""
+            )));
+        }
+        let found = name.split('.').try_fold(
+            py.import(PyString::new(py, module))
+                .map_err(|error| told(py, &self.target, error))?
+                .into_any(),
+            |found, name| {
+                found
+                    .getattr(name)
+                    .map_err(|error| told(py, &self.target, error))
+            },
+        )?;
+        match is_factory {
+            true => found.call0().map_err(|error| told(py, &self.target, error)),
+            false => Ok(found),
+        }
+    }
+}
+
+/// The one place that looks at the environment: it is how an activated one is known.
+fn active_environment() -> Option<PathBuf> {
+    std::env::var_os("VIRTUAL_ENV")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+}
+
+fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if ffi::is_initialized() {
+        return Ok(());
+    }
+    let program = match virtual_env {
+        Some(folder) => {
+            let program = folder.join("bin/python");
+            if !program.exists() {
+                let folder = folder.display();
+                return Err(Error::new(format!(
+                    "{folder} is no virtual environment: it has no bin/python"
+                )));
+            }
+            Some(ffi::c_string(&program).map_err(Error::new)?)
+        }
+        None => None,
+    };
+    ffi::initialize(program.as_deref())
+        .map_err(|why| Error::new(format!("Python does not start: {why}")))
+}
+
+fn check_version(py: Python<'_>) -> Result<(), Error> {
+    let version = py.version_info();
+    let found = format!("{}.{}", version.major, version.minor);
+    match env!("ENFILADE_PYTHON") {
+        built if built == found => Ok(()),
+        built => Err(Error::new(format!(
+            "this program was built for Python {built}, and the libpython that it found is {found}"
+        ))),
+    }
+}
+
+/// The environment is chosen when the interpreter starts, once.
+fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<(), Error> {
+    let Some(wanted) = virtual_env else {
+        return Ok(());
+    };
+    let prefix = py
+        .import("sys")
+        .and_then(|sys| sys.getattr("prefix")?.extract::<PathBuf>());
+    let prefix = prefix.map_err(|error| told(py, "sys.prefix", error))?;
+    match (wanted.canonicalize(), prefix.canonicalize()) {
+        (Ok(wanted), Ok(prefix)) if wanted == prefix => Ok(()),
+        _ => Err(Error::new(format!(
+            "Python runs with {} already, and cannot use {} too",
+            prefix.display(),
+            wanted.display()
+        ))),
+    }
+}
+
+/// What went wrong, with Python's own words.
+fn told(py: Python<'_>, target: &str, error: PyErr) -> Error {
+    let text = traceback(py, &error).unwrap_or_else(|_| error.to_string());
+    Error::raised(
+        format!("cannot have {target:?}:\n{}", text.trim_end()),
+        error,
+    )
+}
+
+fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let lines = py
+        .import("traceback")?
+        .call_method1("format_exception", (error.value(py),))?;
+    Ok(lines.extract::<Vec<String>>()?.concat())
+}

@@ -1,0 +1,50 @@
+//! What can go wrong before anything is served.
+
+use std::fmt;
+
+use pyo3::PyErr;
+
+/// Why a Python application could not be had, or a server not started.
+///
+/// Its text is whole: where Python raised an exception, the traceback stands in it.
+#[derive(Debug)]
+pub struct Error {
+    what: String,
+    cause: Option<PyErr>,
+}
+
+impl Error {
+    pub(crate) fn new(what: impl Into<String>) -> Error {
+        Error {
+            what: what.into(),
+            cause: None,
+        }
+    }
+
+    pub(crate) fn raised(what: impl Into<String>, cause: PyErr) -> Error {
+        Error {
+            what: what.into(),
+            cause: Some(cause),
+        }
+    }
+
+    /// The exception that Python raised, where it was one.
+    #[must_use]
+    pub fn exception(&self) -> Option<&PyErr> {
+        self.cause.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause
+            .as_ref()
+            .map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}

@@ -1,0 +1,259 @@
+//! One connection of an inline server: its socket, and what its time limits are about.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use mio::event::Event;
+use socket2::Socket;
+
+use super::Clock;
+use super::listener::Ends;
+use super::received::Patience;
+use super::service::Service;
+use super::stream::Stream;
+use crate::serve::Options;
+
+/// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
+/// allocation a request.
+const MAX_HEADER_SIZE: usize = 64 * 1024;
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    header: Duration,
+    keep_alive: Duration,
+    pub(super) body: Duration,
+    write: Duration,
+    pub(super) graceful: Duration,
+    pub(super) max_requests: Option<u64>,
+    /// How often the limits are looked at.
+    pub(super) tick: Duration,
+    /// Whether there is something to look at where there are no connections.
+    pub(super) wakes: bool,
+    is_kept_alive: bool,
+    is_title_case: bool,
+}
+
+impl Limits {
+    pub(super) fn of(options: &Options, once: bool) -> Limits {
+        let shortest = [
+            options.header_timeout,
+            options.keep_alive,
+            options.body_timeout,
+            options.write_timeout,
+        ];
+        let shortest = shortest.into_iter().min().unwrap_or_default();
+        Limits {
+            header: options.header_timeout,
+            keep_alive: options.keep_alive,
+            body: options.body_timeout,
+            write: options.write_timeout,
+            graceful: options.graceful_timeout,
+            max_requests: options.max_requests,
+            tick: (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1)),
+            wakes: once,
+            is_kept_alive: !once && !options.close_connections && !options.keep_alive.is_zero(),
+            is_title_case: options.title_case_headers,
+        }
+    }
+}
+
+/// What a connection is doing, as far as its time goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing came yet.
+    New,
+    /// Some of a head came.
+    Head,
+    /// A request is answered.
+    Busy,
+    /// The next request is waited for.
+    Idle,
+}
+
+pub(super) struct Connection {
+    socket: Socket,
+    pub(super) ends: Ends,
+    clock: Rc<Clock>,
+    is_readable: Cell<bool>,
+    is_writable: Cell<bool>,
+    /// The client sends nothing more.
+    is_ended: Cell<bool>,
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// Since when the client takes nothing.
+    stalled: Cell<Option<Instant>>,
+    /// A body that is waited for.
+    pub(super) patience: RefCell<Option<Arc<Patience>>>,
+    is_finishing: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) fn new(socket: Socket, ends: Ends, clock: Rc<Clock>) -> Connection {
+        let now = clock.now();
+        Connection {
+            socket,
+            ends,
+            clock,
+            // What was sent with the connection is there already, most often.
+            is_readable: Cell::new(true),
+            is_writable: Cell::new(true),
+            is_ended: Cell::new(false),
+            phase: Cell::new(Phase::New),
+            since: Cell::new(now),
+            stalled: Cell::new(None),
+            patience: RefCell::default(),
+            is_finishing: Cell::new(false),
+            is_over: Cell::new(false),
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Something happened to the socket.
+    pub(super) fn notify(&self, event: &Event) {
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.is_readable.set(true);
+        }
+        if event.is_read_closed() || event.is_error() {
+            self.is_ended.set(true);
+        }
+        if event.is_writable() || event.is_write_closed() || event.is_error() {
+            self.is_writable.set(true);
+        }
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable.get()
+    }
+
+    /// There is nothing more to read for now: the socket said so, or gave less than there was room for. The end is told
+    /// once, so it is looked for again.
+    pub(super) fn is_read(&self, for_sure: bool) {
+        if for_sure || !self.is_ended.get() {
+            self.is_readable.set(false);
+        }
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable.get()
+    }
+
+    pub(super) fn cannot_write(&self) {
+        self.is_writable.set(false);
+        if self.stalled.get().is_none() {
+            self.stalled.set(Some(self.clock.now()));
+        }
+    }
+
+    pub(super) fn has_written(&self) {
+        self.stalled.set(None);
+    }
+
+    /// Bytes came.
+    pub(super) fn receives(&self) {
+        if matches!(self.phase.get(), Phase::New | Phase::Idle) {
+            // What comes of a body whose request is answered already is no head.
+            let is_body = self
+                .patience
+                .borrow()
+                .as_ref()
+                .is_some_and(|patience| patience.is_open());
+            self.enter(if is_body { Phase::Idle } else { Phase::Head });
+        }
+    }
+
+    /// A head is whole.
+    pub(super) fn begin(&self) {
+        self.enter(Phase::Busy);
+    }
+
+    /// An answer is done.
+    pub(super) fn end(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.clock.now());
+    }
+
+    /// It is to take nothing new.
+    pub(super) fn finish(&self) {
+        self.is_finishing.set(true);
+    }
+
+    /// Whether something has taken too long, so that it is polled to see that.
+    pub(super) fn check(&self, now: Instant, limits: &Limits) -> bool {
+        let passed = now.saturating_duration_since(self.since.get());
+        let stalled = self
+            .stalled
+            .get()
+            .is_some_and(|since| now.saturating_duration_since(since) >= limits.write);
+        let is_late = match self.phase.get() {
+            Phase::New | Phase::Head => passed >= limits.header,
+            Phase::Idle => passed >= limits.keep_alive,
+            Phase::Busy => false,
+        };
+        if let Some(patience) = &*self.patience.borrow() {
+            patience.check(now, limits.body);
+        }
+        if self.phase.get() == Phase::Head && is_late {
+            self.say("408 Request Timeout");
+        }
+        if is_late || stalled {
+            self.is_over.set(true);
+        }
+        is_late || stalled
+    }
+
+    /// Says why the connection is over (RFC 9110, section 15.5.9): nothing is being written, so it fits.
+    fn say(&self, status: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        // It is over then, with or without it.
+        let _ = (&self.socket).write(answer.as_bytes());
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// Serves a connection to its end, or as far as its limits and the server let it.
+pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: Limits) {
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None)
+        .max_header_size(MAX_HEADER_SIZE)
+        .keep_alive(limits.is_kept_alive)
+        .title_case_headers(limits.is_title_case);
+    let stream = TokioIo::new(Stream::new(connection.clone()));
+    let mut serving = Box::pin(http.serve_connection(stream, service));
+    let mut is_told = false;
+    poll_fn(|context| {
+        if connection.is_over.get() {
+            return Poll::Ready(());
+        }
+        // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+        let polled = serving.as_mut().poll(context).map(drop);
+        if polled.is_pending() && connection.is_finishing.get() && !is_told {
+            is_told = true;
+            serving.as_mut().graceful_shutdown();
+            return Pin::new(&mut serving).poll(context).map(drop);
+        }
+        polled
+    })
+    .await;
+}

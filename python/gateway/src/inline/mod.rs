@@ -1,0 +1,410 @@
+//! A server whose thread polls its connections and calls Python in turn.
+//!
+//! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
+//! serving on: there is no other thread to wake, and no second request begins before the first is done.
+
+mod connection;
+mod listener;
+mod received;
+mod service;
+mod stream;
+mod tasks;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use enfilade::Application;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Token};
+use pyo3::prelude::*;
+
+use self::connection::{Connection, Limits};
+use self::listener::Listening;
+use self::service::Service;
+pub(crate) use self::tasks::Shared;
+use self::tasks::Tasks;
+use crate::environ::Template;
+use crate::job::{self, Job};
+use crate::serve::{self, Hook, Options, Record, Stop};
+
+/// Tokens that are no connection's.
+const WAKE: Token = Token(usize::MAX);
+const SIGNAL: Token = Token(usize::MAX - 1);
+const LISTENERS: usize = usize::MAX / 2;
+/// How many connections there may be; others wait in the system's queue.
+const MAX_CONNECTIONS: usize = 10_000;
+/// How long to wait where the system has no descriptor or memory for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Inline>>> = const { RefCell::new(None) };
+}
+
+/// The server that runs on this thread.
+pub(crate) fn here() -> Option<Rc<Inline>> {
+    HERE.with_borrow(Clone::clone)
+}
+
+/// A server on the thread of its caller.
+pub(crate) struct Inline {
+    poll: RefCell<mio::Poll>,
+    events: RefCell<Events>,
+    tasks: Tasks,
+    jobs: RefCell<VecDeque<Job>>,
+    listeners: RefCell<Vec<Listening>>,
+    app: Application,
+    limits: Limits,
+    clock: Rc<Clock>,
+    next_sweep: Cell<Instant>,
+    deadline: Option<Instant>,
+    accept_at: Cell<Option<Instant>>,
+    signals: Option<UnixStream>,
+    stop: Arc<Stop>,
+    main: Arc<Main>,
+    main_waker: Waker,
+    hook: Option<Hook>,
+    records: Rc<service::Records>,
+    /// How many requests were taken, and how many may be.
+    taken: Rc<Cell<u64>>,
+    once: bool,
+    is_finishing: Cell<bool>,
+}
+
+/// The time, as of the last look at the connections.
+#[derive(Debug)]
+pub(crate) struct Clock(Cell<Instant>);
+
+impl Clock {
+    pub(crate) fn now(&self) -> Instant {
+        self.0.get()
+    }
+}
+
+/// What Python waits for wakes this.
+struct Main {
+    is_woken: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Main {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        self.shared.interrupt();
+    }
+}
+
+impl Inline {
+    pub(crate) fn new(
+        app: Application,
+        sockets: Vec<OwnedFd>,
+        options: &Options,
+        hook: Option<Hook>,
+        stop: Arc<Stop>,
+        signals: Option<UnixStream>,
+        once: bool,
+        deadline: Option<Instant>,
+    ) -> io::Result<Rc<Inline>> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry();
+        let waker = mio::Waker::new(registry, WAKE)?;
+        let shared = Arc::new(Shared::new(waker));
+        let mut listeners = Vec::new();
+        for (at, socket) in sockets.into_iter().enumerate() {
+            let listening = Listening::new(socket)?;
+            registry.register(
+                &mut SourceFd(&listening.descriptor()),
+                Token(LISTENERS + at),
+                Interest::READABLE,
+            )?;
+            listeners.push(listening);
+        }
+        if let Some(signals) = &signals {
+            registry.register(
+                &mut SourceFd(&signals.as_raw_fd()),
+                SIGNAL,
+                Interest::READABLE,
+            )?;
+        }
+        let now = Instant::now();
+        let main = Arc::new(Main {
+            is_woken: AtomicBool::new(false),
+            shared: shared.clone(),
+        });
+        Ok(Rc::new(Inline {
+            poll: RefCell::new(poll),
+            events: RefCell::new(Events::with_capacity(256)),
+            tasks: Tasks::new(shared),
+            jobs: RefCell::default(),
+            listeners: RefCell::new(listeners),
+            app,
+            limits: Limits::of(options, once),
+            clock: Rc::new(Clock(Cell::new(now))),
+            next_sweep: Cell::new(now),
+            deadline,
+            accept_at: Cell::new(None),
+            signals,
+            stop,
+            main_waker: Waker::from(main.clone()),
+            main,
+            hook,
+            records: Rc::default(),
+            taken: Rc::default(),
+            once,
+            is_finishing: Cell::new(false),
+        }))
+    }
+
+    /// Serves until it is told to stop, or until `deadline`; with `once` until one request was answered.
+    pub(crate) fn serve(self: Rc<Self>, py: Python<'_>, template: &Template) -> PyResult<bool> {
+        let outside = HERE.replace(Some(self.clone()));
+        self.stop.set_waker(Some(self.tasks.shared().clone()));
+        let served = self.run(py, template);
+        self.stop.set_waker(None);
+        // What is left is broken off while the server is still there for it.
+        self.tasks.clear();
+        self.jobs.borrow_mut().clear();
+        HERE.set(outside);
+        served.map(|()| self.taken.get() > 0)
+    }
+
+    fn run(&self, py: Python<'_>, template: &Template) -> PyResult<()> {
+        let mut end = None;
+        loop {
+            self.run_ready();
+            let job = self.jobs.borrow_mut().pop_front();
+            if let Some(job) = job {
+                let outcome = job::run(py, job, template);
+                self.run_ready();
+                self.tell(py)?;
+                outcome?;
+                continue;
+            }
+            self.tell(py)?;
+            if self.is_over(&mut end) {
+                return Ok(());
+            }
+            self.turn(py)?;
+        }
+    }
+
+    /// Whether nothing more is to be done; begins to finish where it is time.
+    fn is_over(&self, end: &mut Option<Instant>) -> bool {
+        let now = self.clock.now();
+        let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
+        if is_done || is_late {
+            return true;
+        }
+        let has_enough = self
+            .limits
+            .max_requests
+            .is_some_and(|most| self.taken.get() >= most);
+        if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
+            self.is_finishing.set(true);
+            self.listeners.borrow_mut().clear();
+            *end = Some(Instant::now() + self.limits.graceful);
+            self.tasks.for_each(|_, connection| connection.finish());
+            self.tasks.wake_all();
+            self.run_ready();
+        }
+        self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
+    }
+
+    /// Adds a request that waits for Python.
+    pub(crate) fn push(&self, job: Job) {
+        self.jobs.borrow_mut().push_back(job);
+    }
+
+    /// Polls what is ready until nothing is.
+    pub(crate) fn run_ready(&self) {
+        self.tasks.run();
+    }
+
+    /// Polls something beside the connections, and drops it where it takes too long.
+    pub(crate) fn spawn_until(&self, future: impl Future<Output = ()> + 'static, time: Duration) {
+        let deadline = Instant::now() + time;
+        self.tasks.spawn(Box::pin(future), None, Some(deadline));
+    }
+
+    /// Waits for a future by serving on.
+    pub(crate) fn block_on<F: Future>(&self, py: Python<'_>, future: F) -> PyResult<F::Output> {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(&self.main_waker);
+        loop {
+            self.main.is_woken.store(false, Ordering::Release);
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Ok(output);
+            }
+            self.run_ready();
+            if !self.main.is_woken.load(Ordering::Acquire) {
+                self.turn(py)?;
+                self.run_ready();
+            }
+        }
+    }
+
+    /// Serves on until this holds, as it will when what was sent is on its way.
+    pub(crate) fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
+        loop {
+            self.run_ready();
+            if is_done() {
+                return Ok(());
+            }
+            self.turn(py)?;
+        }
+    }
+
+    /// Waits without the interpreter until something happens, and notes what.
+    fn turn(&self, py: Python<'_>) -> PyResult<()> {
+        let timeout = self.timeout();
+        let mut poll = self.poll.borrow_mut();
+        let mut events = self.events.borrow_mut();
+        let (poll_now, events_now) = (&mut *poll, &mut *events);
+        let waited = match timeout {
+            Some(Duration::ZERO) => poll_now.poll(events_now, timeout),
+            _ => py.detach(|| poll_now.poll(events_now, timeout)),
+        };
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            waited => waited?,
+        }
+        self.clock.0.set(Instant::now());
+        let mut is_signalled = false;
+        for event in events.iter() {
+            match event.token() {
+                WAKE => {}
+                SIGNAL => is_signalled = true,
+                Token(token) if token >= LISTENERS => {
+                    if let Some(listening) = self.listeners.borrow().get(token - LISTENERS) {
+                        listening.set_ready(true);
+                    }
+                }
+                Token(task) => self.tasks.notify(task, event),
+            }
+        }
+        drop((poll, events));
+        self.accept();
+        self.sweep();
+        if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
+            serve::drain(signals);
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing needs to be done.
+    fn timeout(&self) -> Option<Duration> {
+        if self.tasks.has_ready() || (self.has_waiting() && self.accept_at.get().is_none()) {
+            return Some(Duration::ZERO);
+        }
+        let needs_time =
+            !self.tasks.is_empty() || self.accept_at.get().is_some() || self.limits.wakes;
+        needs_time.then(|| {
+            let next = self.next_sweep.get();
+            let next = self.deadline.map_or(next, |deadline| next.min(deadline));
+            let left = next.saturating_duration_since(self.clock.now());
+            left.clamp(Duration::from_millis(1), self.limits.tick)
+        })
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.may_accept() && self.listeners.borrow().iter().any(Listening::is_ready)
+    }
+
+    fn may_accept(&self) -> bool {
+        let most = if self.once { 1 } else { MAX_CONNECTIONS };
+        self.tasks.len() < most && !(self.once && self.taken.get() > 0)
+    }
+
+    /// Takes the connections that wait, but not for ever: those that are there have their turn too.
+    fn accept(&self) {
+        const AT_A_TIME: usize = 64;
+        if self.accept_at.get().is_some_and(|at| self.clock.now() < at) {
+            return;
+        }
+        self.accept_at.set(None);
+        for _ in 0..AT_A_TIME {
+            let listeners = self.listeners.borrow();
+            let Some(listening) = listeners.iter().find(|listening| listening.is_ready()) else {
+                return;
+            };
+            if !self.may_accept() {
+                return;
+            }
+            match listening.accept() {
+                Ok(Some((socket, facts))) => {
+                    self.begin(Connection::new(socket, facts, self.clock.clone()))
+                }
+                Ok(None) => {}
+                Err(_) => {
+                    self.accept_at.set(Some(self.clock.now() + ACCEPT_PAUSE));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn begin(&self, connection: Connection) {
+        let connection = Rc::new(connection);
+        let service = Service {
+            app: self.app.clone(),
+            facts: service::facts(connection.ends),
+            connection: connection.clone(),
+            taken: self.taken.clone(),
+            hook: self.hook.as_ref().map(|_| self.records.clone()),
+        };
+        let future = connection::drive(connection.clone(), service, self.limits);
+        let descriptor = connection.descriptor();
+        let task = self.tasks.spawn(Box::pin(future), Some(connection), None);
+        let registered = self.poll.borrow().registry().register(
+            &mut SourceFd(&descriptor),
+            Token(task),
+            Interest::READABLE | Interest::WRITABLE,
+        );
+        if registered.is_err() {
+            self.tasks.remove(task);
+        }
+    }
+
+    /// Ends what has taken too long.
+    fn sweep(&self) {
+        let now = self.clock.now();
+        if now < self.next_sweep.get() {
+            return;
+        }
+        self.next_sweep.set(now + self.limits.tick);
+        self.tasks.expire(now);
+        self.tasks.for_each(|wake, connection| {
+            if connection.check(now, &self.limits) {
+                wake();
+            }
+        });
+    }
+
+    /// Tells the hook of the requests that were answered.
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(hook) = &self.hook else {
+            return Ok(());
+        };
+        let records: Vec<Record> = self.records.take();
+        for record in records {
+            hook.call(py, &record)?;
+        }
+        py.check_signals()
+    }
+}

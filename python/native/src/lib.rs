@@ -1,0 +1,17 @@
+//! `enfilade._native`: Enfilade's applications, wrappers and servers for Python.
+
+mod application;
+mod server;
+mod wrappers;
+
+use pyo3::prelude::*;
+
+/// What the package `enfilade` is made of.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<application::PyApplication>()?;
+    module.add_class::<server::PyServer>()?;
+    module.add_class::<enfilade_python::FileWrapper>()?;
+    wrappers::add_to(module)
+}

@@ -1,0 +1,95 @@
+//! The server as Python has it.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use enfilade_python::{Options, Server};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::application::taken;
+
+/// An HTTP server for a WSGI application on sockets that listen already.
+#[pyclass(frozen, module = "enfilade", name = "Server")]
+pub(crate) struct PyServer(Server);
+
+#[pymethods]
+impl PyServer {
+    #[new]
+    #[pyo3(signature = (
+        app, *, sockets, threads = 1, backlog = 1024, multiprocess = false, multithread = None,
+        server_name = None, server_port = None, keep_alive = 75.0, header_timeout = 30.0, body_timeout = 30.0,
+        write_timeout = 60.0, graceful_timeout = 30.0, max_requests = None, tls = None, base_environ = None,
+        title_case_headers = false, access_hook = None, close_connections = false,
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "keywords of Python, which have names where they are called"
+    )]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        sockets: Vec<RawFd>,
+        threads: usize,
+        backlog: usize,
+        multiprocess: bool,
+        multithread: Option<bool>,
+        server_name: Option<String>,
+        server_port: Option<u16>,
+        keep_alive: f64,
+        header_timeout: f64,
+        body_timeout: f64,
+        write_timeout: f64,
+        graceful_timeout: f64,
+        max_requests: Option<u64>,
+        tls: Option<(PathBuf, PathBuf)>,
+        base_environ: Option<Py<PyDict>>,
+        title_case_headers: bool,
+        access_hook: Option<Py<PyAny>>,
+        close_connections: bool,
+    ) -> PyResult<PyServer> {
+        let mut options = Options::default();
+        options.threads = threads;
+        options.backlog = backlog;
+        options.multiprocess = multiprocess;
+        options.multithread = multithread;
+        options.server_name = server_name;
+        options.server_port = server_port;
+        options.keep_alive = seconds(keep_alive)?;
+        options.header_timeout = seconds(header_timeout)?;
+        options.body_timeout = seconds(body_timeout)?;
+        options.write_timeout = seconds(write_timeout)?;
+        options.graceful_timeout = seconds(graceful_timeout)?;
+        options.max_requests = max_requests;
+        options.tls = tls;
+        options.base_environ = base_environ;
+        options.title_case_headers = title_case_headers;
+        options.access_hook = access_hook;
+        options.close_connections = close_connections;
+        Ok(PyServer(Server::new(taken(app)?, sockets, options)))
+    }
+
+    /// Serves until `shutdown()` or a signal's handler that raises, such as that of Ctrl-C.
+    fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.serve_forever(py)
+    }
+
+    /// Answers one request and closes its connection; whether there was one in time (seconds).
+    #[pyo3(signature = (timeout = None))]
+    fn handle_request(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = timeout.map(seconds).transpose()?;
+        self.0.handle_request(py, timeout)
+    }
+
+    /// Accepts nothing more and lets what is in flight finish; from any thread, and from a signal's handler.
+    fn shutdown(&self) {
+        self.0.shutdown();
+    }
+}
+
+pub(crate) fn seconds(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("{seconds} is no number of seconds")))
+}

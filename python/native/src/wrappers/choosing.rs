@@ -1,0 +1,271 @@
+//! What chooses among applications, and what changes which path, host or method they see.
+
+use enfilade::Application;
+use enfilade::middleware::{self, XForwarded};
+use http::Method;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{method, methods, refused};
+use crate::application::{PyApplication, based, taken};
+
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Router>()?;
+    module.add_class::<Mounts>()?;
+    module.add_class::<NotFound>()?;
+    module.add_class::<ProxyFix>()?;
+    module.add_class::<Slashes>()?;
+    module.add_class::<MethodOverride>()?;
+    module.add_class::<HttpsRedirect>()?;
+    module.add_class::<CanonicalHost>()
+}
+
+fn optional(app: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Application>> {
+    app.map(taken).transpose()
+}
+
+/// Chooses by patterns of paths, such as `/users/{id:int}`, after methods where they count: `GET,HEAD /users`.
+///
+/// What a pattern captures is in `wsgiorg.routing_args`; what is under `mounts` sees the path behind its prefix.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Router;
+
+#[pymethods]
+impl Router {
+    #[new]
+    #[pyo3(signature = (routes, /, *, mounts = None, fallback = None))]
+    fn new(
+        routes: &Bound<'_, PyDict>,
+        mounts: Option<&Bound<'_, PyDict>>,
+        fallback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut router = middleware::Router::new();
+        for (route, app) in routes {
+            let route: String = route.extract()?;
+            router = match route.split_once(' ') {
+                Some((names, pattern)) => {
+                    let names: PyResult<Vec<Method>> = names.split(',').map(method).collect();
+                    router.on(&names?, pattern, taken(&app)?)
+                }
+                None => router.any(&route, taken(&app)?),
+            };
+        }
+        for (prefix, app) in mounts.into_iter().flatten() {
+            router = router.mount(&prefix.extract::<String>()?, taken(&app)?);
+        }
+        if let Some(fallback) = optional(fallback)? {
+            router = router.fallback(fallback);
+        }
+        Ok(based(router.build().map_err(refused)?, Router))
+    }
+}
+
+/// Chooses by prefixes of the path, the longest first; `/` is for what no other is for, as `default` is.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Mounts;
+
+#[pymethods]
+impl Mounts {
+    #[new]
+    #[pyo3(signature = (mounts, /, default = None))]
+    fn new(
+        mounts: &Bound<'_, PyDict>,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let (mut table, mut otherwise) = (middleware::Mounts::new(), optional(default)?);
+        for (prefix, app) in mounts {
+            let prefix: String = prefix.extract()?;
+            let app = taken(&app)?;
+            match prefix.trim_end_matches('/') {
+                "" if otherwise.is_some() => return Err(refused("there are \"/\" and a default")),
+                "" => otherwise = Some(app),
+                prefix => table = table.at(prefix, app).map_err(refused)?,
+            }
+        }
+        if let Some(app) = otherwise {
+            table = table.otherwise(app);
+        }
+        Ok(based(Application::new(table), Mounts))
+    }
+}
+
+/// Lets a second application answer where the first answers 404.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct NotFound;
+
+#[pymethods]
+impl NotFound {
+    #[new]
+    #[pyo3(signature = (app, fallback, /, *, pages_only = false))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        fallback: &Bound<'_, PyAny>,
+        pages_only: bool,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::NotFound::new(taken(fallback)?);
+        if pages_only {
+            wrapper = wrapper.pages_only();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), NotFound))
+    }
+}
+
+/// Believes what named proxies say of the client.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct ProxyFix;
+
+#[pymethods]
+impl ProxyFix {
+    /// `trusted` are networks and addresses, or `unix`; `*` is any peer, whose last value is believed.
+    #[new]
+    #[pyo3(signature = (app, /, *, trusted, forwarded = false, headers = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        trusted: Vec<String>,
+        forwarded: bool,
+        headers: Option<Vec<String>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let headers = match headers {
+            Some(names) => names
+                .iter()
+                .map(|name| forwarded_header(name))
+                .collect::<PyResult<_>>()?,
+            None => vec![XForwarded::For, XForwarded::Proto],
+        };
+        let is_any = trusted.iter().any(|network| network == "*");
+        let networks = trusted.iter().filter(|network| *network != "unix");
+        let mut wrapper = match (is_any, forwarded) {
+            (true, true) => middleware::ProxyFix::trust_forwarded_hops(1),
+            (true, false) => middleware::ProxyFix::trust_x_forwarded_hops(
+                headers.into_iter().map(|header| (header, 1)),
+            ),
+            (false, true) => middleware::ProxyFix::trust_forwarded(networks).map_err(refused)?,
+            (false, false) => {
+                middleware::ProxyFix::trust_x_forwarded(networks, headers).map_err(refused)?
+            }
+        };
+        if trusted.iter().any(|network| network == "unix") {
+            wrapper = wrapper.trust_unix_sockets();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), ProxyFix))
+    }
+}
+
+fn forwarded_header(name: &str) -> PyResult<XForwarded> {
+    let short = name.to_ascii_lowercase();
+    Ok(match short.strip_prefix("x-forwarded-").unwrap_or(&short) {
+        "for" => XForwarded::For,
+        "proto" => XForwarded::Proto,
+        "host" => XForwarded::Host,
+        "port" => XForwarded::Port,
+        "prefix" => XForwarded::Prefix,
+        _ => {
+            return Err(refused(format!(
+                "{name:?} is none of for, proto, host, port, prefix"
+            )));
+        }
+    })
+}
+
+/// Trims or appends the slash at the end of paths.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Slashes;
+
+#[pymethods]
+impl Slashes {
+    #[new]
+    #[pyo3(signature = (app, /, *, mode = "trim", merge = false, redirect = false))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        mode: &str,
+        merge: bool,
+        redirect: bool,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = match mode {
+            "trim" => middleware::Slashes::trim(),
+            "append" => middleware::Slashes::append(),
+            "merge" => middleware::Slashes::merged(),
+            _ => return Err(refused(format!("{mode:?} is none of trim, append, merge"))),
+        };
+        if merge {
+            wrapper = wrapper.merge();
+        }
+        if redirect {
+            wrapper = wrapper.redirect();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Slashes))
+    }
+}
+
+/// Lets a POST say that it is a PUT, PATCH or DELETE.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct MethodOverride;
+
+#[pymethods]
+impl MethodOverride {
+    #[new]
+    #[pyo3(signature = (app, /, *, query = None, form_field = None, allow = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        query: Option<String>,
+        form_field: Option<String>,
+        allow: Option<Vec<String>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::MethodOverride::new();
+        if let Some(name) = query {
+            wrapper = wrapper.query(name);
+        }
+        if let Some(name) = form_field {
+            wrapper = wrapper.form_field(name);
+        }
+        if let Some(names) = allow {
+            wrapper = wrapper.allow(methods(&names)?);
+        }
+        Ok(based(taken(app)?.wrap(wrapper), MethodOverride))
+    }
+}
+
+/// Redirects to HTTPS.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct HttpsRedirect;
+
+#[pymethods]
+impl HttpsRedirect {
+    #[new]
+    #[pyo3(signature = (app, /, *, port = None, exclude = Vec::new()))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        port: Option<u16>,
+        exclude: Vec<String>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::HttpsRedirect::new();
+        if let Some(port) = port {
+            wrapper = wrapper.port(port);
+        }
+        for prefix in exclude {
+            wrapper = wrapper.except(&prefix).map_err(refused)?;
+        }
+        Ok(based(taken(app)?.wrap(wrapper), HttpsRedirect))
+    }
+}
+
+/// Redirects from every other host to one.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct CanonicalHost;
+
+#[pymethods]
+impl CanonicalHost {
+    #[new]
+    #[pyo3(signature = (app, host, /, *, exclude = Vec::new()))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        host: &str,
+        exclude: Vec<String>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::CanonicalHost::new(host).map_err(refused)?;
+        for prefix in exclude {
+            wrapper = wrapper.except(&prefix).map_err(refused)?;
+        }
+        Ok(based(taken(app)?.wrap(wrapper), CanonicalHost))
+    }
+}

@@ -1,0 +1,273 @@
+//! What changes the headers and the content of answers.
+
+use enfilade::middleware::{self, CacheRule, Coding};
+use pyo3::prelude::*;
+
+use super::{header, methods, refused};
+use crate::application::{PyApplication, based, taken};
+
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Compression>()?;
+    module.add_class::<Decompression>()?;
+    module.add_class::<Headers>()?;
+    module.add_class::<SecurityHeaders>()?;
+    module.add_class::<CacheControl>()?;
+    module.add_class::<Cors>()?;
+    module.add_class::<ErrorPages>()
+}
+
+fn codings(names: &[String]) -> PyResult<Vec<Coding>> {
+    let coding = |name: &String| match name.as_str() {
+        "gzip" => Ok(Coding::Gzip),
+        "deflate" => Ok(Coding::Deflate),
+        "br" => Ok(Coding::Brotli),
+        "zstd" => Ok(Coding::Zstd),
+        _ => Err(refused(format!(
+            "{name:?} is none of gzip, deflate, br, zstd"
+        ))),
+    };
+    names.iter().map(coding).collect()
+}
+
+/// Compresses answers as the client's `Accept-Encoding` asks.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Compression;
+
+#[pymethods]
+impl Compression {
+    /// `level` is for all codings that `codings` names, gzip where it names none; `min_size` is in bytes.
+    #[new]
+    #[pyo3(signature = (app, /, *, level = None, min_size = None, codings = None, content_types = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        level: Option<u32>,
+        min_size: Option<u64>,
+        codings: Option<Vec<String>>,
+        content_types: Option<Vec<String>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::Compression::new();
+        let mut levelled = vec![Coding::Gzip];
+        if let Some(names) = codings {
+            levelled = self::codings(&names)?;
+            wrapper = wrapper.codings(levelled.clone());
+        }
+        if let Some(level) = level {
+            wrapper = levelled
+                .into_iter()
+                .fold(wrapper, |wrapper, coding| wrapper.level(coding, level));
+        }
+        if let Some(bytes) = min_size {
+            wrapper = wrapper.min_size(bytes);
+        }
+        if let Some(types) = content_types {
+            wrapper = wrapper.content_types(types);
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Compression))
+    }
+}
+
+/// Decodes request bodies, up to a limit in bytes.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Decompression;
+
+#[pymethods]
+impl Decompression {
+    #[new]
+    #[pyo3(signature = (app, /, *, limit = None))]
+    fn new(app: &Bound<'_, PyAny>, limit: Option<u64>) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::Decompression::new();
+        if let Some(bytes) = limit {
+            wrapper = wrapper.limit(bytes);
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Decompression))
+    }
+}
+
+type Pairs<'py> = Option<Bound<'py, PyAny>>;
+
+/// The pairs of a dictionary or of a list of tuples.
+fn pairs(given: Pairs<'_>) -> PyResult<Vec<(String, String)>> {
+    let Some(given) = given else {
+        return Ok(Vec::new());
+    };
+    match given.cast::<pyo3::types::PyDict>() {
+        Ok(dict) => dict.items().extract(),
+        Err(_) => given.extract(),
+    }
+}
+
+/// Sets, appends, defaults and removes headers of answers, and those of requests.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Headers;
+
+#[pymethods]
+impl Headers {
+    #[new]
+    #[pyo3(signature = (
+        app, /, *, set = None, append = None, default = None, remove = Vec::new(),
+        request_set = None, request_append = None, request_default = None, request_remove = Vec::new(),
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keywords of Python, which have names where they are called"
+    )]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        set: Pairs<'_>,
+        append: Pairs<'_>,
+        default: Pairs<'_>,
+        remove: Vec<String>,
+        request_set: Pairs<'_>,
+        request_append: Pairs<'_>,
+        request_default: Pairs<'_>,
+        request_remove: Vec<String>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::Headers::new();
+        for name in &remove {
+            wrapper = wrapper.remove(name.as_str()).map_err(refused)?;
+        }
+        for (name, value) in &pairs(set)? {
+            wrapper = wrapper
+                .set(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs(append)? {
+            wrapper = wrapper
+                .append(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs(default)? {
+            wrapper = wrapper
+                .default(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for name in &request_remove {
+            wrapper = wrapper.request_remove(name.as_str()).map_err(refused)?;
+        }
+        for (name, value) in &pairs(request_set)? {
+            wrapper = wrapper
+                .request_set(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs(request_append)? {
+            wrapper = wrapper
+                .request_append(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs(request_default)? {
+            wrapper = wrapper
+                .request_default(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Headers))
+    }
+}
+
+/// Sets the headers that are right for most sites: CSP, HSTS over TLS and the like.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct SecurityHeaders;
+
+#[pymethods]
+impl SecurityHeaders {
+    #[new]
+    #[pyo3(signature = (app, /, *, set = None, remove = Vec::new(), report_only = false))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        set: Pairs<'_>,
+        remove: Vec<String>,
+        report_only: bool,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::SecurityHeaders::new();
+        for (name, value) in &pairs(set)? {
+            wrapper = wrapper.set(name.as_str(), value).map_err(refused)?;
+        }
+        for name in &remove {
+            wrapper = wrapper.remove(name.as_str()).map_err(refused)?;
+        }
+        if report_only {
+            wrapper = wrapper.report_only();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), SecurityHeaders))
+    }
+}
+
+/// Says how long caches may keep answers, by patterns of paths; the application's own word stays.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct CacheControl;
+
+#[pymethods]
+impl CacheControl {
+    /// `rules` are directives by pattern, such as `{"/static/**": "public, max-age=86400"}`; the first that fits counts.
+    #[new]
+    #[pyo3(signature = (app, rules, /))]
+    fn new(app: &Bound<'_, PyAny>, rules: Pairs<'_>) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::CacheControl::new();
+        for (pattern, directives) in &pairs(rules)? {
+            let rule = CacheRule::new(directives).and_then(|rule| rule.path(pattern));
+            wrapper = wrapper.rule(rule.map_err(refused)?);
+        }
+        Ok(based(taken(app)?.wrap(wrapper), CacheControl))
+    }
+}
+
+/// Lets pages of other origins read answers, and answers preflights.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Cors;
+
+#[pymethods]
+impl Cors {
+    /// `origins` are origins, or `["*"]` for any; `methods` and `headers` those that pages may use; `max_age` is in seconds.
+    #[new]
+    #[pyo3(signature = (
+        app, /, *, origins, methods = None, headers = None, expose = Vec::new(), credentials = false, max_age = None,
+    ))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        origins: Vec<String>,
+        methods: Option<Vec<String>>,
+        headers: Option<Vec<String>>,
+        expose: Vec<String>,
+        credentials: bool,
+        max_age: Option<u64>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = match origins.as_slice() {
+            [any] if any == "*" => middleware::Cors::any_origin(),
+            origins => middleware::Cors::origins(origins).map_err(refused)?,
+        };
+        if let Some(names) = methods {
+            wrapper = wrapper.methods(self::methods(&names)?);
+        }
+        if let Some(names) = headers {
+            let names: PyResult<Vec<_>> = names.iter().map(|name| header(name)).collect();
+            wrapper = wrapper.headers(names?);
+        }
+        if !expose.is_empty() {
+            let names: PyResult<Vec<_>> = expose.iter().map(|name| header(name)).collect();
+            wrapper = wrapper.expose(names?);
+        }
+        if let Some(seconds) = max_age {
+            wrapper = wrapper.max_age(seconds);
+        }
+        if credentials {
+            wrapper = wrapper.credentials().map_err(refused)?;
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Cors))
+    }
+}
+
+/// Shows errors as HTML, as a problem in JSON or as text, as the client likes.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct ErrorPages;
+
+#[pymethods]
+impl ErrorPages {
+    #[new]
+    #[pyo3(signature = (app, /, *, replace_content = false))]
+    fn new(app: &Bound<'_, PyAny>, replace_content: bool) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::ErrorPages::new();
+        if replace_content {
+            wrapper = wrapper.replace_content();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), ErrorPages))
+    }
+}

@@ -1,0 +1,170 @@
+//! What refuses requests, or gives up on them.
+
+use enfilade::middleware::{self, MaintenanceSwitch, Quota};
+use pyo3::prelude::*;
+
+use super::refused;
+use crate::application::{PyApplication, based, taken};
+use crate::server::seconds;
+
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Timeout>()?;
+    module.add_class::<BodyLimit>()?;
+    module.add_class::<RateLimit>()?;
+    module.add_class::<ConcurrencyLimit>()?;
+    module.add_class::<CatchPanic>()?;
+    module.add_class::<Maintenance>()?;
+    module.add_class::<TrustedHosts>()
+}
+
+/// Answers 503 where there is no answer within so many seconds; the Python code goes on, and what it answers is dropped.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Timeout;
+
+#[pymethods]
+impl Timeout {
+    #[new]
+    #[pyo3(signature = (app, head, /))]
+    fn new(app: &Bound<'_, PyAny>, head: f64) -> PyResult<PyClassInitializer<Self>> {
+        let wrapper = middleware::Timeout::new(seconds(head)?);
+        Ok(based(taken(app)?.wrap(wrapper), Timeout))
+    }
+}
+
+/// Answers 413 to request bodies of more bytes.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct BodyLimit;
+
+#[pymethods]
+impl BodyLimit {
+    #[new]
+    #[pyo3(signature = (app, limit, /))]
+    fn new(app: &Bound<'_, PyAny>, limit: u64) -> PyResult<PyClassInitializer<Self>> {
+        let app = taken(app)?.wrap(middleware::BodyLimit::new(limit));
+        Ok(based(app, BodyLimit))
+    }
+}
+
+/// Lets each client ask so often in so many seconds, and answers 429 to the rest.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct RateLimit;
+
+#[pymethods]
+impl RateLimit {
+    #[new]
+    #[pyo3(signature = (app, requests, /, *, period = 60.0, burst = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        requests: u32,
+        period: f64,
+        burst: Option<u32>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut quota = Quota::new(requests, seconds(period)?).map_err(refused)?;
+        if let Some(burst) = burst {
+            quota = quota.burst(burst);
+        }
+        let app = taken(app)?.wrap(middleware::RateLimit::new(quota));
+        Ok(based(app, RateLimit))
+    }
+}
+
+/// Lets so many requests in at a time, and `backlog` more wait for so many seconds; the rest is answered 503.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct ConcurrencyLimit;
+
+#[pymethods]
+impl ConcurrencyLimit {
+    #[new]
+    #[pyo3(signature = (app, limit, /, *, backlog = None, wait = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        limit: usize,
+        backlog: Option<usize>,
+        wait: Option<f64>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::ConcurrencyLimit::new(limit);
+        if let Some(requests) = backlog {
+            wrapper = wrapper.backlog(requests);
+        }
+        if let Some(wait) = wait {
+            wrapper = wrapper.wait(seconds(wait)?);
+        }
+        Ok(based(taken(app)?.wrap(wrapper), ConcurrencyLimit))
+    }
+}
+
+/// Answers 500 where a component in Rust panics.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct CatchPanic;
+
+#[pymethods]
+impl CatchPanic {
+    #[new]
+    #[pyo3(signature = (app, /))]
+    fn new(app: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
+        let app = taken(app)?.wrap(middleware::CatchPanic::new());
+        Ok(based(app, CatchPanic))
+    }
+}
+
+/// Answers 503 while it is closed.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Maintenance {
+    switch: MaintenanceSwitch,
+}
+
+#[pymethods]
+impl Maintenance {
+    #[new]
+    #[pyo3(signature = (app, /, *, closed = false, retry_after = None, page = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        closed: bool,
+        retry_after: Option<u64>,
+        page: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::Maintenance::new();
+        if let Some(seconds) = retry_after {
+            wrapper = wrapper.retry_after(seconds);
+        }
+        if let Some(page) = page {
+            wrapper = wrapper.page(taken(page)?);
+        }
+        let switch = wrapper.switch();
+        match closed {
+            true => switch.close(),
+            false => switch.open(),
+        }
+        Ok(based(taken(app)?.wrap(wrapper), Maintenance { switch }))
+    }
+
+    /// Closes the application for requests to come.
+    fn close(&self) {
+        self.switch.close();
+    }
+
+    /// Opens it again.
+    fn open(&self) {
+        self.switch.open();
+    }
+
+    /// Whether it is closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.switch.is_closed()
+    }
+}
+
+/// Refuses requests for hosts that are not in the list.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct TrustedHosts;
+
+#[pymethods]
+impl TrustedHosts {
+    #[new]
+    #[pyo3(signature = (app, hosts, /))]
+    fn new(app: &Bound<'_, PyAny>, hosts: Vec<String>) -> PyResult<PyClassInitializer<Self>> {
+        let wrapper = middleware::TrustedHosts::new(hosts).map_err(refused)?;
+        Ok(based(taken(app)?.wrap(wrapper), TrustedHosts))
+    }
+}

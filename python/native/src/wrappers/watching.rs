@@ -1,0 +1,105 @@
+//! What tells of requests.
+
+use std::io;
+
+use enfilade::middleware::{self, LogFile, LogFileHandle};
+use pyo3::prelude::*;
+
+use super::refused;
+use crate::application::{PyApplication, based, taken};
+
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<AccessLog>()?;
+    module.add_class::<RequestId>()?;
+    module.add_class::<Timing>()
+}
+
+/// Logs requests; it never blocks one.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct AccessLog {
+    file: Option<LogFileHandle>,
+}
+
+#[pymethods]
+impl AccessLog {
+    /// `format` is `common`, `combined`, `vhost_combined`, `json` or one in Apache's language; `output` a file, `-` for
+    /// standard output or `stderr`.
+    #[new]
+    #[pyo3(signature = (app, /, *, format = "combined", output = "-"))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        format: &str,
+        output: &str,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = match format {
+            "common" => middleware::AccessLog::common(),
+            "combined" => middleware::AccessLog::combined(),
+            "vhost_combined" => middleware::AccessLog::vhost_combined(),
+            "json" => middleware::AccessLog::json(),
+            format => middleware::AccessLog::format(format).map_err(refused)?,
+        };
+        let mut file = None;
+        wrapper = match output {
+            "-" | "stdout" => wrapper.writer(io::stdout()),
+            "stderr" => wrapper.writer(io::stderr()),
+            path => {
+                let opened = LogFile::open(path)?;
+                file = Some(opened.handle());
+                wrapper.writer(opened)
+            }
+        };
+        Ok(based(taken(app)?.wrap(wrapper), AccessLog { file }))
+    }
+
+    /// Opens the file anew, as it was moved; nothing where the log goes elsewhere.
+    fn reopen(&self) -> PyResult<()> {
+        match &self.file {
+            Some(file) => Ok(file.reopen()?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gives each request an id: the one that it brings where that is fit, else a new one.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct RequestId;
+
+#[pymethods]
+impl RequestId {
+    #[new]
+    #[pyo3(signature = (app, /, *, header = None, ignore_inbound = false))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        header: Option<&str>,
+        ignore_inbound: bool,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let mut wrapper = middleware::RequestId::new();
+        if let Some(name) = header {
+            wrapper = wrapper.header(name).map_err(refused)?;
+        }
+        if ignore_inbound {
+            wrapper = wrapper.ignore_inbound();
+        }
+        Ok(based(taken(app)?.wrap(wrapper), RequestId))
+    }
+}
+
+/// Tells in `Server-Timing` and `X-Runtime` how long answers took.
+#[pyclass(frozen, extends = PyApplication, module = "enfilade")]
+struct Timing;
+
+#[pymethods]
+impl Timing {
+    #[new]
+    #[pyo3(signature = (app, /, *, server_timing = true, x_runtime = true))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        server_timing: bool,
+        x_runtime: bool,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let wrapper = middleware::Timing::new()
+            .server_timing(server_timing)
+            .x_runtime(x_runtime);
+        Ok(based(taken(app)?.wrap(wrapper), Timing))
+    }
+}

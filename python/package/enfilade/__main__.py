@@ -1,0 +1,8 @@
+"""`python -m enfilade` is the command `enfilade`."""
+
+import sys
+
+from enfilade.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

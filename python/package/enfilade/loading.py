@@ -1,0 +1,106 @@
+"""Finds the application that `module:callable` names, and says clearly where it does not."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import WSGIApplication
+
+
+class LoadError(Exception):
+    """The application cannot be loaded; the text says why, with the traceback where its code is at fault."""
+
+
+def load(name: str, factory: bool = False) -> WSGIApplication:
+    """The application of `module:attribute.path`, `module:factory(...)` or `module`.
+
+    A call takes literals only, as gunicorn's does.
+
+    Raises LoadError, with the text for the user.
+    """
+    module_name, _, expression = name.partition(":")
+    if not module_name:
+        raise LoadError(f"{name!r} names no module: it should be like module:callable")
+    module = imported(module_name)
+    application = evaluate(module, module_name, expression) if expression else default_of(module, module_name)
+    if factory:
+        application = called(application, name, (), {})
+    if not callable(application):
+        raise LoadError(f"{name!r} is no application: a {type(application).__name__} cannot be called")
+    result: WSGIApplication = application
+    return result
+
+
+def imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            hint = f"; it was searched in {', '.join(path or '.' for path in sys.path[:3])} ..."
+            raise LoadError(f"there is no module {error.name!r}{hint}\n{traceback.format_exc()}") from error
+        raise LoadError(f"the module {name!r} does not load:\n{traceback.format_exc()}") from error
+    except SystemExit as error:
+        raise LoadError(f"the module {name!r} ended the program ({error}) when it was imported") from error
+    except Exception as error:
+        raise LoadError(f"the module {name!r} does not load:\n{traceback.format_exc()}") from error
+
+
+def default_of(module: Any, name: str) -> Any:
+    for attribute in ("application", "app"):
+        if hasattr(module, attribute):
+            return getattr(module, attribute)
+    raise LoadError(f"the module {name!r} has neither `application` nor `app`: name it, as in {name}:callable")
+
+
+def evaluate(module: Any, module_name: str, expression: str) -> Any:
+    """`attribute.path`, or a call of it with literals."""
+    try:
+        node = ast.parse(expression, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise LoadError(f"{expression!r} is neither an attribute's name nor a call") from None
+    if not isinstance(node, ast.Call):
+        return attribute(module, module_name, node, expression)
+    function = attribute(module, module_name, node.func, expression)
+    try:
+        arguments = [ast.literal_eval(each) for each in node.args]
+        keywords = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg}
+    except ValueError:
+        raise LoadError(f"the arguments in {expression!r} must be literals") from None
+    return called(function, f"{module_name}:{expression}", arguments, keywords)
+
+
+def attribute(module: Any, module_name: str, node: ast.expr, expression: str) -> Any:
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        raise LoadError(f"{expression!r} is neither an attribute's name nor a call")
+    value, place = module, f"the module {module_name!r}"
+    for name in [node.id, *reversed(names)]:
+        if not hasattr(value, name):
+            raise LoadError(f"{place} has no attribute {name!r}{similar(value, name)}")
+        value, place = getattr(value, name), repr(name)
+    return value
+
+
+def similar(value: Any, name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, [each for each in dir(value) if not each.startswith("_")], 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def called(function: Any, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
+    if not callable(function):
+        raise LoadError(f"{name!r} cannot be called to get an application: it is a {type(function).__name__}")
+    try:
+        return function(*arguments, **keywords)
+    except Exception as error:
+        raise LoadError(f"the factory {name!r} failed:\n{traceback.format_exc()}") from error

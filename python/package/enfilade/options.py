@@ -1,0 +1,213 @@
+"""The options of `enfilade serve`, named as gunicorn and granian name them, and what they are parsed into."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Options:
+    """What `enfilade serve` was told."""
+
+    app: str
+    bind: list[str] = field(default_factory=lambda: ["127.0.0.1:8000"])
+    workers: int = 1
+    threads: int = 1
+    backlog: int = 2048
+    queue: int = 1024
+    keep_alive: float = 75.0
+    header_timeout: float = 30.0
+    body_timeout: float = 30.0
+    graceful_timeout: float = 30.0
+    max_requests: int | None = None
+    max_requests_jitter: int = 0
+    factory: bool = False
+    preload: bool = False
+    check_config: bool = False
+    reload: bool = False
+    reload_extra_file: list[str] = field(default_factory=list)
+    access_log: str | None = None
+    access_log_format: str = "combined"
+    error_log: str | None = None
+    log_level: str = "info"
+    gzip: bool = False
+    static: list[tuple[str, Path]] = field(default_factory=list)
+    tls: tuple[str, str] | None = None
+    forwarded_allow_ips: list[str] = field(default_factory=list)
+    chdir: str | None = None
+    pythonpath: list[str] = field(default_factory=list)
+    pid: str | None = None
+    umask: int | None = None
+
+
+def whole(least: int) -> Any:
+    """A parser of whole numbers from `least` on."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    # Not `value <= 0`: a NaN is no time either.
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+def static(text: str) -> tuple[str, Path]:
+    url, separator, folder = text.partition("=")
+    if not separator or not url.startswith("/") or not folder:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like /url=folder")
+    if not Path(folder).is_dir():
+        raise argparse.ArgumentTypeError(f"{folder} is no folder")
+    return url.rstrip("/"), Path(folder).resolve()
+
+
+def readable(text: str) -> str:
+    if not os.access(text, os.R_OK):
+        raise argparse.ArgumentTypeError(f"cannot read {text}")
+    return text
+
+
+def certificate_and_key(text: str) -> tuple[str, str]:
+    certificate, separator, key = text.partition(",")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like certificate.pem,key.pem")
+    return readable(certificate), readable(key)
+
+
+def address(text: str) -> str:
+    """An address to bind: `host:port`, `:port`, `[ipv6]:port`, `unix:path` or `fd://3`."""
+    if text.startswith("unix:") and len(text) > 5:
+        return text
+    if text.startswith("fd://") and text[5:].isdecimal():
+        return text
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 127.0.0.1:8000, [::1]:8000, unix:path or fd://3")
+    return text
+
+
+def listening(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-b", "--bind", action="append", type=address, metavar="ADDRESS",
+                       help="where to listen: host:port, [ipv6]:port, unix:path or fd://N; can be repeated "
+                            "(default: 127.0.0.1:8000)")
+    group.add_argument("--host", metavar="HOST", help="with --port, another way to say --bind")
+    group.add_argument("--port", type=whole(0), metavar="PORT", help="with --host, another way to say --bind")
+    group.add_argument("--unix", "--uds", action="append", metavar="PATH", help="the same as --bind unix:PATH")
+    group.add_argument("--umask", type=lambda text: int(text, 8), metavar="MODE",
+                       help="the mode mask for files and Unix sockets, octal")
+    group.add_argument("--backlog", type=whole(1), default=2048, metavar="N",
+                       help="connections that the system may hold for us (default: %(default)s)")
+    group.add_argument("--tls", type=certificate_and_key, metavar="CERT,KEY",
+                       help="speak TLS, with this certificate chain and key (PEM files)")
+    group.add_argument("--certfile", "--ssl-certificate", type=readable, metavar="FILE",
+                       help="with --keyfile, another way to say --tls")
+    group.add_argument("--keyfile", "--ssl-keyfile", type=readable, metavar="FILE", help="the key of --certfile")
+    group.add_argument("--forwarded-allow-ips", metavar="IPS", default="",
+                       help="proxies whose X-Forwarded-* headers are believed: addresses or networks, by commas "
+                            "(default: none)")
+
+
+def processes(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-w", "--workers", type=whole(1), default=int(os.environ.get("WEB_CONCURRENCY", "1")), metavar="N",
+                       help="processes that serve (default: $WEB_CONCURRENCY, or 1)")
+    group.add_argument("--threads", "--blocking-threads", type=whole(1), default=1, metavar="N",
+                       help="threads of each process that run the application; 1 runs it on the thread that reads the "
+                            "connections, which is fastest (default: %(default)s)")
+    group.add_argument("--queue", "--backpressure", type=whole(0), default=1024, metavar="N",
+                       help="requests that may wait for a thread; beyond them the answer is 503 (default: %(default)s)")
+    group.add_argument("--max-requests", type=whole(0), default=0, metavar="N",
+                       help="replace a worker after so many requests (default: 0, never)")
+    group.add_argument("--max-requests-jitter", type=whole(0), default=0, metavar="N",
+                       help="by how many at most --max-requests is raised at random (default: %(default)s)")
+    group.add_argument("--preload", "--preload-app", action="store_true", help="import the application before the workers fork; "
+                       "a reload does not import it again then")
+    group.add_argument("--reload", action="store_true", help="reload when a file of the application changes")
+    group.add_argument("--reload-extra-file", action="append", default=[], metavar="PATH",
+                       help="one more file or folder that --reload watches; can be repeated")
+    group.add_argument("-p", "--pid", "--pid-file", metavar="FILE", help="write the first process's id there")
+
+
+def times(group: argparse._ArgumentGroup) -> None:
+    for name, default, text in (
+        ("--keep-alive", 75.0, "a connection without a request is kept"),
+        ("--header-timeout", 30.0, "a client may take for the head of a request"),
+        ("--body-timeout", 30.0, "may pass without a byte of a body"),
+        ("--graceful-timeout", 30.0, "requests in flight have to end on a stop or a reload"),
+    ):
+        group.add_argument(name, type=seconds, default=default, metavar="SECONDS",
+                           help=f"how long {text} (default: %(default)s)")
+
+
+def behaviour(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--gzip", action="store_true", help="compress answers for clients that take it")
+    group.add_argument("--static", action="append", type=static, default=[], metavar="/URL=FOLDER",
+                       help="serve the files of a folder below a path; can be repeated")
+    group.add_argument("--access-log", "--access-logfile", metavar="FILE", help="log requests to a file; - is standard output")
+    group.add_argument("--access-log-format", "--access-log-fmt", choices=("combined", "common", "json"), default="combined",
+                       metavar="NAME", help="combined, common or json (default: %(default)s)")
+    group.add_argument("--error-log", "--error-logfile", "--log-file", metavar="FILE",
+                       help="write messages and wsgi.errors there (default: standard error)")
+    group.add_argument("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info",
+                       metavar="LEVEL", help="what of the messages is written (default: %(default)s)")
+
+
+def loading(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--factory", action="store_true", help="call what APP names, to get the application")
+    group.add_argument("--chdir", "--working-dir", metavar="FOLDER", help="go there first")
+    group.add_argument("--pythonpath", action="append", default=[], metavar="FOLDERS", help="search modules there too, by commas")
+    group.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable of the environment")
+    group.add_argument("--check-config", action="store_true", help="import the application and end: 0 where all is well")
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `serve` to its parser."""
+    parser.add_argument("app", metavar="APP", help="module:callable, module:factory() or module (its `application` or `app`)")
+    for title, add in (("where to listen", listening), ("processes and threads", processes), ("times", times),
+                       ("what it does", behaviour), ("the application", loading)):
+        add(parser.add_argument_group(title))
+
+
+def binds(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> list[str]:
+    addresses = list(parsed.bind or []) + [f"unix:{path}" for path in parsed.unix or []]
+    if parsed.host is not None or parsed.port is not None:
+        host = parsed.host or "127.0.0.1"
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        port = 8000 if parsed.port is None else parsed.port
+        try:
+            addresses.append(address(f"{host}:{port}"))
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
+    return addresses or ["127.0.0.1:8000"]
+
+
+def options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Options:
+    """The options as one value; what does not go together ends with status 2."""
+    if bool(parsed.certfile) != bool(parsed.keyfile) or (parsed.tls and parsed.certfile):
+        parser.error("--certfile and --keyfile go together, and instead of --tls")
+    if parsed.preload and parsed.reload:
+        parser.error("--preload and --reload exclude each other: what is imported before the fork cannot be loaded anew")
+    for pair in parsed.env:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            parser.error(f"argument -e/--env: {pair!r} is not like NAME=VALUE")
+        os.environ[name] = value
+    names = {name for name in Options.__dataclass_fields__ if hasattr(parsed, name)}
+    values: dict[str, Any] = {name: getattr(parsed, name) for name in names}
+    values["bind"] = binds(parser, parsed)
+    values["tls"] = parsed.tls or ((parsed.certfile, parsed.keyfile) if parsed.certfile else None)
+    values["max_requests"] = parsed.max_requests or None
+    values["forwarded_allow_ips"] = [each.strip() for each in parsed.forwarded_allow_ips.split(",") if each.strip()]
+    values["pythonpath"] = [each for folders in parsed.pythonpath for each in folders.split(",") if each]
+    return Options(**values)

@@ -1,0 +1,74 @@
+"""Notices that a file of the application has changed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+
+def loaded_files() -> Iterator[str]:
+    """The source files of all modules that are loaded now."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            # A compiled module stands for its source, which is what is edited.
+            yield file[:-1] if file.endswith((".pyc", ".pyo")) else file
+
+
+def below(path: str) -> Iterator[str]:
+    """A file itself, or all files below a folder."""
+    if not os.path.isdir(path):
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
+        for name in names:
+            yield os.path.join(folder, name)
+
+
+def stamp(path: str) -> tuple[int, int] | None:
+    """What changes when a file does; None for a file that is not there."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+class Watcher:
+    """Looks at the loaded modules' files, and at extra ones, every `interval` seconds."""
+
+    def __init__(self, extra: Iterable[str] = (), interval: float = 0.5) -> None:
+        self._extra = [os.path.abspath(path) for path in extra]
+        self._interval = interval
+        self._stamps: dict[str, tuple[int, int] | None] = {}
+        self._listed = False
+        self.changed()
+
+    def changed(self) -> str | None:
+        """A file that changed, appeared in an extra folder, or went since the last look."""
+        extra = {file for path in self._extra for file in below(path)}
+        found = None
+        for path in {*loaded_files(), *extra, *self._stamps}:
+            now = stamp(path)
+            known = path in self._stamps
+            if (known and self._stamps[path] != now) or (not known and self._listed and path in extra):
+                found = path
+            self._stamps[path] = now
+        self._listed = True
+        return found
+
+    def start(self, report: Callable[[str], None]) -> threading.Thread:
+        """Calls `report` with the first file that changes, from a thread of its own."""
+
+        def watch() -> None:
+            while not (path := self.changed()):
+                time.sleep(self._interval)
+            report(path)
+
+        thread = threading.Thread(target=watch, name="enfilade-reload", daemon=True)
+        thread.start()
+        return thread

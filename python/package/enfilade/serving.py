@@ -1,0 +1,118 @@
+"""What one worker does: load the application, build the stack that the options name, and serve."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from enfilade import _native
+from enfilade.loading import LoadError, load
+from enfilade.options import Options
+from enfilade.reload import Watcher
+from enfilade.static import StaticFiles
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+BOOT_FAILED = 3
+"""The exit status of a worker whose application does not load, and of the command then, as gunicorn's."""
+
+log = logging.getLogger("enfilade")
+
+
+def prepare_path(options: Options) -> None:
+    """The application's folder comes first on the search path, as for `python -m`."""
+    if options.chdir:
+        os.chdir(options.chdir)
+    for folder in reversed(options.pythonpath):
+        sys.path.insert(0, os.path.abspath(folder))
+    if sys.path[:1] != [os.getcwd()]:
+        sys.path.insert(0, os.getcwd())
+
+
+def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Stands in for an application that does not load, until its file is mended; the log has the reason."""
+    body = b"The application does not load; the server's log says why.\n"
+    start_response("500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def stack(options: Options, application: WSGIApplication) -> WSGIApplication | _native.Application:
+    """The application inside what the options ask for, the access log outermost."""
+    result: Any = application
+    if options.static:
+        result = _native.Mounts({url or "/": StaticFiles(folder) for url, folder in options.static}, default=result)
+    if options.gzip:
+        result = _native.Compression(result)
+    if options.access_log:
+        result = _native.AccessLog(result, format=options.access_log_format, output=options.access_log)
+    if options.forwarded_allow_ips:
+        result = _native.ProxyFix(result, trusted=options.forwarded_allow_ips)
+    checked: WSGIApplication | _native.Application = result
+    return checked
+
+
+def limit(options: Options) -> int | None:
+    """After how many requests this worker ends: at random within the jitter, so that not all do at once."""
+    if options.max_requests is None:
+        return None
+    return options.max_requests + random.randint(0, options.max_requests_jitter)
+
+
+def server(options: Options, application: WSGIApplication, listeners: list[socket.socket], multiprocess: bool) -> _native.Server:
+    return _native.Server(
+        stack(options, application),
+        sockets=[listener.fileno() for listener in listeners],
+        threads=options.threads,
+        backlog=options.queue,
+        multiprocess=multiprocess,
+        keep_alive=options.keep_alive,
+        header_timeout=options.header_timeout,
+        body_timeout=options.body_timeout,
+        graceful_timeout=options.graceful_timeout,
+        max_requests=limit(options),
+        tls=options.tls,
+    )
+
+
+def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, report: Callable[[str], None],
+          preloaded: WSGIApplication | None = None) -> int:
+    """Serves until the signal to stop, and returns the exit status; `report` is told "ready" and of changed files."""
+    try:
+        application = preloaded or load(options.app, options.factory)
+    except LoadError as error:
+        log.error("%s", str(error).rstrip())
+        if not options.reload:
+            return BOOT_FAILED
+        application = failed
+    try:
+        native = server(options, application, listeners, multiprocess)
+    except (OSError, TypeError, ValueError) as error:
+        # A certificate that is none, or a log that cannot be opened: it would be so again for the next worker.
+        log.error("cannot serve: %s", error)
+        return BOOT_FAILED
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        native.shutdown()
+
+    signal.signal(signal.SIGTERM, stop)
+    if options.reload:
+        extra = options.reload_extra_file + (failed_files(options) if application is failed else [])
+        Watcher(extra).start(lambda path: report(f"changed {path}"))
+    report("ready")
+    native.serve_forever()
+    return 0
+
+
+def failed_files(options: Options) -> list[str]:
+    """The module that did not load is not among the loaded ones: its file, or its folder where it has none yet."""
+    name = options.app.partition(":")[0]
+    return [os.path.join(folder or ".", *name.split(".")) + ".py" for folder in sys.path[: 1 + len(options.pythonpath)]]

@@ -1,0 +1,325 @@
+"""The first process: it holds the sockets, forks the workers that serve, and replaces those that end.
+
+SIGTERM stops after what is in flight, SIGINT and SIGQUIT at once, SIGHUP loads the application anew in new workers before
+the old ones end, SIGTTIN and SIGTTOU start and end one worker: as gunicorn has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from enfilade.options import Options
+from enfilade.serving import BOOT_FAILED, serve
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger("enfilade")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD,
+           signal.SIGUSR1, signal.SIGUSR2)
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
+
+LIVED_LONG = 10.0
+"""A worker that lived so many seconds did not fail at once: the next one starts without delay."""
+LONGEST_DELAY = 30.0
+AT_ONCE = 2.0
+"""How long workers have to end when they are told to at once, in seconds, before they are killed."""
+
+
+@dataclass
+class Worker:
+    """A process that serves, or is about to."""
+
+    pid: int
+    generation: int
+    status: int
+    """The descriptor that the worker writes its reports to: "ready", and the files that changed."""
+    started: float = field(default_factory=time.monotonic)
+    ready: bool = False
+    kill_at: float | None = None
+    """When it is killed, for a worker that was told to end."""
+    text: str = ""
+    silent: bool = False
+    """Whether it closed its end: it is ending, or its application closed what it does not know."""
+
+
+class Stop(Exception):
+    """The first process ends, with this exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def backoff(failures: int) -> float:
+    """How long to wait before the next worker, in seconds, after so many that ended early one after another."""
+    return 0.0 if failures == 0 else min(0.1 * 2.0 ** (failures - 1), LONGEST_DELAY)
+
+
+class Workers:
+    """The first process."""
+
+    def __init__(self, options: Options, listeners: list[socket.socket], preloaded: WSGIApplication | None = None) -> None:
+        self._options = options
+        self._listeners = listeners
+        self._preloaded = preloaded
+        self._wanted = options.workers
+        self._generation = 0
+        self._workers: dict[int, Worker] = {}
+        self._served = False
+        self._failures = 0
+        self._next_start = 0.0
+        self._pending: list[int] = []
+        self._reading, self._writing = os.pipe()
+        # Workers watch its end close when this process is gone, however it went.
+        self._alive_reading, self._alive_writing = os.pipe()
+
+    def run(self) -> int:
+        """Serves until a signal ends it, and returns the exit status."""
+        for descriptor in (self._reading, self._writing):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, self._received)
+        try:
+            while True:
+                self._keep()
+                self._wait()
+                self._handle_signals()
+                self._kill_overdue()
+        except Stop as stop:
+            return stop.status
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        self._pending.append(number)
+
+    # What there should be
+
+    def _current(self) -> list[Worker]:
+        return [each for each in self._workers.values() if each.generation == self._generation and each.kill_at is None]
+
+    def _keep(self) -> None:
+        """Starts the workers that are missing, unless the last ones ended too soon."""
+        while len(self._current()) < self._wanted and time.monotonic() >= self._next_start:
+            self._start()
+            if self._failures:
+                self._next_start = time.monotonic() + backoff(self._failures)
+
+    def _start(self) -> None:
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            self._become_worker(writing)
+        os.close(writing)
+        self._workers[pid] = Worker(pid, self._generation, reading)
+        log.info("worker %d starts", pid)
+
+    def _become_worker(self, writing: int) -> None:
+        """Serves in the process that was just forked, and never returns."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            # A terminal sends these to all processes; the first one decides what they mean.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for descriptor in [self._reading, self._writing, self._alive_writing, *(each.status for each in self._workers.values())]:
+                os.close(descriptor)
+            end_with(self._alive_reading)
+
+            def report(text: str) -> None:
+                with contextlib.suppress(OSError):
+                    os.write(writing, text.encode("utf-8", "surrogateescape") + b"\n")
+
+            status = serve(self._options, self._listeners, self._wanted > 1, report, self._preloaded)
+        except KeyboardInterrupt:
+            status = 130
+        except SystemExit as exit:
+            status = exit.code if isinstance(exit.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            # Not `sys.exit`: what the first process registered to run at its end is not for a worker.
+            os._exit(status)
+
+    # What happened
+
+    def _wait(self) -> None:
+        """Waits for a signal, a report, or the time of the next thing to do."""
+        now = time.monotonic()
+        times = [each.kill_at for each in self._workers.values() if each.kill_at is not None]
+        if len(self._current()) < self._wanted:
+            times.append(self._next_start)
+        timeout = max(0.0, min(times) - now) if times else None
+        statuses = {each.status: each for each in self._workers.values() if not each.silent}
+        readable, _, _ = select.select([self._reading, *statuses], [], [], timeout)
+        if self._reading in readable:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._reading, 4096)
+        for descriptor in readable:
+            if descriptor in statuses:
+                self._read_report(statuses[descriptor])
+        self._reap()
+
+    def _read_report(self, worker: Worker) -> None:
+        data = os.read(worker.status, 4096)
+        if not data:
+            worker.silent = True
+            return
+        worker.text += data.decode("utf-8", "surrogateescape")
+        *lines, worker.text = worker.text.split("\n")
+        for line in lines:
+            if line == "ready":
+                self._became_ready(worker)
+            elif line.startswith("changed ") and worker.generation == self._generation:
+                log.info("%s changed", line[8:])
+                self._reload()
+
+    def _became_ready(self, worker: Worker) -> None:
+        worker.ready = self._served = True
+        log.info("worker %d serves", worker.pid)
+        if worker.generation == self._generation and all(each.ready for each in self._current()):
+            for old in [each for each in self._workers.values() if each.generation != self._generation]:
+                self._end(old)
+
+    def _reap(self) -> None:
+        """Takes note of the workers that ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if worker := self._workers.pop(pid, None):
+                os.close(worker.status)
+                self._ended(worker, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, worker: Worker, code: int) -> None:
+        if worker.kill_at is not None or worker.generation != self._generation:
+            log.info("worker %d ended", worker.pid)
+            return
+        if not worker.ready and code == BOOT_FAILED:
+            self._failed_to_load()
+            return
+        if code == 0 and worker.ready:
+            log.info("worker %d ended after its last request", worker.pid)
+            return
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        log.error("worker %d ended %s", worker.pid, how)
+        lived = time.monotonic() - worker.started
+        self._failures = 1 if lived >= LIVED_LONG else self._failures + 1
+        self._next_start = time.monotonic() + (0.0 if lived >= LIVED_LONG else backoff(self._failures))
+
+    def _failed_to_load(self) -> None:
+        """At the start that is the end; on a reload, the workers that serve go on with what they have."""
+        old = [each for each in self._workers.values() if each.generation != self._generation and each.kill_at is None]
+        if not self._served:
+            log.error("the application does not load")
+            self._stop_at_once(BOOT_FAILED)
+        if old:
+            log.error("the application does not load: the workers before go on")
+            for each in self._current():
+                self._end(each)
+            self._generation = old[0].generation
+            return
+        self._failures += 1
+        self._next_start = time.monotonic() + backoff(self._failures)
+
+    # What we were told
+
+    def _handle_signals(self) -> None:
+        while self._pending:
+            number = self._pending.pop(0)
+            if number == signal.SIGTERM:
+                log.info("stopping after what is in flight")
+                self._stop_gracefully()
+            elif number in (signal.SIGINT, signal.SIGQUIT):
+                log.info("stopping at once")
+                self._stop_at_once(0)
+            elif number == signal.SIGHUP:
+                self._reload()
+            elif number == signal.SIGTTIN:
+                self._wanted += 1
+            elif number == signal.SIGTTOU and self._wanted > 1:
+                self._wanted -= 1
+                self._end(self._current()[0]) if len(self._current()) > self._wanted else None
+
+    def _reload(self) -> None:
+        """New workers load the application anew; the old ones end when all of these are ready."""
+        log.info("reloading")
+        for each in self._current():
+            if not each.ready:
+                self._end(each)
+        self._generation += 1
+        self._failures = 0
+        self._next_start = 0.0
+
+    def _end(self, worker: Worker) -> None:
+        """Tells a worker to finish what is in flight; it is killed where it takes longer than it may."""
+        if worker.kill_at is None:
+            worker.kill_at = time.monotonic() + self._options.graceful_timeout + AT_ONCE
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGTERM if worker.ready else signal.SIGKILL)
+
+    def _kill_overdue(self) -> None:
+        for each in self._workers.values():
+            if each.kill_at is not None and time.monotonic() >= each.kill_at:
+                log.error("worker %d did not end in time", each.pid)
+                each.kill_at = time.monotonic() + AT_ONCE
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each.pid, signal.SIGKILL)
+
+    def _stop_gracefully(self) -> None:
+        self._wanted = 0
+        for each in list(self._workers.values()):
+            self._end(each)
+        while self._workers:
+            self._wait()
+            self._kill_overdue()
+            if any(number in (signal.SIGINT, signal.SIGQUIT) for number in self._pending):
+                self._stop_at_once(0)
+        raise Stop(0)
+
+    def _stop_at_once(self, status: int) -> None:
+        self._wanted = 0
+        for each in self._workers.values():
+            each.kill_at = time.monotonic() + AT_ONCE
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGINT if each.ready else signal.SIGKILL)
+        while self._workers:
+            self._wait()
+            self._kill_overdue()
+        raise Stop(status)
+
+
+def end_with(descriptor: int) -> None:
+    """Ends this worker when the first process is gone, which closes its side of the pipe."""
+    import threading
+
+    def watch() -> None:
+        os.read(descriptor, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="enfilade-parent", daemon=True).start()

@@ -1,0 +1,85 @@
+"""The clauses that a server keeps, by the name that a test begins with: `test_e3_...` is of row `E3`.
+
+`fails` names the servers that do not keep a row, as this suite measured them: `pytest --peer granian` compares.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    requirement: str
+    fails: frozenset[str] = frozenset()
+
+
+def row(requirement: str, *fails: str) -> Row:
+    return Row(requirement, frozenset(fails))
+
+
+ROWS = {
+    "E1": row("environ is a dict, its CGI values are str, and the application is called positionally"),
+    "E2": row("every required key is there and true"),
+    "E3": row("PATH_INFO is decoded to bytes as latin-1, QUERY_STRING stays raw"),
+    "E4": row("header values are latin-1 and none is lost"),
+    "E5": row("repeated headers are joined, cookies by a semicolon"),
+    "E6": row("CONTENT_TYPE and CONTENT_LENGTH have no HTTP_ twin"),
+    "E7": row("a header with an underscore in its name is dropped"),
+    "E8": row("no HTTP_ key stands for a header that the client did not send"),
+    "E9": row("an absolute target gives its path, and its authority as HTTP_HOST"),
+    "E10": row("the process's environment is not in environ"),
+    "I1": row("read in all its forms, and at the end"),
+    "I2": row("readline, readlines and iteration, mixed"),
+    "I3": row("the input ends where the body does"),
+    "I4": row("a chunked body is decoded and ends"),
+    "I5": row("a body can be read while it is sent"),
+    "I6": row("a client that leaves in its body is an error, never a short read"),
+    "I7": row("the end of the request detaches the input"),
+    "I8": row("an unread body is never taken for a request"),
+    "C1": row("Expect: 100-continue is answered when the body is read"),
+    "C2": row("and not at all where it is never read"),
+    "S1": row("start_response returns write, and may be called once"),
+    "S2": row("exc_info before output replaces status and all headers"),
+    "S3": row("exc_info after output raises that exception again"),
+    "S4": row("the head waits for the first block that is not empty"),
+    "S5": row("start_response may come with the first block"),
+    "S6": row("the status is three digits and a reason, kept as it is"),
+    "S7": row("header names and values are checked, hop-by-hop ones refused"),
+    "S8": row("repeated headers stay apart and in order"),
+    "S9": row("Date and Server are added where they are missing"),
+    "B1": row("blocks are bytes"),
+    "B2": row("each block is sent before the next is asked for"),
+    "B3": row("write sends at once, in order, before the blocks"),
+    "B4": row("close is called exactly once"),
+    "B5": row("Content-Length is that of one block, and is enforced"),
+    "B6": row("an unknown length is chunked for HTTP/1.1 and ends an HTTP/1.0 connection"),
+    "B7": row("an error after output breaks the response off"),
+    "B8": row("no body where there may be none"),
+    "B9": row("an error before output is a 500 and a traceback"),
+    "X1": row("wsgi.errors takes any text"),
+    "X2": row("threads are as many as were asked for"),
+    "X3": row("wsgi.file_wrapper sends the file and closes it"),
+    "X4": row("SystemExit ends a request, KeyboardInterrupt the server"),
+    "X5": row("a thread keeps its locals from request to request"),
+}
+
+# What a server decides and no wrapper can mend: here a wrapped application is not judged under waitress.
+UP_TO_WAITRESS = {
+    "test_e5_repeated_cookies_are_joined_by_a_semicolon": "it joins them by a comma",
+    "test_e9_absolute_target": "it keeps Host",
+    "test_i5_lines_come_back_while_the_body_is_sent": "it reads a body before it calls",
+    "test_i5_a_large_body_is_read_before_it_is_whole": "it reads a body before it calls",
+    "test_i6_a_client_that_leaves_is_an_error": "it never calls then",
+    "test_i7_the_input_of_an_ended_request_gives_nothing": "it closes the file",
+    "test_b8_head_has_gets_headers_and_no_body": "its answers to HEAD say that they close",
+    "test_c2_the_final_status_comes_first_where_nothing_is_read": "it reads a body before it calls",
+    "test_x3_no_file_for_head": "it ends an empty body with a chunk",
+    "test_x4_system_exit_ends_the_request_alone": "it ends",
+}
+
+
+def row_of(function: str) -> str | None:
+    """The row that a test's name begins with."""
+    parts = function.split("_")
+    name = parts[1].upper() if parts[0] == "test" and len(parts) > 1 else ""
+    return name if name in ROWS else None

@@ -1,0 +1,1 @@
+"""What the tests share: servers as processes, a client that sees every byte, and the probed applications."""

@@ -1,0 +1,93 @@
+"""`enfilade serve` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from support.raw import Address, Client, Response
+from support.servers import free_port, start, wait_until
+
+
+def run(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end, which comes by itself."""
+    return subprocess.run([sys.executable, "-m", "enfilade", *arguments], cwd=folder, capture_output=True, text=True,
+                          timeout=20, stdin=subprocess.DEVNULL, **options)
+
+
+class Command:
+    """`enfilade serve` on a free port; leaving it as a context ends it, with all its workers."""
+
+    def __init__(self, folder: Path, application: str, *arguments: str, bind: str | None = None,
+                 environment: dict[str, str] | None = None) -> None:
+        port = free_port()
+        self.address: Address = bind[5:] if bind and bind.startswith("unix:") else ("127.0.0.1", port)
+        self.output = tempfile.TemporaryFile()
+        command = [sys.executable, "-m", "enfilade", "serve", application, "--bind", bind or f"127.0.0.1:{port}", *arguments]
+        self.process = start(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
+                             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+        if bind is not None and not bind.startswith("unix:"):
+            self.address = ("127.0.0.1", int(bind.rpartition(":")[2]))
+        wait_until(lambda: self.process.poll() is not None or not refused(self.address), 10, self.log)
+
+    def log(self) -> str:
+        self.output.seek(0)
+        return self.output.read().decode("utf-8", "replace")
+
+    def wait_for_log(self, text: str, seconds: float = 8.0, times: int = 1) -> str:
+        wait_until(lambda: self.log().count(text) >= times, seconds, lambda: f"{text!r} {times} times in the log:\n{self.log()}")
+        return self.log()
+
+    def wait_until_up(self, workers: int = 1) -> None:
+        self.wait_for_log(" serves", times=workers)
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def get(self, target: str = "/") -> Response:
+        with Client(self.address) as client:
+            return client.get(target, [("Connection", "close")])
+
+    def workers(self) -> list[int]:
+        """The processes that this one started."""
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        return [int(pid) for pid in Path(path).read_text().split()]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                for pid in [*self.workers(), self.process.pid]:
+                    os.kill(pid, signal.SIGKILL)
+                raise
+        return self.process.wait()
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.stop(signal.SIGINT)
+        finally:
+            self.output.close()
+
+
+def refused(address: Address) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        with Client(address):
+            return False
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except socket.timeout:
+        return False
