@@ -220,6 +220,7 @@ impl Inline {
             *end = Some(Instant::now() + self.limits.graceful);
             self.tasks.for_each(|_, connection| connection.finish());
             self.tasks.wake_all();
+            self.next_sweep.set(now);
             self.run_ready();
         }
         self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
@@ -318,8 +319,17 @@ impl Inline {
             let next = self.next_sweep.get();
             let next = self.deadline.map_or(next, |deadline| next.min(deadline));
             let left = next.saturating_duration_since(self.clock.now());
-            left.clamp(Duration::from_millis(1), self.limits.tick)
+            left.clamp(Duration::from_millis(1), self.tick())
         })
+    }
+
+    /// How often time limits are looked at.
+    fn tick(&self) -> Duration {
+        const AT_THE_END: Duration = Duration::from_millis(100);
+        match self.is_finishing.get() {
+            true => self.limits.tick.min(AT_THE_END),
+            false => self.limits.tick,
+        }
     }
 
     fn has_waiting(&self) -> bool {
@@ -387,7 +397,7 @@ impl Inline {
         if now < self.next_sweep.get() {
             return;
         }
-        self.next_sweep.set(now + self.limits.tick);
+        self.next_sweep.set(now + self.tick());
         self.tasks.expire(now);
         self.tasks.for_each(|wake, connection| {
             if connection.check(now, &self.limits) {
