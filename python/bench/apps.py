@@ -45,21 +45,3 @@ PATHS = {"/hello": hello, "/json": as_json, "/upload": upload, "/stream": stream
 
 def plain(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return PATHS[environ["PATH_INFO"]](environ, start_response)
-
-
-def make_flask() -> Any:
-    import flask
-
-    site = flask.Flask("site")
-
-    @site.get("/flask")
-    def index() -> str:
-        return "Hello, World!"
-
-    return site
-
-
-def __getattr__(name: str) -> Any:
-    if name == "site":
-        return make_flask()
-    raise AttributeError(name)

@@ -26,7 +26,7 @@ MEGABYTE = 2**20
 # What is asked for: the application, the path, and the body where it is a POST.
 CASES: dict[str, tuple[str, str, int]] = {
     "plain hello": ("apps:plain", "/hello", 0),
-    "Flask hello": ("apps:site", "/flask", 0),
+    "Flask hello": ("flask_site:site", "/flask", 0),
     "10 KB JSON": ("apps:plain", "/json", 0),
     "1 MB upload": ("apps:plain", "/upload", MEGABYTE),
 }

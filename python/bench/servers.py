@@ -113,11 +113,7 @@ class Running:
         return total
 
     def stop(self, seconds: float = 10) -> None:
-        for pid in reversed(self.processes()):
-            try:
-                os.kill(pid, 15)
-            except ProcessLookupError:
-                pass
+        self.process.terminate()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -58,6 +58,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def client(server: Server) -> Iterator[Client]:
     assert server.process.poll() is None, f"the server has gone: {server.log()[-3000:]}"
     with Client(server.address) as connected:
+        connected.may_close = server.mode in PEERS or server.mode == "under-waitress"
         yield connected
 
 

@@ -133,7 +133,7 @@ def test_b5_the_length_of_one_block_is_known(client: Client, kind: str) -> None:
 def test_b5_an_empty_list_is_an_empty_body(client: Client) -> None:
     response = client.get(blocks(kind="list"))
     assert (response.status, response.body, response.value("content-length")) == (200, b"", "0")
-    assert client.get("/up").body == b"up"
+    assert client.follow().body == b"up"
 
 
 @pytest.mark.parametrize("parts", [("hello", "world", "more"), ("hel", "loworld", "more"), ("helloworld",)])
@@ -178,7 +178,7 @@ def test_b5_less_than_the_length_is_logged(server: Server, key: str) -> None:
 def test_b6_an_unknown_length_is_chunked(client: Client, key: str) -> None:
     response = client.get(blocks("a", "b", kind="iterator", key=key))
     assert (response.value("transfer-encoding"), response.value("content-length"), response.body) == ("chunked", None, b"ab")
-    assert client.get("/up").body == b"up"
+    assert client.follow().body == b"up"
 
 
 def test_b6_an_unknown_length_ends_an_http_1_0_connection(client: Client, key: str) -> None:
@@ -209,12 +209,12 @@ def comparable(response: Response) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("length", ["", "2"])
 def test_b8_head_has_gets_headers_and_no_body(client: Client, key: str, kind: str, length: str) -> None:
     target = blocks("a", "b", kind=kind, key=key, length=length)
-    with_body = client.get(target)
-    assert with_body.body == b"ab"
     without = client.request("HEAD", target)
-    assert comparable(without) == comparable(with_body)
     assert client.quiet() == b""
-    assert client.get("/up").body == b"up"
+    with_body = client.follow(target)
+    assert with_body.body == b"ab"
+    assert comparable(without) == comparable(with_body)
+    assert client.follow().body == b"up"
 
 
 @pytest.mark.parametrize("kind", ["list", "iterator"])
@@ -228,7 +228,7 @@ def test_b8_these_have_no_body(client: Client, key: str, status: str, parts: tup
         # RFC 9110, 8.6: no Content-Length in a 204.
         assert response.value("content-length") is None
     assert client.quiet() == b""
-    assert client.get("/up").body == b"up"
+    assert client.follow().body == b"up"
 
 
 @pytest.mark.parametrize("how", ["raise", "after start", "no start", "none", "number"])

@@ -99,7 +99,7 @@ def test_i3_the_input_ends_before_the_next_request(client: Client) -> None:
 def test_i4_a_chunked_body(client: Client) -> None:
     client.send(head("POST", target([["read"], ["read"]]), [("Transfer-Encoding", "chunked")]) + chunks(b"hel", b"lo\n", b"x"))
     assert json.loads(client.response().body) == ["hello\nx", ""]
-    assert client.get("/up").body == b"up"
+    assert client.follow().body == b"up"
 
 
 @OURS

@@ -6,8 +6,11 @@ import ast
 import importlib
 import sys
 import traceback
-from typing import Any
-from wsgiref.types import WSGIApplication
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import WSGIApplication
 
 
 class LoadError(Exception):

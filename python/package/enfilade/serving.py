@@ -10,14 +10,17 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from typing import TYPE_CHECKING, Any
 
 from enfilade import _native
 from enfilade.loading import LoadError, load
 from enfilade.options import Options
 from enfilade.reload import Watcher
 from enfilade.static import StaticFiles
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BOOT_FAILED = 3
 """The exit status of a worker whose application does not load, and of the command then, as gunicorn's."""

@@ -24,12 +24,15 @@ import sys
 import threading
 import wsgiref.simple_server as standard
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import read_environ
 from wsgiref.simple_server import ServerHandler, demo_app, server_version, software_version, sys_version
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from enfilade._native import Application, Server
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["ServerHandler", "WSGIRequestHandler", "WSGIServer", "demo_app", "make_server", "server_version",
            "software_version", "sys_version"]
@@ -151,7 +154,9 @@ class WSGIServer(standard.WSGIServer):
 
     def _call(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """`set_app` holds for the next request already."""
-        application: WSGIApplication = self.get_app()
+        application = self.get_app()
+        if application is None:
+            raise TypeError("no application was set: call set_app first")
         return application(environ, start_response)
 
     def _environ(self) -> dict[str, str]:
@@ -162,7 +167,8 @@ class WSGIServer(standard.WSGIServer):
 
     def _logged(self, client: Any, request_line: str, status: int, sent: int) -> None:
         """Logs a request as the handler would have, without all that its construction does."""
-        handler = self.RequestHandlerClass.__new__(self.RequestHandlerClass)
+        kind: Any = self.RequestHandlerClass
+        handler = kind.__new__(kind)
         handler.server = self
         handler.client_address = client if isinstance(client, tuple) else (client or "", 0)
         handler.requestline = request_line

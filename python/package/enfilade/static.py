@@ -8,10 +8,13 @@ import stat
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
-from wsgiref.types import StartResponse, WSGIEnvironment
 from wsgiref.util import FileWrapper
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Headers = list[tuple[str, str]]
 Range = tuple[int, int]

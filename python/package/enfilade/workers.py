@@ -17,10 +17,14 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from types import FrameType
-from wsgiref.types import WSGIApplication
+from typing import TYPE_CHECKING
 
 from enfilade.options import Options
 from enfilade.serving import BOOT_FAILED, serve
+
+if TYPE_CHECKING:
+    # `wsgiref.types` is not in Python 3.10.
+    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger("enfilade")
 

@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import Any
-from wsgiref.types import WSGIApplication
+from typing import TYPE_CHECKING, Any
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 def load(name: str) -> WSGIApplication:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import signal
 import sys
 import tempfile
 import threading
@@ -17,6 +18,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
+from wsgiref.simple_server import demo_app
+from wsgiref.validate import validator
 
 Environ = dict[str, Any]
 Start = Callable[..., Callable[[bytes], object]]
@@ -410,3 +413,37 @@ def file(environ: Environ, start: Start) -> Any:
         fields.append(("Content-Length", length))
     start("200 OK", fields)
     return environ["wsgi.file_wrapper"](source, 8192)
+
+
+# What the standard library asks of its own server
+
+
+@probe
+def interrupted(environ: Environ, start: Start) -> Iterator[bytes]:
+    """25 MiB, while a signal comes every two milliseconds; it has to be on the main thread."""
+    count = [0]
+    before = signal.signal(signal.SIGALRM, lambda number, frame: count.__setitem__(0, count[0] + 1))
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    try:
+        start("200 OK", [("Content-Type", "application/octet-stream")])
+        for _ in range(400):
+            yield b"x" * 65536
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        record(environ, count[0])
+
+
+def with_tuple(environ: Environ, start: Start) -> list[bytes]:
+    start("200 OK", (("Content-Type", "text/plain"),))
+    return [b"never"]
+
+
+def routed(environ: Environ, start: Start) -> Any:
+    """Applications inside the validator, by their path."""
+    applications = {"/demo": demo_app, "/tuple": with_tuple}
+    return validator(applications.get(environ["PATH_INFO"], path_of))(environ, start)
+
+
+def path_of(environ: Environ, start: Start) -> list[bytes]:
+    return text(start, environ["PATH_INFO"])

@@ -58,7 +58,10 @@ class Client:
                 raise
         else:
             self.socket = socket.create_connection(address, timeout)
+        self.address, self.timeout = address, timeout
         self.buffer = b""
+        self.may_close = False
+        """Whether the server may close the connection after an answer, as ours never does here."""
 
     def __enter__(self) -> Client:
         return self
@@ -82,6 +85,13 @@ class Client:
 
     def get(self, target: str, headers: list[tuple[str, str]] | None = None) -> Response:
         return self.request("GET", target, headers)
+
+    def follow(self, target: str = "/up") -> Response:
+        """One more request, on the same connection unless the server closed it, as only others may."""
+        if self.may_close and (self.buffer == b"" and self.closed(0.05)):
+            self.socket.close()
+            self.__init__(self.address, self.timeout)  # type: ignore[misc]
+        return self.get(target)
 
     def post(self, target: str, body: bytes, headers: list[tuple[str, str]] | None = None) -> Response:
         return self.request("POST", target, headers, body)
@@ -187,9 +197,10 @@ class Client:
         return data
 
     def read_chunks(self, response: Response) -> None:
+        parts = []
         while data := self.chunk():
-            response.body += data
-        response.complete = data is not None
+            parts.append(data)
+        response.body, response.complete = b"".join(parts), data is not None
 
 
 def head(method: str, target: str, headers: list[tuple[str, str]] | None = None, length: int | None = None,

@@ -1,0 +1,12 @@
+"""The Flask application that is measured."""
+
+from __future__ import annotations
+
+import flask
+
+site = flask.Flask("site")
+
+
+@site.get("/flask")
+def index() -> str:
+    return "Hello, World!"
