@@ -5,6 +5,40 @@ from os import PathLike
 from typing import Any, Literal, Protocol, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "AccessLog",
+    "Application",
+    "BodyLimit",
+    "CacheControl",
+    "CanonicalHost",
+    "CatchPanic",
+    "Compression",
+    "ConcurrencyLimit",
+    "Cors",
+    "Decompression",
+    "ErrorPages",
+    "FileWrapper",
+    "Headers",
+    "HttpsRedirect",
+    "Maintenance",
+    "MethodOverride",
+    "Mounts",
+    "NotFound",
+    "ProxyFix",
+    "RateLimit",
+    "RequestId",
+    "Router",
+    "SecurityHeaders",
+    "Server",
+    "Slashes",
+    "Timeout",
+    "Timing",
+    "TrustedHosts",
+    "__version__",
+]
+
 __version__: str
 
 _Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -12,6 +46,7 @@ _Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
+@disjoint_base
 class Application:
     """An application of Enfilade, which is a WSGI callable too."""
 
@@ -138,13 +173,13 @@ class MethodOverride(Application):
 class HttpsRedirect(Application):
     """Redirects to HTTPS."""
 
-    def __new__(cls, app: WSGIApplication, /, *, port: int | None = None, exclude: Sequence[str] = []) -> HttpsRedirect: ...
+    def __new__(cls, app: WSGIApplication, /, *, port: int | None = None, exclude: Sequence[str] = ...) -> HttpsRedirect: ...
 
 @final
 class CanonicalHost(Application):
     """Redirects from every other host to one."""
 
-    def __new__(cls, app: WSGIApplication, host: str, /, *, exclude: Sequence[str] = []) -> CanonicalHost: ...
+    def __new__(cls, app: WSGIApplication, host: str, /, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
 
 @final
 class Compression(Application):
@@ -179,11 +214,11 @@ class Headers(Application):
         set: _Pairs | None = None,
         append: _Pairs | None = None,
         default: _Pairs | None = None,
-        remove: Sequence[str] = [],
+        remove: Sequence[str] = ...,
         request_set: _Pairs | None = None,
         request_append: _Pairs | None = None,
         request_default: _Pairs | None = None,
-        request_remove: Sequence[str] = [],
+        request_remove: Sequence[str] = ...,
     ) -> Headers: ...
 
 @final
@@ -196,7 +231,7 @@ class SecurityHeaders(Application):
         /,
         *,
         set: _Pairs | None = None,
-        remove: Sequence[str] = [],
+        remove: Sequence[str] = ...,
         report_only: bool = False,
     ) -> SecurityHeaders: ...
 
@@ -218,7 +253,7 @@ class Cors(Application):
         origins: Sequence[str],
         methods: Sequence[str] | None = None,
         headers: Sequence[str] | None = None,
-        expose: Sequence[str] = [],
+        expose: Sequence[str] = ...,
         credentials: bool = False,
         max_age: int | None = None,
     ) -> Cors: ...

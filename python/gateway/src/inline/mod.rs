@@ -54,6 +54,19 @@ pub(crate) fn here() -> Option<Rc<Inline>> {
     HERE.with_borrow(Clone::clone)
 }
 
+/// What a server on the thread of its caller is to do.
+pub(crate) struct Plan {
+    pub(crate) app: Application,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) stop: Arc<Stop>,
+    /// What becomes readable when Python has got a signal.
+    pub(crate) signals: Option<UnixStream>,
+    /// Whether one request is all.
+    pub(crate) once: bool,
+    /// When to give up where none has come.
+    pub(crate) deadline: Option<Instant>,
+}
+
 /// A server on the thread of its caller.
 pub(crate) struct Inline {
     poll: RefCell<mio::Poll>,
@@ -108,15 +121,18 @@ impl Wake for Main {
 
 impl Inline {
     pub(crate) fn new(
-        app: Application,
+        plan: Plan,
         sockets: Vec<OwnedFd>,
         options: &Options,
-        hook: Option<Hook>,
-        stop: Arc<Stop>,
-        signals: Option<UnixStream>,
-        once: bool,
-        deadline: Option<Instant>,
     ) -> io::Result<Rc<Inline>> {
+        let Plan {
+            app,
+            hook,
+            stop,
+            signals,
+            once,
+            deadline,
+        } = plan;
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let waker = mio::Waker::new(registry, WAKE)?;
