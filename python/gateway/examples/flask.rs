@@ -2,6 +2,8 @@
 //!
 //! `VIRTUAL_ENV=path/of/one/with/flask cargo run --example flask`, then `curl localhost:8000/greet/Ada`.
 
+#![expect(clippy::print_stdout, reason = "the program says where it serves")]
+
 use enfilade::middleware::{AccessLog, Compression, Mounts, Router};
 use enfilade::{Application, HttpError, Request, Server};
 use enfilade_python::Wsgi;

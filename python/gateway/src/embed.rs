@@ -152,6 +152,10 @@ impl Wsgi {
 }
 
 /// The one place that looks at the environment: it is how an activated one is known.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`Wsgi::virtual_env` is the option, and this its documented default"
+)]
 fn active_environment() -> Option<PathBuf> {
     std::env::var_os("VIRTUAL_ENV")
         .filter(|folder| !folder.is_empty())

@@ -59,10 +59,6 @@ fn start_default() -> Result<Arc<Pool>, BoxError> {
 
 impl Executor {
     /// Runs it when there is time; gives it back where too many wait.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it is the job itself, dropped at once"
-    )]
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         match self {
             Executor::Pool(pool) => pool.submit(job),

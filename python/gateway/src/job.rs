@@ -7,7 +7,7 @@ use bytes::Bytes;
 use enfilade::{Body, ErrorKind, HttpError, IntoResponse, Request, Response};
 use http::header::EXPECT;
 use http::{Method, StatusCode};
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -210,9 +210,7 @@ fn fail(
 
 /// Writes the traceback to `sys.stderr`, which is `wsgi.errors`.
 pub(crate) fn report(py: Python<'_>, error: &PyErr) {
-    if error.is_instance_of::<PySystemExit>(py) {
-        // Its traceback tells where; `PyErr::print` would end the process.
-    }
+    // `PyErr::print` would end the process where it is a `SystemExit`.
     error.display(py);
 }
 

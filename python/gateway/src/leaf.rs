@@ -58,14 +58,6 @@ fn callable_name(callable: &Bound<'_, PyAny>) -> PyResult<String> {
     }
 }
 
-/// The callable that an application is made of, where it is nothing else.
-#[must_use]
-pub fn callable(app: &Application) -> bool {
-    app.describe()
-        .options()
-        .any(|option| option == ("form", "Python"))
-}
-
 struct Leaf {
     callable: Arc<Py<PyAny>>,
     name: String,

@@ -44,5 +44,5 @@ pub use self::embed::{Wsgi, wsgi};
 pub use self::error::Error;
 pub use self::file_wrapper::FileWrapper;
 pub use self::here::{Answer, call};
-pub use self::leaf::{callable, from_callable};
+pub use self::leaf::from_callable;
 pub use self::serve::{Options, Server};

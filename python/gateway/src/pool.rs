@@ -22,6 +22,8 @@ pub(crate) struct Pool {
 /// Something that wants the interpreter.
 pub(crate) type Errand = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
+type OnInterrupt = Box<dyn Fn(PyErr) + Send>;
+
 enum Work {
     Call(Box<Job>),
     Errand(Errand),
@@ -31,7 +33,7 @@ struct Queue {
     state: Mutex<State>,
     more: Condvar,
     /// What is done when a request was interrupted.
-    on_interrupt: Mutex<Option<Box<dyn Fn(PyErr) + Send>>>,
+    on_interrupt: Mutex<Option<OnInterrupt>>,
     is_closed: AtomicBool,
 }
 
@@ -96,10 +98,6 @@ impl Pool {
     }
 
     /// Lets a thread run it; gives it back where too many wait.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it is the job itself, dropped at once"
-    )]
     pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
         let mut state = self.queue.lock();
         if self.queue.is_closed.load(Ordering::Relaxed) || state.waiting >= state.room + state.idle

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::environ::{Facts, Template};
 use crate::ffi;
-use crate::inline::{Inline, Shared};
+use crate::inline::{Inline, Plan, Shared};
 use crate::job;
 use crate::threaded;
 
@@ -184,17 +184,15 @@ impl Server {
             .access_hook
             .as_ref()
             .map(|hook| Hook(hook.clone_ref(py)));
-        let stop = self.stop.clone();
-        let server = Inline::new(
-            self.app.clone(),
-            self.sockets()?,
-            &self.options,
+        let plan = Plan {
+            app: self.app.clone(),
             hook,
-            stop,
+            stop: self.stop.clone(),
             signals,
             once,
             deadline,
-        )?;
+        };
+        let server = Inline::new(plan, self.sockets()?, &self.options)?;
         server.serve(py, &template)
     }
 }

@@ -1,5 +1,7 @@
 //! Python applications in a Rust program.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use enfilade::Application;
 use enfilade::middleware::{Compression, Mounts, Router};
 use enfilade_python::Wsgi;

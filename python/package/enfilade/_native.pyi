@@ -5,6 +5,40 @@ from os import PathLike
 from typing import Any, Literal, Protocol, final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "AccessLog",
+    "Application",
+    "BodyLimit",
+    "CacheControl",
+    "CanonicalHost",
+    "CatchPanic",
+    "Compression",
+    "ConcurrencyLimit",
+    "Cors",
+    "Decompression",
+    "ErrorPages",
+    "FileWrapper",
+    "Headers",
+    "HttpsRedirect",
+    "Maintenance",
+    "MethodOverride",
+    "Mounts",
+    "NotFound",
+    "ProxyFix",
+    "RateLimit",
+    "RequestId",
+    "Router",
+    "SecurityHeaders",
+    "Server",
+    "Slashes",
+    "Timeout",
+    "Timing",
+    "TrustedHosts",
+    "__version__",
+]
+
 __version__: str
 
 _Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -12,9 +46,301 @@ _Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
+@disjoint_base
 class Application:
     """An application of Enfilade, which is a WSGI callable too."""
 
     def __new__(cls, app: WSGIApplication, /) -> Application: ...
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse, /) -> Iterable[bytes]: ...
     def describe(self) -> str: ...
+    def __repr__(self) -> str: ...
+
+@final
+class FileWrapper:
+    """`wsgi.file_wrapper`: a file as an iterable, which the server sends by itself where it is a real one."""
+
+    def __new__(cls, filelike: _Readable, blksize: int = 8192) -> FileWrapper: ...
+    @property
+    def filelike(self) -> Any: ...
+    @property
+    def blksize(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
+
+@final
+class Server:
+    """An HTTP server for a WSGI application on sockets that listen already.
+
+    With one thread the caller's runs the application, with more as many of `threading` do. Times are in seconds.
+    """
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        *,
+        sockets: Sequence[int],
+        threads: int = 1,
+        backlog: int = 1024,
+        multiprocess: bool = False,
+        multithread: bool | None = None,
+        server_name: str | None = None,
+        server_port: int | None = None,
+        keep_alive: float = 75.0,
+        header_timeout: float = 30.0,
+        body_timeout: float = 30.0,
+        write_timeout: float = 60.0,
+        graceful_timeout: float = 30.0,
+        max_requests: int | None = None,
+        tls: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        base_environ: dict[str, Any] | None = None,
+        title_case_headers: bool = False,
+        access_hook: Callable[[tuple[str, int], str, int, int], object] | None = None,
+        close_connections: bool = False,
+    ) -> Server: ...
+    def serve_forever(self) -> None: ...
+    def handle_request(self, timeout: float | None = None) -> bool: ...
+    def shutdown(self) -> None: ...
+
+@final
+class Router(Application):
+    """Chooses by patterns such as `/users/{id:int}` or `GET,HEAD /users`; captures are in `wsgiorg.routing_args`."""
+
+    def __new__(
+        cls,
+        routes: Mapping[str, WSGIApplication],
+        /,
+        *,
+        mounts: Mapping[str, WSGIApplication] | None = None,
+        fallback: WSGIApplication | None = None,
+    ) -> Router: ...
+
+@final
+class Mounts(Application):
+    """Chooses by prefixes of the path, the longest first; `/` is for what no other is for, as `default` is."""
+
+    def __new__(cls, mounts: Mapping[str, WSGIApplication], /, default: WSGIApplication | None = None) -> Mounts: ...
+
+@final
+class NotFound(Application):
+    """Lets a second application answer where the first answers 404."""
+
+    def __new__(cls, app: WSGIApplication, fallback: WSGIApplication, /, *, pages_only: bool = False) -> NotFound: ...
+
+@final
+class ProxyFix(Application):
+    """Believes what named proxies say of the client: networks, addresses, `unix`, or `*` for any peer."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        trusted: Sequence[str],
+        forwarded: bool = False,
+        headers: Sequence[str] | None = None,
+    ) -> ProxyFix: ...
+
+@final
+class Slashes(Application):
+    """Trims or appends the slash at the end of paths."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        mode: Literal["trim", "append", "merge"] = "trim",
+        merge: bool = False,
+        redirect: bool = False,
+    ) -> Slashes: ...
+
+@final
+class MethodOverride(Application):
+    """Lets a POST say that it is a PUT, PATCH or DELETE."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        query: str | None = None,
+        form_field: str | None = None,
+        allow: Sequence[str] | None = None,
+    ) -> MethodOverride: ...
+
+@final
+class HttpsRedirect(Application):
+    """Redirects to HTTPS."""
+
+    def __new__(cls, app: WSGIApplication, /, *, port: int | None = None, exclude: Sequence[str] = ...) -> HttpsRedirect: ...
+
+@final
+class CanonicalHost(Application):
+    """Redirects from every other host to one."""
+
+    def __new__(cls, app: WSGIApplication, host: str, /, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
+
+@final
+class Compression(Application):
+    """Compresses answers as the client's `Accept-Encoding` asks; `min_size` is in bytes."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        level: int | None = None,
+        min_size: int | None = None,
+        codings: Sequence[Literal["gzip", "deflate", "br", "zstd"]] | None = None,
+        content_types: Sequence[str] | None = None,
+    ) -> Compression: ...
+
+@final
+class Decompression(Application):
+    """Decodes request bodies, up to a limit in bytes."""
+
+    def __new__(cls, app: WSGIApplication, /, *, limit: int | None = None) -> Decompression: ...
+
+@final
+class Headers(Application):
+    """Sets, appends, defaults and removes headers of answers, and those of requests."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        set: _Pairs | None = None,
+        append: _Pairs | None = None,
+        default: _Pairs | None = None,
+        remove: Sequence[str] = ...,
+        request_set: _Pairs | None = None,
+        request_append: _Pairs | None = None,
+        request_default: _Pairs | None = None,
+        request_remove: Sequence[str] = ...,
+    ) -> Headers: ...
+
+@final
+class SecurityHeaders(Application):
+    """Sets the headers that are right for most sites: CSP, HSTS over TLS and the like."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        set: _Pairs | None = None,
+        remove: Sequence[str] = ...,
+        report_only: bool = False,
+    ) -> SecurityHeaders: ...
+
+@final
+class CacheControl(Application):
+    """Says how long caches may keep answers: directives by patterns of paths, the first that fits counts."""
+
+    def __new__(cls, app: WSGIApplication, rules: _Pairs, /) -> CacheControl: ...
+
+@final
+class Cors(Application):
+    """Lets pages of other origins read answers, and answers preflights."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        origins: Sequence[str],
+        methods: Sequence[str] | None = None,
+        headers: Sequence[str] | None = None,
+        expose: Sequence[str] = ...,
+        credentials: bool = False,
+        max_age: int | None = None,
+    ) -> Cors: ...
+
+@final
+class ErrorPages(Application):
+    """Shows errors as HTML, as a problem in JSON or as text, as the client likes."""
+
+    def __new__(cls, app: WSGIApplication, /, *, replace_content: bool = False) -> ErrorPages: ...
+
+@final
+class Timeout(Application):
+    """Answers 503 where there is no answer within so many seconds; the Python code goes on, and its answer is dropped."""
+
+    def __new__(cls, app: WSGIApplication, head: float, /) -> Timeout: ...
+
+@final
+class BodyLimit(Application):
+    """Answers 413 to request bodies of more bytes."""
+
+    def __new__(cls, app: WSGIApplication, limit: int, /) -> BodyLimit: ...
+
+@final
+class RateLimit(Application):
+    """Lets each client ask so often in so many seconds, and answers 429 to the rest."""
+
+    def __new__(cls, app: WSGIApplication, requests: int, /, *, period: float = 60.0, burst: int | None = None) -> RateLimit: ...
+
+@final
+class ConcurrencyLimit(Application):
+    """Lets so many requests in at a time, and `backlog` more wait for `wait` seconds; the rest is answered 503."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        limit: int,
+        /,
+        *,
+        backlog: int | None = None,
+        wait: float | None = None,
+    ) -> ConcurrencyLimit: ...
+
+@final
+class CatchPanic(Application):
+    """Answers 500 where a component in Rust panics."""
+
+    def __new__(cls, app: WSGIApplication, /) -> CatchPanic: ...
+
+@final
+class Maintenance(Application):
+    """Answers 503 while it is closed."""
+
+    def __new__(
+        cls,
+        app: WSGIApplication,
+        /,
+        *,
+        closed: bool = False,
+        retry_after: int | None = None,
+        page: WSGIApplication | None = None,
+    ) -> Maintenance: ...
+    def close(self) -> None: ...
+    def open(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+@final
+class TrustedHosts(Application):
+    """Refuses requests for hosts that are not in the list."""
+
+    def __new__(cls, app: WSGIApplication, hosts: Sequence[str], /) -> TrustedHosts: ...
+
+@final
+class AccessLog(Application):
+    """Logs requests: `common`, `combined`, `vhost_combined`, `json` or a format in Apache's language."""
+
+    def __new__(cls, app: WSGIApplication, /, *, format: str = "combined", output: str = "-") -> AccessLog: ...
+    def reopen(self) -> None: ...
+
+@final
+class RequestId(Application):
+    """Gives each request an id: the one that it brings where that is fit, else a new one."""
+
+    def __new__(cls, app: WSGIApplication, /, *, header: str | None = None, ignore_inbound: bool = False) -> RequestId: ...
+
+@final
+class Timing(Application):
+    """Tells in `Server-Timing` and `X-Runtime` how long answers took."""
+
+    def __new__(cls, app: WSGIApplication, /, *, server_timing: bool = True, x_runtime: bool = True) -> Timing: ...

@@ -26,6 +26,9 @@ use crate::serve::Options;
 /// allocation a request.
 const MAX_HEADER_SIZE: usize = 64 * 1024;
 
+/// How long a connection that was accepted just before the end may take to say something.
+const FIRST_BYTES: Duration = Duration::from_millis(500);
+
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -94,7 +97,8 @@ pub(super) struct Connection {
     stalled: Cell<Option<Instant>>,
     /// A body that is waited for.
     pub(super) patience: RefCell<Option<Arc<Patience>>>,
-    is_finishing: Cell<bool>,
+    /// Since when it is to take nothing new.
+    finishing: Cell<Option<Instant>>,
     is_over: Cell<bool>,
 }
 
@@ -113,7 +117,7 @@ impl Connection {
             since: Cell::new(now),
             stalled: Cell::new(None),
             patience: RefCell::default(),
-            is_finishing: Cell::new(false),
+            finishing: Cell::new(None),
             is_over: Cell::new(false),
         }
     }
@@ -196,7 +200,13 @@ impl Connection {
 
     /// It is to take nothing new.
     pub(super) fn finish(&self) {
-        self.is_finishing.set(true);
+        self.finishing.set(Some(self.clock.now()));
+    }
+
+    /// Whether the server is to be told to finish: what was accepted before the end may have been asked already, and is
+    /// not lost.
+    fn ends_now(&self) -> bool {
+        self.finishing.get().is_some() && matches!(self.phase.get(), Phase::Busy | Phase::Idle)
     }
 
     /// Whether something has taken too long, so that it is polled to see that.
@@ -207,6 +217,7 @@ impl Connection {
             .get()
             .is_some_and(|since| now.saturating_duration_since(since) >= limits.write);
         let is_late = match self.phase.get() {
+            Phase::New if self.waited_for_first_bytes(now) => true,
             Phase::New | Phase::Head => passed >= limits.header,
             Phase::Idle => passed >= limits.keep_alive,
             Phase::Busy => false,
@@ -221,6 +232,11 @@ impl Connection {
             self.is_over.set(true);
         }
         is_late || stalled
+    }
+
+    fn waited_for_first_bytes(&self, now: Instant) -> bool {
+        let finishing = self.finishing.get();
+        finishing.is_some_and(|since| now.saturating_duration_since(since) >= FIRST_BYTES)
     }
 
     /// Says why the connection is over (RFC 9110, section 15.5.9): nothing is being written, so it fits.
@@ -248,7 +264,7 @@ pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: 
         }
         // A client that goes away in the middle is no error of this server; hyper has answered what it could.
         let polled = serving.as_mut().poll(context).map(drop);
-        if polled.is_pending() && connection.is_finishing.get() && !is_told {
+        if polled.is_pending() && connection.ends_now() && !is_told {
             is_told = true;
             serving.as_mut().graceful_shutdown();
             return Pin::new(&mut serving).poll(context).map(drop);

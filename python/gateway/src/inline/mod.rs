@@ -54,6 +54,19 @@ pub(crate) fn here() -> Option<Rc<Inline>> {
     HERE.with_borrow(Clone::clone)
 }
 
+/// What a server on the thread of its caller is to do.
+pub(crate) struct Plan {
+    pub(crate) app: Application,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) stop: Arc<Stop>,
+    /// What becomes readable when Python has got a signal.
+    pub(crate) signals: Option<UnixStream>,
+    /// Whether one request is all.
+    pub(crate) once: bool,
+    /// When to give up where none has come.
+    pub(crate) deadline: Option<Instant>,
+}
+
 /// A server on the thread of its caller.
 pub(crate) struct Inline {
     poll: RefCell<mio::Poll>,
@@ -108,15 +121,18 @@ impl Wake for Main {
 
 impl Inline {
     pub(crate) fn new(
-        app: Application,
+        plan: Plan,
         sockets: Vec<OwnedFd>,
         options: &Options,
-        hook: Option<Hook>,
-        stop: Arc<Stop>,
-        signals: Option<UnixStream>,
-        once: bool,
-        deadline: Option<Instant>,
     ) -> io::Result<Rc<Inline>> {
+        let Plan {
+            app,
+            hook,
+            stop,
+            signals,
+            once,
+            deadline,
+        } = plan;
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let waker = mio::Waker::new(registry, WAKE)?;
@@ -220,6 +236,7 @@ impl Inline {
             *end = Some(Instant::now() + self.limits.graceful);
             self.tasks.for_each(|_, connection| connection.finish());
             self.tasks.wake_all();
+            self.next_sweep.set(now);
             self.run_ready();
         }
         self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
@@ -318,8 +335,17 @@ impl Inline {
             let next = self.next_sweep.get();
             let next = self.deadline.map_or(next, |deadline| next.min(deadline));
             let left = next.saturating_duration_since(self.clock.now());
-            left.clamp(Duration::from_millis(1), self.limits.tick)
+            left.clamp(Duration::from_millis(1), self.tick())
         })
+    }
+
+    /// How often time limits are looked at.
+    fn tick(&self) -> Duration {
+        const AT_THE_END: Duration = Duration::from_millis(100);
+        match self.is_finishing.get() {
+            true => self.limits.tick.min(AT_THE_END),
+            false => self.limits.tick,
+        }
     }
 
     fn has_waiting(&self) -> bool {
@@ -387,7 +413,7 @@ impl Inline {
         if now < self.next_sweep.get() {
             return;
         }
-        self.next_sweep.set(now + self.limits.tick);
+        self.next_sweep.set(now + self.tick());
         self.tasks.expire(now);
         self.tasks.for_each(|wake, connection| {
             if connection.check(now, &self.limits) {
