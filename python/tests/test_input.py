@@ -90,6 +90,7 @@ def test_i3_without_a_body_the_input_is_at_its_end(client: Client, method: str) 
     assert json.loads(client.request(method, target(calls), fields).body) == ["", "", "", [], []]
 
 
+@OURS
 def test_i3_the_input_ends_before_the_next_request(client: Client) -> None:
     client.send(head("POST", target([["read", 100]]), length=3) + b"abc" + head("GET", "/up"))
     assert client.response().body == b'["abc"]'

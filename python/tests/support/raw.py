@@ -80,6 +80,9 @@ class Client:
     def request(self, method: str, target: str, headers: list[tuple[str, str]] | None = None, body: bytes = b"",
                 version: str = "HTTP/1.1") -> Response:
         """Sends a request and reads its response; `Host` and `Content-Length` are added where they are missing."""
+        if self.may_close and self.buffer == b"" and self.closed(0.02):
+            self.socket.close()
+            self.socket = socket.create_connection(self.address, self.timeout)
         self.send(head(method, target, headers, len(body) if body else None, version) + body)
         return self.response(method)
 
@@ -87,10 +90,7 @@ class Client:
         return self.request("GET", target, headers)
 
     def follow(self, target: str = "/up") -> Response:
-        """One more request, on the same connection unless the server closed it, as only others may."""
-        if self.may_close and (self.buffer == b"" and self.closed(0.05)):
-            self.socket.close()
-            self.__init__(self.address, self.timeout)  # type: ignore[misc]
+        """One more request, after another one."""
         return self.get(target)
 
     def post(self, target: str, body: bytes, headers: list[tuple[str, str]] | None = None) -> Response:
@@ -145,11 +145,14 @@ class Client:
 
     def closed(self, seconds: float = 4.0) -> bool:
         """Whether the server closes the connection within `seconds` and says nothing more."""
+        before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:
             return not self.more()
         except TimeoutError:
             return False
+        finally:
+            self.socket.settimeout(before)
 
     def response_head(self) -> Response:
         """Reads one head, an interim one too."""
