@@ -26,7 +26,6 @@ impl PyServer {
     ))]
     #[expect(
         clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
         reason = "keywords of Python, which have names where they are called"
     )]
     fn new(
