@@ -38,8 +38,9 @@ class Command:
         wait_until(lambda: self.process.poll() is not None or not refused(self.address), 10, self.log)
 
     def log(self) -> str:
-        self.output.seek(0)
-        return self.output.read().decode("utf-8", "replace")
+        # The server writes where this file's position is: to read it, that must not be moved.
+        descriptor = self.output.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("utf-8", "replace")
 
     def wait_for_log(self, text: str, seconds: float = 8.0, times: int = 1) -> str:
         wait_until(lambda: self.log().count(text) >= times, seconds, lambda: f"{text!r} {times} times in the log:\n{self.log()}")

@@ -99,8 +99,9 @@ class Server:
 
     def log(self) -> str:
         """Everything that the server wrote to its standard output and error so far."""
-        self.output.seek(0)
-        return self.output.read().decode("utf-8", "replace")
+        # The server writes where this file's position is: to read it, that must not be moved.
+        descriptor = self.output.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("utf-8", "replace")
 
     def wait_for_log(self, text: str, seconds: float = 4.0) -> str:
         """The log, once it has `text`."""
