@@ -13,7 +13,7 @@ use enfilade_core::{
 use http::{Method, StatusCode, Uri};
 
 use crate::frames::watch_frames;
-use crate::timer::Timer;
+use crate::timer::{Start, Timer};
 
 /// Calls functions of one's own at the stations of a request: it came, its answer began, its answer ended, it failed.
 ///
@@ -191,7 +191,7 @@ pub struct Exchange {
     method: Method,
     uri: Uri,
     status: Option<StatusCode>,
-    started: Duration,
+    started: Start,
     timer: Timer,
 }
 
@@ -201,7 +201,7 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             status: None,
-            started: timer.now(),
+            started: timer.start(),
             timer: timer.clone(),
         }
     }

@@ -4,28 +4,53 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The time since some moment, which does not run backward.
+/// A clock that does not run backward.
 #[derive(Clone)]
-pub(crate) struct Timer(Arc<dyn Fn() -> Duration + Send + Sync>);
+pub(crate) enum Timer {
+    /// The system's, and the moment that it counts from.
+    System(Instant),
+    /// The time since some moment.
+    Given(Arc<dyn Fn() -> Duration + Send + Sync>),
+}
+
+/// A moment by a timer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    System(Instant),
+    Given(Duration),
+}
 
 impl Timer {
     /// The system's monotonic clock.
     pub(crate) fn system() -> Timer {
-        let origin = Instant::now();
-        Timer::new(move || origin.elapsed())
+        Timer::System(Instant::now())
     }
 
     pub(crate) fn new(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Timer {
-        Timer(Arc::new(elapsed))
+        Timer::Given(Arc::new(elapsed))
     }
 
     pub(crate) fn now(&self) -> Duration {
-        (self.0)()
+        match self {
+            Timer::System(origin) => origin.elapsed(),
+            Timer::Given(elapsed) => elapsed(),
+        }
+    }
+
+    /// Begins to measure; of the system's clock the reading is kept as it is, and counted from only once.
+    pub(crate) fn start(&self) -> Start {
+        match self {
+            Timer::System(_) => Start::System(Instant::now()),
+            Timer::Given(elapsed) => Start::Given(elapsed()),
+        }
     }
 
     /// The time since `start`, which is one of this timer's.
-    pub(crate) fn since(&self, start: Duration) -> Duration {
-        self.now().saturating_sub(start)
+    pub(crate) fn since(&self, start: Start) -> Duration {
+        match start {
+            Start::System(start) => start.elapsed(),
+            Start::Given(start) => self.now().saturating_sub(start),
+        }
     }
 }
 

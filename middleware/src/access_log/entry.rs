@@ -20,8 +20,7 @@ use super::format::{Captured, Format, Known, Needs};
 use super::queue::{Sink, WhenFull};
 use super::redaction::Redaction;
 use crate::RouteWanted;
-
-pub(super) type Timer = Arc<dyn Fn() -> Duration + Send + Sync>;
+use crate::timer::{Start, Timer};
 
 /// An application with its log.
 #[derive(Clone)]
@@ -103,12 +102,8 @@ impl Log {
         })
     }
 
-    fn time(&self) -> Duration {
-        if self.needs.elapsed {
-            (self.timer)()
-        } else {
-            Duration::ZERO
-        }
+    fn since(&self, started: Option<Start>) -> Duration {
+        started.map_or(Duration::ZERO, |started| self.timer.since(started))
     }
 
     fn context(&self) -> Context<'_> {
@@ -126,7 +121,7 @@ struct Entry {
     head: Head,
     at: Moment,
     captured: Captured,
-    started: Duration,
+    started: Option<Start>,
     first_byte: Option<Duration>,
     status: Option<StatusCode>,
     is_health_check: bool,
@@ -146,7 +141,7 @@ struct Sizes {
 
 impl Entry {
     fn new(log: &Arc<Log>, request: &mut Request) -> Entry {
-        let started = log.time();
+        let started = log.needs.elapsed.then(|| log.timer.start());
         let at = match log.needs.now {
             true => log.clock.now(),
             false => Moment::EPOCH,
@@ -175,7 +170,7 @@ impl Entry {
     fn watch(mut self, response: &mut Response) {
         self.see(response);
         if self.log.needs.first_byte {
-            self.first_byte = Some(self.log.time().saturating_sub(self.started));
+            self.first_byte = Some(self.log.since(self.started));
         }
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = body.on_end(move |end| {
@@ -207,7 +202,7 @@ impl Entry {
             received,
             sent: sent + self.bytes,
             outcome: self.outcome,
-            elapsed: self.log.time().saturating_sub(self.started),
+            elapsed: self.log.since(self.started),
             first_byte: self.first_byte,
         }
     }

@@ -21,7 +21,7 @@ impl Syntax {
     /// byte. Other text stays as it is. In JSON the characters become `\uHHHH`, and only the bytes `\\xHH`.
     pub(super) fn escape(self, line: &mut Vec<u8>, text: &[u8]) {
         // Most text needs nothing, and is copied in one go.
-        if is_plain(text, b' ') {
+        if is_plain::<b' '>(text) {
             line.extend_from_slice(text);
         } else {
             self.escape_and(line, text, |_| false);
@@ -31,7 +31,7 @@ impl Syntax {
     /// The same, with blanks as `\x20`, for a field that stands between blanks without quotes; in JSON none does.
     pub(super) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
         // Of what is plain, only the blank is white space.
-        if is_plain(text, b'!') {
+        if is_plain::<b'!'>(text) {
             line.extend_from_slice(text);
         } else {
             let is_text = self == Syntax::Text;
@@ -83,34 +83,30 @@ impl Syntax {
     }
 }
 
-/// Whether text is of visible ASCII from `first` on, without `"` and `\\`; blocks of it are looked at by instructions for
+/// Whether text is of visible ASCII from `FIRST` on, without `"` and `\\`; blocks of it are looked at by instructions for
 /// vectors. The last block may have some bytes for the second time.
-#[inline]
-fn is_plain(text: &[u8], first: u8) -> bool {
+fn is_plain<const FIRST: u8>(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {
         let (blocks, _) = text.as_chunks();
-        is_plain_block::<16>(last, first)
-            && blocks
-                .iter()
-                .all(|block| is_plain_block::<16>(block, first))
+        is_plain_block::<FIRST, 16>(last) && blocks.iter().all(is_plain_block::<FIRST, 16>)
     } else if let (Some(begin), Some(end)) = (text.first_chunk(), text.last_chunk()) {
-        is_plain_block::<8>(begin, first) && is_plain_block::<8>(end, first)
+        is_plain_block::<FIRST, 8>(begin) && is_plain_block::<FIRST, 8>(end)
     } else {
-        text.iter().all(|&byte| is_plain_byte(byte, first))
+        text.iter().all(|&byte| is_plain_byte::<FIRST>(byte))
     }
 }
 
 #[inline]
-fn is_plain_block<const SIZE: usize>(bytes: &[u8; SIZE], first: u8) -> bool {
+fn is_plain_block<const FIRST: u8, const SIZE: usize>(bytes: &[u8; SIZE]) -> bool {
     // To stop early would take more than to look at all of them.
     bytes
         .iter()
-        .fold(true, |all, &byte| all & is_plain_byte(byte, first))
+        .fold(true, |all, &byte| all & is_plain_byte::<FIRST>(byte))
 }
 
 #[inline]
-fn is_plain_byte(byte: u8, first: u8) -> bool {
-    byte >= first && byte < 0x7f && byte != b'"' && byte != b'\\'
+fn is_plain_byte<const FIRST: u8>(byte: u8) -> bool {
+    byte.wrapping_sub(FIRST) < 0x7f - FIRST && byte != b'"' && byte != b'\\'
 }
 
 fn hexadecimal(line: &mut Vec<u8>, bytes: &[u8]) {
@@ -209,8 +205,12 @@ mod tests {
             for at in 0..length {
                 let mut text = vec![b'~'; length];
                 text[at] = byte;
-                assert_eq!(is_plain(&text, b' '), !harmful, "{text:?}");
-                assert_eq!(is_plain(&text, b'!'), !harmful && byte != b' ', "{text:?}");
+                assert_eq!(is_plain::<b' '>(&text), !harmful, "{text:?}");
+                assert_eq!(
+                    is_plain::<b'!'>(&text),
+                    !harmful && byte != b' ',
+                    "{text:?}"
+                );
             }
         }
     }

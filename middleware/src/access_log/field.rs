@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use enfilade_core::{Head, Outcome, RemoteUser, Request, Response};
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
@@ -118,6 +118,16 @@ impl Field {
         }
     }
 
+    /// Whether there is no request without it.
+    pub(super) fn is_always_there(&self) -> bool {
+        use RequestField::{Line, Method, Protocol};
+        matches!(
+            self,
+            Field::Request(Line | Method | Protocol)
+                | Field::End(EndField::Outcome | EndField::Connection)
+        )
+    }
+
     /// Whether a `-` stands where it is not there; a path without a query is whole.
     pub(super) fn is_missed(&self) -> bool {
         !matches!(self, Field::Request(RequestField::Query))
@@ -141,10 +151,10 @@ impl RequestField {
             }
             RequestField::Time(format) => context.clock.write_to(line, *format, now),
             RequestField::Line => request_line(line, head, context),
-            RequestField::Method => line.extend_from_slice(head.method().as_str().as_bytes()),
+            RequestField::Method => method(line, head.method()),
             RequestField::Path => syntax.escape(line, head.uri().path().as_bytes()),
             RequestField::Query => query(line, head.query(), context),
-            RequestField::Protocol => line.extend_from_slice(head.protocol().as_bytes()),
+            RequestField::Protocol => protocol(line, head),
             RequestField::Host => {
                 let host = head.host().unwrap_or_default();
                 syntax.escape_word(line, without_port(host).as_bytes());
@@ -224,11 +234,11 @@ impl EndField {
                 Outcome::Complete => b'+',
                 _ => b'X',
             }),
-            EndField::Outcome => line.extend_from_slice(match end.outcome {
-                Outcome::Complete => b"complete",
-                Outcome::Failed => b"failed",
-                _ => b"gone",
-            }),
+            EndField::Outcome => match end.outcome {
+                Outcome::Complete => line.extend_from_slice(b"complete"),
+                Outcome::Failed => line.extend_from_slice(b"failed"),
+                _ => line.extend_from_slice(b"gone"),
+            },
             EndField::Time(format) => {
                 context.clock.write_to(line, format, context.clock.now());
             }
@@ -292,8 +302,7 @@ pub(super) fn variable(
 fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
     let uri = head.uri();
     let (syntax, redaction) = (context.syntax, context.redaction);
-    // A token has nothing to escape (RFC 9110, section 5.6.2).
-    line.extend_from_slice(head.method().as_str().as_bytes());
+    method(line, head.method());
     line.push(b' ');
     // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
     let is_path = uri.authority().is_none() || head.version() > Version::HTTP_11;
@@ -307,7 +316,25 @@ fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
         None => write!(Escaped(syntax, line), "{uri}").expect("memory takes all that is written"),
     }
     line.push(b' ');
-    line.extend_from_slice(head.protocol().as_bytes());
+    protocol(line, head);
+}
+
+/// A token has nothing to escape (RFC 9110, section 5.6.2).
+fn method(line: &mut Vec<u8>, method: &Method) {
+    match *method {
+        // To copy a fixed number of bytes is not even a call.
+        Method::GET => line.extend_from_slice(b"GET"),
+        Method::POST => line.extend_from_slice(b"POST"),
+        _ => line.extend_from_slice(method.as_str().as_bytes()),
+    }
+}
+
+fn protocol(line: &mut Vec<u8>, head: &Head) {
+    // All of them are as long.
+    match head.protocol().as_bytes().as_array::<8>() {
+        Some(text) => line.extend_from_slice(text),
+        None => line.extend_from_slice(head.protocol().as_bytes()),
+    }
 }
 
 fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {

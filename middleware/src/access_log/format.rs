@@ -139,7 +139,11 @@ impl Format {
                     return self.push_field(field, Form::Number);
                 }
                 self.push_raw("\"");
-                self.push_field(field, Form::Quoted);
+                if !field.is_always_there() {
+                    return self.push_field(field, Form::Quoted);
+                }
+                self.push_field(field, Form::Part);
+                self.push_raw("\"");
             }
             last => {
                 self.push_raw("\"");

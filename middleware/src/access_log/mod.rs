@@ -17,14 +17,14 @@ mod writer;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use enfilade_core::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
 use time::{OffsetDateTime, UtcOffset};
 
 use self::clock::{Clock, Moment, Now};
-use self::entry::{Log, Logged, Timer};
+use self::entry::{Log, Logged};
 #[cfg(feature = "tracing")]
 pub use self::events::TracingEvents;
 pub use self::file::{LogFile, LogFileHandle, Period};
@@ -34,6 +34,7 @@ use self::queue::Sink;
 pub use self::queue::{DroppedLines, WhenFull};
 pub(crate) use self::redaction::Redaction;
 use crate::Error;
+use crate::timer::Timer;
 
 /// Writes one line about every request, when the body of its answer has ended.
 ///
@@ -235,7 +236,6 @@ impl AccessLog {
 
     fn new(name: &str, format: Format) -> Self {
         let dropped = DroppedLines::default();
-        let origin = Instant::now();
         let sink = Sink::new(Box::new(std::io::stdout()), format.syntax, dropped.clone());
         AccessLog {
             name: name.to_owned(),
@@ -243,7 +243,7 @@ impl AccessLog {
             sink: Arc::new(sink),
             dropped,
             now: clock::system(),
-            timer: Arc::new(move || origin.elapsed()),
+            timer: Timer::system(),
             offset: UtcOffset::UTC,
             redaction: Redaction::new(),
             filters: Filters::default(),
@@ -293,7 +293,7 @@ impl AccessLog {
     ///
     /// By default it is the system's monotonic clock. It is not asked where the format has no such directive.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.timer = Arc::new(elapsed);
+        self.timer = Timer::new(elapsed);
         self
     }
 

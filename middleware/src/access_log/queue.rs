@@ -13,8 +13,10 @@ use super::writer::Writer;
 pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 /// From how much that waits the thread is woken though it gathers a batch.
 const WAKE_BYTES: usize = QUEUE_BYTES / 4;
-/// How much room the queue begins with, and how much it keeps.
+/// How much room the queue begins with.
 const ROOM: usize = 64 * 1024;
+/// How much it keeps: what a batch under load takes, so that it does not grow anew for each.
+const KEPT_ROOM: usize = 2 * WAKE_BYTES;
 /// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long the end of an application waits for what is queued.
@@ -257,7 +259,7 @@ impl Shared {
     /// `None` where none can come any more.
     pub(super) fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
         text.clear();
-        text.shrink_to(ROOM);
+        text.shrink_to(KEPT_ROOM);
         text.reserve(ROOM);
         let mut queue = self.lock();
         queue.sleeps = true;

@@ -2,19 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use enfilade_core::{Request, Response};
 
 use super::Metrics;
 use super::store::{MethodLabel, Series, nanoseconds};
 use crate::RouteWanted;
+use crate::timer::Start;
 
 /// A request that is on its way; dropping it counts it, so that it is counted whatever happens.
 pub(super) struct Exchange {
     metrics: Arc<Metrics>,
     method: MethodLabel,
-    started: Duration,
+    started: Start,
     received: Option<Arc<Received>>,
     series: Option<Arc<Series>>,
     bytes: u64,
@@ -34,7 +34,7 @@ impl Exchange {
             received: Received::watch(metrics, request),
             metrics: metrics.clone(),
             method,
-            started: metrics.timer.now(),
+            started: metrics.timer.start(),
             series: None,
             bytes: 0,
         }

@@ -4,13 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-use std::time::Duration;
 
 use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, Response};
 
 use super::stats::{Component, Ended};
 use crate::frames::watch_frames;
-use crate::timer::Timer;
+use crate::timer::{Start, Timer};
 
 /// Stands around a component; nobody else sees that it is there.
 pub(super) struct Probe {
@@ -94,7 +93,7 @@ impl Call {
     fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
         let running = Running {
             call: self,
-            since: self.timer.now(),
+            since: self.timer.start(),
         };
         let done = work();
         drop(running);
@@ -119,7 +118,7 @@ impl Call {
 /// The time while work is done; it ends with a panic too.
 struct Running<'a> {
     call: &'a Call,
-    since: Duration,
+    since: Start,
 }
 
 impl Drop for Running<'_> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use enfilade_core::Request;
 
-use crate::timer::Timer;
+use crate::timer::{Start, Timer};
 
 /// How long a name may be, in bytes.
 const NAME: usize = 64;
@@ -109,11 +109,11 @@ impl ServerTiming {
     /// assert!(timings.starts_with("total;dur=") && timings.contains(", db;dur="));
     /// ```
     pub fn start(&self, name: &'static str) -> Stopwatch {
-        let started = self.0.as_ref().map(|entries| entries.timer.now());
+        let started = self.0.as_ref().map(|entries| entries.timer.start());
         Stopwatch {
             timings: self.clone(),
             name,
-            started: started.unwrap_or_default(),
+            started,
         }
     }
 
@@ -157,13 +157,13 @@ impl fmt::Debug for ServerTiming {
 pub struct Stopwatch {
     timings: ServerTiming,
     name: &'static str,
-    started: Duration,
+    started: Option<Start>,
 }
 
 impl Drop for Stopwatch {
     fn drop(&mut self) {
-        if let Some(entries) = &self.timings.0 {
-            let elapsed = entries.timer.since(self.started);
+        if let (Some(entries), Some(started)) = (&self.timings.0, self.started) {
+            let elapsed = entries.timer.since(started);
             self.timings.add(self.name, elapsed);
         }
     }

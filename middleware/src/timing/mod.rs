@@ -205,7 +205,7 @@ impl Handler for Timed {
             timings = ServerTiming::new(options.timer.clone(), options.limit);
             request.extensions_mut().insert(timings.clone());
         }
-        let started = options.timer.now();
+        let started = options.timer.start();
         self.app.call(request).update(move |response| {
             let elapsed = options.timer.since(started);
             options.write(response.headers_mut(), elapsed, &timings);

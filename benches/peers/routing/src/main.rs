@@ -151,7 +151,9 @@ fn compare(what: &str, path: &str, nested: bool) {
         }),
     ];
     if let Ok(calls) = std::env::var("CALLS") {
-        let chosen = std::env::args().nth(2).and_then(|number| number.parse::<usize>().ok());
+        let chosen = std::env::args()
+            .nth(2)
+            .and_then(|number| number.parse::<usize>().ok());
         let candidate = &mut candidates[chosen.expect("the number of a candidate")];
         for _ in 0..calls.parse().expect("a number") {
             (candidate.run)();
@@ -209,7 +211,10 @@ fn grown(count: usize) -> (f64, f64) {
 fn main() {
     // For callgrind: `CALLS=1000 routing "one capture" 3` makes so many calls of the candidate with that number.
     if let (Some(what), true) = (std::env::args().nth(1), std::env::var_os("CALLS").is_some()) {
-        let (_, path) = ASKED.iter().find(|(name, _)| *name == what).expect("a path");
+        let (_, path) = ASKED
+            .iter()
+            .find(|(name, _)| *name == what)
+            .expect("a path");
         return compare(&what, path, false);
     }
     println!(
