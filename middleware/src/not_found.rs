@@ -204,9 +204,11 @@ fn has_answer(response: &Response) -> bool {
 /// Whether the answer to GET would have content; an answer to HEAD says so in its headers (RFC 9110, section 9.3.2).
 fn has_content(response: &Response) -> bool {
     let headers = response.headers();
+    if !response.body().is_finished() || headers.is_empty() {
+        return !response.body().is_finished();
+    }
     let length = headers.get(CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
-    !response.body().is_finished()
-        || length.is_some_and(|length| length != b"0")
+    length.is_some_and(|length| length != b"0")
         || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
 }
 
@@ -214,9 +216,10 @@ fn replace(response: Response, fallback: &Application, head: KeptHead) -> Reply 
     let mut head = head.into_request();
     // The client did not go away, so what watches the content is told a good end.
     response.into_body().discard();
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
-        // Asked first, as a change may copy headers that are shared.
-        if head.headers().contains_key(&name) {
+    let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+    // Looked at first, as a change may copy headers that are shared.
+    if head.headers().keys().any(|name| framing.contains(name)) {
+        for name in framing {
             head.headers_mut().remove(name);
         }
     }

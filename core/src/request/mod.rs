@@ -379,12 +379,25 @@ impl Request {
         names: &Arc<[Arc<str>]>,
         values: impl IntoIterator<Item = Captured>,
     ) -> Result<(), Utf8Error> {
+        self.capture_each(names, |_, add| values.into_iter().for_each(add))
+    }
+
+    /// The same with values that `find` shows one after the other, given the [`path`](Request::path) to look at.
+    ///
+    /// # Errors
+    ///
+    /// Where a value does not decode to UTF-8, as for [`capture`](Request::capture); nothing is captured then.
+    pub fn capture_each(
+        &mut self,
+        names: &Arc<[Arc<str>]>,
+        find: impl FnOnce(&str, &mut dyn FnMut(Captured)),
+    ) -> Result<(), Utf8Error> {
         let inner = &mut *self.0;
         let full_path = inner
             .prefixed
             .as_deref()
             .unwrap_or_else(|| inner.head.uri().path());
-        inner.captures.add(names, values, full_path, inner.offset)
+        inner.captures.add(names, (full_path, inner.offset), find)
     }
 
     /// What a router captured as `name`, parsed.

@@ -44,26 +44,27 @@ impl Captures {
         self.names.is_empty()
     }
 
-    /// Adds values for `names`, of which `offset` is where `path` begins in the full path.
+    /// Adds the values for `names` that `find` shows of the path, which begins at `offset` in the full path.
     pub(super) fn add(
         &mut self,
         names: &Names,
-        values: impl IntoIterator<Item = Captured>,
-        full_path: &str,
-        offset: usize,
+        (full_path, offset): (&str, usize),
+        find: impl FnOnce(&str, &mut dyn FnMut(Captured)),
     ) -> Result<(), Utf8Error> {
         let before = self.values.len();
-        for value in values.into_iter().take(names.len()) {
-            match read(value, full_path, offset) {
-                Ok(value) => self.values.push(value),
-                Err(error) => {
-                    self.values.truncate(before);
-                    return Err(error);
-                }
+        let mut read_all = Ok(());
+        let path = full_path.get(offset..).unwrap_or_default();
+        find(path, &mut |value| {
+            if read_all.is_ok() && self.values.len() - before < names.len() {
+                let read = read(value, full_path, offset);
+                read_all = read.map(|value| self.values.push(value));
             }
+        });
+        match read_all {
+            Ok(()) => self.names.push((names.clone(), self.values.len())),
+            Err(_) => self.values.truncate(before),
         }
-        self.names.push((names.clone(), self.values.len()));
-        Ok(())
+        read_all
     }
 
     /// Makes the values independent of the path, which is about to change.
@@ -73,6 +74,18 @@ impl Captures {
                 *value = Value::Decoded(full_path.get(range.clone()).unwrap_or_default().into());
             }
         }
+    }
+
+    /// The value of this name that the innermost router captured.
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut routers = self.names.iter().rev().peekable();
+        while let Some((names, end)) = routers.next() {
+            if let Some(at) = names.iter().position(|known| **known == *name) {
+                let begin = routers.peek().map_or(0, |(_, end)| *end);
+                return self.values.get(begin..*end)?.get(at);
+            }
+        }
+        None
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -126,8 +139,7 @@ impl<'a> Params<'a> {
     /// The value captured under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let found = self.captures.iter().filter(|(known, _)| *known == name);
-        found.last().map(|(_, value)| self.text(value))
+        self.captures.get(name).map(|value| self.text(value))
     }
 
     /// Names and values in the order of the path.

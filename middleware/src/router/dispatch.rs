@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description, Handler, Reply, Request, path};
 use http::StatusCode;
 use http::header::ALLOW;
 
-use super::node::{Answers, Leaf, Methods, refuse};
+use super::node::{Answers, Hit, Leaf, Methods, refuse};
 use super::pattern::Form;
 use super::table::{First, Table};
 
@@ -92,8 +92,7 @@ pub(super) struct Dispatch {
 
 /// What was found for a request.
 enum Found<'a> {
-    /// For a path in this form.
-    App(&'a Leaf, &'a Application, Form),
+    App(Hit<'a>),
     /// The path is there, and none of its patterns has the method.
     Refused(Vec<&'a Methods>),
     Nothing,
@@ -112,35 +111,41 @@ impl Dispatch {
         }
     }
 
-    fn find(&self, request: &Request) -> Found<'_> {
-        // A mount consumed the whole path: `/` is what is left to say.
-        let path = if request.path().is_empty() {
-            "/"
-        } else {
-            request.path()
-        };
-        let path = path::canonical(path);
-        let form = match path {
-            Cow::Borrowed(_) => Form::Plain,
-            Cow::Owned(_) => Form::Raw,
-        };
+    /// What answers most requests, by a quick look.
+    fn first(&self, request: &Request) -> First<Hit<'_>> {
+        let (path, form) = path_of(request);
+        match self.table.first(&path) {
+            First::One((leaf, length)) => match leaf.answers.to(request.method()) {
+                Some(app) => First::One(Hit {
+                    leaf,
+                    app,
+                    form,
+                    // The raw path may be longer than its canonical form.
+                    taken: (form == Form::Plain).then_some(length),
+                }),
+                None => First::Unsure,
+            },
+            First::None => First::None,
+            First::Unsure => First::Unsure,
+        }
+    }
+
+    /// Looks at every pattern that the path has.
+    fn search(&self, request: &Request) -> Found<'_> {
+        let (path, form) = path_of(request);
         let method = request.method();
-        let first = match self.table.first(&path) {
-            First::None => return Found::Nothing,
-            First::Unsure => None,
-            First::Leaf(leaf) => leaf
-                .answers
-                .to(method)
-                .map(|app| Found::App(leaf, app, form)),
-        };
-        let search = || {
-            let mut found = Found::Nothing;
-            self.table.each(&path, &mut |leaf| {
-                found.look_at(leaf, leaf.answers.to(method), form)
-            });
-            found
-        };
-        first.unwrap_or_else(search)
+        let mut found = Found::Nothing;
+        self.table.each(&path, &mut |leaf| {
+            found.look_at(leaf, leaf.answers.to(method), form)
+        });
+        found
+    }
+
+    fn miss(&self, request: Request) -> Reply {
+        match &self.fallback {
+            Some(fallback) => fallback.call(request),
+            None => Reply::new(StatusCode::NOT_FOUND),
+        }
     }
 
     fn refuse(&self, request: Request, found: &[&Methods]) -> Reply {
@@ -172,7 +177,12 @@ impl<'a> Found<'a> {
             // The path is there, so a mount around it is not asked.
             (Answers::Mount(_), _, Found::Refused(_)) => return ControlFlow::Break(()),
             (_, Some(app), _) => {
-                *self = Found::App(leaf, app, form);
+                *self = Found::App(Hit {
+                    leaf,
+                    app,
+                    form,
+                    taken: None,
+                });
                 return ControlFlow::Break(());
             }
             (Answers::Methods(methods), None, Found::Refused(others)) => others.push(methods),
@@ -183,33 +193,55 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The path to look up, in canonical form, and how it was written.
+#[inline]
+fn path_of(request: &Request) -> (Cow<'_, str>, Form) {
+    let path = match request.path() {
+        // A mount consumed the whole path: `/` is what is left to say.
+        "" => "/",
+        path => path,
+    };
+    match path::canonical(path) {
+        Cow::Borrowed(path) => (Cow::Borrowed(path), Form::Plain),
+        path => (path, Form::Raw),
+    }
+}
+
+/// Answers a request, and says which pattern it had where somebody outside wants to know.
+#[inline]
+fn answer(hit: &Hit<'_>, request: Request) -> Reply {
+    match request.extensions().get::<RouteWanted>() {
+        None => hit.call(request),
+        Some(_) => answer_and_tell(hit, request),
+    }
+}
+
+fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
+    let (pattern, is_mount) = (hit.leaf.pattern.text.clone(), hit.leaf.is_mount());
+    if let Some(trail) = request.extensions().get::<RouteTrail>() {
+        trail.note(request.script_name().len(), pattern.clone());
+    }
+    hit.call(request).update(move |response| {
+        let inner = response.extensions_mut().remove::<MatchedPattern>();
+        let prefix = pattern.trim_end_matches('/');
+        let whole = inner
+            .filter(|_| is_mount)
+            .map(|inner| format!("{prefix}{}", inner.0).into());
+        response
+            .extensions_mut()
+            .insert(MatchedPattern(whole.unwrap_or(pattern)));
+    })
+}
+
 impl Handler for Dispatch {
     fn call(&self, request: Request) -> Reply {
-        match self.find(&request) {
-            Found::App(leaf, app, form) if request.extensions().get::<RouteWanted>().is_some() => {
-                let (pattern, is_mount) = (
-                    leaf.pattern.text.clone(),
-                    matches!(leaf.answers, Answers::Mount(_)),
-                );
-                if let Some(trail) = request.extensions().get::<RouteTrail>() {
-                    trail.note(request.script_name().len(), pattern.clone());
-                }
-                leaf.call(app, request, form).update(move |response| {
-                    let inner = response.extensions_mut().remove::<MatchedPattern>();
-                    let prefix = pattern.trim_end_matches('/');
-                    let whole = inner
-                        .filter(|_| is_mount)
-                        .map(|inner| format!("{prefix}{}", inner.0).into());
-                    response
-                        .extensions_mut()
-                        .insert(MatchedPattern(whole.unwrap_or(pattern)));
-                })
-            }
-            Found::App(leaf, app, form) => leaf.call(app, request, form),
-            Found::Refused(found) => self.refuse(request, &found),
-            Found::Nothing => match &self.fallback {
-                Some(fallback) => fallback.call(request),
-                None => Reply::new(StatusCode::NOT_FOUND),
+        match self.first(&request) {
+            First::One(hit) => answer(&hit, request),
+            First::None => self.miss(request),
+            First::Unsure => match self.search(&request) {
+                Found::App(hit) => answer(&hit, request),
+                Found::Refused(found) => self.refuse(request, &found),
+                Found::Nothing => self.miss(request),
             },
         }
     }

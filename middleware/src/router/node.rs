@@ -21,6 +21,15 @@ pub(super) enum Answers {
     Mount(Application),
 }
 
+/// A leaf whose pattern a path has, and what answers there.
+pub(super) struct Hit<'a> {
+    pub(super) leaf: &'a Leaf,
+    pub(super) app: &'a Application,
+    pub(super) form: Form,
+    /// How much of the path a mount takes, where that is known.
+    pub(super) taken: Option<usize>,
+}
+
 /// Handlers by method; `any` is for those that are not listed.
 #[derive(Clone, Default)]
 pub(super) struct Methods {
@@ -71,17 +80,25 @@ impl Methods {
     }
 }
 
-impl Leaf {
-    /// Answers a request whose path, in this form, has this pattern.
-    pub(super) fn call(&self, app: &Application, mut request: Request, form: Form) -> Reply {
-        if let Err(bad) = self.pattern.capture(&mut request, form) {
+impl Hit<'_> {
+    /// Answers the request with this path.
+    pub(super) fn call(&self, mut request: Request) -> Reply {
+        let pattern = &self.leaf.pattern;
+        if let Err(bad) = pattern.capture(&mut request, self.form) {
             return Reply::new(bad);
         }
-        if matches!(self.answers, Answers::Mount(_)) {
-            let length = prefix_length(request.path(), self.pattern.segments.len());
+        if self.leaf.is_mount() {
+            let length = || prefix_length(request.path(), pattern.segments.len());
+            let length = self.taken.or_else(length);
             request.advance(length.unwrap_or_default());
         }
-        app.call(request)
+        self.app.call(request)
+    }
+}
+
+impl Leaf {
+    pub(super) fn is_mount(&self) -> bool {
+        matches!(self.answers, Answers::Mount(_))
     }
 
     /// Shows every application to `replace`.

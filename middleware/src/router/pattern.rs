@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use enfilade_core::{Captured, HttpError, Request, path};
 use http::StatusCode;
-use smallvec::SmallVec;
 
 use super::segment::Segment;
 
@@ -137,13 +136,13 @@ impl Pattern {
         if self.names.is_empty() {
             return Ok(());
         }
-        let mut values = SmallVec::<[Captured; 4]>::new();
-        self.find_values(request.path(), form, &mut values);
-        let noted = request.capture(&self.names, values);
+        let noted = request.capture_each(&self.names, |path, add| {
+            self.find_values(path, form, add);
+        });
         noted.map_err(|_| HttpError::new(StatusCode::BAD_REQUEST))
     }
 
-    fn find_values(&self, path: &str, form: Form, values: &mut SmallVec<[Captured; 4]>) {
+    fn find_values(&self, path: &str, form: Form, add: &mut dyn FnMut(Captured)) {
         let place = |range| match form {
             Form::Plain => Captured::Plain(range),
             Form::Raw => Captured::Raw(range),
@@ -156,18 +155,18 @@ impl Pattern {
             };
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
-                Segment::Any(_) => values.push(place(start..end)),
-                Segment::Shaped(shaped) if shaped.takes_whole() => values.push(place(start..end)),
+                Segment::Any(_) => add(place(start..end)),
+                Segment::Shaped(shaped) if shaped.takes_whole() => add(place(start..end)),
                 Segment::Shaped(shaped) => {
                     let decoded = path::decode(path.get(start..end).unwrap_or_default());
                     let texts = shaped.captures(&decoded);
-                    values.extend(texts.map(|text| Captured::Decoded(text.into())));
+                    texts.for_each(|text| add(Captured::Decoded(text.into())));
                 }
             }
             start = end + 1;
         }
         if self.rest.is_some() {
-            values.push(place(start.min(path.len())..path.len()));
+            add(place(start.min(path.len())..path.len()));
         }
     }
 }

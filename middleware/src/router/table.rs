@@ -48,10 +48,10 @@ enum End {
     Mount,
 }
 
-/// What the quick look says.
-pub(super) enum First<'a> {
-    /// This leaf comes first.
-    Leaf(&'a Leaf),
+/// What a quick look says.
+pub(super) enum First<T> {
+    /// This comes first.
+    One(T),
     /// No pattern has this path.
     None,
     /// Only [`Table::each`] can tell.
@@ -146,14 +146,14 @@ impl Table {
         found
     }
 
-    /// A quick look for the leaf that comes first for a path in canonical form.
-    pub(super) fn first(&self, path: &str) -> First<'_> {
+    /// A quick look for the leaf that comes first for a path in canonical form, and for how much of the path it has.
+    pub(super) fn first(&self, path: &str) -> First<(&Leaf, usize)> {
         if let Some(at) = self.whole.find(path) {
             let leaf = at.and_then(|at| self.leaf(self.tree[at].ends.whole));
             return match leaf {
                 // Text comes before every constraint.
                 Some(leaf) if !self.has_constraints || leaf.pattern.is_static() => {
-                    First::Leaf(leaf)
+                    First::One((leaf, path.len()))
                 }
                 _ => First::Unsure,
             };
@@ -173,7 +173,7 @@ impl Table {
                 Some(None) => return First::Unsure,
                 Some(Some(at)) => {
                     if let Some(leaf) = self.beginning(at, rest).next() {
-                        return First::Leaf(leaf);
+                        return First::One((leaf, beginning.len()));
                     }
                 }
             }
