@@ -92,7 +92,7 @@ use crate::timer::Timer;
 ///
 /// # Writing
 ///
-/// Lines go through a bounded queue (1 MiB of them) to a thread that gathers them for a millisecond, unless there are
+/// Lines go through a bounded queue (1 MiB of them) to a thread that gathers them for ten milliseconds, unless there are
 /// many, writes all at once and flushes.
 /// A request never waits, unless [`when_full`](AccessLog::when_full) says so: where the queue is full its line is dropped
 /// and counted, and a line `# 12 lines dropped` (in JSON `{"dropped_lines":12}`) says so when there is room. So are

@@ -18,7 +18,7 @@ const ROOM: usize = 64 * 1024;
 /// How much it keeps: what a batch under load takes, so that it does not grow anew for each.
 const KEPT_ROOM: usize = 2 * WAKE_BYTES;
 /// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of an application waits for what is queued.
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request that waits for room sleeps before it looks again; it is woken when there is some.
