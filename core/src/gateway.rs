@@ -12,7 +12,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::host::Host;
-use crate::{Application, HttpError, IntoResponse, Reply, ReplyFuture, Request, Response};
+use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
 ///
@@ -46,9 +46,13 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 pub fn answer(app: &Application, request: Request) -> Answer {
     let (method, version) = (request.method().clone(), request.version());
     let state = match check(request.version(), request.uri(), request.headers()) {
-        Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request).into_future())) {
-            Ok(reply) => State::Reply(reply),
-            Err(panic) => State::Reply(Reply::new(HttpError::from_panic(&*panic)).into_future()),
+        Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request))) {
+            // Nothing can panic any more.
+            Ok(reply) => match reply.try_into_response() {
+                Ok(response) => State::Ready(Some(response)),
+                Err(pending) => State::Pending(pending.into_future()),
+            },
+            Err(panic) => State::Ready(Some(HttpError::from_panic(&*panic).into_response())),
         },
         Err(error) => State::Refused(Some(error)),
     };
@@ -80,7 +84,8 @@ impl Answer {
 
 #[derive(Debug)]
 enum State {
-    Reply(ReplyFuture),
+    Ready(Option<Response>),
+    Pending(ReplyFuture),
     Refused(Option<HttpError>),
 }
 
@@ -88,17 +93,19 @@ impl Future for Answer {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let reply = match &mut self.state {
-            State::Reply(reply) => reply,
+        let mut response = match &mut self.state {
+            State::Ready(response) => response.take().expect("not polled after it was ready"),
+            State::Pending(reply) => {
+                match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(response)) => response,
+                    Err(panic) => HttpError::from_panic(&*panic).into_response(),
+                }
+            }
             State::Refused(error) => {
                 let error = error.take().expect("not polled after it was ready");
                 return Poll::Ready(refuse(&self.method, error));
             }
-        };
-        let mut response = match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(response)) => response,
-            Err(panic) => HttpError::from_panic(&*panic).into_response(),
         };
         if self.version >= Version::HTTP_2 && response.status().is_informational() {
             response = no_answer(self.version, response.status());
@@ -134,11 +141,13 @@ fn refuse(method: &Method, error: HttpError) -> Response {
 /// 8.3.1).
 pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
     let bad = |message| Err(HttpError::new(StatusCode::BAD_REQUEST).message(message));
-    let mut hosts = headers.get_all(HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), Some(_)) => bad("More than one Host header"),
-        (Some(host), None) if !is_host(host) => bad("Invalid Host header"),
-        (None, _) if version == Version::HTTP_11 => bad("Missing Host header"),
+    // There are two of a header only where there are more lines than names.
+    let may_be_two = headers.len() > headers.keys_len();
+    let are_two = may_be_two && headers.get_all(HOST).iter().nth(1).is_some();
+    match headers.get(HOST) {
+        Some(_) if are_two => bad("More than one Host header"),
+        Some(host) if !is_host(host.as_bytes()) => bad("Invalid Host header"),
+        None if version == Version::HTTP_11 => bad("Missing Host header"),
         // HTTP/2 has the authority in the target; the field is optional there (RFC 9113, section 8.3.1).
         _ if version == Version::HTTP_2
             && uri.authority().is_none()
@@ -147,7 +156,7 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Htt
             bad("Missing authority")
         }
         // In HTTP/1.1 the target wins (RFC 9112, section 3.2.2).
-        (Some(host), _) if version >= Version::HTTP_2 && differs(host, uri) => {
+        Some(host) if version >= Version::HTTP_2 && differs(host, uri) => {
             bad("Host differs from the authority")
         }
         _ => Ok(()),
@@ -163,9 +172,8 @@ fn differs(host: &HeaderValue, uri: &Uri) -> bool {
 }
 
 /// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
-fn is_host(value: &HeaderValue) -> bool {
-    let text = value.to_str().ok();
-    text.is_some_and(|text| text.is_empty() || Host::is_one(text))
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || Host::is_one(value)
 }
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.

@@ -48,7 +48,13 @@ impl<'a> Host<'a> {
     }
 
     /// Whether [`parse`](Host::parse) reads it, without looking for an address in a name.
-    pub(crate) fn is_one(text: &str) -> bool {
+    pub(crate) fn is_one(text: &[u8]) -> bool {
+        if is_plain(text) {
+            return true;
+        }
+        let Ok(text) = std::str::from_utf8(text) else {
+            return false;
+        };
         let name = split_port(text).map(|(name, _)| name);
         name.is_some_and(|name| match name.starts_with('[') {
             true => parse_name(name).is_some(),
@@ -127,6 +133,23 @@ impl fmt::Display for Host<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether it is a name of plain bytes, or that and a short port, as most hosts are: it takes one pass to tell.
+fn is_plain(text: &[u8]) -> bool {
+    let end = text.iter().position(|&byte| !PLAIN[usize::from(byte)]);
+    let (name, port) = text.split_at(end.unwrap_or(text.len()));
+    let is_name = name.last().is_some_and(|&last| last != b'.');
+    is_name
+        && match port {
+            [] => true,
+            // Below 10,000, or below 60,000.
+            [b':', digits @ ..] if digits.len() < 5 => digits.iter().all(u8::is_ascii_digit),
+            [b':', b'0'..=b'5', digits @ ..] if digits.len() == 4 => {
+                digits.iter().all(u8::is_ascii_digit)
+            }
+            _ => false,
+        }
 }
 
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
@@ -228,7 +251,7 @@ mod tests {
         for (text, expected) in cases {
             let found = Host::parse(text).map(|host| (host.name(), host.port()));
             assert_eq!(found, expected, "{text:?}");
-            assert_eq!(Host::is_one(text), found.is_some(), "{text:?}");
+            assert_eq!(Host::is_one(text.as_bytes()), found.is_some(), "{text:?}");
         }
     }
 
@@ -277,7 +300,7 @@ mod tests {
         ];
         for text in cases {
             assert_eq!(Host::parse(text), None, "{text:?}");
-            assert!(!Host::is_one(text), "{text:?}");
+            assert!(!Host::is_one(text.as_bytes()), "{text:?}");
         }
     }
 

@@ -60,6 +60,10 @@ impl Activity {
             return true;
         }
         if self.head_since.load(Ordering::Relaxed) == 0 {
+            // Most heads come whole, and wait for nothing that would have to be timed.
+            if bytes.ends_with(b"\r\n\r\n") && self.has_short_line(bytes) {
+                return true;
+            }
             self.head_since.store(self.now() + 1, Ordering::Relaxed);
             self.line.store(0, Ordering::Relaxed);
         }
@@ -72,6 +76,10 @@ impl Activity {
         };
         self.line.store(line, Ordering::Relaxed);
         line == WHOLE || line <= self.max_line
+    }
+
+    fn has_short_line(&self, head: &[u8]) -> bool {
+        memchr::memchr(b'\n', head).is_some_and(|at| at <= self.max_line)
     }
 
     fn is_line_too_long(&self) -> bool {
@@ -160,6 +168,18 @@ mod tests {
         assert_eq!(left(&activity), Some((115, Over::SlowHead)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_whole_is_not_timed() {
+        let activity = Arc::new(Activity::new(20));
+        assert!(activity.receives(b"GET / HTTP/1.1\r\n\r\n"));
+        drop(activity.begin());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(activity.receives(b"GET / HTTP/1.1\r\n\r\n"));
+        assert_eq!(left(&activity).map(|(_, over)| over), Some(Over::Idle));
+        drop(activity.begin());
+        assert_eq!(left(&activity), Some((65, Over::Idle)));
+    }
+
     #[test]
     fn the_first_line_of_a_head_has_a_limit() {
         for (parts, expected) in [
@@ -172,6 +192,7 @@ mod tests {
                 true,
             ),
             (&["12345678901234567890\nmore"], true),
+            (&["123456789012345678901\r\n\r\n"], false),
             (&["123456789012345678901\n"], false),
             (&["12345678901234567890", "1"], false),
             (&["1234567890", "12345678901\nmore"], false),
