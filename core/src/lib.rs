@@ -54,5 +54,5 @@ pub use error::{BoxError, Error, ErrorKind};
 pub use http_error::HttpError;
 pub use middleware::{Around, Middleware, Pipeline, around};
 pub use reply::{Reply, ReplyFuture};
-pub use request::{Captured, Head, KeptHead, Params, RemoteUser, Request};
+pub use request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
 pub use response::{IntoResponse, Response};

@@ -20,7 +20,7 @@ pub use self::head::{Head, KeptHead};
 use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
-pub use self::params::{Captured, Params};
+pub use self::params::{Captured, Capturing, Params};
 use crate::{Body, BoxError, Connection, Environ, HttpError, path};
 
 /// A request, as an application sees it.
@@ -379,10 +379,26 @@ impl Request {
         names: &Arc<[Arc<str>]>,
         values: impl IntoIterator<Item = Captured>,
     ) -> Result<(), Utf8Error> {
-        self.capture_each(names, |_, add| values.into_iter().for_each(add))
+        self.capture_each(names, |_, captures| {
+            values.into_iter().for_each(|value| captures.add(value));
+        })
     }
 
-    /// The same with values that `find` shows one after the other, given the [`path`](Request::path) to look at.
+    /// The same with values that `find` adds one after the other, given the [`path`](Request::path) to look at.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use enfilade_core::{Captured, Request};
+    ///
+    /// let mut request = Request::get("/files/a/b");
+    /// let names = Arc::from(["rest".into()]);
+    /// let noted = request.capture_each(&names, |path, captures| {
+    ///     captures.add(Captured::Raw("/files/".len()..path.len()));
+    /// });
+    /// assert!(noted.is_ok());
+    /// assert_eq!(request.params().get("rest"), Some("a/b"));
+    /// ```
     ///
     /// # Errors
     ///
@@ -390,7 +406,7 @@ impl Request {
     pub fn capture_each(
         &mut self,
         names: &Arc<[Arc<str>]>,
-        find: impl FnOnce(&str, &mut dyn FnMut(Captured)),
+        find: impl FnOnce(&str, &mut Capturing<'_>),
     ) -> Result<(), Utf8Error> {
         let inner = &mut *self.0;
         let full_path = inner

@@ -20,7 +20,7 @@ pub(super) struct Captures {
 
 type Names = Arc<[Arc<str>]>;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Value {
     /// A part of the full path, `script_name` included.
     Place(Range<usize>),
@@ -49,22 +49,27 @@ impl Captures {
         &mut self,
         names: &Names,
         (full_path, offset): (&str, usize),
-        find: impl FnOnce(&str, &mut dyn FnMut(Captured)),
+        find: impl FnOnce(&str, &mut Capturing<'_>),
     ) -> Result<(), Utf8Error> {
         let before = self.values.len();
-        let mut read_all = Ok(());
-        let path = full_path.get(offset..).unwrap_or_default();
-        find(path, &mut |value| {
-            if read_all.is_ok() && self.values.len() - before < names.len() {
-                let read = read(value, full_path, offset);
-                read_all = read.map(|value| self.values.push(value));
+        let mut capturing = Capturing {
+            values: &mut self.values,
+            limit: before + names.len(),
+            full_path,
+            offset,
+            failed: None,
+        };
+        find(full_path.get(offset..).unwrap_or_default(), &mut capturing);
+        match capturing.failed {
+            None => {
+                self.names.push((names.clone(), self.values.len()));
+                Ok(())
             }
-        });
-        match read_all {
-            Ok(()) => self.names.push((names.clone(), self.values.len())),
-            Err(_) => self.values.truncate(before),
+            Some(error) => {
+                self.values.truncate(before);
+                Err(error)
+            }
         }
-        read_all
     }
 
     /// Makes the values independent of the path, which is about to change.
@@ -102,20 +107,45 @@ impl Captures {
     }
 }
 
-fn read(value: Captured, full_path: &str, offset: usize) -> Result<Value, Utf8Error> {
-    let range = match value {
-        Captured::Raw(range) => offset + range.start..offset + range.end,
-        Captured::Plain(range) => {
-            return Ok(Value::Place(offset + range.start..offset + range.end));
+/// Takes what a router captures, a value for each of its names: see
+/// [`Request::capture_each`](crate::Request::capture_each).
+#[derive(Debug)]
+pub struct Capturing<'a> {
+    values: &'a mut SmallVec<[Value; 4]>,
+    /// How many values there may be.
+    limit: usize,
+    full_path: &'a str,
+    offset: usize,
+    failed: Option<Utf8Error>,
+}
+
+impl Capturing<'_> {
+    /// Adds the value of the next name; there are no more than names.
+    #[inline]
+    pub fn add(&mut self, value: Captured) {
+        if self.values.len() >= self.limit {
+            return;
         }
-        Captured::Decoded(text) => return Ok(Value::Decoded(text)),
-    };
-    let raw = full_path.get(range.clone()).unwrap_or_default();
-    match raw.as_bytes().contains(&b'%') {
-        true => Ok(Value::Decoded(
-            percent_decode_str(raw).decode_utf8()?.into(),
-        )),
-        false => Ok(Value::Place(range)),
+        match value {
+            Captured::Plain(range) => {
+                let range = self.offset + range.start..self.offset + range.end;
+                self.values.push(Value::Place(range));
+            }
+            Captured::Raw(range) => self.read(self.offset + range.start..self.offset + range.end),
+            Captured::Decoded(text) => self.values.push(Value::Decoded(text)),
+        }
+    }
+
+    /// Decodes what may have to be.
+    fn read(&mut self, range: Range<usize>) {
+        let raw = self.full_path.get(range.clone()).unwrap_or_default();
+        if !raw.as_bytes().contains(&b'%') {
+            return self.values.push(Value::Place(range));
+        }
+        match percent_decode_str(raw).decode_utf8() {
+            Ok(text) => self.values.push(Value::Decoded(text.into())),
+            Err(error) => self.failed = Some(error),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Captured, HttpError, Request, path};
+use enfilade_core::{Captured, Capturing, HttpError, Request, path};
 use http::StatusCode;
 
 use super::segment::Segment;
@@ -136,13 +136,13 @@ impl Pattern {
         if self.names.is_empty() {
             return Ok(());
         }
-        let noted = request.capture_each(&self.names, |path, add| {
-            self.find_values(path, form, add);
+        let noted = request.capture_each(&self.names, |path, captures| {
+            self.find_values(path, form, captures);
         });
         noted.map_err(|_| HttpError::new(StatusCode::BAD_REQUEST))
     }
 
-    fn find_values(&self, path: &str, form: Form, add: &mut dyn FnMut(Captured)) {
+    fn find_values(&self, path: &str, form: Form, captures: &mut Capturing<'_>) {
         let place = |range| match form {
             Form::Plain => Captured::Plain(range),
             Form::Raw => Captured::Raw(range),
@@ -155,18 +155,20 @@ impl Pattern {
             };
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
-                Segment::Any(_) => add(place(start..end)),
-                Segment::Shaped(shaped) if shaped.takes_whole() => add(place(start..end)),
+                Segment::Any(_) => captures.add(place(start..end)),
+                Segment::Shaped(shaped) if shaped.takes_whole() => {
+                    captures.add(place(start..end));
+                }
                 Segment::Shaped(shaped) => {
                     let decoded = path::decode(path.get(start..end).unwrap_or_default());
                     let texts = shaped.captures(&decoded);
-                    texts.for_each(|text| add(Captured::Decoded(text.into())));
+                    texts.for_each(|text| captures.add(Captured::Decoded(text.into())));
                 }
             }
             start = end + 1;
         }
         if self.rest.is_some() {
-            add(place(start.min(path.len())..path.len()));
+            captures.add(place(start.min(path.len())..path.len()));
         }
     }
 }
