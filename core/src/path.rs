@@ -89,6 +89,23 @@ pub fn canonical(raw: &str) -> Cow<'_, str> {
     Cow::Owned(path)
 }
 
+/// How many bytes at the start of a raw path may stand in a segment as they are: up to a slash, a percent sign, or what
+/// [`canonical`] would code.
+///
+/// ```
+/// use enfilade_core::path::plain_length;
+///
+/// assert_eq!(plain_length("a.b/c"), 3);
+/// assert_eq!(plain_length("100%25"), 3);
+/// ```
+#[must_use]
+#[inline]
+pub fn plain_length(raw: &str) -> usize {
+    let bytes = raw.as_bytes();
+    let end = bytes.iter().position(|&byte| !is_plain(byte));
+    end.unwrap_or(bytes.len())
+}
+
 /// Codes what may not stand in a path or query as it is, a stray `%` included, and leaves all else as it is written.
 ///
 /// A peer's target may have such characters; a URL that is made of it must not.
@@ -184,8 +201,8 @@ fn dots<'a>(segment: &'a str) -> Option<Dots> {
 
 /// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
 ///
-/// Every byte of every request's path is looked up, so it is a table.
-const PLAIN: [bool; 256] = {
+/// Every byte of many a request's path is looked up, so it is a table.
+static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
     let mut at = 0;

@@ -380,7 +380,7 @@ impl Request {
         values: impl IntoIterator<Item = Captured>,
     ) -> Result<(), Utf8Error> {
         self.capture_each(names, |_, captures| {
-            values.into_iter().for_each(|value| captures.add(value));
+            values.into_iter().try_for_each(|value| captures.add(value))
         })
     }
 
@@ -394,7 +394,7 @@ impl Request {
     /// let mut request = Request::get("/files/a/b");
     /// let names = Arc::from(["rest".into()]);
     /// let noted = request.capture_each(&names, |path, captures| {
-    ///     captures.add(Captured::Raw("/files/".len()..path.len()));
+    ///     captures.add(Captured::Raw("/files/".len()..path.len()))
     /// });
     /// assert!(noted.is_ok());
     /// assert_eq!(request.params().get("rest"), Some("a/b"));
@@ -402,12 +402,13 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Where a value does not decode to UTF-8, as for [`capture`](Request::capture); nothing is captured then.
-    pub fn capture_each(
+    /// Those of `find`, which has one where a value does not decode to UTF-8; nothing is captured then.
+    #[inline]
+    pub fn capture_each<E>(
         &mut self,
         names: &Arc<[Arc<str>]>,
-        find: impl FnOnce(&str, &mut Capturing<'_>),
-    ) -> Result<(), Utf8Error> {
+        find: impl FnOnce(&str, &mut Capturing<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let inner = &mut *self.0;
         let full_path = inner
             .prefixed

@@ -45,31 +45,26 @@ impl Captures {
     }
 
     /// Adds the values for `names` that `find` shows of the path, which begins at `offset` in the full path.
-    pub(super) fn add(
+    #[inline]
+    pub(super) fn add<E>(
         &mut self,
         names: &Names,
         (full_path, offset): (&str, usize),
-        find: impl FnOnce(&str, &mut Capturing<'_>),
-    ) -> Result<(), Utf8Error> {
+        find: impl FnOnce(&str, &mut Capturing<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let before = self.values.len();
         let mut capturing = Capturing {
             values: &mut self.values,
             limit: before + names.len(),
             full_path,
             offset,
-            failed: None,
         };
-        find(full_path.get(offset..).unwrap_or_default(), &mut capturing);
-        match capturing.failed {
-            None => {
-                self.names.push((names.clone(), self.values.len()));
-                Ok(())
-            }
-            Some(error) => {
-                self.values.truncate(before);
-                Err(error)
-            }
+        let found = find(full_path.get(offset..).unwrap_or_default(), &mut capturing);
+        match found {
+            Ok(()) => self.names.push((names.clone(), self.values.len())),
+            Err(_) => self.values.truncate(before),
         }
+        found
     }
 
     /// Makes the values independent of the path, which is about to change.
@@ -116,36 +111,39 @@ pub struct Capturing<'a> {
     limit: usize,
     full_path: &'a str,
     offset: usize,
-    failed: Option<Utf8Error>,
 }
 
 impl Capturing<'_> {
-    /// Adds the value of the next name; there are no more than names.
+    /// Adds the value of the next name; what is beyond the names is left out.
+    ///
+    /// # Errors
+    ///
+    /// Where the value does not decode to UTF-8.
     #[inline]
-    pub fn add(&mut self, value: Captured) {
-        if self.values.len() >= self.limit {
-            return;
-        }
-        match value {
+    pub fn add(&mut self, value: Captured) -> Result<(), Utf8Error> {
+        let value = match value {
             Captured::Plain(range) => {
-                let range = self.offset + range.start..self.offset + range.end;
-                self.values.push(Value::Place(range));
+                Value::Place(self.offset + range.start..self.offset + range.end)
             }
-            Captured::Raw(range) => self.read(self.offset + range.start..self.offset + range.end),
-            Captured::Decoded(text) => self.values.push(Value::Decoded(text)),
+            Captured::Raw(range) => {
+                self.read(self.offset + range.start..self.offset + range.end)?
+            }
+            Captured::Decoded(text) => Value::Decoded(text),
+        };
+        if self.values.len() < self.limit {
+            self.values.push(value);
         }
+        Ok(())
     }
 
     /// Decodes what may have to be.
-    fn read(&mut self, range: Range<usize>) {
+    fn read(&self, range: Range<usize>) -> Result<Value, Utf8Error> {
         let raw = self.full_path.get(range.clone()).unwrap_or_default();
         if !raw.as_bytes().contains(&b'%') {
-            return self.values.push(Value::Place(range));
+            return Ok(Value::Place(range));
         }
-        match percent_decode_str(raw).decode_utf8() {
-            Ok(text) => self.values.push(Value::Decoded(text.into())),
-            Err(error) => self.failed = Some(error),
-        }
+        let text = percent_decode_str(raw).decode_utf8()?;
+        Ok(Value::Decoded(text.into()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use enfilade_core::{Application, Description, Handler, Reply, Request, path};
+use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request, path};
 use http::StatusCode;
 use http::header::ALLOW;
 
@@ -111,17 +111,24 @@ impl Dispatch {
         }
     }
 
-    /// What answers most requests, by a quick look.
+    /// What answers most requests, by a quick look at the path as it is written.
+    ///
+    /// Patterns are in canonical form, so what matches their text is too; captures are looked at when they are noted.
+    #[inline]
     fn first(&self, request: &Request) -> First<Hit<'_>> {
-        let (path, form) = path_of(request);
-        match self.table.first(&path) {
-            First::One((leaf, length)) => match leaf.answers.to(request.method()) {
+        let path = path_of(request);
+        let found = match self.table.whole(path) {
+            First::One(leaf) => First::One((leaf, path.len())),
+            First::None if is_canonical(path) => self.table.begins(path),
+            _ => First::Unsure,
+        };
+        match found {
+            First::One((leaf, taken)) => match leaf.answers.to(request.method()) {
                 Some(app) => First::One(Hit {
                     leaf,
                     app,
-                    form,
-                    // The raw path may be longer than its canonical form.
-                    taken: (form == Form::Plain).then_some(length),
+                    form: Form::Plain,
+                    taken: Some(taken),
                 }),
                 None => First::Unsure,
             },
@@ -130,15 +137,26 @@ impl Dispatch {
         }
     }
 
-    /// Looks at every pattern that the path has.
-    fn search(&self, request: &Request) -> Found<'_> {
-        let (path, form) = path_of(request);
-        let method = request.method();
+    /// Looks at every pattern that the path has, and answers by what it finds.
+    fn search(&self, mut request: Request) -> Reply {
+        let path = path::canonical(path_of(&request));
+        let form = match &path {
+            Cow::Borrowed(_) => Form::Plain,
+            Cow::Owned(_) => Form::Raw,
+        };
         let mut found = Found::Nothing;
         self.table.each(&path, &mut |leaf| {
-            found.look_at(leaf, leaf.answers.to(method), form)
+            found.look_at(leaf, leaf.answers.to(request.method()), form)
         });
-        found
+        drop(path);
+        match found {
+            Found::App(hit) => match hit.capture(&mut request) {
+                Ok(()) => answer(&hit, request),
+                Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
+            },
+            Found::Refused(found) => self.refuse(request, &found),
+            Found::Nothing => self.miss(request),
+        }
     }
 
     fn miss(&self, request: Request) -> Reply {
@@ -193,21 +211,21 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The path to look up, in canonical form, and how it was written.
+/// The path to look up.
 #[inline]
-fn path_of(request: &Request) -> (Cow<'_, str>, Form) {
-    let path = match request.path() {
+fn path_of(request: &Request) -> &str {
+    match request.path() {
         // A mount consumed the whole path: `/` is what is left to say.
         "" => "/",
         path => path,
-    };
-    match path::canonical(path) {
-        Cow::Borrowed(path) => (Cow::Borrowed(path), Form::Plain),
-        path => (path, Form::Raw),
     }
 }
 
-/// Answers a request, and says which pattern it had where somebody outside wants to know.
+fn is_canonical(path: &str) -> bool {
+    matches!(path::canonical(path), Cow::Borrowed(_))
+}
+
+/// Answers a request whose captures are noted, and says which pattern it had where somebody outside wants to know.
 #[inline]
 fn answer(hit: &Hit<'_>, request: Request) -> Reply {
     match request.extensions().get::<RouteWanted>() {
@@ -234,15 +252,11 @@ fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
 }
 
 impl Handler for Dispatch {
-    fn call(&self, request: Request) -> Reply {
+    fn call(&self, mut request: Request) -> Reply {
         match self.first(&request) {
-            First::One(hit) => answer(&hit, request),
+            First::One(hit) if hit.capture(&mut request).is_ok() => answer(&hit, request),
             First::None => self.miss(request),
-            First::Unsure => match self.search(&request) {
-                Found::App(hit) => answer(&hit, request),
-                Found::Refused(found) => self.refuse(request, &found),
-                Found::Nothing => self.miss(request),
-            },
+            First::One(_) | First::Unsure => self.search(request),
         }
     }
 

@@ -4,7 +4,7 @@ use enfilade_core::{Application, IntoResponse, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::pattern::{Form, Pattern, prefix_length};
+use super::pattern::{Form, NotCaptured, Pattern, prefix_length};
 
 /// A pattern and what answers there.
 #[derive(Clone)]
@@ -39,6 +39,7 @@ pub(super) struct Methods {
 
 impl Answers {
     /// What answers this method; a mounted application answers all.
+    #[inline]
     pub(super) fn to(&self, method: &Method) -> Option<&Application> {
         match self {
             Answers::Mount(app) => Some(app),
@@ -51,7 +52,7 @@ impl Methods {
     /// Adds handlers; what is there already, where something is.
     pub(super) fn add(&mut self, new: Methods) -> Option<String> {
         for (method, app) in new.listed {
-            if self.listed.iter().any(|(known, _)| *known == method) {
+            if self.has(&method) {
                 return Some(method.to_string());
             }
             self.listed.push((method, app));
@@ -64,31 +65,37 @@ impl Methods {
     }
 
     /// The handler of a method; HEAD has that of GET where it has none of its own.
+    #[inline]
     fn handler(&self, method: &Method) -> Option<&Application> {
-        let listed = |method: &Method| {
-            self.listed
-                .iter()
-                .find(|(known, _)| known == method)
-                .map(|(_, app)| app)
-        };
-        let get = || {
-            (method == Method::HEAD)
-                .then(|| listed(&Method::GET))
-                .flatten()
-        };
-        listed(method).or_else(get).or(self.any.as_ref())
+        for (known, app) in &self.listed {
+            if known == method {
+                return Some(app);
+            }
+        }
+        match *method {
+            Method::HEAD if self.has(&Method::GET) => self.handler(&Method::GET),
+            _ => self.any.as_ref(),
+        }
+    }
+
+    fn has(&self, method: &Method) -> bool {
+        self.listed.iter().any(|(known, _)| known == method)
     }
 }
 
 impl Hit<'_> {
-    /// Answers the request with this path.
+    /// Notes in the request what its path has for the captures.
+    #[inline]
+    pub(super) fn capture(&self, request: &mut Request) -> Result<(), NotCaptured> {
+        self.leaf.pattern.capture(request, self.form)
+    }
+
+    /// Answers the request, in which everything is noted.
+    #[inline]
     pub(super) fn call(&self, mut request: Request) -> Reply {
-        let pattern = &self.leaf.pattern;
-        if let Err(bad) = pattern.capture(&mut request, self.form) {
-            return Reply::new(bad);
-        }
         if self.leaf.is_mount() {
-            let length = || prefix_length(request.path(), pattern.segments.len());
+            let segments = self.leaf.pattern.segments.len();
+            let length = || prefix_length(request.path(), segments);
             let length = self.taken.or_else(length);
             request.advance(length.unwrap_or_default());
         }

@@ -1,9 +1,9 @@
 //! Patterns of paths: what may be written, and what a request captures with it.
 
+use std::str::Utf8Error;
 use std::sync::Arc;
 
-use enfilade_core::{Captured, Capturing, HttpError, Request, path};
-use http::StatusCode;
+use enfilade_core::{Captured, Capturing, Request, path};
 
 use super::segment::Segment;
 
@@ -17,6 +17,8 @@ pub(super) struct Pattern {
     pub(super) rest: Option<Arc<str>>,
     /// The names of its captures, in order.
     names: Arc<[Arc<str>]>,
+    /// How much text stands before each capture, where every capture is a whole segment.
+    gaps: Option<Box<[usize]>>,
 }
 
 /// How a path is written.
@@ -25,6 +27,20 @@ pub(super) enum Form {
     /// As [`path::canonical`] writes it, without anything that is percent-encoded: text is as long as in the pattern.
     Plain,
     Raw,
+}
+
+/// Why nothing was captured.
+pub(super) enum NotCaptured {
+    /// A path that was taken for plain is not.
+    NotPlain,
+    /// A value does not decode.
+    NotUtf8,
+}
+
+impl From<Utf8Error> for NotCaptured {
+    fn from(_: Utf8Error) -> NotCaptured {
+        NotCaptured::NotUtf8
+    }
 }
 
 impl Pattern {
@@ -65,6 +81,7 @@ impl Pattern {
         Pattern {
             text: text.into(),
             names: names.cloned().collect(),
+            gaps: rest.is_none().then(|| gaps(&segments)).flatten(),
             segments,
             rest,
         }
@@ -132,45 +149,76 @@ impl Pattern {
     /// Notes in the request what its path has for the captures.
     ///
     /// The raw path has the same segments as its canonical form, by which the pattern was found.
-    pub(super) fn capture(&self, request: &mut Request, form: Form) -> Result<(), HttpError> {
+    ///
+    /// # Errors
+    ///
+    /// Where a value does not decode, or is not plain in a path that was taken for it; nothing is noted then.
+    #[inline]
+    pub(super) fn capture(&self, request: &mut Request, form: Form) -> Result<(), NotCaptured> {
         if self.names.is_empty() {
             return Ok(());
         }
-        let noted = request.capture_each(&self.names, |path, captures| {
-            self.find_values(path, form, captures);
-        });
-        noted.map_err(|_| HttpError::new(StatusCode::BAD_REQUEST))
+        request.capture_each(&self.names, |path, captures| match (&self.gaps, form) {
+            (Some(gaps), Form::Plain) => find_plain(gaps, path, captures),
+            _ => self.find_values(path, captures),
+        })
     }
 
-    fn find_values(&self, path: &str, form: Form, captures: &mut Capturing<'_>) {
-        let place = |range| match form {
-            Form::Plain => Captured::Plain(range),
-            Form::Raw => Captured::Raw(range),
-        };
+    fn find_values(&self, path: &str, captures: &mut Capturing<'_>) -> Result<(), NotCaptured> {
         let mut start = 1;
         for segment in &self.segments {
-            let end = match segment {
-                Segment::Text(text) if form == Form::Plain => start + text.len(),
-                _ => end_of_segment(path, start),
-            };
+            let end = end_of_segment(path, start);
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
-                Segment::Any(_) => captures.add(place(start..end)),
+                Segment::Any(_) => captures.add(Captured::Raw(start..end))?,
                 Segment::Shaped(shaped) if shaped.takes_whole() => {
-                    captures.add(place(start..end));
+                    captures.add(Captured::Raw(start..end))?;
                 }
                 Segment::Shaped(shaped) => {
                     let decoded = path::decode(path.get(start..end).unwrap_or_default());
-                    let texts = shaped.captures(&decoded);
-                    texts.for_each(|text| captures.add(Captured::Decoded(text.into())));
+                    for text in shaped.captures(&decoded) {
+                        captures.add(Captured::Decoded(text.into()))?;
+                    }
                 }
             }
             start = end + 1;
         }
         if self.rest.is_some() {
-            captures.add(place(start.min(path.len())..path.len()));
+            captures.add(Captured::Raw(start.min(path.len())..path.len()))?;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes of text stand before each capture of whole segments, slashes included; `None` where one is a part.
+fn gaps(segments: &[Segment]) -> Option<Box<[usize]>> {
+    let (mut gaps, mut gap) = (Vec::new(), 0);
+    for segment in segments {
+        gap += 1;
+        match segment {
+            Segment::Text(text) => gap += text.len(),
+            Segment::Shaped(shaped) if !shaped.takes_whole() => return None,
+            Segment::Any(_) | Segment::Shaped(_) | Segment::Rest(_) => {
+                gaps.push(std::mem::take(&mut gap));
+            }
         }
     }
+    Some(gaps.into())
+}
+
+/// Finds the values in a path whose text is as the pattern has it, where they are plain too.
+#[inline]
+fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Result<(), NotCaptured> {
+    let mut end = 0;
+    for gap in gaps {
+        let start = end + gap;
+        end = start + path::plain_length(path.get(start..).unwrap_or_default());
+        match path.as_bytes().get(end) {
+            None | Some(b'/') => captures.add(Captured::Plain(start..end))?,
+            Some(_) => return Err(NotCaptured::NotPlain),
+        }
+    }
+    Ok(())
 }
 
 /// Where the segment that begins at `start` ends.

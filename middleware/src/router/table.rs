@@ -4,20 +4,25 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use rapidhash::fast::RandomState;
+
 use super::node::{Answers, Leaf};
 use super::pattern::{Pattern, prefix_length};
 use super::segment::{Segment, Shaped};
 
 /// All patterns of a router.
 ///
-/// Most paths are found by `matchit`, which tells text from captures. It knows neither constraints nor `{name}` beside
-/// `{*name}`, and finds one pattern only; where that is not enough, a tree of segments is walked.
+/// Paths without captures are found by their text, most others by `matchit`, which tells text from captures. It knows
+/// neither constraints nor `{name}` beside `{*name}`, and finds one pattern only; where that is not enough, a tree of
+/// segments is walked.
 #[derive(Clone, Default)]
 pub(super) struct Table {
     pub(super) leaves: Vec<Leaf>,
     pub(super) tree: Vec<Node>,
     has_constraints: bool,
-    /// Shapes of whole paths, each with its place in the tree.
+    /// The leaves of whole paths without captures.
+    texts: HashMap<Box<str>, usize, RandomState>,
+    /// Shapes of the other whole paths, each with its place in the tree.
     whole: Shapes,
     /// Shapes that only begin a path, by their number of segments.
     begins: Vec<Shapes>,
@@ -26,7 +31,7 @@ pub(super) struct Table {
 /// A place in the tree: what stands there, and what follows.
 #[derive(Clone, Default)]
 pub(super) struct Node {
-    pub(super) texts: HashMap<Box<str>, usize>,
+    pub(super) texts: HashMap<Box<str>, usize, RandomState>,
     pub(super) shaped: Vec<(Arc<Shaped>, usize)>,
     pub(super) any: Option<usize>,
     pub(super) ends: Ends,
@@ -108,12 +113,15 @@ impl Table {
         if end != End::Whole && self.begins.len() <= depth {
             self.begins.resize_with(depth + 1, Shapes::default);
         }
-        let shapes = if end == End::Whole {
-            &mut self.whole
-        } else {
-            &mut self.begins[depth]
-        };
-        shapes.insert(pattern.shape(), at);
+        let shape = pattern.shape();
+        match end {
+            End::Whole if pattern.is_static() => {
+                let number = self.leaves.len();
+                self.texts.entry(shape.into()).or_insert(number);
+            }
+            End::Whole => self.whole.insert(shape, at),
+            End::Rest | End::Mount => self.begins[depth].insert(shape, at),
+        }
         let ends = &mut self.tree[at].ends;
         match end {
             End::Whole => &mut ends.whole,
@@ -146,21 +154,26 @@ impl Table {
         found
     }
 
-    /// A quick look for the leaf that comes first for a path in canonical form, and for how much of the path it has.
-    pub(super) fn first(&self, path: &str) -> First<(&Leaf, usize)> {
-        if let Some(at) = self.whole.find(path) {
-            let leaf = at.and_then(|at| self.leaf(self.tree[at].ends.whole));
-            return match leaf {
-                // Text comes before every constraint.
-                Some(leaf) if !self.has_constraints || leaf.pattern.is_static() => {
-                    First::One((leaf, path.len()))
-                }
-                _ => First::Unsure,
-            };
+    /// A quick look for a pattern of a whole path; what is captured may turn out not to be in canonical form.
+    #[inline]
+    pub(super) fn whole(&self, path: &str) -> First<&Leaf> {
+        // Text comes before everything else.
+        if let Some(leaf) = self.texts.get(path) {
+            return self.leaf(Some(*leaf)).map_or(First::Unsure, First::One);
         }
-        if self.has_constraints {
-            return First::Unsure;
+        match self.whole.find(path) {
+            None if self.has_constraints => First::Unsure,
+            None => First::None,
+            Some(at) => {
+                let leaf = at.and_then(|at| self.leaf(self.tree[at].ends.whole));
+                leaf.filter(|_| !self.has_constraints)
+                    .map_or(First::Unsure, First::One)
+            }
         }
+    }
+
+    /// The same for what only begins a path in canonical form that no pattern has as a whole, and how much of it that is.
+    pub(super) fn begins(&self, path: &str) -> First<(&Leaf, usize)> {
         let begins = self.begins.iter().enumerate().rev();
         for (depth, shapes) in begins.filter(|(_, shapes)| !shapes.places.is_empty()) {
             let length = prefix_length(path, depth);
