@@ -95,15 +95,14 @@ pub fn canonical(raw: &str) -> Cow<'_, str> {
 /// ```
 /// use enfilade_core::path::plain_length;
 ///
-/// assert_eq!(plain_length("a.b/c"), 3);
-/// assert_eq!(plain_length("100%25"), 3);
+/// assert_eq!(plain_length(b"a.b/c"), 3);
+/// assert_eq!(plain_length(b"100%25"), 3);
 /// ```
 #[must_use]
 #[inline]
-pub fn plain_length(raw: &str) -> usize {
-    let bytes = raw.as_bytes();
-    let end = bytes.iter().position(|&byte| !is_plain(byte));
-    end.unwrap_or(bytes.len())
+pub fn plain_length(raw: &[u8]) -> usize {
+    let end = raw.iter().position(|&byte| !is_plain(byte));
+    end.unwrap_or(raw.len())
 }
 
 /// Codes what may not stand in a path or query as it is, a stray `%` included, and leaves all else as it is written.

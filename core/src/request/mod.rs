@@ -226,6 +226,7 @@ impl Request {
     ///
     /// It is empty where a mount consumed all of it. `script_name` and `path` in one are always the path as received.
     #[must_use]
+    #[inline]
     pub fn path(&self) -> &str {
         self.split_path().1
     }
@@ -290,6 +291,7 @@ impl Request {
         inner.captures.detach(full_path);
     }
 
+    #[inline]
     fn full_path(&self) -> &str {
         self.0
             .prefixed
@@ -297,6 +299,7 @@ impl Request {
             .unwrap_or_else(|| self.0.head.uri().path())
     }
 
+    #[inline]
     fn split_path(&self) -> (&str, &str) {
         self.full_path()
             .split_at_checked(self.0.offset)

@@ -121,29 +121,43 @@ impl Capturing<'_> {
     /// Where the value does not decode to UTF-8.
     #[inline]
     pub fn add(&mut self, value: Captured) -> Result<(), Utf8Error> {
-        let value = match value {
+        match value {
             Captured::Plain(range) => {
-                Value::Place(self.offset + range.start..self.offset + range.end)
+                self.push(Value::Place(
+                    self.offset + range.start..self.offset + range.end,
+                ));
+                Ok(())
             }
-            Captured::Raw(range) => {
-                self.read(self.offset + range.start..self.offset + range.end)?
-            }
-            Captured::Decoded(text) => Value::Decoded(text),
-        };
-        if self.values.len() < self.limit {
-            self.values.push(value);
+            other => self.read(other),
         }
+    }
+
+    /// Adds what may have to be decoded, or was.
+    #[inline(never)]
+    fn read(&mut self, value: Captured) -> Result<(), Utf8Error> {
+        let range = match value {
+            Captured::Plain(range) | Captured::Raw(range) => {
+                self.offset + range.start..self.offset + range.end
+            }
+            Captured::Decoded(text) => {
+                self.push(Value::Decoded(text));
+                return Ok(());
+            }
+        };
+        let raw = self.full_path.get(range.clone()).unwrap_or_default();
+        self.push(if raw.as_bytes().contains(&b'%') {
+            Value::Decoded(percent_decode_str(raw).decode_utf8()?.into())
+        } else {
+            Value::Place(range)
+        });
         Ok(())
     }
 
-    /// Decodes what may have to be.
-    fn read(&self, range: Range<usize>) -> Result<Value, Utf8Error> {
-        let raw = self.full_path.get(range.clone()).unwrap_or_default();
-        if !raw.as_bytes().contains(&b'%') {
-            return Ok(Value::Place(range));
+    #[inline]
+    fn push(&mut self, value: Value) {
+        if self.values.len() < self.limit {
+            self.values.push(value);
         }
-        let text = percent_decode_str(raw).decode_utf8()?;
-        Ok(Value::Decoded(text.into()))
     }
 }
 

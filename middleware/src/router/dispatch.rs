@@ -137,9 +137,9 @@ impl Dispatch {
         }
     }
 
-    /// Looks at every pattern that the path has, and answers by what it finds.
-    fn search(&self, mut request: Request) -> Reply {
-        let path = path::canonical(path_of(&request));
+    /// Looks at every pattern that the path has.
+    fn search(&self, request: &Request) -> Found<'_> {
+        let path = path::canonical(path_of(request));
         let form = match &path {
             Cow::Borrowed(_) => Form::Plain,
             Cow::Owned(_) => Form::Raw,
@@ -148,15 +148,7 @@ impl Dispatch {
         self.table.each(&path, &mut |leaf| {
             found.look_at(leaf, leaf.answers.to(request.method()), form)
         });
-        drop(path);
-        match found {
-            Found::App(hit) => match hit.capture(&mut request) {
-                Ok(()) => answer(&hit, request),
-                Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
-            },
-            Found::Refused(found) => self.refuse(request, &found),
-            Found::Nothing => self.miss(request),
-        }
+        found
     }
 
     fn miss(&self, request: Request) -> Reply {
@@ -234,6 +226,7 @@ fn answer(hit: &Hit<'_>, request: Request) -> Reply {
     }
 }
 
+#[cold]
 fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
     let (pattern, is_mount) = (hit.leaf.pattern.text.clone(), hit.leaf.is_mount());
     if let Some(trail) = request.extensions().get::<RouteTrail>() {
@@ -253,11 +246,17 @@ fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
 
 impl Handler for Dispatch {
     fn call(&self, mut request: Request) -> Reply {
-        match self.first(&request) {
-            First::One(hit) if hit.capture(&mut request).is_ok() => answer(&hit, request),
-            First::None => self.miss(request),
-            First::One(_) | First::Unsure => self.search(request),
-        }
+        let hit = match self.first(&request) {
+            First::One(hit) if hit.capture(&mut request).is_ok() => hit,
+            First::None => return self.miss(request),
+            First::One(_) | First::Unsure => match self.search(&request) {
+                Found::App(hit) if hit.capture(&mut request).is_ok() => hit,
+                Found::App(_) => return Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
+                Found::Refused(found) => return self.refuse(request, &found),
+                Found::Nothing => return self.miss(request),
+            },
+        };
+        answer(&hit, request)
     }
 
     fn describe(&self) -> Description {

@@ -209,11 +209,12 @@ fn gaps(segments: &[Segment]) -> Option<Box<[usize]>> {
 /// Finds the values in a path whose text is as the pattern has it, where they are plain too.
 #[inline]
 fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Result<(), NotCaptured> {
+    let path = path.as_bytes();
     let mut end = 0;
     for gap in gaps {
         let start = end + gap;
         end = start + path::plain_length(path.get(start..).unwrap_or_default());
-        match path.as_bytes().get(end) {
+        match path.get(end) {
             None | Some(b'/') => captures.add(Captured::Plain(start..end))?,
             Some(_) => return Err(NotCaptured::NotPlain),
         }

@@ -21,7 +21,7 @@ pub(super) struct Table {
     pub(super) tree: Vec<Node>,
     has_constraints: bool,
     /// The leaves of whole paths without captures.
-    texts: HashMap<Box<str>, usize, RandomState>,
+    texts: Texts,
     /// Shapes of the other whole paths, each with its place in the tree.
     whole: Shapes,
     /// Shapes that only begin a path, by their number of segments.
@@ -117,7 +117,7 @@ impl Table {
         match end {
             End::Whole if pattern.is_static() => {
                 let number = self.leaves.len();
-                self.texts.entry(shape.into()).or_insert(number);
+                self.texts.insert(shape, number);
             }
             End::Whole => self.whole.insert(shape, at),
             End::Rest | End::Mount => self.begins[depth].insert(shape, at),
@@ -158,8 +158,8 @@ impl Table {
     #[inline]
     pub(super) fn whole(&self, path: &str) -> First<&Leaf> {
         // Text comes before everything else.
-        if let Some(leaf) = self.texts.get(path) {
-            return self.leaf(Some(*leaf)).map_or(First::Unsure, First::One);
+        if let Some(leaf) = self.texts.find(path) {
+            return self.leaf(Some(leaf)).map_or(First::Unsure, First::One);
         }
         match self.whole.find(path) {
             None if self.has_constraints => First::Unsure,
@@ -270,6 +270,45 @@ impl Table {
     pub(super) fn leaf(&self, number: Option<usize>) -> Option<&Leaf> {
         self.leaves.get(number?)
     }
+}
+
+/// Paths that are text, by their hash.
+#[derive(Clone)]
+struct Texts {
+    leaves: HashMap<Box<str>, usize, RandomState>,
+    /// The marks that some text has; most paths that are no text have another, and are not hashed.
+    marks: [bool; 256],
+}
+
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts {
+            leaves: HashMap::default(),
+            marks: [false; 256],
+        }
+    }
+}
+
+impl Texts {
+    fn insert(&mut self, text: String, leaf: usize) {
+        self.marks[mark(&text)] = true;
+        self.leaves.entry(text.into()).or_insert(leaf);
+    }
+
+    #[inline]
+    fn find(&self, path: &str) -> Option<usize> {
+        if !self.marks[mark(path)] {
+            return None;
+        }
+        self.leaves.get(path).copied()
+    }
+}
+
+/// A number below 256 that tells paths by their length and last byte.
+#[inline]
+fn mark(path: &str) -> usize {
+    let last = path.as_bytes().last().map_or(0, |&last| usize::from(last));
+    (path.len() * 37 + last) % 256
 }
 
 /// Shapes of patterns in `matchit`'s index; several places with the same shape are none.

@@ -1,7 +1,7 @@
 //! Routing alone: the route set of the GitHub REST API through `matchit`, our router and axum's, in one run.
 //!
-//! Each is asked the same requests in interleaved rounds; what is printed are medians, and exact counts of allocations.
-//! Making the request is measured by itself and taken away.
+//! Each is asked the same requests in interleaved rounds; what is printed are medians, ratios those within a round, and
+//! exact counts of allocations. Making the request is measured by itself and taken away.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -19,10 +19,13 @@ const ASKED: [(&str, &str); 4] = [
     ("static", "/user/repos"),
     ("one capture", "/gists/42"),
     ("three captures", "/repos/enfilade/doors/issues/1347"),
-    ("nothing there", "/nothing/at/all"),
+    (NOTHING, "/nothing/at/all"),
 ];
-const ROUNDS: usize = 21;
-const REQUESTS: usize = 20_000;
+const NOTHING: &str = "nothing there";
+/// The name of asking for every route, one after the other.
+const EACH: &str = "each route once";
+const ROUNDS: usize = 101;
+const REQUESTS: usize = 4_540;
 
 fn routes() -> impl Iterator<Item = (Method, &'static str)> {
     ROUTES.lines().map(|line| {
@@ -69,85 +72,112 @@ fn index() -> matchit::Router<usize> {
 
 /// Something to measure, with its nanoseconds a call in each round, and its allocations a call.
 struct Candidate<'a> {
-    run: Box<dyn FnMut() + 'a>,
+    run: Box<dyn FnMut(&Asked) + 'a>,
+    asked: &'a [Asked],
     nanoseconds: Vec<f64>,
+    /// Of all that is asked.
     allocations: u64,
 }
 
+/// A request, and the path that is looked up behind what is mounted.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    inner: String,
+}
+
+impl Asked {
+    fn new(method: Method, path: &str, nested: bool) -> Asked {
+        let prefix = if nested { "/api" } else { "" };
+        Asked {
+            method,
+            uri: format!("{prefix}{path}").parse().expect("a path"),
+            inner: path.to_owned(),
+        }
+    }
+
+    fn request(&self) -> Request {
+        Request::new(self.method.clone(), self.uri.clone())
+    }
+
+    fn axums(&self) -> http::Request<AxumBody> {
+        let mut request = http::Request::new(AxumBody::empty());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        request
+    }
+}
+
 impl<'a> Candidate<'a> {
-    fn new(mut run: impl FnMut() + 'a) -> Candidate<'a> {
-        run();
-        let allocations = allocation_counter::measure(&mut run).count_total;
+    fn new(asked: &'a [Asked], mut run: impl FnMut(&Asked) + 'a) -> Candidate<'a> {
+        asked.iter().for_each(&mut run);
+        let allocations =
+            allocation_counter::measure(|| asked.iter().for_each(&mut run)).count_total;
         Candidate {
             run: Box::new(run),
+            asked,
             nanoseconds: Vec::new(),
             allocations,
         }
     }
 
     fn round(&mut self) {
+        let times = REQUESTS / self.asked.len();
         let start = Instant::now();
-        for _ in 0..REQUESTS {
-            (self.run)();
+        for _ in 0..times {
+            self.asked.iter().for_each(&mut self.run);
         }
+        let calls = times * self.asked.len();
         self.nanoseconds
-            .push(start.elapsed().as_nanos() as f64 / REQUESTS as f64);
+            .push(start.elapsed().as_nanos() as f64 / calls as f64);
     }
 
     fn median(&self) -> f64 {
-        let mut sorted = self.nanoseconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+        median(self.nanoseconds.iter().copied())
+    }
+
+    /// How much longer each round took than that of another.
+    fn beyond(&self, other: &Candidate<'_>) -> impl Iterator<Item = f64> {
+        let pairs = self.nanoseconds.iter().zip(&other.nanoseconds);
+        pairs.map(|(all, other)| all - other)
     }
 }
 
-fn axum_request(uri: &Uri) -> http::Request<AxumBody> {
-    let mut request = http::Request::new(AxumBody::empty());
-    *request.uri_mut() = uri.clone();
-    request
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
-fn compare(what: &str, path: &str, nested: bool) {
-    let path = if nested {
-        format!("/api{path}")
-    } else {
-        path.to_owned()
-    };
-    let uri: Uri = path.parse().expect("a path");
+/// The median of the ratios within each round.
+fn ratio(values: impl Iterator<Item = f64>, to: impl Iterator<Item = f64>) -> f64 {
+    median(values.zip(to).map(|(value, to)| value / to))
+}
+
+fn compare(what: &str, asked: &[Asked], nested: bool) {
     let (index, app, mut axum) = (index(), ours(nested), axums(nested));
     let handler = Application::new(|_: Request| StatusCode::OK);
-    let expected = if what == "nothing there" { 404 } else { 200 };
-    assert_eq!(
-        pollster::block_on(app.call(Request::new(Method::GET, uri.clone()))).status(),
-        expected
-    );
-    assert_eq!(
-        pollster::block_on(axum.call(axum_request(&uri)))
-            .expect("it cannot fail")
-            .status(),
-        expected
-    );
-    let inner = path
-        .strip_prefix("/api")
-        .filter(|_| nested)
-        .unwrap_or(&path)
-        .to_owned();
+    let expected = if what == NOTHING { 404 } else { 200 };
+    for asked in asked {
+        let ours = pollster::block_on(app.call(asked.request()));
+        assert_eq!(ours.status(), expected);
+        let axums = pollster::block_on(axum.call(asked.axums())).expect("it cannot fail");
+        assert_eq!(axums.status(), expected);
+    }
     let mut candidates = [
-        Candidate::new(|| {
-            let _ = black_box(index.at(black_box(&inner)));
+        Candidate::new(asked, |asked| {
+            let _ = black_box(index.at(black_box(&asked.inner)));
         }),
-        Candidate::new(|| drop(black_box(Request::new(Method::GET, uri.clone())))),
-        Candidate::new(|| {
-            let reply = handler.call(Request::new(Method::GET, uri.clone()));
-            let _ = black_box(reply.try_into_response());
+        Candidate::new(asked, |asked| drop(black_box(asked.request()))),
+        Candidate::new(asked, |asked| {
+            let _ = black_box(handler.call(asked.request()).try_into_response());
         }),
-        Candidate::new(|| {
-            let reply = app.call(Request::new(Method::GET, uri.clone()));
-            let _ = black_box(reply.try_into_response());
+        Candidate::new(asked, |asked| {
+            let _ = black_box(app.call(asked.request()).try_into_response());
         }),
-        Candidate::new(|| drop(black_box(axum_request(&uri)))),
-        Candidate::new(|| {
-            let _ = black_box(pollster::block_on(axum.call(axum_request(&uri))));
+        Candidate::new(asked, |asked| drop(black_box(asked.axums()))),
+        Candidate::new(asked, |asked| {
+            let _ = black_box(pollster::block_on(axum.call(asked.axums())));
         }),
     ];
     if let Ok(calls) = std::env::var("CALLS") {
@@ -155,8 +185,9 @@ fn compare(what: &str, path: &str, nested: bool) {
             .nth(2)
             .and_then(|number| number.parse::<usize>().ok());
         let candidate = &mut candidates[chosen.expect("the number of a candidate")];
-        for _ in 0..calls.parse().expect("a number") {
-            (candidate.run)();
+        let calls = calls.parse().expect("a number");
+        for asked in asked.iter().cycle().take(calls) {
+            (candidate.run)(asked);
         }
         return;
     }
@@ -171,16 +202,24 @@ fn compare(what: &str, path: &str, nested: bool) {
         axum_request,
         axum_router,
     ] = &candidates;
-    let lookup = our_router.median() - our_handler.median();
-    let ours = our_router.median() - our_request.median();
-    let axums = axum_router.median() - axum_request.median();
-    let our_allocations = our_router.allocations - our_request.allocations;
-    let axum_allocations = axum_router.allocations - axum_request.allocations;
+    let lookup = || our_router.beyond(our_handler);
+    let ours = || our_router.beyond(our_request);
+    let axums = || axum_router.beyond(axum_request);
+    let count = asked.len() as f64;
+    let allocations = |all: &Candidate<'_>, request: &Candidate<'_>| {
+        (all.allocations - request.allocations) as f64 / count
+    };
     println!(
-        "| {what}{} | {:.0} | {lookup:.0} | {ours:.0} | {axums:.0} | {:.2} | {our_allocations} | {axum_allocations} |",
+        "| {what}{} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} |",
         if nested { ", nested" } else { "" },
         matchit.median(),
-        ours / axums,
+        median(lookup()),
+        ratio(lookup(), matchit.nanoseconds.iter().copied()),
+        median(ours()),
+        median(axums()),
+        ratio(ours(), axums()),
+        allocations(our_router, our_request),
+        allocations(axum_router, axum_request),
     );
 }
 
@@ -193,11 +232,10 @@ fn grown(count: usize) -> (f64, f64) {
     });
     let app = router.build().expect("all are different");
     let build = start.elapsed().as_secs_f64() * 1e3;
-    let uri: Uri = format!("/section{}/x/item{}", (count / 2) % 97, count / 2)
-        .parse()
-        .expect("a path");
-    let mut candidate = Candidate::new(|| {
-        let reply = app.call(Request::new(Method::GET, uri.clone()));
+    let path = format!("/section{}/x/item{}", (count / 2) % 97, count / 2);
+    let asked = [Asked::new(Method::GET, &path, false)];
+    let mut candidate = Candidate::new(&asked, |asked| {
+        let reply = app.call(asked.request());
         assert!(
             black_box(reply.try_into_response()).is_ok_and(|response| response.status() == 200)
         );
@@ -208,24 +246,38 @@ fn grown(count: usize) -> (f64, f64) {
     (build, candidate.median())
 }
 
+/// What is asked under a name: each route once, or one path.
+fn asked(what: &str, nested: bool) -> Vec<Asked> {
+    let path = ASKED.iter().find(|(name, _)| *name == what);
+    match path {
+        Some((_, path)) => vec![Asked::new(Method::GET, path, nested)],
+        None => routes()
+            .map(|(method, pattern)| Asked::new(method, &filled(pattern), nested))
+            .collect(),
+    }
+}
+
+/// A path that has the pattern: the names of its captures are their values.
+fn filled(pattern: &str) -> String {
+    pattern.replace(['{', '}'], "")
+}
+
 fn main() {
     // For callgrind: `CALLS=1000 routing "one capture" 3` makes so many calls of the candidate with that number.
     if let (Some(what), true) = (std::env::args().nth(1), std::env::var_os("CALLS").is_some()) {
-        let (_, path) = ASKED
-            .iter()
-            .find(|(name, _)| *name == what)
-            .expect("a path");
-        return compare(&what, path, false);
+        return compare(&what, &asked(&what, false), false);
     }
     println!(
         "{} routes; nanoseconds and allocations beyond making the request",
         routes().count()
     );
-    println!("| | matchit | our lookup | ours | axum | ours/axum | our allocations | axum's |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| | matchit | our lookup | lookup/matchit | ours | axum | ours/axum | our allocations | axum's |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     for nested in [false, true] {
-        for (what, path) in ASKED {
-            compare(what, path, nested);
+        for what in ASKED.map(|(name, _)| name).into_iter().chain([EACH]) {
+            compare(what, &asked(what, nested), nested);
         }
     }
     let (_, few) = grown(100);
