@@ -215,13 +215,24 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
     } else {
-        let is_said = says_length || !leaves_length;
-        if let Some(length) = response.body().known_length().filter(|_| is_said) {
+        let is_missing = !says_length && !leaves_length;
+        let is_wrong = |length: &u64| says_length && !says(response.headers(), *length);
+        let length = response.body().known_length();
+        if let Some(length) = length.filter(|length| is_missing || is_wrong(length)) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         return;
     }
     std::mem::take(response.body_mut()).discard();
+}
+
+/// Whether the one `Content-Length` is this: it need not be written again then.
+fn says(headers: &HeaderMap, length: u64) -> bool {
+    let mut said = headers.get_all(CONTENT_LENGTH).iter();
+    let is_right = said
+        .next()
+        .is_some_and(|said| said == itoa::Buffer::new().format(length));
+    is_right && said.next().is_none()
 }
 
 #[cfg(test)]
@@ -322,6 +333,24 @@ mod tests {
                 content.map(str::as_bytes),
                 "{case}"
             );
+        }
+    }
+
+    #[test]
+    fn a_length_is_said_once_and_plainly() {
+        for said in [
+            &["4"][..],
+            &["4", "4"],
+            &["4", "5"],
+            &["04"],
+            &["+4"],
+            &[""],
+            &["4, 4"],
+        ] {
+            let headers: Vec<_> = said.iter().map(|said| ("content-length", *said)).collect();
+            let response = headers_after(Method::GET, 200, &headers, Body::from("abcd"));
+            let lengths: Vec<_> = response.headers().get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(lengths, ["4"], "{said:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
 use crate::{IntoResponse, Response};
@@ -36,6 +37,23 @@ enum State {
     Pending(BoxFuture),
 }
 
+pin_project! {
+    /// A future of what becomes a response; an `async` block would move that more often.
+    struct Answer<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future<Output: IntoResponse>> Future for Answer<F> {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let answer = self.project().future.poll(context);
+        answer.map(IntoResponse::into_response)
+    }
+}
+
 impl Reply {
     /// A reply that is ready now.
     pub fn new(response: impl IntoResponse) -> Reply {
@@ -44,8 +62,8 @@ impl Reply {
 
     /// A reply that is still being worked on; costs one allocation.
     pub fn from_future(future: impl Future<Output: IntoResponse> + Send + 'static) -> Reply {
-        Reply(State::Pending(SyncWrapper::new(Box::pin(async move {
-            future.await.into_response()
+        Reply(State::Pending(SyncWrapper::new(Box::pin(Answer {
+            future,
         }))))
     }
 

@@ -120,7 +120,7 @@ def transfers(names: list[str], count: int) -> str:
     return "\n".join(lines)
 
 
-def instructions(name: str, case: str, few: int = 300, many: int = 1300) -> float | None:
+def instructions(name: str, case: str, few: int = 1000, many: int = 6000) -> float | None:
     """User-mode instructions a request: what more requests take more, so that the start does not count."""
     application, path, _ = CASES[case]
     totals = []

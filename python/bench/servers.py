@@ -64,7 +64,8 @@ class Running:
     def __init__(self, server: str, application: str, before: list[str] | None = None, seconds: float = 20) -> None:
         self.name = server
         self.port = free_port()
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        # Without a seed of its own, every run of a server takes the same steps.
+        environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(["taskset", "--cpu-list", "0", *(before or []), *command(server, application, str(self.port))],
                                         cwd=HERE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)

@@ -12,6 +12,7 @@ use http_body::Frame;
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use smallvec::SmallVec;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,9 @@ use crate::wait::wait;
 
 /// How many blocks may wait for a slow client before the application waits too.
 const BLOCKS_AHEAD: usize = 16;
+
+/// Blocks of a body that are there: mostly one.
+pub(crate) type Blocks = SmallVec<[Bytes; 1]>;
 
 /// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
 ///
@@ -235,7 +239,7 @@ impl Exchange {
     }
 
     /// Sends the whole answer at once; `None` where it cannot be any more.
-    pub(crate) fn send_whole(&self, mut blocks: Vec<Bytes>) -> PyResult<Sent> {
+    pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<Sent> {
         let mut state = self.lock();
         let State::Waiting {
             head: Some(head), ..
@@ -282,7 +286,7 @@ impl Exchange {
     /// Ends the answer well; an error where it is not whole.
     pub(crate) fn end(&self) -> PyResult<()> {
         if self.may_be_whole() {
-            return self.send_whole(Vec::new()).map(drop);
+            return self.send_whole(Blocks::new()).map(drop);
         }
         let mut state = self.lock();
         state.check_started()?;
@@ -349,7 +353,7 @@ impl State {
             } => {
                 let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
                 let (progress, left) = (Arc::new(Progress::default()), head.length);
-                let body = Body::new(Blocks {
+                let body = Body::new(Following {
                     receiver: Some(receiver),
                     progress: progress.clone(),
                 });
@@ -391,12 +395,12 @@ fn transmit(
 }
 
 /// The blocks on their way from Python to the gateway.
-struct Blocks {
+struct Following {
     receiver: Option<mpsc::Receiver<Bytes>>,
     progress: Arc<Progress>,
 }
 
-impl http_body::Body for Blocks {
+impl http_body::Body for Following {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -422,13 +426,15 @@ impl http_body::Body for Blocks {
 }
 
 /// One buffer where that is little to copy, and all of them otherwise.
-pub(crate) fn body_of(blocks: Vec<Bytes>) -> Body {
+pub(crate) fn body_of(mut blocks: Blocks) -> Body {
     const LITTLE: usize = 32 * 1024;
+    if let [only] = &mut blocks[..] {
+        return Body::from(std::mem::take(only));
+    }
     let length: usize = blocks.iter().map(Bytes::len).sum();
-    match <[Bytes; 1]>::try_from(blocks) {
-        Ok([only]) => Body::from(only),
-        Err(blocks) if length <= LITTLE => Body::from(blocks.concat()),
-        Err(blocks) => Body::from_list(blocks),
+    match length <= LITTLE {
+        true => Body::from(blocks.concat()),
+        false => Body::from_list(blocks.into_vec()),
     }
 }
 

@@ -11,6 +11,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use smallvec::smallvec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -107,7 +108,7 @@ fn send_all<'py>(
 ) -> PyResult<()> {
     if exchange.may_be_whole() {
         let blocks = blocks.map(|item| exchange::block(&item));
-        let blocks: Vec<Bytes> = blocks.collect::<PyResult<_>>()?;
+        let blocks = blocks.collect::<PyResult<_>>()?;
         return exchange.send_whole(blocks).map(drop);
     }
     for item in blocks {
@@ -132,7 +133,7 @@ fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
             continue;
         }
         if exchange.is_whole(block.len()) {
-            let sent = exchange.send_whole(vec![block])?;
+            let sent = exchange.send_whole(smallvec![block])?;
             if let Some(server) = inline::here() {
                 server.run_ready();
             }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use enfilade::{
     Application, Description, Handler, HttpError, IntoResponse, Reply, Request, Response,
@@ -139,12 +139,13 @@ impl Future for Answering {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        Pin::new(&mut self.0).poll(context).map(|response| {
-            response.unwrap_or_else(|_| {
+        match ready!(Pin::new(&mut self.0).poll(context)) {
+            Ok(response) => Poll::Ready(response),
+            Err(_) => {
                 let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
-                error.caused_by("the call was broken off").into_response()
-            })
-        })
+                Poll::Ready(error.caused_by("the call was broken off").into_response())
+            }
+        }
     }
 }
 

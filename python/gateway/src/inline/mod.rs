@@ -200,15 +200,16 @@ impl Inline {
         let mut end = None;
         loop {
             self.run_ready();
+            self.tell(py)?;
             let job = self.jobs.borrow_mut().pop_front();
             if let Some(job) = job {
-                let outcome = job::run(py, job, template);
-                self.run_ready();
-                self.tell(py)?;
-                outcome?;
+                if let Err(interrupted) = job::run(py, job, template) {
+                    self.run_ready();
+                    self.tell(py)?;
+                    return Err(interrupted);
+                }
                 continue;
             }
-            self.tell(py)?;
             if self.is_over(&mut end) {
                 return Ok(());
             }

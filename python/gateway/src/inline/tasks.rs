@@ -75,10 +75,9 @@ impl Wake for Notice {
 }
 
 struct Task {
-    /// Not here while it is polled.
-    future: Option<Future>,
+    /// What is polled and its waker; not here while it is.
+    future: Option<(Future, Waker)>,
     notice: Arc<Notice>,
-    waker: Waker,
     connection: Option<Rc<Connection>>,
     deadline: Option<Instant>,
 }
@@ -120,8 +119,7 @@ impl Tasks {
             shared: self.shared.clone(),
         });
         entry.insert(Task {
-            future: Some(future),
-            waker: Waker::from(notice.clone()),
+            future: Some((future, Waker::from(notice.clone()))),
             notice: notice.clone(),
             connection,
             deadline,
@@ -186,7 +184,7 @@ impl Tasks {
     fn poll(&self, task: usize) {
         let taken = self.all.borrow_mut().get_mut(task).and_then(|task| {
             task.notice.is_queued.store(false, Ordering::Release);
-            Some((task.future.take()?, task.waker.clone()))
+            task.future.take()
         });
         let Some((mut future, waker)) = taken else {
             return;
@@ -195,7 +193,7 @@ impl Tasks {
             Poll::Ready(()) => self.remove(task),
             Poll::Pending => {
                 if let Some(task) = self.all.borrow_mut().get_mut(task) {
-                    task.future = Some(future);
+                    task.future = Some((future, waker));
                 }
             }
         }
