@@ -409,6 +409,15 @@ def test_names_of_headers_are_in_title_case(module: ModuleType) -> None:
     assert {"Date", "Server", "Content-Type", "Content-Length"} <= set(response.raw_names)
 
 
+@pytest.mark.parametrize("option", ["title_case_headers", "close_connections"])
+def test_what_one_thread_does_is_refused_with_more(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        options: dict[str, Any] = {option: True}
+        server = enfilade.Server(hello, sockets=[listening.fileno()], threads=2, **options)
+        with pytest.raises(ValueError, match="are for one thread"):
+            server.serve_forever()
+
+
 @both
 def test_set_app_holds_for_the_next_request(module: ModuleType) -> None:
     with serving(module.make_server("127.0.0.1", 0, hello)) as server:

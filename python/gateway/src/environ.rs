@@ -17,6 +17,8 @@ use crate::input::Input;
 
 /// How many header names and addresses a thread remembers: both come from clients.
 const REMEMBERED: usize = 1_024;
+/// How many ports of clients a thread has places for.
+const PORTS: usize = 64;
 /// With as many entries a dictionary has room for twenty headers more.
 const ROOM: usize = 25;
 
@@ -231,7 +233,10 @@ fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     };
     environ.set_item(intern!(py, "REMOTE_ADDR"), client)?;
     match request.client_port() {
-        Some(port) => environ.set_item(intern!(py, "REMOTE_PORT"), number(py, port)?)?,
+        Some(port) => {
+            let port = NAMES.with_borrow_mut(|names| names.port(py, port))?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
+        }
         None if environ.contains(intern!(py, "REMOTE_PORT"))? => {
             environ.del_item(intern!(py, "REMOTE_PORT"))?;
         }
@@ -324,13 +329,39 @@ thread_local! {
     static NAMES: RefCell<Names> = RefCell::default();
 }
 
-#[derive(Default)]
 struct Names {
     headers: FxHashMap<HeaderName, Option<Py<PyString>>>,
     addresses: FxHashMap<IpAddr, Py<PyString>>,
+    /// The last port that had each place.
+    ports: [Option<(u16, Py<PyString>)>; PORTS],
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names {
+            headers: FxHashMap::default(),
+            addresses: FxHashMap::default(),
+            ports: [const { None }; PORTS],
+        }
+    }
 }
 
 impl Names {
+    /// A client's port; a connection asks for the same one again and again.
+    fn port<'py>(&mut self, py: Python<'py>, port: u16) -> PyResult<Bound<'py, PyString>> {
+        let place = self.ports.get_mut(usize::from(port) % PORTS);
+        match place {
+            Some(Some((known, text))) if *known == port => Ok(text.bind(py).clone()),
+            place => {
+                let text = number(py, port)?;
+                if let Some(place) = place {
+                    *place = Some((port, text.clone().unbind()));
+                }
+                Ok(text)
+            }
+        }
+    }
+
     /// The variable that a header is; `None` for those that are left out.
     fn variable<'py>(
         &mut self,

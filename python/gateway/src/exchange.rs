@@ -1,30 +1,17 @@
 //! One call of an application: what it started, and what of its answer was sent.
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade::{Body, BoxError, Response};
+use enfilade::{Body, Response};
 use http::StatusCode;
-use http_body::Frame;
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
-use smallvec::SmallVec;
-use tokio::sync::mpsc::error::TrySendError;
+use pyo3::types::PyTuple;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::blocks::{BLOCKS_AHEAD, Blocks, Following, Progress, block, body_of, cut, transmit};
 use crate::head::Head;
-use crate::inline;
-use crate::wait::wait;
-
-/// How many blocks may wait for a slow client before the application waits too.
-const BLOCKS_AHEAD: usize = 16;
-
-/// Blocks of a body that are there: mostly one.
-pub(crate) type Blocks = SmallVec<[Bytes; 1]>;
 
 /// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
 ///
@@ -65,21 +52,6 @@ pub(crate) enum Sent {
     TooMany,
     /// Nobody wants them.
     Gone,
-}
-
-/// How far a streamed body has come.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    sent: AtomicU64,
-    taken: AtomicU64,
-    is_whole: AtomicBool,
-}
-
-impl Progress {
-    /// Whether the gateway has taken all that was sent.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) >= self.sent.load(Ordering::Relaxed)
-    }
 }
 
 #[pymethods]
@@ -294,7 +266,7 @@ impl Exchange {
             if left.is_some_and(|left| left > 0) && !self.is_head {
                 return Err(too_short());
             }
-            progress.is_whole.store(true, Ordering::Release);
+            progress.end();
         }
         // Dropping what sends is the end.
         *state = State::Over;
@@ -353,10 +325,7 @@ impl State {
             } => {
                 let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
                 let (progress, left) = (Arc::new(Progress::default()), head.length);
-                let body = Body::new(Following {
-                    receiver: Some(receiver),
-                    progress: progress.clone(),
-                });
+                let body = Body::new(Following::new(receiver, progress.clone()));
                 // Whether somebody wants it, the first block finds out.
                 let _ = respond.send(head.into_response(body));
                 *self = State::Streaming {
@@ -369,104 +338,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// Hands a block to the gateway; whether anybody wanted it. On the thread of an inline server it is sent then.
-fn transmit(
-    py: Python<'_>,
-    blocks: &mpsc::Sender<Bytes>,
-    progress: &Progress,
-    bytes: Bytes,
-) -> PyResult<bool> {
-    progress.sent.fetch_add(1, Ordering::Relaxed);
-    match blocks.try_send(bytes) {
-        Ok(()) => {}
-        Err(TrySendError::Closed(_)) => return Ok(false),
-        Err(TrySendError::Full(bytes)) => {
-            if wait(py, blocks.send(bytes))?.is_err() {
-                return Ok(false);
-            }
-        }
-    }
-    if let Some(server) = inline::here() {
-        server.flush(py, &|| progress.is_taken() || blocks.is_closed())?;
-    }
-    Ok(!blocks.is_closed())
-}
-
-/// The blocks on their way from Python to the gateway.
-struct Following {
-    receiver: Option<mpsc::Receiver<Bytes>>,
-    progress: Arc<Progress>,
-}
-
-impl http_body::Body for Following {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let Some(receiver) = &mut this.receiver else {
-            return Poll::Ready(None);
-        };
-        if let Some(block) = ready!(receiver.poll_recv(context)) {
-            this.progress.taken.fetch_add(1, Ordering::Relaxed);
-            return Poll::Ready(Some(Ok(Frame::data(block))));
-        }
-        this.receiver = None;
-        // Only a word says that the end is the end: anything else must not look whole.
-        Poll::Ready(match this.progress.is_whole.load(Ordering::Acquire) {
-            true => None,
-            false => Some(Err("the application broke the answer off".into())),
-        })
-    }
-}
-
-/// One buffer where that is little to copy, and all of them otherwise.
-pub(crate) fn body_of(mut blocks: Blocks) -> Body {
-    const LITTLE: usize = 32 * 1024;
-    if let [only] = &mut blocks[..] {
-        return Body::from(std::mem::take(only));
-    }
-    let length: usize = blocks.iter().map(Bytes::len).sum();
-    match length <= LITTLE {
-        true => Body::from(blocks.concat()),
-        false => Body::from_list(blocks.into_vec()),
-    }
-}
-
-/// A block of the iterable; it is copied where that is little.
-pub(crate) fn block(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    const LITTLE: usize = 32 * 1024;
-    let Ok(bytes) = item.cast::<PyBytes>() else {
-        let kind = item.get_type().name()?;
-        return Err(PyAssertionError::new_err(format!(
-            "a block of the body is no bytes, but {kind}"
-        )));
-    };
-    let content = bytes.as_bytes();
-    match content.len() {
-        0 => Ok(Bytes::new()),
-        length if length <= LITTLE => Ok(Bytes::copy_from_slice(content)),
-        _ => Ok(Bytes::from_owner(pyo3::pybacked::PyBackedBytes::from(
-            bytes.clone(),
-        ))),
-    }
-}
-
-/// The part of `bytes` that fits into what is `left`, and whether that is all of them.
-pub(crate) fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
-    let Some(left) = left else {
-        return (bytes, true);
-    };
-    let room = usize::try_from(*left).unwrap_or(usize::MAX);
-    let fits = bytes.len() <= room;
-    bytes.truncate(room);
-    *left -= bytes.len() as u64;
-    (bytes, fits)
 }
 
 /// HTTP sends none in an answer to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).

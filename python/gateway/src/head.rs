@@ -11,6 +11,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+/// What RFC 2616 called the field `Trailer` in its list of hop-by-hop headers.
+const TRAILERS: &str = "trailers";
+
 /// A status line and headers that are fit to be sent.
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
@@ -119,11 +122,17 @@ fn parse_header(pair: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> 
     Ok((parsed, value))
 }
 
+/// Whether a name is as long as one that is hop-by-hop: most headers are told by that.
+fn may_be_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(name.as_str().len(), 2 | 7 | 8 | 10 | 16..=19)
+}
+
 /// What belongs to a connection, and beside it what HTTP/1.1 first said to (RFC 2616, section 13.5.1), which PEP 3333 cites.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
-        || [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER].contains(name)
-        || name == "trailers"
+    may_be_hop_by_hop(name)
+        && (HOP_BY_HOP.contains(name)
+            || [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER].contains(name)
+            || name == TRAILERS)
 }
 
 fn parse_length(headers: &HeaderMap) -> PyResult<Option<u64>> {
@@ -139,5 +148,24 @@ fn parse_length(headers: &HeaderMap) -> PyResult<Option<u64>> {
     match (length, values.next()) {
         (Some(length), None) => Ok(Some(length)),
         _ => Err(PyValueError::new_err("Content-Length is no single number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hop_by_hop_header_is_known_by_its_length() {
+        let names = HOP_BY_HOP
+            .into_iter()
+            .chain([PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER])
+            .chain([HeaderName::from_static(TRAILERS)]);
+        for name in names {
+            assert!(is_hop_by_hop(&name), "{name}");
+        }
+        for name in ["content-type", "content-length", "via", "x-trail"] {
+            assert!(!is_hop_by_hop(&HeaderName::from_static(name)), "{name}");
+        }
     }
 }

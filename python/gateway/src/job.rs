@@ -15,8 +15,9 @@ use smallvec::smallvec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::blocks;
 use crate::environ::Template;
-use crate::exchange::{self, Exchange, Sent};
+use crate::exchange::{Exchange, Sent};
 use crate::file_wrapper::FileWrapper;
 use crate::inline;
 use crate::input::Input;
@@ -107,12 +108,12 @@ fn send_all<'py>(
     py: Python<'_>,
 ) -> PyResult<()> {
     if exchange.may_be_whole() {
-        let blocks = blocks.map(|item| exchange::block(&item));
+        let blocks = blocks.map(|item| blocks::block(&item));
         let blocks = blocks.collect::<PyResult<_>>()?;
         return exchange.send_whole(blocks).map(drop);
     }
     for item in blocks {
-        let block = exchange::block(&item)?;
+        let block = blocks::block(&item)?;
         if block.is_empty() {
             continue;
         }
@@ -128,7 +129,7 @@ fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
     let py = answer.py();
     let mut items = answer.try_iter()?;
     while let Some(item) = items.next() {
-        let block = exchange::block(&item?)?;
+        let block = blocks::block(&item?)?;
         if block.is_empty() {
             continue;
         }

@@ -22,6 +22,7 @@
 //! The program needs a shared libpython where it is built and where it runs; see the crate's `build.rs` for how it finds
 //! the one that it was built with.
 
+mod blocks;
 mod embed;
 mod environ;
 mod error;

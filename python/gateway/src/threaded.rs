@@ -10,6 +10,7 @@ use std::time::Duration;
 use enfilade::{Application, Listener, Middleware, Reply, Request, Server, around};
 use http::HeaderValue;
 use http::header::SERVER;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use socket2::{Domain, Socket};
 use tokio::runtime::{Builder, Runtime};
@@ -30,6 +31,11 @@ pub(crate) fn serve(
     stop: Arc<Stop>,
     signals: &Signals,
 ) -> PyResult<()> {
+    if options.title_case_headers || options.close_connections {
+        return Err(PyValueError::new_err(
+            "title_case_headers and close_connections are for one thread, and not for TLS",
+        ));
+    }
     let pool = Pool::start(py, options.threads, options.backlog, &options.facts(py))?;
     let server = server(sockets, options)?;
     let app = around_all(py, app, options, &pool, &stop);
@@ -126,8 +132,7 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
             None => Server::new(listener),
         });
     }
-    let server = server
-        .ok_or_else(|| pyo3::exceptions::PyValueError::new_err("there are no sockets to serve"))?;
+    let server = server.ok_or_else(|| PyValueError::new_err("there are no sockets to serve"))?;
     Ok(server
         .header_read_timeout(options.header_timeout)
         .keep_alive_timeout(options.keep_alive)
@@ -147,9 +152,7 @@ fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
 #[cfg(not(feature = "tls"))]
 fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
     match options.tls {
-        Some(_) => Err(pyo3::exceptions::PyValueError::new_err(
-            "this build has no TLS",
-        )),
+        Some(_) => Err(PyValueError::new_err("this build has no TLS")),
         None => Ok(listener),
     }
 }

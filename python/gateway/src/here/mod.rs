@@ -1,0 +1,109 @@
+//! An application as a WSGI callable: its components run on the calling thread, and what it answers is pulled.
+
+mod pulled;
+mod request;
+mod rest;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use enfilade::{Application, Response, gateway};
+use hyper::ext::ReasonPhrase;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use self::pulled::Raised;
+pub(crate) use self::pulled::answer;
+use self::request::request;
+pub use self::rest::Answer;
+use crate::environ;
+use crate::ffi::latin1;
+use crate::wait::wait;
+
+thread_local! {
+    /// The environ of the call in which this thread polls an application.
+    static ENVIRON: RefCell<Option<Py<PyDict>>> = const { RefCell::new(None) };
+}
+
+/// The environ that the application was called with, where it is called as a WSGI callable.
+pub(crate) fn environ() -> Option<Py<PyDict>> {
+    ENVIRON.with_borrow(|environ| {
+        environ
+            .as_ref()
+            .map(|environ| Python::attach(|py| environ.clone_ref(py)))
+    })
+}
+
+/// Calls an application as PEP 3333 calls one: gives an iterable of byte strings.
+///
+/// # Errors
+///
+/// The exception that a Python application inside raised, as the same object; a `ValueError` where the environ is no
+/// request.
+pub fn call<'py>(
+    app: &Application,
+    environ: &Bound<'py, PyAny>,
+    start_response: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = environ.py();
+    let environ = environ::checked(environ)?;
+    let request = request(&environ)?;
+    let environ = environ.unbind();
+    let answer = inside(environ.clone_ref(py), || gateway::answer(app, request));
+    let mut answer = pin!(Inside { answer, environ });
+    let mut response = wait(py, poll_fn(|context| answer.as_mut().poll(context)))?;
+    if let Some(raised) = response.extensions_mut().remove::<Raised>() {
+        return Err(raised.0.clone_ref(py));
+    }
+    let (status, headers) = head(py, &response)?;
+    start_response.call1((status, headers))?;
+    let body = std::mem::take(response.body_mut());
+    match body.try_into_bytes() {
+        Ok(bytes) if bytes.is_empty() => Ok(PyList::empty(py).into_any()),
+        Ok(bytes) => Ok(PyList::new(py, [PyBytes::new(py, &bytes)])?.into_any()),
+        Err(body) => Ok(Bound::new(py, Answer::new(body))?.into_any()),
+    }
+}
+
+/// An answer that is polled with its environ at hand, and not between: meanwhile this thread may serve others.
+struct Inside {
+    answer: gateway::Answer,
+    environ: Py<PyDict>,
+}
+
+impl Future for Inside {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let environ = Python::attach(|py| self.environ.clone_ref(py));
+        inside(environ, || Pin::new(&mut self.answer).poll(context))
+    }
+}
+
+/// Does something with the environ at hand.
+fn inside<T>(environ: Py<PyDict>, act: impl FnOnce() -> T) -> T {
+    let outside = ENVIRON.replace(Some(environ));
+    let done = act();
+    ENVIRON.set(outside);
+    done
+}
+
+/// The head of an answer, as `start_response` takes it.
+fn head<'py>(
+    py: Python<'py>,
+    response: &Response,
+) -> PyResult<(Bound<'py, PyString>, Bound<'py, PyList>)> {
+    let status = response.status();
+    let reason = match response.extensions().get::<ReasonPhrase>() {
+        Some(reason) => reason.as_bytes(),
+        None => status.canonical_reason().unwrap_or("Unknown").as_bytes(),
+    };
+    let line = [status.as_str().as_bytes(), b" ", reason].concat();
+    let headers = PyList::empty(py);
+    for (name, value) in response.headers() {
+        headers.append((name.as_str(), latin1(py, value.as_bytes())?))?;
+    }
+    Ok((latin1(py, &line)?, headers))
+}
