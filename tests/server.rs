@@ -115,6 +115,23 @@ fn a_connection_is_kept() {
 }
 
 #[test]
+fn a_connection_may_have_one_request_and_names_capitals() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let running = Running::serve(server.keep_alive(false).title_case_headers(true), hello());
+    let mut wire = Wire::connect(running.address());
+    wire.send(GET.repeat(2));
+    let answer = wire.answer();
+    assert_eq!(answer.text(), "Hello");
+    assert!(
+        answer.lines.iter().any(|line| line == "Content-Length: 5"),
+        "{:?}",
+        answer.lines
+    );
+    assert_eq!(answer.header("connection").unwrap(), "close");
+    assert_eq!(wire.rest(), b"");
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let slow_first = Application::new(|request: Request| async move {
         if request.path() == "/slow" {

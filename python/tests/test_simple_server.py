@@ -409,13 +409,23 @@ def test_names_of_headers_are_in_title_case(module: ModuleType) -> None:
     assert {"Date", "Server", "Content-Type", "Content-Length"} <= set(response.raw_names)
 
 
-@pytest.mark.parametrize("option", ["title_case_headers", "close_connections"])
-def test_what_one_thread_does_is_refused_with_more(option: str) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_connection_may_end_with_its_first_answer(threads: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        options: dict[str, Any] = {option: True}
-        server = enfilade.Server(hello, sockets=[listening.fileno()], threads=2, **options)
-        with pytest.raises(ValueError, match="are for one thread"):
-            server.serve_forever()
+        server = enfilade.Server(
+            hello, sockets=[listening.fileno()], threads=threads, title_case_headers=True, close_connections=True
+        )
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with Client(listening.getsockname()) as client:
+                response = client.get("/")
+                assert {"Content-Type", "Connection"} <= set(response.raw_names)
+                assert ("connection", "close") in response.headers
+                assert client.closed()
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @both

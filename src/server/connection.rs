@@ -138,6 +138,8 @@ fn http1(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
     http.header_read_timeout(None);
+    http.keep_alive(limits.is_kept_alive);
+    http.title_case_headers(limits.is_title_case);
     http.max_headers(limits.max_headers);
     http.max_header_size(limits.max_header_size);
     http

@@ -10,6 +10,8 @@ use super::received::Pace;
 pub(super) struct Limits {
     pub(super) header_read_timeout: Duration,
     pub(super) keep_alive_timeout: Duration,
+    pub(super) is_kept_alive: bool,
+    pub(super) is_title_case: bool,
     pub(super) write_timeout: Duration,
     pub(super) pace: Pace,
     pub(super) max_headers: usize,
@@ -28,6 +30,8 @@ impl Default for Limits {
         Limits {
             header_read_timeout: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(75),
+            is_kept_alive: true,
+            is_title_case: false,
             write_timeout: Duration::from_secs(60),
             pace: Pace {
                 idle: Duration::from_secs(60),
@@ -82,6 +86,22 @@ impl Server {
     /// connection.
     pub fn keep_alive_timeout(mut self, timeout: Duration) -> Server {
         self.limits.keep_alive_timeout = timeout;
+        self
+    }
+
+    /// Whether an HTTP/1 connection may have a second request; `true` by default.
+    ///
+    /// Without, each answer has `Connection: close` (RFC 9112, section 9.6), and costs its client a connection.
+    pub fn keep_alive(mut self, is_kept: bool) -> Server {
+        self.limits.is_kept_alive = is_kept;
+        self
+    }
+
+    /// Whether HTTP/1 names of headers are sent as `Content-Type` rather than `content-type`; `false` by default.
+    ///
+    /// They are the same to everybody who reads RFC 9110, section 5.1; some programs do not.
+    pub fn title_case_headers(mut self, is_title_case: bool) -> Server {
+        self.limits.is_title_case = is_title_case;
         self
     }
 

@@ -54,11 +54,11 @@ pub struct Options {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// What environs have beside what every environ has.
     pub base_environ: Option<Py<PyDict>>,
-    /// Whether names of headers are sent with capitals; with one thread and no TLS only.
+    /// Whether names of headers are sent with capitals.
     pub title_case_headers: bool,
     /// Called for every request: client, request line, status, bytes.
     pub access_hook: Option<Py<PyAny>>,
-    /// Whether each connection ends with its first answer; with one thread and no TLS only.
+    /// Whether each connection ends with its first answer.
     pub close_connections: bool,
 }
 
@@ -128,8 +128,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The exception of a signal's handler, such as `KeyboardInterrupt`; an `OSError` where the sockets cannot be served; a
-    /// `ValueError` where an option is for one thread alone.
+    /// The exception of a signal's handler, such as `KeyboardInterrupt`; an `OSError` where the sockets cannot be served.
     pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
         self.stop.reset();
         let signals = Signals::watch(py)?;

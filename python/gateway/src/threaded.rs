@@ -31,11 +31,6 @@ pub(crate) fn serve(
     stop: Arc<Stop>,
     signals: &Signals,
 ) -> PyResult<()> {
-    if options.title_case_headers || options.close_connections {
-        return Err(PyValueError::new_err(
-            "title_case_headers and close_connections are for one thread, and not for TLS",
-        ));
-    }
     let pool = Pool::start(py, options.threads, options.backlog, &options.facts(py))?;
     let server = server(sockets, options)?;
     let app = around_all(py, app, options, &pool, &stop);
@@ -135,7 +130,9 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
     let server = server.ok_or_else(|| PyValueError::new_err("there are no sockets to serve"))?;
     Ok(server
         .header_read_timeout(options.header_timeout)
+        .keep_alive(!options.close_connections && !options.keep_alive.is_zero())
         .keep_alive_timeout(options.keep_alive)
+        .title_case_headers(options.title_case_headers)
         .body_read_timeout(options.body_timeout)
         .write_timeout(options.write_timeout)
         .shutdown_deadline(options.graceful_timeout))

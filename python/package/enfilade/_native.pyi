@@ -73,7 +73,6 @@ class Server:
     """An HTTP server for a WSGI application on sockets that listen already.
 
     With one thread the caller's runs the application, with more as many of `threading` do. Times are in seconds.
-    `title_case_headers` and `close_connections` are for one thread without TLS; `serve_forever` raises a `ValueError` otherwise.
     """
 
     def __new__(
