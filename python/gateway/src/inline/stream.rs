@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::Connection;
 
 /// How much is read at first, and at most: a socket that fills its room has more.
-const FIRST: usize = 16 * 1024;
-const MOST: usize = 512 * 1024;
+const FIRST: usize = 64 * 1024;
+const MOST: usize = 128 * 1024;
 
 thread_local! {
-    /// Where heads are read to, which are short: copying one costs less than clearing the room for the longest.
+    /// Where little is read to: copying it costs less than clearing the room for as much as might have come.
     static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; FIRST]);
 }
 
@@ -88,7 +88,7 @@ impl AsyncRead for Stream {
                 if count == size {
                     self.room.set((size * 2).min(MOST));
                 } else {
-                    self.room.set(FIRST);
+                    self.room.set((size / 2).max(FIRST));
                     self.connection.is_read(count == 0);
                 }
                 if count > 0 {
