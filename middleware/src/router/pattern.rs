@@ -29,17 +29,12 @@ pub(super) enum Form {
     Raw,
 }
 
-/// Why nothing was captured.
-pub(super) enum NotCaptured {
-    /// A path that was taken for plain is not.
-    NotPlain,
-    /// A value does not decode.
-    NotUtf8,
-}
+/// Nothing was captured: a value does not decode, or a path that was taken for plain is not.
+pub(super) struct NotCaptured;
 
 impl From<Utf8Error> for NotCaptured {
     fn from(_: Utf8Error) -> NotCaptured {
-        NotCaptured::NotUtf8
+        NotCaptured
     }
 }
 
@@ -216,7 +211,7 @@ fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Resul
         end = start + path::plain_length(path.get(start..).unwrap_or_default());
         match path.get(end) {
             None | Some(b'/') => captures.add(Captured::Plain(start..end))?,
-            Some(_) => return Err(NotCaptured::NotPlain),
+            Some(_) => return Err(NotCaptured),
         }
     }
     Ok(())
