@@ -87,6 +87,7 @@ pub fn lists(data: &[u8]) {
     assert_eq!(after, headers::tokens(&headers, &VARY).count());
     // The host rules are about what else a client can choose freely.
     let _ = gateway::check(
+        &http::Method::GET,
         Version::HTTP_11,
         &Uri::from_static("/"),
         &lines(data, &HOST),

@@ -4,14 +4,16 @@
 //! of HTTP that no component should have to know are here: the answer to HEAD, statuses without a body,
 //! `Content-Length`, hop-by-hop headers, and panics.
 
+mod check;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::host::Host;
+pub use self::check::check;
 use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
@@ -29,8 +31,10 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 
 /// Calls `app` and makes its answer fit for the wire.
 ///
-/// A request that HTTP does not allow is answered 400 and never reaches the application. A panic in the application is
-/// a 500 for this request and nothing else. The response then goes through [`finish`].
+/// A request that HTTP does not allow is rejected as [`check`] says and never reaches the application, and neither does
+/// `OPTIONS *`, which asks about the server (RFC 9110, section 9.3.7) and gets an empty 200. Several `Cookie` lines
+/// become one (RFC 9113, section 8.2.3). A panic in the application is a 500 for this request and nothing else. The
+/// response then goes through [`finish`].
 ///
 /// ```
 /// use enfilade_core::{Application, Request, gateway};
@@ -43,9 +47,13 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 /// assert_eq!(response.headers()["content-length"], "5");
 /// assert!(response.body().as_bytes().unwrap().is_empty());
 /// ```
-pub fn answer(app: &Application, request: Request) -> Answer {
+pub fn answer(app: &Application, mut request: Request) -> Answer {
     let (method, version) = (request.method().clone(), request.version());
-    let state = match check(request.version(), request.uri(), request.headers()) {
+    join_cookies(&mut request);
+    let state = match check(&method, version, request.uri(), request.headers()) {
+        Ok(()) if is_about_the_server(&method, request.uri()) => {
+            State::Ready(Some(StatusCode::OK.into_response()))
+        }
         Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request))) {
             // Nothing can panic any more.
             Ok(reply) => match reply.try_into_response() {
@@ -79,6 +87,15 @@ impl Answer {
     pub fn leave_length(mut self) -> Answer {
         self.leaves_length = true;
         self
+    }
+
+    /// Why the request is rejected without the application; `None` once this was ready, or if it is not rejected.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&HttpError> {
+        match &self.state {
+            State::Refused(error) => error.as_ref(),
+            State::Ready(_) | State::Pending(_) => None,
+        }
     }
 }
 
@@ -132,48 +149,30 @@ fn refuse(method: &Method, error: HttpError) -> Response {
     response
 }
 
-/// Whether HTTP allows a request with this head.
-///
-/// # Errors
-///
-/// A 400 where an HTTP/1.1 request has no `Host` or a request has more than one, or one that is no host
-/// (RFC 9112, section 3.2); in HTTP/2 where there is neither `Host` nor an authority, or they differ (RFC 9113, section
-/// 8.3.1).
-pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
-    let bad = |message| Err(HttpError::new(StatusCode::BAD_REQUEST).message(message));
-    // There are two of a header only where there are more lines than names.
-    let may_be_two = headers.len() > headers.keys_len();
-    let are_two = may_be_two && headers.get_all(HOST).iter().nth(1).is_some();
-    match headers.get(HOST) {
-        Some(_) if are_two => bad("More than one Host header"),
-        Some(host) if !is_host(host.as_bytes()) => bad("Invalid Host header"),
-        None if version == Version::HTTP_11 => bad("Missing Host header"),
-        // HTTP/2 has the authority in the target; the field is optional there (RFC 9113, section 8.3.1).
-        _ if version == Version::HTTP_2
-            && uri.authority().is_none()
-            && headers.get(HOST).is_none() =>
-        {
-            bad("Missing authority")
-        }
-        // In HTTP/1.1 the target wins (RFC 9112, section 3.2.2).
-        Some(host) if version >= Version::HTTP_2 && differs(host, uri) => {
-            bad("Host differs from the authority")
-        }
-        _ => Ok(()),
+fn is_about_the_server(method: &Method, uri: &Uri) -> bool {
+    *method == Method::OPTIONS && uri.path() == "*"
+}
+
+/// Makes one `Cookie` line of several, as HTTP/2 clients may split it (RFC 9113, section 8.2.3).
+fn join_cookies(request: &mut Request) {
+    let headers = request.headers();
+    if headers.len() == headers.keys_len() || headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
     }
-}
-
-/// Whether this is another host than the target's, where that has one.
-fn differs(host: &HeaderValue, uri: &Uri) -> bool {
-    let authority = uri
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
-    authority.is_some_and(|authority| !authority.eq_ignore_ascii_case(host.as_bytes()))
-}
-
-/// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
-fn is_host(value: &[u8]) -> bool {
-    value.is_empty() || Host::is_one(value)
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+    let mut joined = joined.expect("values of headers and what stands between them");
+    joined.set_sensitive(
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .any(HeaderValue::is_sensitive),
+    );
+    request.headers_mut().insert(COOKIE, joined);
 }
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
@@ -237,6 +236,8 @@ fn says(headers: &HeaderMap, length: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::*;
     use crate::Body;
 
@@ -369,52 +370,50 @@ mod tests {
         assert_eq!(response.headers()["upgrade"], "x");
     }
 
+    fn get(target: &'static str, headers: &[(&'static str, &'static str)]) -> Request {
+        let mut request = Request::get(target);
+        for (name, value) in [("host", "h")].iter().chain(headers) {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().append(*name, value);
+        }
+        request
+    }
+
     #[test]
-    fn a_request_needs_one_host() {
-        let cases: [(Version, &[&'static str], bool); 18] = [
-            (Version::HTTP_11, &["h"], true),
-            (Version::HTTP_11, &[""], true),
-            (Version::HTTP_11, &["h:80"], true),
-            (Version::HTTP_11, &["[::1]:80"], true),
-            (Version::HTTP_11, &["[::1]"], true),
-            (Version::HTTP_11, &[], false),
-            (Version::HTTP_11, &["a b"], false),
-            (Version::HTTP_11, &["a", "a"], false),
-            (Version::HTTP_11, &["a/b"], false),
-            (Version::HTTP_11, &["u@a"], false),
-            (Version::HTTP_11, &["a:8x"], false),
-            (Version::HTTP_11, &["[]"], false),
-            (Version::HTTP_11, &["[0]"], false),
-            (Version::HTTP_11, &[":80"], false),
-            (Version::HTTP_11, &["a:65536"], false),
-            (Version::HTTP_11, &["[::1]a"], false),
-            (Version::HTTP_10, &[], true),
-            (Version::HTTP_2, &[], false),
-        ];
-        for (version, hosts, allowed) in cases {
-            let mut headers = HeaderMap::new();
-            for host in hosts {
-                headers.append(HOST, HeaderValue::from_static(host));
-            }
-            let found = check(version, &Uri::from_static("/"), &headers);
-            assert_eq!(found.is_ok(), allowed, "{version:?} {hosts:?}");
+    fn the_application_sees_one_line_of_cookies() {
+        let app = Application::new(|request: Request| {
+            let lines = request.headers().get_all(COOKIE).iter();
+            let lines: Vec<_> = lines.map(|line| line.to_str().unwrap()).collect();
+            lines.join(" | ")
+        });
+        for (lines, expected) in [
+            (&[][..], ""),
+            (&[("cookie", "a=1; b=2")], "a=1; b=2"),
+            (
+                &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")],
+                "a=1; b=2; c=3",
+            ),
+            (&[("x", "1"), ("x", "2"), ("cookie", "a=1")], "a=1"),
+        ] {
+            let response = pollster::block_on(answer(&app, get("/", lines)));
+            assert_eq!(response.body().as_bytes().unwrap(), expected);
         }
     }
 
     #[test]
-    fn a_host_beside_an_authority_says_the_same_in_http_2() {
-        for (version, host, allowed) in [
-            (Version::HTTP_2, Some("h:8"), true),
-            (Version::HTTP_2, Some("H:8"), true),
-            (Version::HTTP_2, None, true),
-            (Version::HTTP_2, Some("h"), false),
-            (Version::HTTP_2, Some(""), false),
-            (Version::HTTP_11, Some("other"), true),
+    fn the_server_itself_is_asked_without_the_application() {
+        let app = Application::new(|_: Request| StatusCode::IM_A_TEAPOT);
+        for (method, target, expected) in [
+            (Method::OPTIONS, "*", 200),
+            (Method::OPTIONS, "/", 418),
+            (Method::GET, "*", 400),
         ] {
-            let host = host.map(|host| (HOST, HeaderValue::from_static(host)));
-            let headers: HeaderMap = host.into_iter().collect();
-            let found = check(version, &Uri::from_static("http://h:8/"), &headers);
-            assert_eq!(found.is_ok(), allowed, "{version:?} {headers:?}");
+            let mut request = get(target, &[]);
+            *request.method_mut() = method.clone();
+            let answer = answer(&app, request);
+            assert_eq!(answer.refusal().is_some(), expected == 400);
+            let response = pollster::block_on(answer);
+            assert_eq!(response.status(), expected, "{method} {target}");
         }
     }
 
