@@ -7,7 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -45,6 +45,8 @@ enum Content {
     /// In order, with the sum of their lengths; none of them is empty.
     List(std::vec::IntoIter<Bytes>, u64),
     Stream(BoxStream),
+    /// What a stream gave and was not passed on yet, and the stream.
+    Rest(Bytes, BoxStream),
 }
 
 impl Body {
@@ -134,14 +136,14 @@ impl Body {
         match &self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
-            Content::List(..) | Content::Stream(_) => None,
+            Content::List(..) | Content::Stream(_) | Content::Rest(..) => None,
         }
     }
 
     /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        !matches!(self.content, Content::Stream(_))
+        !matches!(self.content, Content::Stream(_) | Content::Rest(..))
     }
 
     /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
@@ -154,8 +156,8 @@ impl Body {
             Content::Empty => Bytes::new(),
             Content::Full(bytes) => bytes,
             Content::List(list, length) => join(list, length),
-            Content::Stream(stream) => {
-                self.content = Content::Stream(stream);
+            stream @ (Content::Stream(_) | Content::Rest(..)) => {
+                self.content = stream;
                 return Err(self);
             }
         };
@@ -178,6 +180,7 @@ impl Body {
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
             Content::Stream(stream) => stream.is_end_stream(),
+            Content::Rest(..) => false,
         }
     }
 
@@ -246,38 +249,21 @@ impl Body {
         Ok(all.freeze())
     }
 
-    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.content {
-            Content::Empty => Poll::Ready(None),
-            Content::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.content = Content::Empty;
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-            }
-            Content::List(list, length) => Poll::Ready(list.next().map(|bytes| {
-                *length -= bytes.len() as u64;
-                Ok(Frame::data(bytes))
-            })),
-            Content::Stream(stream) => stream.poll_frame(context),
-        }
-    }
-}
-
-fn join(list: std::vec::IntoIter<Bytes>, length: u64) -> Bytes {
-    let mut all = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
-    list.for_each(|bytes| all.extend_from_slice(&bytes));
-    all.freeze()
-}
-
-impl http_body::Body for Body {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The next frame as [`http_body::Body::poll_frame`] gives it, with at most `limit` bytes of data; what is left comes
+    /// next, without a copy.
+    ///
+    /// For a gateway that wants to see how fast its client is: the body has not ended while a piece of it is left.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `limit` is 0.
+    pub fn poll_piece(
+        &mut self,
         context: &mut Context<'_>,
+        limit: usize,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let next = self.next(context);
+        assert!(limit > 0, "a piece has at least one byte");
+        let next = self.next(context, limit);
         match &next {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
@@ -300,6 +286,86 @@ impl http_body::Body for Body {
         next
     }
 
+    fn next(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let bytes = match &mut self.content {
+            Content::Empty => None,
+            Content::Full(bytes) => {
+                let piece = piece(bytes, limit);
+                if bytes.is_empty() {
+                    self.content = Content::Empty;
+                }
+                (!piece.is_empty()).then_some(piece)
+            }
+            Content::List(list, length) => {
+                let bytes = match list.as_mut_slice().first_mut() {
+                    Some(bytes) if bytes.len() > limit => Some(bytes.split_to(limit)),
+                    _ => list.next(),
+                };
+                *length -= bytes.as_ref().map_or(0, Bytes::len) as u64;
+                bytes
+            }
+            Content::Stream(stream) => match ready!(stream.poll_frame(context)) {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() > limit) => {
+                    let mut rest = frame.into_data().unwrap_or_default();
+                    let piece = piece(&mut rest, limit);
+                    self.hold(rest);
+                    Some(piece)
+                }
+                next => return Poll::Ready(next),
+            },
+            Content::Rest(rest, _) => {
+                let mut rest = std::mem::take(rest);
+                let piece = piece(&mut rest, limit);
+                self.hold(rest);
+                Some(piece)
+            }
+        };
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    /// Keeps what a stream gave for the next time.
+    fn hold(&mut self, rest: Bytes) {
+        let content = std::mem::replace(&mut self.content, Content::Empty);
+        self.content = match content {
+            Content::Stream(stream) | Content::Rest(_, stream) if rest.is_empty() => {
+                Content::Stream(stream)
+            }
+            Content::Stream(stream) | Content::Rest(_, stream) => Content::Rest(rest, stream),
+            other => other,
+        };
+    }
+}
+
+/// Takes at most `limit` bytes off.
+fn piece(bytes: &mut Bytes, limit: usize) -> Bytes {
+    if bytes.len() > limit {
+        bytes.split_to(limit)
+    } else {
+        std::mem::take(bytes)
+    }
+}
+
+fn join(list: std::vec::IntoIter<Bytes>, length: u64) -> Bytes {
+    let mut all = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
+    list.for_each(|bytes| all.extend_from_slice(&bytes));
+    all.freeze()
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.poll_piece(context, usize::MAX)
+    }
+
     fn is_end_stream(&self) -> bool {
         self.is_finished()
     }
@@ -310,6 +376,15 @@ impl http_body::Body for Body {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),
             Content::Stream(stream) => stream.size_hint(),
+            Content::Rest(rest, stream) => {
+                let (rest, hint) = (rest.len() as u64, stream.size_hint());
+                let mut all = SizeHint::new();
+                all.set_lower(hint.lower().saturating_add(rest));
+                if let Some(upper) = hint.upper() {
+                    all.set_upper(upper.saturating_add(rest));
+                }
+                all
+            }
         }
     }
 }
@@ -343,7 +418,7 @@ impl fmt::Debug for Body {
             Content::List(list, length) => {
                 write!(f, "Body({length} bytes in {} buffers)", list.len())
             }
-            Content::Stream(_) => f.write_str("Body(stream)"),
+            Content::Stream(_) | Content::Rest(..) => f.write_str("Body(stream)"),
         }
     }
 }

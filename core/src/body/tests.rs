@@ -223,3 +223,63 @@ fn a_source_that_panics_is_a_failure_and_is_dropped() {
     assert_eq!(ends.seen(), [(5, Outcome::Failed)]);
     assert!(pollster::block_on(body.frame()).is_none());
 }
+
+#[test]
+fn a_body_in_pieces_ends_with_its_last_piece() {
+    let stream = || Body::from_iterator(["abcde", "f", "ghijk"]);
+    for (body, expected) in [
+        (Body::empty(), &[][..]),
+        (Body::from("ab"), &["ab"]),
+        (Body::from("abcde"), &["ab", "cd", "e"]),
+        (Body::from_list(["abc", "de", "f"]), &["ab", "c", "de", "f"]),
+        (stream(), &["ab", "cd", "e", "f", "gh", "ij", "k"]),
+        (
+            Body::from("abc").with_trailers(http::HeaderMap::new()),
+            &["ab", "c"],
+        ),
+    ] {
+        let (sender, ends) = std::sync::mpsc::channel();
+        let name = format!("{body:?}");
+        let mut body = body.on_end(move |end| sender.send(end).unwrap());
+        let length = body.known_length();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut pieces = Vec::new();
+        while let Poll::Ready(Some(frame)) = body.poll_piece(&mut context, 2) {
+            let Ok(data) = frame.unwrap().into_data() else {
+                continue;
+            };
+            pieces.push(data);
+            if pieces.len() < expected.len() {
+                assert!(ends.try_recv().is_err(), "{name}");
+                assert!(!body.is_finished(), "{name}");
+                let passed: usize = pieces.iter().map(Bytes::len).sum();
+                let left = length.map(|length| length - passed as u64);
+                assert_eq!(body.known_length(), left, "{name}");
+            }
+        }
+        assert_eq!(pieces, expected, "{name}");
+        let end = ends.try_recv().unwrap();
+        let all: usize = expected.iter().map(|piece| piece.len()).sum();
+        assert_eq!(
+            (end.bytes(), end.outcome()),
+            (all as u64, Outcome::Complete)
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_dropped_between_pieces_is_not_complete() {
+    for body in [
+        Body::from("abcde"),
+        Body::from_list(["abcde"]),
+        Body::from_iterator(["abcde"]),
+    ] {
+        let (sender, ends) = std::sync::mpsc::channel();
+        let mut body = body.on_end(move |end| sender.send(end).unwrap());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(body.poll_piece(&mut context, 3).is_ready());
+        drop(body);
+        let end = ends.try_recv().unwrap();
+        assert_eq!((end.bytes(), end.outcome()), (3, Outcome::Dropped));
+    }
+}
