@@ -10,10 +10,10 @@ pub use enfilade_core::{
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 pub use listening::Listener;
-#[cfg(feature = "server")]
-pub use server::Server;
 #[cfg(feature = "tls")]
 pub use server::{Certificates, ClientCertificate};
+#[cfg(feature = "server")]
+pub use server::{Refusal, Server};
 
 #[cfg(feature = "cgi")]
 pub mod cgi;

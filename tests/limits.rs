@@ -55,7 +55,7 @@ fn closed(status: &str) -> String {
 }
 
 fn text(wire: &mut Wire) -> String {
-    String::from_utf8(wire.rest()).unwrap()
+    wire.rest_without_date()
 }
 
 #[test]
@@ -82,14 +82,11 @@ fn many_slow_heads_keep_nobody_out() {
     }
     for mut wire in slow {
         // One that is in the middle of a write when it is closed may be reset.
-        let mut rest = Vec::new();
-        match std::io::Read::read_to_end(&mut wire.stream, &mut rest) {
-            Ok(_) => assert_eq!(
-                String::from_utf8(rest).unwrap(),
-                closed("408 Request Timeout")
-            ),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
-        }
+        let rest = wire.rest_without_date();
+        assert!(
+            rest.is_empty() || rest == closed("408 Request Timeout"),
+            "{rest}"
+        );
     }
 }
 

@@ -9,10 +9,15 @@ use std::os::unix::net::UnixListener;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
+use socket2::SockRef;
+
 #[cfg(feature = "tls")]
 use crate::server::Certificates;
 #[cfg(feature = "proxy-protocol")]
 use crate::server::Proxies;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// A socket on which a server accepts connections.
 ///
@@ -60,7 +65,26 @@ impl Listener {
     /// Where the address cannot be had; the text names it.
     pub fn tcp(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Listener> {
         let listener = TcpListener::bind(&address).map_err(|error| named(&error, &address))?;
+        SockRef::from(&listener).listen(BACKLOG)?;
         Listener::from_tcp(listener)
+    }
+
+    /// Sets how many connections may wait to be accepted; 1,024 by default, and what its maker chose for a listener that
+    /// was handed over. The system's own limit (`net.core.somaxconn` on Linux) holds too.
+    ///
+    /// Connections beyond it are refused or have to try again, by the system's choice. Raise it for bursts of new clients.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not take the number.
+    pub fn backlog(self, connections: u32) -> io::Result<Listener> {
+        let connections = i32::try_from(connections).unwrap_or(i32::MAX);
+        match &self.bound {
+            Bound::Tcp(listener) => SockRef::from(listener).listen(connections)?,
+            #[cfg(unix)]
+            Bound::Unix(listener, _) => SockRef::from(listener).listen(connections)?,
+        }
+        Ok(self)
     }
 
     /// Takes a TCP socket that listens already, such as one that another process has handed over.
@@ -85,6 +109,7 @@ impl Listener {
     pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Listener> {
         let path = path.as_ref();
         let bound = unix::bind(path, mode).map_err(|error| named(&error, &path))?;
+        SockRef::from(&bound).listen(BACKLOG)?;
         let listener = Listener::from_unix(bound)?;
         Ok(match listener.bound {
             Bound::Unix(socket, _) => {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 pub use self::listener::Listener;
 pub(crate) use self::signals::{Hooks, Signals};
+#[cfg(feature = "server")]
+pub(crate) use self::socket::Watch;
 pub(crate) use self::socket::{Accepting, Socket, pause_after};
 
 /// How long requests in flight may take to finish once a server is told to stop.

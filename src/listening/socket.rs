@@ -1,12 +1,24 @@
 //! Sockets that accept, and those that are accepted.
 
 use std::io;
-use std::net::SocketAddr;
+#[cfg(feature = "server")]
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+#[cfg(feature = "server")]
+use std::pin::pin;
+use std::sync::Arc;
+#[cfg(feature = "server")]
+use std::task::Waker;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+#[cfg(feature = "server")]
+use socket2::TcpKeepalive;
+#[cfg(feature = "server")]
+use tokio::io::Ready;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
@@ -17,6 +29,9 @@ use super::listener::SocketFile;
 
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the system asks whether a client that sends nothing more is still there.
+#[cfg(feature = "server")]
+const PROBES: Duration = Duration::from_secs(15);
 
 /// A socket that accepts.
 pub(crate) enum Accepting {
@@ -45,11 +60,11 @@ impl Accepting {
         match self {
             Accepting::Tcp(listener) => listener
                 .poll_accept(context)
-                .map_ok(|(stream, peer)| (Socket::Tcp(stream), Some(peer))),
+                .map_ok(|(stream, peer)| (Socket::tcp(stream), Some(peer))),
             #[cfg(unix)]
             Accepting::Unix(listener, _) => listener
                 .poll_accept(context)
-                .map_ok(|(stream, _)| (Socket::Unix(stream), None)),
+                .map_ok(|(stream, _)| (Socket::unix(stream), None)),
         }
     }
 }
@@ -69,42 +84,119 @@ pub(crate) async fn pause_after(error: &io::Error) {
 
 /// What was accepted.
 #[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpStream),
+pub(crate) struct Socket(Kept);
+
+/// The same socket, to look at while another owns its bytes.
+#[cfg(feature = "server")]
+#[derive(Debug)]
+pub(crate) struct Watch(Kept);
+
+/// Shared, so that a connection can be watched.
+#[derive(Clone, Debug)]
+enum Kept {
+    Tcp(Arc<TcpStream>),
     #[cfg(unix)]
-    Unix(UnixStream),
+    Unix(Arc<UnixStream>),
+}
+
+/// The same call for whichever it is.
+macro_rules! forward {
+    ($kept:expr, $stream:ident => $call:expr) => {
+        match $kept {
+            Kept::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Kept::Unix($stream) => $call,
+        }
+    };
 }
 
 impl Socket {
-    /// Without it, the last small segment of an answer waits for the client's acknowledgement. A socket that does not
+    fn tcp(stream: TcpStream) -> Socket {
+        Socket(Kept::Tcp(Arc::new(stream)))
+    }
+
+    #[cfg(unix)]
+    fn unix(stream: UnixStream) -> Socket {
+        Socket(Kept::Unix(Arc::new(stream)))
+    }
+
+    /// Without it, the last small segment of a response waits for the client's acknowledgement. A socket that does not
     /// take it still works.
     pub(crate) fn send_at_once(&self) {
-        match self {
-            Socket::Tcp(stream) => _ = stream.set_nodelay(true),
+        match &self.0 {
+            Kept::Tcp(stream) => _ = stream.set_nodelay(true),
             #[cfg(unix)]
-            Socket::Unix(_) => {}
+            Kept::Unix(_) => {}
         }
     }
 
     #[cfg(feature = "server")]
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Socket::Tcp(stream) => stream.local_addr().ok(),
+        match &self.0 {
+            Kept::Tcp(stream) => stream.local_addr().ok(),
             #[cfg(unix)]
-            Socket::Unix(_) => None,
+            Kept::Unix(_) => None,
         }
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(self.0.clone())
     }
 }
 
-/// The same call for whichever it is.
-macro_rules! forward {
-    ($socket:expr, $call:ident($($argument:expr),*)) => {
-        match $socket.get_mut() {
-            Socket::Tcp(stream) => Pin::new(stream).$call($($argument),*),
-            #[cfg(unix)]
-            Socket::Unix(stream) => Pin::new(stream).$call($($argument),*),
+#[cfg(feature = "server")]
+impl Watch {
+    fn readiness(&self) -> Ready {
+        let wanted = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        let mut context = Context::from_waker(Waker::noop());
+        let ready = forward!(&self.0, stream => pin!(stream.ready(wanted)).poll(&mut context));
+        match ready {
+            Poll::Ready(Ok(ready)) => ready,
+            Poll::Ready(Err(_)) | Poll::Pending => Ready::EMPTY,
         }
-    };
+    }
+
+    /// Whether the client has reset the connection, or a client on this machine has closed its end.
+    pub(crate) fn is_reset(&self) -> bool {
+        let ready = self.readiness();
+        ready.is_error() || ready.is_write_closed()
+    }
+
+    /// Whether the client sends nothing more than what is unread.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        self.readiness().is_read_closed()
+    }
+
+    /// How many bytes are unread, as far as `most`.
+    pub(crate) fn unread(&self, most: usize) -> usize {
+        let mut seen = vec![MaybeUninit::uninit(); most];
+        let seen = forward!(&self.0, stream => SockRef::from(&**stream).peek(&mut seen));
+        seen.unwrap_or_default()
+    }
+
+    /// Has the system ask now and then whether the client is still there, which a client that is gone answers with a
+    /// reset.
+    pub(crate) fn probe(&self) {
+        match &self.0 {
+            Kept::Tcp(stream) => {
+                let probes = TcpKeepalive::new().with_time(PROBES).with_interval(PROBES);
+                // Without it, the client is found to be gone when something is sent.
+                let _ = SockRef::from(&**stream).set_tcp_keepalive(&probes);
+            }
+            // Its readiness tells.
+            #[cfg(unix)]
+            Kept::Unix(_) => {}
+        }
+    }
+
+    /// Has the connection reset when it is closed. A Unix socket knows no reset, and is closed.
+    pub(crate) fn reset_on_close(&self) {
+        if let Kept::Tcp(stream) = &self.0 {
+            // A socket that has no such option is closed.
+            let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
+        }
+    }
 }
 
 impl AsyncRead for Socket {
@@ -113,7 +205,27 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        forward!(self, poll_read(context, buffer))
+        forward!(&self.0, stream => loop {
+            ready!(stream.poll_read_ready(context))?;
+            let before = buffer.filled().len();
+            // What is read less than there is room for was all there was: to say so here, as tokio does where it owns
+            // the socket, spares the call that finds nothing.
+            let read = stream.try_io(Interest::READABLE, || {
+                let read = stream.try_read_buf(buffer)?;
+                match read > 0 && buffer.remaining() > 0 {
+                    true => Err(io::ErrorKind::WouldBlock.into()),
+                    false => Ok(()),
+                }
+            });
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if buffer.filled().len() > before {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                read => return Poll::Ready(read),
+            }
+        })
     }
 }
 
@@ -123,7 +235,13 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, poll_write(context, bytes))
+        forward!(&self.0, stream => loop {
+            ready!(stream.poll_write_ready(context))?;
+            match stream.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        })
     }
 
     fn poll_write_vectored(
@@ -131,18 +249,24 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, poll_write_vectored(context, slices))
+        forward!(&self.0, stream => loop {
+            ready!(stream.poll_write_ready(context))?;
+            match stream.try_write_vectored(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forward!(self, poll_flush(context))
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        forward!(self, poll_shutdown(context))
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(forward!(&self.0, stream => SockRef::from(&**stream).shutdown(Shutdown::Write)))
     }
 }

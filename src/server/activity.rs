@@ -1,51 +1,107 @@
 //! What a connection is doing, as far as its time limits go.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::frames::Frames;
+use super::framing::{Content, Framing};
+
+/// How long an idle connection that is told to finish may take for it.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Counts the requests of a connection that are not answered yet, and knows since when it waits for the next.
+///
+/// The clock of an idle connection runs while nothing is in flight and nothing moves: what was handed over to be written
+/// may be on its way for long.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
     in_flight: AtomicUsize,
-    /// When the last answer was done, in milliseconds since the connection began.
+    /// Whether something was sent or finished after `idle_since`.
+    has_moved: AtomicBool,
+    /// When something moved last, in milliseconds since the connection began.
     idle_since: AtomicU64,
-    /// When the first byte of a head that is not whole came, in milliseconds and one more; 0 where there is none.
+    /// When the first byte of a head that is not whole came, in milliseconds and one more; 0 if there is none.
     head_since: AtomicU64,
-    /// How many bytes of the first line of such a head came; [`WHOLE`] where that line is whole.
-    line: AtomicUsize,
-    max_line: usize,
+    /// Whether a write waits for the client, whose time [`Wire`](super::wire::Wire) keeps.
+    is_writing: AtomicBool,
+    /// How many bytes were written since the last ones came.
+    written: AtomicU64,
+    /// How much content of the current body was handed to the application.
+    delivered: AtomicU64,
+    /// Whether the end of the connection would look like the end of a body that failed.
+    must_reset: AtomicBool,
+    received: Mutex<Received>,
 }
 
-const WHOLE: usize = usize::MAX;
+#[derive(Debug)]
+struct Received {
+    messages: Messages,
+    over: Option<CloseReason>,
+}
+
+#[derive(Debug)]
+enum Messages {
+    Http1(Framing),
+    Http2(Frames),
+}
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum CloseReason {
     /// A head is not whole in time.
     SlowHead,
     /// The first line of a head is too long.
     LongLine,
+    /// The target has a fragment.
+    Fragment,
+    /// Too much of a chunked body is no content.
+    Overhead,
+    /// There are too many frames that ask for nothing.
+    CheapFrames,
     /// Nothing was asked for too long.
     Idle,
+    /// The client has reset the connection, or left in the middle of a request.
+    Gone,
 }
 
 /// One request that is not answered yet, or whose body is not read.
 #[derive(Debug)]
-pub(super) struct InFlight(std::sync::Arc<Activity>);
+pub(super) struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0
+    }
+}
 
 impl Activity {
-    /// With the number of bytes that the first line of a head may have.
-    pub(super) fn new(max_line: usize) -> Activity {
+    pub(super) fn http1(max_line: usize) -> Activity {
+        Activity::new(Messages::Http1(Framing::new(max_line)))
+    }
+
+    pub(super) fn http2(max_cheap_frames: u32) -> Activity {
+        Activity::new(Messages::Http2(Frames::new(max_cheap_frames)))
+    }
+
+    fn new(messages: Messages) -> Activity {
         Activity {
             began: Instant::now(),
             in_flight: AtomicUsize::new(0),
+            has_moved: AtomicBool::new(false),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
-            line: AtomicUsize::new(0),
-            max_line,
+            is_writing: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            must_reset: AtomicBool::new(false),
+            received: Mutex::new(Received {
+                messages,
+                over: None,
+            }),
         }
     }
 
@@ -53,160 +109,258 @@ impl Activity {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Some bytes came; answers whether they may be read, which those of too long a line may not.
-    pub(super) fn receives(&self, bytes: &[u8]) -> bool {
-        // What comes while something is answered is a body, or a head that waits for its turn.
-        if bytes.is_empty() || self.in_flight.load(Ordering::Relaxed) > 0 {
-            return true;
-        }
-        if self.head_since.load(Ordering::Relaxed) == 0 {
-            // Most heads come whole, and wait for nothing that would have to be timed.
-            if bytes.ends_with(b"\r\n\r\n") && self.has_short_line(bytes) {
-                return true;
+    fn received(&self) -> std::sync::MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Some bytes came; returns how many of them may be read now, or `None` if the connection is over.
+    pub(super) fn receives(&self, bytes: &[u8]) -> Option<usize> {
+        let mut received = self.received();
+        let is_in_flight = self.is_in_flight();
+        let (count, is_in_head) = match &mut received.messages {
+            Messages::Http1(framing) => {
+                let delivered = is_in_flight.then(|| self.delivered.load(Ordering::Relaxed));
+                let count = framing.take(bytes, delivered);
+                // While something is in flight, a head waits for its turn.
+                (count, framing.is_in_head() && !is_in_flight)
             }
-            self.head_since.store(self.now() + 1, Ordering::Relaxed);
-            self.line.store(0, Ordering::Relaxed);
-        }
-        let line = self.line.load(Ordering::Relaxed);
-        let line = match memchr::memchr(b'\n', bytes) {
-            _ if line == WHOLE => WHOLE,
-            Some(at) if line + at <= self.max_line => WHOLE,
-            Some(at) => line + at,
-            None => line + bytes.len(),
+            Messages::Http2(frames) => {
+                let written = self.written.swap(0, Ordering::Relaxed);
+                let taken = frames.take(bytes, written).map(|()| bytes.len());
+                (taken, frames.is_in_head())
+            }
         };
-        self.line.store(line, Ordering::Relaxed);
-        line == WHOLE || line <= self.max_line
+        match count {
+            Ok(count) => {
+                if !is_in_head {
+                    // Most heads come whole, and wait for nothing that would have to be timed.
+                    self.head_since.store(0, Ordering::Relaxed);
+                } else if self.head_since.load(Ordering::Relaxed) == 0 {
+                    self.head_since.store(self.now() + 1, Ordering::Relaxed);
+                }
+                Some(count)
+            }
+            Err(over) => {
+                received.over = Some(over);
+                None
+            }
+        }
     }
 
-    fn has_short_line(&self, head: &[u8]) -> bool {
-        memchr::memchr(b'\n', head).is_some_and(|at| at <= self.max_line)
+    /// So many bytes were written; `None` if the client takes none at the moment.
+    pub(super) fn writes(&self, bytes: Option<usize>) {
+        self.is_writing.store(bytes.is_none(), Ordering::Relaxed);
+        if let Some(bytes) = bytes {
+            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.has_moved.store(true, Ordering::Relaxed);
+        }
     }
 
-    fn is_line_too_long(&self) -> bool {
-        let line = self.line.load(Ordering::Relaxed);
-        line != WHOLE && line > self.max_line
-    }
-
-    /// A head is whole.
-    pub(super) fn begin(self: &std::sync::Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.head_since.store(0, Ordering::Relaxed);
-        InFlight(self.clone())
+    /// A head is whole, and this follows.
+    pub(super) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
+        if let Messages::Http1(framing) = &mut self.received().messages {
+            framing.begin(content);
+            self.delivered.store(0, Ordering::Relaxed);
+            self.head_since.store(0, Ordering::Relaxed);
+        }
+        self.read()
     }
 
     /// A body is to be read, which may go on when the request is answered: what comes of it is no head.
-    pub(super) fn read(self: &std::sync::Arc<Self>) -> InFlight {
+    pub(super) fn read(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
-    /// When the connection is over, and why, unless something happens before; `None` while something is answered.
-    ///
-    /// Until the first request only the limit for heads counts.
-    pub(super) fn deadline(&self, head: Duration, keep_alive: Duration) -> Option<(Instant, Over)> {
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
-            return None;
+    /// So much of a body reached the application.
+    pub(super) fn delivers(&self, bytes: usize) {
+        self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A body failed whose only end is that of the connection.
+    pub(super) fn break_off(&self) {
+        self.must_reset.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn must_reset(&self) -> bool {
+        self.must_reset.load(Ordering::Relaxed)
+    }
+
+    /// At least how many bytes of the request in flight did not come; 0 if it may be whole.
+    pub(super) fn missing(&self) -> u64 {
+        match &self.received().messages {
+            Messages::Http1(framing) => framing.missing(),
+            Messages::Http2(_) => 0,
         }
+    }
+
+    /// Why the connection has to be closed now, by what the client sent.
+    pub(super) fn over(&self) -> Option<CloseReason> {
+        self.received().over
+    }
+
+    /// When the connection is over, and why, unless something happens before; `None` while something is in flight, but
+    /// for heads of HTTP/2, which may come meanwhile.
+    ///
+    /// Until the first request only the limit for heads counts. A connection that was told to finish, at `told`, gets
+    /// little time for it.
+    pub(super) fn deadline(
+        &self,
+        head: Duration,
+        keep_alive: Duration,
+        told: Option<Instant>,
+    ) -> Option<(Instant, CloseReason)> {
+        if self.has_moved.swap(false, Ordering::Relaxed) {
+            // A connection that did something within its first millisecond did something.
+            self.idle_since.store(self.now().max(1), Ordering::Relaxed);
+        }
+        let is_in_flight = self.is_in_flight();
         let after = |milliseconds, limit| self.began + Duration::from_millis(milliseconds) + limit;
         let idle_since = self.idle_since.load(Ordering::Relaxed);
+        let finish = told.map(|told| told.max(after(idle_since, Duration::ZERO)) + FINISH_TIMEOUT);
         match self.head_since.load(Ordering::Relaxed) {
-            since if since > 0 && self.is_line_too_long() => Some((self.began, Over::LongLine)),
-            0 if idle_since == 0 => Some((after(0, head), Over::Idle)),
-            0 => Some((after(idle_since, keep_alive), Over::Idle)),
-            since => Some((after(since - 1, head), Over::SlowHead)),
+            0 if is_in_flight || self.is_writing.load(Ordering::Relaxed) => None,
+            0 => {
+                let limit = if idle_since == 0 { head } else { keep_alive };
+                let deadline = finish.unwrap_or_else(|| after(idle_since, limit));
+                Some((deadline, CloseReason::Idle))
+            }
+            since => {
+                let deadline = after(since - 1, head);
+                let finish = finish.filter(|_| !is_in_flight).unwrap_or(deadline);
+                Some((deadline.min(finish), CloseReason::SlowHead))
+            }
         }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let activity = &self.0;
-        // A connection that has answered within its first millisecond has answered.
-        activity
-            .idle_since
-            .store(activity.now().max(1), Ordering::Relaxed);
-        activity.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.has_moved.store(true, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const HEAD: Duration = Duration::from_secs(10);
     const KEEP_ALIVE: Duration = Duration::from_secs(60);
+    const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
-    fn left(activity: &Activity) -> Option<(u64, Over)> {
-        let (deadline, over) = activity.deadline(HEAD, KEEP_ALIVE)?;
+    fn connection() -> Arc<Activity> {
+        Arc::new(Activity::http1(20))
+    }
+
+    fn left(activity: &Activity) -> Option<(u64, CloseReason)> {
+        let (deadline, over) = activity.deadline(HEAD, KEEP_ALIVE, None)?;
         Some(((deadline - activity.began).as_secs(), over))
+    }
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_runs_while_nothing_is_answered() {
-        let activity = Arc::new(Activity::new(20));
-        let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
-        assert_eq!(left(&activity), Some((10, Over::Idle)));
+        let activity = connection();
+        assert_eq!(left(&activity), Some((10, CloseReason::Idle)));
         pass(3).await;
-        assert!(activity.receives(b"GET"));
+        assert_eq!(activity.receives(b"GET"), Some(3));
         pass(1).await;
         // What comes later is no new beginning.
-        assert!(activity.receives(b"GET"));
-        assert_eq!(left(&activity), Some((13, Over::SlowHead)));
-        let first = activity.begin();
-        assert!(activity.receives(b"GET"));
-        let second = activity.begin();
+        assert_eq!(activity.receives(b" / HTTP/1.1"), Some(11));
+        assert_eq!(left(&activity), Some((13, CloseReason::SlowHead)));
+        assert_eq!(activity.receives(b"\r\n\r\n"), Some(4));
+        let first = activity.begin(Content::Known(0));
+        let second = activity.read();
         assert_eq!(left(&activity), None);
         pass(100).await;
         drop(first);
         assert_eq!(left(&activity), None);
         pass(1).await;
         drop(second);
-        assert_eq!(left(&activity), Some((165, Over::Idle)));
-        assert!(activity.receives(b"GET"));
-        assert_eq!(left(&activity), Some((115, Over::SlowHead)));
+        assert_eq!(left(&activity), Some((165, CloseReason::Idle)));
+        assert_eq!(activity.receives(b"GET"), Some(3));
+        assert_eq!(left(&activity), Some((115, CloseReason::SlowHead)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_comes_whole_is_not_timed() {
-        let activity = Arc::new(Activity::new(20));
-        assert!(activity.receives(b"GET / HTTP/1.1\r\n\r\n"));
-        drop(activity.begin());
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(activity.receives(b"GET / HTTP/1.1\r\n\r\n"));
-        assert_eq!(left(&activity).map(|(_, over)| over), Some(Over::Idle));
-        drop(activity.begin());
-        assert_eq!(left(&activity), Some((65, Over::Idle)));
+        let activity = connection();
+        activity.receives(GET);
+        drop(activity.begin(Content::Known(0)));
+        left(&activity);
+        pass(5).await;
+        activity.receives(GET);
+        assert_eq!(left(&activity), Some((60, CloseReason::Idle)));
+        drop(activity.begin(Content::Known(0)));
+        assert_eq!(left(&activity), Some((65, CloseReason::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_still_writes_is_not_idle() {
+        let activity = connection();
+        activity.receives(GET);
+        drop(activity.begin(Content::Known(0)));
+        for second in 1..100 {
+            pass(1).await;
+            activity.writes(None);
+            assert_eq!(left(&activity), None);
+            activity.writes(Some(1));
+            let idle = (second + 60, CloseReason::Idle);
+            assert_eq!(left(&activity), Some(idle));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_told_to_finish_gets_little_time() {
+        let activity = connection();
+        let told = Some(Instant::now());
+        let deadline = || activity.deadline(HEAD, KEEP_ALIVE, told);
+        let at = |seconds| activity.began + Duration::from_secs(seconds);
+        assert_eq!(deadline(), Some((at(5), CloseReason::Idle)));
+        pass(2).await;
+        activity.receives(b"GET");
+        assert_eq!(deadline(), Some((at(5), CloseReason::SlowHead)));
+        activity.receives(&GET[3..]);
+        let in_flight = activity.begin(Content::Known(0));
+        assert_eq!(deadline(), None);
+        drop(in_flight);
+        // Something moved.
+        assert_eq!(deadline(), Some((at(7), CloseReason::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_of_http_2_is_timed_while_something_is_in_flight() {
+        let activity = Arc::new(Activity::http2(10));
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        assert_eq!(activity.receives(preface), Some(24));
+        let _in_flight = activity.begin(Content::Known(0));
+        assert_eq!(left(&activity), None);
+        // A frame with a part of the fields.
+        assert_eq!(
+            activity.receives(&[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]),
+            Some(10)
+        );
+        assert_eq!(left(&activity), Some((10, CloseReason::SlowHead)));
+        assert_eq!(
+            activity.receives(&[0, 0, 1, 9, 4, 0, 0, 0, 1, 0x84]),
+            Some(10)
+        );
+        assert_eq!(left(&activity), None);
     }
 
     #[test]
-    fn the_first_line_of_a_head_has_a_limit() {
-        for (parts, expected) in [
-            (
-                &[
-                    "GET /",
-                    " HTTP/1.1\r\n",
-                    "x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy",
-                ][..],
-                true,
-            ),
-            (&["12345678901234567890\nmore"], true),
-            (&["123456789012345678901\r\n\r\n"], false),
-            (&["123456789012345678901\n"], false),
-            (&["12345678901234567890", "1"], false),
-            (&["1234567890", "12345678901\nmore"], false),
-        ] {
-            let activity = Activity::new(20);
-            let all = parts.iter().all(|part| activity.receives(part.as_bytes()));
-            assert_eq!(all, expected, "{parts:?}");
-            let over = activity.deadline(HEAD, KEEP_ALIVE).map(|(_, over)| over);
-            let wanted = if expected {
-                Over::SlowHead
-            } else {
-                Over::LongLine
-            };
-            assert_eq!(over, Some(wanted), "{parts:?}");
-        }
+    fn what_a_client_must_not_send_ends_the_connection() {
+        let activity = connection();
+        assert_eq!(activity.over(), None);
+        assert_eq!(activity.receives(b"GET /#a HTTP/1.1\r\n\r\n"), None);
+        assert_eq!(activity.over(), Some(CloseReason::Fragment));
     }
 }

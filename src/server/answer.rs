@@ -1,168 +1,145 @@
-//! One answer on its way from the application to hyper.
+//! One response on its way from the application to hyper.
 
-use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use enfilade_core::headers::has_token;
-use enfilade_core::{Body, Error, Response, gateway};
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER};
-use http::{HeaderMap, Version};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::Sleep;
+use enfilade_core::{HttpError, IntoResponse, Response, gateway};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRAILER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use super::activity::InFlight;
+use super::date;
+use super::malformed::Malformed;
+use super::sent::{PIECE_HTTP2, Sent};
 
-/// How long the connection of HTTP/2 gets to write what came before a failure.
-const WRITING: Duration = Duration::from_millis(10);
-
-/// What the client can take, as its request says.
+/// What the client supports, as its request says.
 #[derive(Clone, Copy)]
-pub(super) struct Takes {
+pub(super) struct ClientSupport {
     version: Version,
     trailers: bool,
+    /// Whether bytes behind the request may be meant for another protocol.
+    is_connect: bool,
 }
 
-impl Takes {
-    pub(super) fn new(version: Version, headers: &HeaderMap) -> Takes {
-        let trailers = version == Version::HTTP_11 && has_token(headers, &TE, "trailers");
-        Takes { version, trailers }
+impl ClientSupport {
+    pub(super) fn new(method: &Method, version: Version, headers: &HeaderMap) -> ClientSupport {
+        ClientSupport {
+            version,
+            trailers: version == Version::HTTP_11 && has_token(headers, &TE, "trailers"),
+            is_connect: method == Method::CONNECT,
+        }
     }
 }
 
-/// The gateway's answer, which never fails.
-pub(super) struct Answered {
-    answer: gateway::Answer,
-    takes: Takes,
-    in_flight: Option<InFlight>,
+/// The gateway's response, or the reset of a malformed request of HTTP/2.
+pub(super) enum Answered {
+    Response {
+        answer: gateway::Answer,
+        client: ClientSupport,
+        in_flight: Option<InFlight>,
+    },
+    Malformed,
 }
 
 impl Answered {
-    pub(super) fn new(answer: gateway::Answer, takes: Takes, in_flight: InFlight) -> Answered {
-        Answered {
+    pub(super) fn new(
+        answer: gateway::Answer,
+        client: ClientSupport,
+        in_flight: InFlight,
+    ) -> Answered {
+        Answered::Response {
             answer,
-            takes,
+            client,
             in_flight: Some(in_flight),
         }
     }
 }
 
 impl Future for Answered {
-    type Output = Result<http::Response<Sent>, Infallible>;
+    type Output = Result<http::Response<Sent>, Malformed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let takes = self.takes;
-        let answered = Pin::new(&mut self.answer).poll(context);
-        answered.map(|response| Ok(fit(response, takes, self.in_flight.take())))
+        let Answered::Response {
+            answer,
+            client,
+            in_flight,
+        } = &mut *self
+        else {
+            return Poll::Ready(Err(Malformed::new()));
+        };
+        Pin::new(answer)
+            .poll(context)
+            .map(|response| Ok(fit(response, *client, in_flight.take(), context)))
     }
 }
 
 /// Tells hyper what it does not see by itself.
-fn fit(mut response: Response, takes: Takes, in_flight: Option<InFlight>) -> http::Response<Sent> {
-    if takes.version == Version::HTTP_10 && ends_connection(&response) {
-        // Of an answer in its own version hyper does not promise that the connection is kept, which it would to a
+fn fit(
+    mut response: Response,
+    client: ClientSupport,
+    in_flight: Option<InFlight>,
+    context: &mut Context<'_>,
+) -> http::Response<Sent> {
+    let mut first = None;
+    if let Some(length) = length_of_stream(&response)
+        && let Poll::Ready(frame) = response.body_mut().poll_piece(context, PIECE_HTTP2)
+    {
+        match frame {
+            Some(Ok(frame)) => first = Some(frame),
+            // What is known to be too short before the head is sent need not be broken off.
+            Some(Err(error)) => response = failed(error),
+            None => response = failed(format!("the body has none of its {length} bytes")),
+        }
+    }
+    response.headers_mut().entry(DATE).or_insert_with(date::now);
+    if client.is_connect && client.version != Version::HTTP_2 {
+        // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    if client.version == Version::HTTP_10 && ends_connection(&response) {
+        // Of a response in its own version hyper does not promise that the connection is kept, which it would to a
         // client that asked for it.
         *response.version_mut() = Version::HTTP_10;
     }
     let is_stream = response.body().as_bytes().is_none();
-    let has_trailers = takes.trailers && is_stream && response.headers().contains_key(TRAILER);
+    let has_trailers = client.trailers && is_stream && response.headers().contains_key(TRAILER);
+    let length = content_length(response.headers());
     if has_trailers {
-        // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none where it knows the length.
+        // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none if it knows the length.
         response.headers_mut().remove(CONTENT_LENGTH);
     }
-    response.map(|body| Sent {
-        body,
-        failure: None,
-        version: takes.version,
-        is_measured: !has_trailers,
-        _in_flight: in_flight,
+    response.map(|body| {
+        Sent::new(body, client.version, in_flight)
+            .with_first(first)
+            .with_length(length)
+            .is_measured(!has_trailers)
     })
 }
 
-/// Whether an HTTP/1.0 connection is over with this answer: its end is that of the content where no length is said
+/// The `Content-Length` of a body that may have another.
+fn length_of_stream(response: &Response) -> Option<u64> {
+    let length = content_length(response.headers()).filter(|length| *length > 0)?;
+    let is_stream = !response.body().is_in_memory() && !response.body().is_finished();
+    is_stream.then_some(length)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn failed(cause: impl Into<enfilade_core::BoxError>) -> Response {
+    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
+        .caused_by(cause)
+        .into_response()
+}
+
+/// Whether an HTTP/1.0 connection is over with this response: its end is that of the content if no length is said
 /// (RFC 9112, section 6.3).
 fn ends_connection(response: &Response) -> bool {
     let headers = response.headers();
     let is_measured =
         headers.contains_key(CONTENT_LENGTH) || response.body().known_length().is_some();
     headers.contains_key(CONNECTION) || !is_measured
-}
-
-/// The body of an answer, with a pause before its failure.
-///
-/// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
-/// and sees that the answer broke off.
-pub(super) struct Sent {
-    body: Body,
-    failure: Option<(Error, Pause)>,
-    version: Version,
-    /// Whether hyper may know how long the body is.
-    is_measured: bool,
-    /// The request counts until its answer is sent.
-    _in_flight: Option<InFlight>,
-}
-
-impl HttpBody for Sent {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.failure.is_none() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Err(error)) => self.failure = Some((error, Pause::of(self.version))),
-                next => return Poll::Ready(next),
-            }
-        }
-        if let Some((_, pause)) = &mut self.failure {
-            ready!(pause.poll(context));
-        }
-        Poll::Ready(self.failure.take().map(|(error, _)| Err(error)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // A body that failed has nothing more to give, but the failure is not told yet.
-        self.failure.is_none() && self.body.is_finished()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.is_measured {
-            HttpBody::size_hint(&self.body)
-        } else {
-            SizeHint::default()
-        }
-    }
-}
-
-/// How long hyper needs to write.
-enum Pause {
-    /// One turn, which is over the second time: the task that polls a body of HTTP/1 is the one that writes.
-    Turn { is_over: bool },
-    /// A moment: the connection of HTTP/2 is another task than its streams.
-    Moment(Pin<Box<Sleep>>),
-}
-
-impl Pause {
-    fn of(version: Version) -> Pause {
-        match version {
-            Version::HTTP_2 => Pause::Moment(Box::pin(tokio::time::sleep(WRITING))),
-            _ => Pause::Turn { is_over: false },
-        }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Pause::Moment(moment) => moment.as_mut().poll(context),
-            Pause::Turn { is_over: true } => Poll::Ready(()),
-            Pause::Turn { is_over } => {
-                *is_over = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-        }
-    }
 }

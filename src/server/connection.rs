@@ -1,10 +1,11 @@
 //! One connection: hyper on one side, the application on the other.
 
-use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
@@ -14,16 +15,23 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::activity::{Activity, Over};
+use super::activity::{Activity, CloseReason};
 use super::admission::Admitted;
-use super::answer::{Answered, Sent, Takes};
-use super::lifetime::Share;
+use super::answer::{Answered, ClientSupport};
+use super::date;
+use super::framing::Content;
+use super::lifetime::{End, Share};
 use super::limits::Limits;
+use super::malformed::{Malformed, is_malformed};
 use super::received::Received;
+use super::refusal::{Refusal, RefusalHooks};
+use super::sent::Sent;
 use super::stream::Stream;
+use super::streams::Streams;
+use super::wire::Wire;
 use crate::listening::Socket;
 
 /// How long saying goodbye may take.
@@ -36,6 +44,7 @@ const LINGER: usize = 256;
 pub(super) struct Serving {
     pub(super) limits: Limits,
     pub(super) app: Application,
+    pub(super) refusals: RefusalHooks,
     #[cfg(feature = "tls")]
     pub(super) certificates: Option<super::tls::Certificates>,
     #[cfg(feature = "proxy-protocol")]
@@ -52,68 +61,105 @@ impl Serving {
         mut share: Share,
     ) {
         socket.send_at_once();
+        let watch = socket.watch();
         let facts = facts(&socket, peer, &share);
         let limits = self.limits;
+        let refusals = self.refusals.clone();
         // What is in a box of its own does not take room in every connection's task, which is as large as its largest part.
         let begun = Box::pin(tokio::time::timeout(
             limits.header_read_timeout,
             self.begin(socket, facts),
         ));
         // One that says nothing is no loss, and is gone with the server.
-        let Some(Ok(Ok((mut stream, facts, is_http2)))) = share.until_finishing(begun).await else {
-            return;
+        let (mut stream, facts, is_http2) = match share.until_finishing(begun).await {
+            Some(Ok(Ok(begun))) => begun,
+            Some(Ok(Err(error))) => {
+                if error.kind() == io::ErrorKind::InvalidData {
+                    let reason = "the connection does not begin as it has to";
+                    refusals.tell(&Refusal::new(peer, None, reason));
+                }
+                return;
+            }
+            Some(Err(_)) => {
+                let reason = "the connection does not begin in time";
+                return refusals.tell(&Refusal::new(peer, None, reason));
+            }
+            None => return,
         };
-        let activity = Arc::new(Activity::new(limits.max_request_line));
-        if !is_http2 {
-            // Frames of HTTP/2 come while nothing is asked, and have no lines.
-            stream.watch(activity.clone());
-        }
+        let activity = Arc::new(match is_http2 {
+            true => Activity::http2(limits.http2_max_control_frames),
+            false => Activity::http1(limits.max_request_line),
+        });
+        stream.watch(activity.clone());
+        // Behind a proxy that says so, the peer is the client.
+        let peer = facts.peer();
         let service = Service {
             app: self.app,
             connection: facts,
             limits,
+            refusals: self.refusals,
             activity: activity.clone(),
         };
         let stream = TokioIo::new(stream);
         if is_http2 {
             let mut connection = Box::new(http2(&limits).serve_connection(stream, service));
             let finish = |connection: &mut Http2| Pin::new(connection).graceful_shutdown();
-            share
-                .drive(&mut *connection, finish, &activity, &limits)
-                .await;
+            let end = share.drive(&mut *connection, finish, &activity, &limits, &watch);
+            if let End::Over(reason) = end.await {
+                tell(&refusals, peer, None, reason);
+                // hyper says goodbye, a GOAWAY, when it is told to finish.
+                finish(&mut connection);
+                poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))
+                    .await;
+            }
         } else {
             let mut connection = Box::new(http1(&limits).serve_connection(stream, service));
             let finish = |connection: &mut Http1| Pin::new(connection).graceful_shutdown();
-            if let Some(over) = share
-                .drive(&mut *connection, finish, &activity, &limits)
-                .await
-            {
-                let stream = connection.into_parts().io.into_inner();
-                Box::pin(say_goodbye(stream, over)).await;
+            let end = share.drive(&mut *connection, finish, &activity, &limits, &watch);
+            match end.await {
+                End::Ended(Err(error)) => {
+                    if let Some(refusal) = refused_by_hyper(peer, &error) {
+                        refusals.tell(&refusal);
+                    }
+                }
+                End::Ended(Ok(())) | End::Stopped => {}
+                End::Over(reason) => {
+                    let status = goodbye(reason).filter(|_| !activity.is_in_flight());
+                    tell(&refusals, peer, status, reason);
+                    if let Some(status) = status {
+                        let stream = connection.into_parts().io.into_inner();
+                        Box::pin(say(stream, status, "")).await;
+                    }
+                }
             }
+        }
+        if activity.must_reset() {
+            watch.reset_on_close();
         }
         drop(admitted);
     }
 
-    /// Shakes hands where there is TLS, and finds out which version of HTTP the client speaks.
+    /// Shakes hands if there is TLS, and finds out which version of HTTP the client speaks.
     async fn begin(
         &self,
         socket: Socket,
         facts: Connection,
     ) -> io::Result<(Stream, Connection, bool)> {
-        let mut stream = Stream::new(socket, self.limits.write_timeout);
+        #[cfg_attr(
+            not(feature = "proxy-protocol"),
+            expect(unused_mut, reason = "nothing is read of it here")
+        )]
+        let mut wire = Wire::new(socket, self.limits.write_pace);
         #[cfg(feature = "proxy-protocol")]
         let facts = match (&self.proxies, facts.peer()) {
             (Some(proxies), Some(peer)) if proxies.include(peer.ip()) => {
-                super::proxy_protocol::read(&mut stream, facts).await?
+                super::proxy_protocol::read(&mut wire, facts).await?
             }
             _ => facts,
         };
         #[cfg(feature = "tls")]
         if let Some(certificates) = &self.certificates {
-            let (mut stream, tls, is_http2) = certificates
-                .accept(stream, self.limits.write_timeout)
-                .await?;
+            let (mut stream, tls, is_http2) = certificates.accept(wire).await?;
             let facts = facts.with_scheme(Scheme::Https).with_tls(tls);
             let is_http2 = match is_http2 {
                 Some(is_http2) => is_http2,
@@ -121,13 +167,14 @@ impl Serving {
             };
             return Ok((stream, facts, is_http2));
         }
+        let mut stream = Stream::new(wire);
         let is_http2 = stream.begins_with(HTTP2).await?;
         Ok((stream, facts, is_http2))
     }
 }
 
 type Http1 = http1::Connection<TokioIo<Stream>, Service>;
-type Http2 = http2::Connection<TokioIo<Stream>, Service, TokioExecutor>;
+type Http2 = http2::Connection<TokioIo<Stream>, Service, Streams>;
 
 /// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes tell: no HTTP/1 method is, or will be, called
 /// `PRI` (section 11.6).
@@ -138,6 +185,8 @@ fn http1(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
     http.header_read_timeout(None);
+    // A client that has sent its request and closed its side still gets its response; see `Share::drive`.
+    http.half_close(true);
     http.keep_alive(limits.is_kept_alive);
     http.title_case_headers(limits.is_title_case);
     http.max_headers(limits.max_headers);
@@ -145,8 +194,8 @@ fn http1(limits: &Limits) -> http1::Builder {
     http
 }
 
-fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
-    let mut http = http2::Builder::new(TokioExecutor::new());
+fn http2(limits: &Limits) -> http2::Builder<Streams> {
+    let mut http = http2::Builder::new(Streams(limits.write_pace));
     http.timer(TokioTimer::new());
     http.max_concurrent_streams(limits.max_concurrent_streams);
     http.max_pending_accept_reset_streams(limits.max_reset_streams);
@@ -156,30 +205,68 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     http
 }
 
-/// Says to a client why its connection is over: its head was too slow (RFC 9110, section 15.5.9), or its target too long
-/// (section 15.5.15).
-async fn say_goodbye(stream: Stream, over: Over) {
-    let status = match over {
-        Over::SlowHead => "408 Request Timeout",
-        Over::LongLine => "414 URI Too Long",
-        Over::Idle => return,
+/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
+/// 15.5.9), its target too long (section 15.5.15) or no target.
+fn goodbye(reason: CloseReason) -> Option<StatusCode> {
+    match reason {
+        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
+        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
+        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
+        CloseReason::Overhead
+        | CloseReason::CheapFrames
+        | CloseReason::Idle
+        | CloseReason::Gone => None,
+    }
+}
+
+fn tell(
+    refusals: &RefusalHooks,
+    peer: Option<SocketAddr>,
+    status: Option<StatusCode>,
+    reason: CloseReason,
+) {
+    let reason = match reason {
+        CloseReason::SlowHead => "the head is not complete in time",
+        CloseReason::LongLine => "the request line is too long",
+        CloseReason::Fragment => "the target has a fragment",
+        CloseReason::Overhead => "the chunked body has too little content",
+        CloseReason::CheapFrames => "too many frames that ask for nothing",
+        // These are no fault of the client's, and a log of the application has them.
+        CloseReason::Idle | CloseReason::Gone => return,
     };
-    say(stream, &format!("HTTP/1.1 {status}\r\n{END}")).await;
+    refusals.tell(&Refusal::new(peer, status, reason));
+}
+
+/// What hyper has answered by itself.
+fn refused_by_hyper(peer: Option<SocketAddr>, error: &hyper::Error) -> Option<Refusal> {
+    let (status, reason) = match error {
+        error if error.is_parse_version_h2() || !error.is_parse() => return None,
+        error if error.is_parse_too_large() => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the head is too long",
+        ),
+        _ => (StatusCode::BAD_REQUEST, "the head is not HTTP"),
+    };
+    Some(Refusal::new(peer, Some(status), reason))
 }
 
 /// Says to a client that there is no room for it.
-pub(super) async fn refuse(socket: Socket) {
-    let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n";
-    say(Stream::new(socket, GOODBYE), &format!("{head}{END}")).await;
+pub(super) async fn refuse(socket: Socket, limits: &Limits) {
+    let stream = Stream::new(Wire::new(socket, limits.write_pace));
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    say(stream, status, "retry-after: 1\r\n").await;
 }
-
-const END: &str = "connection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
 /// was said is lost (RFC 9112, section 9.6).
-async fn say(mut stream: Stream, answer: &str) {
+async fn say(mut stream: Stream, status: StatusCode, headers: &str) {
+    let date = date::now();
+    let date = date.to_str().unwrap_or_default();
+    let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
+    let response = format!("HTTP/1.1 {status}\r\n{headers}{end}");
     let said = async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(response.as_bytes()).await?;
+        stream.flush().await?;
         stream.shutdown().await?;
         let mut rest = [0; 1024];
         for _ in 0..LINGER {
@@ -212,22 +299,33 @@ struct Service {
     app: Application,
     connection: Connection,
     limits: Limits,
+    refusals: RefusalHooks,
     activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
     type Response = http::Response<Sent>;
-    type Error = Infallible;
+    type Error = Malformed;
     type Future = Answered;
 
     fn call(&self, request: http::Request<Incoming>) -> Answered {
-        let in_flight = self.activity.begin();
         let (mut parts, body) = request.into_parts();
+        let in_flight = self.activity.begin(match body.is_end_stream() {
+            true => Content::Known(0),
+            false => body
+                .size_hint()
+                .exact()
+                .map_or(Content::Chunked, Content::Known),
+        });
+        if is_malformed(&parts) {
+            self.refuse(None, "the HTTP/2 request is malformed");
+            return Answered::Malformed;
+        }
         // In HTTP/1 hyper has counted them.
         let has_too_many =
             parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
         name_host(&mut parts);
-        let takes = Takes::new(parts.version, &parts.headers);
+        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
         let body = match body.is_end_stream() {
             true => Body::empty(),
             false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
@@ -235,28 +333,47 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let request = Request::from_parts(parts, body, self.connection.clone());
         let version = request.version();
         let answer = match *request.method() {
-            // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
-            Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
-            _ if has_too_many => gateway::answer(&Application::new(refuse_headers), request),
+            // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
+            Method::CONNECT => self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT"),
+            _ if has_too_many => {
+                let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                self.refuse_all(request, status, "too many header lines")
+            }
             _ => gateway::answer(&self.app, request),
         };
+        if let Some(error) = answer.refusal() {
+            self.refuse(Some(error.status()), "HTTP does not allow the request");
+        }
         // Over HTTP/1 hyper writes it without a header of its own.
         let answer = match version {
             Version::HTTP_2 => answer,
             _ => answer.leave_length(),
         };
-        Answered::new(answer, takes, in_flight)
+        Answered::new(answer, client, in_flight)
     }
 }
 
-/// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
-fn refuse_tunnel(_: Request) -> HttpError {
-    HttpError::new(StatusCode::NOT_IMPLEMENTED)
-}
+impl Service {
+    fn refuse(&self, status: Option<StatusCode>, reason: &'static str) {
+        let peer = self.connection.peer();
+        self.refusals.tell(&Refusal::new(peer, status, reason));
+    }
 
-/// There are more header lines than [`Limits::max_headers`].
-fn refuse_headers(_: Request) -> HttpError {
-    HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    /// The response to a request that no application gets: an origin server need not know CONNECT (RFC 9110, section
+    /// 9.3.6), and there may be more header lines than [`Limits::max_headers`].
+    fn refuse_all(
+        &self,
+        request: Request,
+        status: StatusCode,
+        reason: &'static str,
+    ) -> gateway::Answer {
+        let app = Application::new(move |_: Request| HttpError::new(status));
+        let answer = gateway::answer(&app, request);
+        if answer.refusal().is_none() {
+            self.refuse(Some(status), reason);
+        }
+        answer
+    }
 }
 
 /// Says in `Host` what HTTP/2 says in `:authority` (RFC 9113, section 8.3.1), as applications look for it there, those

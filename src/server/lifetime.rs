@@ -2,22 +2,22 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::activity::{Activity, Over};
+use super::activity::{Activity, CloseReason};
+use super::clock::{Clock, Presence};
 use super::limits::Limits;
+use crate::listening::Watch;
 
 /// How long dropping what is broken off may take.
 const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection that was accepted just before the end may take to say something.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
-/// How long an idle connection that is told to finish may take for it.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the connections of a server are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,68 +89,93 @@ impl Share {
         }
     }
 
-    /// Drives a connection to its end, or as far as the server and its time limits let it; `finish` lets it take nothing
-    /// new. Tells why its time is over, where it is.
+    /// Drives a connection to its end, or as far as the server, its time limits and its client let it; `finish` lets it
+    /// take nothing new.
     pub(super) async fn drive<C: Future + Unpin>(
         &mut self,
         connection: &mut C,
         finish: impl Fn(&mut C),
         activity: &Activity,
         limits: &Limits,
-    ) -> Option<Over> {
+        watch: &Watch,
+    ) -> End<C::Output> {
         // hyper closes a connection that is told to finish before it has read anything. There is something to be read, so
         // one that was accepted just before the end finishes its first request.
         let first = poll_fn(|context| Poll::Ready(Pin::new(&mut *connection).poll(context)));
-        if first.await.is_ready() {
-            return None;
+        if let Poll::Ready(output) = first.await {
+            return End::Ended(output);
         }
         let mut phase = *self.0.borrow_and_update();
-        let mut clock = Clock::default();
+        let (mut clock, mut presence) = (Clock::default(), Presence::default());
         loop {
             match phase {
                 Phase::Serving => {}
-                Phase::Finishing => finish(connection),
-                Phase::Over => return None,
+                Phase::Finishing => {
+                    clock.told_at.get_or_insert_with(Instant::now);
+                    finish(connection);
+                }
+                Phase::Over => return End::Stopped,
             }
             // Polling what waits costs more than to look, and once it has the waker to look is enough.
             let (look, mut changed) = (self.0.clone(), pin!(self.0.changed()));
             let mut waker = None;
             let event = poll_fn(|context| {
                 // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-                if Pin::new(&mut *connection).poll(context).is_ready() {
-                    return Poll::Ready(Event::Ended);
+                if let Poll::Ready(output) = Pin::new(&mut *connection).poll(context) {
+                    return Poll::Ready(Event::Ended(output));
                 }
                 let is_new = is_new(&mut waker, context.waker());
                 if (is_new || look.has_changed().unwrap_or(true))
                     && let Poll::Ready(changed) = changed.as_mut().poll(context)
                 {
-                    return Poll::Ready(changed.map_or(Event::Ended, |()| Event::Changed));
+                    return Poll::Ready(changed.map_or(Event::Stopped, |()| Event::Changed));
+                }
+                if let Some(reason) = activity.over() {
+                    return Poll::Ready(Event::Over(reason));
+                }
+                if activity.is_in_flight()
+                    && presence
+                        .poll_gone(context, is_new, activity, watch)
+                        .is_ready()
+                {
+                    return Poll::Ready(Event::Over(CloseReason::Gone));
                 }
                 clock
                     .poll(context, is_new, activity, limits)
                     .map(Event::Over)
             });
             match event.await {
-                Event::Ended => return None,
+                Event::Ended(output) => return End::Ended(output),
+                Event::Stopped => return End::Stopped,
                 Event::Changed => phase = *look.borrow(),
                 // hyper says goodbye over HTTP/2, and closes otherwise.
-                Event::Over(Over::Idle) if clock.told_at.is_none() => {
+                Event::Over(CloseReason::Idle) if clock.told_at.is_none() => {
                     clock.told_at = Some(Instant::now());
                     finish(connection);
                 }
-                Event::Over(over) => return Some(over),
+                Event::Over(reason) => return End::Over(reason),
             }
         }
     }
 }
 
+/// How a connection came to its end.
+pub(super) enum End<T> {
+    /// hyper is done with it.
+    Ended(T),
+    /// The server breaks it off.
+    Stopped,
+    Over(CloseReason),
+}
+
 /// What happens to a connection.
-enum Event {
-    /// It is at its end, or the server is.
-    Ended,
+enum Event<T> {
+    Ended(T),
+    /// The server is gone.
+    Stopped,
     /// The server is in another phase.
     Changed,
-    Over(Over),
+    Over(CloseReason),
 }
 
 /// Whether this is another waker than the one before.
@@ -160,62 +185,4 @@ fn is_new(known: &mut Option<Waker>, waker: &Waker) -> bool {
         *known = Some(waker.clone());
     }
     !is_known
-}
-
-/// Keeps the time of a connection.
-///
-/// The timer is set anew only where it would ring too late, and looks again when it rings: most requests do not touch it.
-#[derive(Default)]
-struct Clock {
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer wakes the connection's task when it rings.
-    has_waker: bool,
-    /// When the connection was told to finish, as it was idle.
-    told_at: Option<Instant>,
-}
-
-impl Clock {
-    fn deadline(&self, activity: &Activity, limits: &Limits) -> Option<(Instant, Over)> {
-        let (deadline, over) =
-            activity.deadline(limits.header_read_timeout, limits.keep_alive_timeout)?;
-        Some(match self.told_at {
-            // What is told to finish and does not is broken off.
-            Some(told) if over == Over::Idle => (told + FINISH_TIMEOUT, over),
-            _ => (deadline, over),
-        })
-    }
-
-    /// Whether the time is over; `is_new` says that the timer does not have this waker.
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        is_new: bool,
-        activity: &Activity,
-        limits: &Limits,
-    ) -> Poll<Over> {
-        loop {
-            let Some((deadline, over)) = self.deadline(activity, limits) else {
-                // Something is being answered, and whoever is done with it polls again.
-                self.has_waker &= !is_new;
-                return Poll::Pending;
-            };
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-            if timer.deadline() > deadline {
-                timer.as_mut().reset(deadline);
-                self.has_waker = false;
-            }
-            if self.has_waker && !is_new && !timer.is_elapsed() {
-                return Poll::Pending;
-            }
-            self.has_waker = true;
-            ready!(timer.as_mut().poll(context));
-            if Instant::now() >= deadline {
-                return Poll::Ready(over);
-            }
-            timer.as_mut().reset(deadline);
-            self.has_waker = false;
-        }
-    }
 }

@@ -3,7 +3,18 @@
 use std::time::Duration;
 
 use super::Server;
+use super::progress::WritePace;
 use super::received::Pace;
+
+/// The longest time there is for a limit: no clock overflows that adds it.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The most header lines that the type `HeaderMap` has room for.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// A limit that every clock can hold; what is longer is as good as none.
+pub(super) fn at_most(limit: Duration) -> Duration {
+    limit.min(FOREVER)
+}
 
 /// What connections may take, in time and in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +23,7 @@ pub(super) struct Limits {
     pub(super) keep_alive_timeout: Duration,
     pub(super) is_kept_alive: bool,
     pub(super) is_title_case: bool,
-    pub(super) write_timeout: Duration,
+    pub(super) write_pace: WritePace,
     pub(super) pace: Pace,
     pub(super) max_headers: usize,
     pub(super) max_header_size: usize,
@@ -21,6 +32,7 @@ pub(super) struct Limits {
     pub(super) max_reset_streams: usize,
     pub(super) http2_ping_interval: Duration,
     pub(super) http2_ping_timeout: Duration,
+    pub(super) http2_max_control_frames: u32,
     pub(super) max_connections: usize,
     pub(super) max_connections_per_peer: Option<usize>,
 }
@@ -32,7 +44,10 @@ impl Default for Limits {
             keep_alive_timeout: Duration::from_secs(75),
             is_kept_alive: true,
             is_title_case: false,
-            write_timeout: Duration::from_secs(60),
+            write_pace: WritePace {
+                timeout: Duration::from_secs(60),
+                rate: 100,
+            },
             pace: Pace {
                 idle: Duration::from_secs(60),
                 rate: 0,
@@ -44,6 +59,7 @@ impl Default for Limits {
             max_reset_streams: 20,
             http2_ping_interval: Duration::from_secs(60),
             http2_ping_timeout: Duration::from_secs(20),
+            http2_max_control_frames: 1_000,
             max_connections: 10_000,
             max_connections_per_peer: None,
         }
@@ -60,7 +76,8 @@ impl Default for Limits {
 /// | [`keep_alive_timeout`](Server::keep_alive_timeout): no request is in flight | 75 s | the end; over HTTP/2 with a GOAWAY |
 /// | [`body_read_timeout`](Server::body_read_timeout): nothing comes of a body that the application waits for | 60 s | the body fails, a 408 where the application passes that on |
 /// | [`min_body_rate`](Server::min_body_rate): too little comes of it | none | the same |
-/// | [`write_timeout`](Server::write_timeout): the client takes nothing of an answer | 60 s | the end |
+/// | [`write_timeout`](Server::write_timeout): the client takes nothing of a response | 60 s | the end; over HTTP/2 of the stream |
+/// | [`min_write_rate`](Server::min_write_rate): it takes too little of it | 100 bytes a second | the same |
 /// | [`max_headers`](Server::max_headers): header lines | 100 | 431 |
 /// | [`max_header_size`](Server::max_header_size): bytes of a head | 64 KiB | 431 |
 /// | [`max_request_line`](Server::max_request_line): bytes of its first line | 16 KiB | 414; over HTTP/2 the limit of the head is the one |
@@ -69,14 +86,21 @@ impl Default for Limits {
 /// | [`max_concurrent_streams`](Server::max_concurrent_streams): requests at a time of one HTTP/2 connection | 200 | the stream is refused |
 /// | [`max_reset_streams`](Server::max_reset_streams): streams that a client resets before they are answered | 20 at a time | GOAWAY and the end |
 /// | [`http2_ping_interval`](Server::http2_ping_interval): how often a silent HTTP/2 client is asked | 60 s, 20 s for its answer | the end |
+/// | [`http2_max_control_frames`](Server::http2_max_control_frames): frames of an HTTP/2 client that ask for nothing | 1,000 a second | GOAWAY and the end |
+///
+/// Times beyond a year are a year.
 ///
 /// A request body that nobody reads to its end is read as far as it has come already, and the connection closed where
-/// that is not all of it.
+/// that is not all of it. A chunked body of which too little is content (64 KiB and eight times as many bytes as there
+/// are of content) ends its connection; hyper bounds extensions of chunks (16 KiB) and trailers by itself.
+///
+/// A client that has closed its side after a whole request still gets its response. One that has reset the connection,
+/// or closed its side in the middle of a request, is noticed within a second, and its request is dropped.
 impl Server {
     /// How long a client may take to send a request's head, from its first byte on, and to begin with; 30 seconds by
     /// default.
     pub fn header_read_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.header_read_timeout = timeout;
+        self.limits.header_read_timeout = at_most(timeout);
         self
     }
 
@@ -85,7 +109,7 @@ impl Server {
     /// Behind a proxy set it above the proxy's own, so that it is the proxy that closes and no request meets a closing
     /// connection.
     pub fn keep_alive_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.keep_alive_timeout = timeout;
+        self.limits.keep_alive_timeout = at_most(timeout);
         self
     }
 
@@ -107,7 +131,7 @@ impl Server {
 
     /// How long nothing may come of a body that the application waits for; 60 seconds by default.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.pace.idle = timeout;
+        self.limits.pace.idle = at_most(timeout);
         self
     }
 
@@ -120,15 +144,38 @@ impl Server {
         self
     }
 
-    /// How long a client may take nothing of an answer; 60 seconds by default.
+    /// How long a client may take nothing of a response; 60 seconds by default. After that its connection is closed, over
+    /// HTTP/2 its stream reset.
+    ///
+    /// Only time counts in which the server waits for the client. Bytes are taken once they fit into the buffers of the
+    /// system, and over HTTP/2 into the windows that the client opened.
     pub fn write_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.write_timeout = timeout;
+        self.limits.write_pace.timeout = at_most(timeout);
         self
     }
 
-    /// How many header lines a request may have; 100 by default. One with more is answered 431.
+    /// How many bytes a second a client has to take of a response while the server waits for it; 100 by default, 0 for
+    /// any.
+    ///
+    /// It ends what a client makes last for ever by taking a byte now and then: of every
+    /// [`write_timeout`](Server::write_timeout) that the server waits in all, the client takes that many times this.
+    pub fn min_write_rate(mut self, bytes_per_second: u64) -> Server {
+        self.limits.write_pace.rate = bytes_per_second;
+        self
+    }
+
+    /// How many frames a second an HTTP/2 client may send that ask for nothing: SETTINGS, resets, empty DATA, and PING,
+    /// WINDOW_UPDATE and others beyond those that go with its requests and with what it takes; 1,000 by default.
+    ///
+    /// It bounds what a client costs that floods the server with them (CVE-2019-9512 and others).
+    pub fn http2_max_control_frames(mut self, frames_per_second: u32) -> Server {
+        self.limits.http2_max_control_frames = frames_per_second;
+        self
+    }
+
+    /// How many header lines a request may have; 100 by default, and 16,384 at most. One with more is answered 431.
     pub fn max_headers(mut self, count: usize) -> Server {
-        self.limits.max_headers = count;
+        self.limits.max_headers = count.min(MAX_HEADERS);
         self
     }
 
@@ -176,7 +223,7 @@ impl Server {
     /// How often an HTTP/2 client from which nothing comes is asked whether it is still there (PING, RFC 9113, section
     /// 6.7); every 60 seconds by default. It has 20 seconds to answer.
     pub fn http2_ping_interval(mut self, interval: Duration) -> Server {
-        self.limits.http2_ping_interval = interval;
+        self.limits.http2_ping_interval = at_most(interval);
         self
     }
 }

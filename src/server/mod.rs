@@ -3,32 +3,46 @@
 mod activity;
 mod admission;
 mod answer;
+mod clock;
 mod connection;
+mod date;
+mod frames;
+mod framing;
 mod lifetime;
 mod limits;
+mod malformed;
+mod progress;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
 mod received;
+mod refusal;
+mod sent;
 mod stream;
+mod streams;
 #[cfg(feature = "tls")]
 mod tls;
+mod wire;
 
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use enfilade_core::Application;
+use http::StatusCode;
 
 use self::admission::Admission;
 use self::connection::Serving;
 use self::lifetime::Lifetime;
-use self::limits::Limits;
+use self::limits::{Limits, at_most};
 #[cfg(feature = "proxy-protocol")]
 pub(crate) use self::proxy_protocol::Proxies;
+pub use self::refusal::Refusal;
+use self::refusal::RefusalHooks;
 #[cfg(feature = "tls")]
 pub use self::tls::{Certificates, ClientCertificate};
 use crate::listening::{
@@ -58,8 +72,8 @@ const MAX_REFUSALS: usize = 64;
 /// Ctrl-C and SIGTERM stop it: no connection is accepted any more, requests in flight are finished, and what is not
 /// finished at the [deadline](Server::shutdown_deadline) is broken off. A second signal breaks off at once.
 ///
-/// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` (RFC 9112, section
-/// 3.2). A head that is too long is a 431, a target that is too long a 414; see
+/// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` or with a target that
+/// is none (RFC 9112, section 3.2). A head that is too long is a 431, a target that is too long a 414; see
 /// [Limits](#limits). A CONNECT is a 501: there are no tunnels.
 ///
 /// Over HTTP/2 the host stands in `Host` too, where the application looks for it; one that differs from the `:authority`
@@ -81,6 +95,7 @@ pub struct Server {
     #[cfg(all(unix, feature = "systemd"))]
     notifies: bool,
     on_hangup: Hooks,
+    refusals: RefusalHooks,
 }
 
 impl Server {
@@ -113,6 +128,7 @@ impl Server {
             #[cfg(all(unix, feature = "systemd"))]
             notifies: false,
             on_hangup: Hooks::default(),
+            refusals: RefusalHooks::default(),
         }
     }
 
@@ -150,7 +166,7 @@ impl Server {
     ///
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
-        self.shutdown_deadline = deadline;
+        self.shutdown_deadline = at_most(deadline);
         self
     }
 
@@ -186,6 +202,33 @@ impl Server {
     /// ```
     pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
         self.on_hangup.add(hook);
+        self
+    }
+
+    /// Calls `hook` for everything that the server refuses by itself, before an application or its log sees it: what is
+    /// not HTTP (400), heads that are slow (408), long (414, 431) or have too many lines, CONNECT and transfer codings
+    /// (501), connections beyond the limit (503), floods of frames; all hooks if there are several.
+    ///
+    /// It is called on a thread that must not block.
+    ///
+    /// ```no_run
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use enfilade::{Application, Request, Server};
+    ///
+    /// static REFUSED: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let app = Application::new(|_: Request| "Hello");
+    /// let server = Server::bind("127.0.0.1:8000")?.on_refusal(|refusal| {
+    ///     REFUSED.fetch_add(1, Ordering::Relaxed);
+    ///     eprintln!("{refusal}");
+    /// });
+    /// server.serve_forever(app)
+    /// # }
+    /// ```
+    pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Server {
+        self.refusals.add(hook);
         self
     }
 
@@ -262,7 +305,8 @@ impl Server {
         let limits = self.limits;
         let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         let admission = Arc::new(admission);
-        let refusals = Arc::new(Admission::new(MAX_REFUSALS, None));
+        let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
+        let next = AtomicUsize::new(0);
         let lifetime = Lifetime::new();
         #[cfg(all(unix, feature = "systemd"))]
         if self.notifies {
@@ -274,15 +318,19 @@ impl Server {
             tokio::select! {
                 biased;
                 told = &mut shutdown => break told,
-                (listener, accepted) = accept(&listeners) => match accepted {
+                (listener, accepted) = accept(&listeners, &next) => match accepted {
                     Ok((socket, peer)) => {
                         let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-                            turn_away(socket, listener, &refusals);
+                            let is_told = turn_away(socket, listener, &goodbyes, limits);
+                            let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
+                            let reason = "too many connections";
+                            self.refusals.tell(&Refusal::new(peer, status, reason));
                             continue;
                         };
                         let serving = Serving {
                             limits,
                             app: app.clone(),
+                            refusals: self.refusals.clone(),
                             #[cfg(feature = "tls")]
                             certificates: listener.tls.clone(),
                             #[cfg(feature = "proxy-protocol")]
@@ -338,11 +386,17 @@ impl Entrance {
     }
 }
 
-/// The next connection of any of them.
-async fn accept(listeners: &[Entrance]) -> (&Entrance, io::Result<(Socket, Option<SocketAddr>)>) {
+/// The next connection of any of them; they take turns, from the one at `next` on.
+async fn accept<'a>(
+    listeners: &'a [Entrance],
+    next: &AtomicUsize,
+) -> (&'a Entrance, io::Result<(Socket, Option<SocketAddr>)>) {
     poll_fn(|context| {
-        for listener in listeners {
+        let start = next.load(Ordering::Relaxed) % listeners.len();
+        let turns = (start..).zip(listeners.iter().cycle().skip(start));
+        for (at, listener) in turns.take(listeners.len()) {
             if let Poll::Ready(accepted) = listener.socket.poll_accept(context) {
+                next.store(at + 1, Ordering::Relaxed);
                 return Poll::Ready((listener, accepted));
             }
         }
@@ -351,15 +405,24 @@ async fn accept(listeners: &[Entrance]) -> (&Entrance, io::Result<(Socket, Optio
     .await
 }
 
-/// Tells a client that there is no room for it, as long as there is room to tell it.
-fn turn_away(socket: Socket, listener: &Entrance, refusals: &Arc<Admission>) {
+/// Tells a client that there is no room for it, as long as there is room to tell it; returns whether it does.
+fn turn_away(
+    socket: Socket,
+    listener: &Entrance,
+    goodbyes: &Arc<Admission>,
+    limits: Limits,
+) -> bool {
     // To shake hands with somebody who is sent away is what an attacker would wish for.
-    if listener.is_plain()
-        && let Some(place) = refusals.admit(None)
-    {
+    let place = match listener.is_plain() {
+        true => goodbyes.admit(None),
+        false => None,
+    };
+    let is_told = place.is_some();
+    if let Some(place) = place {
         tokio::spawn(async move {
-            connection::refuse(socket).await;
+            connection::refuse(socket, &limits).await;
             drop(place);
         });
     }
+    is_told
 }

@@ -5,9 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use enfilade_core::Connection;
 use ipnet::IpNet;
-use ppp::{HeaderResult, PartialResult, v1, v2};
-
-use super::stream::Stream;
+use ppp::{HeaderResult, v1, v2};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How long a header may be, in bytes: few have more than some hundred, with what they say beside addresses.
 const MAX_HEADER: usize = 2 * 1024;
@@ -17,6 +16,8 @@ const MAX_LINE: usize = 107;
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What stands before the part of a header of version 2 whose length it says.
 const FIXED: usize = 16;
+/// How long a header is at least: as long as the beginning of version 2.
+const SHORTEST: usize = VERSION_2.len();
 
 /// Whose headers are believed.
 #[derive(Clone, Debug)]
@@ -52,62 +53,61 @@ impl Proxies {
 /// Who the client is and where it went to, where the header says so; a proxy that asks for itself says nothing.
 type Addresses = Option<(SocketAddr, SocketAddr)>;
 
-/// Reads the header that has to be there, and corrects the facts of the connection by it.
-pub(super) async fn read(stream: &mut Stream, facts: Connection) -> io::Result<Connection> {
-    loop {
-        match parse(stream.seen()) {
-            Parsed::Whole(length, addresses) => {
-                stream.skip(length);
-                return Ok(match addresses {
-                    Some((peer, local)) => facts.with_peer(peer).with_local(local),
-                    None => facts,
-                });
+/// Reads the header that has to be there, to its last byte, and corrects the facts of the connection by it.
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    facts: Connection,
+) -> io::Result<Connection> {
+    let mut header = vec![0; SHORTEST];
+    stream.read_exact(&mut header).await?;
+    if header == VERSION_2 {
+        header.resize(FIXED, 0);
+        read_from(stream, &mut header, SHORTEST).await?;
+        let length = header.last_chunk().copied().map(u16::from_be_bytes);
+        let length = FIXED + usize::from(length.unwrap_or_default());
+        if length > MAX_HEADER {
+            return Err(wrong());
+        }
+        header.resize(length, 0);
+        read_from(stream, &mut header, FIXED).await?;
+    } else if header.starts_with(b"PROXY ") {
+        // Nothing may be taken of what follows the line.
+        while !header.ends_with(b"\n") {
+            if header.len() == MAX_LINE {
+                return Err(wrong());
             }
-            Parsed::Short if stream.seen().len() < MAX_HEADER => {
-                // Of what follows the header nothing may be taken that cannot be given back.
-                if !stream.look_further(1).await? {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-            Parsed::Short | Parsed::Wrong => {
-                let message = "the connection does not begin with a PROXY header";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-            }
+            header.push(stream.read_u8().await?);
         }
     }
+    Ok(match parse(&header).ok_or_else(wrong)? {
+        Some((peer, local)) => facts.with_peer(peer).with_local(local),
+        None => facts,
+    })
 }
 
-#[derive(Debug, PartialEq)]
-enum Parsed {
-    /// So many bytes, which say this.
-    Whole(usize, Addresses),
-    Short,
-    Wrong,
+/// Fills the header from this place on.
+async fn read_from(
+    stream: &mut (impl AsyncRead + Unpin),
+    header: &mut [u8],
+    start: usize,
+) -> io::Result<()> {
+    let rest = header.get_mut(start..).unwrap_or_default();
+    stream.read_exact(rest).await.map(drop)
 }
 
-fn parse(bytes: &[u8]) -> Parsed {
-    let is_version_2 = bytes.starts_with(VERSION_2);
-    if !is_version_2 && !bytes.starts_with(b"PROXY") {
-        let can_become = VERSION_2.starts_with(bytes) || b"PROXY".starts_with(bytes);
-        return if can_become {
-            Parsed::Short
-        } else {
-            Parsed::Wrong
-        };
-    }
-    // What is not there yet is not wrong: a line, or the part that has the length.
-    let line = memchr::memchr(b'\n', bytes);
-    if is_version_2 && bytes.len() < FIXED
-        || !is_version_2 && line.is_none() && bytes.len() < MAX_LINE
-    {
-        return Parsed::Short;
-    }
-    let result = HeaderResult::parse(bytes);
-    match &result {
-        _ if result.is_incomplete() => Parsed::Short,
-        HeaderResult::V1(Ok(header)) => Parsed::Whole(header.header.len(), of_version_1(header)),
-        HeaderResult::V2(Ok(header)) => Parsed::Whole(header.len(), of_version_2(header)),
-        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Parsed::Wrong,
+fn wrong() -> io::Error {
+    let message = "the connection does not begin with a PROXY header";
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// What a whole header says; `None` if it is none.
+fn parse(header: &[u8]) -> Option<Addresses> {
+    match HeaderResult::parse(header) {
+        HeaderResult::V1(Ok(found)) if found.header.len() == header.len() => {
+            Some(of_version_1(&found))
+        }
+        HeaderResult::V2(Ok(found)) if found.len() == header.len() => Some(of_version_2(&found)),
+        _ => None,
     }
 }
 
@@ -160,10 +160,22 @@ mod tests {
         header
     }
 
+    /// What is read of these bytes, and what is left of them.
+    fn read_all(bytes: &[u8]) -> (io::Result<Addresses>, &[u8]) {
+        let mut left = bytes;
+        let facts = pollster::block_on(read(&mut left, Connection::default()));
+        let addresses = facts.map(|facts| facts.peer().zip(facts.local()));
+        (addresses, left)
+    }
+
     #[test]
     fn reads_both_versions_to_the_byte() {
         let four = addresses("192.0.2.7:4711", "10.0.0.1:80");
         let six = addresses("[2001:db8::7]:4711", "[2001:db8::1]:443");
+        let mut padded = version_2(1);
+        padded[15] += 200;
+        padded.extend([4, 0, 197]);
+        padded.resize(padded.len() + 197, 0);
         for (header, expected) in [
             (b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n".to_vec(), four),
             (
@@ -173,31 +185,44 @@ mod tests {
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
             (version_2(1), four),
             (version_2(0), None),
+            (padded, four),
         ] {
             for count in 0..header.len() {
-                assert_eq!(
-                    parse(&header[..count]),
-                    Parsed::Short,
-                    "{count} of {header:?}"
-                );
+                let (found, left) = read_all(&header[..count]);
+                let error = found.unwrap_err().kind();
+                assert_eq!(error, io::ErrorKind::UnexpectedEof, "{count} of {header:?}");
+                assert_eq!(left, b"");
             }
-            let length = header.len();
-            assert_eq!(parse(&header), Parsed::Whole(length, expected));
-            let more = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
-            assert_eq!(parse(&more), Parsed::Whole(length, expected));
+            for more in [&b""[..], b"GET / HTTP/1.1\r\n"] {
+                let bytes = [&header[..], more].concat();
+                let (found, left) = read_all(&bytes);
+                assert_eq!((found.unwrap(), left), (expected, more), "{header:?}");
+            }
         }
     }
 
     #[test]
     fn what_is_no_header_is_wrong() {
+        let mut huge = version_2(1);
+        huge[14] = 0xff;
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
         for bytes in [
             &b"GET / HTTP/1.1\r\n"[..],
             b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 80000\r\n",
             b"PROXY TCP4 ::1 10.0.0.1 4711 80\r\n",
             b"PROXY SCTP 192.0.2.7 10.0.0.1 4711 80\r\n",
-            b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c",
+            b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c192.0.2.7 10",
+            &huge,
+            long.as_bytes(),
         ] {
-            assert_eq!(parse(bytes), Parsed::Wrong, "{}", bytes.escape_ascii());
+            let (found, _) = read_all(bytes);
+            let error = found.unwrap_err().kind();
+            assert_eq!(
+                error,
+                io::ErrorKind::InvalidData,
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 
@@ -206,9 +231,8 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, version: bool) {
             let start: &[u8] = if version { VERSION_2 } else { b"PROXY " };
             let bytes = [start, &bytes].concat();
-            if let Parsed::Whole(length, _) = parse(&bytes) {
-                prop_assert!(length <= bytes.len());
-            }
+            let (_, left) = read_all(&bytes);
+            prop_assert!(bytes.ends_with(left));
         }
     }
 

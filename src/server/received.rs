@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 use super::activity::InFlight;
+use super::malformed::has_malformed_value;
 
 /// How long a body may be slower than it has to be.
 const GRACE: Duration = Duration::from_secs(5);
@@ -102,11 +103,21 @@ impl HttpBody for Received {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(next) => {
                 self.go_on();
-                if !matches!(next, Some(Ok(_))) || self.body.is_end_stream() {
-                    self.in_flight = None;
-                }
                 if let Some(Ok(frame)) = &next {
-                    self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    let count = frame.data_ref().map_or(0, Bytes::len);
+                    self.bytes += count as u64;
+                    if let Some(in_flight) = &self.in_flight {
+                        in_flight.activity().delivers(count);
+                    }
+                    if self.body.is_end_stream() {
+                        self.in_flight = None;
+                    }
+                    if frame.trailers_ref().is_some_and(has_malformed_value) {
+                        let error = "a trailer has blanks around its value";
+                        return Poll::Ready(Some(Err(Error::body(error))));
+                    }
+                } else {
+                    self.in_flight = None;
                 }
                 Poll::Ready(next.map(|result| result.map_err(Error::body)))
             }

@@ -3,137 +3,102 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use super::activity::Activity;
-use crate::listening::Socket;
+use super::wire::Wire;
 
 /// What carries the bytes of HTTP.
 enum Carrier {
-    Plain(Socket),
+    Plain(Wire),
     #[cfg(feature = "tls")]
-    Tls(Box<tokio_rustls::server::TlsStream<Stream>>),
+    Tls(Box<tokio_rustls::server::TlsStream<Wire>>),
 }
 
-/// A connection whose first bytes may be looked at before it is read, and whose writes do not wait for ever.
+/// A connection whose first bytes may be looked at before it is read, and whose reader gets as much as its
+/// [`Activity`] lets it have.
 pub(super) struct Stream {
     carrier: Carrier,
-    /// What was looked at and is not read yet.
-    seen: Vec<u8>,
+    /// What came and was not read yet.
+    ahead: BytesMut,
     activity: Option<Arc<Activity>>,
-    write_timeout: Duration,
-    /// When a write that waits for the client is given up.
-    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// The same call for whichever it is.
+macro_rules! forward {
+    ($carrier:expr, $stream:ident => $call:expr) => {
+        match $carrier {
+            Carrier::Plain($stream) => $call,
+            #[cfg(feature = "tls")]
+            Carrier::Tls($stream) => $call,
+        }
+    };
 }
 
 impl Stream {
-    pub(super) fn new(socket: Socket, write_timeout: Duration) -> Stream {
-        Stream::of(Carrier::Plain(socket), write_timeout)
+    pub(super) fn new(wire: Wire) -> Stream {
+        Stream::of(Carrier::Plain(wire))
     }
 
     #[cfg(feature = "tls")]
-    pub(super) fn tls(
-        stream: tokio_rustls::server::TlsStream<Stream>,
-        write_timeout: Duration,
-    ) -> Stream {
-        Stream::of(Carrier::Tls(Box::new(stream)), write_timeout)
+    pub(super) fn tls(stream: tokio_rustls::server::TlsStream<Wire>) -> Stream {
+        Stream::of(Carrier::Tls(Box::new(stream)))
     }
 
-    fn of(carrier: Carrier, write_timeout: Duration) -> Stream {
+    fn of(carrier: Carrier) -> Stream {
         Stream {
             carrier,
-            seen: Vec::new(),
+            ahead: BytesMut::new(),
             activity: None,
-            write_timeout,
-            stalled: None,
         }
     }
 
-    /// Tells of what is read from now on.
+    /// Tells of what is read and written from now on.
     pub(super) fn watch(&mut self, activity: Arc<Activity>) {
+        match &mut self.carrier {
+            Carrier::Plain(wire) => wire.watch(activity.clone()),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.get_mut().0.watch(activity.clone()),
+        }
         self.activity = Some(activity);
     }
 
     /// Whether the first bytes are these; what was looked at is read again later. It stops at the first that differs.
     pub(super) async fn begins_with(&mut self, beginning: &[u8]) -> io::Result<bool> {
         loop {
-            let count = self.seen.len().min(beginning.len());
-            if self.seen.get(..count) != beginning.get(..count) {
+            let count = self.ahead.len().min(beginning.len());
+            if self.ahead.get(..count) != beginning.get(..count) {
                 return Ok(false);
             }
             if count == beginning.len() {
                 return Ok(true);
             }
-            if !self.look_further(beginning.len() - count).await? {
+            let mut more = [0; 16];
+            let room = more.get_mut(..beginning.len() - count).unwrap_or_default();
+            let read = forward!(&mut self.carrier, stream => stream.read(room).await?);
+            if read == 0 {
                 return Ok(false);
             }
+            self.ahead
+                .extend_from_slice(more.get(..read).unwrap_or_default());
         }
     }
 
-    /// Looks at up to so many bytes more; answers whether there were any.
-    pub(super) async fn look_further(&mut self, count: usize) -> io::Result<bool> {
-        let mut more = [0; 64];
-        let room = more.get_mut(..count.min(64)).unwrap_or_default();
-        let read = self.carrier.read(room).await?;
-        self.seen
-            .extend_from_slice(more.get(..read).unwrap_or_default());
-        Ok(read > 0)
-    }
-
-    /// What was looked at so far.
-    #[cfg(feature = "proxy-protocol")]
-    pub(super) fn seen(&self) -> &[u8] {
-        &self.seen
-    }
-
-    /// Takes so much of it away.
-    #[cfg(feature = "proxy-protocol")]
-    pub(super) fn skip(&mut self, count: usize) {
-        self.seen.drain(..count.min(self.seen.len()));
-    }
-
-    /// Gives up where the client has not taken anything for too long.
-    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let limit = self.write_timeout;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        stalled.as_mut().poll(context).map(|()| {
-            let message = "the client takes nothing of the answer";
-            Err(io::Error::new(io::ErrorKind::TimedOut, message))
-        })
-    }
-
-    fn written(
-        &mut self,
-        context: &mut Context<'_>,
-        poll: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        match poll {
-            Poll::Ready(result) => {
-                self.stalled = None;
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.poll_stalled(context),
+    /// How many of these bytes, which came, may be read now; `None` if the connection is over.
+    fn admit(&self, bytes: &[u8]) -> Option<usize> {
+        match &self.activity {
+            Some(activity) if !bytes.is_empty() => activity.receives(bytes),
+            _ => Some(bytes.len()),
         }
     }
-}
 
-impl AsyncRead for Carrier {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Carrier::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+    /// Nobody is to read what came: the connection is over when its time is looked at, which is next.
+    fn end(context: &Context<'_>) -> Poll<io::Result<()>> {
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -144,122 +109,69 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let poll = if this.seen.is_empty() {
-            Pin::new(&mut this.carrier).poll_read(context, buffer)
-        } else {
-            let count = this.seen.len().min(buffer.remaining());
-            buffer.put_slice(this.seen.get(..count).unwrap_or_default());
-            this.seen.drain(..count);
-            // What comes after it is read at once, as a reader of a few bytes makes room for many more. What goes wrong
-            // there is told the next time.
-            if this.seen.is_empty() && buffer.remaining() > 0 {
-                this.seen = Vec::new();
-                let _ = Pin::new(&mut this.carrier).poll_read(context, buffer);
+        let is_ahead = !this.ahead.is_empty();
+        if is_ahead {
+            let count = this.ahead.len().min(buffer.remaining());
+            let bytes = this.ahead.get(..count).unwrap_or_default();
+            let Some(count) = this.admit(bytes) else {
+                return Stream::end(context);
+            };
+            buffer.put_slice(this.ahead.get(..count).unwrap_or_default());
+            this.ahead.advance(count);
+            if !this.ahead.is_empty() || buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
             }
-            Poll::Ready(Ok(()))
-        };
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        if let Some(activity) = &this.activity
-            && !activity.receives(read)
-        {
-            // Nobody is to read it: the connection is over when its time is looked at, which is next.
+            this.ahead = BytesMut::new();
+        }
+        // A reader of a few bytes makes room for many more, so what comes after them is read at once. What goes wrong
+        // there is known the next time.
+        let before = buffer.filled().len();
+        let poll =
+            forward!(&mut this.carrier, stream => Pin::new(stream).poll_read(context, buffer));
+        match is_ahead {
+            true => {}
+            false => ready!(poll)?,
+        }
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        let Some(count) = this.admit(bytes) else {
             buffer.set_filled(before);
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+            return Stream::end(context);
+        };
+        if count < bytes.len() {
+            this.ahead
+                .extend_from_slice(bytes.get(count..).unwrap_or_default());
+            buffer.set_filled(before + count);
         }
-        poll
-    }
-}
-
-impl AsyncWrite for Carrier {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Carrier::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Carrier::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Carrier::Plain(socket) => socket.is_write_vectored(),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Carrier::Plain(socket) => Pin::new(socket).poll_flush(context),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Carrier::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-            #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let poll = Pin::new(&mut this.carrier).poll_write(context, bytes);
-        this.written(context, poll)
+        forward!(&mut self.carrier, stream => Pin::new(stream).poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let poll = Pin::new(&mut this.carrier).poll_write_vectored(context, slices);
-        this.written(context, poll)
+        forward!(&mut self.carrier, stream => Pin::new(stream).poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.carrier.is_write_vectored()
+        forward!(&self.carrier, stream => stream.is_write_vectored())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match Pin::new(&mut this.carrier).poll_flush(context) {
-            Poll::Pending => this.poll_stalled(context).map_ok(drop),
-            ready => ready,
-        }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(&mut self.carrier, stream => Pin::new(stream).poll_flush(context))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match Pin::new(&mut this.carrier).poll_shutdown(context) {
-            Poll::Pending => this.poll_stalled(context).map_ok(drop),
-            ready => ready,
-        }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(&mut self.carrier, stream => Pin::new(stream).poll_shutdown(context))
     }
 }

@@ -17,6 +17,7 @@ use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 
 use super::stream::Stream;
+use super::wire::Wire;
 
 /// The certificates of a TLS [`Listener`](crate::Listener), by the name that a client asks for (SNI, RFC 6066).
 ///
@@ -140,17 +141,13 @@ impl Certificates {
     }
 
     /// Shakes hands; tells what was agreed on, and whether that is HTTP/2, where the client said.
-    pub(super) async fn accept(
-        &self,
-        stream: Stream,
-        write_timeout: std::time::Duration,
-    ) -> io::Result<(Stream, Tls, Option<bool>)> {
+    pub(super) async fn accept(&self, wire: Wire) -> io::Result<(Stream, Tls, Option<bool>)> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
-        let stream = acceptor.accept(stream).await?;
+        let stream = acceptor.accept(wire).await?;
         let (_, connection) = stream.get_ref();
         let facts = facts(connection);
         let is_http2 = connection.alpn_protocol().map(|name| name == b"h2");
-        Ok((Stream::tls(stream, write_timeout), facts, is_http2))
+        Ok((Stream::tls(stream), facts, is_http2))
     }
 }
 

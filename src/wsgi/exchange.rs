@@ -13,6 +13,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::patience::{NotTaken, Patience};
 use super::start::Head;
 use super::{Environ, Errors, IntoChunk, StartError, StartResponse};
 
@@ -26,6 +27,7 @@ pub(super) struct Exchange {
     state: Mutex<State>,
     errors: Errors,
     method: Method,
+    patience: Patience,
 }
 
 enum State {
@@ -55,6 +57,7 @@ impl Exchange {
     pub(super) fn new(
         method: Method,
         errors: Errors,
+        patience: Patience,
     ) -> (
         Arc<Exchange>,
         impl Future<Output = Response> + Send + 'static,
@@ -72,6 +75,7 @@ impl Exchange {
                 state,
                 errors,
                 method,
+                patience,
             }),
             response,
         )
@@ -106,7 +110,7 @@ impl Exchange {
             return Err(StartError::Gone);
         };
         let (bytes, fits) = cut(bytes, left);
-        if chunks.blocking_send(Item::Chunk(bytes)).is_err() {
+        if let Err(NotTaken) = self.patience.send(chunks, Item::Chunk(bytes)) {
             *state = State::Over;
             return Err(StartError::Gone);
         }
@@ -157,7 +161,7 @@ impl Exchange {
                 respond,
                 ..
             } => drop(respond.send(head.into_response(only.into()))),
-            State::Streaming { chunks, .. } => drop(chunks.blocking_send(Item::End)),
+            State::Streaming { chunks, .. } => drop(self.patience.send(&chunks, Item::End)),
             State::Waiting { .. } | State::Over => {}
         }
         Ok(())
@@ -199,7 +203,7 @@ impl Exchange {
             }
             State::Streaming { chunks, .. } => {
                 self.report(&text);
-                drop(chunks.blocking_send(Item::Failed(text.into())));
+                drop(self.patience.send(&chunks, Item::Failed(text.into())));
             }
             State::Over => {}
         }

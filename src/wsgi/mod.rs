@@ -40,11 +40,13 @@
 mod chunk;
 mod environ;
 mod exchange;
+mod patience;
 mod pool;
 mod start;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request};
 
@@ -58,6 +60,8 @@ pub use self::start::{StartError, StartResponse, Writer};
 const THREADS: usize = 64;
 /// How many more may wait for their turn.
 const BACKLOG: usize = 1024;
+/// How long a thread waits for a slow client while a call waits for a thread.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes an application of a WSGI callable; see the [module](self) for what it may do.
 ///
@@ -87,15 +91,17 @@ where
 pub struct Options {
     threads: usize,
     backlog: usize,
+    client_timeout: Duration,
     errors: Errors,
 }
 
 impl Options {
-    /// 64 threads, a backlog of 1,024, and `wsgi.errors` on standard error.
+    /// 64 threads, a backlog of 1,024, 10 seconds for slow clients, and `wsgi.errors` on standard error.
     pub fn new() -> Options {
         Options {
             threads: THREADS,
             backlog: BACKLOG,
+            client_timeout: CLIENT_TIMEOUT,
             errors: Errors::stderr(),
         }
     }
@@ -114,6 +120,17 @@ impl Options {
         self
     }
 
+    /// How long a thread waits for a client that takes nothing of the response, while another call waits for a thread;
+    /// 10 seconds by default.
+    ///
+    /// Then the response is broken off, so that slow clients do not keep the threads from others. Byte strings are
+    /// handed over whole: a callable that yields small ones is less likely to be broken off. While threads are free, the
+    /// server's own limits are the only ones.
+    pub fn client_timeout(mut self, timeout: Duration) -> Options {
+        self.client_timeout = timeout;
+        self
+    }
+
     /// Where `wsgi.errors` writes to; standard error by default.
     pub fn errors(mut self, errors: impl std::io::Write + Send + 'static) -> Options {
         self.errors = Errors::new(errors);
@@ -129,6 +146,7 @@ impl Options {
         Application::from_handler(Wsgi {
             callable: Arc::new(callable),
             pool: Pool::new(self.threads, self.backlog),
+            client_timeout: self.client_timeout,
             errors: self.errors,
         })
     }
@@ -143,6 +161,7 @@ impl Default for Options {
 struct Wsgi<F> {
     callable: Arc<F>,
     pool: Pool,
+    client_timeout: Duration,
     errors: Errors,
 }
 
@@ -152,7 +171,9 @@ where
     I: IntoIterator<Item: IntoChunk>,
 {
     fn call(&self, mut request: Request) -> Reply {
-        let (exchange, response) = Exchange::new(request.method().clone(), self.errors.clone());
+        let patience = self.pool.patience(self.client_timeout);
+        let (exchange, response) =
+            Exchange::new(request.method().clone(), self.errors.clone(), patience);
         let input = Input::new(request.take_body());
         let environ = Environ::new(request, input, self.errors.clone());
         let callable = self.callable.clone();

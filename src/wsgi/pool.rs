@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use enfilade_core::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
+
+use super::patience::Patience;
 
 /// Runs at most `threads` calls at the same time, and lets at most `backlog` more wait.
 ///
@@ -16,6 +19,23 @@ pub(super) struct Pool {
     threads: usize,
     permits: Arc<Semaphore>,
     room: Arc<AtomicUsize>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One of the calls that wait for a thread.
+struct Waits(Arc<AtomicUsize>);
+
+impl Waits {
+    fn new(waiting: Arc<AtomicUsize>) -> Waits {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(waiting)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A place among the running and waiting calls; given back when dropped.
@@ -33,6 +53,15 @@ impl Pool {
             threads,
             permits: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
             room: Arc::new(AtomicUsize::new(threads.saturating_add(backlog))),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// How long a thread of this pool waits for a client.
+    pub(super) fn patience(&self, timeout: Duration) -> Patience {
+        Patience {
+            timeout,
+            waiting: self.waiting.clone(),
         }
     }
 
@@ -66,8 +95,11 @@ impl Pool {
         }
         let place = Place(self.room.clone());
         let permits = self.permits.clone();
+        let waiting = self.waiting.clone();
         Ok(async move {
+            let waits = Waits::new(waiting);
             let permit = permits.acquire_owned().await;
+            drop(waits);
             blocking::unblock(move || {
                 job();
                 drop((permit, place));

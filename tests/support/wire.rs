@@ -139,6 +139,19 @@ impl Wire {
         self.ahead.drain(..count).collect()
     }
 
+    /// Resets the connection.
+    pub(crate) fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Reads what is left without its date, which tests cannot know.
+    pub(crate) fn rest_without_date(&mut self) -> String {
+        let rest = String::from_utf8(self.rest()).unwrap();
+        let lines = rest.split_inclusive("\r\n");
+        lines.filter(|line| !line.starts_with("date: ")).collect()
+    }
+
     /// Reads until the server closes the connection, or breaks it off.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}

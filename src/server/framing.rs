@@ -1,0 +1,324 @@
+//! What the bytes of an HTTP/1 connection say that hyper does not: where heads begin and end, what their first line
+//! has, and how much of a body is not content.
+
+use super::activity::CloseReason;
+
+/// How many bytes of a chunked body may be no content before any of it is, and beside [`OVERHEAD_RATE`].
+const MAX_OVERHEAD: u64 = 64 * 1024;
+/// How many such bytes each byte of content buys: a chunk of one byte costs five.
+const OVERHEAD_RATE: u64 = 8;
+
+/// What follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Another head, so many bytes later.
+    Known(u64),
+    /// A chunked body, whose end hyper finds.
+    Chunked,
+}
+
+/// Follows the messages of a connection, and hands hyper one head at a time.
+///
+/// So that every head is seen, also of requests that were sent before the one before was answered. hyper skips bare
+/// line feeds and empty lines as this does (RFC 9112, section 2.2).
+#[derive(Debug)]
+pub(super) struct Framing {
+    max_line: usize,
+    state: State,
+    chunked: Chunked,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(Head),
+    /// A whole head was handed over, which hyper has not parsed yet.
+    Given,
+    /// So many bytes of a body are left.
+    Body(u64),
+    Chunked,
+    /// hyper has more than one message at hand, so nobody knows where the next begins.
+    Lost,
+}
+
+/// How far a head has come.
+#[derive(Debug, Default)]
+struct Head {
+    /// How many bytes of the current line came, and whether the last of them is a carriage return.
+    line: usize,
+    ends_in_cr: bool,
+    /// Whether the first line is whole.
+    has_line: bool,
+    /// Whether the first line has come as far as its target.
+    has_target: bool,
+}
+
+/// How a chunked body comes.
+#[derive(Debug, Default)]
+struct Chunked {
+    /// Bytes that hyper has decoded, and those of the latest read, which may not be decoded yet.
+    decoded: u64,
+    latest: u64,
+    tail: [u8; 4],
+}
+
+impl Framing {
+    /// With the number of bytes that the first line of a head may have.
+    pub(super) fn new(max_line: usize) -> Framing {
+        Framing {
+            max_line,
+            state: State::Head(Head::default()),
+            chunked: Chunked::default(),
+        }
+    }
+
+    /// Some bytes came; returns how many of them hyper may have now.
+    ///
+    /// `delivered` is how much content of the body the application got; `None` if there is no body under way.
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        delivered: Option<u64>,
+    ) -> Result<usize, CloseReason> {
+        if matches!(self.state, State::Chunked) && delivered.is_none() {
+            self.state = match self.chunked.is_at_end() {
+                true => State::Head(Head::default()),
+                false => State::Lost,
+            };
+        }
+        match &mut self.state {
+            State::Head(head) => {
+                let end = head.find_end(bytes, self.max_line)?;
+                if end.is_some() {
+                    self.state = State::Given;
+                }
+                Ok(end.unwrap_or(bytes.len()))
+            }
+            State::Body(left) => {
+                let count =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= count as u64;
+                if *left == 0 {
+                    self.state = State::Head(Head::default());
+                }
+                Ok(count)
+            }
+            State::Chunked => {
+                self.chunked.take(bytes, delivered.unwrap_or_default())?;
+                Ok(bytes.len())
+            }
+            State::Given | State::Lost => {
+                self.state = State::Lost;
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    /// hyper has parsed a head, which this follows.
+    pub(super) fn begin(&mut self, content: Content) {
+        self.state = match (&self.state, content) {
+            (State::Given, Content::Known(0)) => State::Head(Head::default()),
+            (State::Given, Content::Known(length)) => State::Body(length),
+            (State::Given, Content::Chunked) => State::Chunked,
+            _ => State::Lost,
+        };
+        self.chunked = Chunked::default();
+    }
+
+    /// Whether a head has begun and is not whole.
+    pub(super) fn is_in_head(&self) -> bool {
+        match &self.state {
+            State::Head(head) => head.line > 0 || head.has_line,
+            State::Lost => true,
+            State::Given | State::Body(_) | State::Chunked => false,
+        }
+    }
+
+    /// At least how many bytes of the message's body did not come; 0 if it may be whole.
+    pub(super) fn missing(&self) -> u64 {
+        match &self.state {
+            State::Body(left) => *left,
+            State::Chunked if !self.chunked.is_at_end() => 1,
+            _ => 0,
+        }
+    }
+}
+
+impl Head {
+    /// The place behind the empty line that ends the head.
+    fn find_end(&mut self, bytes: &[u8], max_line: usize) -> Result<Option<usize>, CloseReason> {
+        let mut start = 0;
+        for at in memchr::memchr_iter(b'\n', bytes) {
+            let line = bytes.get(start..at).unwrap_or_default();
+            self.extend(line, max_line)?;
+            let is_empty = self.line == 0 || self.line == 1 && self.ends_in_cr;
+            if is_empty && self.has_line {
+                return Ok(Some(at + 1));
+            }
+            self.has_line |= !is_empty;
+            (self.line, self.ends_in_cr) = (0, false);
+            start = at + 1;
+        }
+        self.extend(bytes.get(start..).unwrap_or_default(), max_line)?;
+        Ok(None)
+    }
+
+    /// More of the current line.
+    fn extend(&mut self, part: &[u8], max_line: usize) -> Result<(), CloseReason> {
+        self.line += part.len();
+        self.ends_in_cr = part.last().map_or(self.ends_in_cr, |last| *last == b'\r');
+        if self.has_line {
+            return Ok(());
+        }
+        if self.line > max_line {
+            return Err(CloseReason::LongLine);
+        }
+        let target = match self.has_target {
+            true => Some(part),
+            false => memchr::memchr(b' ', part).and_then(|at| part.get(at..)),
+        };
+        self.has_target = target.is_some();
+        // A target has no fragment (RFC 9112, section 3.2), and the type `Uri` would drop it. The method may have a `#`.
+        match target.is_some_and(|target| memchr::memchr(b'#', target).is_some()) {
+            true => Err(CloseReason::Fragment),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Chunked {
+    fn take(&mut self, bytes: &[u8], delivered: u64) -> Result<(), CloseReason> {
+        // hyper reads on when it has decoded all that it has.
+        self.decoded += std::mem::replace(&mut self.latest, bytes.len() as u64);
+        let allowed = MAX_OVERHEAD.saturating_add(delivered.saturating_mul(OVERHEAD_RATE));
+        // The content that the application did not take yet is that of the read before, which is no more than its bytes.
+        let undelivered = self.decoded.saturating_sub(delivered);
+        if undelivered > allowed {
+            return Err(CloseReason::Overhead);
+        }
+        let tail = [&self.tail[..], bytes].concat();
+        let tail = tail.last_chunk().copied();
+        self.tail = tail.unwrap_or(self.tail);
+        Ok(())
+    }
+
+    /// Whether the last byte was that of an empty line, as the last one of a body is.
+    fn is_at_end(&self) -> bool {
+        self.tail.ends_with(b"\n\r\n") || self.tail.ends_with(b"\n\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IN_BODY: Option<u64> = Some(0);
+
+    fn framing() -> Framing {
+        Framing::new(20)
+    }
+
+    /// What hyper gets of these parts, as long as no head is parsed.
+    fn take(framing: &mut Framing, parts: &[&str]) -> Result<Vec<usize>, CloseReason> {
+        parts
+            .iter()
+            .map(|part| framing.take(part.as_bytes(), None))
+            .collect()
+    }
+
+    #[test]
+    fn a_head_ends_behind_its_empty_line() {
+        for (parts, expected) in [
+            (&["GET / HTTP/1.1\r\n\r\nabc"][..], &[18][..]),
+            (&["GET / HTTP/1.1\n\nabc"], &[16]),
+            (&["GET / HTTP/1.1\r\na: b\r\n\r\n"], &[24]),
+            (&["GET / HTTP/1.1\r\na: b\n\r\n"], &[23]),
+            (&["\r\n\r\nGET / HTTP/1.1\r\n\r\nabc"], &[22]),
+            (&["GET / HTTP/1.1\r", "\n", "\r", "\nabc"], &[15, 1, 1, 1]),
+            (&["G", "ET / HTTP/1.1\r\na", ": b\r\n\r\nGET"], &[1, 16, 7]),
+            (&["GET / HTTP/1.1\r\n\r"], &[17]),
+        ] {
+            let mut framing = framing();
+            assert_eq!(
+                take(&mut framing, parts).as_deref(),
+                Ok(expected),
+                "{parts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_line_has_a_limit_and_no_fragment() {
+        for (parts, expected) in [
+            (
+                &["GET /aaaaaaaaaaaaaa\r\nb: cccccccccccccccccccccccccccccc\r\n"][..],
+                None,
+            ),
+            (&["GET /aaaaaaaaaaaaaaa\r\n"], Some(CloseReason::LongLine)),
+            (&["GET /aaaaaaa", "aaaaaaaaa"], Some(CloseReason::LongLine)),
+            (&["\r\nGET /aaaaaaaaaaaaaa\r\n"], None),
+            (&["GET /a#b\r\n"], Some(CloseReason::Fragment)),
+            (&["GET", " /a", "#b\r\n"], Some(CloseReason::Fragment)),
+            (&["G#T /a\r\na: #\r\n"], None),
+            (&["G#", "T /a\r\na: #\r\n"], None),
+        ] {
+            let mut framing = framing();
+            assert_eq!(take(&mut framing, parts).err(), expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn every_head_is_handed_over_alone() {
+        let mut framing = framing();
+        let two = "GET /a\r\n\r\nGET /b\r\n\r\n";
+        assert_eq!(take(&mut framing, &[two]), Ok(vec![10]));
+        framing.begin(Content::Known(0));
+        assert_eq!(take(&mut framing, &[&two[10..]]), Ok(vec![10]));
+        framing.begin(Content::Known(5));
+        assert_eq!(framing.missing(), 5);
+        assert_eq!(framing.take(b"abc", IN_BODY), Ok(3));
+        assert_eq!(framing.missing(), 2);
+        assert_eq!(framing.take(b"deGET /#x", IN_BODY), Ok(2));
+        assert!(!framing.is_in_head());
+        assert_eq!(framing.take(b"GET /#x", None), Err(CloseReason::Fragment));
+    }
+
+    #[test]
+    fn what_follows_a_chunked_body_is_a_head_if_nothing_was_read_beyond_it() {
+        for (body, expected) in [
+            ("1\r\na\r\n0\r\n\r\n", Err(CloseReason::Fragment)),
+            ("0\r\na: b\r\n\r\n", Err(CloseReason::Fragment)),
+            ("0\r\n\r\nGET", Ok(7)),
+        ] {
+            let mut framing = framing();
+            assert_eq!(take(&mut framing, &["POST /\r\n\r\n"]), Ok(vec![10]));
+            framing.begin(Content::Chunked);
+            assert_eq!(framing.missing(), 1);
+            assert_eq!(framing.take(body.as_bytes(), IN_BODY), Ok(body.len()));
+            assert_eq!(framing.take(b"GET /#x", None), expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_content_of_a_chunked_body_is_bounded() {
+        let chunked = || {
+            let mut framing = framing();
+            take(&mut framing, &["POST /\r\n\r\n"]).unwrap();
+            framing.begin(Content::Chunked);
+            framing
+        };
+        let zeros = [b'0'; 1024];
+        let mut framing = chunked();
+        let passed = (0..1000).take_while(|_| framing.take(&zeros, IN_BODY).is_ok());
+        assert_eq!(passed.count(), 65);
+        // Ten million chunks of one byte are as many bytes of content.
+        let mut framing = chunked();
+        let part = b"1\r\na\r\n".repeat(1_000);
+        for count in 0..10_000 {
+            assert!(framing.take(&part, Some(count * 1_000)).is_ok());
+        }
+        // The content of one large read that the application did not take yet.
+        let mut framing = chunked();
+        assert!(framing.take(&vec![b'x'; 400 * 1024], IN_BODY).is_ok());
+        assert!(framing.take(b"x", Some(390 * 1024)).is_ok());
+    }
+}

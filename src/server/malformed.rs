@@ -1,0 +1,85 @@
+//! Requests of HTTP/2 that are malformed though they have a head (RFC 9113, section 8.1.1).
+
+use std::fmt;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+/// Why a stream is reset: a stream error of type `PROTOCOL_ERROR`.
+///
+/// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, and a fragment in `:path`, which
+/// the type `Uri` has no place for.
+#[derive(Debug)]
+pub(super) struct Malformed(h2::Error);
+
+impl Malformed {
+    pub(super) fn new() -> Malformed {
+        Malformed(h2::Reason::PROTOCOL_ERROR.into())
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed request")
+    }
+}
+
+impl std::error::Error for Malformed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Whether a request of HTTP/2 has no scheme, a name that is no token, or a value with blanks around it (RFC 9113,
+/// sections 8.2.1 and 8.3.1).
+pub(super) fn is_malformed(parts: &Parts) -> bool {
+    if parts.version != Version::HTTP_2 {
+        return false;
+    }
+    let has_scheme = parts
+        .uri
+        .scheme()
+        .is_some_and(|scheme| !scheme.as_str().is_empty());
+    let has_authority = parts.uri.authority().is_some();
+    // `h2` drops the scheme of a request that has no authority.
+    (has_authority && !has_scheme && parts.method != http::Method::CONNECT)
+        || !parts.headers.keys().all(is_token)
+        || has_malformed_value(&parts.headers)
+}
+
+pub(super) fn has_malformed_value(headers: &HeaderMap) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let mut values = headers.values().map(HeaderValue::as_bytes);
+    values.any(|value| is_blank(value.first()) || is_blank(value.last()))
+}
+
+/// RFC 9110, section 5.6.2. The type `HeaderName` knows names that are none.
+fn is_token(name: &HeaderName) -> bool {
+    let mut bytes = name.as_str().bytes();
+    bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_tokens_and_values_have_no_blanks_around_them() {
+        for (target, name, value, expected) in [
+            ("https://h/", "x", "a b", false),
+            ("https://h/", "x", "", false),
+            ("https://h/", "x", " a", true),
+            ("https://h/", "x", "a\t", true),
+            ("https://h/", "x!#$%&'*+-.^_`|~", "a", false),
+            ("h", "x", "a", true),
+            ("/", "x", "a", false),
+        ] {
+            let request = http::Request::get(target).version(Version::HTTP_2);
+            let request = request.header(name, value).body(()).unwrap();
+            let (mut parts, ()) = request.into_parts();
+            assert_eq!(is_malformed(&parts), expected, "{target} {name} {value:?}");
+            parts.version = Version::HTTP_11;
+            assert!(!is_malformed(&parts));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether a client takes what is sent to it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// How slow a client may be at taking a response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WritePace {
+    /// How long it may take nothing, and how long it may keep the server waiting for each share.
+    pub(super) timeout: Duration,
+    /// How many bytes a second such a share has; 0 for any.
+    pub(super) rate: u64,
+}
+
+impl WritePace {
+    /// How many bytes have to be taken while the server waits for as long as the timeout.
+    fn share(self) -> u64 {
+        let milliseconds = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        milliseconds.saturating_mul(self.rate) / 1_000
+    }
+}
+
+/// Keeps the time that a client lets the server wait.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pace: WritePace,
+    timer: Option<Pin<Box<Sleep>>>,
+    waits_since: Option<Instant>,
+    /// How long was waited for the current share, and how much of it was taken.
+    waited: Duration,
+    taken: u64,
+}
+
+impl Progress {
+    pub(super) fn new(pace: WritePace) -> Progress {
+        Progress {
+            pace,
+            timer: None,
+            waits_since: None,
+            waited: Duration::ZERO,
+            taken: 0,
+        }
+    }
+
+    /// The client took some bytes; returns how long that took it.
+    pub(super) fn takes(&mut self, bytes: u64) -> Duration {
+        let Some(since) = self.waits_since.take() else {
+            // Nobody waited, and what fits into buffers is not to buy time later.
+            return Duration::ZERO;
+        };
+        let waited = since.elapsed();
+        self.waited += waited;
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken >= self.pace.share() {
+            (self.waited, self.taken) = (Duration::ZERO, 0);
+        }
+        waited
+    }
+
+    /// The client takes nothing now; ready when it is given up.
+    pub(super) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let timeout = self.pace.timeout.saturating_sub(self.waited);
+        let is_new = self.waits_since.is_none();
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(since + timeout)));
+        if is_new {
+            timer.as_mut().reset(since + timeout);
+        }
+        timer.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a client is given up that takes so many bytes every so many seconds, in seconds.
+    async fn given_up(rate: u64, bytes: u64, every: u64) -> Option<u64> {
+        let timeout = Duration::from_secs(60);
+        let mut progress = Progress::new(WritePace { timeout, rate });
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10_000) {
+            let wait = std::future::poll_fn(|context| progress.poll_wait(context));
+            match tokio::time::timeout(Duration::from_secs(every), wait).await {
+                Ok(()) => return Some(start.elapsed().as_secs()),
+                Err(_) => _ = progress.takes(bytes),
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_or_too_little_is_given_up() {
+        for (rate, bytes, every, expected) in [
+            (0, 1, 59, None),
+            (0, 1, 61, Some(60)),
+            (100, 1, 1, Some(60)),
+            (100, 102, 1, None),
+            (100, 99, 1, Some(60)),
+            (100, 6_000, 59, None),
+            (100, 6_000, 61, Some(60)),
+            // The first share is taken after 59 seconds, and half of the second.
+            (100, 3_000, 29, None),
+            (100, 2_999, 29, Some(60)),
+        ] {
+            let found = given_up(rate, bytes, every).await;
+            assert_eq!(found, expected, "{rate} {bytes} {every}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_waits_does_not_count() {
+        let timeout = Duration::from_secs(60);
+        let mut progress = Progress::new(WritePace { timeout, rate: 100 });
+        for _ in 0..100 {
+            let wait = std::future::poll_fn(|context| progress.poll_wait(context));
+            assert!(
+                tokio::time::timeout(Duration::from_millis(1), wait)
+                    .await
+                    .is_err()
+            );
+            progress.takes(1);
+            tokio::time::advance(Duration::from_secs(100)).await;
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The body of a response, as hyper reads it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{Body, Error};
+use http::Version;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use super::activity::InFlight;
+use super::streams::Piece;
+
+/// How long the connection of HTTP/2 gets to write what came before a failure.
+const WRITING: Duration = Duration::from_millis(10);
+/// How many bytes are handed over at a time, so that it shows whether the client takes them: over HTTP/2 a frame's.
+const PIECE: usize = 64 * 1024;
+pub(super) const PIECE_HTTP2: usize = 16 * 1024;
+/// How many to a client that took longer than [`SLOW`] for the piece before, in milliseconds.
+const SLOW_PIECE: usize = 1024;
+const SLOW: u64 = 1_000;
+
+/// The body of a response, in pieces, with a pause before its failure.
+///
+/// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
+/// and sees that the response broke off.
+pub(super) struct Sent {
+    body: Body,
+    /// What was read of the body and is not handed over yet.
+    first: Option<Frame<Bytes>>,
+    failure: Option<(Error, Pause)>,
+    version: Version,
+    /// How many bytes there have to be in all, and how many there were.
+    length: Option<u64>,
+    count: u64,
+    /// Whether hyper may know how long the body is.
+    is_measured: bool,
+    /// The request counts until its response is handed over.
+    in_flight: Option<InFlight>,
+}
+
+impl Sent {
+    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> Sent {
+        Sent {
+            body,
+            first: None,
+            failure: None,
+            version,
+            length: None,
+            count: 0,
+            is_measured: true,
+            in_flight,
+        }
+    }
+
+    /// With a frame that was read of the body already.
+    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> Sent {
+        self.first = first;
+        self
+    }
+
+    /// With the number of bytes that the response announces.
+    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+        self.length = length;
+        self
+    }
+
+    /// Whether hyper may know how long the body is.
+    pub(super) fn is_measured(mut self, is_measured: bool) -> Sent {
+        self.is_measured = is_measured;
+        self
+    }
+
+    /// The next piece of the body, or its failure; a body of another length than the announced one fails.
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let limit = match self.version {
+            Version::HTTP_2 if Piece::latest_wait() > SLOW => SLOW_PIECE,
+            Version::HTTP_2 => PIECE_HTTP2,
+            _ => PIECE,
+        };
+        let next = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => ready!(self.body.poll_piece(context, limit)),
+        };
+        let is_data = matches!(&next, Some(Ok(frame)) if frame.is_data());
+        if let Some(Ok(frame)) = &next {
+            self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        let is_wrong = |length| match is_data {
+            true => self.count > length,
+            false => self.count != length,
+        };
+        Poll::Ready(match next {
+            Some(Err(error)) => Some(Err(error)),
+            _ if self.length.is_some_and(is_wrong) => {
+                let message = "the body is not as long as its Content-Length";
+                Some(Err(Error::body(message)))
+            }
+            next => next,
+        })
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.failure.is_none() {
+            Piece::handed(None);
+            match ready!(self.poll_body(context)) {
+                Some(Err(error)) => {
+                    let pause = Pause::of(self.version);
+                    self.failure = Some((error, pause));
+                    if let (Version::HTTP_10, Some(in_flight)) = (self.version, &self.in_flight) {
+                        // The end of the connection is that of the content, and must not look like one.
+                        in_flight.activity().break_off();
+                    }
+                }
+                next => {
+                    if let Some(Ok(frame)) = &next {
+                        Piece::handed(frame.data_ref().map(Bytes::len));
+                    }
+                    return Poll::Ready(next);
+                }
+            }
+        }
+        if let Some((_, pause)) = &mut self.failure {
+            ready!(pause.poll(context));
+        }
+        Poll::Ready(self.failure.take().map(|(error, _)| Err(error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A body that failed has nothing more to give, but the failure is not told yet.
+        self.first.is_none()
+            && self.failure.is_none()
+            && self.body.is_finished()
+            && (self.count == 0 || self.length.is_none_or(|length| length == self.count))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if !self.is_measured {
+            return SizeHint::default();
+        }
+        // A frame that was read ahead is one of a response that announces its length.
+        match (&self.first, self.length) {
+            (Some(_), Some(length)) => SizeHint::with_exact(length),
+            _ => HttpBody::size_hint(&self.body),
+        }
+    }
+}
+
+/// How long hyper needs to write.
+enum Pause {
+    /// One turn, which is over the second time: the task that polls a body of HTTP/1 is the one that writes.
+    Turn { is_over: bool },
+    /// A moment: the connection of HTTP/2 is another task than its streams.
+    Moment(Pin<Box<Sleep>>),
+}
+
+impl Pause {
+    fn of(version: Version) -> Pause {
+        match version {
+            Version::HTTP_2 => Pause::Moment(Box::pin(tokio::time::sleep(WRITING))),
+            _ => Pause::Turn { is_over: false },
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Pause::Moment(moment) => moment.as_mut().poll(context),
+            Pause::Turn { is_over: true } => Poll::Ready(()),
+            Pause::Turn { is_over } => {
+                *is_over = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
