@@ -192,6 +192,21 @@ fn a_proxy_says_who_its_client_is() {
 }
 
 #[test]
+fn a_burst_of_clients_waits_to_be_accepted() {
+    let connect = |listener: &Listener, count: usize| {
+        let address = listener.local_addr().unwrap();
+        let timeout = std::time::Duration::from_millis(50);
+        let all = (0..count).map(|_| std::net::TcpStream::connect_timeout(&address, timeout));
+        all.filter_map(Result::ok).collect::<Vec<_>>().len()
+    };
+    // Nobody accepts them.
+    let listener = Listener::tcp("127.0.0.1:0").unwrap();
+    assert_eq!(connect(&listener, 300), 300);
+    let listener = Listener::tcp("127.0.0.1:0").unwrap().backlog(10).unwrap();
+    assert!(connect(&listener, 40) < 20);
+}
+
+#[test]
 fn what_is_for_http_alone_is_refused_elsewhere() {
     let listener = Listener::tcp("127.0.0.1:0").unwrap();
     let server = enfilade::fastcgi::Server::new(listener.proxy_protocol(["10.0.0.0/8"]).unwrap());

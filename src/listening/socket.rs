@@ -87,7 +87,7 @@ pub(crate) async fn pause_after(error: &io::Error) {
 pub(crate) struct Socket(Kept);
 
 /// The same socket, to look at while another owns its bytes.
-#[cfg(feature = "server")]
+#[cfg(any(feature = "scgi", feature = "server"))]
 #[derive(Debug)]
 pub(crate) struct Watch(Kept);
 
@@ -139,7 +139,7 @@ impl Socket {
         }
     }
 
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "scgi", feature = "server"))]
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.0.clone())
     }
@@ -189,7 +189,10 @@ impl Watch {
             Kept::Unix(_) => {}
         }
     }
+}
 
+#[cfg(any(feature = "scgi", feature = "server"))]
+impl Watch {
     /// Has the connection reset when it is closed. A Unix socket knows no reset, and is closed.
     pub(crate) fn reset_on_close(&self) {
         if let Kept::Tcp(stream) = &self.0 {

@@ -167,8 +167,12 @@ fn serving(app: Application, settings: Settings) -> impl Fn(Socket, Serving) -> 
     move |socket, serving| {
         let app = app.clone();
         Box::pin(async move {
+            let watch = socket.watch();
             // What a web server does to its end of a connection is no error of this server.
-            let _ = serve(socket, &app, settings, serving).await;
+            if serve(socket, &app, settings, serving).await.is_err() {
+                // The end of a connection is that of a response without a length, and must not look like one.
+                watch.reset_on_close();
+            }
         })
     }
 }

@@ -51,6 +51,8 @@ use crate::listening::{
 
 /// How many threads there are for work that blocks.
 const BLOCKING_THREADS: usize = 64;
+/// How many threads run applications at most.
+const MAX_WORKERS: usize = 1024;
 /// How many clients are told at a time that there is no room for them; others are not told.
 const MAX_REFUSALS: usize = 64;
 
@@ -149,9 +151,10 @@ impl Server {
         address.expect("the first listener is one of TCP")
     }
 
-    /// How many threads run applications, in [`serve_forever`](Server::serve_forever); one for each core by default.
+    /// How many threads run applications, in [`serve_forever`](Server::serve_forever); one for each core by default, and
+    /// 1,024 at most.
     pub fn workers(mut self, threads: usize) -> Server {
-        self.workers = Some(threads);
+        self.workers = Some(threads.min(MAX_WORKERS));
         self
     }
 
@@ -425,4 +428,33 @@ fn turn_away(
         });
     }
     is_told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn listeners_take_turns() {
+        let listeners = [0; 3].map(|_| Listener::tcp("127.0.0.1:0").unwrap());
+        let clients: Vec<_> = listeners
+            .iter()
+            .flat_map(|listener| [listener.local_addr().unwrap(); 3])
+            .map(|address| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let listeners = listeners.map(|listener| Entrance::open(listener).unwrap());
+        // The runtime learns of all of them.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let next = AtomicUsize::new(0);
+        let mut order = Vec::new();
+        for _ in &clients {
+            let (found, accepted) = accept(&listeners, &next).await;
+            accepted.unwrap();
+            let at = listeners
+                .iter()
+                .position(|listener| std::ptr::eq(listener, found));
+            order.push(at.unwrap());
+        }
+        assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    }
 }
