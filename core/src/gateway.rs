@@ -180,7 +180,8 @@ fn is_host(value: &[u8]) -> bool {
 ///
 /// - Hop-by-hop headers are removed, except on a 101, which is about the connection.
 /// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
-/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included.
+/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included; without a body it gets
+///   none, as GET may have one.
 /// - A body whose length is known gets the `Content-Length` that is true.
 #[must_use]
 pub fn finish(method: &Method, mut response: Response) -> Response {
@@ -210,8 +211,9 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
     } else if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
         let length = response.body().known_length();
         let length = length.filter(|_| status != StatusCode::NOT_MODIFIED);
-        // An application that answers HEAD itself says the length of a body that it did not make.
-        if let Some(length) = length.filter(|length| *length > 0 || !says_length) {
+        // An application that answers HEAD itself makes no body: how long GET's is, it says or nobody knows (RFC 9110,
+        // section 8.6).
+        if let Some(length) = length.filter(|length| *length > 0) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
     } else {
@@ -309,7 +311,16 @@ mod tests {
                 Some("12"),
                 Some(""),
             ),
-            (Method::HEAD, 200, &[], Body::empty(), Some("0"), Some("")),
+            (Method::HEAD, 200, &[], Body::empty(), None, Some("")),
+            (Method::HEAD, 404, &[], Body::empty(), None, Some("")),
+            (
+                Method::HEAD,
+                200,
+                &[("content-length", "0")],
+                Body::empty(),
+                Some("0"),
+                Some(""),
+            ),
             (Method::HEAD, 200, &[], stream(), None, Some("")),
             (
                 Method::HEAD,
