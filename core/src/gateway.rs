@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
+use crate::headers::tokens;
 use crate::host::Host;
 use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
 
@@ -178,7 +179,8 @@ fn is_host(value: &[u8]) -> bool {
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
 ///
-/// - Hop-by-hop headers are removed, except on a 101, which is about the connection.
+/// - Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1), except on a 101, which
+///   is about the connection.
 /// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
 /// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included; without a body it gets
 ///   none, as GET may have one.
@@ -198,9 +200,8 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
         says_length |= name == CONTENT_LENGTH;
     }
     if is_hop_by_hop && status != StatusCode::SWITCHING_PROTOCOLS {
-        for name in &HOP_BY_HOP {
-            response.headers_mut().remove(name);
-        }
+        remove_hop_by_hop(response.headers_mut());
+        says_length = response.headers().contains_key(CONTENT_LENGTH);
     }
     if status.is_informational() || status == StatusCode::NO_CONTENT {
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -226,6 +227,15 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
         return;
     }
     std::mem::take(response.body_mut()).discard();
+}
+
+/// Removes what is about one connection: what is known to be, and what `Connection` names.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
+    let named: Vec<HeaderName> = named.collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
 }
 
 /// Whether the one `Content-Length` is this: it need not be written again then.
@@ -378,6 +388,27 @@ mod tests {
         assert_eq!(names, ["x-a", "content-length"]);
         let response = headers_after(Method::GET, 101, &headers, Body::empty());
         assert_eq!(response.headers()["upgrade"], "x");
+    }
+
+    #[test]
+    fn what_connection_names_belongs_to_the_connection() {
+        let headers = [
+            ("connection", "close, X-Private"),
+            ("connection", "x-other,content-length,,(bad)"),
+            ("x-private", "1"),
+            ("x-private", "2"),
+            ("x-other", "3"),
+            ("x-a", "4"),
+            ("content-length", "1"),
+        ];
+        let response = headers_after(Method::GET, 200, &headers, Body::from_iterator(["x"]));
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-a"]);
+        // A length that nobody says any more is said of a body that has one.
+        let response = headers_after(Method::GET, 200, &headers, Body::from("xyz"));
+        assert_eq!(response.headers()[CONTENT_LENGTH], "3");
+        let response = headers_after(Method::GET, 101, &headers, Body::empty());
+        assert_eq!(response.headers()["x-private"], "1");
     }
 
     #[test]
