@@ -218,6 +218,31 @@ mod tests {
         assert_eq!(all.get("HTTP_PROXY"), None);
     }
 
+    #[test]
+    fn the_environ_says_what_the_web_server_said() {
+        let pairs: [(&[u8], &[u8]); 6] = [
+            (b"REQUEST_METHOD", b"GET"),
+            (b"SCRIPT_NAME", b"/\xe9t\xe9"),
+            (b"PATH_INFO", b"/a\xffb"),
+            (b"HTTP_HOST", b""),
+            (b"SERVER_ADDR", b"2001:db8::1"),
+            (b"SERVER_PORT", b"8080"),
+        ];
+        let variables = Variables::from_iter(pairs);
+        let request = request(&variables, Body::empty()).unwrap();
+        let environ = request.environ();
+        for (name, expected) in [
+            ("SCRIPT_NAME", "/été"),
+            ("PATH_INFO", "/aÿb"),
+            ("SERVER_NAME", "[2001:db8::1]"),
+            ("SERVER_PORT", "8080"),
+            ("wsgi.input_terminated", "true"),
+        ] {
+            assert_eq!(environ.get(name).as_deref(), Some(expected), "{name}");
+        }
+        assert_eq!(request.url(), "http://[2001:db8::1]:8080/%E9t%E9/a%FFb");
+    }
+
     /// Variables beside the basic ones, and the status and text of the answer.
     type Case = (&'static [(&'static str, &'static str)], u16, &'static str);
 
