@@ -268,10 +268,10 @@ fn any_ending(request: Request) -> enfilade::Reply {
 #[test]
 fn goaccess_reads_every_shape() {
     let folder = Folder::new("goaccess-shapes");
-    let logs: [(&str, fn() -> AccessLog); 3] = [
-        ("COMBINED", AccessLog::combined),
-        ("COMMON", AccessLog::common),
-        ("VCOMBINED", AccessLog::vhost_combined),
+    let logs = [
+        ("COMBINED", AccessLog::combined()),
+        ("COMMON", AccessLog::common()),
+        ("VCOMBINED", AccessLog::vhost_combined()),
     ];
     let peers = [
         "192.0.2.7:1",
@@ -292,7 +292,7 @@ fn goaccess_reads_every_shape() {
     ];
     for (name, log) in logs {
         let path = folder.0.join(name);
-        let log = log().writer(LogFile::open(&path).unwrap());
+        let log = log.writer(LogFile::open(&path).unwrap());
         let app = Application::new(any_ending).wrap(log);
         let mut sent = 0;
         for (peer, host) in peers

@@ -123,7 +123,9 @@ impl Cascade {
 impl Handler for Cascade {
     fn call(&self, mut request: Request) -> Reply {
         let body = request.take_body();
-        if self.0.replay_limit == 0 || body.as_bytes().is_some() {
+        let limit = self.0.replay_limit as u64;
+        let is_longer = body.known_length().is_some_and(|length| length > limit);
+        if limit == 0 || is_longer || body.as_bytes().is_some() {
             return self.call_from(0, request, OneReader::new(body));
         }
         let cascade = self.clone();

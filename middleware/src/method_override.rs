@@ -199,12 +199,18 @@ impl Handler for Overridden {
 impl Overridden {
     fn read_form(&self, name: String, mut request: Request) -> Reply {
         let this = self.clone();
+        let limit = this.options.form_limit as u64;
+        if request
+            .body()
+            .known_length()
+            .is_some_and(|length| length > limit)
+        {
+            return this.app.call(request);
+        }
         match request.take_body().try_into_bytes() {
             Ok(form) => {
-                if form.len() <= this.options.form_limit {
-                    let method = this.options.of_pairs(&form, &name).cloned();
-                    change(&mut request, method);
-                }
+                let method = this.options.of_pairs(&form, &name).cloned();
+                change(&mut request, method);
                 *request.body_mut() = form.into();
                 this.app.call(request)
             }

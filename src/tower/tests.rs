@@ -409,7 +409,7 @@ fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows(
     let names: Vec<_> = response
         .headers()
         .keys()
-        .map(|name| name.as_str())
+        .map(http::HeaderName::as_str)
         .collect();
     assert_eq!(names, ["x-a"]);
     // Whoever serves it does not take the empty body for GET's.

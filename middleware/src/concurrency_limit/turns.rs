@@ -25,6 +25,7 @@ struct Line {
     waiters: VecDeque<Waiter>,
 }
 
+/// Its waker is code of somebody else's, which may come back here as it is woken or dropped: neither under the lock.
 struct Waiter {
     ticket: u64,
     waker: Waker,
@@ -97,7 +98,6 @@ impl Turns {
         }
         self.waiting.store(line.waiters.len(), SeqCst);
         drop(line);
-        // A waker is code of somebody else's, which may come back here.
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -112,6 +112,11 @@ impl Line {
             .waiters
             .binary_search_by_key(&ticket, |waiter| waiter.ticket);
         found.ok()
+    }
+
+    fn waiter_mut(&mut self, ticket: u64) -> Option<&mut Waiter> {
+        let place = self.place_of(ticket)?;
+        self.waiters.get_mut(place)
     }
 }
 
@@ -148,10 +153,10 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let ticket = self.ticket.expect("not polled after it was ready");
         let mut line = self.turns.line();
-        if let Some(place) = line.place_of(ticket) {
-            if let Some(waiter) = line.waiters.get_mut(place) {
-                waiter.waker.clone_from(context.waker());
-            }
+        if let Some(waiter) = line.waiter_mut(ticket) {
+            let before = std::mem::replace(&mut waiter.waker, context.waker().clone());
+            drop(line);
+            drop(before);
             return Poll::Pending;
         }
         drop(line);
@@ -166,8 +171,10 @@ impl Drop for Waiting {
         let mut line = self.turns.line();
         match line.place_of(ticket) {
             Some(place) => {
-                line.waiters.remove(place);
+                let waiter = line.waiters.remove(place);
                 self.turns.waiting.store(line.waiters.len(), SeqCst);
+                drop(line);
+                drop(waiter);
             }
             // It was given a permit that it never took.
             None => {
