@@ -20,7 +20,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade::middleware::{
-    BodyLimit, Cascade, Coding, Compression, Decompression, Etags, Flush, MethodOverride,
+    BodyLimit, Cascade, Coding, Compression, Decompression, Etags, Flush, Hosts, MethodOverride,
+    Mounts, Redirect, Router,
 };
 use enfilade::{Application, Body, Connection, HttpError, IntoResponse, Request, Response, Scheme};
 use http::{HeaderValue, Method, StatusCode};
@@ -110,6 +111,13 @@ fn all() -> Vec<(&'static str, Wrap)> {
     all.retain(|(name, _)| *name != "BodyLimit");
     all.push(("BodyLimit", wrapper(BodyLimit::new(1 << 20))));
     all.push(("Cascade that replays", Box::new(cascade)));
+    let hosts = |app| Application::new(Hosts::new().otherwise(app));
+    all.push(("Hosts", Box::new(hosts)));
+    let mounts = |app| Application::new(Mounts::new().otherwise(app));
+    all.push(("Mounts", Box::new(mounts)));
+    let routed = |app| Router::new().any("/", app).build().unwrap();
+    all.push(("Router", Box::new(routed)));
+    all.push(("Redirect", wrapper(Redirect::found())));
     all.push((
         "MethodOverride by a form",
         wrapper(MethodOverride::new().form_field("_method")),

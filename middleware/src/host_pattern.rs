@@ -55,7 +55,7 @@ impl HostPattern {
                 refused("has an empty label")
             }
             Some(host) if !is_host_name(&host) => {
-                refused("has something else than letters, digits, dots, `-` and `_`")
+                refused("has a label that is not 1 to 63 letters, digits, `-` and `_`")
             }
             Some(host) if form != Form::Exact && host.address().is_some() => {
                 refused("is an address, which has nothing below it")
@@ -248,11 +248,11 @@ mod tests {
             ("a..org", "has an empty label"),
             (
                 "x%2eorg",
-                "has something else than letters, digits, dots, `-` and `_`",
+                "has a label that is not 1 to 63 letters, digits, `-` and `_`",
             ),
             (
                 ".a&b.org",
-                "has something else than letters, digits, dots, `-` and `_`",
+                "has a label that is not 1 to 63 letters, digits, `-` and `_`",
             ),
             ("..org", "has an empty label"),
             ("*.127.0.0.1", "is an address, which has nothing below it"),

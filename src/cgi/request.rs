@@ -124,7 +124,10 @@ fn connection(variables: &Variables) -> Connection {
     if let Some(peer) = address(variables, "REMOTE_ADDR", "REMOTE_PORT") {
         connection = connection.with_peer(peer);
     }
-    if let Some(local) = address(variables, "SERVER_ADDR", "SERVER_PORT") {
+    // RFC 3875 knows only the name, which may be an address, and most servers send the other too.
+    let mut names = ["SERVER_ADDR", "SERVER_NAME"].into_iter();
+    let local = names.find_map(|name| address(variables, name, "SERVER_PORT"));
+    if let Some(local) = local {
         connection = connection.with_local(local);
     }
     connection
@@ -292,6 +295,22 @@ mod tests {
             (&[("REQUEST_SCHEME", "http")], Scheme::Http),
         ] {
             assert_eq!(with(pairs).unwrap().scheme(), scheme, "{pairs:?}");
+        }
+        for (name, value, expected) in [
+            (
+                "SERVER_NAME",
+                "[2001:db8::1]",
+                "http://[2001:db8::1]:8080/app/a%2Fb?q",
+            ),
+            (
+                "SERVER_NAME",
+                "192.0.2.1",
+                "http://192.0.2.1:8080/app/a%2Fb?q",
+            ),
+            ("SERVER_ADDR", "::1", "http://[::1]:8080/app/a%2Fb?q"),
+        ] {
+            let request = with(&[(name, value), ("SERVER_PORT", "8080")]).unwrap();
+            assert_eq!(request.url(), expected, "{name}");
         }
         for (value, expected) in [
             ("unix:", None),

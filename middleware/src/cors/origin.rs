@@ -271,7 +271,7 @@ mod tests {
             ),
             (
                 "https://x%2eorg",
-                "\"https://x%2eorg\" is not an origin: \"x%2eorg\" has something else than letters, digits, dots, \
+                "\"https://x%2eorg\" is not an origin: \"x%2eorg\" has a label that is not 1 to 63 letters, digits, \
                  `-` and `_`",
             ),
         ] {
