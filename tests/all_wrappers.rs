@@ -5,97 +5,27 @@
     reason = "helpers of tests, which lints do not count as tests"
 )]
 
+mod support {
+    pub(crate) mod wrappers;
+}
+
 use std::convert::Infallible;
-use std::io::{Write, sink};
+use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::middleware::{
-    AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
-    ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
-    HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
-    Quota, RateLimit, RequestId, Rewrite, Router, SecurityHeaders, Sensitive, Slashes, Timeout,
-    Timing, Trace, TrustedHosts, XForwarded,
-};
-use enfilade::{Application, Body, Connection, HttpError, Middleware, Request, Scheme};
+use enfilade::middleware::Router;
+use enfilade::{Application, Body, Connection, HttpError, Request, Scheme};
 use enfilade_testing::{Client, RequestBuilder, TestResponse, doctor, lint_all};
 use flate2::write::GzEncoder;
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
+
+use self::support::wrappers::{Wrap, wrappers};
 
 /// The rows of the table in the documentation of `enfilade::middleware`.
 const DOCUMENTATION: &str = include_str!("../middleware/src/lib.rs");
-const LIMIT: u64 = 10_000;
 const PAGE: &str = "A page with some text. ";
-
-type Wrap = Box<dyn Fn(Application) -> Application>;
-
-fn wrapper<M: Middleware + Clone + 'static>(middleware: M) -> Wrap {
-    Box::new(move |app| app.wrap(middleware.clone()))
-}
-
-/// Each with its name, outermost first.
-fn wrappers() -> Vec<(&'static str, Wrap)> {
-    let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
-    let rule = CacheRule::new("no-cache").unwrap().any_status();
-    let id = HeaderName::from_static("x-client");
-    let missing = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
-    vec![
-        ("ProxyFix", wrapper(proxies)),
-        ("Sensitive", wrapper(Sensitive::new())),
-        ("RequestId", wrapper(RequestId::new())),
-        ("Trace", wrapper(Trace::new())),
-        ("AccessLog", wrapper(AccessLog::combined().writer(sink()))),
-        ("Metrics", wrapper(Metrics::new())),
-        ("Timing", wrapper(Timing::new())),
-        ("Inspect", wrapper(Inspect::new().on_error(|_, _| {}))),
-        ("SecurityHeaders", wrapper(SecurityHeaders::new())),
-        (
-            "Headers",
-            wrapper(Headers::new().set("x-house", "enfilade").unwrap()),
-        ),
-        (
-            "TrustedHosts",
-            wrapper(TrustedHosts::new(["example.org", "www.example.org"]).unwrap()),
-        ),
-        ("HttpsRedirect", wrapper(HttpsRedirect::new())),
-        (
-            "CanonicalHost",
-            wrapper(CanonicalHost::new("example.org").unwrap()),
-        ),
-        ("Compression", wrapper(Compression::new())),
-        ("CacheControl", wrapper(CacheControl::new().rule(rule))),
-        (
-            "ContentType",
-            wrapper(ContentType::new("application/octet-stream").unwrap()),
-        ),
-        (
-            "Cors",
-            wrapper(Cors::origins(["https://shop.example"]).unwrap()),
-        ),
-        ("DebugErrors", wrapper(DebugErrors::insecure_in_release())),
-        ("ErrorPages", wrapper(ErrorPages::new())),
-        ("CatchPanic", wrapper(CatchPanic::new())),
-        ("Maintenance", wrapper(Maintenance::new())),
-        (
-            "RateLimit",
-            wrapper(RateLimit::new(Quota::per_second(1_000))),
-        ),
-        ("ConcurrencyLimit", wrapper(ConcurrencyLimit::new(10))),
-        ("Timeout", wrapper(Timeout::new(Duration::from_secs(60)))),
-        ("Decompression", wrapper(Decompression::new())),
-        ("BodyLimit", wrapper(BodyLimit::new(LIMIT))),
-        ("MethodOverride", wrapper(MethodOverride::new())),
-        ("Slashes", wrapper(Slashes::trim())),
-        (
-            "Rewrite",
-            wrapper(Rewrite::new().rule("^/old/", "/").unwrap()),
-        ),
-        ("Propagate", wrapper(Propagate::new([id]).unwrap())),
-        ("NotFound", wrapper(NotFound::new(missing))),
-    ]
-}
 
 /// A stream of so many pages, of a length that nobody knows.
 struct Chunks(usize);

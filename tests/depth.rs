@@ -134,7 +134,7 @@ fn a_request_that_is_given_up_inside_five_hundred_wrappers() {
         let written = memory.0.lock().unwrap();
         let text = std::str::from_utf8(&written).unwrap();
         assert_eq!(
-            text.matches("\"GET / HTTP/1.1\" - -\n").count(),
+            text.matches("\"GET / HTTP/1.1\" 499 -\n").count(),
             WRAPPERS / 5
         );
     });

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use http::HeaderName;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
-use http::{HeaderName, HeaderValue};
 
+use crate::host::bracketed;
 use crate::{RemoteUser, Request, path};
 
 /// The WSGI/CGI dictionary view of a request (PEP 3333, "environ Variables"; RFC 3875, section 4.1).
@@ -39,7 +40,7 @@ use crate::{RemoteUser, Request, path};
 pub struct Environ<'a>(&'a Request);
 
 /// The names of the variables that do not come from a header; some have no value for some requests.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "PATH_INFO",
@@ -57,6 +58,7 @@ const NAMES: [&str; 17] = [
     "wsgi.multithread",
     "wsgi.multiprocess",
     "wsgi.run_once",
+    "wsgi.input_terminated",
 ];
 
 impl<'a> Environ<'a> {
@@ -70,8 +72,8 @@ impl<'a> Environ<'a> {
         let request = self.0;
         Some(match name {
             "REQUEST_METHOD" => request.method().as_str().into(),
-            "SCRIPT_NAME" => path::decode(request.script_name()),
-            "PATH_INFO" => path::decode(request.path()),
+            "SCRIPT_NAME" => decoded(request.script_name()),
+            "PATH_INFO" => decoded(request.path()),
             "QUERY_STRING" => request.query().unwrap_or_default().into(),
             "REQUEST_URI" => match request.uri().path_and_query() {
                 Some(target) => target.as_str().into(),
@@ -80,7 +82,7 @@ impl<'a> Environ<'a> {
             "CONTENT_TYPE" => return self.header(&CONTENT_TYPE),
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
             "SERVER_NAME" => match (request.server(), request.hostname()) {
-                (Some(local), _) => local.ip().to_string().into(),
+                (Some(local), _) => bracketed(local.ip()).into(),
                 // PEP 3333 does not let it be empty.
                 (None, name) => name.unwrap_or("localhost").into(),
             },
@@ -90,7 +92,7 @@ impl<'a> Environ<'a> {
             "REMOTE_PORT" => request.client_port()?.to_string().into(),
             "REMOTE_USER" => request.extensions().get::<RemoteUser>()?.name().into(),
             "wsgi.url_scheme" => request.scheme().as_str().into(),
-            "wsgi.multithread" => "true".into(),
+            "wsgi.multithread" | "wsgi.input_terminated" => "true".into(),
             "wsgi.multiprocess" | "wsgi.run_once" => "false".into(),
             _ => return self.header_variable(name),
         })
@@ -130,7 +132,8 @@ impl<'a> Environ<'a> {
         if name == HOST && self.0.uri().authority().is_some() {
             return self.0.host().map(Cow::Borrowed);
         }
-        let mut values = self.0.headers().get_all(name).iter().map(text);
+        let lines = self.0.headers().get_all(name).iter();
+        let mut values = lines.map(|line| text(line.as_bytes().into()));
         let first = values.next()?;
         let separator = if name == COOKIE { "; " } else { ", " };
         Some(values.fold(first, |all, next| format!("{all}{separator}{next}").into()))
@@ -149,21 +152,30 @@ fn variable_of(name: &HeaderName) -> Option<String> {
     ))
 }
 
-fn text(value: &HeaderValue) -> Cow<'_, str> {
-    match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) => text.into(),
-        Err(_) => value
-            .as_bytes()
-            .iter()
-            .copied()
-            .map(char::from)
-            .collect::<String>()
-            .into(),
+/// A path without its percent-coding.
+fn decoded(raw: &str) -> Cow<'_, str> {
+    text(path::decode_bytes(raw))
+}
+
+/// Bytes as text: UTF-8, and what is none as Latin-1, so that no byte is lost (PEP 3333, "Unicode Issues").
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    let latin1 = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+    match bytes {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => latin1(bytes).into(),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(error) => latin1(error.as_bytes()).into(),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
     use crate::{Connection, Scheme};
 
@@ -207,6 +219,7 @@ mod tests {
             ("wsgi.multithread", "true"),
             ("wsgi.multiprocess", "false"),
             ("wsgi.run_once", "false"),
+            ("wsgi.input_terminated", "true"),
         ];
         let all: Vec<_> = request.environ().iter().collect();
         let all: Vec<_> = all
@@ -214,6 +227,34 @@ mod tests {
             .map(|(name, value)| (&**name, &**value))
             .collect();
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn a_path_that_is_no_utf8_is_read_as_latin_1() {
+        let mut request = request("/%E9t%E9/a%FFb%2Fc%C3%A9", &[]);
+        request.mount("/%E9t%E9");
+        let environ = request.environ();
+        assert_eq!(environ.get("SCRIPT_NAME").as_deref(), Some("/été"));
+        // One byte that is no UTF-8 makes all of it Latin-1, as with headers.
+        let expected = "/a\u{ff}b/c\u{c3}\u{a9}";
+        assert_eq!(environ.get("PATH_INFO").as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_ipv6_address_has_brackets() {
+        for (local, expected) in [
+            ("[2001:db8::1]:8443", "[2001:db8::1]"),
+            ("192.0.2.1:80", "192.0.2.1"),
+        ] {
+            let mut request = request("/", &[]);
+            let connection = Connection::default().with_local(local.parse().unwrap());
+            request.set_connection(connection);
+            let name = request.environ().get("SERVER_NAME");
+            assert_eq!(name.as_deref(), Some(expected), "{local}");
+        }
+        let named = request("/", &[("host", b"[2001:db8::2]:81")]);
+        let name = named.environ().get("SERVER_NAME");
+        assert_eq!(name.as_deref(), Some("[2001:db8::2]"));
     }
 
     #[test]

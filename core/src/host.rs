@@ -135,6 +135,14 @@ impl fmt::Display for Host<'_> {
     }
 }
 
+/// An address as a host: one of IPv6 stands in brackets (RFC 3986, section 3.2.2; RFC 3875, section 4.1.14).
+pub(crate) fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
 /// Whether it is a name of plain bytes, or that and a short port, as most hosts are: it takes one pass to tell.
 fn is_plain(text: &[u8]) -> bool {
     let end = text.iter().position(|&byte| !PLAIN[usize::from(byte)]);

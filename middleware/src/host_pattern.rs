@@ -54,6 +54,9 @@ impl HostPattern {
             Some(host) if host.name().split('.').any(str::is_empty) => {
                 refused("has an empty label")
             }
+            Some(host) if !is_host_name(&host) => {
+                refused("has a label that is not 1 to 63 letters, digits, `-` and `_`")
+            }
             Some(host) if form != Form::Exact && host.address().is_some() => {
                 refused("is an address, which has nothing below it")
             }
@@ -68,11 +71,16 @@ impl HostPattern {
     /// A pattern that means one host.
     pub(crate) fn exact(text: &str) -> Result<HostPattern, Error> {
         let pattern = HostPattern::parse(text)?;
-        if pattern.form != Form::Exact {
+        if !pattern.is_exact() {
             let message = format!("{text:?} means several hosts, and one is wanted");
             return Err(Error::new(ErrorKind::Host, message));
         }
         Ok(pattern)
+    }
+
+    /// Whether it means one host.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.form == Form::Exact
     }
 
     /// Whether it names a port; without one it stands for all.
@@ -94,10 +102,8 @@ impl HostPattern {
         }
         match (self.form, labels_before(host.name(), &self.name)) {
             (Form::Exact | Form::Domain, Some("")) => true,
-            (Form::OneLabel, Some(labels)) => !labels.is_empty() && !labels.contains('.'),
-            (Form::AnyDepth | Form::Domain, Some(labels)) => {
-                labels.split('.').all(|label| !label.is_empty())
-            }
+            (Form::OneLabel, Some(labels)) => is_label(labels),
+            (Form::AnyDepth | Form::Domain, Some(labels)) => labels.split('.').all(is_label),
             (_, _) => false,
         }
     }
@@ -131,6 +137,20 @@ impl fmt::Display for HostPattern {
 pub(crate) fn host_and_port(request: &Request) -> Option<(Host<'_>, u16)> {
     let port = request.scheme().default_port();
     Host::of(request).map(|host| (host, port))
+}
+
+/// Whether it is an address, or a name of the domain name system.
+///
+/// A URI may have other hosts (RFC 3986, section 3.2.2), with `%2F` among their characters: to whoever decodes them the
+/// end of such a name is no part of the host.
+pub(crate) fn is_host_name(host: &Host<'_>) -> bool {
+    host.address().is_some() || host.name().split('.').all(is_label)
+}
+
+/// Letters, digits and hyphens (RFC 1123, section 2.1), and the underscores that names in private networks have.
+fn is_label(label: &str) -> bool {
+    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=63).contains(&label.len()) && label.bytes().all(is_byte)
 }
 
 fn normal_name(host: &Host<'_>) -> String {
@@ -191,6 +211,15 @@ mod tests {
             ("[::1]", "[::2]", false),
             ("some_service", "some_service:3001", true),
             ("example.org", "ex%61mple.org", false),
+            (".example.org", "evil.test%2f.example.org", false),
+            (".example.org", "evil.test%2F.a.example.org", false),
+            ("*.example.org", "evil%2e.example.org", false),
+            ("*.example.org", "evil.test,.example.org", false),
+            ("*.example.org", "a&b.example.org", false),
+            ("**.example.org", "a.(b).example.org", false),
+            ("**.example.org", "*.example.org", false),
+            ("*.example.org", "a-b_c.example.org", true),
+            ("*.example.org", "xn--bcher-kva.example.org", true),
         ];
         for (pattern, host, expected) in cases {
             let found = HostPattern::parse(pattern).unwrap();
@@ -217,6 +246,14 @@ mod tests {
             ("***.org", star),
             ("*.*.org", star),
             ("a..org", "has an empty label"),
+            (
+                "x%2eorg",
+                "has a label that is not 1 to 63 letters, digits, `-` and `_`",
+            ),
+            (
+                ".a&b.org",
+                "has a label that is not 1 to 63 letters, digits, `-` and `_`",
+            ),
             ("..org", "has an empty label"),
             ("*.127.0.0.1", "is an address, which has nothing below it"),
             (".[::1]", "is an address, which has nothing below it"),

@@ -170,6 +170,7 @@ mod tests {
             ("example.org", ".example.org"),
             ("[0::1]:81", "[::1]"),
             ("evilexample.org", "otherwise"),
+            ("evil.test%2f.example.org", "otherwise"),
             ("example.org.evil.net", "otherwise"),
             ("a b", "otherwise"),
             ("", "otherwise"),

@@ -8,13 +8,15 @@ use enfilade_core::{
 use http::StatusCode;
 
 use crate::Error;
+use crate::host_pattern::is_host_name;
 use crate::relocation::Relocation;
 
 /// Sends requests that came over plain HTTP to HTTPS, and lets those over HTTPS pass.
 ///
 /// The answer is a 308 to the host that the client asked for, with path and query as they came; the method and the
 /// content of a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. Where the host is
-/// missing, there more than once, malformed or percent-encoded, the answer is a 400.
+/// missing, there more than once, malformed, or has something else than letters, digits, dots, `-` and `_`, the answer is
+/// a 400.
 ///
 /// The scheme is that of the [request](Request::scheme). Behind a proxy that ends TLS, a [`ProxyFix`](crate::ProxyFix)
 /// that believes the proxy's headers has to stand outside, or this sends every request where it came from.
@@ -104,7 +106,7 @@ impl HttpsRedirect {
             return None;
         }
         // Browsers decode a percent sign in a host, so that what is one to them need not be what was looked at here.
-        let host = Host::of(request).filter(|host| !host.name().contains('%'));
+        let host = Host::of(request).filter(is_host_name);
         let Some(host) = host else {
             let error = HttpError::new(StatusCode::BAD_REQUEST).message("Invalid host");
             return Some(error.into_response());
@@ -192,8 +194,9 @@ mod tests {
 
     #[test]
     fn a_host_that_is_none_is_never_reflected() {
-        let cases: [&[&str]; 8] = [
+        let cases: [&[&str]; 9] = [
             &["a%2eb"],
+            &["a,b"],
             &[],
             &[""],
             &["a", "b"],

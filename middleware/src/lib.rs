@@ -55,6 +55,7 @@ mod hosts;
 mod html;
 mod https_redirect;
 mod inspect;
+mod kept;
 mod lines;
 mod maintenance;
 mod method_override;

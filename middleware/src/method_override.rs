@@ -1,16 +1,12 @@
 //! Other methods than POST for clients that cannot send them.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use enfilade_core::{Application, Body, Description, Error, Handler, Middleware, Reply, Request};
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Method};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::kept::Kept;
 
 const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
 /// How much of a form is read for its field, in bytes.
@@ -99,7 +95,8 @@ impl MethodOverride {
 
     /// The longest form, in bytes, in which the field is looked for; 64 KiB by default.
     ///
-    /// So much of a request is held in memory; a longer form passes as the POST that it is.
+    /// So much of a request is held in memory, however many chunks it comes in; a longer form passes as the POST that it
+    /// is.
     pub fn form_limit(mut self, bytes: usize) -> Self {
         self.form_limit = bytes;
         self
@@ -202,20 +199,27 @@ impl Handler for Overridden {
 impl Overridden {
     fn read_form(&self, name: String, mut request: Request) -> Reply {
         let this = self.clone();
+        let limit = this.options.form_limit as u64;
+        if request
+            .body()
+            .known_length()
+            .is_some_and(|length| length > limit)
+        {
+            return this.app.call(request);
+        }
         match request.take_body().try_into_bytes() {
             Ok(form) => {
-                if form.len() <= this.options.form_limit {
-                    let method = this.options.of_pairs(&form, &name).cloned();
-                    change(&mut request, method);
-                }
+                let method = this.options.of_pairs(&form, &name).cloned();
+                change(&mut request, method);
                 *request.body_mut() = form.into();
                 this.app.call(request)
             }
             Err(stream) => Reply::from_future(async move {
-                let (form, body) = read(stream, this.options.form_limit).await;
-                let method = form.and_then(|form| this.options.of_pairs(&form, &name).cloned());
+                let kept = Kept::read(stream, this.options.form_limit).await;
+                let form = kept.whole();
+                let method = form.and_then(|form| this.options.of_pairs(form, &name).cloned());
                 change(&mut request, method);
-                *request.body_mut() = body;
+                *request.body_mut() = kept.into_body();
                 this.app.call(request).await
             }),
         }
@@ -247,64 +251,15 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     }
 }
 
-/// Reads a body up to a limit: its content, where that is all of it, and the same body as if nobody had read it.
-async fn read(mut body: Body, limit: usize) -> (Option<Vec<u8>>, Body) {
-    let (mut form, mut frames) = (Vec::new(), VecDeque::new());
-    loop {
-        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
-        let is_end = !matches!(next, Some(Ok(_)));
-        let is_whole = next.is_none();
-        if let Some(Ok(frame)) = &next {
-            form.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
-        }
-        frames.extend(next);
-        if is_end || form.len() > limit {
-            let form = Some(form).filter(|form| is_whole && form.len() <= limit);
-            return (form, Body::new(Replayed { frames, body }));
-        }
-    }
-}
-
-/// A body of which the beginning was read already.
-struct Replayed {
-    frames: VecDeque<Result<Frame<Bytes>, Error>>,
-    body: Body,
-}
-
-impl HttpBody for Replayed {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.frames.pop_front() {
-            Some(frame) => Poll::Ready(Some(frame)),
-            None => Pin::new(&mut self.body).poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.frames.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let frames = self.frames.iter().flatten().filter_map(Frame::data_ref);
-        let read: u64 = frames.map(|data| data.len() as u64).sum();
-        let rest = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + read);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + read);
-        }
-        hint
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use enfilade_core::{Body, Error};
     use enfilade_testing::{Client, Lint, TestResponse};
+    use http_body::{Body as HttpBody, Frame};
 
     use super::*;
 

@@ -79,7 +79,8 @@ impl Mounts {
     ///
     /// # Errors
     ///
-    /// Where the prefix does not begin with a slash, ends with one, or is there already.
+    /// Where the prefix does not begin with a slash, ends with one, has captures as a router has them, or is there
+    /// already.
     pub fn at<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Result<Mounts, Error> {
         self.add(None, prefix, app.into_application())
     }
@@ -121,6 +122,10 @@ impl Mounts {
         let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
         if trimmed.len() < prefix.len() && !trimmed.is_empty() {
             return refused("ends with a slash");
+        }
+        let is_capture = |segment: &str| segment.starts_with([':', '*']) || segment.contains('{');
+        if prefix.split('/').any(is_capture) {
+            return refused("would match itself alone: captures are for a Router");
         }
         let entry = Entry {
             host,
@@ -329,6 +334,15 @@ mod tests {
             ("/a/", "ends with a slash"),
             ("//", "ends with a slash"),
             ("/a", "has an application already"),
+            (
+                "/a/{id}",
+                "would match itself alone: captures are for a Router",
+            ),
+            (
+                "/a/:id",
+                "would match itself alone: captures are for a Router",
+            ),
+            ("/*", "would match itself alone: captures are for a Router"),
         ];
         for (prefix, why) in cases {
             let error = mounts(&SOME).at(prefix, app("x")).unwrap_err();

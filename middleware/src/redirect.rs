@@ -13,7 +13,8 @@ use crate::{Error, ErrorKind};
 ///
 /// The first rule that matches is applied. A rule is a regular expression and a replacement with `$1` or `${name}` for
 /// its groups: a path, which stays under what is mounted, or a whole URL. It looks at the path that is left, below what
-/// is mounted, in canonical form. The query stays, unless the replacement has one of its own.
+/// is mounted, in canonical form. The query stays, unless the replacement has one of its own. What a group found is coded
+/// for the place where it lands, as with [`Rewrite`](crate::Rewrite).
 ///
 /// Where a rule leads to a path that another rule would lead on, the client is sent to the end of the way at once; where
 /// the way leads back, it is not sent at all, and the request goes inside. So there are no loops.
@@ -275,6 +276,10 @@ mod tests {
             .rule("^/out/(.*)$", "https://example.org/$1")
             .unwrap()
             .rule_with_query("^/find[?]q=(.*)$", "/search/$1")
+            .unwrap()
+            .rule("^/item/(.*)$", "/show?id=$1")
+            .unwrap()
+            .rule("^/shop/(.*)$", "https://shop.example.org/?p=$1&x")
             .unwrap();
         let client = client(rules);
         let cases = [
@@ -294,6 +299,11 @@ mod tests {
             ),
             ("/find?q={x}", Some("/search/%7Bx%7D")),
             ("/find?r=x", None),
+            ("/item/a%26b=c", Some("/show?id=a%26b%3Dc")),
+            (
+                "/shop/a&b+c",
+                Some("https://shop.example.org/?p=a%26b%2Bc&x"),
+            ),
         ];
         for (target, location) in cases {
             let answer = client.get(target).send();

@@ -14,7 +14,11 @@ use crate::rules::{Rule, Subject, first, subject};
 ///
 /// The first rule that matches is applied, once: there are no loops. A rule is a regular expression and a replacement
 /// with `$1` or `${name}` for its groups. It looks at the path that is left, below what is mounted, in canonical form:
-/// `/%66oo` is `/foo` to it. The query stays, unless the replacement has one of its own.
+/// `/%66oo` is `/foo` to it, and the path of a mount without a slash is `/`. The query stays, unless the replacement has
+/// one of its own.
+///
+/// What a group found is coded for the place where it lands: an `&` of a path is `%26` in a query and ends no value, and a
+/// `?` of a query is `%3F` in a path.
 ///
 /// # Order
 ///
@@ -174,6 +178,54 @@ mod tests {
         ];
         for (target, expected) in cases {
             assert_eq!(client.get(target).send().text(), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_a_group_found_stays_one_value_where_it_lands() {
+        let rewrite = Rewrite::new()
+            .rule("^/item/(.*)$", "/show?id=$1&kind=item")
+            .unwrap()
+            .rule("^/both/(?<a>[^/]*)/(?<b>.*)$", "/${a}?b=${b}&c=$$${a}")
+            .unwrap()
+            .rule_with_query("^/find[?]q=(.*)$", "/search/$1")
+            .unwrap();
+        let rewrite = rewrite
+            .rule_with_query("^/old[?](.*)$", "/new?$1")
+            .unwrap()
+            .rule_with_query("^/moved(.*)$", "/to$1")
+            .unwrap()
+            .rule_with_query("^/login(.*)$", "/enter?next=$1")
+            .unwrap();
+        let app = Application::new(|request: Request| request.uri().to_string());
+        let client = Client::new(app.wrap(Lint::new()).wrap(rewrite).wrap(Lint::new()));
+        let cases = [
+            ("/item/a%26b=c", "/show?id=a%26b%3Dc&kind=item"),
+            ("/item/a+b;c", "/show?id=a%2Bb%3Bc&kind=item"),
+            ("/item/a%3Fb%23c/d", "/show?id=a%3Fb%23c/d&kind=item"),
+            ("/item/%", "/show?id=%25&kind=item"),
+            ("/both/x&y/z&w", "/x&y?b=z%26w&c=$x%26y"),
+            ("/find?q=a?b=c&d", "/search/a%3Fb=c&d"),
+            ("/find?q=a/b%2Fc", "/search/a/b%2Fc"),
+            ("/old?a=1&b=%26", "/new?a=1&b=%26"),
+            ("/moved/x&y?a=1&b=2", "/to/x&y?a=1&b=2"),
+            ("/login/x?a=1&b=2", "/enter?next=/x?a%3D1%26b%3D2"),
+        ];
+        for (target, expected) in cases {
+            assert_eq!(client.get(target).send().text(), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_mount_is_a_slash_to_rules() {
+        let rewrite = Rewrite::new().rule("^/$", "/home").unwrap();
+        let app = Application::new(|request: Request| request.path().to_owned()).wrap(rewrite);
+        let client = Client::new(Application::new(move |mut request: Request| {
+            request.mount("/app");
+            app.call(request)
+        }));
+        for target in ["/app", "/app/"] {
+            assert_eq!(client.get(target).send().text(), "/home", "{target}");
         }
     }
 

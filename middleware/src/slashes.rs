@@ -54,7 +54,7 @@ impl Slashes {
         }
     }
 
-    /// Has every path end with one slash, also one that looks like a file.
+    /// Has every path end with one slash, also one that looks like a file, and the one of a mount.
     pub fn append() -> Self {
         Slashes {
             end: End::Appended,
@@ -82,6 +82,16 @@ impl Slashes {
     pub fn redirect(mut self) -> Self {
         self.redirect = true;
         self
+    }
+
+    /// The right path for a request, where its own is wrong.
+    fn right_for(self, request: &Request) -> Option<String> {
+        match request.path() {
+            // Nothing is left of the path of a mount. A target without a path, as CONNECT has it, is in none.
+            "" if request.script_name().is_empty() => None,
+            "" => (self.end == End::Appended).then(|| "/".to_owned()),
+            path => self.right(path),
+        }
     }
 
     /// The right path, where this one is wrong.
@@ -126,7 +136,7 @@ struct Slashed {
 
 impl Handler for Slashed {
     fn call(&self, mut request: Request) -> Reply {
-        let Some(right) = self.slashes.right(request.path()) else {
+        let Some(right) = self.slashes.right_for(&request) else {
             return self.app.call(request);
         };
         if !self.slashes.redirect {
@@ -233,27 +243,65 @@ mod tests {
             );
         }
         assert_eq!(client.get("/hello/").send().text(), "called");
+        // Our gateways answer it by themselves.
+        let client = client.without_gateway();
         assert_eq!(client.options("*").send().text(), "called");
+    }
+
+    /// Shows what is mounted and what is left, with a mount at `/app`.
+    fn mounted(slashes: Slashes) -> Client {
+        let inner = Application::new(|request: Request| {
+            format!("{}|{}", request.script_name(), request.path())
+        });
+        let inner = inner.wrap(slashes);
+        Client::new(Application::new(move |mut request: Request| {
+            request.mount("/app");
+            inner.call(request)
+        }))
     }
 
     #[test]
     fn what_is_mounted_is_kept() {
-        let inner = Application::new(|request: Request| {
-            format!("{}|{}", request.script_name(), request.path())
-        });
-        let mounted = |slashes: Slashes| {
-            let inner = inner.clone().wrap(slashes);
-            Client::new(Application::new(move |mut request: Request| {
-                request.mount("/app");
-                inner.call(request)
-            }))
-        };
-        assert_eq!(
-            mounted(Slashes::trim()).get("/app/x/").send().text(),
-            "/app|/x"
-        );
-        let answer = mounted(Slashes::append().redirect()).get("/app/x").send();
-        assert_eq!(answer.header("location"), Some("/app/x/"));
+        for (slashes, target, expected) in [
+            (Slashes::trim(), "/app/x/", "/app|/x"),
+            (Slashes::trim(), "/app", "/app|"),
+            (Slashes::trim(), "/app/", "/app|/"),
+            (Slashes::merged(), "/app", "/app|"),
+            (Slashes::append(), "/app", "/app|/"),
+            (Slashes::append().merge(), "/app?q", "/app|/"),
+            (Slashes::append(), "/app//", "/app|/"),
+        ] {
+            let answer = mounted(slashes).get(target).send();
+            assert_eq!(answer.text(), expected, "{target} with {slashes:?}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_mount_is_sent_to_its_slash() {
+        for (slashes, target, location) in [
+            (Slashes::append(), "/app/x", "/app/x/"),
+            (Slashes::append(), "/app", "/app/"),
+            (Slashes::append().merge(), "/app?q=1", "/app/?q=1"),
+        ] {
+            let answer = mounted(slashes.redirect()).get(target).send();
+            assert_eq!(answer.status(), 308, "{target}");
+            assert_eq!(answer.header("location"), Some(location), "{target}");
+        }
+        let answer = mounted(Slashes::append().redirect()).get("/app/").send();
+        assert_eq!(answer.text(), "/app|/");
+        // A mount of nothing but slashes is no host.
+        let answer = mounted(Slashes::append().redirect()).get("/").send();
+        assert_eq!(answer.text(), "|/");
+    }
+
+    #[test]
+    fn a_target_without_a_path_gets_none() {
+        let app = Application::new(|request: Request| request.path().to_owned());
+        let app = app.wrap(Slashes::append().redirect());
+        let mut request = Request::get("example.org:443");
+        *request.method_mut() = http::Method::CONNECT;
+        let response = pollster::block_on(app.call(request));
+        assert_eq!(response.status(), 200);
     }
 
     #[test]

@@ -25,7 +25,8 @@ use crate::host_pattern::{HostPattern, host_and_port};
 /// | `.example.org` | `example.org` and all below |
 /// | `192.0.2.1`, `[2001:db8::1]` | this address |
 ///
-/// Names are compared without regard to case and to a dot at their end. Write the `xn--` form of a name that is not
+/// Names are of letters, digits, dots, `-` and `_`; any other is not trusted, such as `evil.test%2f.example.org`. They are
+/// compared without regard to case and to a dot at their end. Write the `xn--` form of a name that is not
 /// ASCII, as that is what clients send. There is no pattern for every host: leave the wrapper away.
 ///
 /// # Order
@@ -153,13 +154,14 @@ mod tests {
 
     #[test]
     fn lets_nobody_in_but_for_the_hosts_of_the_list() {
-        let cases: [(&str, &[&str], u16); 17] = [
+        let cases: [(&str, &[&str], u16); 18] = [
             ("/", &["example.org"], 200),
             ("/", &["EXAMPLE.ORG.:8000"], 200),
             ("/", &["www.example.net:81"], 200),
             ("/", &["www.example.net"], 400),
             ("/", &["evilexample.org"], 400),
             ("/", &["example.org.evil.net"], 400),
+            ("/", &["evil.test%2f.example.net:81"], 400),
             ("/", &["evil@example.org"], 400),
             ("/", &["example.org/evil"], 400),
             ("/", &["example.org, evil.net"], 400),

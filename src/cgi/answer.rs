@@ -97,6 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn the_head_has_nothing_of_another_connection_and_no_length_that_nobody_knows() {
+        let headers = [
+            ("connection", "x-private"),
+            ("x-private", "1"),
+            ("x-a", "2"),
+        ];
+        let app = Application::new(move |_: Request| (headers, ()));
+        assert_eq!(head(&app, Method::HEAD), "Status: 200 OK\r\nx-a: 2\r\n\r\n");
+        assert_eq!(
+            head(&app, Method::GET),
+            "Status: 200 OK\r\nx-a: 2\r\ncontent-length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
     fn what_has_no_place_in_cgi_is_an_error() {
         let switching = Application::new(|_: Request| StatusCode::SWITCHING_PROTOCOLS);
         assert!(head(&switching, Method::GET).starts_with("Status: 500 "));

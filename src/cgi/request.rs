@@ -124,7 +124,10 @@ fn connection(variables: &Variables) -> Connection {
     if let Some(peer) = address(variables, "REMOTE_ADDR", "REMOTE_PORT") {
         connection = connection.with_peer(peer);
     }
-    if let Some(local) = address(variables, "SERVER_ADDR", "SERVER_PORT") {
+    // RFC 3875 knows only the name, which may be an address, and most servers send the other too.
+    let mut names = ["SERVER_ADDR", "SERVER_NAME"].into_iter();
+    let local = names.find_map(|name| address(variables, name, "SERVER_PORT"));
+    if let Some(local) = local {
         connection = connection.with_local(local);
     }
     connection
@@ -218,6 +221,31 @@ mod tests {
         assert_eq!(all.get("HTTP_PROXY"), None);
     }
 
+    #[test]
+    fn the_environ_says_what_the_web_server_said() {
+        let pairs: [(&[u8], &[u8]); 6] = [
+            (b"REQUEST_METHOD", b"GET"),
+            (b"SCRIPT_NAME", b"/\xe9t\xe9"),
+            (b"PATH_INFO", b"/a\xffb"),
+            (b"HTTP_HOST", b""),
+            (b"SERVER_ADDR", b"2001:db8::1"),
+            (b"SERVER_PORT", b"8080"),
+        ];
+        let variables = Variables::from_iter(pairs);
+        let request = request(&variables, Body::empty()).unwrap();
+        let environ = request.environ();
+        for (name, expected) in [
+            ("SCRIPT_NAME", "/été"),
+            ("PATH_INFO", "/aÿb"),
+            ("SERVER_NAME", "[2001:db8::1]"),
+            ("SERVER_PORT", "8080"),
+            ("wsgi.input_terminated", "true"),
+        ] {
+            assert_eq!(environ.get(name).as_deref(), Some(expected), "{name}");
+        }
+        assert_eq!(request.url(), "http://[2001:db8::1]:8080/%E9t%E9/a%FFb");
+    }
+
     /// Variables beside the basic ones, and the status and text of the answer.
     type Case = (&'static [(&'static str, &'static str)], u16, &'static str);
 
@@ -267,6 +295,22 @@ mod tests {
             (&[("REQUEST_SCHEME", "http")], Scheme::Http),
         ] {
             assert_eq!(with(pairs).unwrap().scheme(), scheme, "{pairs:?}");
+        }
+        for (name, value, expected) in [
+            (
+                "SERVER_NAME",
+                "[2001:db8::1]",
+                "http://[2001:db8::1]:8080/app/a%2Fb?q",
+            ),
+            (
+                "SERVER_NAME",
+                "192.0.2.1",
+                "http://192.0.2.1:8080/app/a%2Fb?q",
+            ),
+            ("SERVER_ADDR", "::1", "http://[::1]:8080/app/a%2Fb?q"),
+        ] {
+            let request = with(&[(name, value), ("SERVER_PORT", "8080")]).unwrap();
+            assert_eq!(request.url(), expected, "{name}");
         }
         for (value, expected) in [
             ("unix:", None),

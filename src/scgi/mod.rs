@@ -21,6 +21,9 @@
 //! What a request is, and what becomes of an answer, is as in [`cgi`](crate::cgi). A connection is for one request. What
 //! is no SCGI, such as variables without `CONTENT_LENGTH` in the first place, is a 400.
 //!
+//! The connection of a response that breaks off is reset, so that it does not look complete. A Unix socket cannot be
+//! reset: over one, a response that may break off needs a `Content-Length`, or FastCGI.
+//!
 //! # Security
 //!
 //! Whoever can connect can say anything, the client's address and `REMOTE_USER` included: listen on loopback, or on a

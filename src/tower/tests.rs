@@ -394,3 +394,32 @@ fn the_boundaries_inside_of_layers_can_be_looked_at() {
 fn the_laws_hold_for_layers() {
     enfilade_testing::laws::check(|app: Application| app.wrap(layer(TraceLayer::new_for_http())));
 }
+
+#[test]
+fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows() {
+    let headers = [
+        ("connection", "x-private"),
+        ("x-private", "1"),
+        ("x-a", "2"),
+    ];
+    let service = AppService::new(move |_: Request| (headers, ()));
+    let mut request = get("/");
+    *request.method_mut() = http::Method::HEAD;
+    let response = ask(service, request);
+    let names: Vec<_> = response
+        .headers()
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
+    assert_eq!(names, ["x-a"]);
+    // Whoever serves it does not take the empty body for GET's.
+    assert!(!http_body::Body::is_end_stream(response.body()));
+    // A service inside is an application as any other.
+    let service = tower_http::compression::CompressionLayer::new();
+    let app = Application::new(move |_: Request| (headers, "x")).wrap(layer(service));
+    let answer = Client::new(app).get("/").send();
+    assert_eq!(
+        (answer.header("x-private"), answer.header("x-a")),
+        (None, Some("2"))
+    );
+}

@@ -394,3 +394,26 @@ fn describes_the_callable() {
         [("form", "WSGI"), ("threads", "64")]
     );
 }
+
+#[test]
+fn the_environ_has_what_the_standards_name() {
+    let app = client(|environ, start_response| {
+        start_response("200 OK", &[("Content-Type", "text/plain; charset=utf-8")])?;
+        let names = ["SERVER_NAME", "PATH_INFO", "wsgi.input_terminated"];
+        let values = names.map(|name| environ.get(name).unwrap_or_default().into_owned());
+        Ok([values.join(" ")])
+    });
+    let connection = enfilade_core::Connection::default().with_local("[::1]:80".parse().unwrap());
+    let answer = app.get("/a%FFb").connection(connection).send();
+    assert_eq!(answer.text(), "[::1] /a\u{ff}b true");
+}
+
+#[test]
+fn a_head_without_a_body_has_no_length() {
+    let app = client(|_, start_response| {
+        start_response("200 OK", &[("Content-Type", "text/plain")])?;
+        Ok([""; 0])
+    });
+    assert_eq!(app.head("/").send().header("content-length"), None);
+    assert_eq!(app.get("/").send().header("content-length"), Some("0"));
+}

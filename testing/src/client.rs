@@ -325,8 +325,8 @@ mod tests {
                 r#"GET /a?b=c HTTP/1.1 ["host: localhost"]"#,
             ),
             (
-                client.options("*"),
-                r#"OPTIONS * HTTP/1.1 ["host: localhost"]"#,
+                client.options("/"),
+                r#"OPTIONS / HTTP/1.1 ["host: localhost"]"#,
             ),
             (
                 client.get("http://h:8/a"),

@@ -139,7 +139,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        doors: &["fastcgi", "kept"],
+        doors: &["fastcgi", "kept", "scgi"],
         reason: "nginx drops what it has not sent yet of an answer that breaks off, the head if need be.",
         level: |asked, expected, found| {
             if asked.target.starts_with("/broken") && !found.is_whole {
@@ -148,8 +148,8 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        doors: &["cgi", "scgi"],
-        reason: "An answer that does not say its length has no other end than the program's or connection's.",
+        doors: &["cgi"],
+        reason: "A response that does not say its length has no other end than the program's.",
         level: |asked, expected, _| expected.is_whole |= asked.target == "/broken",
     },
 ];

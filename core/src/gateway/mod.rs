@@ -14,6 +14,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, TE, TRANSFER_ENCODING, UP
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 pub use self::check::check;
+use crate::headers::tokens;
 use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
@@ -177,9 +178,11 @@ fn join_cookies(request: &mut Request) {
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
 ///
-/// - Hop-by-hop headers are removed, except on a 101, which is about the connection.
+/// - Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1), except on a 101, which
+///   is about the connection.
 /// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
-/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included.
+/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included; without a body it gets
+///   none, as GET may have one.
 /// - A body whose length is known gets the `Content-Length` that is true.
 #[must_use]
 pub fn finish(method: &Method, mut response: Response) -> Response {
@@ -196,9 +199,8 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
         says_length |= name == CONTENT_LENGTH;
     }
     if is_hop_by_hop && status != StatusCode::SWITCHING_PROTOCOLS {
-        for name in &HOP_BY_HOP {
-            response.headers_mut().remove(name);
-        }
+        remove_hop_by_hop(response.headers_mut());
+        says_length = response.headers().contains_key(CONTENT_LENGTH);
     }
     if status.is_informational() || status == StatusCode::NO_CONTENT {
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -209,8 +211,9 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
     } else if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
         let length = response.body().known_length();
         let length = length.filter(|_| status != StatusCode::NOT_MODIFIED);
-        // An application that answers HEAD itself says the length of a body that it did not make.
-        if let Some(length) = length.filter(|length| *length > 0 || !says_length) {
+        // An application that answers HEAD itself makes no body: how long GET's is, it says or nobody knows (RFC 9110,
+        // section 8.6).
+        if let Some(length) = length.filter(|length| *length > 0) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
     } else {
@@ -223,6 +226,15 @@ fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
         return;
     }
     std::mem::take(response.body_mut()).discard();
+}
+
+/// Removes what is about one connection: what is known to be, and what `Connection` names.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
+    let named: Vec<HeaderName> = named.collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
 }
 
 /// Whether the one `Content-Length` is this: it need not be written again then.
@@ -310,7 +322,16 @@ mod tests {
                 Some("12"),
                 Some(""),
             ),
-            (Method::HEAD, 200, &[], Body::empty(), Some("0"), Some("")),
+            (Method::HEAD, 200, &[], Body::empty(), None, Some("")),
+            (Method::HEAD, 404, &[], Body::empty(), None, Some("")),
+            (
+                Method::HEAD,
+                200,
+                &[("content-length", "0")],
+                Body::empty(),
+                Some("0"),
+                Some(""),
+            ),
             (Method::HEAD, 200, &[], stream(), None, Some("")),
             (
                 Method::HEAD,
@@ -398,6 +419,27 @@ mod tests {
             let response = pollster::block_on(answer(&app, get("/", lines)));
             assert_eq!(response.body().as_bytes().unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn what_connection_names_belongs_to_the_connection() {
+        let headers = [
+            ("connection", "close, X-Private"),
+            ("connection", "x-other,content-length,,(bad)"),
+            ("x-private", "1"),
+            ("x-private", "2"),
+            ("x-other", "3"),
+            ("x-a", "4"),
+            ("content-length", "1"),
+        ];
+        let response = headers_after(Method::GET, 200, &headers, Body::from_iterator(["x"]));
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-a"]);
+        // A length that nobody says any more is said of a body that has one.
+        let response = headers_after(Method::GET, 200, &headers, Body::from("xyz"));
+        assert_eq!(response.headers()[CONTENT_LENGTH], "3");
+        let response = headers_after(Method::GET, 101, &headers, Body::empty());
+        assert_eq!(response.headers()["x-private"], "1");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
 use super::{Head, Request};
-use crate::host::Host;
+use crate::host::{Host, bracketed};
 
 impl Head {
     /// The host that the client asked for, as [`Request::host`] gives it.
@@ -54,14 +54,21 @@ impl Request {
     #[must_use]
     pub fn effective_host(&self) -> Option<String> {
         let port = self.scheme().default_port();
-        if self.host_is_missing() {
-            let local = self.connection().local()?;
-            return Some(match local.port() == port {
-                true => bracketed(local.ip()),
-                false => local.to_string(),
-            });
+        match self.host_is_missing() {
+            true => self.local_host(),
+            false => Some(Host::of(self)?.without_port(port).to_string()),
         }
-        Some(Host::of(self)?.without_port(port).to_string())
+    }
+
+    /// The address of this end, with the port where that is not the scheme's. A zone of IPv6 means nothing to others
+    /// (RFC 4007, section 6), so it is left out.
+    fn local_host(&self) -> Option<String> {
+        let local = self.connection().local()?;
+        let address = bracketed(local.ip());
+        Some(match local.port() == self.scheme().default_port() {
+            true => address,
+            false => format!("{address}:{}", local.port()),
+        })
     }
 
     /// Whether the client named no host; an empty `Host` names none (RFC 9112, section 3.2).
@@ -90,20 +97,16 @@ impl Request {
     /// ```
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = self.scheme();
-        let host = match (self.host(), self.connection().local()) {
-            (Some(host), _) => host.to_owned(),
-            (None, Some(local)) if local.port() == scheme.default_port() => bracketed(local.ip()),
-            (None, Some(local)) => local.to_string(),
-            (None, None) => "localhost".to_owned(),
-        };
+        let named = self.host().filter(|host| !host.is_empty());
+        let host = named.map(str::to_owned).or_else(|| self.local_host());
+        let host = host.unwrap_or_else(|| "localhost".to_owned());
         let query = self
             .query()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
         format!(
             "{}://{host}{}{}{query}",
-            scheme.as_str(),
+            self.scheme().as_str(),
             self.script_name(),
             self.path()
         )
@@ -129,9 +132,36 @@ impl Request {
     }
 }
 
-fn bracketed(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => format!("[{address}]"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Connection;
+
+    #[test]
+    fn a_url_has_a_host_also_where_the_client_named_none() {
+        let cases = [
+            (None, None, "http://localhost/a"),
+            (Some(""), None, "http://localhost/a"),
+            (Some(""), Some("192.0.2.1:80"), "http://192.0.2.1/a"),
+            (None, Some("192.0.2.1:8000"), "http://192.0.2.1:8000/a"),
+            (Some(""), Some("[2001:db8::1]:80"), "http://[2001:db8::1]/a"),
+            // The interface of this machine is nothing that a client knows.
+            (None, Some("[fe80::1%3]:81"), "http://[fe80::1]:81/a"),
+            (Some("h:81"), Some("192.0.2.1:80"), "http://h:81/a"),
+        ];
+        for (host, local, url) in cases {
+            let mut request = Request::get("/a");
+            if let Some(host) = host {
+                let host = HeaderValue::from_static(host);
+                request.headers_mut().insert(HOST, host);
+            }
+            if let Some(local) = local {
+                let connection = Connection::default().with_local(local.parse().unwrap());
+                request.set_connection(connection);
+            }
+            assert_eq!(request.url(), url, "{host:?} {local:?}");
+            let effective = request.effective_host().unwrap_or("localhost".into());
+            assert_eq!(format!("http://{effective}/a"), url, "{host:?} {local:?}");
+        }
     }
 }

@@ -193,11 +193,9 @@ impl Entry {
     fn end(&self) -> End {
         let (received, sent) = self.sizes.as_ref().map_or((0, 0), |sizes| sizes.both());
         let is_499 = self.log.shows_499 && self.outcome == Outcome::Dropped;
+        let status = self.status.filter(|_| !is_499);
         End {
-            status: match is_499 {
-                true => Some(client_closed_request()),
-                false => self.status,
-            },
+            status: status.unwrap_or_else(client_closed_request),
             bytes: self.bytes,
             received,
             sent: sent + self.bytes,
@@ -216,9 +214,8 @@ impl Drop for Entry {
             self.outcome = Outcome::Failed;
         }
         let end = self.end();
-        let (log, status) = (&self.log, end.status);
-        let status = status.unwrap_or_else(client_closed_request);
-        if log.filters.wants_end(status, self.is_health_check) {
+        let log = &self.log;
+        if log.filters.wants_end(end.status, self.is_health_check) {
             let known = Known {
                 head: &self.head,
                 at: self.at,

@@ -86,7 +86,7 @@ pub(super) struct Context<'a> {
 
 /// What is known when a request is over.
 pub(super) struct End {
-    pub(super) status: Option<StatusCode>,
+    pub(super) status: StatusCode,
     pub(super) bytes: u64,
     pub(super) received: u64,
     pub(super) sent: u64,
@@ -125,6 +125,14 @@ impl Field {
             self,
             Field::Request(Line | Method | Protocol)
                 | Field::End(EndField::Outcome | EndField::Connection)
+        )
+    }
+
+    /// Whether it is an address.
+    pub(super) fn is_address(&self) -> bool {
+        matches!(
+            self,
+            Field::Request(RequestField::Client | RequestField::Peer)
         )
     }
 
@@ -213,11 +221,7 @@ impl EndField {
     /// Appends the field; nothing where it is not there.
     pub(super) fn write_to(self, line: &mut Vec<u8>, end: &End, context: &Context<'_>) {
         match self {
-            EndField::Status => {
-                if let Some(status) = end.status {
-                    line.extend_from_slice(status.as_str().as_bytes());
-                }
-            }
+            EndField::Status => line.extend_from_slice(end.status.as_str().as_bytes()),
             EndField::BytesOrDash if end.bytes == 0 => {}
             EndField::BytesOrDash | EndField::Bytes => number(line, end.bytes),
             EndField::Received => number(line, end.received),

@@ -62,6 +62,8 @@ struct Item {
 enum Form {
     /// As it is, or `-`.
     Text,
+    /// An address, or one that is nobody's: analysers refuse a line that has none.
+    Address,
     /// As it is, or not at all.
     Part,
     /// A string of JSON, whose first quote stands before it, or `null`.
@@ -78,6 +80,8 @@ enum Literal {
     Long(Vec<u8>),
 }
 
+/// The address of no host (RFC 1122, section 3.2.1.3), for a client that has none, as on a Unix socket.
+const NOBODY: &[u8] = b"0.0.0.0";
 /// How long a short literal may be, in bytes.
 const SHORT: usize = 16;
 
@@ -158,6 +162,9 @@ impl Format {
 
     fn push(&mut self, piece: Piece) {
         match (piece, self.syntax) {
+            (Piece::Field(field), Syntax::Text) if field.is_address() => {
+                self.push_field(field, Form::Address);
+            }
             (Piece::Field(field), _) => {
                 let is_missed = field.is_missed();
                 self.push_field(field, if is_missed { Form::Text } else { Form::Part });
@@ -290,6 +297,7 @@ impl Format {
                 Form::Quoted if line.len() > start => line.push(b'"'),
                 _ if line.len() > start => {}
                 Form::Text => line.push(b'-'),
+                Form::Address => line.extend_from_slice(NOBODY),
                 Form::Part => {}
                 Form::Quoted => {
                     line.pop();

@@ -39,7 +39,7 @@ use crate::timer::Timer;
 /// Writes one line about every request, when the body of its answer has ended.
 ///
 /// A line is written exactly once, whatever happens: to a body that was sent, that failed, and that the client did not
-/// wait for. A request that is given up before there is an answer has `-` for a status; one whose application panicked
+/// wait for. A request that is given up before there is an answer has nginx's status 499; one whose application panicked
 /// has 500, which is what the gateway then answers. The number of bytes is that of the bytes that were really taken out
 /// of the body, so it is none for the answer to HEAD.
 ///
@@ -72,7 +72,8 @@ use crate::timer::Timer;
 /// | `%P` | the id of this process |
 /// | `%%` | `%` |
 ///
-/// What is not there is `-`, in JSON `null`. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
+/// What is not there is `-`, in JSON `null`. A client without an address, as on a Unix socket, is `0.0.0.0`, as analysers
+/// refuse a line that does not begin with one; in JSON it is `null` too. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
 ///
 /// # Order
 ///
@@ -297,9 +298,9 @@ impl AccessLog {
         self
     }
 
-    /// Writes nginx's 499 for the status of a request whose client went away before the end of the answer.
+    /// Writes nginx's 499 for the status of a request whose client went away before the end of the answer too.
     ///
-    /// Without it the status is that of the answer, or `-` where there was none yet.
+    /// Without it only a request has 499 that was given up before there was an answer.
     pub fn client_gone_as_499(mut self) -> Self {
         self.shows_499 = true;
         self

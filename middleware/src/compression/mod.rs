@@ -43,7 +43,8 @@ const AWAY_FROM: usize = 64 * 1024;
 /// pass. A stream that fails ends as a failure, never as valid content. An encoder of a stream takes 0.3 MB (gzip),
 /// 0.9 MB (br) or 1.1 MB (zstd) as long as the stream lasts.
 ///
-/// Every answer that could have been coded has `Vary: Accept-Encoding`, also where this client did not want it. A coded
+/// Every answer that could have been coded has `Vary: Accept-Encoding`, also where this client did not want it, and so
+/// have a 206 and a 304 that stand for one. A coded
 /// answer loses what was true of the old bytes alone: `Content-Length`, `Accept-Ranges`, `Content-MD5` and the digests, in trailers too;
 /// a strong `ETag` becomes weak, or [one of its own](Compression::etags).
 ///
@@ -115,8 +116,8 @@ pub enum Etags {
     /// It becomes weak: `"a"` is sent as `W/"a"`, and comes back as that.
     #[default]
     Weaken,
-    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and the application sees `"a"` in the conditions
-    /// that come back. For clients that need strong validators, as for `If-Match`.
+    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and the application sees `"a"` beside it in the
+    /// conditions that come back. For clients that need strong validators, as for `If-Match`.
     PerCoding,
 }
 
@@ -184,7 +185,8 @@ impl Compression {
     ///
     /// let app = Application::new(|request: Request| {
     ///     let asked = request.headers().get("if-none-match");
-    ///     let status = if asked.is_some_and(|tag| tag == "\"v1\"") { 304 } else { 200 };
+    ///     let is_same = asked.is_some_and(|tags| tags.to_str().unwrap().split(", ").any(|tag| tag == "\"v1\""));
+    ///     let status = if is_same { 304 } else { 200 };
     ///     let body = if status == 200 { "la ".repeat(1_000) } else { String::new() };
     ///     let status = http::StatusCode::from_u16(status).unwrap();
     ///     (status, [("etag", "\"v1\""), ("content-type", "text/plain")], body)
@@ -422,9 +424,11 @@ impl Coders {
         }
     }
 
-    /// Whether the answer could be coded, or stands for one that could: a 304 (RFC 9110, section 15.4.5).
+    /// Whether the answer could be coded, or stands for one that could.
     fn is_concerned(&self, response: &Response) -> bool {
-        self.options.is_worth_coding(response) || response.status() == StatusCode::NOT_MODIFIED
+        let options = &self.options;
+        options.is_worth_coding(response)
+            || policy::stands_for_coded(response, options.min_size, &*options.gains)
     }
 
     /// Codes the answer where it could be and the client wants that.
@@ -433,16 +437,17 @@ impl Coders {
             return response.into();
         }
         vary_add(response.headers_mut(), &ACCEPT_ENCODING);
-        if response.status() == StatusCode::NOT_MODIFIED {
-            if let Some(asked) = &asked.conditions {
-                let (before, coding) = &**asked;
-                etag::mark_not_modified(response.headers_mut(), before, *coding);
-            }
-            return response.into();
+        if response.status() == StatusCode::NOT_MODIFIED
+            && let Some(asked) = &asked.conditions
+        {
+            let (before, coding) = &**asked;
+            etag::mark_not_modified(response.headers_mut(), before, *coding);
         }
         match self.choose(&asked.lines) {
-            Some(pool) => self.code(pool, asked.is_head, response),
-            None => response.into(),
+            Some(pool) if self.options.is_worth_coding(&response) => {
+                self.code(pool, asked.is_head, response)
+            }
+            _ => response.into(),
         }
     }
 

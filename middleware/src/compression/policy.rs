@@ -38,10 +38,43 @@ pub(super) fn may_be_coded(response: &Response) -> bool {
     let headers = response.headers();
     has_whole_content(response.status())
         && !headers.contains_key(CONTENT_RANGE)
-        && headers
-            .get(CONTENT_ENCODING)
-            .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && may_be_changed(headers)
+}
+
+fn may_be_changed(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
         && !has_token(headers, &CACHE_CONTROL, "no-transform")
+}
+
+/// Whether the whole of which this answer has a part, or nothing, may be coded: what its 200 says of that, it says too
+/// (RFC 9110, sections 15.3.7 and 15.4.5).
+///
+/// `gains` says whether content of this answer's type would be. A 304 and a 206 of several parts do not have the type.
+pub(super) fn stands_for_coded(
+    response: &Response,
+    min_size: u64,
+    gains: impl Fn(&Response) -> bool,
+) -> bool {
+    let headers = response.headers();
+    match response.status() {
+        StatusCode::NOT_MODIFIED => true,
+        StatusCode::PARTIAL_CONTENT => {
+            let is_multipart = media_type(headers)
+                .is_some_and(|found| found.eq_ignore_ascii_case("multipart/byteranges"));
+            may_be_changed(headers)
+                && complete_length(headers).is_none_or(|length| length >= min_size.max(1))
+                && (is_multipart || gains(response))
+        }
+        _ => false,
+    }
+}
+
+/// How long the whole is that a part was taken of, where the part says so (RFC 9110, section 14.4).
+fn complete_length(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    range.rsplit_once('/')?.1.parse().ok()
 }
 
 /// Statuses that have no content, or a part of it, stay as they are.

@@ -149,7 +149,8 @@ fn only_what_may_be_and_gains_is_coded() {
         let found = answer.header("content-encoding") == Some("gzip");
         assert_eq!(found, coded, "{status} {headers:?}");
         let varies = answer.header("vary").is_some();
-        assert_eq!(varies, coded || status == 304, "{status} {headers:?}");
+        let stands_for_coded = status == 206 || status == 304;
+        assert_eq!(varies, coded || stands_for_coded, "{status} {headers:?}");
     }
 }
 
@@ -565,7 +566,7 @@ fn tags_of_each_coding_come_back_as_the_application_gave_them() {
             &[("if-none-match", "\"v1-gzip\"")],
             304,
             "\"v1-gzip\"",
-            "[Some('\\'v1\\''), None, None, None]",
+            "[Some('\\'v1\\', \\'v1-gzip\\''), None, None, None]",
         ),
         // Somebody on the way made it weak.
         (
@@ -573,7 +574,7 @@ fn tags_of_each_coding_come_back_as_the_application_gave_them() {
             &[("if-none-match", "W/\"v1-gzip\"")],
             304,
             "\"v1-gzip\"",
-            "[Some('W/\\'v1\\''), None, None, None]",
+            "[Some('W/\\'v1\\', W/\\'v1-gzip\\''), None, None, None]",
         ),
         // The client has the plain content, and that is still what it was.
         (
@@ -596,14 +597,14 @@ fn tags_of_each_coding_come_back_as_the_application_gave_them() {
             &[("if-match", "\"v0\", \"v1-gzip\"")],
             200,
             "\"v1\"",
-            "[None, Some('\\'v0\\', \\'v1\\''), None, None]",
+            "[None, Some('\\'v0\\', \\'v1\\', \\'v1-gzip\\''), None, None]",
         ),
         (
             "gzip",
             &[("if-range", "\"v1-gzip\""), ("range", "bytes=0-")],
             200,
             "\"v1-gzip\"",
-            "[None, None, None, None]",
+            "[None, None, Some('\\'v1-gzip\\''), Some('bytes=0-')]",
         ),
     ];
     for (accepted, headers, status, etag, seen) in cases {
@@ -713,5 +714,95 @@ fn what_was_written_arrives_in_every_coding() {
         };
         assert!(read.is_ok(), "{coding:?}: {read:?}");
         assert_eq!(&plain, b"event: 1\n\n", "{coding:?}");
+    }
+}
+
+/// An application that compresses a file itself, and names it as this wrapper would.
+fn precompressed(request: &Request) -> Response {
+    let named = |name: &str| {
+        let tags = request.headers().get(name);
+        tags.map(|tags| tags.to_str().unwrap().contains("\"v-gzip\""))
+    };
+    let (status, body) = match (named("if-match"), named("if-none-match"), named("if-range")) {
+        (Some(false), ..) => (412, ""),
+        (_, Some(true), _) => (304, ""),
+        (_, _, Some(true)) => (206, "gz"),
+        _ => (200, "gzipped content"),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in [
+        ("etag", "\"v-gzip\""),
+        ("content-type", TEXT),
+        ("vary", "accept-encoding"),
+    ] {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    if status == 200 || status == 206 {
+        let coding = "gzip".parse().unwrap();
+        response.headers_mut().insert("content-encoding", coding);
+    }
+    if status == 206 {
+        let range = "bytes 0-1/15".parse().unwrap();
+        response.headers_mut().insert("content-range", range);
+    }
+    response
+}
+
+#[test]
+fn a_tag_that_the_application_wrote_itself_matches_as_it_is() {
+    let compression = Compression::new().min_size(1).etags(Etags::PerCoding);
+    let app = Application::new(|request: Request| precompressed(&request));
+    let client = Client::new(app.wrap(Lint::new()).wrap(compression).wrap(Lint::new()));
+    for (name, status) in [
+        ("if-match", 200),
+        ("if-none-match", 304),
+        ("if-range", 206),
+        ("x-none", 200),
+    ] {
+        let request = client.get("/").header("accept-encoding", "gzip");
+        let request = request.header(name, "\"v-gzip\"");
+        let answer = request.header("range", "bytes=0-1").send();
+        assert_eq!(answer.status().as_u16(), status, "{name}");
+        assert_eq!(answer.header("etag"), Some("\"v-gzip\""), "{name}");
+    }
+}
+
+#[test]
+fn a_part_varies_as_its_whole_does() {
+    let part = |length: &'static str| [("content-type", TEXT), ("content-range", length)];
+    let (long, short, unknown) = (
+        part("bytes 0-19/1000"),
+        part("bytes 0-1/5"),
+        part("bytes 0-19/*"),
+    );
+    let parts = [("content-type", "Multipart/ByteRanges; boundary=x")];
+    let image = [
+        ("content-type", "image/png"),
+        ("content-range", "bytes 0-19/1000"),
+    ];
+    let coded = [long[0], long[1], ("content-encoding", "br")];
+    let kept = [long[0], long[1], ("cache-control", "no-transform")];
+    let cases: [(HeaderList, u16, bool); 9] = [
+        (long.to_vec().leak(), 206, true),
+        (unknown.to_vec().leak(), 206, true),
+        (parts.to_vec().leak(), 206, true),
+        (short.to_vec().leak(), 206, false),
+        (image.to_vec().leak(), 206, false),
+        (coded.to_vec().leak(), 206, false),
+        (kept.to_vec().leak(), 206, false),
+        (&[], 304, true),
+        (&[("content-type", TEXT)], 412, true),
+    ];
+    for (headers, status, varies) in cases {
+        let body = if status == 304 { Body::empty } else { body };
+        let client = client(headers, status, body);
+        for accepted in ["gzip", ""] {
+            let answer = client.get("/").header("accept-encoding", accepted).send();
+            let found = answer.header("vary") == Some("accept-encoding");
+            assert_eq!(found, varies, "{accepted} {status} {headers:?}");
+            let is_coded = answer.header("content-encoding") == Some("gzip");
+            assert_eq!(is_coded, status == 412 && !accepted.is_empty());
+        }
     }
 }

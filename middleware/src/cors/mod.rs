@@ -259,8 +259,16 @@ impl Cors {
         let allowed = self.origins.allow(only(asked, &ORIGIN));
         let is_allowed = allowed.is_some();
         self.mark(allowed, headers);
-        vary_add(headers, &ACCESS_CONTROL_REQUEST_METHOD);
-        vary_add(headers, &ACCESS_CONTROL_REQUEST_HEADERS);
+        // An `Origin` is what makes a preflight, whatever it is.
+        let read = [
+            ORIGIN,
+            ACCESS_CONTROL_REQUEST_METHOD,
+            ACCESS_CONTROL_REQUEST_HEADERS,
+        ];
+        let private_network = self.private_network.then_some(REQUEST_PRIVATE_NETWORK);
+        for name in read.into_iter().chain(private_network) {
+            vary_add(headers, &name);
+        }
         if !is_allowed {
             return response;
         }

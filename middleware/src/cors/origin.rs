@@ -1,11 +1,12 @@
 //! Which origins may read answers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use enfilade_core::host::Host;
 use http::HeaderValue;
 
-use crate::host_pattern::HostPattern;
+use crate::host_pattern::{HostPattern, is_host_name};
 use crate::{Error, ErrorKind};
 
 /// The origins that a site trusts with its answers.
@@ -78,26 +79,22 @@ impl Origin {
                 "is not an origin: its scheme is not one in lower case",
             ));
         }
-        if host.starts_with(['*', '.']) {
-            let host = HostPattern::parse(host)
-                .map_err(|error| wrong(&format!("is not an origin: {error}")))?;
+        let pattern = HostPattern::parse(host)
+            .map_err(|error| wrong(&format!("is not an origin: {error}")))?;
+        if !pattern.is_exact() {
             let scheme = scheme.to_owned();
+            let host = pattern;
             return Ok(Origin::Pattern { scheme, host });
         }
-        if Host::parse(host).is_none() {
-            return Err(wrong(
-                "is not an origin: what follows the scheme is not a host",
-            ));
+        match Host::parse(host).and_then(|parsed| written(scheme, host, &parsed)) {
+            Some(written) if written == text => Ok(Origin::Exact(written)),
+            Some(written) => Err(wrong(&format!(
+                "is not how browsers write an origin: that is {written:?}"
+            ))),
+            None => Err(wrong(
+                "is not an origin: a host that ends with a number is an address",
+            )),
         }
-        let is_default = [("http", ":80"), ("https", ":443")]
-            .into_iter()
-            .any(|(known, port)| scheme == known && host.ends_with(port));
-        if is_default || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(wrong(
-                "is not how browsers write an origin: in lower case, without the default port",
-            ));
-        }
-        Ok(Origin::Exact(text.to_owned()))
     }
 
     fn is(&self, text: &str) -> bool {
@@ -120,10 +117,39 @@ impl Origin {
     }
 }
 
+/// How browsers write an origin (URL Standard, "host serializer"; HTML Standard, "ASCII serialization of an origin");
+/// `None` where they would take the host for an address, and it is none.
+fn written(scheme: &str, text: &str, host: &Host<'_>) -> Option<String> {
+    let name = match host.address() {
+        Some(IpAddr::V6(address)) => format!("[{address}]"),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        None if ends_with_number(host.name()) => return None,
+        None => host.name().to_ascii_lowercase(),
+    };
+    let behind = text.get(host.name().len()..).unwrap_or_default();
+    let dot = if behind.starts_with('.') { "." } else { "" };
+    let default = [("http", 80), ("https", 443)];
+    let port = host
+        .port()
+        .filter(|port| !default.contains(&(scheme, *port)));
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{scheme}://{name}{dot}{port}"))
+}
+
+/// URL Standard, "ends-in-a-number checker".
+fn ends_with_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    last.bytes().all(|byte| byte.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Whether a text is one origin, which is all that a test gets to see.
 fn is_origin(text: &str) -> bool {
     let parts = text.split_once("://");
-    parts.is_some_and(|(scheme, host)| is_scheme(scheme) && Host::parse(host).is_some())
+    parts.is_some_and(|(scheme, host)| {
+        is_scheme(scheme) && Host::parse(host).is_some_and(|host| is_host_name(&host))
+    })
 }
 
 /// RFC 3986, section 3.1, in lower case.
@@ -204,22 +230,61 @@ mod tests {
             ),
             (
                 "https://a/b",
-                "\"https://a/b\" is not an origin: what follows the scheme is not a host",
+                "\"https://a/b\" is not an origin: \"a/b\" is not a host",
             ),
             (
                 "https://A",
-                "\"https://A\" is not how browsers write an origin: in lower case, without the default port",
+                "\"https://A\" is not how browsers write an origin: that is \"https://a\"",
             ),
             (
                 "https://a:443",
-                "\"https://a:443\" is not how browsers write an origin: in lower case, without the default port",
+                "\"https://a:443\" is not how browsers write an origin: that is \"https://a\"",
+            ),
+            (
+                "http://a:0081",
+                "\"http://a:0081\" is not how browsers write an origin: that is \"http://a:81\"",
+            ),
+            (
+                "http://a:",
+                "\"http://a:\" is not how browsers write an origin: that is \"http://a\"",
+            ),
+            (
+                "http://[0::1]",
+                "\"http://[0::1]\" is not how browsers write an origin: that is \"http://[::1]\"",
+            ),
+            (
+                "http://127.1",
+                "\"http://127.1\" is not an origin: a host that ends with a number is an address",
             ),
             (
                 "https://*.",
                 "\"https://*.\" is not an origin: \"*.\" is not a host",
             ),
+            (
+                "https://a.*.org",
+                "\"https://a.*.org\" is not an origin: \"a.*.org\" has a star elsewhere than in front of a dot at \
+                 its beginning",
+            ),
+            (
+                "https://a..org",
+                "\"https://a..org\" is not an origin: \"a..org\" has an empty label",
+            ),
+            (
+                "https://x%2eorg",
+                "\"https://x%2eorg\" is not an origin: \"x%2eorg\" has a label that is not 1 to 63 letters, digits, \
+                 `-` and `_`",
+            ),
         ] {
             assert_eq!(Origin::parse(text).unwrap_err().to_string(), why);
+        }
+        for text in [
+            "https://a",
+            "http://a.:81",
+            "http://[::1]:443",
+            "http://127.0.0.1",
+            "moz-extension://a-b:443",
+        ] {
+            assert!(Origin::parse(text).unwrap().is(text), "{text}");
         }
     }
 }

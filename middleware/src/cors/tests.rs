@@ -116,6 +116,39 @@ fn a_private_network_is_opened_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_preflight_varies_on_all_that_it_reads() {
+    let method = [("access-control-request-method", "GET")];
+    let read = "origin, access-control-request-method, access-control-request-headers";
+    let network = format!("{read}, access-control-request-private-network");
+    for (cors, expected) in [
+        (site(), read),
+        (Cors::any_origin(), read),
+        (Cors::origin_test(|_| false), read),
+        (site().private_network(), &network),
+        (Cors::any_origin().private_network(), &network),
+    ] {
+        let answer = preflight(cors.clone(), &method);
+        assert_eq!(answer.header("vary"), Some(expected), "{cors:?}");
+    }
+}
+
+#[test]
+fn a_test_sees_no_origin_that_is_read_in_two_ways() {
+    let cors = Cors::origin_test(|origin| origin.ends_with(".example.org"));
+    let client = client(cors);
+    for (origin, is_allowed) in [
+        ("https://a.example.org", true),
+        ("https://evil.test%2f.example.org", false),
+        ("https://evil.test,.example.org", false),
+        ("https://..example.org", false),
+    ] {
+        let answer = client.get("/").header("origin", origin).send();
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed, is_allowed.then_some(origin), "{origin}");
+    }
+}
+
+#[test]
 fn only_a_preflight_is_kept_from_the_application() {
     let client = client(site());
     let plain = client

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request
 use http::StatusCode;
 use http::header::ALLOW;
 
-use super::node::{Answers, Hit, Leaf, Methods, refuse};
+use super::node::{Answers, Hit, Leaf, MOUNTED, Methods, refuse};
 use super::pattern::Form;
 use super::table::{First, Table};
 
@@ -24,7 +24,8 @@ pub struct RouteWanted;
 
 /// The pattern that a request's path had: a response extension, where a [`RouteWanted`] asked for it.
 ///
-/// Where routers are nested, the patterns of all of them are in it, one behind the other.
+/// Where routers are nested, the patterns of all of them are in it, one behind the other. It ends with `/...` where an
+/// application was mounted and no router in it had a pattern: `/static/...` is no route.
 ///
 /// ```
 /// use enfilade_core::Request;
@@ -61,14 +62,19 @@ pub(crate) struct RouteTrail(Arc<Mutex<Vec<Matched>>>);
 struct Matched {
     offset: usize,
     pattern: Arc<str>,
+    is_mount: bool,
 }
 
 impl RouteTrail {
     /// A router that is not inside the last one comes in its place: that one had no answer.
-    fn note(&self, offset: usize, pattern: Arc<str>) {
+    fn note(&self, offset: usize, leaf: &Leaf) {
         let mut matched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         matched.retain(|outer| outer.offset < offset);
-        matched.push(Matched { offset, pattern });
+        matched.push(Matched {
+            offset,
+            pattern: leaf.pattern.text.clone(),
+            is_mount: leaf.is_mount(),
+        });
     }
 
     /// All of them, one behind the other, as a [`MatchedPattern`] is.
@@ -78,7 +84,11 @@ impl RouteTrail {
         let outer = outer
             .iter()
             .map(|outer| outer.pattern.trim_end_matches('/'));
-        Some(outer.chain([&*last.pattern]).collect())
+        let (last, end) = match last.is_mount {
+            true => (last.pattern.trim_end_matches('/'), MOUNTED),
+            false => (&*last.pattern, ""),
+        };
+        Some(outer.chain([last, end]).collect())
     }
 }
 
@@ -165,9 +175,10 @@ impl Dispatch {
                 let allow = refused.headers().get(ALLOW).cloned();
                 not_allowed.call(request).update(move |response| {
                     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-                    response
-                        .headers_mut()
-                        .extend(allow.map(|allow| (ALLOW, allow)));
+                    // One line, whatever the application says: it does not know what there is.
+                    if let Some(allow) = allow {
+                        response.headers_mut().insert(ALLOW, allow);
+                    }
                 })
             }
             _ => refused.into(),
@@ -230,17 +241,16 @@ fn answer(hit: &Hit<'_>, request: Request) -> Reply {
 fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
     let (pattern, is_mount) = (hit.leaf.pattern.text.clone(), hit.leaf.is_mount());
     if let Some(trail) = request.extensions().get::<RouteTrail>() {
-        trail.note(request.script_name().len(), pattern.clone());
+        trail.note(request.script_name().len(), hit.leaf);
     }
     hit.call(request).update(move |response| {
         let inner = response.extensions_mut().remove::<MatchedPattern>();
-        let prefix = pattern.trim_end_matches('/');
-        let whole = inner
-            .filter(|_| is_mount)
-            .map(|inner| format!("{prefix}{}", inner.0).into());
-        response
-            .extensions_mut()
-            .insert(MatchedPattern(whole.unwrap_or(pattern)));
+        let inner = inner.as_ref().map_or(MOUNTED, MatchedPattern::as_str);
+        let whole = match is_mount {
+            true => format!("{}{inner}", pattern.trim_end_matches('/')).into(),
+            false => pattern,
+        };
+        response.extensions_mut().insert(MatchedPattern(whole));
     })
 }
 

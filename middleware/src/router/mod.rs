@@ -1,6 +1,7 @@
 //! Dispatch by path and method; parts of the path can be captured, and applications mounted.
 
 mod dispatch;
+mod foreign;
 mod language;
 mod node;
 mod pattern;
@@ -63,7 +64,11 @@ use crate::{Error, ErrorKind};
 ///
 /// Patterns of the whole path win over those that take the rest, and these over mounts of the same length; of those the
 /// longest wins. Text wins over constraints, and these over plain captures, segment by segment. A constraint that does
-/// not take a segment is no match, and the next pattern is tried.
+/// not take a segment is no match, and the next pattern is tried. Patterns that differ in the names of their captures
+/// alone may have different methods, each with the names that it was added with.
+///
+/// What other routers write is an error that names the pattern here: `:id`, `*rest`, `<id>`, `[id]`, and constraints such as
+/// `{id:integer}`, of which a word would match itself alone. Write `{name:(?:integer)}` to capture such a word.
 ///
 /// Patterns are decoded text: `/café` matches the request `/caf%C3%A9`. Requests are split into segments before they
 /// are decoded, so `%2F` never makes a segment, and captures are decoded afterwards; one that is not UTF-8 is answered
@@ -104,8 +109,11 @@ impl Router {
     pub fn on<M>(self, methods: &[Method], pattern: &str, handler: impl IntoHandler<M>) -> Router {
         let app = handler.into_application();
         let listed = methods.iter().map(|method| (method.clone(), app.clone()));
-        let listed = listed.collect();
-        self.route(pattern, Methods { listed, any: None })
+        let methods = Methods {
+            listed: listed.collect(),
+            ..Methods::default()
+        };
+        self.route(pattern, methods)
     }
 
     /// Answers GET, and HEAD with it.
@@ -135,14 +143,11 @@ impl Router {
 
     /// Answers every method that the pattern does not list.
     pub fn any<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        let any = Some(handler.into_application());
-        self.route(
-            pattern,
-            Methods {
-                listed: Vec::new(),
-                any,
-            },
-        )
+        let methods = Methods {
+            any: Some(handler.into_application()),
+            ..Methods::default()
+        };
+        self.route(pattern, methods)
     }
 
     /// Puts an application under a prefix, which may capture: `/tenants/{tenant}`. `/` takes all that is left.
@@ -226,8 +231,8 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// Where a pattern is not well formed, a method of a pattern or a mount or a name is there twice, no request could
-    /// tell two patterns apart, or a route is never reached, as one that comes before it takes all its paths. The text has
+    /// Where a pattern is not well formed or is another router's, a method of a pattern or a mount or a name is there
+    /// twice, neither path nor method could tell two patterns apart, or a route is never reached, as one that comes before it takes all its paths. The text has
     /// a line for each.
     pub fn build(mut self) -> Result<Application, Error> {
         let mut table = Table::default();
@@ -252,6 +257,7 @@ impl Router {
                 pattern,
                 name: None,
                 answers,
+                others: Vec::new(),
             }),
             Err(problem) => self.problems.push(problem),
         }

@@ -6,12 +6,17 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::pattern::{Form, NotCaptured, Pattern, prefix_length};
 
+/// What stands for the path that a mounted application sees.
+pub(super) const MOUNTED: &str = "/...";
+
 /// A pattern and what answers there.
 #[derive(Clone)]
 pub(super) struct Leaf {
     pub(super) pattern: Pattern,
     pub(super) name: Option<String>,
     pub(super) answers: Answers,
+    /// The numbers of the leaves whose patterns have this one's shape, at the first of them.
+    pub(super) others: Vec<usize>,
 }
 
 /// What answers at a pattern.
@@ -35,9 +40,36 @@ pub(super) struct Hit<'a> {
 pub(super) struct Methods {
     pub(super) listed: Vec<(Method, Application)>,
     pub(super) any: Option<Application>,
+    /// What is listed at another pattern of the same shape, where this one leaves it to.
+    pub(super) elsewhere: Vec<Method>,
 }
 
 impl Answers {
+    /// Adds handlers that are not there yet.
+    pub(super) fn add(&mut self, new: Answers) {
+        if let (Answers::Methods(known), Answers::Methods(new)) = (self, new) {
+            known.listed.extend(new.listed);
+            known.any = known.any.take().or(new.any);
+        }
+    }
+
+    /// The methods that are listed; with GET, HEAD is too.
+    pub(super) fn listed(&self) -> Vec<Method> {
+        let Answers::Methods(methods) = self else {
+            return Vec::new();
+        };
+        let listed = methods.listed.iter().map(|(method, _)| method.clone());
+        let head = methods.has(&Method::GET).then_some(Method::HEAD);
+        listed.chain(head).collect()
+    }
+
+    /// Leaves these methods to others, but for those that it lists itself.
+    pub(super) fn leave(&mut self, elsewhere: Vec<Method>) {
+        if let Answers::Methods(methods) = self {
+            methods.elsewhere = elsewhere;
+        }
+    }
+
     /// What answers this method; a mounted application answers all.
     #[inline]
     pub(super) fn to(&self, method: &Method) -> Option<&Application> {
@@ -49,19 +81,14 @@ impl Answers {
 }
 
 impl Methods {
-    /// Adds handlers; what is there already, where something is.
-    pub(super) fn add(&mut self, new: Methods) -> Option<String> {
-        for (method, app) in new.listed {
-            if self.has(&method) {
-                return Some(method.to_string());
-            }
-            self.listed.push((method, app));
-        }
-        if self.any.is_some() && new.any.is_some() {
-            return Some("every other method of".to_owned());
-        }
-        self.any = self.any.take().or(new.any);
-        None
+    /// What is in both, where something is.
+    fn clash(&self, new: &Methods) -> Option<String> {
+        let mut listed = new.listed.iter().map(|(method, _)| method);
+        let twice = listed.find(|method| self.has(method));
+        let any = || (self.any.is_some() && new.any.is_some()).then_some("every other method of");
+        twice
+            .map(Method::to_string)
+            .or_else(|| any().map(str::to_owned))
     }
 
     /// The handler of a method; HEAD has that of GET where it has none of its own.
@@ -73,6 +100,7 @@ impl Methods {
             }
         }
         match *method {
+            _ if self.elsewhere.contains(method) => None,
             Method::HEAD if self.has(&Method::GET) => self.handler(&Method::GET),
             _ => self.any.as_ref(),
         }
@@ -108,6 +136,22 @@ impl Leaf {
         matches!(self.answers, Answers::Mount(_))
     }
 
+    /// Why another leaf of the same shape cannot be beside this one, if it cannot.
+    pub(super) fn conflict(&self, new: &Leaf) -> Option<String> {
+        let (text, there) = (&new.pattern.text, &self.pattern.text);
+        let clash = match (&self.answers, &new.answers) {
+            (Answers::Methods(known), Answers::Methods(new)) => Some(known.clash(new)?),
+            _ => None,
+        };
+        Some(match clash {
+            _ if !new.pattern.names().eq(self.pattern.names()) => {
+                format!("{text:?} cannot be told from {there:?}, which is there already")
+            }
+            Some(twice) => format!("{twice} {text:?} is there already"),
+            None => format!("something is mounted at {text:?} already"),
+        })
+    }
+
     /// Shows every application to `replace`.
     pub(super) fn for_each_app(&mut self, replace: &mut dyn FnMut(&mut Application)) {
         match &mut self.answers {
@@ -123,7 +167,7 @@ impl Leaf {
     pub(super) fn apps(&self) -> Vec<(String, &Application)> {
         let text = &self.pattern.text;
         match &self.answers {
-            Answers::Mount(app) => vec![(format!("{}/...", text.trim_end_matches('/')), app)],
+            Answers::Mount(app) => vec![(format!("{}{MOUNTED}", text.trim_end_matches('/')), app)],
             Answers::Methods(methods) => {
                 let listed = methods
                     .listed

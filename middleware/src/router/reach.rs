@@ -71,8 +71,10 @@ impl<'a> Search<'a> {
             (first.ends.mount, second.ends.mount),
         ];
         for (first, second) in ends {
-            if let (Some(first), Some(second)) = (table.leaf(first), table.leaf(second)) {
-                self.found.extend(hides(first, second));
+            for second in table.leaves_at(second) {
+                let hiding = table.leaves_at(first);
+                self.found
+                    .extend(hiding.flat_map(|first| hides(first, second)));
             }
         }
         for (child, below) in children(second) {

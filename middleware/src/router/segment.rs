@@ -5,6 +5,8 @@ use std::sync::Arc;
 use enfilade_core::path;
 use regex::{Regex, RegexBuilder};
 
+use super::foreign;
+
 /// How large a compiled regular expression may be, in bytes.
 const REGEX_SIZE: usize = 64 * 1024;
 
@@ -152,7 +154,7 @@ impl Written {
                 self.texts.push(String::new());
                 let inner = match constraint {
                     None => ".+?",
-                    Some(text) => Kind::named(text).map_or(*text, |kind| kind.as_regex()),
+                    Some(text) => constraint_of(name, text)?,
                 };
                 // Alone first: what is wrong is told of it, and its brackets cannot close ours.
                 compile(inner)?;
@@ -245,6 +247,17 @@ impl Shaped {
     }
 }
 
+/// The expression of a constraint.
+fn constraint_of<'a>(name: &str, text: &'a str) -> Result<&'a str, String> {
+    match (Kind::named(text), foreign::constraint(name, text)) {
+        (Some(kind), _) => Ok(kind.as_regex()),
+        (None, Some(ours)) => Err(format!(
+            "{text:?} is no constraint and would match itself alone; write {ours}"
+        )),
+        (None, None) => Ok(text),
+    }
+}
+
 fn compile(expression: &str) -> Result<Regex, String> {
     let built = RegexBuilder::new(expression).size_limit(REGEX_SIZE).build();
     built
@@ -254,6 +267,11 @@ fn compile(expression: &str) -> Result<Regex, String> {
 fn parse_text(text: &str) -> Result<Segment, String> {
     if text.contains(['?', '#']) {
         return Err("a route is a path, without query or fragment".to_owned());
+    }
+    if let Some(ours) = foreign::capture(text) {
+        return Err(format!(
+            "{text:?} would match itself alone; write {ours:?} to capture"
+        ));
     }
     if path::decode(text) != text {
         return Err(format!(
@@ -400,6 +418,14 @@ mod tests {
             ("{a", "\"{a\" has a brace without its partner"),
             ("a}", "\"a}\" has a brace without its partner"),
             ("a?b", "a route is a path, without query or fragment"),
+            (
+                ":id",
+                "\":id\" would match itself alone; write \"{id}\" to capture",
+            ),
+            (
+                "{id:integer}",
+                "\"integer\" is no constraint and would match itself alone; write {id:int}",
+            ),
             (
                 "caf%C3%A9",
                 "\"caf%C3%A9\" is percent-encoded; write the characters themselves",

@@ -78,25 +78,53 @@ impl Table {
     pub(super) fn insert(&mut self, leaf: Leaf) -> Option<String> {
         let number = self.leaves.len();
         let place = self.place(&leaf.pattern, End::of(&leaf.pattern, &leaf.answers));
-        let Some(known) = *place else {
+        let Some(first) = *place else {
             *place = Some(number);
             self.leaves.push(leaf);
             return None;
         };
-        let known = self.leaves.get_mut(known)?;
-        let (text, there) = (&leaf.pattern.text, &known.pattern.text);
-        if !leaf.pattern.names().eq(known.pattern.names()) {
-            return Some(format!(
-                "{text:?} cannot be told from {there:?}, which is there already"
-            ));
+        self.join(first, leaf)
+    }
+
+    /// Adds a leaf where one of the same shape is: methods tell them apart.
+    fn join(&mut self, first: usize, leaf: Leaf) -> Option<String> {
+        let mut group = self.group(first);
+        let known = |at: &usize| &self.leaves[*at];
+        let problem = group.iter().find_map(|at| known(at).conflict(&leaf));
+        if problem.is_some() {
+            return problem;
         }
-        match (&mut known.answers, leaf.answers) {
-            (Answers::Methods(known), Answers::Methods(new)) => {
-                let twice = known.add(new)?;
-                Some(format!("{twice} {text:?} is there already"))
+        let has_names = |known: &Leaf| known.pattern.names().eq(leaf.pattern.names());
+        match group.iter().find(|at| has_names(&self.leaves[**at])) {
+            Some(&same) => self.leaves[same].answers.add(leaf.answers),
+            None => {
+                let number = self.leaves.len();
+                group.push(number);
+                self.leaves[first].others.push(number);
+                self.leaves.push(leaf);
             }
-            _ => Some(format!("something is mounted at {text:?} already")),
         }
+        for &at in &group {
+            let others = group.iter().filter(|other| **other != at);
+            let elsewhere = others.flat_map(|other| self.leaves[*other].answers.listed());
+            let elsewhere = elsewhere.collect();
+            self.leaves[at].answers.leave(elsewhere);
+        }
+        None
+    }
+
+    /// The numbers of a leaf and of those of its shape.
+    fn group(&self, first: usize) -> Vec<usize> {
+        let others = self.leaves[first].others.iter().copied();
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// All leaves of an end: patterns of one shape that have other names and other methods.
+    pub(super) fn leaves_at(&self, end: Option<usize>) -> impl Iterator<Item = &Leaf> {
+        self.leaf(end).into_iter().flat_map(|first| {
+            let others = first.others.iter().copied();
+            std::iter::once(first).chain(others.filter_map(|other| self.leaf(Some(other))))
+        })
     }
 
     /// The place for a leaf with this pattern: the number of the one that is there, or nothing.
@@ -206,11 +234,9 @@ impl Table {
         if self.tree.is_empty() {
             return;
         }
-        let whole = self.walk(0, path, None, &mut |at, rest| match self
-            .leaf(self.tree[at].ends.whole)
-        {
-            Some(leaf) if rest.is_empty() => visit(leaf),
-            _ => ControlFlow::Continue(()),
+        let whole = self.walk(0, path, None, &mut |at, rest| {
+            let end = self.tree[at].ends.whole.filter(|_| rest.is_empty());
+            self.leaves_at(end).try_for_each(&mut *visit)
         });
         let mut found = whole;
         for depth in (0..self.begins.len()).rev() {
@@ -261,10 +287,7 @@ impl Table {
         let ends = self.tree[at].ends;
         // What takes the rest takes at least one character of it.
         let takes_rest = ends.rest.filter(|_| rest.len() > 1);
-        takes_rest
-            .into_iter()
-            .chain(ends.mount)
-            .filter_map(|leaf| self.leaf(Some(leaf)))
+        self.leaves_at(takes_rest).chain(self.leaves_at(ends.mount))
     }
 
     pub(super) fn leaf(&self, number: Option<usize>) -> Option<&Leaf> {

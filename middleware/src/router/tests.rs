@@ -281,6 +281,124 @@ fn a_405_can_be_answered_by_an_application() {
 }
 
 #[test]
+fn a_405_of_an_application_has_one_line_of_allow() {
+    let router = Router::new()
+        .get("/x", shows("get"))
+        .method_not_allowed(|_: Request| ([("allow", "BREW"), ("allow", "PUT")], "no"));
+    let answer = client(router).delete("/x").send();
+    let lines: Vec<_> = answer.headers().get_all("allow").iter().collect();
+    assert_eq!(lines, ["GET, HEAD, OPTIONS"]);
+}
+
+#[test]
+fn methods_tell_patterns_of_one_shape_apart() {
+    let router = || {
+        Router::new()
+            .post("/{name}", shows("post"))
+            .delete("/{other}", shows("delete"))
+            .put("/{name}", shows("put"))
+            .get("/t/{a:int}/{*x}", shows("get"))
+            .any("/t/{b:int}/{*y}", shows("any"))
+            .any("/u/{any}", shows("any"))
+            .get("/u/{get}", shows("get"))
+            .on(
+                &["HEAD".parse().unwrap()],
+                "/u/{head}",
+                |request: Request| {
+                    let name = request.params().get("head").is_some();
+                    ([("x-head", name.to_string())], "")
+                },
+            )
+    };
+    let client = client(router());
+    let cases = [
+        ("POST", "/a", "post||/a|name=a"),
+        ("DELETE", "/a", "delete||/a|other=a"),
+        ("PUT", "/a", "put||/a|name=a"),
+        ("GET", "/t/1/b/c", "get||/t/1/b/c|a=1&x=b/c"),
+        ("PATCH", "/t/1/b/c", "any||/t/1/b/c|b=1&y=b/c"),
+        ("GET", "/u/a", "get||/u/a|get=a"),
+        ("DELETE", "/u/a", "any||/u/a|any=a"),
+    ];
+    for (method, target, expected) in cases {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = client.request(method.clone(), target).send();
+        assert_eq!(answer.text(), expected, "{method} {target}");
+    }
+    assert_eq!(client.head("/u/a").send().header("x-head"), Some("true"));
+    let refused = client.get("/a").send();
+    let allow = refused.header("allow");
+    let status = refused.status().as_u16();
+    assert_eq!((status, allow), (405, Some("POST, PUT, DELETE, OPTIONS")));
+    // One router of two is the same.
+    let one = Router::new().post("/{name}", shows("post"));
+    let merged = one.merge(Router::new().delete("/{other}", shows("delete")));
+    assert!(merged.build().is_ok());
+    let twice = router().delete("/{third}", shows("x")).build().unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "\"/{third}\" cannot be told from \"/{other}\", which is there already"
+    );
+}
+
+#[test]
+fn a_hidden_route_is_told_also_behind_another_of_its_shape() {
+    let router = Router::new()
+        .get("/{a:.+}", shows("a"))
+        .post("/{b:.+}", shows("b"))
+        .post("/{c}", shows("c"))
+        .get("/{d}", shows("d"));
+    let mut told: Vec<_> = router
+        .build()
+        .unwrap_err()
+        .to_string()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    told.sort_unstable();
+    let line = |method: &str, hidden: &str, before: &str| {
+        format!(
+            "{method} {hidden:?} is never reached: {before:?}, which comes before it, takes all its paths"
+        )
+    };
+    assert_eq!(
+        told,
+        [
+            line("GET", "/{d}", "/{a:.+}"),
+            line("POST", "/{c}", "/{b:.+}")
+        ]
+    );
+}
+
+#[test]
+fn patterns_of_other_routers_are_mistakes_that_name_ours() {
+    let cases = [
+        ("/a/:id", "write \"{id}\" to capture"),
+        ("/a/:id/b", "write \"{id}\" to capture"),
+        ("/a/*rest", "write \"{*rest}\" to capture"),
+        ("/a/<int:id>", "write \"{id:int}\" to capture"),
+        ("/a/[id]", "write \"{id}\" to capture"),
+        ("/a/{id:integer}", "write {id:int}"),
+        ("/{rest:path}", "write {*rest}"),
+        ("/v{major:number}", "write {major:int}"),
+    ];
+    for (pattern, ours) in cases {
+        let error = Router::new().get(pattern, shows("x")).build();
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with(ours), "{pattern}: {error}");
+        let error = Router::new().mount(pattern, shows("x")).build();
+        assert!(error.unwrap_err().to_string().ends_with(ours), "{pattern}");
+    }
+    // What is meant as text can be said.
+    let router = Router::new()
+        .get("/{x:[:]id}", shows("colon"))
+        .get("/{lang:(?:en)}/a:b", shows("en"));
+    let client = client(router);
+    assert_eq!(text(&client, "/:id"), "colon||/:id|x=:id");
+    assert_eq!(text(&client, "/en/a:b"), "en||/en/a:b|lang=en");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let mistakes = [
         ("", "\"\" is not a route: it does not begin with a slash"),
@@ -560,11 +678,25 @@ fn the_pattern_travels_outward_where_it_is_asked_for() {
     assert_eq!(pattern("/a/1/5", true).as_deref(), Some("/a/{b}/{x:int}"));
     assert_eq!(
         pattern("/a/1/deep/er", true).as_deref(),
-        Some("/a/{b}/deep")
+        Some("/a/{b}/deep/...")
     );
-    assert_eq!(pattern("/a/1/nothing", true).as_deref(), Some("/a/{b}"));
+    // No route was found there, and nobody shall think so.
+    assert_eq!(pattern("/a/1/nothing", true).as_deref(), Some("/a/{b}/..."));
     assert_eq!(pattern("/nothing", true), None);
     assert_eq!(pattern("/plain", false), None);
+    // Who gets no response reads the same on the way.
+    for (target, expected) in [
+        ("/a/1/5", "/a/{b}/{x:int}"),
+        ("/a/1/deep/er", "/a/{b}/deep/..."),
+        ("/a/1/nothing", "/a/{b}/..."),
+    ] {
+        let trail = RouteTrail::default();
+        let mut request = Request::get(target);
+        request.extensions_mut().insert(RouteWanted);
+        request.extensions_mut().insert(trail.clone());
+        drop(pollster::block_on(app.call(request)));
+        assert_eq!(trail.pattern().as_deref(), Some(expected), "{target}");
+    }
 }
 
 #[test]

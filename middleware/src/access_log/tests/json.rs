@@ -94,7 +94,7 @@ fn a_mistake_in_a_member_has_its_name_and_its_place() {
 }
 
 #[test]
-fn a_request_without_an_answer_has_no_status() {
+fn a_request_without_an_answer_has_the_status_of_a_client_that_left() {
     let memory = Memory::default();
     let log = AccessLog::json().writer(memory.clone());
     let app = Application::new(|_: Request| std::future::pending::<()>()).wrap(fixed(log));
@@ -102,7 +102,7 @@ fn a_request_without_an_answer_has_no_status() {
     drop(app);
     let line = read(&memory.lines()[0]);
     for (name, expected) in [
-        ("status", Value::Null),
+        ("status", json!(499)),
         ("first_byte_us", Value::Null),
         ("client", Value::Null),
         ("outcome", json!("gone")),

@@ -16,7 +16,7 @@ fn a_client_that_is_gone_has_nginx_s_status_where_that_is_asked_for() {
             false,
             [
                 "200 X gone 0",
-                "- X gone 0",
+                "499 X gone 0",
                 "200 X failed 3",
                 "200 + complete 5",
             ],

@@ -1,11 +1,11 @@
 //! A limit for the number of requests that are answered at a time.
 
+mod turns;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
 use enfilade_core::{
     Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
     Response,
@@ -13,6 +13,7 @@ use enfilade_core::{
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use self::turns::{Permit, Turn, Turns};
 use crate::sleep::{self, Sleep};
 
 /// How long a request waits for its turn.
@@ -49,8 +50,7 @@ const RETRY: u64 = 1;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct ConcurrencyLimit {
     limit: usize,
-    permits: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    turns: Arc<Turns>,
     backlog: usize,
     wait: Duration,
     retry_after: u64,
@@ -62,8 +62,7 @@ impl ConcurrencyLimit {
     pub fn new(limit: usize) -> Self {
         ConcurrencyLimit {
             limit,
-            permits: Arc::new(Semaphore::new(limit)),
-            waiting: Arc::new(AtomicUsize::new(0)),
+            turns: Turns::new(limit),
             backlog: 0,
             wait: WAIT,
             retry_after: RETRY,
@@ -71,7 +70,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Lets so many more requests wait for their turn; none by default.
+    /// Lets so many more requests wait for their turn, first come, first served; none by default.
     pub fn backlog(mut self, requests: usize) -> Self {
         self.backlog = requests;
         self
@@ -106,15 +105,6 @@ impl ConcurrencyLimit {
         response.headers_mut().insert(RETRY_AFTER, seconds);
         response
     }
-
-    /// A place in the backlog, if one is free.
-    fn queue(&self) -> Option<Queued> {
-        let is_free = |waiting| (waiting < self.backlog).then_some(waiting + 1);
-        let taken = self
-            .waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
-        taken.ok().map(|_| Queued(self.waiting.clone()))
-    }
 }
 
 impl Middleware for ConcurrencyLimit {
@@ -140,18 +130,15 @@ struct Limited {
 
 impl Handler for Limited {
     fn call(&self, request: Request) -> Reply {
-        if let Some(permit) = self.options.permits.try_acquire_arc() {
-            return answer(&self.app, request, permit);
-        }
-        let Some(queued) = self.options.queue() else {
-            return self.options.refuse().into();
+        let waiting = match self.options.turns.come(self.options.backlog) {
+            Turn::Now(permit) => return answer(&self.app, request, permit),
+            Turn::Never => return self.options.refuse().into(),
+            Turn::Later(waiting) => waiting,
         };
         let (app, options) = (self.app.clone(), self.options.clone());
         Reply::from_future(async move {
             let sleeping = (options.sleep)(options.wait);
-            let permit = sleep::before(sleeping, Box::pin(options.permits.acquire_arc())).await;
-            drop(queued);
-            match permit {
+            match sleep::before(sleeping, waiting).await {
                 Some(permit) => answer(&app, request, permit).await,
                 None => options.refuse(),
             }
@@ -172,17 +159,8 @@ impl Handler for Limited {
     }
 }
 
-/// A place in the backlog, which is free again when this is dropped.
-struct Queued(Arc<AtomicUsize>);
-
-impl Drop for Queued {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// The permit is kept until the body has ended; a call that is given up or panics drops it too.
-fn answer(app: &Application, request: Request, permit: SemaphoreGuardArc) -> Reply {
+fn answer(app: &Application, request: Request, permit: Permit) -> Reply {
     let reply = app.call(request);
     reply.map(move |response| response.map(|body| body.on_end(move |_| drop(permit))))
 }
@@ -249,6 +227,27 @@ mod tests {
         assert_eq!(response.status(), 200);
         drop(response);
         assert_eq!(status(&app), 200);
+    }
+
+    #[test]
+    fn a_newcomer_does_not_overtake_who_waits() {
+        let limit = ConcurrencyLimit::new(1)
+            .backlog(2)
+            .sleep(|_| std::future::pending());
+        let app = stack(limit);
+        let mut context = Context::from_waker(Waker::noop());
+        let first = pollster::block_on(app.call(Request::get("/")));
+        let mut second = app.call(Request::get("/")).into_future();
+        assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+        drop(first);
+        // A permit is there, and it is the second's.
+        let mut third = app.call(Request::get("/")).into_future();
+        assert!(Pin::new(&mut third).poll(&mut context).is_pending());
+        let Poll::Ready(response) = Pin::new(&mut second).poll(&mut context) else {
+            panic!("it is its turn")
+        };
+        drop(response);
+        assert!(Pin::new(&mut third).poll(&mut context).is_ready());
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! Patterns as other routers write them, which would be text here, or constraints that never match.
+
+/// How a capture is written here that another router writes as this text: `:id`, `*rest`, `<int:id>`, `[id]`.
+///
+/// `None` where it is text. What begins with one of the marks was hardly meant as text; where it was, a constraint says so:
+/// `{id:[:]id}`.
+pub(super) fn capture(text: &str) -> Option<String> {
+    if let Some(name) = text.strip_prefix(':') {
+        return Some(format!("{{{}}}", word(name)));
+    }
+    if let Some(name) = text.strip_prefix('*') {
+        return Some(format!("{{*{}}}", word(name.trim_start_matches('*'))));
+    }
+    let inside = |open, close| text.split_once(open)?.1.split_once(close);
+    if let Some((inside, _)) = inside('<', '>') {
+        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
+        return Some(with_kind(word(name), kind));
+    }
+    let (inside, _) = inside('[', ']').filter(|_| text.starts_with('['))?;
+    Some(match inside.trim_start_matches('[').strip_prefix("...") {
+        Some(name) => format!("{{*{}}}", word(name)),
+        None => format!("{{{}}}", word(inside)),
+    })
+}
+
+/// How a constraint is written here that is a word of another router: `integer`, `path`, `string`.
+///
+/// A word as a regular expression takes itself alone, and nobody captures what is known.
+pub(super) fn constraint(name: &str, text: &str) -> Option<String> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (!text.is_empty() && text.bytes().all(is_word)).then(|| with_kind(word(name), text))
+}
+
+/// A capture with what the word of another router means.
+fn with_kind(name: &str, kind: &str) -> String {
+    match kind.to_ascii_lowercase().as_str() {
+        "" | "str" | "string" | "any" | "segment" => format!("{{{name}}}"),
+        "path" | "rest" | "filename" => format!("{{*{name}}}"),
+        "int" | "integer" | "number" | "num" | "digit" | "digits" | "long" | "i32" | "i64"
+        | "u32" | "u64" | "usize" => format!("{{{name}:int}}"),
+        "uuid" | "guid" => format!("{{{name}:uuid}}"),
+        "slug" => format!("{{{name}:slug}}"),
+        _ => format!(
+            "{{{name}:int}}, {{{name}:uuid}}, {{{name}:slug}} or a regular expression such as {{{name}:[a-z]+}}"
+        ),
+    }
+}
+
+/// The name at the beginning of a text, or one that will do.
+fn word(text: &str) -> &str {
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let end = text.find(|character| !is_name(character));
+    let name = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    if name.is_empty() { "name" } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captures_of_other_routers_are_known() {
+        let cases = [
+            (":id", Some("{id}")),
+            (":id.json", Some("{id}")),
+            (":id(\\d+)", Some("{id}")),
+            (":", Some("{name}")),
+            ("*rest", Some("{*rest}")),
+            ("*", Some("{*name}")),
+            ("**", Some("{*name}")),
+            ("<id>", Some("{id}")),
+            ("<int:id>", Some("{id:int}")),
+            ("<path:rest>", Some("{*rest}")),
+            ("v<int:major>", Some("{major:int}")),
+            ("[id]", Some("{id}")),
+            ("[...rest]", Some("{*rest}")),
+            ("[[...rest]]", Some("{*rest}")),
+            ("a:b", None),
+            ("a*", None),
+            ("projects:cancel", None),
+            ("a<b", None),
+            ("a[0]", None),
+            ("", None),
+        ];
+        for (text, ours) in cases {
+            assert_eq!(capture(text).as_deref(), ours, "{text}");
+        }
+    }
+
+    #[test]
+    fn constraints_of_other_routers_are_known() {
+        let other = "{x:int}, {x:uuid}, {x:slug} or a regular expression such as {x:[a-z]+}";
+        let cases = [
+            ("integer", Some("{x:int}")),
+            ("u64", Some("{x:int}")),
+            ("path", Some("{*x}")),
+            ("string", Some("{x}")),
+            ("GUID", Some("{x:uuid}")),
+            ("float", Some(other)),
+            ("(?:v1)", None),
+            ("a|b", None),
+            ("[0-9]+", None),
+            ("", None),
+        ];
+        for (text, ours) in cases {
+            assert_eq!(constraint("x", text).as_deref(), ours, "{text}");
+        }
+    }
+}

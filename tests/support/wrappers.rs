@@ -1,0 +1,86 @@
+//! All wrappers, as stacks of tests have them.
+
+use std::io::sink;
+use std::time::Duration;
+
+use enfilade::middleware::{
+    AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
+    ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
+    HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
+    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, Sensitive, Slashes, Timeout, Timing,
+    Trace, TrustedHosts, XForwarded,
+};
+use enfilade::{Application, Middleware, Request};
+use http::{HeaderName, StatusCode};
+
+/// The longest request body, in bytes.
+const LIMIT: u64 = 10_000;
+
+/// What puts a wrapper around an application.
+pub(crate) type Wrap = Box<dyn Fn(Application) -> Application>;
+
+pub(crate) fn wrapper<M: Middleware + Clone + 'static>(middleware: M) -> Wrap {
+    Box::new(move |app| app.wrap(middleware.clone()))
+}
+
+/// Each with its name, outermost first.
+pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
+    let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
+    let rule = CacheRule::new("no-cache").unwrap().any_status();
+    let id = HeaderName::from_static("x-client");
+    let missing = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
+    vec![
+        ("ProxyFix", wrapper(proxies)),
+        ("Sensitive", wrapper(Sensitive::new())),
+        ("RequestId", wrapper(RequestId::new())),
+        ("Trace", wrapper(Trace::new())),
+        ("AccessLog", wrapper(AccessLog::combined().writer(sink()))),
+        ("Metrics", wrapper(Metrics::new())),
+        ("Timing", wrapper(Timing::new())),
+        ("Inspect", wrapper(Inspect::new().on_error(|_, _| {}))),
+        ("SecurityHeaders", wrapper(SecurityHeaders::new())),
+        (
+            "Headers",
+            wrapper(Headers::new().set("x-house", "enfilade").unwrap()),
+        ),
+        (
+            "TrustedHosts",
+            wrapper(TrustedHosts::new(["example.org", "www.example.org"]).unwrap()),
+        ),
+        ("HttpsRedirect", wrapper(HttpsRedirect::new())),
+        (
+            "CanonicalHost",
+            wrapper(CanonicalHost::new("example.org").unwrap()),
+        ),
+        ("Compression", wrapper(Compression::new())),
+        ("CacheControl", wrapper(CacheControl::new().rule(rule))),
+        (
+            "ContentType",
+            wrapper(ContentType::new("application/octet-stream").unwrap()),
+        ),
+        (
+            "Cors",
+            wrapper(Cors::origins(["https://shop.example"]).unwrap()),
+        ),
+        ("DebugErrors", wrapper(DebugErrors::insecure_in_release())),
+        ("ErrorPages", wrapper(ErrorPages::new())),
+        ("CatchPanic", wrapper(CatchPanic::new())),
+        ("Maintenance", wrapper(Maintenance::new())),
+        (
+            "RateLimit",
+            wrapper(RateLimit::new(Quota::per_second(1_000))),
+        ),
+        ("ConcurrencyLimit", wrapper(ConcurrencyLimit::new(10))),
+        ("Timeout", wrapper(Timeout::new(Duration::from_secs(60)))),
+        ("Decompression", wrapper(Decompression::new())),
+        ("BodyLimit", wrapper(BodyLimit::new(LIMIT))),
+        ("MethodOverride", wrapper(MethodOverride::new())),
+        ("Slashes", wrapper(Slashes::trim())),
+        (
+            "Rewrite",
+            wrapper(Rewrite::new().rule("^/old/", "/").unwrap()),
+        ),
+        ("Propagate", wrapper(Propagate::new([id]).unwrap())),
+        ("NotFound", wrapper(NotFound::new(missing))),
+    ]
+}
