@@ -79,7 +79,8 @@ impl Mounts {
     ///
     /// # Errors
     ///
-    /// Where the prefix does not begin with a slash, ends with one, or is there already.
+    /// Where the prefix does not begin with a slash, ends with one, has a query or a fragment, is percent-encoded, or is
+    /// there already.
     pub fn at<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Result<Mounts, Error> {
         self.add(None, prefix, app.into_application())
     }
@@ -121,6 +122,13 @@ impl Mounts {
         let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
         if trimmed.len() < prefix.len() && !trimmed.is_empty() {
             return refused("ends with a slash");
+        }
+        // As in the pattern of a route: it would match what nobody meant, or nothing.
+        if prefix.contains(['?', '#']) {
+            return refused("has a query or a fragment: a prefix is a path");
+        }
+        if path::decode(prefix) != prefix {
+            return refused("is percent-encoded: write the characters themselves");
         }
         let entry = Entry {
             host,
@@ -328,6 +336,16 @@ mod tests {
             ("a", "does not begin with a slash"),
             ("/a/", "ends with a slash"),
             ("//", "ends with a slash"),
+            ("/a?b", "has a query or a fragment: a prefix is a path"),
+            ("/a#b", "has a query or a fragment: a prefix is a path"),
+            (
+                "/caf%C3%A9",
+                "is percent-encoded: write the characters themselves",
+            ),
+            (
+                "/a%2Fb",
+                "is percent-encoded: write the characters themselves",
+            ),
             ("/a", "has an application already"),
         ];
         for (prefix, why) in cases {
