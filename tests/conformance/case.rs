@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::body::base64;
 use crate::verdict::{Check, unsupported};
 
 /// How much a failure counts.
@@ -69,7 +70,7 @@ fn load_file(path: &Path) -> Result<File, String> {
     })
 }
 
-fn parse(value: Value) -> Result<Case, String> {
+pub(crate) fn parse(value: Value) -> Result<Case, String> {
     let field = |key: &str| {
         let found = text(&value, key).map(str::to_owned);
         found.ok_or_else(|| format!("a case without {key}: {value}"))
@@ -87,6 +88,25 @@ fn parse(value: Value) -> Result<Case, String> {
         level,
         value,
     })
+}
+
+/// The content of a file that `fixtures.json` describes.
+pub(crate) fn fixture(path: &str) -> Check<Vec<u8>> {
+    let file = folder().join("fixtures.json");
+    let described = std::fs::read(&file).map_err(|error| error.to_string());
+    let described = described
+        .and_then(|text| serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string()));
+    let described =
+        described.or_else(|error| unsupported(format!("{}: {error}", file.display())))?;
+    let mut entries = described["tree"]["entries"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    match entries.find(|entry| text(entry, "path") == Some(path)) {
+        Some(entry) if entry.get("content_b64").is_some() => base64(&entry["content_b64"]),
+        Some(entry) => Ok(required(entry, "content")?.into()),
+        None => unsupported(format!("there is no fixture {path:?}")),
+    }
 }
 
 /// A text field.
@@ -136,12 +156,13 @@ pub(crate) fn object(value: &Value) -> Check<&Map<String, Value>> {
 }
 
 /// The keys of every case.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "id",
     "source",
     "component",
     "kind",
     "level",
+    "environment",
     "expect",
     "note",
 ];
@@ -178,6 +199,15 @@ mod tests {
         assert_eq!(known(&json!({"a": 1, "b": null}), "x", &["a"]), Ok(()));
         let refused = unsupported("x has \"b\": 2");
         assert_eq!(known(&json!({"a": 1, "b": 2}), "x", &["a"]), refused);
+    }
+
+    #[test]
+    fn a_fixture_is_text_or_bytes() {
+        assert_eq!(fixture("root/five.txt"), Ok(b"HELLO".to_vec()));
+        let png = fixture("root/pic.png").unwrap();
+        assert!(png.starts_with(b"\x89PNG"));
+        let unknown = unsupported("there is no fixture \"root/nothing\"");
+        assert_eq!(fixture("root/nothing"), unknown);
     }
 
     #[test]
