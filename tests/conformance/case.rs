@@ -174,6 +174,84 @@ impl Case {
     }
 }
 
+/// The keys of requests, applications and layers that have a text.
+const TEXTS: [&str; 33] = [
+    "algorithm",
+    "body_chunks_endless",
+    "clock",
+    "flush",
+    "form_field",
+    "format",
+    "generator",
+    "handler",
+    "header",
+    "header_bytes",
+    "incoming",
+    "key",
+    "kind",
+    "message",
+    "method",
+    "middleware",
+    "mode",
+    "mount",
+    "name",
+    "on_close",
+    "payload",
+    "predicate",
+    "remote_addr",
+    "remote_user",
+    "scheme",
+    "scope",
+    "script_name",
+    "server",
+    "target",
+    "note",
+    "user_from",
+    "version",
+    "when",
+];
+/// Those that have a number.
+const NUMBERS: [&str; 18] = [
+    "backlog",
+    "body_error_after",
+    "body_panic_after",
+    "chunk_delay_ms",
+    "concurrent",
+    "limit",
+    "max_age",
+    "max_bytes",
+    "min_size",
+    "ms",
+    "period_s",
+    "refill_per_s",
+    "remote_port",
+    "repeat",
+    "replay_bodies",
+    "status",
+    "times",
+    "wait_ms",
+];
+/// Those that say yes or no.
+const BOOLS: [&str; 3] = [
+    "abort_after_first_chunk",
+    "allow_credentials",
+    "allow_private_network",
+];
+
+/// Refuses a value that is none of its key, which would be passed over like one that is not there.
+pub(crate) fn typed(value: &Value, what: &str) -> Check {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let is = |keys: &[&str]| keys.contains(&key.as_str());
+        let is_wrong = is(&TEXTS) && !value.is_string()
+            || is(&NUMBERS) && !value.is_u64()
+            || is(&BOOLS) && !value.is_boolean();
+        if is_wrong && !value.is_null() {
+            return unsupported(format!("{what} has {key:?}: {value}"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a key that nobody looks at, so that nothing in a case is passed over; a `null` says nothing.
 pub(crate) fn known(value: &Value, what: &str, keys: &[&str]) -> Check {
     let Value::Object(object) = value else {
@@ -199,6 +277,23 @@ mod tests {
         assert_eq!(known(&json!({"a": 1, "b": null}), "x", &["a"]), Ok(()));
         let refused = unsupported("x has \"b\": 2");
         assert_eq!(known(&json!({"a": 1, "b": 2}), "x", &["a"]), refused);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        for (value, is_good) in [
+            (
+                json!({"method": "GET", "status": 1, "allow_credentials": true}),
+                true,
+            ),
+            (json!({"method": null, "headers": 1}), true),
+            (json!({"method": 1}), false),
+            (json!({"status": "1"}), false),
+            (json!({"status": -1}), false),
+            (json!({"allow_credentials": 1}), false),
+        ] {
+            assert_eq!(typed(&value, "x").is_ok(), is_good, "{value}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use fancy_regex::Regex;
 use serde_json::Value;
 
-use crate::case::{object, texts};
+use crate::case::{known, object, texts};
 use crate::verdict::{Check, Trouble, all, any_of, ensure, fail, unsupported};
 
 /// What some matchers compare with beside the header itself.
@@ -158,12 +158,21 @@ fn sorted(mut list: Vec<String>) -> Vec<String> {
 /// Judges a JSON value that was recorded: by equality, or as `any_of`, `absent` and the matchers of texts say.
 pub(crate) fn value(matcher: &Value, found: &Value) -> Check {
     if let Some(list) = matcher.get("any_of").and_then(Value::as_array) {
+        known(matcher, "a matcher", &["any_of"])?;
         return any_of(list, |alternative| value(alternative, found));
     }
     match (matcher.get("absent"), matcher, found) {
-        (Some(absent), _, _) => ensure(absent.as_bool() == Some(found.is_null()), || {
-            format!("{found} is not absent: {absent}")
-        }),
+        (Some(absent), _, _) => {
+            known(matcher, "a matcher", &["absent"])?;
+            ensure(absent.as_bool() == Some(found.is_null()), || {
+                format!("{found} is not absent: {absent}")
+            })
+        }
+        // What is not there matches nothing, and the matcher has to be one all the same.
+        (None, Value::Object(_), Value::Null) => match value(matcher, &Value::from("")) {
+            Err(Trouble::Failed(_)) | Ok(()) => fail(format!("it is absent, and not {matcher}")),
+            unknown => unknown,
+        },
         (None, Value::Object(matchers), Value::String(found)) => {
             all(matchers.iter().map(|(name, wanted)| {
                 text(name, wanted, found)
@@ -314,7 +323,14 @@ mod tests {
             assert_eq!(value(&matcher, &passes), Ok(()), "{matcher}");
             assert!(value(&matcher, &fails).is_err(), "{matcher}");
         }
-        let unknown = value(&json!({"nearly": "a"}), &json!("a"));
-        assert!(matches!(unknown, Err(Trouble::Unsupported(_))));
+        for (matcher, found) in [
+            (json!({"nearly": "a"}), json!("a")),
+            (json!({"nearly": "a"}), json!(null)),
+            (json!({"absent": true, "nearly": "a"}), json!(null)),
+            (json!({"any_of": ["a"], "nearly": "a"}), json!("a")),
+        ] {
+            let unknown = value(&matcher, &found);
+            assert!(matches!(unknown, Err(Trouble::Unsupported(_))), "{matcher}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::apps::{self, Content};
-use crate::case::{known, number, pairs, required, text, texts};
+use crate::case::{known, number, pairs, required, text, texts, typed};
 use crate::transport::mentions;
 use crate::verdict::{Check, unsupported};
 
@@ -105,6 +105,7 @@ impl Vary {
 
 pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
     known(spec, "request", &[&KEYS[..], &apps::CONTENT_KEYS].concat())?;
+    typed(spec, "request")?;
     let is_latin_1 = match text(spec, "header_bytes") {
         None | Some("utf-8") => false,
         Some("latin-1") => true,

@@ -16,7 +16,7 @@ pub(crate) use self::content::{Content, KEYS as CONTENT_KEYS, content};
 pub(crate) use self::record::list;
 use self::record::{Reading, Unread, recording};
 use self::sets::Sets;
-use crate::case::{known, number, pairs, required, text};
+use crate::case::{known, number, pairs, required, text, typed};
 use crate::observed::Recorder;
 use crate::verdict::{Check, refused, unsupported};
 
@@ -38,6 +38,7 @@ const FIXED_KEYS: [&str; 7] = [
 pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> Check<Application> {
     let kind = text(spec, "kind").unwrap_or("echo");
     known(spec, "app", &[&KEYS[..], &own_keys(kind)?].concat())?;
+    typed(spec, "app")?;
     let app = match kind {
         "echo" => Application::new(|_: Request| "echo"),
         "read_body" => Application::new(|mut request: Request| request.take_body()),
@@ -192,6 +193,7 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
         "app",
         &[&KEYS[..], &FIXED_KEYS, &CONTENT_KEYS].concat(),
     )?;
+    typed(spec, "app")?;
     // Whether it is closed is always recorded.
     if !matches!(text(spec, "on_close"), None | Some("record")) {
         return unsupported(format!("on_close {}", spec["on_close"]));

@@ -101,7 +101,7 @@ fn what_is_decoded_has_a_length() {
 #[test]
 fn each_chunk_is_flushed_or_none_is() {
     let app = json!({"kind": "fixed", "headers": [["Content-Type", "text/plain"]],
-        "body_chunks": ["one", "two", "three"], "chunk_delay_ms": 60});
+        "body_chunks": ["one", "two", "three"], "chunk_delay_ms": 150});
     let text = json!({"coding": "gzip", "equals": "onetwothree"});
     let early = json!({"body": {"incremental": true, "decoded": text}});
     let late = json!({"body": {"incremental": false, "decoded": text}});

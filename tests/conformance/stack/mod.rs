@@ -16,7 +16,7 @@ pub(crate) use self::dispatch::{mount_prefix, slashes};
 pub(crate) use self::guard::{trusted_hosts, trusted_proxies};
 pub(crate) use self::headers::header_operations;
 pub(crate) use self::observe::log_format;
-use crate::case::{Case, known, required, text};
+use crate::case::{Case, known, required, text, typed};
 use crate::clock::Clock;
 use crate::observed::Log;
 use crate::verdict::{Check, needs, unsupported};
@@ -175,6 +175,7 @@ pub(crate) fn build(
     };
     let mut found: Vec<(Build, &Value)> = Vec::new();
     for layer in &layers {
+        typed(layer, "config")?;
         match layer.get("middleware") {
             None | Some(Value::Null) => known(layer, "config without a middleware", &[])?,
             Some(_) => found.push((build_of(required(layer, "middleware")?)?, layer)),
