@@ -21,9 +21,9 @@ use crate::{Error, ErrorKind};
 /// with a longer prefix. Hosts are written as for [`TrustedHosts`](crate::TrustedHosts); of two that mean the host of a
 /// request the more specific is looked at first.
 ///
-/// A prefix is decoded text that begins with a slash, such as `/café`, and captures nothing; `/` takes every path. A
-/// request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came; without one it is a 404 without
-/// content. `OPTIONS *` is under no prefix.
+/// A prefix is decoded text that begins with a slash, such as `/café`, has neither query nor fragment, and captures
+/// nothing; `/` takes every path. A request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came;
+/// without one it is a 404 without content. `OPTIONS *` is under no prefix.
 ///
 /// # Order
 ///
@@ -79,8 +79,7 @@ impl Mounts {
     ///
     /// # Errors
     ///
-    /// Where the prefix does not begin with a slash, ends with one, has a query or a fragment, is percent-encoded, or is
-    /// there already.
+    /// Where the prefix does not begin with a slash, ends with one, or is there already.
     pub fn at<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Result<Mounts, Error> {
         self.add(None, prefix, app.into_application())
     }
@@ -116,19 +115,19 @@ impl Mounts {
         app: Application,
     ) -> Result<Mounts, Error> {
         let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
-        if !prefix.starts_with('/') {
-            return refused("does not begin with a slash");
-        }
-        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-        if trimmed.len() < prefix.len() && !trimmed.is_empty() {
-            return refused("ends with a slash");
-        }
         // As in the pattern of a route: it would match what nobody meant, or nothing.
         if prefix.contains(['?', '#']) {
             return refused("has a query or a fragment: a prefix is a path");
         }
         if path::decode(prefix) != prefix {
             return refused("is percent-encoded: write the characters themselves");
+        }
+        if !prefix.starts_with('/') {
+            return refused("does not begin with a slash");
+        }
+        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
+        if trimmed.len() < prefix.len() && !trimmed.is_empty() {
+            return refused("ends with a slash");
         }
         let entry = Entry {
             host,
@@ -331,21 +330,16 @@ mod tests {
 
     #[test]
     fn a_bad_prefix_is_named() {
+        let encoded = "is percent-encoded: write the characters themselves";
         let cases = [
+            ("/a?b", "has a query or a fragment: a prefix is a path"),
+            ("/a#b", "has a query or a fragment: a prefix is a path"),
+            ("/caf%C3%A9", encoded),
+            ("/a%2Fb", encoded),
             ("", "does not begin with a slash"),
             ("a", "does not begin with a slash"),
             ("/a/", "ends with a slash"),
             ("//", "ends with a slash"),
-            ("/a?b", "has a query or a fragment: a prefix is a path"),
-            ("/a#b", "has a query or a fragment: a prefix is a path"),
-            (
-                "/caf%C3%A9",
-                "is percent-encoded: write the characters themselves",
-            ),
-            (
-                "/a%2Fb",
-                "is percent-encoded: write the characters themselves",
-            ),
             ("/a", "has an application already"),
         ];
         for (prefix, why) in cases {
