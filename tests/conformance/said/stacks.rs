@@ -83,6 +83,7 @@ fn compression_has_a_predicate_that_is_always_true_or_false() {
     let never = compressed(&json!({"predicate": "always false"}), &text);
     passes_and_fails(&never, &plain, &[gzip]);
     is_not_judged(&compressed(&json!({"predicate": "on Mondays"}), &text));
+    is_not_judged(&compressed(&json!({"codings": ["gzip", "gzipp"]}), &text));
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Che
 
 /// Those of a case's codings that were built in; [`missing_coding`] finds the cases that are about another.
 fn codings(layer: &Value) -> Check<Vec<Coding>> {
-    let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
+    let names = coding_names(layer)?;
     let found = names.iter().filter_map(|name| Coding::from_name(name));
     let found: Vec<Coding> = found.collect();
     match found.is_empty() {
@@ -53,9 +53,19 @@ fn codings(layer: &Value) -> Check<Vec<Coding>> {
     }
 }
 
+/// Of those that are codings, which a build may leave out; every other name is a mistake.
+fn coding_names(layer: &Value) -> Check<Vec<&str>> {
+    let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
+    let unknown = |name: &&&str| !["br", "deflate", "gzip", "zstd"].contains(name);
+    match names.iter().find(unknown) {
+        Some(name) => unsupported(format!("the coding {name:?}")),
+        None => Ok(names),
+    }
+}
+
 pub(super) fn decompression(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "codings", "stack_inner"])?;
-    let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
+    let names = coding_names(layer)?;
     let coding = |name: &&str| match Coding::from_name(name) {
         Some(coding) => Ok(coding),
         None => needs(format!("decompression of {name}")),
