@@ -68,7 +68,7 @@ impl Error {
 
     /// The source of a body panicked, which was caught; its text, where it is one, becomes the cause.
     #[must_use]
-    pub fn body_panicked(panic: &(dyn Any + Send)) -> Error {
+    pub fn body_panicked(panic: Box<dyn Any + Send>) -> Error {
         Error {
             kind: ErrorKind::BodyPanicked,
             cause: Some(HttpError::from_panic(panic).into_cause()),

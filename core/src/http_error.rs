@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::unwind::drop_quietly;
 use crate::{BoxError, Error, ErrorKind, IntoResponse, Response};
 
 /// An error as a response: a status, a text for the client, and the cause for the log.
@@ -54,12 +55,16 @@ impl HttpError {
     }
 
     /// A 500 for what `catch_unwind` caught; its text, where it is one, becomes the cause.
+    ///
+    /// The payload is dropped here, where it harms nobody if that panics too.
     #[must_use]
-    pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
+    pub fn from_panic(panic: Box<dyn Any + Send>) -> Self {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let text = text.unwrap_or("with a value that is no text");
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!("panicked: {text}"))
+        let cause = format!("panicked: {text}");
+        drop_quietly(panic);
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause)
     }
 
     /// Sets the text that the client sees; the status' reason phrase by default.
@@ -212,5 +217,19 @@ mod tests {
             ),
             (409, &b"taken"[..])
         );
+    }
+
+    #[test]
+    fn a_payload_that_panics_as_it_is_dropped_is_an_error_like_any_other() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("once more")
+            }
+        }
+        let panic = std::panic::catch_unwind(|| std::panic::panic_any(Bomb)).unwrap_err();
+        let error = HttpError::from_panic(panic);
+        let cause = error.source().unwrap().to_string();
+        assert_eq!(cause, "panicked: with a value that is no text");
     }
 }

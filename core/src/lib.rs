@@ -44,6 +44,7 @@ pub mod path;
 mod reply;
 mod request;
 mod response;
+mod unwind;
 
 pub use application::{Application, Handler, IntoHandler, marker};
 pub use body::{Body, BodyEnd, Outcome};

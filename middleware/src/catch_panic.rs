@@ -1,6 +1,5 @@
 //! Answers for an application that panics.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,7 +63,7 @@ impl CatchPanic {
         self
     }
 
-    fn answer_for(&self, panic: &(dyn Any + Send)) -> Response {
+    fn answer_for(&self, panic: Panic) -> Response {
         let error = HttpError::from_panic(panic);
         match &self.answer {
             Some(answer) => answer(error),
@@ -94,7 +93,7 @@ impl Handler for Caught {
     fn call(&self, request: Request) -> Reply {
         let options = self.options.clone();
         let answer = move |outcome: Result<Response, Panic>| {
-            outcome.unwrap_or_else(|panic| options.answer_for(&*panic))
+            outcome.unwrap_or_else(|panic| options.answer_for(panic))
         };
         panics::call(&self.app, request, || (), answer)
     }

@@ -21,9 +21,9 @@ use crate::{Error, ErrorKind};
 /// with a longer prefix. Hosts are written as for [`TrustedHosts`](crate::TrustedHosts); of two that mean the host of a
 /// request the more specific is looked at first.
 ///
-/// A prefix is decoded text that begins with a slash, such as `/café`, and captures nothing; `/` takes every path. A
-/// request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came; without one it is a 404 without
-/// content. `OPTIONS *` is under no prefix.
+/// A prefix is decoded text that begins with a slash, such as `/café`, has neither query nor fragment, and captures
+/// nothing; `/` takes every path. A request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came;
+/// without one it is a 404 without content. `OPTIONS *` is under no prefix.
 ///
 /// # Order
 ///
@@ -116,6 +116,13 @@ impl Mounts {
         app: Application,
     ) -> Result<Mounts, Error> {
         let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
+        // As in the pattern of a route: it would match what nobody meant, or nothing.
+        if prefix.contains(['?', '#']) {
+            return refused("has a query or a fragment: a prefix is a path");
+        }
+        if path::decode(prefix) != prefix {
+            return refused("is percent-encoded: write the characters themselves");
+        }
         if !prefix.starts_with('/') {
             return refused("does not begin with a slash");
         }
@@ -328,7 +335,12 @@ mod tests {
 
     #[test]
     fn a_bad_prefix_is_named() {
+        let encoded = "is percent-encoded: write the characters themselves";
         let cases = [
+            ("/a?b", "has a query or a fragment: a prefix is a path"),
+            ("/a#b", "has a query or a fragment: a prefix is a path"),
+            ("/caf%C3%A9", encoded),
+            ("/a%2Fb", encoded),
             ("", "does not begin with a slash"),
             ("a", "does not begin with a slash"),
             ("/a/", "ends with a slash"),

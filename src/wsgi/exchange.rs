@@ -227,7 +227,7 @@ impl Exchange {
     {
         let start = StartResponse::new(self.clone());
         let produced = catch_unwind(AssertUnwindSafe(|| self.produce(callable, environ, start)));
-        let produced = produced.unwrap_or_else(|panic| Err(HttpError::from_panic(&*panic)));
+        let produced = produced.unwrap_or_else(|panic| Err(HttpError::from_panic(panic)));
         if let Err(error) = produced.and_then(|()| self.end()) {
             self.fail(error);
         }

@@ -8,16 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use serde_json::Value;
 
-use crate::case::{known, object, required};
-use crate::matchers;
+use crate::case::{fixture, object, required};
+use crate::matchers::{self, text_of};
 use crate::observed::Answer;
-use crate::verdict::{Check, ensure, fail, unsupported};
+use crate::verdict::{self, Check, ensure, fail, unsupported};
 
 /// Judges the body of `answer`; `all` are the answers of a repeated request.
 pub(crate) fn body(matcher: &Value, answer: &Answer, all: &[Answer]) -> Check {
-    object(matcher)?
-        .iter()
-        .try_for_each(|(name, wanted)| body_by(name, wanted, answer, all))
+    let matchers = object(matcher)?.iter();
+    verdict::all(matchers.map(|(name, wanted)| body_by(name, wanted, answer, all)))
 }
 
 fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check {
@@ -27,24 +26,38 @@ fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check
         ensure(holds, || format!("the body {found} is not {name} {wanted}"))
     };
     let truth = |found: bool| said(Some(found) == wanted.as_bool());
-    let length = |fits: fn(&u64, &u64) -> bool| match wanted.as_u64() {
-        Some(wanted) => said(fits(&(body.len() as u64), &wanted)),
-        None => unsupported(format!("the body matcher {name} {wanted}")),
-    };
     match name {
-        "equals" => said(wanted.as_str().map(str::as_bytes) == Some(body)),
-        "equals_b64" => said(*body == base64(wanted)?),
-        "empty" => truth(body.is_empty()),
-        "length" => length(u64::eq),
-        "length_at_most" => length(u64::le),
-        "length_less_than" => length(u64::lt),
         "decoded" => decoded(wanted, body),
         "starts_with_zlib_header" => truth(has_zlib_header(body)),
         "identical_across_repeats" => {
             truth(all.windows(2).all(|pair| pair[0].body == pair[1].body))
         }
         "incremental" => truth(answer.first_before_end),
-        _ => matchers::text(name, wanted, &String::from_utf8_lossy(body))
+        _ => content_by(name, wanted, body),
+    }
+}
+
+/// Matchers of bytes, which are for a body and for what it decodes to.
+fn content_by(name: &str, wanted: &Value, content: &[u8]) -> Check {
+    let said = |holds: bool| {
+        let found = shown(content);
+        ensure(holds, || {
+            format!("the content {found} is not {name} {wanted}")
+        })
+    };
+    let length = |fits: fn(&u64, &u64) -> bool| match wanted.as_u64() {
+        Some(wanted) => said(fits(&(content.len() as u64), &wanted)),
+        None => unsupported(format!("the body matcher {name} {wanted}")),
+    };
+    match name {
+        "equals" => said(content == text_of(wanted)?.as_bytes()),
+        "equals_b64" => said(*content == base64(wanted)?),
+        "equals_file" => said(*content == fixture(text_of(wanted)?)?),
+        "empty" => said(wanted.as_bool() == Some(content.is_empty())),
+        "length" => length(u64::eq),
+        "length_at_most" => length(u64::le),
+        "length_less_than" => length(u64::lt),
+        _ => matchers::text(name, wanted, &String::from_utf8_lossy(content))
             .unwrap_or_else(|| unsupported(format!("the body matcher {name:?}"))),
     }
 }
@@ -58,8 +71,7 @@ pub(crate) fn base64(value: &Value) -> Check<Vec<u8>> {
 
 /// The content that was encoded, which must be all there is.
 fn decoded(wanted: &Value, body: &[u8]) -> Check {
-    known(wanted, "decoded", &["coding", "equals"])?;
-    let (coding, text) = (required(wanted, "coding")?, required(wanted, "equals")?);
+    let coding = required(wanted, "coding")?;
     let (content, rest) = match coding {
         "gzip" => decode(GzDecoder::new(body), GzDecoder::into_inner),
         "deflate" => decode(ZlibDecoder::new(body), ZlibDecoder::into_inner),
@@ -69,10 +81,9 @@ fn decoded(wanted: &Value, body: &[u8]) -> Check {
     }
     .or_else(|error| fail(format!("{} is no {coding}: {error}", shown(body))))?;
     ensure(rest == 0, || format!("{rest} bytes follow the {coding}"))?;
-    ensure(content == text.as_bytes(), || {
-        let found = shown(&content);
-        format!("the body decodes to {found} and not to {text:?}")
-    })
+    let matchers = object(wanted)?.iter().filter(|(name, _)| *name != "coding");
+    verdict::all(matchers.map(|(name, wanted)| content_by(name, wanted, &content)))
+        .map_err(|trouble| trouble.within(&format!("decoded from {coding}")))
 }
 
 /// The content, and how many bytes follow what it was decoded from.
@@ -151,6 +162,7 @@ mod tests {
     #[test]
     fn every_body_matcher_can_pass_and_fail() {
         let coded = |coding: &str| json!({"decoded": {"coding": coding, "equals": "abc"}});
+        let decoded_length = |length: u64| json!({"decoded": {"coding": "gzip", "length": length}});
         let text = |text: &str| text.as_bytes().to_vec();
         let cases = [
             (json!({"equals": "abc"}), text("abc"), text("ab")),
@@ -167,6 +179,13 @@ mod tests {
             (coded("gzip"), gzip("abc"), text("abc")),
             (coded("gzip"), gzip("abc"), [gzip("abc"), gzip("")].concat()),
             (coded("gzip"), gzip("abc"), gzip("abc")[..20].to_vec()),
+            (decoded_length(3), gzip("abc"), gzip("abcd")),
+            (decoded_length(3), gzip("abc"), text("abc")),
+            (
+                json!({"equals_file": "root/five.txt"}),
+                text("HELLO"),
+                text("hello"),
+            ),
             (coded("deflate"), zlib("abc"), raw_deflate("abc")),
             (
                 json!({"starts_with_zlib_header": true}),
@@ -205,8 +224,13 @@ mod tests {
             let result = body(&matcher, &answer(b"a"), &[]);
             assert!(matches!(result, Err(Trouble::Unsupported(_))), "{matcher}");
         }
-        let compress = json!({"decoded": {"coding": "compress", "equals": ""}});
-        let result = body(&compress, &answer(b""), &[]);
-        assert!(matches!(result, Err(Trouble::Unsupported(_))));
+        for decoded in [
+            json!({"coding": "compress", "equals": ""}),
+            json!({"coding": "gzip", "nearly": "abc"}),
+            json!({"coding": "gzip", "equals": 1}),
+        ] {
+            let result = body(&json!({ "decoded": decoded }), &answer(&gzip("abc")), &[]);
+            assert!(matches!(result, Err(Trouble::Unsupported(_))), "{decoded}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::body::base64;
 use crate::verdict::{Check, unsupported};
 
 /// How much a failure counts.
@@ -69,7 +70,7 @@ fn load_file(path: &Path) -> Result<File, String> {
     })
 }
 
-fn parse(value: Value) -> Result<Case, String> {
+pub(crate) fn parse(value: Value) -> Result<Case, String> {
     let field = |key: &str| {
         let found = text(&value, key).map(str::to_owned);
         found.ok_or_else(|| format!("a case without {key}: {value}"))
@@ -87,6 +88,25 @@ fn parse(value: Value) -> Result<Case, String> {
         level,
         value,
     })
+}
+
+/// The content of a file that `fixtures.json` describes.
+pub(crate) fn fixture(path: &str) -> Check<Vec<u8>> {
+    let file = folder().join("fixtures.json");
+    let described = std::fs::read(&file).map_err(|error| error.to_string());
+    let described = described
+        .and_then(|text| serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string()));
+    let described =
+        described.or_else(|error| unsupported(format!("{}: {error}", file.display())))?;
+    let mut entries = described["tree"]["entries"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    match entries.find(|entry| text(entry, "path") == Some(path)) {
+        Some(entry) if entry.get("content_b64").is_some() => base64(&entry["content_b64"]),
+        Some(entry) => Ok(required(entry, "content")?.into()),
+        None => unsupported(format!("there is no fixture {path:?}")),
+    }
 }
 
 /// A text field.
@@ -136,12 +156,13 @@ pub(crate) fn object(value: &Value) -> Check<&Map<String, Value>> {
 }
 
 /// The keys of every case.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "id",
     "source",
     "component",
     "kind",
     "level",
+    "environment",
     "expect",
     "note",
 ];
@@ -151,6 +172,84 @@ impl Case {
     pub(crate) fn has_only(&self, own: &[&str]) -> Check {
         known(&self.value, "the case", &[&KEYS, own].concat())
     }
+}
+
+/// The keys of requests, applications and layers that have a text.
+const TEXTS: [&str; 33] = [
+    "algorithm",
+    "body_chunks_endless",
+    "clock",
+    "flush",
+    "form_field",
+    "format",
+    "generator",
+    "handler",
+    "header",
+    "header_bytes",
+    "incoming",
+    "key",
+    "kind",
+    "message",
+    "method",
+    "middleware",
+    "mode",
+    "mount",
+    "name",
+    "on_close",
+    "payload",
+    "predicate",
+    "remote_addr",
+    "remote_user",
+    "scheme",
+    "scope",
+    "script_name",
+    "server",
+    "target",
+    "note",
+    "user_from",
+    "version",
+    "when",
+];
+/// Those that have a number.
+const NUMBERS: [&str; 18] = [
+    "backlog",
+    "body_error_after",
+    "body_panic_after",
+    "chunk_delay_ms",
+    "concurrent",
+    "limit",
+    "max_age",
+    "max_bytes",
+    "min_size",
+    "ms",
+    "period_s",
+    "refill_per_s",
+    "remote_port",
+    "repeat",
+    "replay_bodies",
+    "status",
+    "times",
+    "wait_ms",
+];
+/// Those that say yes or no.
+const BOOLS: [&str; 3] = [
+    "abort_after_first_chunk",
+    "allow_credentials",
+    "allow_private_network",
+];
+
+/// Refuses a value that is none of its key, which would be passed over like one that is not there.
+pub(crate) fn typed(value: &Value, what: &str) -> Check {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let is = |keys: &[&str]| keys.contains(&key.as_str());
+        let is_wrong = is(&TEXTS) && !value.is_string()
+            || is(&NUMBERS) && !value.is_u64()
+            || is(&BOOLS) && !value.is_boolean();
+        if is_wrong && !value.is_null() {
+            return unsupported(format!("{what} has {key:?}: {value}"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a key that nobody looks at, so that nothing in a case is passed over; a `null` says nothing.
@@ -178,6 +277,32 @@ mod tests {
         assert_eq!(known(&json!({"a": 1, "b": null}), "x", &["a"]), Ok(()));
         let refused = unsupported("x has \"b\": 2");
         assert_eq!(known(&json!({"a": 1, "b": 2}), "x", &["a"]), refused);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        for (value, is_good) in [
+            (
+                json!({"method": "GET", "status": 1, "allow_credentials": true}),
+                true,
+            ),
+            (json!({"method": null, "headers": 1}), true),
+            (json!({"method": 1}), false),
+            (json!({"status": "1"}), false),
+            (json!({"status": -1}), false),
+            (json!({"allow_credentials": 1}), false),
+        ] {
+            assert_eq!(typed(&value, "x").is_ok(), is_good, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_fixture_is_text_or_bytes() {
+        assert_eq!(fixture("root/five.txt"), Ok(b"HELLO".to_vec()));
+        let png = fixture("root/pic.png").unwrap();
+        assert!(png.starts_with(b"\x89PNG"));
+        let unknown = unsupported("there is no fixture \"root/nothing\"");
+        assert_eq!(fixture("root/nothing"), unknown);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::clock::Clock;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
 use crate::observed::{Log, Observed, Recorder};
-use crate::request::{self, Wanted};
+use crate::request::{self, Looks, Wanted};
 use crate::stack::{self, Watched};
-use crate::transport::{Ran, Transport, in_words_of, mentions, over_each};
+use crate::transport::{Ran, Transport, in_words_of, over_each, send_each};
 use crate::verdict::{Check, Trouble, needs, unsupported};
 
 pub(crate) fn run(case: &Case) -> Ran {
@@ -41,7 +41,7 @@ fn prepare(case: &Case) -> Check<Option<String>> {
 
 fn wanted(case: &Case) -> Check<Wanted> {
     let mut wanted = request::parse(&case.value["request"])?;
-    wanted.expects_trailers = mentions(&case.value["expect"], "trailers");
+    wanted.looks = Looks::of(&case.value["expect"]);
     Ok(wanted)
 }
 
@@ -53,9 +53,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
     facts.tell(&wanted);
     let mut session = (transport.open)(app, &recorder)?;
     let begin = Instant::now();
-    let answers = (0..wanted.repeat)
-        .map(|_| session.send(&wanted))
-        .collect::<Check<_>>()?;
+    let answers = send_each(&mut *session, &wanted)?;
     let took = begin.elapsed();
     let second = match &wanted.then {
         Some(then) => session.send_after(then)?,
@@ -90,7 +88,6 @@ fn build(case: &Case, wanted: &Wanted, recorder: &Recorder, log: &Log) -> Check<
     let config = without_server(&case.value["config"])?;
     let inner = |spec: &Value| innermost(spec, wanted, recorder);
     let watched = Watched {
-        recorder,
         log,
         clock: &Clock::default(),
     };

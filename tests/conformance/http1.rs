@@ -3,12 +3,11 @@
 use enfilade::Application;
 use http::{Method, Version};
 
-use crate::apps::Content;
 use crate::observed::{Answer, Log, Recorder};
 use crate::request::Wanted;
 use crate::server::{self, PATIENCE, Running};
 use crate::socket::Connection;
-use crate::transport::{Session, Transport};
+use crate::transport::{Pending, Session, Transport};
 use crate::verdict::{Check, fail};
 
 pub(crate) const TRANSPORT: Transport = Transport {
@@ -16,7 +15,7 @@ pub(crate) const TRANSPORT: Transport = Transport {
     protocol: "HTTP/1.1",
     open,
     cannot: &[(
-        |said| said.is_incremental(),
+        |said| said.is_incremental_at_once(),
         "a source that is ready at once has ended before the client looks",
     )],
 };
@@ -25,12 +24,14 @@ pub(crate) const TRANSPORT: Transport = Transport {
 struct Http1 {
     server: Running,
     kept: Option<Connection>,
+    recorder: Recorder,
 }
 
-fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
+fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
     Ok(Box::new(Http1 {
         server: server::serve(app)?,
         kept: None,
+        recorder: recorder.clone(),
     }))
 }
 
@@ -40,17 +41,19 @@ impl Session for Http1 {
             Some(connection) => connection,
             None => Connection::open(self.server.address)?,
         };
-        connection.write(&encode(wanted));
-        if wanted.abort {
-            let answer = connection.first_part();
-            connection.close();
-            return answer;
-        }
-        let answer = whole(&mut connection, wanted)?;
-        if !is_last(&connection, wanted, &answer) {
-            self.kept = Some(connection);
+        let answer = exchange(&mut connection, wanted, &self.recorder)?;
+        match wanted.abort {
+            true => connection.close(),
+            false if is_last(&connection, wanted, &answer) => {}
+            false => self.kept = Some(connection),
         }
         Ok(answer)
+    }
+
+    fn start(&mut self, wanted: &Wanted) -> Check<Pending> {
+        let mut connection = Connection::open(self.server.address)?;
+        let (wanted, recorder) = (wanted.clone(), self.recorder.clone());
+        Pending::in_thread(move || exchange(&mut connection, &wanted, &recorder))
     }
 
     fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>> {
@@ -65,12 +68,51 @@ impl Session for Http1 {
     }
 }
 
-fn whole(connection: &mut Connection, wanted: &Wanted) -> Check<Answer> {
+fn exchange(connection: &mut Connection, wanted: &Wanted, recorder: &Recorder) -> Check<Answer> {
+    let (head, content) = encode(wanted);
+    if wanted.looks.at_interim && wanted.has("expect") && !content.is_empty() {
+        return expecting(connection, wanted, &head, &content);
+    }
+    connection.write(&[head, content].concat());
+    if wanted.abort {
+        return connection.first_part();
+    }
+    let mut first_before_end = false;
+    if wanted.looks.at_first_bytes {
+        connection.wait_for_content()?;
+        first_before_end = recorder.lock().sources_ended == 0;
+    }
+    let answer = whole(connection, wanted, Vec::new())?;
+    Ok(Answer {
+        first_before_end,
+        ..answer
+    })
+}
+
+/// Sends the content where a 100 asks for it (RFC 9110, section 10.1.1), and not where there is an answer without it.
+fn expecting(
+    connection: &mut Connection,
+    wanted: &Wanted,
+    head: &[u8],
+    content: &[u8],
+) -> Check<Answer> {
+    connection.write(head);
+    match connection.answer(wanted.method == Method::HEAD, PATIENCE)? {
+        Some(answer) if answer.status == 100 => {
+            connection.write(content);
+            whole(connection, wanted, vec![100])
+        }
+        Some(answer) => Ok(answer),
+        None => fail("the server neither asked for the content nor answered"),
+    }
+}
+
+/// The answer, with the interim ones that go before it (RFC 9110, section 15.2).
+fn whole(connection: &mut Connection, wanted: &Wanted, mut interim: Vec<u16>) -> Check<Answer> {
     loop {
         match connection.answer(wanted.method == Method::HEAD, PATIENCE)? {
-            // Interim answers go before the real one (RFC 9110, section 15.2).
-            Some(answer) if matches!(answer.status, 100 | 102..=199) => {}
-            Some(answer) => return Ok(answer),
+            Some(answer) if matches!(answer.status, 100 | 102..=199) => interim.push(answer.status),
+            Some(answer) => return Ok(Answer { interim, ..answer }),
             None => return fail("the server gave no whole answer"),
         }
     }
@@ -82,26 +124,23 @@ fn is_last(connection: &Connection, wanted: &Wanted, answer: &Answer) -> bool {
     connection.closed || said || answer.status == 101 || wanted.version == Version::HTTP_10
 }
 
-/// The bytes of a request; a host and a length are added where they are not said, and so is that trailers are taken
+/// The bytes of a request's head and of its content; a host and a length are added where they are not said, and so is that trailers are taken
 /// where they are expected (RFC 9110, section 6.5.1).
-fn encode(wanted: &Wanted) -> Vec<u8> {
+fn encode(wanted: &Wanted) -> (Vec<u8>, Vec<u8>) {
     let (method, target) = (&wanted.method, &wanted.target);
     let mut text = format!("{method} {target} {:?}\r\n", wanted.version);
     if !wanted.has("host") {
         text.push_str("Host: localhost\r\n");
     }
-    if wanted.expects_trailers && !wanted.has("te") {
+    if wanted.looks.at_trailers && !wanted.has("te") {
         text.push_str("TE: trailers\r\nConnection: TE\r\n");
     }
     let framed = wanted.has("content-length") || wanted.has("transfer-encoding");
-    match &wanted.content {
-        Content::Full(body) if !body.is_empty() && !framed => {
-            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        Content::Chunks(_) | Content::Repeat(..) if !framed => {
-            text.push_str("Transfer-Encoding: chunked\r\n");
-        }
-        _ => {}
+    if !framed && !wanted.content.is_sized() {
+        text.push_str("Transfer-Encoding: chunked\r\n");
+    } else if !framed && !wanted.content.is_empty() {
+        let length: usize = wanted.content.parts().map(|part| part.len()).sum();
+        text.push_str(&format!("Content-Length: {length}\r\n"));
     }
     let mut bytes = text.into_bytes();
     for (name, value) in &wanted.headers {
@@ -109,13 +148,14 @@ fn encode(wanted: &Wanted) -> Vec<u8> {
         bytes.extend_from_slice(&[name.as_bytes(), b": ", &value, b"\r\n"].concat());
     }
     bytes.extend_from_slice(b"\r\n");
-    write_content(&mut bytes, wanted);
-    bytes
+    let mut content = Vec::new();
+    write_content(&mut content, wanted);
+    (bytes, content)
 }
 
 /// The content as it is where its length is said, and in chunks where it is not (RFC 9112, section 7.1).
 fn write_content(bytes: &mut Vec<u8>, wanted: &Wanted) {
-    let is_stream = wanted.has("transfer-encoding") || !matches!(wanted.content, Content::Full(_));
+    let is_stream = wanted.has("transfer-encoding") || !wanted.content.is_sized();
     let is_chunked = is_stream && !wanted.has("content-length");
     for part in wanted.content.parts().filter(|part| !part.is_empty()) {
         if is_chunked {
@@ -159,7 +199,8 @@ mod tests {
                 "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\naa",
             ),
         ] {
-            let bytes = encode(&request::parse(&spec).unwrap());
+            let (head, content) = encode(&request::parse(&spec).unwrap());
+            let bytes = [head, content].concat();
             assert_eq!(String::from_utf8(bytes).unwrap(), expected);
         }
     }

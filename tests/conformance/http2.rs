@@ -14,11 +14,11 @@ use http::{HeaderName, HeaderValue, Request, Uri, Version};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use crate::apps::{self, Content};
+use crate::apps;
 use crate::observed::{Answer, Log, Recorder};
 use crate::request::Wanted;
 use crate::server::{self, PATIENCE, Running};
-use crate::transport::{Session, Transport};
+use crate::transport::{Pending, Session, Transport, mentions};
 use crate::verdict::{Check, fail, unsupported};
 
 pub(crate) const TRANSPORT: Transport = Transport {
@@ -55,8 +55,12 @@ pub(crate) const TRANSPORT: Transport = Transport {
             "the length that is said is not that of the body (RFC 9113, section 8.1.1)",
         ),
         (
-            |said| said.is_incremental(),
+            |said| said.is_incremental_at_once(),
             "a source that is ready at once has ended before the client looks",
+        ),
+        (
+            |said| mentions(said.case, "interim_100"),
+            "hyper sends no 100 over HTTP/2",
         ),
     ],
 };
@@ -99,12 +103,13 @@ fn has_padded_values(wanted: &Wanted) -> bool {
 
 /// A server and one connection to it.
 struct Http2 {
+    recorder: Recorder,
     client: SendRequest<Bytes>,
     server: Running,
     runtime: Runtime,
 }
 
-fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
+fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
     let server = server::serve(app)?;
     // The connection goes on between requests, so it has a thread.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -122,6 +127,7 @@ fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
         Ok(client)
     })?;
     Ok(Box::new(Http2 {
+        recorder: recorder.clone(),
         client,
         server,
         runtime,
@@ -130,11 +136,14 @@ fn open(app: Application, _: &Recorder) -> Check<Box<dyn Session>> {
 
 impl Session for Http2 {
     fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
-        let exchange = exchange(self.client.clone(), wanted);
-        let answer = async { tokio::time::timeout(PATIENCE, exchange).await };
-        self.runtime
-            .block_on(answer)
-            .unwrap_or_else(|_| fail("the server gave no whole answer"))
+        let exchange = in_time(self.client.clone(), wanted.clone(), self.recorder.clone());
+        self.runtime.block_on(exchange)
+    }
+
+    fn start(&mut self, wanted: &Wanted) -> Check<Pending> {
+        let exchange = in_time(self.client.clone(), wanted.clone(), self.recorder.clone());
+        let runtime = self.runtime.handle().clone();
+        Pending::in_thread(move || runtime.block_on(exchange))
     }
 
     /// All requests go over the same connection.
@@ -151,10 +160,20 @@ fn broken<T>(error: h2::Error) -> Check<T> {
     fail(format!("the server gave no answer: {error}"))
 }
 
-async fn exchange(client: SendRequest<Bytes>, wanted: &Wanted) -> Check<Answer> {
+async fn in_time(client: SendRequest<Bytes>, wanted: Wanted, recorder: Recorder) -> Check<Answer> {
+    let exchange = exchange(client, &wanted, &recorder);
+    let answer = tokio::time::timeout(PATIENCE, exchange).await;
+    answer.unwrap_or_else(|_| fail("the server gave no whole answer"))
+}
+
+async fn exchange(
+    client: SendRequest<Bytes>,
+    wanted: &Wanted,
+    recorder: &Recorder,
+) -> Check<Answer> {
     let request = head(wanted)?;
     let mut client = client.ready().await.or_else(broken)?;
-    let is_empty = matches!(&wanted.content, Content::Full(bytes) if bytes.is_empty());
+    let is_empty = wanted.content.is_empty();
     let (answer, stream) = client.send_request(request, is_empty).or_else(broken)?;
     if !is_empty {
         // A server may answer before it has read the content.
@@ -167,7 +186,7 @@ async fn exchange(client: SendRequest<Bytes>, wanted: &Wanted) -> Check<Answer> 
         headers: apps::list(&head.headers),
         ..Answer::default()
     };
-    read(body, wanted.abort, &mut answer).await;
+    read(body, wanted.abort, &mut answer, recorder).await;
     Ok(answer)
 }
 
@@ -192,13 +211,12 @@ fn head(wanted: &Wanted) -> Check<Request<()>> {
             uri.or_else(wrong)?
         }
     };
-    if let Content::Full(body) = &wanted.content
-        && !body.is_empty()
-        && !wanted.has("content-length")
-    {
+    let content = &wanted.content;
+    if content.is_sized() && !content.is_empty() && !wanted.has("content-length") {
+        let length: usize = content.parts().map(|part| part.len()).sum();
         request
             .headers_mut()
-            .insert("content-length", body.len().into());
+            .insert("content-length", length.into());
     }
     for (name, value) in &wanted.headers {
         if names_host || !name.eq_ignore_ascii_case("host") {
@@ -245,11 +263,14 @@ async fn send_content(
 }
 
 /// Reads the answer to its end, or to its first bytes and resets it.
-async fn read(mut body: RecvStream, abort: bool, answer: &mut Answer) {
+async fn read(mut body: RecvStream, abort: bool, answer: &mut Answer, recorder: &Recorder) {
     while let Some(data) = body.data().await {
         match data {
             Ok(data) => {
                 let _ = body.flow_control().release_capacity(data.len());
+                if answer.body.is_empty() {
+                    answer.first_before_end = recorder.lock().sources_ended == 0;
+                }
                 answer.body.extend_from_slice(&data);
             }
             Err(error) => {

@@ -7,7 +7,7 @@ use http::Uri;
 use crate::apps;
 use crate::observed::{Answer, Log, Recorder};
 use crate::request::Wanted;
-use crate::transport::{Session, Transport};
+use crate::transport::{Pending, Session, Transport, mentions};
 use crate::verdict::{Check, unsupported};
 
 pub(crate) const TRANSPORT: Transport = Transport {
@@ -26,6 +26,10 @@ pub(crate) const TRANSPORT: Transport = Transport {
         (
             |said| said.any_request(|request| request.then.is_some()),
             "there is no connection that an answer could spoil",
+        ),
+        (
+            |said| mentions(said.case, "interim_100"),
+            "no interim response reaches a client in this process",
         ),
     ],
 };
@@ -46,6 +50,12 @@ impl Session for InProcess {
     fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
         let builder = prepare(&self.client, wanted)?;
         pollster::block_on(send(builder, wanted.abort, &self.recorder))
+    }
+
+    fn start(&mut self, wanted: &Wanted) -> Check<Pending> {
+        let builder = prepare(&self.client, wanted)?;
+        let (abort, recorder) = (wanted.abort, self.recorder.clone());
+        Pending::in_thread(move || pollster::block_on(send(builder, abort, &recorder)))
     }
 
     fn send_after(&mut self, _: &Wanted) -> Check<Option<Answer>> {

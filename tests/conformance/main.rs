@@ -11,6 +11,8 @@ mod body;
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod child;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod exchange;
@@ -44,6 +46,8 @@ mod report;
 mod request;
 #[cfg(test)]
 mod runner;
+#[cfg(test)]
+mod said;
 #[cfg(test)]
 mod sequence;
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) trailers: Vec<(String, String)>,
     /// Why the body broke off, where it did.
     pub(crate) broken: Option<String>,
+    /// The statuses of the interim answers before it.
+    pub(crate) interim: Vec<u16>,
     /// Whether the first bytes were there before the application's body had come to its end.
     pub(crate) first_before_end: bool,
 }

@@ -10,10 +10,22 @@ use serde_json::Value;
 use crate::case::{known, number, object, required};
 use crate::verdict::{Check, refused, unsupported};
 
+/// What a rate limit is here: a generic cell rate algorithm, which gives a quota back evenly and knows no windows.
+const OURS: &str = "gcra";
+/// The algorithms that cases may expect something else of.
+const ALGORITHMS: [&str; 4] = ["fixed window", "gcra", "sliding window", "token bucket"];
+
+/// What a case expects of our algorithm, where it expects something else of each.
+pub(crate) fn of_ours(each: &Value) -> Check<&Value> {
+    known(each, "by_algorithm", &ALGORITHMS)?;
+    let ours = each.get(OURS);
+    ours.map_or_else(|| unsupported(format!("{OURS} is not in {each}")), Ok)
+}
+
 /// Without its clock.
 ///
-/// Every algorithm of the cases is a quota that comes back evenly here: of a window as much as is allowed in it, and of
-/// a bucket what it is refilled with.
+/// Whatever algorithm a case names, its quota comes back evenly here: of a window as much as is allowed in it, and of a
+/// bucket what it is refilled with.
 pub(crate) fn limit(layer: &Value) -> Check<RateLimit> {
     let keys = [
         "middleware",
@@ -28,7 +40,7 @@ pub(crate) fn limit(layer: &Value) -> Check<RateLimit> {
         return unsupported(format!("the quota of {layer}"));
     };
     let quota = match (required(layer, "algorithm")?, number(layer, "refill_per_s")) {
-        ("fixed window" | "sliding window", None) => quota(most, period)?,
+        ("fixed window" | "gcra" | "sliding window", None) => quota(most, period)?,
         ("token bucket", Some(refill)) => quota(refill, 1)?.burst(requests(most)?),
         (other, _) => return unsupported(format!("the algorithm {other:?}")),
     };

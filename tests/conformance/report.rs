@@ -23,12 +23,12 @@ struct Result {
     ways: Vec<(&'static str, Option<&'static str>)>,
 }
 
-/// How many of a level passed, failed, and could not be judged.
+/// How many of a level passed, failed, and were not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     passed: usize,
     failed: usize,
-    unsupported: usize,
+    not_judged: usize,
 }
 
 impl Report {
@@ -60,7 +60,7 @@ impl Report {
 impl Result {
     fn counts_against(&self) -> bool {
         match &self.check {
-            Ok(()) | Err(Trouble::Needs(_)) => false,
+            Ok(()) | Err(Trouble::Needs(_) | Trouble::NotRun(_)) => false,
             Err(Trouble::Unsupported(_)) => true,
             Err(Trouble::Failed(_) | Trouble::Refused(_)) => self.level != Level::Policy,
         }
@@ -72,7 +72,9 @@ fn count<'a>(results: impl Iterator<Item = &'a Result>) -> Count {
     for result in results {
         *match result.check {
             Ok(()) => &mut count.passed,
-            Err(Trouble::Needs(_) | Trouble::Unsupported(_)) => &mut count.unsupported,
+            Err(Trouble::Needs(_) | Trouble::NotRun(_) | Trouble::Unsupported(_)) => {
+                &mut count.not_judged
+            }
             Err(Trouble::Failed(_) | Trouble::Refused(_)) => &mut count.failed,
         } += 1;
     }
@@ -82,24 +84,25 @@ fn count<'a>(results: impl Iterator<Item = &'a Result>) -> Count {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_failures(f)?;
-        self.write_unsupported(f)?;
+        self.write_not_run(f)?;
+        self.write_missing(f)?;
         let levels = ["must", "should", "policy", "all"];
         let header = levels.map(|level| format!("{level:>17}")).concat();
-        writeln!(f, "{:<20}{header}", "passed/failed/uns.")?;
+        writeln!(f, "{:<20}{header}", "passed/failed/not")?;
         for (name, results) in &self.files {
             write_line(f, name, results.iter().collect())?;
         }
         write_line(f, "total", self.all().collect())?;
         let total = count(self.all());
         let against = self.all().filter(|result| result.counts_against()).count();
-        let Count {
-            passed,
-            failed,
-            unsupported,
-        } = total;
+        let Count { passed, failed, .. } = total;
+        let not_run = self.not_run().count();
+        let missing = self.missing().count();
         writeln!(
             f,
-            "conformance: {passed} passed, {failed} failed, {unsupported} unsupported; {against} count against the run"
+            "conformance: {passed} passed, {failed} failed, {not_run} not run with a reason, {missing} of components to come, \
+             {} cannot be judged; {against} count against the run",
+            total.not_judged - not_run - missing,
         )?;
         TRANSPORTS
             .iter()
@@ -113,7 +116,7 @@ impl Report {
             let (kind, reason) = match &result.check {
                 Err(Trouble::Failed(reason) | Trouble::Refused(reason)) => ("failed", reason),
                 Err(Trouble::Unsupported(reason)) => ("cannot be judged", reason),
-                Ok(()) | Err(Trouble::Needs(_)) => continue,
+                Ok(()) | Err(Trouble::Needs(_) | Trouble::NotRun(_)) => continue,
             };
             let level = format!("{:?}", result.level).to_lowercase();
             writeln!(f, "{kind} ({level}): {}", result.id)?;
@@ -143,21 +146,40 @@ impl Report {
         writeln!(f)
     }
 
+    /// The reasons of the cases that say why they are not run.
+    fn not_run(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all().filter_map(|result| match &result.check {
+            Err(Trouble::NotRun(reason)) => Some((reason.as_str(), result.id.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The components that cases need and that do not exist.
+    fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all().filter_map(|result| match &result.check {
+            Err(Trouble::Needs(component)) => Some((component.as_str(), result.id.as_str())),
+            _ => None,
+        })
+    }
+
+    fn write_not_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cases = self.not_run();
+        cases.try_for_each(|(reason, id)| writeln!(f, "not run: {id}: {reason}"))
+    }
+
     /// One line for each component that does not exist, with the cases where they are few.
-    fn write_unsupported(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const FEW: usize = 12;
         let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for result in self.all() {
-            if let Err(Trouble::Needs(component)) = &result.check {
-                missing.entry(component).or_default().push(&result.id);
-            }
+        for (component, id) in self.missing() {
+            missing.entry(component).or_default().push(id);
         }
         for (component, ids) in missing {
             let list = match ids.len() {
                 0..=FEW => ids.join(", "),
                 number => format!("{number} cases, from {} to {}", ids[0], ids[number - 1]),
             };
-            writeln!(f, "unsupported, needs the component {component}: {list}")?;
+            writeln!(f, "not run, needs the component {component}: {list}")?;
         }
         Ok(())
     }
@@ -176,9 +198,9 @@ fn write_line(f: &mut fmt::Formatter<'_>, name: &str, results: Vec<&Result>) -> 
         let Count {
             passed,
             failed,
-            unsupported,
+            not_judged,
         } = counted;
-        write!(line, "{:>17}", format!("{passed}/{failed}/{unsupported}"))?;
+        write!(line, "{:>17}", format!("{passed}/{failed}/{not_judged}"))?;
     }
     writeln!(f, "{line}")
 }
@@ -208,6 +230,7 @@ mod tests {
             (Level::Policy, fail("x"), true),
             (Level::Policy, unsupported("x"), false),
             (Level::Must, needs("x"), true),
+            (Level::Must, Err(Trouble::NotRun("x".to_owned())), true),
         ] {
             let case = Case {
                 id: "a/b".to_owned(),
@@ -223,6 +246,25 @@ mod tests {
         assert!(
             !Report::default().is_good(),
             "a run of no cases proves nothing"
+        );
+    }
+
+    #[test]
+    fn a_case_that_is_not_run_is_printed_with_its_reason() {
+        let case = Case {
+            id: "a/b".to_owned(),
+            component: "a".to_owned(),
+            kind: "exchange".to_owned(),
+            level: Level::Must,
+            value: json!({"expect": 1}),
+        };
+        let mut report = Report::default();
+        report.add("a", &case, Err(Trouble::NotRun("why".to_owned())).into());
+        let text = report.to_string();
+        assert!(text.contains("not run: a/b: why\n"), "{text}");
+        assert!(
+            text.contains("0 failed, 1 not run with a reason, 0 of"),
+            "{text}"
         );
     }
 }

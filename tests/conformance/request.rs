@@ -6,17 +6,14 @@ use http::Method;
 use serde_json::Value;
 
 use crate::apps::{self, Content};
-use crate::case::{known, number, pairs, required, text};
+use crate::case::{known, number, pairs, required, text, texts, typed};
+use crate::transport::mentions;
 use crate::verdict::{Check, unsupported};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 18] = [
     "method",
     "target",
     "headers",
-    "body",
-    "body_b64",
-    "body_chunks",
-    "body_repeat",
     "body_chunks_endless",
     "remote_addr",
     "remote_port",
@@ -27,6 +24,8 @@ const KEYS: [&str; 20] = [
     "version",
     "header_bytes",
     "repeat",
+    "concurrent",
+    "vary_header",
     "abort_after_first_chunk",
     "then_request",
     "note",
@@ -47,15 +46,66 @@ pub(crate) struct Wanted {
     pub(crate) user: Option<String>,
     pub(crate) scheme: enfilade::Scheme,
     pub(crate) script_name: String,
-    pub(crate) repeat: u64,
+    /// How often it is sent, and whether all at once.
+    pub(crate) times: u64,
+    pub(crate) is_concurrent: bool,
+    /// The header that differs in each of them.
+    vary: Option<Vary>,
     pub(crate) abort: bool,
     pub(crate) then: Option<Box<Wanted>>,
-    /// Whether the case looks at the trailers of the answer, which HTTP/1 sends to those only who say that they take them.
-    pub(crate) expects_trailers: bool,
+    /// What the case looks at.
+    pub(crate) looks: Looks,
+}
+
+/// What a case looks at of an answer, where a client has to do something for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Looks {
+    /// The trailers, which HTTP/1 sends to those only who say that they take them.
+    pub(crate) at_trailers: bool,
+    /// Whether there is a 100, for which a client waits before it sends the content.
+    pub(crate) at_interim: bool,
+    /// Whether the body arrives before its source has ended.
+    pub(crate) at_first_bytes: bool,
+}
+
+impl Looks {
+    pub(crate) fn of(expect: &Value) -> Looks {
+        Looks {
+            at_trailers: mentions(expect, "trailers"),
+            at_interim: mentions(expect, "interim_100"),
+            at_first_bytes: mentions(expect, "incremental"),
+        }
+    }
+}
+
+/// A header with another value in each of several requests.
+#[derive(Clone, Debug)]
+struct Vary {
+    name: String,
+    values: Values,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    /// One for each.
+    List(Vec<String>),
+    /// With the number of the request for `{n}`.
+    Pattern(String),
+}
+
+impl Vary {
+    fn value(&self, at: u64) -> String {
+        let index = usize::try_from(at).unwrap_or(usize::MAX);
+        match &self.values {
+            Values::List(values) => values.get(index).cloned().unwrap_or_default(),
+            Values::Pattern(pattern) => pattern.replace("{n}", &at.to_string()),
+        }
+    }
 }
 
 pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
-    known(spec, "request", &KEYS)?;
+    known(spec, "request", &[&KEYS[..], &apps::CONTENT_KEYS].concat())?;
+    typed(spec, "request")?;
     let is_latin_1 = match text(spec, "header_bytes") {
         None | Some("utf-8") => false,
         Some("latin-1") => true,
@@ -65,6 +115,7 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return unsupported(format!("{method:?} is no method"));
     };
+    let (times, is_concurrent) = times(spec)?;
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let then = spec.get("then_request").filter(|then| !then.is_null());
     Ok(Wanted {
@@ -79,11 +130,46 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
         user: text(spec, "remote_user").map(str::to_owned),
         scheme: scheme(text(spec, "scheme"))?,
         script_name: text(spec, "script_name").unwrap_or_default().to_owned(),
-        repeat: number(spec, "repeat").unwrap_or(1),
+        times,
+        is_concurrent,
+        vary: vary(spec, times)?,
         abort: spec.get("abort_after_first_chunk") == Some(&Value::Bool(true)),
         then: then.map(parse).transpose()?.map(Box::new),
-        expects_trailers: false,
+        looks: Looks::default(),
     })
+}
+
+fn times(spec: &Value) -> Check<(u64, bool)> {
+    match (spec.get("repeat"), spec.get("concurrent")) {
+        (None, None) => Ok((1, false)),
+        (Some(times), None) if times.as_u64() > Some(0) => Ok((times.as_u64().unwrap_or(1), false)),
+        (None, Some(times)) if times.as_u64() > Some(0) => Ok((times.as_u64().unwrap_or(1), true)),
+        (repeat, concurrent) => {
+            unsupported(format!("repeat {repeat:?} and concurrent {concurrent:?}"))
+        }
+    }
+}
+
+fn vary(spec: &Value, times: u64) -> Check<Option<Vary>> {
+    let Some(spec) = spec.get("vary_header").filter(|spec| !spec.is_null()) else {
+        return Ok(None);
+    };
+    known(spec, "vary_header", &["name", "values", "pattern"])?;
+    let values = match (spec.get("values"), text(spec, "pattern")) {
+        (Some(list), None) => {
+            let list: Vec<_> = texts(list)?.into_iter().map(str::to_owned).collect();
+            if list.len() as u64 != times {
+                return unsupported(format!("{times} requests with the headers {list:?}"));
+            }
+            Values::List(list)
+        }
+        (None, Some(pattern)) if pattern.contains("{n}") => Values::Pattern(pattern.to_owned()),
+        _ => return unsupported(format!("vary_header {spec}")),
+    };
+    Ok(Some(Vary {
+        name: required(spec, "name")?.to_owned(),
+        values,
+    }))
 }
 
 fn version(name: Option<&str>) -> Check<http::Version> {
@@ -114,7 +200,10 @@ pub(crate) enum Peer {
 
 fn peer(spec: &Value) -> Check<Peer> {
     let Some(address) = text(spec, "remote_addr") else {
-        return Ok(Peer::Any);
+        return match spec.get("remote_port") {
+            None => Ok(Peer::Any),
+            Some(port) => unsupported(format!("remote_port {port} without remote_addr")),
+        };
     };
     if address.starts_with("unix:") {
         return Ok(Peer::UnixSocket);
@@ -138,6 +227,19 @@ fn local(spec: &Value) -> Check<Option<SocketAddr>> {
 }
 
 impl Wanted {
+    /// The requests that are sent for this one: as often as it says, each with its own value of the header that varies.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Wanted> {
+        (0..self.times).map(|at| {
+            let mut wanted = self.clone();
+            if let Some(vary) = &self.vary {
+                let others = |(name, _): &(String, String)| !name.eq_ignore_ascii_case(&vary.name);
+                wanted.headers.retain(others);
+                wanted.headers.push((vary.name.clone(), vary.value(at)));
+            }
+            wanted
+        })
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         !self.values(name).is_empty()
     }

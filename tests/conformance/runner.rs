@@ -4,12 +4,14 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::case::{self, Case};
 use crate::observed::Log;
 use crate::report::Report;
 use crate::transport::Ran;
-use crate::verdict::{fail, unsupported};
-use crate::{exchange, function, raw, sequence, stack};
+use crate::verdict::{Check, Trouble, fail, unsupported};
+use crate::{child, exchange, function, raw, sequence, stack};
 
 /// A case that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -65,10 +67,28 @@ impl Running {
     }
 }
 
-fn run(case: &Case) -> Ran {
-    if let Err(trouble) = stack::exists(case) {
+pub(crate) fn run(case: &Case) -> Ran {
+    if let Err(trouble) = stack::exists(case).and_then(|()| is_run(case)) {
         return Err(trouble).into();
     }
+    match child::run(case) {
+        Ok(None) => run_here(case),
+        Ok(Some(ran)) => ran,
+        Err(trouble) => Err(trouble).into(),
+    }
+}
+
+/// A case may say in its `not_run` why it is not run.
+fn is_run(case: &Case) -> Check {
+    match case.value.get("not_run") {
+        None => Ok(()),
+        Some(Value::String(reason)) if !reason.is_empty() => Err(Trouble::NotRun(reason.clone())),
+        Some(other) => unsupported(format!("not_run is {other} and no reason")),
+    }
+}
+
+/// Runs a case in this process.
+pub(crate) fn run_here(case: &Case) -> Ran {
     match case.kind.as_str() {
         "exchange" => exchange::run(case),
         "sequence" => sequence::run(case),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use enfilade::{Application, Request};
 use serde_json::Value;
@@ -14,10 +14,10 @@ use crate::clock::Clock;
 use crate::exchange::without_server;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
-use crate::observed::{Answer, Log, Observed, Recorder};
-use crate::request;
+use crate::observed::{Answer, Log, Observed, Recorder, wait_until};
+use crate::request::{self, Looks, Wanted};
 use crate::stack::{self, Watched};
-use crate::transport::{Ran, Session, Transport, in_words_of, mentions, over_each};
+use crate::transport::{Pending, Ran, Session, Transport, in_words_of, over_each, send_each};
 use crate::verdict::{Check, fail, unsupported};
 
 type Captured = BTreeMap<String, String>;
@@ -48,7 +48,6 @@ fn over(transport: &Transport, case: &Case) -> Check {
         &without_server(&case.value["config"])?,
         &case.value["app"],
         Watched {
-            recorder: &recorder,
             log: &log,
             clock: &clock,
         },
@@ -63,56 +62,125 @@ fn over(transport: &Transport, case: &Case) -> Check {
     };
     let mut session = (transport.open)(stack.facts.around(app), &stack.recorder)?;
     let mut captured = Captured::new();
+    let mut background = Vec::new();
     let Some(steps) = case.value["steps"].as_array() else {
         return unsupported("a sequence without steps");
     };
+    let is_timed = |step: &Value| step.get("at_s").or(step.get("advance_clock_s")).is_some();
+    let is_controlled = case.value["config"]
+        .to_string()
+        .contains(r#""clock":"controlled""#);
+    if steps.iter().any(is_timed) && !is_controlled {
+        return unsupported("steps with a time, of which no clock is told");
+    }
     for (at, spec) in steps.iter().enumerate() {
         step.store(at, Ordering::Relaxed);
-        run_step(spec, &mut *session, &stack, &mut captured)
+        let begun = run_step(spec, &mut *session, &stack, &mut captured)
             .map_err(|trouble| trouble.within(&format!("step {at}")))?;
+        background.extend(begun.map(|begun| (at, begun)));
     }
-    Ok(())
+    background.into_iter().try_for_each(|(at, begun)| {
+        let checked = begun.end(&stack);
+        checked.map_err(|trouble| trouble.within(&format!("step {at}")))
+    })
 }
+
+/// A step that goes on while the later ones run, and what is expected of it in the end.
+struct Background {
+    answer: Pending,
+    expect: Value,
+    begin: Instant,
+}
+
+impl Background {
+    /// Begins it, and waits until it has come to the application, is over, or waits for something.
+    fn begin(
+        session: &mut dyn Session,
+        wanted: &Wanted,
+        stack: &Stack,
+        expect: Value,
+    ) -> Check<Background> {
+        // What an application saw is not told apart by requests.
+        let keys = ["status", "headers", "body", "within_ms", "any_of", "note"];
+        known(&expect, "expect of a step in the background", &keys)?;
+        if wanted.times != 1 {
+            return unsupported("several requests in the background, which are several steps");
+        }
+        let calls = stack.recorder.lock().called.len();
+        let (begin, answer) = (Instant::now(), session.start(wanted)?);
+        wait_until(SETTLING, || {
+            stack.recorder.lock().called.len() > calls || answer.is_there()
+        });
+        Ok(Background {
+            answer,
+            expect,
+            begin,
+        })
+    }
+
+    fn end(self, stack: &Stack) -> Check {
+        let answers = vec![self.answer.answer()?];
+        judged(&self.expect, answers, self.begin.elapsed(), stack)
+    }
+}
+
+/// How long a step in the background may take to come to the application.
+const SETTLING: Duration = Duration::from_millis(300);
 
 fn run_step(
     spec: &Value,
     session: &mut dyn Session,
     stack: &Stack,
     captured: &mut Captured,
-) -> Check {
-    let keys = ["at_s", "request", "expect", "capture", "note"];
+) -> Check<Option<Background>> {
+    let keys = ["at_s", "advance_clock_s", "background"];
+    let keys = [&keys[..], &["request", "expect", "capture", "note"]].concat();
     known(spec, "step", &keys)?;
     stack.clock.tell(spec)?;
     let mut wanted = request::parse(&substitute(&spec["request"], captured)?)?;
-    wanted.expects_trailers = mentions(&spec["expect"], "trailers");
+    wanted.looks = Looks::of(&spec["expect"]);
     if wanted.then.is_some() {
         return unsupported("then_request in a sequence, where it is one more step");
     }
     stack.facts.tell(&wanted);
+    match (spec.get("background"), spec.get("capture")) {
+        (None, _) => {}
+        (Some(Value::Bool(true)), None) => {
+            let expect = substitute(&spec["expect"], captured)?;
+            return Background::begin(session, &wanted, stack, expect).map(Some);
+        }
+        (Some(other), _) => return unsupported(format!("background is {other} in {spec}")),
+    }
     let begin = Instant::now();
-    let answers: Vec<Answer> = (0..wanted.repeat)
-        .map(|_| session.send(&wanted))
-        .collect::<Check<_>>()?;
+    let answers = send_each(session, &wanted)?;
+    let took = begin.elapsed();
     if let Some(capture) = spec.get("capture") {
         take(capture, answers.last(), captured)?;
     }
+    let expect = substitute(&spec["expect"], captured)?;
+    judged(&expect, answers, took, stack).map(|()| None)
+}
+
+fn judged(expect: &Value, answers: Vec<Answer>, took: Duration, stack: &Stack) -> Check {
     let observed = Observed {
         answers,
         second_status: None,
         record: stack.recorder.clone(),
         log: stack.log.clone(),
-        took: begin.elapsed(),
+        took,
     };
-    let expect = substitute(&spec["expect"], captured)?;
-    let expect = in_words_of(stack.protocol, &expect);
+    let expect = in_words_of(stack.protocol, expect);
     judge(&expect, &Outcome::Answered(Box::new(observed)))
 }
 
 /// An application that answers each step in its own way.
 fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<Application> {
-    let Some(list) = spec.get("by_step").and_then(Value::as_array) else {
-        return apps::named(spec, recorder);
+    let list = match spec.get("by_step") {
+        None => return apps::named(spec, recorder),
+        Some(Value::Array(list)) => list,
+        Some(other) => return unsupported(format!("by_step {other}")),
     };
+    known(spec, "app", &["by_step"])?;
     let apps: Vec<Application> = list
         .iter()
         .map(|spec| apps::named(spec, recorder))

@@ -74,6 +74,15 @@ impl Connection {
         }
     }
 
+    /// Reads until some of the body is there, or the end.
+    pub(crate) fn wait_for_content(&mut self) -> Check {
+        let is_there = |buffer: &[u8]| {
+            wire::head(buffer).map(|head| head.is_some_and(|head| buffer.len() > head.length))
+        };
+        while !is_there(&self.buffer)? && self.fill(PATIENCE) {}
+        Ok(())
+    }
+
     /// Reads the head of an answer and some of the body.
     pub(crate) fn first_part(&mut self) -> Check<Answer> {
         while self.fill(PATIENCE) {

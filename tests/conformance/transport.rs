@@ -2,13 +2,17 @@
 //!
 //! A transport is a file with a [`Transport`] and a line in [`TRANSPORTS`].
 
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
 use enfilade::Application;
 use serde_json::Value;
 
 use crate::case::Case;
 use crate::observed::{Answer, Log, Recorder};
 use crate::request::{self, Wanted};
-use crate::verdict::{Check, Trouble, unsupported};
+use crate::server::PATIENCE;
+use crate::verdict::{Check, Trouble, fail, unsupported};
 use crate::{http1, http2, in_process};
 
 pub(crate) static TRANSPORTS: [Transport; 3] =
@@ -28,11 +32,57 @@ pub(crate) struct Transport {
 pub(crate) trait Session {
     fn send(&mut self, wanted: &Wanted) -> Check<Answer>;
 
+    /// Sends beside whatever else is under way: on a connection of its own, or as a stream of its own.
+    fn start(&mut self, wanted: &Wanted) -> Check<Pending>;
+
     /// Sends on the connection that the last answer came over; `None` where it is over.
     fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>>;
 
     /// What panicked in the server.
     fn panics(&self) -> Log;
+}
+
+/// An answer that is to come.
+pub(crate) struct Pending {
+    answer: mpsc::Receiver<Check<Answer>>,
+    thread: JoinHandle<()>,
+}
+
+impl Pending {
+    /// Waits for an answer in a thread of the same name, so that its panics are told with those of this one.
+    pub(crate) fn in_thread(
+        send: impl FnOnce() -> Check<Answer> + Send + 'static,
+    ) -> Check<Pending> {
+        let (sender, answer) = mpsc::channel();
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let thread = std::thread::Builder::new().name(name);
+        let thread = thread.spawn(move || {
+            // Where nobody waits for it any more, the case is over.
+            let _ = sender.send(send());
+        });
+        match thread {
+            Ok(thread) => Ok(Pending { answer, thread }),
+            Err(error) => fail(format!("a thread for a request: {error}")),
+        }
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    pub(crate) fn answer(&self) -> Check<Answer> {
+        let answer = self.answer.recv_timeout(2 * PATIENCE);
+        answer.unwrap_or_else(|error| fail(format!("the request has no answer: {error}")))
+    }
+}
+
+/// Sends a request as often as it says, one after another or all at once.
+pub(crate) fn send_each(session: &mut dyn Session, wanted: &Wanted) -> Check<Vec<Answer>> {
+    if !wanted.is_concurrent {
+        return wanted.each().map(|wanted| session.send(&wanted)).collect();
+    }
+    let started: Check<Vec<Pending>> = wanted.each().map(|wanted| session.start(&wanted)).collect();
+    started?.iter().map(Pending::answer).collect()
 }
 
 /// Whether a case has something.
@@ -65,11 +115,11 @@ impl<'a> Said<'a> {
         any_in(&self.case["app"], &has)
     }
 
-    /// Whether the body is to arrive before its source has ended.
-    ///
-    /// The sources of the cases are ready at once, so a server has read them before a client can look.
-    pub(crate) fn is_incremental(&self) -> bool {
-        mentions(self.case, "incremental")
+    /// Whether the body is to arrive before its source has ended, which was ready at once: a server has read it before a
+    /// client can look.
+    pub(crate) fn is_incremental_at_once(&self) -> bool {
+        let waits = self.any_app(|app| app.get("chunk_delay_ms").is_some());
+        mentions(self.case, "incremental") && !waits
     }
 }
 
@@ -120,7 +170,7 @@ pub(crate) fn over_each(case: &Case, run: impl Fn(&Transport) -> Check) -> Ran {
             Some(_) => {}
             None => match run(transport) {
                 Ok(()) => {}
-                Err(trouble @ (Trouble::Needs(_) | Trouble::Refused(_))) => {
+                Err(trouble @ (Trouble::Needs(_) | Trouble::NotRun(_) | Trouble::Refused(_))) => {
                     // It never came to a request.
                     return Err(trouble).into();
                 }
@@ -197,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::case::Level;
-    use crate::verdict::{fail, needs};
+    use crate::verdict::needs;
 
     fn case(value: Value) -> Case {
         Case {

@@ -9,6 +9,8 @@ pub(crate) enum Trouble {
     Unsupported(String),
     /// The case is about a component that does not exist yet.
     Needs(String),
+    /// The case itself says why it is not run.
+    NotRun(String),
     /// The stack or its application could not be built, which some cases expect.
     Refused(String),
 }
@@ -47,41 +49,64 @@ pub(crate) fn ensure(holds: bool, message: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { fail(message()) }
 }
 
-/// Passes where one alternative passes; an alternative that cannot be judged keeps the rest from failing.
+/// Passes where one alternative passes, and cannot be judged where one cannot: nothing in a case is passed over.
 pub(crate) fn any_of<'a, T: 'a>(
     alternatives: impl IntoIterator<Item = &'a T>,
     judge: impl Fn(&'a T) -> Check,
 ) -> Check {
+    let mut passed = false;
     let mut reasons = Vec::new();
-    let mut unsupported = None;
     for alternative in alternatives {
         match judge(alternative) {
-            Ok(()) => return Ok(()),
+            Ok(()) => passed = true,
             Err(Trouble::Failed(reason)) => reasons.push(reason),
-            Err(trouble) => unsupported = unsupported.or(Some(trouble)),
+            Err(trouble) => return Err(trouble),
         }
     }
-    match unsupported {
-        Some(trouble) => Err(trouble),
-        None => fail(format!("no alternative fits: {}", reasons.join(" | "))),
+    ensure(passed, || {
+        format!("no alternative fits: {}", reasons.join(" | "))
+    })
+}
+
+/// Passes where all pass; what cannot be judged goes before what failed, so that no failure hides it.
+pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
+    let mut failed = Ok(());
+    for check in checks {
+        match check {
+            Ok(()) => {}
+            Err(Trouble::Failed(reason)) => failed = failed.and(fail(reason)),
+            Err(trouble) => return Err(trouble),
+        }
     }
+    failed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_alternative_is_enough_and_an_unknown_one_is_not_a_failure() {
-        let judge = |number: &u8| match number {
+    fn judge(number: &u8) -> Check {
+        match number {
             0 => Ok(()),
             1 => fail("one"),
             _ => unsupported("many"),
-        };
-        assert_eq!(any_of(&[1, 2, 0], judge), Ok(()));
+        }
+    }
+
+    #[test]
+    fn one_alternative_is_enough_and_an_unknown_one_is_never_passed_over() {
+        assert_eq!(any_of(&[1, 0], judge), Ok(()));
         assert_eq!(any_of(&[1, 2], judge), unsupported("many"));
+        assert_eq!(any_of(&[0, 2], judge), unsupported("many"));
         let failed = fail("no alternative fits: one | one");
         assert_eq!(any_of(&[1, 1], judge), failed);
         assert_eq!(any_of(&[], judge), fail("no alternative fits: "));
+    }
+
+    #[test]
+    fn a_failure_does_not_hide_what_cannot_be_judged() {
+        assert_eq!(all([0, 0].iter().map(judge)), Ok(()));
+        assert_eq!(all([0, 1].iter().map(judge)), fail("one"));
+        assert_eq!(all([1, 2].iter().map(judge)), unsupported("many"));
     }
 }

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
 use super::Body;
+use crate::unwind::drop_quietly;
 use crate::{BoxError, Error};
 
 pub(super) trait Source: HttpBody<Data = Bytes, Error = Error> + Send {}
@@ -50,17 +51,17 @@ impl BoxStream {
         }));
         let (next, hint, ended) = match polled {
             Ok(polled) => ready!(polled),
-            Err(panic) => return Poll::Ready(Some(Err(self.give_up(&*panic)))),
+            Err(panic) => return Poll::Ready(Some(Err(self.give_up(panic)))),
         };
         (self.hint, self.ended) = (hint, ended);
         Poll::Ready(next)
     }
 
     /// What the source holds may panic once more as it is dropped.
-    fn give_up(&mut self, panic: &(dyn Any + Send)) -> Error {
+    fn give_up(&mut self, panic: Box<dyn Any + Send>) -> Error {
         let empty = SyncWrapper::new(Box::pin(Body::empty()) as Pin<Box<dyn Source>>);
         let source = std::mem::replace(&mut self.source, empty);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(source)));
+        drop_quietly(source);
         (self.hint, self.ended) = (SizeHint::with_exact(0), true);
         Error::body_panicked(panic)
     }

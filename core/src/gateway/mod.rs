@@ -61,7 +61,7 @@ pub fn answer(app: &Application, mut request: Request) -> Answer {
                 Ok(response) => State::Ready(Some(response)),
                 Err(pending) => State::Pending(pending.into_future()),
             },
-            Err(panic) => State::Ready(Some(HttpError::from_panic(&*panic).into_response())),
+            Err(panic) => State::Ready(Some(HttpError::from_panic(panic).into_response())),
         },
         Err(error) => State::Refused(Some(error)),
     };
@@ -117,7 +117,7 @@ impl Future for Answer {
                 match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Ok(Poll::Ready(response)) => response,
-                    Err(panic) => HttpError::from_panic(&*panic).into_response(),
+                    Err(panic) => HttpError::from_panic(panic).into_response(),
                 }
             }
             State::Refused(error) => {

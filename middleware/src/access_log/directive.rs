@@ -137,12 +137,13 @@ fn with_argument(
             ));
         }
         ("pid", 'P') => Field::Request(RequestField::Process),
+        ("error", 'x') => Field::Response(ResponseField::Error),
         ("route", 'x') => Field::Response(ResponseField::Route),
         ("id", 'x') => Field::Either(EitherField::Id),
         ("outcome", 'x') => Field::End(EndField::Outcome),
         (_, 'x') => {
             return Err(format!(
-                "{argument:?} is not one of \"route\", \"id\" and \"outcome\""
+                "{argument:?} is not one of \"error\", \"route\", \"id\" and \"outcome\""
             ));
         }
         (_, other) => {

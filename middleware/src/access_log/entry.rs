@@ -94,6 +94,7 @@ impl Log {
             (closures, "filter", "yes"),
             (filters.skips_health_checks, "health checks", "no"),
             (self.shows_499, "client gone", "499"),
+            (self.format.claims_user(), "basic user", "unverified"),
             (self.when_full == WhenFull::Wait, "when full", "wait"),
         ];
         let words = words.into_iter().filter(|(is_set, ..)| *is_set);

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use enfilade_core::{Head, Outcome, RemoteUser, Request, Response};
+use enfilade_core::{Head, HttpError, Outcome, RemoteUser, Request, Response};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
@@ -51,11 +52,14 @@ pub(super) enum RequestField {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum EitherField {
     User,
+    /// The same, or the user that the request claims to be from.
+    ClaimedUser,
     Id,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ResponseField {
+    Error,
     Route,
     Header(HeaderName, Shown),
 }
@@ -188,7 +192,7 @@ impl EitherField {
         syntax: Syntax,
     ) {
         match self {
-            EitherField::User => {
+            EitherField::User | EitherField::ClaimedUser => {
                 if let Some(user) = extensions.get::<RemoteUser>() {
                     syntax.escape_name(line, user.name().as_bytes());
                 }
@@ -205,6 +209,11 @@ impl EitherField {
 impl ResponseField {
     pub(super) fn write_to(&self, line: &mut Vec<u8>, response: &Response, context: &Context<'_>) {
         match self {
+            ResponseField::Error => {
+                if let Some(error) = response.extensions().get::<Arc<HttpError>>() {
+                    context.syntax.escape(line, causes(error).as_bytes());
+                }
+            }
             ResponseField::Route => {
                 let pattern = response.extensions().get();
                 let pattern = pattern.map_or("", MatchedPattern::as_str);
@@ -215,6 +224,20 @@ impl ResponseField {
             }
         }
     }
+}
+
+/// The causes of an error, outermost first; the error's own text, which the client saw, where it has none.
+fn causes(error: &HttpError) -> String {
+    let Some(source) = error.source() else {
+        return error.to_string();
+    };
+    let mut text = source.to_string();
+    let mut cause = source.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl EndField {

@@ -7,10 +7,11 @@ use std::mem;
 
 use enfilade_core::{Head, Request, Response};
 
+use super::basic;
 use super::clock::{Moment, TimeFormat};
 use super::directive::{self, Piece};
 use super::escape::Syntax;
-use super::field::{self, Context, End, EndField, Field, RequestField, ResponseField};
+use super::field::{self, Context, EitherField, End, EndField, Field, RequestField, ResponseField};
 use super::redaction::Redaction;
 use crate::{Error, ErrorKind};
 
@@ -214,6 +215,20 @@ impl Format {
         }
     }
 
+    /// Shows the user that a request claims to be from, where nobody found out who it is.
+    pub(super) fn claim_user(&mut self) {
+        for item in &mut self.items {
+            if item.field == Field::Either(EitherField::User) {
+                item.field = Field::Either(EitherField::ClaimedUser);
+            }
+        }
+    }
+
+    pub(super) fn claims_user(&self) -> bool {
+        let claimed = Field::Either(EitherField::ClaimedUser);
+        self.fields().any(|field| *field == claimed)
+    }
+
     /// What has to be found out for this format.
     pub(super) fn needs(&self) -> Needs {
         use EndField::{FirstByte, Microseconds, Milliseconds, Seconds};
@@ -240,6 +255,13 @@ impl Format {
         context: &Context<'_>,
     ) {
         for (at, field) in self.those(&self.from_request) {
+            if *field == Field::Either(EitherField::ClaimedUser) {
+                captured.add(at, |text| {
+                    if let Some(user) = basic::user(request.headers()) {
+                        context.syntax.escape_name(text, &user);
+                    }
+                });
+            }
             if matches!(field, Field::Either(_)) && request.extensions().is_empty() {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Writes a line about every request.
 
+mod basic;
 mod clock;
 mod directive;
 mod entry;
@@ -52,7 +53,7 @@ use crate::timer::Timer;
 /// | `%h` `%a` | the [address of the client](enfilade_core::Request::client_address); never one from a header |
 /// | `%{c}a` | the address of the peer, which is a proxy where a component outside knows one |
 /// | `%l` | `-` |
-/// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) of the answer's extensions, else of the request's |
+/// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) of the answer's extensions, else of the request's; else, where [that is wanted](AccessLog::unverified_basic_user), the user that the client claims to be |
 /// | `%t` | when the request came: `[06/Nov/1994:08:49:37 +0000]` |
 /// | `%{format}t` | the same as `strftime` writes it; or `sec`, `msec`, `usec` since 1970, `msec_frac`, `usec_frac`; or `rfc3339`. `end:` before it means the time of the line |
 /// | `%r` | the request line as it was received; nothing is decoded |
@@ -68,6 +69,7 @@ use crate::timer::Timer;
 /// | `%{name}C` `%{name}e` | a cookie; a variable of the [environ](enfilade_core::Environ), which is not the process's |
 /// | `%X` `%{outcome}x` | `X` where the body did not come to its end, `+` where it did; `complete`, `failed` or `gone` |
 /// | `%{route}x` | the [pattern](crate::MatchedPattern) that a router inside found |
+/// | `%{error}x` | the error that the response stands for ([`HttpError`](enfilade_core::HttpError)), with its causes; what a panic said, where [`CatchPanic`](crate::CatchPanic) is inside |
 /// | `%{id}x` | the [request's id](crate::RequestIdValue), whether its wrapper is outside or inside |
 /// | `%P` | the id of this process |
 /// | `%%` | `%` |
@@ -303,6 +305,19 @@ impl AccessLog {
     /// Without it only a request has 499 that was given up before there was an answer.
     pub fn client_gone_as_499(mut self) -> Self {
         self.shows_499 = true;
+        self
+    }
+
+    /// Writes for `%u` the user name of the request's `Authorization: Basic`, where no component found out who it is.
+    ///
+    /// For an application that checks the password itself and leaves no [`RemoteUser`](enfilade_core::RemoteUser).
+    ///
+    /// # Security
+    ///
+    /// Nobody has checked that name: a client may claim any. A line with a 401 shows who somebody tried to be. The password
+    /// is not written.
+    pub fn unverified_basic_user(mut self) -> Self {
+        self.format.claim_user();
         self
     }
 

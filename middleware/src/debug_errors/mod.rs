@@ -228,7 +228,7 @@ struct Visit {
 impl Visit {
     fn answer(&self, outcome: Result<Response, Panic>) -> Response {
         let response = outcome.unwrap_or_else(|panic| {
-            let error = HttpError::from_panic(&*panic);
+            let error = HttpError::from_panic(panic);
             error.into_response()
         });
         if !self.options.is_shown(&response) {
@@ -238,7 +238,10 @@ impl Visit {
         let content = catch_unwind(AssertUnwindSafe(|| self.content(&response)));
         match content {
             Ok((media_type, content)) => replace(response, media_type, content),
-            Err(_) => response,
+            Err(panic) => {
+                let _ = HttpError::from_panic(panic);
+                response
+            }
         }
     }
 

@@ -95,7 +95,7 @@ impl Plan {
         seen.findings = of_the_component(&lock(&inner.0), &lock(&outer.0));
         seen.panic = tried
             .err()
-            .and_then(|panic| Some(HttpError::from_panic(&*panic).source()?.to_string()));
+            .and_then(|panic| Some(HttpError::from_panic(panic).source()?.to_string()));
         (seen, records)
     }
 

@@ -130,6 +130,7 @@ fn every_directive() {
         ("%{outcome}x", "complete"),
         ("%{route}x", "/my/{*rest}"),
         ("%{id}x", "an-id"),
+        ("%{error}x", "-"),
         ("%{%d/%b/%Y}t %{%H:%M:%S %z}t", "06/Nov/1994 08:49:37 +0000"),
         ("%{sec}t %{msec_frac}t", "784111777 000"),
         ("%{msec}t %{usec}t", "784111777000 784111777000000"),
@@ -226,7 +227,7 @@ fn a_mistake_in_a_format_has_its_place() {
         ("%x", "at byte 0: \"%x\" needs a word: \"%{route}x\""),
         (
             "%{y}x",
-            "at byte 0: \"y\" is not one of \"route\", \"id\" and \"outcome\"",
+            "at byte 0: \"y\" is not one of \"error\", \"route\", \"id\" and \"outcome\"",
         ),
         ("%^FA", "at byte 0: \"%^\" is not a directive"),
         ("%{tid}P", "at byte 0: \"%{tid}P\" is not a directive"),

@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use enfilade_core::{Body, Connection, IntoResponse, Pipeline, RemoteUser, Response, Scheme};
+use enfilade_core::{
+    Body, Connection, HttpError, IntoResponse, Pipeline, RemoteUser, Response, Scheme,
+};
 use enfilade_testing::{Client, Lint};
 use http::{HeaderName, HeaderValue, Method, Version};
 

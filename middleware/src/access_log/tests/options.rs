@@ -103,6 +103,99 @@ fn what_is_redacted_is_not_in_the_line() {
     );
 }
 
+#[test]
+fn the_user_of_basic_credentials_is_shown_where_that_is_asked_for() {
+    let aladdin: (&str, &[u8]) = ("authorization", b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    let forged: (&str, &[u8]) = ("authorization", b"Basic YSIgYltjCmQ6eA==");
+    let format = || AccessLog::format("%u").unwrap();
+    for (log, header, known, expected) in [
+        (format(), aladdin, None, "-"),
+        (format().unverified_basic_user(), aladdin, None, "Aladdin"),
+        (
+            format().unverified_basic_user(),
+            aladdin,
+            Some("ada"),
+            "ada",
+        ),
+        (
+            format().unverified_basic_user(),
+            forged,
+            None,
+            r#"a\"\x20b\x5bc\x0ad"#,
+        ),
+        (
+            format().unverified_basic_user(),
+            ("accept", b"x"),
+            None,
+            "-",
+        ),
+    ] {
+        for is_outer in [true, false] {
+            let known = known.map(RemoteUser::new);
+            let mut sent = request("GET", "/", &[header]);
+            if let Some(user) = known.clone().filter(|_| is_outer) {
+                sent.extensions_mut().insert(user);
+            }
+            let app = Application::new(move |_: Request| {
+                let mut response = "foobar".into_response();
+                if let Some(user) = known.clone().filter(|_| !is_outer) {
+                    response.extensions_mut().insert(user);
+                }
+                response
+            });
+            assert_eq!(line_of(log.clone(), &app, sent), expected);
+        }
+    }
+}
+
+#[test]
+fn an_error_is_shown_with_its_causes() {
+    fn panics() -> &'static str {
+        panic!("boom\nforged")
+    }
+    let io = |text: &'static str| std::io::Error::other(text);
+    let failing = |error: HttpError| {
+        let error = std::sync::Mutex::new(Some(error));
+        Application::new(move |_: Request| error.lock().unwrap().take().unwrap())
+    };
+    let not_found = HttpError::new(StatusCode::NOT_FOUND).message("no such shelf");
+    for (app, expected) in [
+        (foobar(), "-"),
+        (
+            Application::new(|_: Request| panics()).wrap(crate::CatchPanic::new()),
+            r"panicked: boom\x0aforged",
+        ),
+        (failing(HttpError::from(io("disk full"))), "disk full"),
+        (
+            failing(HttpError::from(std::io::Error::other(Outer(io(
+                "disk full",
+            ))))),
+            "cannot save: disk full",
+        ),
+        (failing(not_found), "404 no such shelf"),
+    ] {
+        let log = AccessLog::format("%{error}x").unwrap();
+        let line = line_of(log, &app, request("GET", "/", &[]));
+        assert_eq!(line, expected);
+    }
+}
+
+/// An error with a cause.
+#[derive(Debug)]
+struct Outer(io::Error);
+
+impl fmt::Display for Outer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot save")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 fn statuses() -> Application {
     Application::new(|request: Request| {
         let status = request.path().trim_start_matches('/').parse().ok();
@@ -153,6 +246,7 @@ fn is_described_with_its_options() {
         .sample(0.5)
         .filter(|_| true)
         .client_gone_as_499()
+        .unverified_basic_user()
         .when_full(WhenFull::Wait)
         .redact_query("secret name")
         .utc_offset(UtcOffset::from_hms(5, 30, 0).unwrap());
@@ -161,7 +255,7 @@ fn is_described_with_its_options() {
         foobar().wrap(log).describe().to_string().lines().next(),
         Some(
             "AccessLog (format: json, offset: +05:30:00, sample: 0.5, filter: yes, health checks: no, client gone: 499, \
-             when full: wait)"
+             basic user: unverified, when full: wait)"
         )
     );
 }

@@ -1,23 +1,22 @@
 //! Cases about one function.
 
+mod requests;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use enfilade::headers::{format_http_date, parse_http_date};
-use enfilade::host::Host;
-use enfilade::middleware::{
-    ForwardedElement, Negotiated, Slashes, negotiate_coding, parse_forwarded,
-};
-use enfilade::{Application, Connection, Request, Response, Scheme, path};
+use enfilade::middleware::{self, ForwardedElement, Negotiated, negotiate_coding, parse_forwarded};
+use enfilade::{Application, Connection, Request};
 use http::header::FORWARDED;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use crate::case::{Case, known, number, required, text, texts};
 use crate::facts::Facts;
 use crate::observed::{Log, Recorder};
-use crate::verdict::{Check, Trouble, any_of, ensure, fail, needs, unsupported};
+use crate::verdict::{Check, Trouble, any_of, ensure, fail, unsupported};
 use crate::{apps, in_process, lint, request, stack};
 
 /// What a function gave, or that it refused its input.
@@ -32,22 +31,21 @@ pub(crate) fn run(case: &Case) -> Check {
         "lint.response" => validity(lint::response(input))?,
         "format_http_date" => format_date(input)?,
         "parse_http_date" => parse_date(input)?,
-        "in_context" => in_context(input)?,
-        "shift_path_info" => shift_path_info(input)?,
-        "reconstruct_url" => reconstruct_url(input)?,
+        "in_context" => requests::in_context(input)?,
+        "shift_path_info" => requests::shift_path_info(input)?,
+        "reconstruct_url" => requests::reconstruct_url(input)?,
         "header operation at construction" => header_operation(input)?,
+        "mount" => mount(input)?,
         "negotiate_encoding" => negotiate_encoding(input)?,
         "host_is_allowed" => host_is_allowed(input)?,
-        "effective_host" => effective_host(input)?,
-        "split_authority" => split_authority(input)?,
+        "effective_host" => requests::effective_host(input)?,
+        "split_authority" => requests::split_authority(input)?,
         "render_access_log" => render_access_log(input)?,
-        "normalize" => normalize(input)?,
-        "merge_slashes_redirect" => merge_slashes_redirect(input)?,
+        "normalize" => requests::normalize(input)?,
+        "merge_slashes_redirect" => requests::merge_slashes_redirect(input)?,
         "parse_forwarded" => forwarded(input)?,
         "is_private_proxy_address" => is_proxy_address(input)?,
-        "remove_dot_segments" => remove_dot_segments(input)?,
-        // A body here is a stream of buffers, which nobody reads by the line.
-        "limited_read" => return needs("a limited file to read"),
+        "remove_dot_segments" => requests::remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
     judge(&case.value["expect"], &output)
@@ -95,87 +93,6 @@ fn format_date(input: &Value) -> Check<Output> {
         Some(time) => Ok(Ok(json!(format_http_date(time)))),
         None => unsupported(format!("the time {input}")),
     }
-}
-
-fn in_context(input: &Value) -> Check<Output> {
-    known(input, "input", &["path", "prefix"])?;
-    let (path, prefix) = (required(input, "path")?, required(input, "prefix")?);
-    Ok(Ok(json!(path::match_prefix(path, prefix).is_some())))
-}
-
-/// A request whose decoded path is in these two parts.
-fn request_at(script_name: &str, path_info: &str, query: &str) -> Check<Request> {
-    let mark = if query.is_empty() { "" } else { "?" };
-    let target = format!("{}{mark}{query}", path::encode(path_info));
-    let uri = Uri::try_from(&target);
-    let uri = uri.or_else(|error| unsupported(format!("{target:?}: {error}")))?;
-    let mut request = Request::new(Method::GET, uri);
-    request.prepend_script_name(&path::encode(script_name));
-    Ok(request)
-}
-
-fn shift_path_info(input: &Value) -> Check<Output> {
-    known(input, "input", &["script_name", "path_info"])?;
-    let (script_name, path_info) = (
-        required(input, "script_name")?,
-        required(input, "path_info")?,
-    );
-    let mut request = request_at(script_name, path_info, "")?;
-    let name = request.shift_segment();
-    Ok(Ok(json!({
-        "name": name,
-        "script_name": path::decode(request.script_name()),
-        "path_info": request.path_info(),
-    })))
-}
-
-/// Our connections know addresses and not names, so a server's name is this address for the while.
-const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-fn reconstruct_url(input: &Value) -> Check<Output> {
-    known(input, "input", &["env", "with_query"])?;
-    if input["with_query"] != json!(true) {
-        return unsupported("a URL without its query");
-    }
-    let env = &input["env"];
-    let mut request = request_at(
-        required(env, "script_name")?,
-        required(env, "path_info")?,
-        required(env, "query")?,
-    )?;
-    request.set_connection(connection(env)?);
-    if let Some(Ok(host)) = text(env, "host").map(HeaderValue::from_str) {
-        request.headers_mut().insert("host", host);
-    }
-    let name = text(env, "server_name").unwrap_or_default();
-    let url = request.url().replace(&ADDRESS.to_string(), name);
-    Ok(Ok(json!(url)))
-}
-
-fn connection(env: &Value) -> Check<Connection> {
-    let keys = [
-        "scheme",
-        "host",
-        "script_name",
-        "path_info",
-        "query",
-        "server_name",
-        "server_port",
-    ];
-    known(env, "env", &keys)?;
-    let connection = match required(env, "scheme")? {
-        "http" => Connection::new(Scheme::Http),
-        "https" => Connection::new(Scheme::Https),
-        other => return unsupported(format!("the scheme {other:?}")),
-    };
-    let port = number(env, "server_port").and_then(|port| u16::try_from(port).ok());
-    Ok(match (text(env, "server_name"), port) {
-        (Some(name), Some(port)) => {
-            let address = name.parse().unwrap_or(ADDRESS);
-            connection.with_local((address, port).into())
-        }
-        _ => connection,
-    })
 }
 
 fn host_is_allowed(input: &Value) -> Check<Output> {
@@ -254,82 +171,30 @@ fn is_proxy_address(input: &Value) -> Check<Output> {
     )))
 }
 
-fn effective_host(input: &Value) -> Check<Output> {
-    let keys = ["scheme", "host", "server", "server_name", "server_port"];
-    known(input, "input", &keys)?;
-    let mut env = json!({"scheme": input["scheme"]});
-    for key in ["server_name", "server_port"] {
-        env[key] = input[key].clone();
-    }
-    if let Some((name, port)) = text(input, "server").and_then(|server| server.rsplit_once(':')) {
-        env["server_name"] = json!(name);
-        env["server_port"] = json!(port.parse::<u16>().ok());
-    }
-    let mut request = Request::get("/");
-    request.set_connection(connection(&env)?);
-    if let Some(Ok(host)) = text(input, "host").map(HeaderValue::from_str) {
-        request.headers_mut().insert("host", host);
-    }
-    let name = text(&env, "server_name").unwrap_or_default();
-    let host = request.effective_host().unwrap_or_default();
-    Ok(Ok(json!(host.replace(&ADDRESS.to_string(), name))))
-}
-
-fn split_authority(input: &Value) -> Check<Output> {
-    known(input, "input", &["value"])?;
-    let host = Host::parse(required(input, "value")?);
-    Ok(Ok(host.map_or(
-        Value::Null,
-        |host| json!({"host": host.name(), "port": host.port()}),
-    )))
-}
-
-/// What an application behind these slashes answers, which is the target that it sees.
-fn behind(slashes: Slashes, target: &str) -> Check<Response> {
-    let uri = Uri::try_from(target);
-    let uri = uri.or_else(|error| unsupported(format!("{target:?}: {error}")))?;
-    let app = Application::new(|request: Request| request.uri().to_string()).wrap(slashes);
-    Ok(pollster::block_on(app.call(Request::new(Method::GET, uri))))
-}
-
-fn normalize(input: &Value) -> Check<Output> {
-    known(input, "input", &["target", "mode"])?;
-    let slashes = stack::slashes(required(input, "mode")?)?;
-    let mut response = behind(slashes, required(input, "target")?)?;
-    let seen = std::mem::take(response.body_mut());
-    Ok(match (response.status(), seen.as_bytes()) {
-        (StatusCode::OK, Some(seen)) => Ok(json!(String::from_utf8_lossy(seen))),
-        (status, _) => Err(format!("the application was not asked: {status}")),
-    })
-}
-
-fn merge_slashes_redirect(input: &Value) -> Check<Output> {
-    known(input, "input", &["path"])?;
-    let response = behind(Slashes::merged().redirect(), required(input, "path")?)?;
-    let location = response.headers().get("location");
-    Ok(
-        match (response.status(), location.map(HeaderValue::to_str)) {
-            (StatusCode::OK, None) => Ok(Value::Null),
-            (status, Some(Ok(location))) if status.is_redirection() => Ok(json!(location)),
-            (status, _) => Err(format!("neither an answer nor a redirect: {status}")),
-        },
-    )
-}
-
-fn remove_dot_segments(input: &Value) -> Check<Output> {
-    known(input, "input", &["path"])?;
-    Ok(Ok(json!(path::remove_dots(required(input, "path")?))))
-}
-
 fn header_operation(input: &Value) -> Check<Output> {
     known(input, "input", &["name", "value"])?;
     let (name, value) = (required(input, "name")?, required(input, "value")?);
-    // One way that lets it through is enough to fail.
-    let results = stack::header_operations(name, value);
-    let refused = results.into_iter().collect::<Result<Vec<()>, _>>();
-    Ok(match refused {
-        Err(error) => Err(error.to_string()),
-        Ok(_) => Ok(json!("accepted")),
+    at_construction(stack::header_operations(name, value))
+}
+
+fn mount(input: &Value) -> Check<Output> {
+    known(input, "input", &["prefix"])?;
+    at_construction(stack::mount_prefix(required(input, "prefix")?))
+}
+
+/// What all ways to make something come to: all of them are refused, or none is.
+fn at_construction(results: Vec<Result<(), middleware::Error>>) -> Check<Output> {
+    let ways = results.len();
+    let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    Ok(match &errors[..] {
+        [] => Ok(json!("accepted")),
+        [error, ..] if errors.len() == ways => Err(error.to_string()),
+        [error, ..] => {
+            return fail(format!(
+                "only {} of {ways} ways refuse it: {error}",
+                errors.len()
+            ));
+        }
     })
 }
 
