@@ -9,6 +9,7 @@
 mod support {
     pub(crate) mod process;
     pub(crate) mod running;
+    #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 

@@ -45,8 +45,10 @@ fn app(ends: mpsc::Sender<Outcome>) -> Application {
             _ => Body::from("Hello"),
         };
         let ends = ends.clone();
-        // Who does not listen needs not hear.
-        body.on_end(move |end| drop(ends.send(end.outcome())))
+        body.on_end(move |end| {
+            // Who does not listen need not hear.
+            let _ = ends.send(end.outcome());
+        })
     })
 }
 

@@ -12,6 +12,7 @@
 mod servers;
 mod support {
     pub(crate) mod process;
+    #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 

@@ -9,6 +9,7 @@ mod support {
     #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod http2;
     pub(crate) mod running;
+    #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 

@@ -33,22 +33,22 @@ impl ClientSupport {
 }
 
 /// The gateway's response, or the reset of a malformed request of HTTP/2.
-pub(super) enum Answered {
-    Response {
-        answer: gateway::Answer,
-        client: ClientSupport,
-        in_flight: Option<InFlight>,
-    },
-    Malformed,
+pub(super) struct Answered {
+    answer: Result<gateway::Answer, MalformedRequest>,
+    client: ClientSupport,
+    in_flight: Option<InFlight>,
 }
+
+/// There is no response to it.
+pub(super) struct MalformedRequest;
 
 impl Answered {
     pub(super) fn new(
-        answer: gateway::Answer,
+        answer: Result<gateway::Answer, MalformedRequest>,
         client: ClientSupport,
         in_flight: InFlight,
     ) -> Answered {
-        Answered::Response {
+        Answered {
             answer,
             client,
             in_flight: Some(in_flight),
@@ -60,17 +60,12 @@ impl Future for Answered {
     type Output = Result<http::Response<Sent>, Malformed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Answered::Response {
-            answer,
-            client,
-            in_flight,
-        } = &mut *self
-        else {
+        let client = self.client;
+        let Ok(answer) = &mut self.answer else {
             return Poll::Ready(Err(Malformed::new()));
         };
-        Pin::new(answer)
-            .poll(context)
-            .map(|response| Ok(fit(response, *client, in_flight.take(), context)))
+        let answered = Pin::new(answer).poll(context);
+        answered.map(|response| Ok(fit(response, client, self.in_flight.take(), context)))
     }
 }
 
@@ -114,7 +109,7 @@ fn fit(
         Sent::new(body, client.version, in_flight)
             .with_first(first)
             .with_length(length)
-            .is_measured(!has_trailers)
+            .measured(!has_trailers)
     })
 }
 

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::activity::{Activity, CloseReason};
 use super::admission::Admitted;
-use super::answer::{Answered, ClientSupport};
+use super::answer::{Answered, ClientSupport, MalformedRequest};
 use super::date;
 use super::framing::Content;
 use super::lifetime::{End, Share};
@@ -317,15 +317,15 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
                 .exact()
                 .map_or(Content::Chunked, Content::Known),
         });
+        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
         if is_malformed(&parts) {
             self.refuse(None, "the HTTP/2 request is malformed");
-            return Answered::Malformed;
+            return Answered::new(Err(MalformedRequest), client, in_flight);
         }
         // In HTTP/1 hyper has counted them.
         let has_too_many =
             parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
         name_host(&mut parts);
-        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
         let body = match body.is_end_stream() {
             true => Body::empty(),
             false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
@@ -349,7 +349,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             Version::HTTP_2 => answer,
             _ => answer.leave_length(),
         };
-        Answered::new(answer, client, in_flight)
+        Answered::new(Ok(answer), client, in_flight)
     }
 }
 

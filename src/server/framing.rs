@@ -269,10 +269,13 @@ mod tests {
     #[test]
     fn every_head_is_handed_over_alone() {
         let mut framing = framing();
-        let two = "GET /a\r\n\r\nGET /b\r\n\r\n";
-        assert_eq!(take(&mut framing, &[two]), Ok(vec![10]));
+        let (first, second) = ("GET /a\r\n\r\n", "GET /b\r\n\r\n");
+        assert_eq!(
+            take(&mut framing, &[&format!("{first}{second}")]),
+            Ok(vec![10])
+        );
         framing.begin(Content::Known(0));
-        assert_eq!(take(&mut framing, &[&two[10..]]), Ok(vec![10]));
+        assert_eq!(take(&mut framing, &[second]), Ok(vec![10]));
         framing.begin(Content::Known(5));
         assert_eq!(framing.missing(), 5);
         assert_eq!(framing.take(b"abc", IN_BODY), Ok(3));

@@ -68,7 +68,7 @@ impl Sent {
     }
 
     /// Whether hyper may know how long the body is.
-    pub(super) fn is_measured(mut self, is_measured: bool) -> Sent {
+    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
         self.is_measured = is_measured;
         self
     }

@@ -46,7 +46,7 @@ enum Content {
     List(std::vec::IntoIter<Bytes>, u64),
     Stream(BoxStream),
     /// What a stream gave and was not passed on yet, and the stream.
-    Rest(Bytes, BoxStream),
+    Rest(Box<(Bytes, BoxStream)>),
 }
 
 impl Body {
@@ -152,7 +152,7 @@ impl Body {
     ///
     /// Gives the body back where it is a stream.
     pub fn try_into_bytes(mut self) -> Result<Bytes, Body> {
-        let bytes = match std::mem::replace(&mut self.content, Content::Empty) {
+        let bytes = match self.take_content() {
             Content::Empty => Bytes::new(),
             Content::Full(bytes) => bytes,
             Content::List(list, length) => join(list, length),
@@ -208,7 +208,7 @@ impl Body {
     ///
     /// Dropping the body instead would report that the client went away.
     pub fn discard(mut self) {
-        drop(std::mem::replace(&mut self.content, Content::Empty));
+        drop(self.take_content());
         self.watch.end(Outcome::Complete);
     }
 
@@ -312,31 +312,28 @@ impl Body {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() > limit) => {
                     let mut rest = frame.into_data().unwrap_or_default();
                     let piece = piece(&mut rest, limit);
-                    self.hold(rest);
+                    if let Content::Stream(stream) = self.take_content() {
+                        self.content = Content::Rest(Box::new((rest, stream)));
+                    }
                     Some(piece)
                 }
                 next => return Poll::Ready(next),
             },
-            Content::Rest(rest, _) => {
-                let mut rest = std::mem::take(rest);
-                let piece = piece(&mut rest, limit);
-                self.hold(rest);
+            Content::Rest(rest) => {
+                let piece = piece(&mut rest.0, limit);
+                if rest.0.is_empty()
+                    && let Content::Rest(rest) = self.take_content()
+                {
+                    self.content = Content::Stream(rest.1);
+                }
                 Some(piece)
             }
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
-    /// Keeps what a stream gave for the next time.
-    fn hold(&mut self, rest: Bytes) {
-        let content = std::mem::replace(&mut self.content, Content::Empty);
-        self.content = match content {
-            Content::Stream(stream) | Content::Rest(_, stream) if rest.is_empty() => {
-                Content::Stream(stream)
-            }
-            Content::Stream(stream) | Content::Rest(_, stream) => Content::Rest(rest, stream),
-            other => other,
-        };
+    fn take_content(&mut self) -> Content {
+        std::mem::replace(&mut self.content, Content::Empty)
     }
 }
 
@@ -376,8 +373,8 @@ impl http_body::Body for Body {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),
             Content::Stream(stream) => stream.size_hint(),
-            Content::Rest(rest, stream) => {
-                let (rest, hint) = (rest.len() as u64, stream.size_hint());
+            Content::Rest(rest) => {
+                let (rest, hint) = (rest.0.len() as u64, rest.1.size_hint());
                 let mut all = SizeHint::new();
                 all.set_lower(hint.lower().saturating_add(rest));
                 if let Some(upper) = hint.upper() {

@@ -217,7 +217,7 @@ mod tests {
             (Method::GET, "/?caf\u{e9}", false),
             (Method::GET, "http://h/\u{e9}", false),
         ] {
-            let uri = Uri::from_maybe_shared(target.as_bytes().to_vec()).unwrap();
+            let uri = Uri::try_from(target.as_bytes()).unwrap();
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("h"))]);
             let found = check(&method, Version::HTTP_11, &uri, &headers);
             assert_eq!(found.is_ok(), allowed, "{method} {target}");
