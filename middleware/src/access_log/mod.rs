@@ -40,8 +40,10 @@ use crate::timer::Timer;
 /// Writes one line about every request, when the body of its answer has ended.
 ///
 /// A line is written exactly once, whatever happens: to a body that was sent, that failed, and that the client did not
-/// wait for. A request that is given up before there is an answer has nginx's status 499; one whose application panicked
-/// has 500, which is what the gateway then answers. The number of bytes is that of the bytes that were really taken out
+/// wait for. A request that is given up before there is a response has nginx's status 499: the client reset its connection
+/// or stream, left in the middle of the request, or the server was stopped. A client that only closes its side after the
+/// request still waits, gets its response and has its status. A request whose application panicked has 500, which is what
+/// the gateway then responds. The number of bytes is that of the bytes that were really taken out
 /// of the body, so it is none for the answer to HEAD.
 ///
 /// # Directives
