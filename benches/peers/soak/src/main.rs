@@ -1,13 +1,20 @@
-//! Mixed load with clients that go away: `soak ADDRESS PID MINUTES`. Every ten seconds it prints what the server's process
-//! takes, and how many answers were whole; it fails where one that nobody gave up was not.
+//! Mixed load with clients that go away, are slow, or play with their windows: `soak ADDRESS PID MINUTES`. Every ten seconds
+//! it prints what the server's process takes, and how many responses were whole; it fails if one that nobody gave up was
+//! not. In the first fifth of the time everybody behaves; the latencies of then are compared with those of later.
+
+mod http2;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const CLIENTS: usize = 16;
+use self::http2::Connection;
+
+/// How many clients behave, over each version of HTTP, and how many do not.
+const CLIENTS: usize = 8;
+const ABUSERS: usize = 8;
 /// So that the clients do not fight with the server for the processor.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -71,47 +78,168 @@ fn misbehave(address: &str) {
     }
 }
 
+/// Reads a response a kilobyte at a time, and leaves somewhere.
+fn read_slowly(address: &str) {
+    let mut stream = connect(address);
+    let request = b"GET /data HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut part = [0; 1024];
+    // Many responses, so that the buffers of the system are full.
+    for _ in 0..fastrand::usize(1..200) {
+        let _ = stream.write_all(request);
+    }
+    for _ in 0..fastrand::u32(1..100) {
+        if stream.read(&mut part).is_err() {
+            return;
+        }
+        std::thread::sleep(PAUSE * 10);
+    }
+}
+
+/// Asks for much and opens no window, a byte of it now and then, or takes everything back.
+fn play_with_windows(address: &str) {
+    let mut connection = Connection::open(address, 0);
+    let streams = (0..50).map(|stream| 2 * stream + 1);
+    for stream in streams.clone() {
+        if connection.get(stream, "/data").is_err() {
+            return;
+        }
+    }
+    for turn in 0..fastrand::u32(1..100) {
+        let stream = 2 * fastrand::u32(0..50) + 1;
+        let is_sent = match turn % 4 {
+            0 => connection.ping(),
+            1 | 2 => connection.open_window(stream, 1),
+            _ => connection.reset(stream),
+        };
+        if is_sent.is_err() {
+            return;
+        }
+        std::thread::sleep(PAUSE * 50);
+    }
+}
+
+/// How long each response took, in microseconds, in the quiet time and later.
+#[derive(Default)]
+struct Latencies([Mutex<Vec<u64>>; 2]);
+
+impl Latencies {
+    fn note(&self, is_quiet: bool, began: Instant) {
+        let all = &self.0[usize::from(!is_quiet)];
+        let taken = u64::try_from(began.elapsed().as_micros()).expect("a short time");
+        all.lock().expect("no panic").push(taken);
+    }
+
+    /// The median and the 99th percentile of both times.
+    fn report(&self, name: &str) {
+        let [quiet, later] = &self.0;
+        for (time, all) in [("quiet", quiet), ("later", later)] {
+            let mut all = all.lock().expect("no panic").clone();
+            all.sort_unstable();
+            let at = |part: usize| all.get(all.len() * part / 100).copied().unwrap_or_default();
+            println!(
+                "{name}, {time}: p50 {} us, p99 {} us of {}",
+                at(50),
+                at(99),
+                all.len()
+            );
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    whole: AtomicU64,
+    broken: AtomicU64,
+    is_quiet: AtomicBool,
+    http1: Latencies,
+    http2: Latencies,
+}
+
+impl Shared {
+    fn count(&self, is_whole: bool) {
+        let count = if is_whole { &self.whole } else { &self.broken };
+        count.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(PAUSE);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    fn ask_over_http1(&self, address: &str) {
+        loop {
+            let (is_quiet, began) = (self.is_quiet(), Instant::now());
+            let is_whole = match fastrand::u8(0..6) {
+                0 => ask(address, "/", ""),
+                1 => ask(address, "/users/42", ""),
+                2 => ask(address, "/api/orders/17", ""),
+                3 => ask(address, "/nowhere", ""),
+                4 => ask(address, "/data", ""),
+                _ => ask(address, "/data", "Accept-Encoding: gzip\r\n"),
+            };
+            self.http1.note(is_quiet, began);
+            self.count(is_whole);
+        }
+    }
+
+    fn ask_over_http2(&self, address: &str) {
+        loop {
+            let mut connection = Connection::open(address, 1 << 20);
+            for stream in 0..1_000 {
+                let path = ["/", "/users/42", "/data"][fastrand::usize(0..3)];
+                let (is_quiet, began) = (self.is_quiet(), Instant::now());
+                let is_whole = connection.is_whole(2 * stream + 1, path);
+                self.http2.note(is_quiet, began);
+                self.count(is_whole);
+            }
+        }
+    }
+
+    fn abuse(&self, address: &str) {
+        loop {
+            match fastrand::u8(0..3) {
+                _ if self.is_quiet() => std::thread::sleep(PAUSE * 100),
+                0 => misbehave(address),
+                1 => read_slowly(address),
+                _ => play_with_windows(address),
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, process, minutes] = &arguments[..] else {
         panic!("soak ADDRESS PID MINUTES");
     };
-    let minutes: u64 = minutes.parse().expect("a number of minutes");
-    let (whole, broken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    for _ in 0..CLIENTS {
-        let (address, whole, broken) = (address.clone(), whole.clone(), broken.clone());
-        std::thread::spawn(move || {
-            loop {
-                let is_whole = match fastrand::u8(0..8) {
-                    0 => ask(&address, "/", ""),
-                    1 => ask(&address, "/users/42", ""),
-                    2 => ask(&address, "/api/orders/17", ""),
-                    3 => ask(&address, "/nowhere", ""),
-                    4 => ask(&address, "/data", ""),
-                    5 => ask(&address, "/data", "Accept-Encoding: gzip\r\n"),
-                    _ => {
-                        misbehave(&address);
-                        continue;
-                    }
-                };
-                let count = if is_whole { &whole } else { &broken };
-                count.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(PAUSE);
-            }
-        });
-    }
+    let time = Duration::from_secs(60 * minutes.parse::<u64>().expect("a number of minutes"));
+    let shared = Arc::new(Shared::default());
+    shared.is_quiet.store(true, Ordering::Relaxed);
+    let start = |count, run: fn(&Shared, &str)| {
+        for _ in 0..count {
+            let (shared, address) = (shared.clone(), address.clone());
+            std::thread::spawn(move || run(&shared, &address));
+        }
+    };
+    start(CLIENTS, Shared::ask_over_http1);
+    start(CLIENTS, Shared::ask_over_http2);
+    start(ABUSERS, Shared::abuse);
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(60 * minutes) {
+    while began.elapsed() < time {
         std::thread::sleep(Duration::from_secs(10));
-        let (whole, broken) = (
-            whole.load(Ordering::Relaxed),
-            broken.load(Ordering::Relaxed),
-        );
+        shared
+            .is_quiet
+            .store(began.elapsed() < time / 5, Ordering::Relaxed);
+        let broken = shared.broken.load(Ordering::Relaxed);
         println!(
-            "{:4} s: {} KiB, {whole} whole, {broken} broken",
+            "{:4} s: {} KiB, {} whole, {broken} broken",
             began.elapsed().as_secs(),
-            resident(process)
+            resident(process),
+            shared.whole.load(Ordering::Relaxed)
         );
-        assert_eq!(broken, 0, "an answer that was not whole");
+        assert_eq!(broken, 0, "a response that was not whole");
     }
+    shared.http1.report("HTTP/1");
+    shared.http2.report("HTTP/2");
 }
