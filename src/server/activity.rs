@@ -34,6 +34,8 @@ pub(super) struct Activity {
     delivered: AtomicU64,
     /// Whether the end of the connection would look like the end of a body that failed.
     must_reset: AtomicBool,
+    /// Whether what the client sent ends the connection.
+    is_over: AtomicBool,
     received: Mutex<Received>,
 }
 
@@ -98,6 +100,7 @@ impl Activity {
             written: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             must_reset: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             received: Mutex::new(Received {
                 messages,
                 over: None,
@@ -146,6 +149,7 @@ impl Activity {
             }
             Err(over) => {
                 received.over = Some(over);
+                self.is_over.store(true, Ordering::Relaxed);
                 None
             }
         }
@@ -200,7 +204,8 @@ impl Activity {
 
     /// Why the connection has to be closed now, by what the client sent.
     pub(super) fn over(&self) -> Option<CloseReason> {
-        self.received().over
+        let is_over = self.is_over.load(Ordering::Relaxed);
+        is_over.then(|| self.received().over).flatten()
     }
 
     /// When the connection is over, and why, unless something happens before; `None` while something is in flight, but

@@ -87,7 +87,9 @@ fn fit(
             None => response = failed(format!("the body has none of its {length} bytes")),
         }
     }
-    response.headers_mut().entry(DATE).or_insert_with(date::now);
+    if let Some(date) = date::correction() {
+        response.headers_mut().entry(DATE).or_insert(date);
+    }
     if client.is_connect && client.version != Version::HTTP_2 {
         // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");
@@ -100,7 +102,9 @@ fn fit(
     }
     let is_stream = response.body().as_bytes().is_none();
     let has_trailers = client.trailers && is_stream && response.headers().contains_key(TRAILER);
-    let length = content_length(response.headers());
+    let length = is_stream
+        .then(|| content_length(response.headers()))
+        .flatten();
     if has_trailers {
         // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none if it knows the length.
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -115,9 +119,10 @@ fn fit(
 
 /// The `Content-Length` of a body that may have another.
 fn length_of_stream(response: &Response) -> Option<u64> {
-    let length = content_length(response.headers()).filter(|length| *length > 0)?;
-    let is_stream = !response.body().is_in_memory() && !response.body().is_finished();
-    is_stream.then_some(length)
+    if response.body().is_in_memory() || response.body().is_finished() {
+        return None;
+    }
+    content_length(response.headers()).filter(|length| *length > 0)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -1,6 +1,8 @@
 //! What the bytes of an HTTP/1 connection say that hyper does not: where heads begin and end, what their first line
 //! has, and how much of a body is not content.
 
+use memchr::memmem;
+
 use super::activity::CloseReason;
 
 /// How many bytes of a chunked body may be no content before any of it is, and beside [`OVERHEAD_RATE`].
@@ -24,6 +26,8 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Framing {
     max_line: usize,
+    /// Finds the end of a head that comes whole, as most do, in one go.
+    end: memmem::Finder<'static>,
     state: State,
     chunked: Chunked,
 }
@@ -66,6 +70,7 @@ impl Framing {
     pub(super) fn new(max_line: usize) -> Framing {
         Framing {
             max_line,
+            end: memmem::Finder::new(b"\r\n\r\n"),
             state: State::Head(Head::default()),
             chunked: Chunked::default(),
         }
@@ -87,7 +92,10 @@ impl Framing {
         }
         match &mut self.state {
             State::Head(head) => {
-                let end = head.find_end(bytes, self.max_line)?;
+                let end = match head.whole(bytes, &self.end, self.max_line) {
+                    Some(end) => Some(end),
+                    None => head.find_end(bytes, self.max_line)?,
+                };
                 if end.is_some() {
                     self.state = State::Given;
                 }
@@ -144,6 +152,23 @@ impl Framing {
 }
 
 impl Head {
+    /// The place behind a head that has not begun before and is whole; `None` if it has to be looked at line by line.
+    ///
+    /// If only some of its lines end in bare line feeds, what follows it may be handed over with it: hyper finds its way,
+    /// and nothing is lost but what is checked here.
+    fn whole(&self, bytes: &[u8], end: &memmem::Finder<'_>, max_line: usize) -> Option<usize> {
+        if self.line > 0 || self.has_line {
+            return None;
+        }
+        let at = memchr::memchr(b'\n', bytes)?;
+        let line = bytes.get(..at)?;
+        let is_plain = line.last() == Some(&b'\r') && line.len() > 1 && line.len() <= max_line;
+        if !is_plain || memchr::memchr(b'#', line).is_some() {
+            return None;
+        }
+        end.find(bytes).map(|at| at + 4)
+    }
+
     /// The place behind the empty line that ends the head.
     fn find_end(&mut self, bytes: &[u8], max_line: usize) -> Result<Option<usize>, CloseReason> {
         let mut start = 0;

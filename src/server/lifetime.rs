@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, CloseReason};
 use super::clock::{Clock, Presence};
+use super::date;
 use super::limits::Limits;
 use crate::listening::Watch;
 
@@ -101,7 +102,10 @@ impl Share {
     ) -> End<C::Output> {
         // hyper closes a connection that is told to finish before it has read anything. There is something to be read, so
         // one that was accepted just before the end finishes its first request.
-        let first = poll_fn(|context| Poll::Ready(Pin::new(&mut *connection).poll(context)));
+        let first = poll_fn(|context| {
+            date::look();
+            Poll::Ready(Pin::new(&mut *connection).poll(context))
+        });
         if let Poll::Ready(output) = first.await {
             return End::Ended(output);
         }
@@ -120,6 +124,7 @@ impl Share {
             let (look, mut changed) = (self.0.clone(), pin!(self.0.changed()));
             let mut waker = None;
             let event = poll_fn(|context| {
+                date::look();
                 // A client that goes away in the middle is no error of this server; hyper has answered what it could.
                 if let Poll::Ready(output) = Pin::new(&mut *connection).poll(context) {
                     return Poll::Ready(Event::Ended(output));

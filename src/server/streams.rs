@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use hyper::rt::Executor;
 
+use super::date;
 use super::progress::{Progress, WritePace};
 
 /// Runs the streams of a connection.
@@ -63,6 +64,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
             let mut stream = pin!(stream);
             let (mut waits, mut latest) = (false, 0);
             poll_fn(|context| {
+                date::look();
                 let (polled, handed) = HANDED.sync_scope(Cell::default(), || {
                     let polled = LATEST_WAIT.sync_scope(latest, || stream.as_mut().poll(context));
                     (polled, HANDED.with(Cell::get))

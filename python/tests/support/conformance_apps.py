@@ -13,6 +13,11 @@ import enfilade
 
 CASES_FILE = Path(__file__).resolve().parents[3] / "tests" / "conformance" / "gateway.json"
 CASES: dict[str, Any] = {case["id"]: case for case in json.loads(CASES_FILE.read_text())}
+FIXTURES = CASES_FILE.with_name("fixtures.json")
+FILES: dict[str, bytes] = {
+    entry["path"]: entry["content"].encode()
+    for entry in json.loads(FIXTURES.read_text())["tree"]["entries"] if "content" in entry
+}
 SAW: dict[str, dict[str, Any]] = {}
 LOCK = threading.Lock()
 
@@ -53,12 +58,17 @@ def application(environ: dict[str, Any], start_response: Any) -> Any:
     app = CASES[name]["app"]
     with LOCK:
         SAW[name] = {key: value for key, value in environ.items() if isinstance(value, str)}
+        SAW[name] |= {key: str(value).lower() for key, value in environ.items() if isinstance(value, bool)}
     if app["kind"] == "error":
         raise RuntimeError(app["message"])
     status = app.get("status", 200)
     start_response(f"{status} Of the case" if status >= 100 else f"{status} x", [tuple(pair) for pair in app.get("headers", [])])
     if app["kind"] == "echo":
         return [b"echo"]
+    if app["kind"] == "read_body":
+        return [environ["wsgi.input"].read()]
+    if "body_file" in app:
+        return [FILES[app["body_file"]]]
     return [app["body"].encode()] if app.get("body") is not None else Blocks(name, blocks(app))
 
 

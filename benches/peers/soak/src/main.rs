@@ -32,6 +32,7 @@ fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("a server");
     let patience = Some(Duration::from_secs(20));
     stream.set_read_timeout(patience).expect("a socket");
+    stream.set_nodelay(true).expect("a socket");
     stream
 }
 
