@@ -6,8 +6,9 @@ use enfilade_core::gateway::HOP_BY_HOP;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue};
 
-use crate::answers::is_token;
-use crate::{Error, ErrorKind};
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::matching::response_filter::is_token;
 
 pub(crate) fn parse_name<N>(name: N) -> Result<HeaderName, Error>
 where

@@ -1,0 +1,152 @@
+//! Entity tags of coded content: two codings are two representations (RFC 9110, section 8.8.3.3).
+
+use enfilade_core::headers::members;
+use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::content::coding::Coding;
+
+/// The weak form of a strong validator: two codings never have the same bytes (RFC 9110, section 8.8.1).
+pub(super) fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
+    let strong = etag.as_bytes();
+    if !strong.starts_with(b"\"") {
+        return None;
+    }
+    HeaderValue::from_bytes(&[b"W/", strong].concat()).ok()
+}
+
+/// The strong validator of the same content in this coding: `"a"` becomes `"a-gzip"`.
+pub(super) fn suffixed(etag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
+    let opaque = etag.as_bytes().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let name = coding.name().as_bytes();
+    HeaderValue::from_bytes(&[b"\"", opaque, b"-", name, b"\""].concat()).ok()
+}
+
+/// The tag that the application gave, where `tag` is what [`suffixed`] made of it.
+fn plain(tag: &str, coding: Coding) -> Option<String> {
+    let opaque = tag.strip_suffix('"')?.strip_suffix(coding.name())?;
+    Some(format!("{}\"", opaque.strip_suffix('-')?))
+}
+
+/// Adds the tags that the application knows to the conditions of a request.
+///
+/// `chosen` is the coding that the answer would have. `If-None-Match` speaks of that representation alone, so tags of
+/// another one stay, and match nothing. `If-Match` speaks of the resource's state, which the tag of any coding names.
+///
+/// A tag stays beside what it may have been made of: an application that has compressed files of its own may name them
+/// in the same way. `If-Range` stays as it is for the same reason: the tag of content that was coded here is none of the
+/// application's, which then sends the whole (RFC 9110, section 13.1.5).
+pub(super) fn restore_conditions(
+    headers: &mut HeaderMap,
+    chosen: Option<Coding>,
+    codings: &[Coding],
+) {
+    restore(headers, &IF_NONE_MATCH, chosen.as_slice());
+    restore(headers, &IF_MATCH, codings);
+}
+
+fn restore(headers: &mut HeaderMap, name: &HeaderName, codings: &[Coding]) {
+    let known = |tag: &str| codings.iter().find_map(|coding| plain(tag, *coding));
+    if !members(headers, name).any(|tag| known(tag).is_some()) {
+        return;
+    }
+    let tags =
+        members(headers, name).flat_map(|tag| known(tag).into_iter().chain([tag.to_owned()]));
+    let list = tags.collect::<Vec<_>>().join(", ");
+    if let Ok(list) = HeaderValue::try_from(list) {
+        headers.insert(name, list);
+    }
+}
+
+/// Gives a 304 the tag that the client asked about: that of the coded content it has (RFC 9110, section 15.4.5).
+///
+/// `asked` are the lines of its `If-None-Match`.
+pub(super) fn mark_not_modified(headers: &mut HeaderMap, asked: &HeaderMap, coding: Coding) {
+    let Some(tag) = headers.get(ETAG).and_then(|tag| suffixed(tag, coding)) else {
+        return;
+    };
+    let is_same = |asked: &str| asked.strip_prefix("W/").unwrap_or(asked) == tag;
+    if members(asked, &IF_NONE_MATCH).any(is_same) {
+        headers.insert(ETAG, tag);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::IF_RANGE;
+
+    use super::*;
+
+    #[test]
+    fn strong_validators_become_weak() {
+        let cases = [
+            ("\"a\"", Some("W/\"a\"")),
+            ("W/\"a\"", None),
+            ("a", None),
+            ("", None),
+        ];
+        for (before, after) in cases {
+            let weak = weakened(&HeaderValue::from_static(before));
+            assert_eq!(weak, after.map(HeaderValue::from_static), "{before}");
+        }
+    }
+
+    #[test]
+    fn strong_validators_get_the_name_of_the_coding() {
+        let cases = [
+            ("\"a\"", Some("\"a-gzip\"")),
+            ("\"\"", Some("\"-gzip\"")),
+            ("W/\"a\"", None),
+            ("a", None),
+            ("\"", None),
+            ("", None),
+        ];
+        for (before, after) in cases {
+            let named = suffixed(&HeaderValue::from_static(before), Coding::Gzip);
+            assert_eq!(named, after.map(HeaderValue::from_static), "{before}");
+        }
+    }
+
+    #[test]
+    fn conditions_name_what_the_application_knows() {
+        use Coding::{Deflate, Gzip};
+        let cases = [
+            (
+                &IF_NONE_MATCH,
+                Some(Gzip),
+                "\"a-gzip\"",
+                "\"a\", \"a-gzip\"",
+            ),
+            (
+                &IF_NONE_MATCH,
+                Some(Gzip),
+                "W/\"a-gzip\"",
+                "W/\"a\", W/\"a-gzip\"",
+            ),
+            (
+                &IF_NONE_MATCH,
+                Some(Gzip),
+                "\"a\",\"b-gzip\" , \"c-deflate\"",
+                "\"a\", \"b\", \"b-gzip\", \"c-deflate\"",
+            ),
+            (&IF_NONE_MATCH, Some(Deflate), "\"a-gzip\"", "\"a-gzip\""),
+            (&IF_NONE_MATCH, None, "\"a-gzip\"", "\"a-gzip\""),
+            (&IF_NONE_MATCH, Some(Gzip), "*", "*"),
+            (&IF_NONE_MATCH, Some(Gzip), "\"agzip\"", "\"agzip\""),
+            (&IF_NONE_MATCH, Some(Gzip), "-gzip\"", "\", -gzip\""),
+            (
+                &IF_MATCH,
+                None,
+                "\"a-gzip\", \"b-deflate\"",
+                "\"a\", \"a-gzip\", \"b\", \"b-deflate\"",
+            ),
+            (&IF_RANGE, Some(Gzip), "\"a-gzip\"", "\"a-gzip\""),
+        ];
+        for (name, chosen, before, after) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(before));
+            restore_conditions(&mut headers, chosen, &[Gzip, Deflate]);
+            assert_eq!(headers[name], after, "{name}: {before}");
+        }
+    }
+}

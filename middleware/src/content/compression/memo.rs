@@ -1,0 +1,200 @@
+//! Coded bodies that are kept, so that content that is given a thousand times is coded once.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+use rapidhash::fast::RandomState;
+
+use super::pool::Pool;
+use crate::content::coding::Coding;
+
+/// What an entry takes beside its content, in bytes: about.
+const OVERHEAD: u64 = 256;
+/// How many contents that were seen once are remembered.
+const SEEN: usize = 1024;
+/// The content that an entry is expected to have; it sizes a table, no more.
+const TYPICAL: u64 = 16 * 1024;
+/// From this size on a memo has parts that do not wait for each other; an entry is never larger than a part.
+const IN_PARTS: u64 = 16 * 1024 * 1024;
+const PARTS: usize = 4;
+
+/// How often a [`Compression`](crate::Compression) found coded content in its memo, and what the memo holds.
+///
+/// Without a memo all is zero.
+#[derive(Clone)]
+pub struct MemoUsage(pub(super) Option<Arc<Memo>>);
+
+impl MemoUsage {
+    /// How often the content was there.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.count(|memo| memo.hits.load(Ordering::Relaxed))
+    }
+
+    /// How often the content was looked for and had to be coded.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.count(|memo| memo.misses.load(Ordering::Relaxed))
+    }
+
+    /// What the memo holds now, in bytes: plain and coded content, with what it takes to find it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.count(|memo| memo.cache.weight())
+    }
+
+    fn count(&self, of: impl FnOnce(&Memo) -> u64) -> u64 {
+        self.0.as_deref().map_or(0, of)
+    }
+}
+
+impl fmt::Debug for MemoUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoUsage")
+            .field("hits", &self.hits())
+            .field("misses", &self.misses())
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}
+
+/// A bounded cache from content to coded content.
+pub(super) struct Memo {
+    cache: Cache<Key, Bytes, Weight, RandomState>,
+    hasher: RandomState,
+    /// The hashes of contents that were seen once, each at the place that it gives.
+    seen: Box<[AtomicU64]>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// Whether content that is not in the memo comes into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    First,
+    Second,
+}
+
+impl Memo {
+    /// A memo that never holds more than so many bytes.
+    pub(super) fn new(bytes: u64) -> Memo {
+        let items = usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(if bytes < IN_PARTS { 1 } else { PARTS })
+            .estimated_items_capacity(items.clamp(16, 65_536))
+            // The cache rounds the share of a part up.
+            .weight_capacity(bytes - bytes % PARTS as u64)
+            .build()
+            .expect("both capacities are given");
+        let lifecycle = DefaultLifecycle::default();
+        Memo {
+            cache: Cache::with_options(options, Weight, RandomState::new(), lifecycle),
+            hasher: RandomState::new(),
+            seen: (0..SEEN).map(|_| AtomicU64::new(0)).collect(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// The coded content, or a promise to keep it.
+    pub(super) fn find(self: &Arc<Memo>, pool: &Pool, content: &Bytes) -> Result<Bytes, Missing> {
+        let sought = Sought {
+            hash: self.hasher.hash_one(&content[..]),
+            coding: pool.coding(),
+            content,
+        };
+        if let Some(coded) = self.cache.get(&sought) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(coded);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let place = usize::try_from(sought.hash % SEEN as u64).unwrap_or(0);
+        let before = self.seen[place].swap(sought.hash, Ordering::Relaxed);
+        Err(Missing {
+            hash: sought.hash,
+            coding: sought.coding,
+            sight: if before == sought.hash {
+                Sight::Second
+            } else {
+                Sight::First
+            },
+            memo: self.clone(),
+        })
+    }
+}
+
+/// Content that was not there.
+pub(super) struct Missing {
+    hash: u64,
+    coding: Coding,
+    sight: Sight,
+    memo: Arc<Memo>,
+}
+
+impl Missing {
+    /// Keeps what the content was coded to, where it was seen before: most content is never given again.
+    pub(super) fn keep(self, content: &Bytes, coded: &Bytes) {
+        if self.sight == Sight::First {
+            return;
+        }
+        // Copies, as a part of a larger buffer would keep all of it.
+        let key = Key {
+            hash: self.hash,
+            coding: self.coding,
+            content: Bytes::copy_from_slice(content),
+        };
+        self.memo.cache.insert(key, Bytes::copy_from_slice(coded));
+    }
+}
+
+struct Key {
+    hash: u64,
+    coding: Coding,
+    content: Bytes,
+}
+
+struct Sought<'a> {
+    hash: u64,
+    coding: Coding,
+    content: &'a [u8],
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        (self.hash, self.coding) == (other.hash, other.coding) && self.content == other.content
+    }
+}
+
+impl Eq for Key {}
+
+impl Equivalent<Key> for Sought<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        (self.hash, self.coding) == (key.hash, key.coding) && self.content == key.content
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Bytes> for Weight {
+    fn weight(&self, key: &Key, coded: &Bytes) -> u64 {
+        key.content.len() as u64 + coded.len() as u64 + OVERHEAD
+    }
+}

@@ -1,0 +1,537 @@
+//! Codes the content of answers.
+
+mod encoder;
+mod etag;
+mod memo;
+mod policy;
+mod pool;
+mod stream;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use enfilade_core::headers::{has_token, vary_add};
+use enfilade_core::{
+    Application, Body, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
+};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
+use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode};
+
+use self::memo::Memo;
+pub use self::memo::MemoUsage;
+use self::pool::Pool;
+use self::stream::Coded;
+use crate::content::coding::{Coding, Negotiated, negotiate};
+use crate::shared::header_values::Lines;
+
+/// Below this many bytes an answer fits into one packet either way.
+const MIN_SIZE: u64 = 860;
+/// Content in memory from this size on is coded on another thread: by then gzip takes some 300 µs, which others on the
+/// event loop would wait for, and the handover takes 12 to 30 µs.
+const AWAY_FROM: usize = 64 * 1024;
+
+/// Codes the content of answers, as the client's `Accept-Encoding` asks.
+///
+/// gzip and deflate are always there, br and zstd with the features `brotli` and `zstd`; the feature `libdeflate` has a C
+/// library do gzip and deflate of content in memory.
+///
+/// A body in memory is coded at once (from 64 KiB on a thread of a pool, so that nobody waits for it) and gets its exact
+/// `Content-Length`; with a [`memo`](Compression::memo) what is given again is coded once. A stream is coded as it
+/// passes, and what came so far is brought out whenever the stream pauses, so event streams arrive in time. Trailers
+/// pass. A stream that fails ends as a failure, never as valid content. An encoder of a stream takes 0.3 MB (gzip),
+/// 0.9 MB (br) or 1.1 MB (zstd) as long as the stream lasts.
+///
+/// Every answer that could have been coded has `Vary: Accept-Encoding`, also where this client did not want it, and so
+/// have a 206 and a 304 that stand for one. A coded
+/// answer loses what was true of the old bytes alone: `Content-Length`, `Accept-Ranges`, `Content-MD5` and the digests, in trailers too;
+/// a strong `ETag` becomes weak, or [one of its own](Compression::etags).
+///
+/// Not coded are: 1xx, 204, 205, 206 and 304, answers with a `Content-Range` or a `Content-Encoding`, those that
+/// `Cache-Control: no-transform` in the request or the answer forbids, those known to be shorter than
+/// [`min_size`](Compression::min_size), and [types](Compression::only_if) that do not gain.
+///
+/// The answer to HEAD has the headers of GET but for `Content-Length`, as nothing is coded for it.
+///
+/// # Order
+///
+/// Inside a log that should count what is sent, outside of whatever makes or reads plain content.
+///
+/// # Security
+///
+/// An answer that has a secret beside text from the client tells the secret by its coded length (BREACH). Leave such
+/// answers out with [`only_if`](Compression::only_if), or with `Cache-Control: no-transform`.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Compression;
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|_: Request| "la ".repeat(1_000)).wrap(Compression::new());
+/// let client = Client::new(app);
+///
+/// let coded = client.get("/").header("accept-encoding", "gzip, compress").send();
+/// assert_eq!(coded.header("content-encoding"), Some("gzip"));
+/// assert_eq!(coded.header("vary"), Some("accept-encoding"));
+/// assert!(coded.bytes().len() < 100);
+///
+/// let plain = client.get("/").send();
+/// assert_eq!(plain.header("content-encoding"), None);
+/// assert_eq!(plain.header("vary"), Some("accept-encoding"));
+/// assert_eq!(plain.bytes().len(), 3_000);
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Compression {
+    codings: Vec<Coding>,
+    levels: Vec<(Coding, u32)>,
+    min_size: u64,
+    strict: bool,
+    flush: Flush,
+    etags: Etags,
+    memo: Option<Arc<Memo>>,
+    gains: Gains,
+}
+
+type Gains = Arc<dyn Fn(&Response) -> bool + Send + Sync>;
+
+/// When a coded stream brings out what it has so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flush {
+    /// Whenever the inner stream has nothing more at the moment: what was written arrives.
+    #[default]
+    WhenPending,
+    /// Only as the coder fills up and at the end: smaller, but late.
+    Never,
+}
+
+/// What becomes of a strong `ETag` as content is coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Etags {
+    /// It becomes weak: `"a"` is sent as `W/"a"`, and comes back as that.
+    #[default]
+    Weaken,
+    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and the application sees `"a"` beside it in the
+    /// conditions that come back. For clients that need strong validators, as for `If-Match`.
+    PerCoding,
+}
+
+impl Compression {
+    /// All codings that were built in, for content of 860 bytes and more.
+    pub fn new() -> Self {
+        Compression {
+            codings: Coding::ALL.to_vec(),
+            levels: Vec::new(),
+            min_size: MIN_SIZE,
+            strict: false,
+            flush: Flush::default(),
+            etags: Etags::default(),
+            memo: None,
+            gains: Arc::new(|response| {
+                policy::media_type(response.headers()).is_some_and(policy::is_compressible)
+            }),
+        }
+    }
+
+    /// The codings that are offered, the best first: where the client likes two equally, the earlier is taken.
+    ///
+    /// By default zstd, br, gzip and deflate, as far as the features `zstd` and `brotli` are there. At most eight count.
+    pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
+        self.codings = codings.into_iter().collect();
+        self
+    }
+
+    /// How hard to try with this coding; other numbers are brought into its range.
+    ///
+    /// gzip and deflate have 1 (fast) to 9 (small), 3 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3 by
+    /// default.
+    pub fn level(mut self, coding: Coding, level: u32) -> Self {
+        self.levels.push((coding, level));
+        self
+    }
+
+    /// The least content, in bytes, that is coded; 860 by default. Nothing at all is never coded.
+    pub fn min_size(mut self, bytes: u64) -> Self {
+        self.min_size = bytes;
+        self
+    }
+
+    /// Answers 406 where the client accepts none of the codings and refuses plain content too; off by default.
+    ///
+    /// The application is not called then. Without it such a client gets plain content, which RFC 9110, section
+    /// 12.5.3, allows and most clients rather have.
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// When a coded stream brings out what it has so far; whenever it pauses by default.
+    pub fn flush(mut self, flush: Flush) -> Self {
+        self.flush = flush;
+        self
+    }
+
+    /// What becomes of a strong `ETag` as content is coded; it becomes weak by default.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{Compression, Etags};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = Application::new(|request: Request| {
+    ///     let asked = request.headers().get("if-none-match");
+    ///     let is_same = asked.is_some_and(|tags| tags.to_str().unwrap().split(", ").any(|tag| tag == "\"v1\""));
+    ///     let status = if is_same { 304 } else { 200 };
+    ///     let body = if status == 200 { "la ".repeat(1_000) } else { String::new() };
+    ///     let status = http::StatusCode::from_u16(status).unwrap();
+    ///     (status, [("etag", "\"v1\""), ("content-type", "text/plain")], body)
+    /// });
+    /// let client = Client::new(app.wrap(Compression::new().etags(Etags::PerCoding)));
+    ///
+    /// let first = client.get("/").header("accept-encoding", "gzip").send();
+    /// assert_eq!(first.header("etag"), Some("\"v1-gzip\""));
+    /// let again = client.get("/").header("accept-encoding", "gzip").header("if-none-match", "\"v1-gzip\"").send();
+    /// assert_eq!(again.status(), 304);
+    /// assert_eq!(again.header("etag"), Some("\"v1-gzip\""));
+    /// ```
+    pub fn etags(mut self, etags: Etags) -> Self {
+        self.etags = etags;
+        self
+    }
+
+    /// Keeps coded content, in at most so many bytes; nothing is kept by default.
+    ///
+    /// Content in memory that is given again, byte for byte, is then coded once. It comes into the memo the second time
+    /// that it is seen, so content that is new each time takes no room; what was not asked for lately makes room. A
+    /// content takes its own length and its coded one. Clones of this wrapper share the memo.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::Compression;
+    /// use enfilade_testing::Client;
+    ///
+    /// let compression = Compression::new().memo(1024 * 1024);
+    /// let usage = compression.memo_usage();
+    /// let client = Client::new(Application::new(|_: Request| "la ".repeat(1_000)).wrap(compression));
+    /// for _ in 0..10 {
+    ///     client.get("/").header("accept-encoding", "gzip").send();
+    /// }
+    /// assert_eq!((usage.misses(), usage.hits()), (2, 8));
+    /// assert!((3_000..4_000).contains(&usage.bytes()));
+    /// ```
+    pub fn memo(mut self, bytes: u64) -> Self {
+        self.memo = Some(Arc::new(Memo::new(bytes)));
+        self
+    }
+
+    /// How the memo is used, now and whenever it is asked.
+    #[must_use]
+    pub fn memo_usage(&self) -> MemoUsage {
+        MemoUsage(self.memo.clone())
+    }
+
+    /// Codes only these media types, compared without case and parameters.
+    ///
+    /// By default text, JSON, XML, JavaScript, SVG, WebAssembly and plain fonts are coded.
+    pub fn content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
+        let types: Vec<String> = types.into_iter().map(Into::into).collect();
+        self.only_if(move |response| {
+            let found = policy::media_type(response.headers());
+            found.is_some_and(|found| types.iter().any(|known| known.eq_ignore_ascii_case(found)))
+        })
+    }
+
+    /// Codes only answers for which `gains` says so, in place of the list of media types.
+    pub fn only_if(mut self, gains: impl Fn(&Response) -> bool + Send + Sync + 'static) -> Self {
+        self.gains = Arc::new(gains);
+        self
+    }
+
+    /// The level of a coding: what was asked for last, in its range.
+    fn level_of(&self, coding: Coding) -> u32 {
+        let mut asked = self.levels.iter().rev();
+        let asked = asked.find(|(of, _)| *of == coding);
+        let range = encoder::levels(coding);
+        asked.map_or_else(
+            || encoder::default_level(coding),
+            |(_, level)| (*level).clamp(*range.start(), *range.end()),
+        )
+    }
+
+    fn is_worth_coding(&self, response: &Response) -> bool {
+        policy::is_long_enough(response, self.min_size)
+            && (self.gains)(response)
+            && policy::may_be_coded(response)
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Compression::new()
+    }
+}
+
+impl Middleware for Compression {
+    fn wrap(self, app: Application) -> Application {
+        let pools = self.codings.iter().map(|coding| {
+            let pool = Pool::new(*coding, self.level_of(*coding));
+            Arc::new(pool)
+        });
+        let coders = Coders {
+            pools: pools.collect(),
+            names: self.codings.iter().map(|coding| coding.name()).collect(),
+            options: self,
+        };
+        Application::from_handler(Compressed {
+            app,
+            coders: Arc::new(coders),
+        })
+    }
+}
+
+impl fmt::Debug for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compression")
+            .field("codings", &self.codings)
+            .field("levels", &self.levels)
+            .field("min_size", &self.min_size)
+            .field("strict", &self.strict)
+            .field("flush", &self.flush)
+            .field("etags", &self.etags)
+            .field("memo", &self.memo_usage())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Compressed {
+    app: Application,
+    coders: Arc<Coders>,
+}
+
+impl Handler for Compressed {
+    fn call(&self, mut request: Request) -> Reply {
+        let Ok(asked) = self.coders.read(&mut request) else {
+            return Reply::new(not_acceptable());
+        };
+        let mut reply = self.app.call(request);
+        // Most answers are not concerned: they are not even moved.
+        let is_done = |response| !self.coders.is_concerned(response);
+        if !reply.as_ready().is_some_and(is_done) {
+            let coders = self.coders.clone();
+            reply = reply.then(move |response| coders.answer(asked, response));
+        }
+        reply
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.coders.options;
+        let coding = |pool: &Arc<Pool>| format!("{} {}", pool.coding().name(), pool.level());
+        let codings: Vec<String> = self.coders.pools.iter().map(coding).collect();
+        Description::new("Compression")
+            .option("codings", codings.join(", "))
+            .option("min_size", options.min_size)
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Compressed {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+/// What a request says of the coding of its answer. It is kept as it came: most answers are not coded, and need no more.
+struct Asked {
+    lines: Lines,
+    is_head: bool,
+    /// The conditions, and the coding that they were given back for.
+    conditions: Option<Box<(HeaderMap, Coding)>>,
+}
+
+/// The lines of `Accept-Encoding`; none where `Cache-Control` forbids all codings.
+fn lines(headers: &HeaderMap) -> Lines {
+    let lines = Lines::of(headers, &ACCEPT_ENCODING);
+    // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
+    let is_forbidden = !lines.is_empty()
+        && headers.contains_key(CACHE_CONTROL)
+        && has_token(headers, &CACHE_CONTROL, "no-transform");
+    if is_forbidden { Lines::None } else { lines }
+}
+
+/// The client wants neither a coding that there is nor plain content.
+struct NotAcceptable;
+
+/// What the wrapper works with.
+struct Coders {
+    options: Compression,
+    /// One for each coding, in their order.
+    pools: Vec<Arc<Pool>>,
+    /// Of the codings, in their order.
+    names: Vec<&'static str>,
+}
+
+impl Coders {
+    /// Reads what a request asks for, and gives its conditions back as the application knows them.
+    fn read(&self, request: &mut Request) -> Result<Asked, NotAcceptable> {
+        let lines = lines(request.headers());
+        if self.options.strict
+            && negotiate(request.headers().get_all(ACCEPT_ENCODING), &self.names)
+                == Negotiated::NotAcceptable
+        {
+            return Err(NotAcceptable);
+        }
+        let conditions = match self.options.etags {
+            Etags::Weaken => None,
+            Etags::PerCoding => self.restore_conditions(&lines, request.headers_mut()),
+        };
+        Ok(Asked {
+            lines,
+            is_head: request.method() == Method::HEAD,
+            conditions,
+        })
+    }
+
+    fn restore_conditions(
+        &self,
+        lines: &Lines,
+        headers: &mut HeaderMap,
+    ) -> Option<Box<(HeaderMap, Coding)>> {
+        let chosen = self.choose(lines).map(|pool| pool.coding());
+        let mut before = HeaderMap::new();
+        for line in headers.get_all(IF_NONE_MATCH) {
+            before.append(IF_NONE_MATCH, line.clone());
+        }
+        etag::restore_conditions(headers, chosen, &self.options.codings);
+        chosen.map(|coding| Box::new((before, coding)))
+    }
+
+    /// The coding that the client wants.
+    fn choose(&self, lines: &Lines) -> Option<&Arc<Pool>> {
+        match negotiate(lines.as_slice(), &self.names) {
+            Negotiated::Coding(name) => {
+                let mut pools = self.pools.iter();
+                pools.find(|pool| pool.coding().name() == name)
+            }
+            Negotiated::Identity | Negotiated::NotAcceptable => None,
+        }
+    }
+
+    /// Whether the answer could be coded, or stands for one that could.
+    fn is_concerned(&self, response: &Response) -> bool {
+        let options = &self.options;
+        options.is_worth_coding(response)
+            || policy::stands_for_coded(response, options.min_size, &*options.gains)
+    }
+
+    /// Codes the answer where it could be and the client wants that.
+    fn answer(&self, asked: Asked, mut response: Response) -> Reply {
+        if !self.is_concerned(&response) {
+            return response.into();
+        }
+        vary_add(response.headers_mut(), &ACCEPT_ENCODING);
+        if response.status() == StatusCode::NOT_MODIFIED
+            && let Some(asked) = &asked.conditions
+        {
+            let (before, coding) = &**asked;
+            etag::mark_not_modified(response.headers_mut(), before, *coding);
+        }
+        match self.choose(&asked.lines) {
+            Some(pool) if self.options.is_worth_coding(&response) => {
+                self.code(pool, asked.is_head, response)
+            }
+            _ => response.into(),
+        }
+    }
+
+    fn code(&self, pool: &Arc<Pool>, is_head: bool, response: Response) -> Reply {
+        let (mut parts, body) = response.into_parts();
+        let whole = if is_head {
+            Err(body)
+        } else {
+            body.try_into_bytes()
+        };
+        match whole {
+            Ok(content) => self.code_whole(pool, parts, content),
+            Err(stream) => {
+                policy::mark_coded(&mut parts.headers, pool.coding(), self.options.etags);
+                let coded = Coded::new(stream, pool.clone(), self.options.flush);
+                Response::from_parts(parts, Body::new(coded)).into()
+            }
+        }
+    }
+
+    /// Codes content that is all there, or finds that it was coded before.
+    fn code_whole(&self, pool: &Arc<Pool>, parts: Parts, content: Bytes) -> Reply {
+        let head = Head {
+            parts,
+            coding: pool.coding(),
+            etags: self.options.etags,
+        };
+        let length = content.len();
+        let missing = match self
+            .options
+            .memo
+            .as_ref()
+            .map(|memo| memo.find(pool, &content))
+        {
+            Some(Ok(coded)) => return head.with(coded).into(),
+            Some(Err(missing)) => Some(missing),
+            None => None,
+        };
+        let pool = pool.clone();
+        let code = move || {
+            let coded = pool.code(&content).map(Bytes::from);
+            if let (Ok(coded), Some(missing)) = (&coded, missing) {
+                missing.keep(&content, coded);
+            }
+            // An encoder that cannot be had is no reason to give nothing.
+            coded.map_err(|_| content)
+        };
+        if length < AWAY_FROM {
+            return head.with_result(code()).into();
+        }
+        Reply::from_future(async move { head.with_result(blocking::unblock(code).await) })
+    }
+}
+
+/// The head of an answer whose content is coded as a whole.
+struct Head {
+    parts: Parts,
+    coding: Coding,
+    etags: Etags,
+}
+
+impl Head {
+    fn with(mut self, coded: Bytes) -> Response {
+        policy::mark_coded(&mut self.parts.headers, self.coding, self.etags);
+        self.parts
+            .headers
+            .insert(CONTENT_LENGTH, coded.len().into());
+        Response::from_parts(self.parts, coded.into())
+    }
+
+    /// With the coded content, or the plain one.
+    fn with_result(self, coded: Result<Bytes, Bytes>) -> Response {
+        match coded {
+            Ok(coded) => self.with(coded),
+            Err(plain) => Response::from_parts(self.parts, plain.into()),
+        }
+    }
+}
+
+fn not_acceptable() -> Response {
+    let mut response = (StatusCode::NOT_ACCEPTABLE, "Not Acceptable").into_response();
+    vary_add(response.headers_mut(), &ACCEPT_ENCODING);
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Which answers are worth coding, and what coding does to their headers.
+
+use enfilade_core::Response;
+use enfilade_core::headers::has_token;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::Etags;
+use super::etag;
+use crate::content::coding::Coding;
+use crate::content::digests::remove_digests;
+
+/// Headers that speak of the bytes before they were coded.
+const OF_THE_OLD_BYTES: [HeaderName; 2] = [CONTENT_LENGTH, ACCEPT_RANGES];
+
+/// Subtypes of `application` and `image` that gain from coding and end neither in `+json` nor in `+xml`.
+const COMPRESSIBLE: [&str; 13] = [
+    "application/ecmascript",
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/manifest",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/x-javascript",
+    "application/x-ndjson",
+    "application/xml",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+];
+
+/// Whether HTTP allows this answer to be coded at all.
+pub(super) fn may_be_coded(response: &Response) -> bool {
+    let headers = response.headers();
+    has_whole_content(response.status())
+        && !headers.contains_key(CONTENT_RANGE)
+        && may_be_changed(headers)
+}
+
+fn may_be_changed(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && !has_token(headers, &CACHE_CONTROL, "no-transform")
+}
+
+/// Whether the whole of which this answer has a part, or nothing, may be coded: what its 200 says of that, it says too
+/// (RFC 9110, sections 15.3.7 and 15.4.5).
+///
+/// `gains` says whether content of this answer's type would be. A 304 and a 206 of several parts do not have the type.
+pub(super) fn stands_for_coded(
+    response: &Response,
+    min_size: u64,
+    gains: impl Fn(&Response) -> bool,
+) -> bool {
+    let headers = response.headers();
+    match response.status() {
+        StatusCode::NOT_MODIFIED => true,
+        StatusCode::PARTIAL_CONTENT => {
+            let is_multipart = media_type(headers)
+                .is_some_and(|found| found.eq_ignore_ascii_case("multipart/byteranges"));
+            may_be_changed(headers)
+                && complete_length(headers).is_none_or(|length| length >= min_size.max(1))
+                && (is_multipart || gains(response))
+        }
+        _ => false,
+    }
+}
+
+/// How long the whole is that a part was taken of, where the part says so (RFC 9110, section 14.4).
+fn complete_length(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    range.rsplit_once('/')?.1.parse().ok()
+}
+
+/// Statuses that have no content, or a part of it, stay as they are.
+fn has_whole_content(status: StatusCode) -> bool {
+    !status.is_informational()
+        && !matches!(
+            status,
+            StatusCode::NO_CONTENT
+                | StatusCode::RESET_CONTENT
+                | StatusCode::PARTIAL_CONTENT
+                | StatusCode::NOT_MODIFIED
+        )
+}
+
+/// Whether the content is, or may be, at least this long. Nothing at all never gains.
+pub(super) fn is_long_enough(response: &Response, min_size: u64) -> bool {
+    let said = || {
+        response
+            .headers()
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    };
+    // An answer to HEAD may have no content but say how long it would be.
+    let length = response
+        .body()
+        .known_length()
+        .filter(|length| *length > 0)
+        .or_else(said);
+    match length {
+        Some(length) => length >= min_size.max(1),
+        None => !response.body().is_finished(),
+    }
+}
+
+/// The media type without its parameters, as it was written.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(str::trim)
+}
+
+/// Whether content of this type usually gets smaller; images, audio, video and archives are coded already.
+pub(super) fn is_compressible(media_type: &str) -> bool {
+    let same =
+        |part: Option<&str>, known: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(known));
+    let begins = |known: &str| same(media_type.get(..known.len()), known);
+    let ends = |known: &str| {
+        let start = media_type.len().checked_sub(known.len());
+        same(start.and_then(|start| media_type.get(start..)), known)
+    };
+    begins("text/")
+        || begins("application/grpc-web")
+        || ends("+json")
+        || ends("+xml")
+        || COMPRESSIBLE
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(media_type))
+}
+
+/// Says in the headers that the content is coded, and removes what is no longer true.
+pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding, etags: Etags) {
+    for name in &OF_THE_OLD_BYTES {
+        headers.remove(name);
+    }
+    remove_digests(headers);
+    let etag = headers.get(ETAG).and_then(|etag| match etags {
+        Etags::Weaken => etag::weakened(etag),
+        Etags::PerCoding => etag::suffixed(etag, coding),
+    });
+    if let Some(etag) = etag {
+        headers.insert(ETAG, etag);
+    }
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_gain_are_known() {
+        let gain = [
+            "text/html",
+            "Text/PLAIN",
+            "text/event-stream",
+            "application/json",
+            "application/problem+json",
+            "Application/LD+JSON",
+            "application/atom+xml",
+            "image/svg+xml",
+            "application/wasm",
+            "application/grpc-web+proto",
+        ];
+        for media_type in gain {
+            assert!(is_compressible(media_type), "{media_type}");
+        }
+        for media_type in [
+            "image/png",
+            "video/mp4",
+            "application/zip",
+            "font/woff2",
+            "application/octet-stream",
+            "",
+        ] {
+            assert!(!is_compressible(media_type), "{media_type}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Encoders that are used again: to build and clear one costs as much as to code some kilobytes.
+
+use std::io;
+use std::sync::Arc;
+
+use concurrent_queue::ConcurrentQueue;
+
+use super::encoder::{self, Encoder, Then, WholeEncoder};
+use crate::content::coding::Coding;
+
+/// How many idle encoders of a coding are kept; each is 0.3 to 1.1 MB.
+const IDLE: usize = 8;
+
+/// The encoders of one coding at one level.
+pub(super) struct Pool {
+    coding: Coding,
+    level: u32,
+    idle: ConcurrentQueue<Box<dyn Encoder>>,
+    idle_whole: ConcurrentQueue<Box<dyn WholeEncoder>>,
+}
+
+impl Pool {
+    pub(super) fn new(coding: Coding, level: u32) -> Pool {
+        Pool {
+            coding,
+            level,
+            idle: ConcurrentQueue::bounded(IDLE),
+            idle_whole: ConcurrentQueue::bounded(IDLE),
+        }
+    }
+
+    pub(super) fn coding(&self) -> Coding {
+        self.coding
+    }
+
+    pub(super) fn level(&self) -> u32 {
+        self.level
+    }
+
+    /// An encoder that has begun; `length` is that of the content, where it is known.
+    pub(super) fn take(self: &Arc<Pool>, length: Option<u64>) -> io::Result<Pooled> {
+        let mut encoder = match self.idle.pop() {
+            Ok(encoder) => encoder,
+            Err(_) => encoder::new(self.coding, self.level)?,
+        };
+        encoder.begin(length)?;
+        Ok(Pooled {
+            encoder: Some(encoder),
+            is_finished: false,
+            pool: self.clone(),
+        })
+    }
+
+    /// Codes content that is all there.
+    pub(super) fn code(self: &Arc<Pool>, content: &[u8]) -> io::Result<Vec<u8>> {
+        let whole = self.idle_whole.pop().ok();
+        if let Some(mut encoder) = whole.or_else(|| encoder::new_whole(self.coding, self.level)) {
+            let coded = encoder.code_whole(content);
+            // A full pool drops it.
+            let _ = self.idle_whole.push(encoder);
+            return coded;
+        }
+        let mut output = Vec::with_capacity(content.len() / 2);
+        let mut encoder = self.take(Some(content.len() as u64))?;
+        encoder.code(content, Then::Finish, &mut output)?;
+        Ok(output)
+    }
+}
+
+/// An encoder that goes back to its pool after the end of its content.
+///
+/// One that was left before is dropped: zlib-rs, reset in the middle at level 1, begins the next content with the end of
+/// a block that it never opened.
+pub(super) struct Pooled {
+    /// `None` only while it is dropped.
+    encoder: Option<Box<dyn Encoder>>,
+    is_finished: bool,
+    pool: Arc<Pool>,
+}
+
+impl Pooled {
+    /// As [`Encoder::code`].
+    pub(super) fn code(
+        &mut self,
+        content: &[u8],
+        then: Then,
+        output: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.code(content, then, output)?;
+            self.is_finished = then == Then::Finish;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(encoder) = self.encoder.take().filter(|_| self.is_finished) {
+            // A full pool drops it.
+            let _ = self.pool.idle.push(encoder);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A body that is coded as it passes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use enfilade_core::{Body, Error};
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame};
+
+use super::Flush;
+use super::encoder::Then;
+use super::pool::{Pool, Pooled};
+use crate::content::digests::remove_digests;
+
+/// Coded bytes are sent on in pieces of at least this size, where nothing has to be flushed.
+const PIECE: usize = 8 * 1024;
+/// How much content is coded at once.
+const STEP: usize = 32 * 1024;
+/// After how many steps others on the event loop have their turn: a few milliseconds' work.
+const STEPS: usize = 8;
+
+/// Codes a body frame by frame; nothing is set up before the first frame is asked for.
+pub(super) struct Coded {
+    inner: Body,
+    pool: Arc<Pool>,
+    flush: Flush,
+    encoder: Option<Pooled>,
+    /// Content that was taken from the body and is not coded yet.
+    waiting: Bytes,
+    /// Coded bytes that are not sent on yet.
+    output: Vec<u8>,
+    /// Whether content was coded that may not have come out.
+    unflushed: bool,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+}
+
+type Next = Option<Result<Frame<Bytes>, Error>>;
+
+impl Coded {
+    pub(super) fn new(inner: Body, pool: Arc<Pool>, flush: Flush) -> Coded {
+        Coded {
+            inner,
+            pool,
+            flush,
+            encoder: None,
+            waiting: Bytes::new(),
+            output: Vec::new(),
+            unflushed: false,
+            trailers: None,
+            ended: false,
+        }
+    }
+
+    fn run(&mut self, content: &[u8], then: Then) -> Result<(), Error> {
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            none => {
+                let length = self.inner.known_length();
+                let length =
+                    length.map(|length| length + (content.len() + self.waiting.len()) as u64);
+                none.insert(self.pool.take(length).map_err(Error::body)?)
+            }
+        };
+        let coded = encoder.code(content, then, &mut self.output);
+        coded.map_err(Error::body)
+    }
+
+    /// Codes some of the content that waits.
+    fn code(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+        let step = self.waiting.split_to(self.waiting.remaining().min(STEP));
+        self.run(&step, Then::More)?;
+        self.unflushed = true;
+        Ok(self.take(PIECE))
+    }
+
+    /// The inner body has nothing now: what it gave so far is brought out, unless that is to wait.
+    fn pause(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+        if !self.unflushed || self.flush == Flush::Never {
+            return Ok(None);
+        }
+        self.unflushed = false;
+        self.run(&[], Then::Flush)?;
+        Ok(self.take(1))
+    }
+
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
+        self.ended = true;
+        self.trailers = trailers.and_then(of_coded);
+        self.run(&[], Then::Finish)?;
+        self.encoder = None;
+        Ok(self.take(1))
+    }
+
+    /// What has come out, if it is `least` bytes.
+    fn take(&mut self, least: usize) -> Option<Frame<Bytes>> {
+        let output = &mut self.output;
+        (output.len() >= least).then(|| Frame::data(std::mem::take(output).into()))
+    }
+
+    /// One step; `None` inside where there is nothing to send yet and more to do.
+    fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
+        let sent = if self.ended {
+            let trailers = self.trailers.take().map(Frame::trailers);
+            return Poll::Ready(Some(trailers.map(Ok)));
+        } else if self.waiting.has_remaining() {
+            self.code()
+        } else {
+            match Pin::new(&mut self.inner).poll_frame(context) {
+                Poll::Pending => match self.pause() {
+                    Ok(None) => return Poll::Pending,
+                    flushed => flushed,
+                },
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        self.waiting = data;
+                        Ok(None)
+                    }
+                    Err(frame) => self.finish(frame.into_trailers().ok()),
+                },
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => self.finish(None),
+            }
+        };
+        // An error ends the coded body as one: without its end mark it is no valid content.
+        self.ended |= sent.is_err();
+        Poll::Ready(sent.transpose().map(Some))
+    }
+}
+
+/// What is still true of coded content; nothing where that is none of it.
+fn of_coded(mut trailers: HeaderMap) -> Option<HeaderMap> {
+    remove_digests(&mut trailers);
+    Some(trailers).filter(|trailers| !trailers.is_empty())
+}
+
+impl HttpBody for Coded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
+        for _ in 0..STEPS {
+            match self.step(context) {
+                Poll::Ready(Some(next)) => return Poll::Ready(next),
+                Poll::Ready(None) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended && self.trailers.is_none()
+    }
+}

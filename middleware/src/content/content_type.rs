@@ -1,0 +1,344 @@
+//! Says of what type answers are that do not say it themselves.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use mediatype::{MediaType, Name, ReadParams, names};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::matching::path_glob::{self, PathGlob};
+use crate::matching::response_filter::is_token;
+
+/// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
+///
+/// The status decides and not the body, so that the answer to HEAD has the headers of GET: answers that cannot have
+/// content (1xx, 204, 205 and 304) are left alone. A type that the application sets stays.
+///
+/// # Order
+///
+/// Inside a compression and a cache policy, which look at the type, and outside what makes answers: a fallback, a router.
+///
+/// # Security
+///
+/// A browser that is told no type guesses one, and may take what a user uploaded for a page; a default and
+/// `X-Content-Type-Options: nosniff` (see [`SecurityHeaders`](crate::SecurityHeaders)) keep it from that.
+/// `application/octet-stream` promises least.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Body, Request};
+/// use enfilade_middleware::ContentType;
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let types = ContentType::new("application/json")?
+///     .path("/**/*.txt", "text/plain")?
+///     .charset("utf-8")?;
+/// let client = Client::new(Application::new(|_: Request| Body::from("[]")).wrap(types));
+/// assert_eq!(client.get("/list").send().header("content-type"), Some("application/json"));
+/// let text = client.get("/a/list.txt").send();
+/// assert_eq!(text.header("content-type"), Some("text/plain; charset=utf-8"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct ContentType {
+    default: HeaderValue,
+    paths: Vec<(PathGlob, HeaderValue)>,
+    charset: Option<String>,
+}
+
+impl ContentType {
+    /// The type of answers that say nothing, such as `text/html; charset=utf-8`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no media type (RFC 9110, section 8.3.1).
+    pub fn new(default: &str) -> Result<Self, Error> {
+        Ok(ContentType {
+            default: parse(default)?,
+            paths: Vec::new(),
+            charset: None,
+        })
+    }
+
+    /// Another type for paths of this form, such as `/**/*.wasm`; the first pattern that fits decides.
+    ///
+    /// Patterns are those of [`Guard::path`](crate::Guard::path).
+    ///
+    /// # Errors
+    ///
+    /// Where the pattern is not well formed, begins with neither a slash nor `**/`, or where the type is no media type.
+    pub fn path(mut self, pattern: &str, media_type: &str) -> Result<Self, Error> {
+        let rule = (PathGlob::new(pattern)?, parse(media_type)?);
+        self.paths.push(rule);
+        Ok(self)
+    }
+
+    /// Adds `charset` to types that begin with `text/` and have none, also to those that the application set.
+    ///
+    /// Off by default: the application may have said on purpose that it does not know. Formats that say their encoding
+    /// themselves and have no such parameter, as JSON (RFC 8259, section 11), are left alone.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is no token.
+    pub fn charset(mut self, name: &str) -> Result<Self, Error> {
+        if !is_token(name) {
+            let message = format!("{name:?} is not the name of a charset");
+            return Err(Error::new(ErrorKind::HeaderValue, message));
+        }
+        self.charset = Some(name.to_owned());
+        Ok(self)
+    }
+
+    /// The default for this request.
+    fn choose(&self, request: &Request) -> &HeaderValue {
+        if self.paths.is_empty() {
+            return &self.default;
+        }
+        let path = path_glob::subject(request);
+        let first = self.paths.iter().find(|(glob, _)| glob.fits(&path));
+        first.map_or(&self.default, |(_, value)| value)
+    }
+
+    fn decorate(&self, default: HeaderValue, response: &mut Response) {
+        if !allows_content(response.status()) {
+            return;
+        }
+        let headers = response.headers_mut();
+        let value = headers.entry(CONTENT_TYPE).or_insert(default);
+        if let Some(charset) = &self.charset
+            && let Some(named) = with_charset(value, charset)
+        {
+            *value = named;
+        }
+    }
+}
+
+impl Middleware for ContentType {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Typed {
+            app,
+            options: Arc::new(self),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Typed {
+    app: Application,
+    options: Arc<ContentType>,
+}
+
+impl Handler for Typed {
+    fn call(&self, request: Request) -> Reply {
+        let options = self.options.clone();
+        let default = options.choose(&request).clone();
+        self.app.call(request).update(move |response| {
+            options.decorate(default, response);
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let options = &self.options;
+        let mut tree = Description::new("ContentType").option("default", text(&options.default));
+        for (glob, value) in &options.paths {
+            tree = tree.option(glob.to_string(), text(value));
+        }
+        if let Some(charset) = &options.charset {
+            tree = tree.option("charset", charset);
+        }
+        tree.around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Typed {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+fn parse(text: &str) -> Result<HeaderValue, Error> {
+    let is_good = MediaType::parse(text).is_ok() && !text.contains('*');
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_good);
+    value.ok_or_else(|| {
+        let message = format!("{text:?} is not a media type");
+        Error::new(ErrorKind::HeaderValue, message)
+    })
+}
+
+/// The same type with this charset, where it is a text that names none.
+fn with_charset(value: &HeaderValue, charset: &str) -> Option<HeaderValue> {
+    let text = value.to_str().ok()?;
+    let media_type = MediaType::parse(text).ok()?;
+    let is_open = media_type.ty == names::TEXT && media_type.get_param(CHARSET).is_none();
+    is_open
+        .then(|| HeaderValue::try_from(format!("{}; charset={charset}", text.trim_end())).ok())
+        .flatten()
+}
+
+const CHARSET: Name<'_> = Name::new_unchecked("charset");
+
+/// Whether an answer of this status can have content (RFC 9110, section 6.4.1, and 15.3.6 for 205).
+fn allows_content(status: StatusCode) -> bool {
+    let without = [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ];
+    !status.is_informational() && !without.contains(&status)
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint, laws};
+
+    use super::*;
+
+    /// What becomes of an answer with this status and this `Content-Type`, if any.
+    fn answer(
+        types: &ContentType,
+        path: &'static str,
+        status: u16,
+        own: Option<&'static str>,
+    ) -> String {
+        let app = Application::new(move |_: Request| {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            if let Some(own) = own {
+                let value = HeaderValue::from_static(own);
+                response.headers_mut().insert(CONTENT_TYPE, value);
+            }
+            response
+        });
+        let app = app.wrap(Lint::new()).wrap(types.clone()).wrap(Lint::new());
+        let answer = Client::new(app).get(path).send();
+        assert!(answer.headers().get_all(CONTENT_TYPE).iter().count() < 2);
+        answer.header("content-type").unwrap_or("none").to_owned()
+    }
+
+    #[test]
+    fn a_default_is_for_statuses_that_have_content() {
+        let types = ContentType::new("text/html").unwrap();
+        for (status, own, expected) in [
+            (200, None, "text/html"),
+            (404, None, "text/html"),
+            (200, Some("a/b"), "a/b"),
+            (101, None, "none"),
+            (204, None, "none"),
+            (205, None, "none"),
+            (304, None, "none"),
+            (304, Some("a/b"), "a/b"),
+        ] {
+            assert_eq!(
+                answer(&types, "/", status, own),
+                expected,
+                "{status} {own:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_path_that_fits_decides() {
+        let types = ContentType::new("a/default").unwrap();
+        let types = types.path("/x/*.js", "text/javascript").unwrap();
+        let types = types.path("**/*.js", "a/other").unwrap();
+        for (path, expected) in [
+            ("/x/a.js", "text/javascript"),
+            ("/x/y/a.js", "a/other"),
+            ("/x/%61.j%73", "text/javascript"),
+            ("/y/../x/a.js", "text/javascript"),
+            ("/x/a.jsx", "a/default"),
+            ("/", "a/default"),
+        ] {
+            assert_eq!(answer(&types, path, 200, None), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn texts_without_a_charset_get_one() {
+        let types = ContentType::new("text/plain")
+            .unwrap()
+            .charset("utf-8")
+            .unwrap();
+        for (own, expected) in [
+            (None, "text/plain; charset=utf-8"),
+            (Some("text/css"), "text/css; charset=utf-8"),
+            (
+                Some("TEXT/CSS; a=\"b;c\""),
+                "TEXT/CSS; a=\"b;c\"; charset=utf-8",
+            ),
+            (Some("text/css; Charset=latin1"), "text/css; Charset=latin1"),
+            (
+                Some("text/css; x=\"; charset=y\""),
+                "text/css; x=\"; charset=y\"; charset=utf-8",
+            ),
+            (Some("application/json"), "application/json"),
+        ] {
+            assert_eq!(answer(&types, "/", 200, own), expected, "{own:?}");
+        }
+        // What has no content is not said anything of.
+        assert_eq!(answer(&types, "/", 304, Some("text/css")), "text/css");
+    }
+
+    #[test]
+    fn mistakes_are_found_when_the_stack_is_built() {
+        for text in [
+            "",
+            "text",
+            "text/",
+            "*/*",
+            "text/*",
+            "text/html; charset",
+            "a b/c",
+            "text/html\r\nx: y",
+        ] {
+            let error = ContentType::new(text).unwrap_err();
+            let expected = format!("{text:?} is not a media type");
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (ErrorKind::HeaderValue, expected)
+            );
+        }
+        let new = || ContentType::new("a/b").unwrap();
+        let error = new().path("/a", "x").unwrap_err();
+        assert_eq!(error.to_string(), "\"x\" is not a media type");
+        let error = new().path("a", "x/y").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rule);
+        let error = new().charset("utf 8").unwrap_err();
+        assert_eq!(error.to_string(), "\"utf 8\" is not the name of a charset");
+    }
+
+    #[test]
+    fn is_described_with_its_rules() {
+        let types = ContentType::new("a/b")
+            .unwrap()
+            .path("/*.js", "c/d")
+            .unwrap();
+        let app = Application::new(|_: Request| "x").wrap(types.charset("utf-8").unwrap());
+        let text = app.describe().to_string();
+        assert!(
+            text.starts_with("ContentType (default: a/b, /*.js: c/d, charset: utf-8)\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(ContentType::new("a/b").unwrap().path("/x", "c/d").unwrap());
+        let charset = ContentType::new("text/plain")
+            .unwrap()
+            .charset("utf-8")
+            .unwrap();
+        laws::Check::new(charset).touches([CONTENT_TYPE]).run();
+    }
+}

@@ -1,0 +1,142 @@
+//! What a request says of its coding, and what decoding does to its headers.
+
+use enfilade_core::Request;
+use enfilade_core::headers::members;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE};
+
+use crate::content::coding::Coding;
+use crate::content::digests::remove_digests;
+
+/// What is to be done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// It passes as it is.
+    Pass,
+    /// Its content is not coded, whatever a header says.
+    Uncoded,
+    Decode(Codings),
+    /// It has a coding that is not accepted, or too many.
+    Refuse,
+}
+
+/// The codings of a body, in the order in which they are undone: the reverse of that in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Codings {
+    pub(super) first: Coding,
+    pub(super) then: Option<Coding>,
+}
+
+pub(super) fn plan(request: &Request, accepted: &[Coding]) -> Plan {
+    let headers = request.headers();
+    if !headers.contains_key(CONTENT_ENCODING) || headers.contains_key(CONTENT_RANGE) {
+        Plan::Pass
+    } else if request.body().is_finished() {
+        Plan::Uncoded
+    } else {
+        read(headers, accepted)
+    }
+}
+
+/// Reads all lines of `Content-Encoding`, which are one list (RFC 9110, section 8.4).
+fn read(headers: &HeaderMap, accepted: &[Coding]) -> Plan {
+    // `members` passes over a line that is no text, and what it says is not known either.
+    let mut lines = headers.get_all(CONTENT_ENCODING).iter();
+    if lines.any(|line| line.to_str().is_err()) {
+        return Plan::Refuse;
+    }
+    let mut codings: Option<Codings> = None;
+    let names = members(headers, &CONTENT_ENCODING);
+    for name in names.filter(|name| !name.eq_ignore_ascii_case("identity")) {
+        let coding = Coding::from_name(name).filter(|coding| accepted.contains(coding));
+        codings = match (coding, codings) {
+            (Some(first), None) => Some(Codings { first, then: None }),
+            (
+                Some(first),
+                Some(Codings {
+                    first: then,
+                    then: None,
+                }),
+            ) => Some(Codings {
+                first,
+                then: Some(then),
+            }),
+            _ => return Plan::Refuse,
+        };
+    }
+    codings.map_or(Plan::Uncoded, Plan::Decode)
+}
+
+/// Removes what is not true of decoded content.
+pub(super) fn mark_decoded(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+    remove_digests(headers);
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::Body;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn planned(lines: &[&[u8]], accepted: &[Coding]) -> Plan {
+        let mut request = Request::get("/");
+        *request.body_mut() = Body::from("x");
+        for line in lines {
+            let value = HeaderValue::from_bytes(line).unwrap();
+            request.headers_mut().append(CONTENT_ENCODING, value);
+        }
+        plan(&request, accepted)
+    }
+
+    fn decode(first: Coding, then: Option<Coding>) -> Plan {
+        Plan::Decode(Codings { first, then })
+    }
+
+    #[test]
+    fn the_list_is_read_from_its_end() {
+        use Coding::{Deflate, Gzip};
+        let cases: [(&[&[u8]], Plan); 21] = [
+            (&[], Plan::Pass),
+            (&[b""], Plan::Uncoded),
+            (&[b"identity"], Plan::Uncoded),
+            (&[b"Identity, ,", b"identity"], Plan::Uncoded),
+            (&[b"gzip"], decode(Gzip, None)),
+            (&[b"X-GZip"], decode(Gzip, None)),
+            (&[b"identity, deflate"], decode(Deflate, None)),
+            (&[b"gzip,deflate"], decode(Deflate, Some(Gzip))),
+            (&[b"gzip", b"deflate"], decode(Deflate, Some(Gzip))),
+            (&[b"gzip", b"identity", b"gzip"], decode(Gzip, Some(Gzip))),
+            (&[b"gzip, gzip, gzip"], Plan::Refuse),
+            (&[b"gzip", b"gzip", b"gzip"], Plan::Refuse),
+            (&[b"compress"], Plan::Refuse),
+            (&[b"gzip, compress"], Plan::Refuse),
+            (&[b"compress, gzip"], Plan::Refuse),
+            (&[b"gzip;q=1"], Plan::Refuse),
+            (&[b"\"gzip\""], Plan::Refuse),
+            (&[b"utf-8"], Plan::Refuse),
+            (&[b"*"], Plan::Refuse),
+            (&[b"\xff"], Plan::Refuse),
+            (&[b"gzip", b"\xff"], Plan::Refuse),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(planned(lines, Coding::ALL), expected, "{lines:?}");
+        }
+        assert_eq!(planned(&[b"gzip"], &[Deflate]), Plan::Refuse);
+    }
+
+    #[test]
+    fn a_part_passes_and_nothing_is_not_coded() {
+        let mut request = Request::get("/");
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));
+        assert_eq!(plan(&request, Coding::ALL), Plan::Uncoded);
+        *request.body_mut() = Body::from("x");
+        assert_eq!(plan(&request, Coding::ALL), Plan::Refuse);
+        let part = HeaderValue::from_static("bytes 0-0/10");
+        request.headers_mut().insert(CONTENT_RANGE, part);
+        assert_eq!(plan(&request, Coding::ALL), Plan::Pass);
+    }
+}

@@ -1,0 +1,188 @@
+//! A body that is decoded as it is read.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use enfilade_core::{Body, Error};
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame};
+
+use super::chain::{Bounds, Chain, PIECE, Trouble};
+use super::plan::Codings;
+use crate::content::digests::remove_digests;
+use crate::protect::body_fault::Verdict;
+
+/// How much work is done before others on the event loop have their turn, in bytes: about a millisecond's.
+const TURN: usize = 256 * 1024;
+/// What it costs, in bytes, to begin: a frame, a step of a decoder, a member of a gzip file.
+const BEGINNING: usize = 1024;
+
+/// Decodes a body frame by frame; nothing is set up before the first frame is asked for.
+pub(super) struct Decoded {
+    inner: Body,
+    codings: Codings,
+    bounds: Bounds,
+    verdict: Verdict,
+    chain: Option<Chain>,
+    /// Coded bytes that were taken from the body and are not decoded yet.
+    waiting: Bytes,
+    /// Where decoded bytes come out, and how many are there.
+    room: Vec<u8>,
+    filled: usize,
+    /// What was done since others had their turn.
+    work: usize,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+}
+
+type Next = Option<Result<Frame<Bytes>, Error>>;
+
+impl Decoded {
+    pub(super) fn new(inner: Body, codings: Codings, bounds: Bounds, verdict: Verdict) -> Decoded {
+        Decoded {
+            inner,
+            codings,
+            bounds,
+            verdict,
+            chain: None,
+            waiting: Bytes::new(),
+            room: Vec::new(),
+            filled: 0,
+            work: 0,
+            trailers: None,
+            ended: false,
+        }
+    }
+
+    /// Decodes some of what waits.
+    fn decode(&mut self) -> Result<(), Trouble> {
+        let chain = match &mut self.chain {
+            Some(chain) => chain,
+            none => {
+                self.room = vec![0; PIECE];
+                none.insert(Chain::new(self.codings, self.bounds)?)
+            }
+        };
+        let coded = self.waiting.get(..PIECE).unwrap_or(&self.waiting);
+        let room = self.room.get_mut(self.filled..).unwrap_or_default();
+        let before = chain.moved();
+        let step = chain.decode(coded, room)?;
+        self.waiting.advance(step.taken);
+        self.filled += step.given;
+        self.work += BEGINNING + usize::try_from(chain.moved() - before).unwrap_or(TURN);
+        Ok(())
+    }
+
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Trouble> {
+        self.trailers = trailers.map(|mut trailers| {
+            remove_digests(&mut trailers);
+            trailers
+        });
+        self.chain.as_ref().map_or(Ok(()), Chain::finish)
+    }
+
+    /// Whether there is something to decode.
+    fn has_work(&self) -> bool {
+        let is_starved = self.chain.as_ref().is_none_or(Chain::is_starved);
+        self.waiting.has_remaining() || !is_starved
+    }
+
+    /// What has come out. It is copied, so that a little of it does not hold on to the whole room.
+    fn take(&mut self) -> Option<Frame<Bytes>> {
+        let piece = self.room.get(..self.filled).unwrap_or_default();
+        let piece = (!piece.is_empty()).then(|| Frame::data(Bytes::copy_from_slice(piece)));
+        self.filled = 0;
+        piece
+    }
+
+    /// Ends here: what feeds the body stops, and the decoders are gone.
+    fn end(&mut self) {
+        self.ended = true;
+        self.inner = Body::empty();
+        self.waiting = Bytes::new();
+        self.chain = None;
+    }
+
+    fn fail(&mut self, trouble: Trouble) -> Next {
+        self.verdict.note(trouble.status(), trouble.to_string());
+        self.filled = 0;
+        self.end();
+        Some(Err(trouble.into()))
+    }
+
+    /// The next frame of the coded body; `None` inside where there is nothing to send on yet.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
+        self.work += BEGINNING;
+        let trailers = match Pin::new(&mut self.inner).poll_frame(context) {
+            Poll::Pending => {
+                self.work = 0;
+                return match self.take() {
+                    Some(piece) => Poll::Ready(Some(Some(Ok(piece)))),
+                    None => Poll::Pending,
+                };
+            }
+            Poll::Ready(Some(Err(error))) => {
+                // It is no fault of the content: whoever made this error says what it means.
+                self.filled = 0;
+                self.end();
+                return Poll::Ready(Some(Some(Err(error))));
+            }
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    self.waiting = data;
+                    return Poll::Ready(None);
+                }
+                Err(frame) => frame.into_trailers().ok(),
+            },
+            Poll::Ready(None) => None,
+        };
+        Poll::Ready(match self.finish(trailers) {
+            Ok(()) => {
+                self.end();
+                None
+            }
+            Err(trouble) => Some(self.fail(trouble)),
+        })
+    }
+
+    /// One step; `None` inside where there is nothing to send on yet and more to do.
+    fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
+        if self.filled == PIECE || self.ended {
+            let next = match self.take() {
+                None => self.trailers.take().map(Frame::trailers),
+                piece => piece,
+            };
+            return Poll::Ready(Some(next.map(Ok)));
+        }
+        if self.work >= TURN {
+            self.work = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.has_work() {
+            return self.read(context);
+        }
+        let failed = self.decode().err();
+        Poll::Ready(failed.map(|trouble| self.fail(trouble)))
+    }
+}
+
+impl HttpBody for Decoded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            match self.step(context) {
+                Poll::Ready(Some(next)) => return Poll::Ready(next),
+                Poll::Ready(None) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended && self.filled == 0 && self.trailers.is_none()
+    }
+}

@@ -1,0 +1,340 @@
+//! Tries applications in turn until one has an answer.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use enfilade_core::{Application, Body, Description, Error, Handler, Reply, Request, Response};
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame};
+
+use crate::dispatch::not_found::Pass;
+use crate::shared::buffered::Kept;
+
+/// Tries applications in turn until one gives an answer that is none of 404 and 405, and no [`Pass`].
+///
+/// The last answer stands, whatever it is. The body of an answer that is passed over is dropped before the next
+/// application is called. Without applications, the answer is a 404 without a body.
+///
+/// Each application sees the request as it came here. A request body that is in memory is given to all of them; one that
+/// is still arriving is read once: an application that reads it after another one has gets an error, as half a body
+/// must not be taken for a whole. Put those that read bodies last, or let bodies up to a size be
+/// [kept](Cascade::replay_bodies).
+///
+/// # Order
+///
+/// It is an application, and stands where its answers belong: inside logs, compression and headers. Unlike
+/// [`NotFound`](crate::NotFound), it passes over answers that have content.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Cascade;
+/// use enfilade_testing::Client;
+/// use http::StatusCode;
+///
+/// let one = Application::new(|request: Request| match request.path() {
+///     "/one" => Ok("from the first"),
+///     _ => Err(enfilade_core::HttpError::new(StatusCode::NOT_FOUND)),
+/// });
+/// let two = Application::new(|_: Request| "from the second");
+/// let client = Client::new(Cascade::new([one, two]));
+/// assert_eq!(client.get("/one").send().text(), "from the first");
+/// assert_eq!(client.get("/two").send().text(), "from the second");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cascade(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    apps: Vec<Application>,
+    pass_on: Vec<StatusCode>,
+    replay_limit: usize,
+}
+
+impl Cascade {
+    /// Tries these applications, in this order.
+    pub fn new(apps: impl IntoIterator<Item = Application>) -> Self {
+        let pass_on = vec![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+        Cascade(Arc::new(Inner {
+            apps: apps.into_iter().collect(),
+            pass_on,
+            replay_limit: 0,
+        }))
+    }
+
+    /// Which statuses are passed over; 404 and 405 by default.
+    #[must_use]
+    pub fn pass_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        Arc::make_mut(&mut self.0).pass_on = statuses.into_iter().collect();
+        self
+    }
+
+    /// Keeps request bodies of up to so many bytes in memory, so that every application can read them; none by default.
+    ///
+    /// The first application is called when the body is there. One that is longer is for the first that reads it.
+    #[must_use]
+    pub fn replay_bodies(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.0).replay_limit = bytes;
+        self
+    }
+
+    /// Calls the applications from `at` on; a reply that is pending goes on by itself.
+    fn call_from(&self, mut at: usize, request: Request, body: OneReader) -> Reply {
+        loop {
+            let Some(app) = self.0.apps.get(at) else {
+                return Reply::new(StatusCode::NOT_FOUND);
+            };
+            let is_last = at + 1 == self.0.apps.len();
+            let mut head = request.clone_head();
+            *head.body_mut() = body.body();
+            let reply = app.call(head);
+            if is_last {
+                return reply;
+            }
+            match reply.try_into_response() {
+                Ok(response) if !self.passes(&response) => return response.into(),
+                Ok(response) => response.into_body().discard(),
+                Err(pending) => return self.clone().wait(pending, at + 1, request, body),
+            }
+            at += 1;
+        }
+    }
+
+    fn wait(self, pending: Reply, at: usize, request: Request, body: OneReader) -> Reply {
+        Reply::from_future(async move {
+            let response = pending.await;
+            if !self.passes(&response) {
+                return response;
+            }
+            // The client did not go away, so what watches the content is told a good end.
+            response.into_body().discard();
+            self.call_from(at, request, body).await
+        })
+    }
+
+    fn passes(&self, response: &Response) -> bool {
+        self.0.pass_on.contains(&response.status()) || response.extensions().get::<Pass>().is_some()
+    }
+}
+
+impl Handler for Cascade {
+    fn call(&self, mut request: Request) -> Reply {
+        let body = request.take_body();
+        let limit = self.0.replay_limit as u64;
+        let is_longer = body.known_length().is_some_and(|length| length > limit);
+        if limit == 0 || is_longer || body.as_bytes().is_some() {
+            return self.call_from(0, request, OneReader::new(body));
+        }
+        let cascade = self.clone();
+        Reply::from_future(async move {
+            let kept = Kept::read(body, cascade.0.replay_limit).await;
+            let body = OneReader::new(kept.into_body());
+            cascade.call_from(0, request, body).await
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let statuses: Vec<_> = self
+            .0
+            .pass_on
+            .iter()
+            .map(|status| status.as_str().to_owned())
+            .collect();
+        let description = Description::new("Cascade").option("pass_on", statuses.join(" "));
+        self.0
+            .apps
+            .iter()
+            .fold(description, |all, app| all.child("", app.describe()))
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let apps = self.0.apps.iter().cloned().map(change).collect();
+        let inner = Inner {
+            apps,
+            ..Inner::clone(&self.0)
+        };
+        Some(Application::from_handler(Cascade(Arc::new(inner))))
+    }
+}
+
+/// A request body for several applications.
+enum OneReader {
+    Memory(Bytes),
+    /// Taken by the first that reads it.
+    Stream(Arc<Mutex<Option<Body>>>),
+}
+
+impl OneReader {
+    fn new(body: Body) -> OneReader {
+        match body.as_bytes().cloned() {
+            Some(bytes) => OneReader::Memory(bytes),
+            None => OneReader::Stream(Arc::new(Mutex::new(Some(body)))),
+        }
+    }
+
+    fn body(&self) -> Body {
+        match self {
+            OneReader::Memory(bytes) => Body::from(bytes.clone()),
+            OneReader::Stream(slot) => Body::new(Lent {
+                slot: slot.clone(),
+                mine: None,
+            }),
+        }
+    }
+}
+
+/// The body in the hands of one application.
+struct Lent {
+    slot: Arc<Mutex<Option<Body>>>,
+    mine: Option<Body>,
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        if this.mine.is_none() {
+            let mut slot = this.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            this.mine = slot.take();
+        }
+        match &mut this.mine {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(Some(Err(Error::body(
+                "an application before this one has read the body",
+            )))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use enfilade_core::{HttpError, IntoResponse};
+    use enfilade_testing::{Client, Lint, laws};
+
+    use super::*;
+
+    fn fixed(status: u16, text: &'static str) -> Application {
+        let status = StatusCode::from_u16(status).unwrap();
+        Application::new(move |_: Request| (status, text))
+    }
+
+    fn later(status: u16, text: &'static str) -> Application {
+        let status = StatusCode::from_u16(status).unwrap();
+        Application::new(move |_: Request| async move { (status, text) })
+    }
+
+    fn client(cascade: Cascade) -> Client {
+        Client::new(Application::new(cascade).wrap(Lint::new()))
+    }
+
+    #[test]
+    fn the_first_answer_that_does_not_pass_stands() {
+        let defaults = Cascade::new;
+        let cases = [
+            (defaults(vec![fixed(404, "a"), fixed(200, "b")]), 200, "b"),
+            (
+                defaults(vec![later(404, "a"), fixed(405, "b"), later(200, "c")]),
+                200,
+                "c",
+            ),
+            (defaults(vec![fixed(500, "a"), fixed(200, "b")]), 500, "a"),
+            (defaults(vec![later(403, "a"), fixed(200, "b")]), 403, "a"),
+            (
+                defaults(vec![fixed(404, "a"), later(404, "last")]),
+                404,
+                "last",
+            ),
+            (defaults(vec![]), 404, ""),
+            (
+                defaults(vec![fixed(405, "a"), fixed(200, "b")]).pass_on([StatusCode::NOT_FOUND]),
+                405,
+                "a",
+            ),
+            (
+                defaults(vec![Application::new(|_: Request| Pass), fixed(200, "b")]).pass_on([]),
+                200,
+                "b",
+            ),
+        ];
+        for (cascade, status, text) in cases {
+            let name = format!("{cascade:?}");
+            let answer = client(cascade).get("/").send();
+            assert_eq!(
+                (answer.status().as_u16(), answer.text().as_ref()),
+                (status, text),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_dropped_before_the_next_is_called() {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (counts, seen) = (ended.clone(), ended.clone());
+        let first = Application::new(move |_: Request| {
+            let counts = counts.clone();
+            let mut response = (StatusCode::NOT_FOUND, "not sent").into_response();
+            let body = std::mem::take(response.body_mut());
+            *response.body_mut() = body.on_end(move |_| {
+                let _ = counts.fetch_add(1, Ordering::SeqCst);
+            });
+            response
+        });
+        let second = Application::new(move |_: Request| seen.load(Ordering::SeqCst).to_string());
+        assert_eq!(
+            client(Cascade::new([first, second])).get("/").send().text(),
+            "1"
+        );
+    }
+
+    fn reading(status: u16) -> Application {
+        let status = StatusCode::from_u16(status).unwrap();
+        Application::new(move |mut request: Request| async move {
+            let body = request.take_body().collect(1_000).await?;
+            Ok::<_, HttpError>((status, body))
+        })
+    }
+
+    #[test]
+    fn a_body_in_memory_is_for_all_and_a_stream_for_the_first_reader() {
+        let stream = || Body::from_iterator(["ab", "cd"]);
+        let both = client(Cascade::new([reading(404), reading(200)]));
+        assert_eq!(both.post("/").body("abcd").send().text(), "abcd");
+        assert_eq!(both.post("/").body(stream()).send().status(), 400);
+        let second = client(Cascade::new([fixed(404, ""), reading(200)]));
+        assert_eq!(second.post("/").body(stream()).send().text(), "abcd");
+    }
+
+    #[test]
+    fn bodies_up_to_a_size_can_be_kept_for_all() {
+        let both = client(Cascade::new([reading(404), reading(200)]).replay_bodies(4));
+        let post =
+            |chunks: [&'static str; 2]| both.post("/").body(Body::from_iterator(chunks)).send();
+        assert_eq!(post(["ab", "cd"]).text(), "abcd");
+        assert_eq!(post(["abc", "de"]).status(), 400);
+        let second = client(Cascade::new([fixed(404, ""), reading(200)]).replay_bodies(4));
+        let long = second
+            .post("/")
+            .body(Body::from_iterator(["abc", "def", "ghi"]))
+            .send();
+        assert_eq!(long.text(), "abcdefghi");
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(|app: Application| {
+            Application::new(Cascade::new([fixed(404, "miss"), app]).replay_bodies(1_000))
+        });
+        laws::check(|app: Application| Application::new(Cascade::new([fixed(404, "miss"), app])));
+    }
+}

@@ -1,0 +1,391 @@
+//! Puts applications under prefixes of the path, and of hosts.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use enfilade_core::host::Host;
+use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request, path};
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::matching::host_pattern::{HostPattern, host_and_port};
+
+/// Puts applications under prefixes: a plain table, what Rack calls a URL map and Werkzeug a dispatcher.
+///
+/// It is a [`Handler`], so an [`Application`] is made of it by `Application::new`. The longest prefix that the path has
+/// answers, in whatever order they were added, and only where it ends at a segment boundary (see [`Request::mount`]):
+/// its application sees the rest of the path, and `script_name` tells it where it is. What that application does not
+/// find it answers itself; no other is asked.
+///
+/// An entry for a host is for requests that ask for it alone, and goes before all that are for every host, even ones
+/// with a longer prefix. Hosts are written as for [`TrustedHosts`](crate::TrustedHosts); of two that mean the host of a
+/// request the more specific is looked at first.
+///
+/// A prefix is decoded text that begins with a slash, such as `/café`, has neither query nor fragment, and captures
+/// nothing; `/` takes every path. A request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came;
+/// without one it is a 404 without content. `OPTIONS *` is under no prefix.
+///
+/// # Order
+///
+/// Wrappers outside see every request with its whole path, those around an application what is under its prefix.
+///
+/// # Security
+///
+/// A wrapper around one application guards that one alone: the same application under a second prefix, or behind
+/// `otherwise`, is reached past it.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Mounts;
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let blog = |request: Request| format!("{} in {}", request.path(), request.script_name());
+/// let mounts = Mounts::new()
+///     .at("/blog", blog)?
+///     .at_host("admin.example.org", "/", |_: Request| "for admins")?
+///     .otherwise(|_: Request| "home");
+/// let client = Client::new(Application::new(mounts));
+/// assert_eq!(client.get("/blog/2024").send().text(), "/2024 in /blog");
+/// assert_eq!(client.get("/blogs").send().text(), "home");
+/// assert_eq!(client.get("/blog").header("host", "admin.example.org").send().text(), "for admins");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "mounts do nothing until an application is made of them"]
+pub struct Mounts {
+    /// In the order in which they are looked at.
+    entries: Vec<Entry>,
+    otherwise: Option<Application>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    host: Option<HostPattern>,
+    prefix: String,
+    app: Application,
+}
+
+impl Mounts {
+    /// Nothing is mounted: every request is a 404.
+    pub fn new() -> Mounts {
+        Mounts::default()
+    }
+
+    /// Puts `app` under `prefix` on every host.
+    ///
+    /// # Errors
+    ///
+    /// Where the prefix does not begin with a slash, ends with one, has captures as a router has them, or is there
+    /// already.
+    pub fn at<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Result<Mounts, Error> {
+        self.add(None, prefix, app.into_application())
+    }
+
+    /// Puts `app` under `prefix` on `host`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`at`](Mounts::at), and where the host is not well formed.
+    pub fn at_host<M>(
+        self,
+        host: &str,
+        prefix: &str,
+        app: impl IntoHandler<M>,
+    ) -> Result<Mounts, Error> {
+        self.add(
+            Some(HostPattern::parse(host)?),
+            prefix,
+            app.into_application(),
+        )
+    }
+
+    /// Answers requests that no entry is for; a 404 without content by default.
+    pub fn otherwise<M>(mut self, app: impl IntoHandler<M>) -> Mounts {
+        self.otherwise = Some(app.into_application());
+        self
+    }
+
+    fn add(
+        mut self,
+        host: Option<HostPattern>,
+        prefix: &str,
+        app: Application,
+    ) -> Result<Mounts, Error> {
+        let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
+        // As in the pattern of a route: it would match what nobody meant, or nothing.
+        if prefix.contains(['?', '#']) {
+            return refused("has a query or a fragment: a prefix is a path");
+        }
+        if path::decode(prefix) != prefix {
+            return refused("is percent-encoded: write the characters themselves");
+        }
+        if !prefix.starts_with('/') {
+            return refused("does not begin with a slash");
+        }
+        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
+        if trimmed.len() < prefix.len() && !trimmed.is_empty() {
+            return refused("ends with a slash");
+        }
+        let is_capture = |segment: &str| segment.starts_with([':', '*']) || segment.contains('{');
+        if prefix.split('/').any(is_capture) {
+            return refused("would match itself alone: captures are for a Router");
+        }
+        let entry = Entry {
+            host,
+            prefix: trimmed.to_owned(),
+            app,
+        };
+        if self.entries.iter().any(|known| known.is_at(&entry)) {
+            return refused("has an application already");
+        }
+        self.entries.push(entry);
+        self.entries.sort_by_key(Entry::rank);
+        Ok(self)
+    }
+
+    /// The application that a request is for; the request is mounted there.
+    fn choose(&self, request: &mut Request) -> Option<&Application> {
+        let Some((entry, length)) = self.find(request) else {
+            return self.otherwise.as_ref();
+        };
+        request.advance(length);
+        Some(&entry.app)
+    }
+
+    /// The entry that a request is for, and how much of its path the prefix takes up.
+    fn find(&self, request: &Request) -> Option<(&Entry, usize)> {
+        // Those for one host are the first, so without one there nobody asks for the host.
+        let has_hosts = self.entries.first()?.host.is_some();
+        let host = has_hosts.then(|| host_and_port(request)).flatten();
+        let mut entries = self.entries.iter().filter(|entry| entry.is_for(&host));
+        entries.find_map(|entry| {
+            let length = path::match_prefix(request.path(), &entry.prefix)?;
+            Some((entry, length))
+        })
+    }
+}
+
+impl Entry {
+    fn is_at(&self, other: &Entry) -> bool {
+        self.host == other.host && self.prefix == other.prefix
+    }
+
+    /// Hosts before none; the prefixes of one path are each the beginning of the next, so length tells them apart.
+    fn rank(&self) -> impl Ord + use<> {
+        let host = self.host.as_ref().map(HostPattern::rank);
+        (host.is_none(), host, Reverse(self.prefix.len()))
+    }
+
+    fn is_for(&self, host: &Option<(Host<'_>, u16)>) -> bool {
+        self.host.as_ref().is_none_or(|pattern| {
+            host.as_ref()
+                .is_some_and(|(host, port)| pattern.matches(host, *port))
+        })
+    }
+
+    fn label(&self) -> String {
+        let host = self.host.as_ref().map(HostPattern::to_string);
+        let slash = if self.prefix.is_empty() { "/" } else { "" };
+        format!("{}{}{slash}", host.unwrap_or_default(), self.prefix)
+    }
+}
+
+impl Handler for Mounts {
+    fn call(&self, mut request: Request) -> Reply {
+        match self.choose(&mut request) {
+            Some(app) => app.call(request),
+            None => Reply::new(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let entries = self.entries.iter();
+        let tree = entries.fold(Description::new("Mounts"), |tree, entry| {
+            tree.child(entry.label(), entry.app.describe())
+        });
+        let otherwise = self.otherwise.iter();
+        otherwise.fold(tree, |tree, app| tree.child("otherwise", app.describe()))
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let mut mounts = self.clone();
+        let apps = mounts.entries.iter_mut().map(|entry| &mut entry.app);
+        for app in apps.chain(&mut mounts.otherwise) {
+            *app = change(app.clone());
+        }
+        Some(Application::from_handler(mounts))
+    }
+}
+
+impl fmt::Debug for Mounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.describe(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::laws::Check;
+    use enfilade_testing::{Client, Lint};
+    use http::Method;
+
+    use super::*;
+
+    /// Answers with its name and where it is.
+    fn app(name: &'static str) -> Application {
+        let app = Application::new(move |request: Request| {
+            format!("{name} {:?} {:?}", request.script_name(), request.path())
+        });
+        app.wrap(Lint::new())
+    }
+
+    const SOME: [(Option<&str>, &str, &str); 8] = [
+        (None, "/a", "a"),
+        (None, "/a/b", "ab"),
+        (None, "/caf\u{e9}", "cafe"),
+        (Some("foo.org"), "/", "foo"),
+        (Some("bar.org"), "/x", "barx"),
+        (Some("*.org"), "/x/y", "orgxy"),
+        (Some("bar.org:81"), "/y", "bary"),
+        (None, "/x/y/z", "xyz"),
+    ];
+
+    fn mounts(list: &[(Option<&'static str>, &'static str, &'static str)]) -> Mounts {
+        let made = list.iter().try_fold(Mounts::new(), |mounts, entry| {
+            let (host, prefix, name) = *entry;
+            match host {
+                Some(host) => mounts.at_host(host, prefix, app(name)),
+                None => mounts.at(prefix, app(name)),
+            }
+        });
+        made.unwrap()
+    }
+
+    fn linted(mounts: Mounts) -> Client {
+        Client::new(Application::new(mounts).wrap(Lint::new())).without_gateway()
+    }
+
+    #[test]
+    fn the_longest_prefix_answers_and_hosts_go_first() {
+        let cases = [
+            ("h", "/a", "a \"/a\" \"\""),
+            ("h", "/a/", "a \"/a\" \"/\""),
+            ("h", "/a/b/c", "ab \"/a/b\" \"/c\""),
+            ("h", "/%61//b", "a \"/%61\" \"//b\""),
+            ("h", "/ab", "otherwise \"\" \"/ab\""),
+            ("h", "/a%2Fb", "otherwise \"\" \"/a%2Fb\""),
+            ("h", "/caf%C3%A9/x", "cafe \"/caf%C3%A9\" \"/x\""),
+            ("h", "/", "otherwise \"\" \"/\""),
+            ("h", "*", "otherwise \"\" \"*\""),
+            ("foo.org", "/a/b", "foo \"\" \"/a/b\""),
+            ("FOO.org:99", "/", "foo \"\" \"/\""),
+            ("www.foo.org", "/a", "a \"/a\" \"\""),
+            ("bar.org", "/x/y/z", "barx \"/x\" \"/y/z\""),
+            ("bar.org", "/a", "a \"/a\" \"\""),
+            ("bar.org", "/y", "otherwise \"\" \"/y\""),
+            ("bar.org:81", "/y", "bary \"/y\" \"\""),
+            ("qux.org", "/x/y/z", "orgxy \"/x/y\" \"/z\""),
+            ("h", "/x/y/z", "xyz \"/x/y/z\" \"\""),
+            ("a b", "/a", "a \"/a\" \"\""),
+        ];
+        let reversed: Vec<_> = SOME.into_iter().rev().collect();
+        for list in [&SOME[..], &reversed] {
+            let client = linted(mounts(list).otherwise(app("otherwise")));
+            for (host, target, expected) in cases {
+                let request = client.request(Method::OPTIONS, target);
+                let response = request.header("host", host).send();
+                assert_eq!(response.text(), expected, "{host} {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_found_without_an_entry() {
+        let client = linted(mounts(&SOME));
+        let response = client.get("/ab").send();
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.text(), "");
+    }
+
+    #[test]
+    fn the_host_is_the_one_of_the_request() {
+        let client = linted(mounts(&SOME));
+        let absolute = client.get("http://foo.org/q").header("host", "h");
+        assert_eq!(absolute.send().text(), "foo \"\" \"/q\"");
+        let forwarded = client.get("/q").header("x-forwarded-host", "foo.org");
+        assert_eq!(forwarded.send().status(), 404);
+    }
+
+    #[test]
+    fn mounts_stand_in_mounts() {
+        let inner = mounts(&[(None, "/b", "b"), (None, "/", "root")]);
+        let client = linted(Mounts::new().at("/a", inner).unwrap());
+        for (target, expected) in [
+            ("/a/b/c", "b \"/a/b\" \"/c\""),
+            ("/a", "root \"/a\" \"\""),
+            ("/a/c", "root \"/a\" \"/c\""),
+        ] {
+            assert_eq!(client.get(target).send().text(), expected);
+        }
+    }
+
+    #[test]
+    fn a_bad_prefix_is_named() {
+        let encoded = "is percent-encoded: write the characters themselves";
+        let cases = [
+            ("/a?b", "has a query or a fragment: a prefix is a path"),
+            ("/a#b", "has a query or a fragment: a prefix is a path"),
+            ("/caf%C3%A9", encoded),
+            ("/a%2Fb", encoded),
+            ("", "does not begin with a slash"),
+            ("a", "does not begin with a slash"),
+            ("/a/", "ends with a slash"),
+            ("//", "ends with a slash"),
+            ("/a", "has an application already"),
+            (
+                "/a/{id}",
+                "would match itself alone: captures are for a Router",
+            ),
+            (
+                "/a/:id",
+                "would match itself alone: captures are for a Router",
+            ),
+            ("/*", "would match itself alone: captures are for a Router"),
+        ];
+        for (prefix, why) in cases {
+            let error = mounts(&SOME).at(prefix, app("x")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Route);
+            assert_eq!(error.to_string(), format!("{prefix:?} {why}"));
+        }
+        let error = Mounts::new().at_host("a b", "/", app("x")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Host);
+    }
+
+    #[test]
+    fn is_described_as_a_table() {
+        fn one(_: Request) {}
+        fn two(_: Request) {}
+        fn three(_: Request) {}
+        let mounts = Mounts::new().at("/one", one).unwrap();
+        let mounts = mounts.at_host("Example.org", "/", two).unwrap();
+        let app = Application::new(mounts.otherwise(three));
+        let tree = "Mounts\n├─ example.org/: two\n├─ /one: one\n└─ otherwise: three\n";
+        assert_eq!(app.describe().to_string(), tree);
+        assert_eq!(app.map_inner(&mut |app| app).describe().to_string(), tree);
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let wrapper = |app: Application| {
+            let mounts = Mounts::new().at("/a", app.clone()).unwrap();
+            let mounts = mounts.at_host("other.example", "/x", app.clone());
+            Application::new(mounts.unwrap().otherwise(app))
+        };
+        Check::new(wrapper).run();
+    }
+}

@@ -1,0 +1,463 @@
+//! Asks a second application where the first has no answer.
+
+use enfilade_core::{
+    Application, Description, Handler, IntoResponse, KeptHead, Middleware, Reply, Request, Response,
+};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+
+use crate::matching::accept::accepts;
+
+/// Asks a second application, the fallback, where the first has no answer.
+///
+/// The first application has none where it answers 404 without content, or where it passes: where its response carries
+/// a [`Pass`], whatever the status. The fallback then answers, and its status stands: an error page gives a 404, a
+/// single-page application a 200. Nothing of the first answer is left; its content is dropped before the fallback is
+/// called. Every other status, and a 404 that has content, goes out as it is.
+///
+/// The fallback sees the request as it came here, and not what happened to it further in: method, target, headers,
+/// extensions, connection, captures and mounts. It does not see the content, which went to the first application, nor
+/// the headers that frame it (`Content-Length`, `Transfer-Encoding`).
+///
+/// A 404 whose content is a stream has content, even if nothing comes of the stream. An answer to HEAD counts as the
+/// one to GET would: where it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it stays.
+///
+/// For each request the head is kept (see [`Request::keep_head`]), which costs a count, and a copy of extensions and
+/// captures where there are any.
+///
+/// # Order
+///
+/// Put it inside what should see the final answer, such as an access log or a compression, and outside what may pass.
+/// The fallback may pass too: `app.wrap(NotFound::new(second)).wrap(NotFound::new(third))` asks in that order.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Reply, Request};
+/// use enfilade_middleware::{NotFound, Pass};
+/// use http::StatusCode;
+///
+/// let page = Application::new(|request: Request| {
+///     (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()))
+/// });
+/// let app = Application::new(|request: Request| match request.path() {
+///     "/garden" => Reply::new("Roses"),
+///     "/attic" => Reply::new(StatusCode::NOT_FOUND),
+///     _ => Reply::new(Pass),
+/// });
+/// let app = app.wrap(NotFound::new(page));
+/// for (target, status, text) in [
+///     ("/garden", 200, "Roses"),
+///     ("/attic", 404, "There is no /attic here"),
+///     ("/cellar", 404, "There is no /cellar here"),
+/// ] {
+///     let response = pollster::block_on(app.call(Request::get(target)));
+///     assert_eq!(response.status(), status);
+///     assert_eq!(response.body().as_bytes().unwrap(), text);
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct NotFound {
+    fallback: Application,
+    pages_only: bool,
+}
+
+impl NotFound {
+    /// A wrapper that asks `fallback` where the application it is put around has no answer.
+    pub fn new(fallback: Application) -> Self {
+        NotFound {
+            fallback,
+            pages_only: false,
+        }
+    }
+
+    /// Asks the fallback only for what a browser shows as a page: for single-page applications.
+    ///
+    /// That is a GET or HEAD whose `Accept` takes `text/html` and whose path has no dot in its last segment, so that a
+    /// missing script or picture stays missing. Other requests cost nothing then.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{NotFound, Pass};
+    /// use enfilade_testing::Client;
+    ///
+    /// let index = Application::new(|_: Request| "<div id=app>");
+    /// let files = Application::new(|_: Request| Pass);
+    /// let client = Client::new(files.wrap(NotFound::new(index).pages_only()));
+    /// assert_eq!(client.get("/users/42").send().text(), "<div id=app>");
+    /// assert_eq!(client.get("/app.js").send().status(), 404);
+    /// assert_eq!(client.get("/users").header("accept", "application/json").send().status(), 404);
+    /// ```
+    pub fn pages_only(mut self) -> Self {
+        self.pages_only = true;
+        self
+    }
+}
+
+impl Middleware for NotFound {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(WithFallback {
+            app,
+            not_found: self,
+        })
+    }
+}
+
+/// Says in a response's extensions that its application has no answer and that another one is to be asked.
+///
+/// As a response it is a 404 without content, so that it is a good answer even where nothing looks for it.
+///
+/// ```
+/// use enfilade_core::{IntoResponse, Response};
+/// use enfilade_middleware::Pass;
+///
+/// let response = Pass.into_response();
+/// assert_eq!(response.status(), 404);
+/// assert!(response.extensions().get::<Pass>().is_some());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a mark, which applications make by its name"
+)]
+pub struct Pass;
+
+impl Pass {
+    /// A 404 without content that carries the mark.
+    #[must_use]
+    pub fn response() -> Response {
+        Pass.into_response()
+    }
+}
+
+impl IntoResponse for Pass {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::NOT_FOUND.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Clone)]
+struct WithFallback {
+    app: Application,
+    not_found: NotFound,
+}
+
+impl Handler for WithFallback {
+    fn call(&self, request: Request) -> Reply {
+        if self.not_found.pages_only && !is_page(&request) {
+            return self.app.call(request);
+        }
+        // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
+        let head = request.keep_head();
+        let reply = self.app.call(request);
+        if reply.as_ready().is_some_and(has_answer) {
+            return reply;
+        }
+        match reply.try_into_response() {
+            Ok(response) => replace(response, &self.not_found.fallback, head),
+            Err(pending) => {
+                let fallback = self.not_found.fallback.clone();
+                Reply::from_future(async move {
+                    let response = pending.await;
+                    if has_answer(&response) {
+                        return response;
+                    }
+                    replace(response, &fallback, head).await
+                })
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let description = Description::new("NotFound");
+        let description = match self.not_found.pages_only {
+            true => description.option("pages_only", true),
+            false => description,
+        };
+        let otherwise = self.not_found.fallback.describe();
+        description.around(&self.app).child("otherwise", otherwise)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        let mut not_found = self.not_found.clone();
+        not_found.fallback = change(not_found.fallback);
+        Some(Application::from_handler(WithFallback { app, not_found }))
+    }
+}
+
+/// Whether a browser would show the answer as a page.
+fn is_page(request: &Request) -> bool {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let last = request.path().rsplit('/').next().unwrap_or_default();
+    is_read && !last.contains('.') && accepts(request.headers(), "text/html")
+}
+
+fn has_answer(response: &Response) -> bool {
+    response.extensions().get::<Pass>().is_none()
+        && (response.status() != StatusCode::NOT_FOUND || has_content(response))
+}
+
+/// Whether the answer to GET would have content; an answer to HEAD says so in its headers (RFC 9110, section 9.3.2).
+fn has_content(response: &Response) -> bool {
+    let headers = response.headers();
+    if !response.body().is_finished() || headers.is_empty() {
+        return !response.body().is_finished();
+    }
+    let length = headers.get(CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
+    length.is_some_and(|length| length != b"0")
+        || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
+}
+
+fn replace(response: Response, fallback: &Application, head: KeptHead) -> Reply {
+    let mut head = head.into_request();
+    // The client did not go away, so what watches the content is told a good end.
+    response.into_body().discard();
+    let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+    // Looked at first, as a change may copy headers that are shared.
+    if head.headers().keys().any(|name| framing.contains(name)) {
+        for name in framing {
+            head.headers_mut().remove(name);
+        }
+    }
+    fallback.call(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use enfilade_core::{Body, Outcome};
+    use enfilade_testing::{Client, Lint};
+    use http::HeaderValue;
+
+    use super::*;
+
+    type Make = fn() -> Response;
+
+    fn respond(status: u16, headers: &[(&'static str, &'static str)], body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            response
+                .headers_mut()
+                .append(*name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn passing(status: u16, body: &'static str) -> Response {
+        let mut response = respond(status, &[("x-inner", "1")], Body::from(body));
+        response.extensions_mut().insert(Pass);
+        response
+    }
+
+    /// The wrapper with a checker of the contract on each of its sides.
+    fn linted(app: Application, fallback: Application) -> Client {
+        let fallback = NotFound::new(fallback.wrap(Lint::new()));
+        Client::new(app.wrap(Lint::new()).wrap(fallback).wrap(Lint::new()))
+    }
+
+    /// An application whose replies are ready, and one whose replies are pending.
+    fn both(make: Make) -> [Application; 2] {
+        [
+            Application::new(move |_: Request| make()),
+            Application::new(move |_: Request| async move { make() }),
+        ]
+    }
+
+    #[test]
+    fn the_fallback_answers_where_there_is_no_answer() {
+        let stays = None;
+        let falls = Some(200);
+        let cases: [(Make, Option<u16>); 14] = [
+            (|| respond(404, &[], Body::empty()), falls),
+            (
+                || respond(404, &[("content-length", "0")], Body::empty()),
+                falls,
+            ),
+            (|| respond(404, &[("x-inner", "1")], Body::from("")), falls),
+            (|| passing(404, ""), falls),
+            (|| passing(200, "text"), falls),
+            (|| passing(500, ""), falls),
+            (Pass::response, falls),
+            (|| respond(404, &[], Body::from("own page")), stays),
+            (
+                || respond(404, &[], Body::from_iterator(["own ", "page"])),
+                stays,
+            ),
+            (|| respond(404, &[], Body::from_iterator([""; 0])), stays),
+            (|| respond(200, &[], Body::empty()), stays),
+            (|| respond(405, &[("allow", "GET")], Body::empty()), stays),
+            (|| respond(410, &[], Body::empty()), stays),
+            (
+                || respond(401, &[("www-authenticate", "Basic blah")], Body::empty()),
+                stays,
+            ),
+        ];
+        for (at, (make, expected)) in cases.into_iter().enumerate() {
+            for app in both(make) {
+                let client = linted(app, Application::new(|_: Request| "fallback"));
+                let response = client.without_gateway().get("/").send();
+                let own = make();
+                let status = expected.unwrap_or(own.status().as_u16());
+                assert_eq!(response.status(), status, "case {at}");
+                if expected.is_none() {
+                    assert_eq!(response.headers(), own.headers(), "case {at}");
+                } else {
+                    assert_eq!(response.header("x-inner"), None, "case {at}");
+                    assert_eq!(response.text(), "fallback", "case {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_counts_as_the_one_to_get_would() {
+        let cases: [(Make, u16); 5] = [
+            (|| respond(404, &[], Body::empty()), 200),
+            (
+                || respond(404, &[("content-length", "0")], Body::empty()),
+                200,
+            ),
+            (
+                || respond(404, &[("content-length", "12")], Body::empty()),
+                404,
+            ),
+            (
+                || respond(404, &[("content-encoding", "gzip")], Body::empty()),
+                404,
+            ),
+            (|| respond(404, &[], Body::from("own page")), 404),
+        ];
+        for (make, status) in cases {
+            for app in both(make) {
+                let client = linted(app, Application::new(|_: Request| "fallback"));
+                let response = client.head("/").send();
+                assert_eq!(
+                    (response.status().as_u16(), response.text()),
+                    (status, "".into())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_content_is_dropped_before_the_fallback_is_called() {
+        struct Source(Arc<AtomicBool>);
+        impl Drop for Source {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        impl Iterator for Source {
+            type Item = &'static str;
+            fn next(&mut self) -> Option<&'static str> {
+                Some("more")
+            }
+        }
+        let (closed, ends) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
+        let (source, seen, end) = (closed.clone(), closed.clone(), ends.clone());
+        let app = Application::new(move |_: Request| {
+            let end = end.clone();
+            let body = Body::from_iterator(Source(source.clone()))
+                .on_end(move |ended| end.lock().unwrap().push(ended.outcome()));
+            let mut response = Pass::response();
+            *response.body_mut() = body;
+            response
+        });
+        let fallback = Application::new(move |_: Request| seen.load(Ordering::SeqCst).to_string());
+        // No checker inside: a body that is passed on in another one is told that it was dropped.
+        let app = app.wrap(NotFound::new(fallback)).wrap(Lint::new());
+        let response = Client::new(app).get("/").send();
+        assert_eq!(response.text(), "true");
+        assert_eq!(*ends.lock().unwrap(), [Outcome::Complete]);
+    }
+
+    #[test]
+    fn the_fallback_sees_the_request_as_it_came() {
+        let greedy = Application::new(|mut request: Request| async move {
+            request.mount("/b");
+            request.headers_mut().clear();
+            request.extensions_mut().clear();
+            let content = request.take_body().collect(100).await.unwrap();
+            assert_eq!(content, "content");
+            StatusCode::NOT_FOUND
+        });
+        let echo = Application::new(|request: Request| {
+            format!(
+                "{} {} {} {} {:?} {:?} {:?}",
+                request.method(),
+                request.script_name(),
+                request.path(),
+                request.connection().peer().unwrap(),
+                request.extensions().get::<u8>(),
+                request.headers(),
+                request.body(),
+            )
+        });
+        let mut request = Request::new(Method::PUT, "/a/b/c?d".parse().unwrap());
+        request.mount("/a");
+        let response = linted(greedy, echo)
+            .prepared(request)
+            .peer("192.0.2.7:4711".parse().unwrap())
+            .extension(7_u8)
+            .header("content-length", "7")
+            .body("content")
+            .send();
+        assert_eq!(
+            response.text(),
+            "PUT /a /b/c 192.0.2.7:4711 Some(7) {\"host\": \"localhost\"} Body(empty)"
+        );
+    }
+
+    #[test]
+    fn fallbacks_are_asked_in_turn() {
+        let app = Application::new(|_: Request| StatusCode::NOT_FOUND)
+            .wrap(NotFound::new(Application::new(|_: Request| Pass)))
+            .wrap(NotFound::new(Application::new(|_: Request| "third")));
+        let response = pollster::block_on(app.call(Request::get("/")));
+        assert_eq!(response.body().as_bytes().unwrap(), "third");
+    }
+
+    #[test]
+    fn a_reply_that_is_ready_stays_ready() {
+        let [app, _] = both(|| StatusCode::NOT_FOUND.into_response());
+        let app = app.wrap(NotFound::new(Application::new(|_: Request| "page")));
+        assert!(app.call(Request::get("/")).is_ready());
+    }
+
+    #[test]
+    fn is_described_with_both_applications() {
+        fn first(_: Request) -> Pass {
+            Pass
+        }
+        fn second(_: Request) -> Pass {
+            Pass
+        }
+        let app = Application::new(first).wrap(NotFound::new(Application::new(second)));
+        assert_eq!(
+            app.describe().to_string(),
+            "NotFound\n├─ first\n└─ otherwise: second\n"
+        );
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
+        let misses = |answer: &enfilade_testing::laws::Answer<'_>| {
+            let coded = answer.headers().contains_key(CONTENT_ENCODING);
+            answer.status() == StatusCode::NOT_FOUND && !answer.has_content() && !coded
+        };
+        enfilade_testing::laws::Check::new(NotFound::new(page))
+            .replaces(misses)
+            .run();
+    }
+}

@@ -1,0 +1,187 @@
+//! Answers for an application that panics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{
+    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
+    Response,
+};
+
+use crate::errors::catching::{self, Panic};
+
+/// Answers 500 where an application panics, in its call or in its future.
+///
+/// The text of the answer is fixed; what was said in the panic travels on the response as an
+/// [`HttpError`], for a log and for error pages outside. A body that panics is too late for that: with this wrapper and
+/// without, it fails, so that the client sees that it is not whole. What the application held is dropped either way.
+///
+/// The server itself answers for panics that come as far as it. This wrapper gives them to the wrappers outside it as
+/// an answer like any other, with their headers, pages and log lines. Where a program is built with `panic = "abort"`,
+/// nothing can be caught.
+///
+/// # Order
+///
+/// Inside logs, metrics, error pages and header wrappers, which then see the answer; outside everything that may panic.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{CatchPanic, Headers};
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| request.path()[9..].to_owned());
+/// let client = Client::new(app.wrap(CatchPanic::new()).wrap(Headers::new().set("x-house", "enfilade").unwrap()));
+/// let answer = client.get("/short").send();
+/// assert_eq!(answer.status(), 500);
+/// assert_eq!(answer.text(), "Internal Server Error");
+/// assert_eq!(answer.header("x-house"), Some("enfilade"));
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct CatchPanic {
+    answer: Option<Answer>,
+}
+
+type Answer = Arc<dyn Fn(HttpError) -> Response + Send + Sync>;
+
+impl CatchPanic {
+    /// Answers with the fixed text of a 500.
+    pub fn new() -> Self {
+        CatchPanic::default()
+    }
+
+    /// Makes the answer of the error, whose [source](HttpError::source) says what the panic said.
+    ///
+    /// Without it the error itself is the answer. The client should not learn what the panic said.
+    pub fn answer<R: IntoResponse>(
+        mut self,
+        answer: impl Fn(HttpError) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.answer = Some(Arc::new(move |error| answer(error).into_response()));
+        self
+    }
+
+    fn answer_for(&self, panic: Panic) -> Response {
+        let error = HttpError::from_panic(panic);
+        match &self.answer {
+            Some(answer) => answer(error),
+            None => error.into_response(),
+        }
+    }
+}
+
+impl Middleware for CatchPanic {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Caught { app, options: self })
+    }
+}
+
+impl fmt::Debug for CatchPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatchPanic").finish_non_exhaustive()
+    }
+}
+
+struct Caught {
+    app: Application,
+    options: CatchPanic,
+}
+
+impl Handler for Caught {
+    fn call(&self, request: Request) -> Reply {
+        let options = self.options.clone();
+        let answer = move |outcome: Result<Response, Panic>| {
+            outcome.unwrap_or_else(|panic| options.answer_for(panic))
+        };
+        catching::call_catching(&self.app, request, || (), answer)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("CatchPanic").around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use enfilade_testing::{Client, Lint};
+    use http::StatusCode;
+
+    use super::*;
+
+    fn client(app: Application) -> Client {
+        Client::new(
+            app.wrap(Lint::new())
+                .wrap(CatchPanic::new())
+                .wrap(Lint::new()),
+        )
+    }
+
+    #[test]
+    fn a_panic_in_the_call_and_in_the_future_is_a_500() {
+        let call = Application::new(|_: Request| -> &str { panic!("in the call") });
+        let future = Application::new(async |_: Request| -> &str {
+            let mut is_polled = false;
+            std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                match std::mem::replace(&mut is_polled, true) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
+            std::panic::panic_any(7_u8)
+        });
+        for (app, cause) in [
+            (call, "panicked: in the call"),
+            (future, "panicked: with a value that is no text"),
+        ] {
+            let answer = client(app).get("/").send();
+            assert_eq!(answer.status(), 500);
+            assert_eq!(answer.text(), "Internal Server Error");
+            let error = answer.extensions().get::<Arc<HttpError>>().unwrap();
+            assert_eq!(error.source().unwrap().to_string(), cause);
+        }
+    }
+
+    #[test]
+    fn answers_are_left_alone() {
+        let app = Application::new(|_: Request| {
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [("x-a", "1")],
+                "own page",
+            )
+        });
+        let answer = client(app).get("/").send();
+        assert_eq!(
+            (answer.status().as_u16(), answer.header("x-a")),
+            (500, Some("1"))
+        );
+        assert_eq!(answer.text(), "own page");
+    }
+
+    #[test]
+    fn the_answer_can_be_made() {
+        let catch = CatchPanic::new().answer(|error: HttpError| {
+            assert_eq!(error.status(), 500);
+            (StatusCode::BAD_GATEWAY, "{}")
+        });
+        let app = Application::new(|_: Request| -> &str { panic!("x") }).wrap(catch);
+        let answer = Client::new(app).get("/").send();
+        assert_eq!((answer.status().as_u16(), &*answer.text()), (502, "{}"));
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        enfilade_testing::laws::check(CatchPanic::new());
+    }
+}

@@ -1,0 +1,49 @@
+//! Panics of an application, caught where it may panic; the contract catches those of bodies.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+
+use enfilade_core::{Application, Reply, Request, Response};
+
+/// What was said in a panic.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// Calls an application; `answer` gets its response, or the panic of its call or of its future.
+///
+/// `enter` is called as the call and each poll of the future begin, and what it gives is dropped as they end; `answer` is
+/// called on the same thread right after.
+pub(crate) fn call_catching<G: 'static>(
+    app: &Application,
+    request: Request,
+    enter: fn() -> G,
+    answer: impl FnOnce(Result<Response, Panic>) -> Response + Send + 'static,
+) -> Reply {
+    let reply = match catch(enter, || app.call(request)) {
+        Ok(reply) => reply,
+        Err(panic) => return answer(Err(panic)).into(),
+    };
+    match reply.try_into_response() {
+        Ok(response) => answer(Ok(response)).into(),
+        Err(pending) => {
+            let mut future = pending.into_future();
+            Reply::from_future(async move {
+                let polled = std::future::poll_fn(|context| {
+                    match catch(enter, || Pin::new(&mut future).poll(context)) {
+                        Ok(poll) => poll.map(Ok),
+                        Err(panic) => Poll::Ready(Err(panic)),
+                    }
+                });
+                answer(polled.await)
+            })
+        }
+    }
+}
+
+fn catch<G, T>(enter: fn() -> G, run: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let _entered = enter();
+        run()
+    }))
+}

@@ -1,0 +1,493 @@
+//! Pages for answers that are errors.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, Description, Handler, HttpError, Middleware, Reply, Request, Response,
+};
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use crate::errors::new_content::mark_replaced;
+use crate::matching::accept;
+use crate::shared::header_values::Lines;
+use crate::shared::html::Escaped;
+
+/// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
+///
+/// An answer of 400 or more that has no content gets one, and so does one that an [`HttpError`] made, whose text only
+/// says what the status says. What an application wrote itself stays, unless
+/// [`replace_content`](ErrorPages::replace_content) says otherwise. Status and headers stay (`WWW-Authenticate`,
+/// `Retry-After`, `Allow`), but for those that speak of the content that was there.
+///
+/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::detail), and
+/// nothing of the cause. `Vary: Accept` is added. A client that takes none of the formats gets plain text.
+///
+/// # Order
+///
+/// Outside everything that answers with errors ([`CatchPanic`](crate::CatchPanic), limits, [`NotFound`](crate::NotFound)
+/// and [`Cascade`](crate::Cascade), which would take a page for an answer), inside [`Compression`](crate::Compression)
+/// and logs.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, HttpError, Request};
+/// use enfilade_middleware::ErrorPages;
+/// use enfilade_testing::Client;
+/// use http::StatusCode;
+///
+/// let app = Application::new(|request: Request| match request.path() {
+///     "/taken" => Err(HttpError::new(StatusCode::CONFLICT).message("the name is taken")),
+///     _ => Err(HttpError::new(StatusCode::NOT_FOUND)),
+/// } as Result<(), _>);
+/// let pages = ErrorPages::new().page(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>");
+/// let client = Client::new(app.wrap(pages));
+///
+/// let page = client.get("/").header("accept", "text/html").send();
+/// assert_eq!((page.status().as_u16(), &*page.text()), (404, "<h1>Nothing here</h1>"));
+/// let problem = client.get("/taken").header("accept", "application/json").send();
+/// assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+/// assert_eq!(
+///     problem.text(),
+///     r#"{"detail":"the name is taken","status":409,"title":"Conflict","type":"about:blank"}"#,
+/// );
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct ErrorPages {
+    formats: Vec<ErrorFormat>,
+    pages: Vec<(StatusCode, Bytes)>,
+    client_errors: Option<Bytes>,
+    server_errors: Option<Bytes>,
+    render: Option<Render>,
+    replace_content: bool,
+}
+
+type Render = Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>;
+
+/// A format that errors are shown in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorFormat {
+    /// A page: `text/html`.
+    Html,
+    /// `application/problem+json` (RFC 9457), also for clients that want `application/json`.
+    Problem,
+    /// A line: `text/plain`.
+    Text,
+}
+
+/// What a page has to say.
+#[derive(Clone, Debug)]
+pub struct ErrorPage {
+    status: StatusCode,
+    detail: Option<String>,
+}
+
+impl ErrorPage {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The status in words.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    /// What the error says to the client beside that; escape it.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    fn html(&self) -> String {
+        let title = self.title();
+        let detail = self
+            .detail
+            .as_deref()
+            .map(|detail| format!("<p>{}</p>\n", Escaped(detail)));
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
+             <body>\n<h1>{title}</h1>\n{}</body>\n</html>\n",
+            detail.unwrap_or_default(),
+        )
+    }
+
+    fn problem(&self) -> String {
+        let mut problem = json!({
+            // Nothing more than what the status says (RFC 9457, section 4.2.1).
+            "type": "about:blank",
+            "title": self.title(),
+            "status": self.status.as_u16(),
+        });
+        if let Some(detail) = &self.detail {
+            problem["detail"] = detail.as_str().into();
+        }
+        problem.to_string()
+    }
+
+    fn text(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}\n", self.title()),
+            None => format!("{}\n", self.title()),
+        }
+    }
+}
+
+impl ErrorPages {
+    /// Pages of our own, in all formats.
+    pub fn new() -> Self {
+        ErrorPages {
+            formats: vec![ErrorFormat::Html, ErrorFormat::Problem, ErrorFormat::Text],
+            pages: Vec::new(),
+            client_errors: None,
+            server_errors: None,
+            render: None,
+            replace_content: false,
+        }
+    }
+
+    /// The formats, the best first: where the client likes several equally, the earlier is taken.
+    ///
+    /// By default HTML, a problem, text. An interface for programs begins with the problem.
+    pub fn formats(mut self, formats: impl IntoIterator<Item = ErrorFormat>) -> Self {
+        self.formats = formats.into_iter().collect();
+        self
+    }
+
+    /// The page of one status, in HTML.
+    pub fn page(mut self, status: StatusCode, html: impl Into<String>) -> Self {
+        self.pages.push((status, html.into().into()));
+        self
+    }
+
+    /// The page of every 4xx that has no page of its own, in HTML.
+    pub fn client_errors(mut self, html: impl Into<String>) -> Self {
+        self.client_errors = Some(html.into().into());
+        self
+    }
+
+    /// The page of every 5xx that has no page of its own, in HTML.
+    pub fn server_errors(mut self, html: impl Into<String>) -> Self {
+        self.server_errors = Some(html.into().into());
+        self
+    }
+
+    /// Makes the HTML of all others; it has to escape what it shows.
+    pub fn render(mut self, render: impl Fn(&ErrorPage) -> String + Send + Sync + 'static) -> Self {
+        self.render = Some(Arc::new(render));
+        self
+    }
+
+    /// Replaces what applications wrote for their errors too.
+    pub fn replace_content(mut self) -> Self {
+        self.replace_content = true;
+        self
+    }
+
+    /// The HTML for an error.
+    fn html(&self, page: &ErrorPage) -> Bytes {
+        let own = self
+            .pages
+            .iter()
+            .rev()
+            .find(|(status, _)| *status == page.status);
+        let class = match page.status.is_client_error() {
+            true => &self.client_errors,
+            false => &self.server_errors,
+        };
+        match (own, class, &self.render) {
+            (Some((_, html)), _, _) | (None, Some(html), _) => html.clone(),
+            (None, None, Some(render)) => render(page).into(),
+            (None, None, None) => page.html().into(),
+        }
+    }
+
+    fn is_replaced(&self, response: &Response) -> bool {
+        let status = response.status();
+        (status.is_client_error() || status.is_server_error())
+            && (self.replace_content
+                || response.body().is_finished()
+                || response.extensions().get::<Arc<HttpError>>().is_some())
+    }
+
+    fn replace(&self, format: ErrorFormat, response: Response) -> Response {
+        let (mut parts, body) = response.into_parts();
+        body.discard();
+        let error = parts.extensions.get::<Arc<HttpError>>();
+        let page = ErrorPage {
+            status: parts.status,
+            detail: error.and_then(|error| error.detail()).map(str::to_owned),
+        };
+        let (media_type, content) = match format {
+            ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),
+            ErrorFormat::Problem => ("application/problem+json", page.problem().into()),
+            ErrorFormat::Text => ("text/plain; charset=utf-8", page.text().into()),
+        };
+        mark_replaced(&mut parts.headers, parts.status, media_type);
+        Response::from_parts(parts, Body::from(content))
+    }
+}
+
+impl Default for ErrorPages {
+    fn default() -> Self {
+        ErrorPages::new()
+    }
+}
+
+impl Middleware for ErrorPages {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Paged { app, options: self })
+    }
+}
+
+impl fmt::Debug for ErrorPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorPages")
+            .field("formats", &self.formats)
+            .field("replace_content", &self.replace_content)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Paged {
+    app: Application,
+    options: ErrorPages,
+}
+
+impl Handler for Paged {
+    fn call(&self, request: Request) -> Reply {
+        let accepted = Lines::of(request.headers(), &ACCEPT);
+        let reply = self.app.call(request);
+        // Most answers are no errors: they are not even moved.
+        let is_done = |response| !self.options.is_replaced(response);
+        if reply.as_ready().is_some_and(is_done) {
+            return reply;
+        }
+        let options = self.options.clone();
+        reply.map(move |response| match options.is_replaced(&response) {
+            true => options.replace(
+                choose(&accepted.to_headers(&ACCEPT), &options.formats),
+                response,
+            ),
+            false => response,
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let statuses = self
+            .options
+            .pages
+            .iter()
+            .map(|(status, _)| status.as_str().to_owned());
+        Description::new("ErrorPages")
+            .option("formats", format!("{:?}", self.options.formats))
+            .option("pages", statuses.collect::<Vec<_>>().join(", "))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+fn choose(accepted: &HeaderMap, formats: &[ErrorFormat]) -> ErrorFormat {
+    let offered = formats.iter().flat_map(|format| {
+        let media_types: &[&str] = match format {
+            ErrorFormat::Html => &["text/html"],
+            ErrorFormat::Problem => &["application/problem+json", "application/json"],
+            ErrorFormat::Text => &["text/plain"],
+        };
+        media_types.iter().map(|media_type| (*media_type, *format))
+    });
+    let offered: Vec<_> = offered.collect();
+    accept::choose(accepted, &offered).unwrap_or(ErrorFormat::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint};
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn client(app: Application, pages: ErrorPages) -> Client {
+        Client::new(app.wrap(Lint::new()).wrap(pages).wrap(Lint::new()))
+    }
+
+    fn answers(
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        body: &'static str,
+    ) -> Application {
+        Application::new(move |_: Request| {
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            for (name, value) in headers {
+                response
+                    .headers_mut()
+                    .append(*name, HeaderValue::from_static(value));
+            }
+            response
+        })
+    }
+
+    #[test]
+    fn only_errors_without_content_of_their_own_get_a_page() {
+        let cases = [
+            (404, "", true, true),
+            (500, "", true, true),
+            (404, "own", false, true),
+            (200, "", false, false),
+            (304, "", false, false),
+            (302, "", false, false),
+        ];
+        for (status, body, by_default, by_force) in cases {
+            for (pages, expected) in [
+                (ErrorPages::new(), by_default),
+                (ErrorPages::new().replace_content(), by_force),
+            ] {
+                let answer = client(answers(status, &[], body), pages).get("/").send();
+                assert_eq!(answer.status().as_u16(), status);
+                assert_eq!(
+                    answer.header("vary"),
+                    expected.then_some("accept"),
+                    "{status} {body}"
+                );
+                assert_eq!(answer.text().contains("<h1>"), expected, "{status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_have_a_page_that_tells_the_detail_and_hides_the_cause() {
+        let app = Application::new(|_: Request| -> Result<(), HttpError> {
+            Err(HttpError::new(StatusCode::CONFLICT)
+                .message("<taken> & gone")
+                .caused_by("secret"))
+        });
+        let client = client(app, ErrorPages::new());
+        let cases = [
+            (
+                "text/html",
+                "text/html; charset=utf-8",
+                "<h1>Conflict</h1>\n<p>&lt;taken&gt; &amp; gone</p>",
+            ),
+            (
+                "application/problem+json",
+                "application/problem+json",
+                "\"detail\":\"<taken> & gone\"",
+            ),
+            (
+                "application/json",
+                "application/problem+json",
+                "\"title\":\"Conflict\",\"type\":\"about:blank\"",
+            ),
+            (
+                "text/plain",
+                "text/plain; charset=utf-8",
+                "Conflict: <taken> & gone\n",
+            ),
+            (
+                "image/png",
+                "text/plain; charset=utf-8",
+                "Conflict: <taken> & gone\n",
+            ),
+        ];
+        for (accept, media_type, part) in cases {
+            let answer = client.get("/").header("accept", accept).send();
+            assert_eq!(answer.status(), 409);
+            assert_eq!(answer.header("content-type"), Some(media_type), "{accept}");
+            assert!(answer.text().contains(part), "{accept}: {}", answer.text());
+            assert!(!answer.text().contains("secret"));
+            assert!(answer.extensions().get::<Arc<HttpError>>().is_some());
+        }
+    }
+
+    #[test]
+    fn headers_of_the_old_content_go_and_the_others_stay() {
+        let headers = &[
+            ("content-type", "image/png"),
+            ("content-encoding", "gzip"),
+            ("etag", "\"x\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("content-language", "en"),
+            ("content-range", "bytes */9"),
+            ("www-authenticate", "Basic realm=\"x\""),
+            ("retry-after", "7"),
+            ("vary", "cookie"),
+        ];
+        for (status, range) in [(401, None), (416, Some("bytes */9"))] {
+            let pages = ErrorPages::new().replace_content();
+            let answer = client(answers(status, headers, "xxx"), pages)
+                .get("/")
+                .send();
+            for gone in [
+                "content-encoding",
+                "etag",
+                "last-modified",
+                "content-language",
+            ] {
+                assert_eq!(answer.header(gone), None, "{gone}");
+            }
+            assert_eq!(
+                answer.header("content-type"),
+                Some("text/html; charset=utf-8")
+            );
+            assert_eq!(answer.header("content-range"), range);
+            assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"x\""));
+            assert_eq!(answer.header("retry-after"), Some("7"));
+            assert_eq!(answer.header("vary"), Some("cookie, accept"));
+        }
+    }
+
+    #[test]
+    fn pages_are_found_by_status_then_by_class_then_made() {
+        let pages = ErrorPages::new()
+            .page(StatusCode::NOT_FOUND, "not found")
+            .client_errors("4xx")
+            .render(|page| format!("{} {}", page.status(), page.title()));
+        for (status, expected) in [
+            (404, "not found"),
+            (403, "4xx"),
+            (503, "503 Service Unavailable Service Unavailable"),
+        ] {
+            let answer = client(answers(status, &[], ""), pages.clone())
+                .get("/")
+                .send();
+            assert_eq!(answer.text(), expected);
+        }
+        let answer = client(answers(500, &[], ""), pages.server_errors("5xx"))
+            .get("/")
+            .send();
+        assert_eq!(answer.text(), "5xx");
+        let programs = ErrorPages::new().formats([ErrorFormat::Problem]);
+        let answer = client(answers(500, &[], ""), programs).head("/").send();
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(answer.header("content-length"), Some("67"));
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let errors = |answer: &enfilade_testing::laws::Answer<'_>| {
+            let is_error = answer.status().is_client_error() || answer.status().is_server_error();
+            is_error && !answer.has_content()
+        };
+        let check = enfilade_testing::laws::Check::new(ErrorPages::new());
+        check.replaces(errors).run();
+    }
+}

@@ -1,0 +1,204 @@
+//! Says how long caches may keep answers.
+
+mod directives;
+mod rule;
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use http::Method;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
+use smallvec::SmallVec;
+
+use self::rule::Fit;
+use crate::matching::path_glob;
+
+pub use self::rule::CacheRule;
+
+/// Says how long caches may keep answers, by path, media type and status.
+///
+/// The first rule that fits sets `Cache-Control` (RFC 9111, section 5.2); where none does, the answer stays as it is. One
+/// in which the application says something itself, in `Cache-Control` or in `Expires`, stays too, unless
+/// [`override_application`](CacheControl::override_application) says otherwise. Only answers to GET and HEAD are looked
+/// at, which is what caches keep; [`every_method`](CacheControl::every_method) is for the others.
+///
+/// A 206 and a 304 stand for a 200 and have the rule of it (RFC 9110, sections 15.3.7 and 15.4.5). A 304 often has no
+/// `Content-Type`: where it comes to a rule that asks for one, it gets no header, so that the client keeps the one that
+/// it has, and no later rule can say what is not meant for it.
+///
+/// # Order
+///
+/// Outside whatever makes answers that it should see: a fallback, error pages, and what answers 304. Paths are those that
+/// are left where it stands, so within a mount they are without the prefix.
+///
+/// # Security
+///
+/// A rule with `public` or `s-maxage` gives to everybody what one user was answered. A path is the client's word: where
+/// `/account/x.css` is answered as `/account` is, `**/*.css` fits a page that is private. Prefer prefixes that only
+/// public files have, and let the application say `private` itself. Dot segments are taken out before a rule looks.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, IntoResponse, Request};
+/// use enfilade_middleware::{CacheControl, CacheRule};
+/// use enfilade_testing::Client;
+/// use http::StatusCode;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let cache = CacheControl::new()
+///     .rule(CacheRule::new("public, max-age=31536000, immutable")?.path("/assets/**")?)
+///     .rule(CacheRule::new("no-cache")?.media_type("text/html")?)
+///     .rule(CacheRule::new("no-store")?.status_class(4)?.status_class(5)?);
+/// let app = Application::new(|request: Request| {
+///     let html = ("content-type", "text/html");
+///     match request.path() {
+///         "/own" => ([html, ("cache-control", "private")], "own").into_response(),
+///         "/cellar" => StatusCode::NOT_FOUND.into_response(),
+///         _ => ([html], "page").into_response(),
+///     }
+/// });
+/// let client = Client::new(app.wrap(cache));
+/// for (path, expected) in [
+///     ("/assets/a.js", "public, max-age=31536000, immutable"),
+///     ("/", "no-cache"),
+///     ("/own", "private"),
+///     ("/cellar", "no-store"),
+/// ] {
+///     assert_eq!(client.get(path).send().header("cache-control"), Some(expected));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct CacheControl {
+    rules: Vec<CacheRule>,
+    every_method: bool,
+    overrides: bool,
+}
+
+/// Which rules fit the path of a request; looked up before the application may change it.
+type PathFits = SmallVec<[bool; 16]>;
+
+impl CacheControl {
+    /// No rules, which leaves answers as they are.
+    pub fn new() -> Self {
+        CacheControl::default()
+    }
+
+    /// Adds a rule, after those that are there.
+    pub fn rule(mut self, rule: CacheRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Looks at answers to every method; only at those to GET and HEAD by default.
+    ///
+    /// An answer to POST may be kept too, for a later GET, where it says how long (RFC 9110, section 9.3.3).
+    pub fn every_method(mut self) -> Self {
+        self.every_method = true;
+        self
+    }
+
+    /// Replaces what the application says, and removes its `Expires`, where a rule fits; off by default.
+    pub fn override_application(mut self) -> Self {
+        self.overrides = true;
+        self
+    }
+
+    fn path_fits(&self, request: &Request) -> PathFits {
+        let path = path_glob::subject(request);
+        self.rules
+            .iter()
+            .map(|rule| rule.fits_path(&path))
+            .collect()
+    }
+
+    fn decorate(&self, path_fits: &PathFits, response: &mut Response) {
+        let headers = response.headers();
+        // RFC 9111, section 5.3: `max-age` would count and the application's `Expires` would not.
+        let is_said = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
+        if is_said && !self.overrides {
+            return;
+        }
+        let (status, media_type) = (response.status(), headers.get(CONTENT_TYPE));
+        let rules = self.rules.iter().zip(path_fits);
+        let first = rules
+            .filter(|(_, fits)| **fits)
+            .map(|(rule, _)| (rule.fits_answer(status, media_type), rule))
+            .find(|(fit, _)| *fit != Fit::No);
+        if let Some((Fit::Yes, rule)) = first {
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, rule.value().clone());
+            headers.remove(EXPIRES);
+        }
+    }
+}
+
+impl fmt::Debug for CacheControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheControl")
+            .field("rules", &self.rules)
+            .field("every_method", &self.every_method)
+            .field("overrides", &self.overrides)
+            .finish()
+    }
+}
+
+impl Middleware for CacheControl {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Ruled {
+            app,
+            options: Arc::new(self),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Ruled {
+    app: Application,
+    options: Arc<CacheControl>,
+}
+
+impl Handler for Ruled {
+    fn call(&self, request: Request) -> Reply {
+        let is_kept = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !is_kept && !self.options.every_method {
+            return self.app.call(request);
+        }
+        let (options, path_fits) = (self.options.clone(), self.options.path_fits(&request));
+        self.app.call(request).update(move |response| {
+            options.decorate(&path_fits, response);
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.options;
+        let mut tree = Description::new("CacheControl");
+        for rule in &options.rules {
+            tree = tree.option(rule.to_string(), rule.value().to_str().unwrap_or_default());
+        }
+        for (name, is_on) in [
+            ("every method", options.every_method),
+            ("override application", options.overrides),
+        ] {
+            if is_on {
+                tree = tree.option(name, true);
+            }
+        }
+        tree.around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Ruled {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! A rule: to which answers a value of `Cache-Control` belongs.
+
+use std::fmt;
+
+use http::{HeaderValue, StatusCode};
+
+use super::directives;
+use crate::error::Error;
+use crate::matching::path_glob::PathGlob;
+use crate::matching::response_filter::{MediaRange, Statuses};
+
+/// A value of `Cache-Control`, and the answers that it is for.
+///
+/// Of several paths one has to fit, and so of media types and of statuses; where nothing is said, all fit, but for
+/// statuses: a rule is for successful answers (2xx, and the 304 that stands for one), as an error or a redirect that is
+/// kept for a year is rarely what is meant.
+#[derive(Clone, Debug)]
+#[must_use = "a rule does nothing until it is given to a `CacheControl`"]
+pub struct CacheRule {
+    value: HeaderValue,
+    paths: Vec<PathGlob>,
+    media_types: Vec<MediaRange>,
+    /// Successful answers where there are none.
+    statuses: Vec<Statuses>,
+}
+
+/// Whether a rule is for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Yes,
+    No,
+    /// The answer stands for another one, and does not say enough of it.
+    Unknown,
+}
+
+impl CacheRule {
+    /// A rule for every successful answer, with directives such as `public, max-age=3600`.
+    ///
+    /// # Errors
+    ///
+    /// Where this is no list of directives (RFC 9111, section 5.2), where a directive is there twice, and where one of
+    /// RFC 9111, 5861 or 8246 lacks its seconds or has an argument that it does not take. Others are taken as they are.
+    pub fn new(directives: &str) -> Result<Self, Error> {
+        Ok(CacheRule {
+            value: directives::parse(directives)?,
+            paths: Vec::new(),
+            media_types: Vec::new(),
+            statuses: Vec::new(),
+        })
+    }
+
+    /// Is for answers at paths of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    ///
+    /// `*` and `?` stand for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}`
+    /// for one of some texts, and a backslash takes away what the next character means. Paths are percent-decoded, and
+    /// compared with upper and lower case.
+    ///
+    /// # Errors
+    ///
+    /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    pub fn path(mut self, pattern: &str) -> Result<Self, Error> {
+        self.paths.push(PathGlob::new(pattern)?);
+        Ok(self)
+    }
+
+    /// Is for answers of this media type: `text/html`, `image/*`. Parameters such as `charset` are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Where this is neither a media type nor a type with `/*`.
+    pub fn media_type(mut self, range: &str) -> Result<Self, Error> {
+        self.media_types.push(MediaRange::new(range)?);
+        Ok(self)
+    }
+
+    /// Is for answers of this status, and no longer for all successful ones.
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.statuses.push(Statuses::One(status));
+        self
+    }
+
+    /// Is for answers of this class of statuses, such as 4 for 400 to 499, and no longer for all successful ones.
+    ///
+    /// # Errors
+    ///
+    /// Where the class is not one of 1 to 5.
+    pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
+        self.statuses.push(Statuses::class(class)?);
+        Ok(self)
+    }
+
+    /// Is for answers of every status.
+    pub fn any_status(mut self) -> Self {
+        self.statuses.push(Statuses::Any);
+        self
+    }
+
+    pub(super) fn value(&self) -> &HeaderValue {
+        &self.value
+    }
+
+    /// Whether it is for answers at this path, which is decoded.
+    pub(super) fn fits_path(&self, path: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|glob| glob.fits(path))
+    }
+
+    pub(super) fn fits_answer(&self, status: StatusCode, media_type: Option<&HeaderValue>) -> Fit {
+        let fits_type = || match media_type {
+            _ if self.media_types.is_empty() => Fit::Yes,
+            None if status == StatusCode::NOT_MODIFIED => Fit::Unknown,
+            None => Fit::No,
+            Some(_) => match self.media_types.iter().any(|range| range.has(media_type)) {
+                true => Fit::Yes,
+                false => Fit::No,
+            },
+        };
+        match self.fits_status(status) {
+            true => fits_type(),
+            false => Fit::No,
+        }
+    }
+
+    fn fits_status(&self, status: StatusCode) -> bool {
+        // They must have the `Cache-Control` of the 200 (RFC 9110, sections 15.3.7 and 15.4.5).
+        let status = match status {
+            StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
+            other => other,
+        };
+        match &*self.statuses {
+            [] => status.is_success(),
+            statuses => statuses.iter().any(|one| one.has(status)),
+        }
+    }
+}
+
+/// The answers that it is for, as [`describe`](enfilade_core::Application::describe) shows them.
+impl fmt::Display for CacheRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.paths.iter().map(ToString::to_string);
+        let media_types = self.media_types.iter().map(ToString::to_string);
+        let statuses = self.statuses.iter().map(ToString::to_string);
+        let successful = self.statuses.is_empty().then(|| "2xx".to_owned());
+        let parts: [Vec<String>; 3] = [
+            paths.collect(),
+            media_types.collect(),
+            statuses.chain(successful).collect(),
+        ];
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        let parts: Vec<String> = parts.map(|part| part.join(" or ")).collect();
+        f.write_str(&parts.join(", "))
+    }
+}

@@ -1,0 +1,158 @@
+//! Gives headers of requests back on answers.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use http::{HeaderMap, HeaderName};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// Copies headers of a request to its answer, where the application does not set them itself.
+///
+/// For ids that a client or a proxy sends to find its answers again. All lines of a header are copied.
+///
+/// # Order
+///
+/// Anywhere; an answer that a wrapper outside gives itself does not have them.
+///
+/// # Security
+///
+/// What a client sends comes back to it as it is: name headers that mean nothing to browsers.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Propagate;
+/// use enfilade_testing::Client;
+/// use http::HeaderName;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let propagate = Propagate::new([HeaderName::from_static("x-correlation-id")])?;
+/// let client = Client::new(Application::new(|_: Request| "x").wrap(propagate));
+/// let answer = client.get("/").header("x-correlation-id", "4711").send();
+/// assert_eq!(answer.header("x-correlation-id"), Some("4711"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Propagate {
+    names: Arc<[HeaderName]>,
+}
+
+impl Propagate {
+    /// Copies these headers.
+    ///
+    /// # Errors
+    ///
+    /// Where one belongs to the gateway, or says what the content or the framing of a message is.
+    pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Result<Self, Error> {
+        let names: Arc<[HeaderName]> = names.into_iter().collect();
+        let is_taken = |name: &&HeaderName| {
+            enfilade_core::gateway::HOP_BY_HOP.contains(name)
+                || name.as_str().starts_with("content-")
+        };
+        match names.iter().find(is_taken) {
+            Some(name) => {
+                let why = format!("{name:?} says of a request what is not true of its answer");
+                Err(Error::new(ErrorKind::HeaderName, why))
+            }
+            None => Ok(Propagate { names }),
+        }
+    }
+}
+
+impl Middleware for Propagate {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Propagated { app, options: self })
+    }
+}
+
+struct Propagated {
+    app: Application,
+    options: Propagate,
+}
+
+impl Handler for Propagated {
+    fn call(&self, request: Request) -> Reply {
+        let mut copied = HeaderMap::new();
+        for name in self.options.names.iter() {
+            for value in request.headers().get_all(name) {
+                copied.append(name, value.clone());
+            }
+        }
+        let reply = self.app.call(request);
+        if copied.is_empty() {
+            return reply;
+        }
+        reply.update(move |response| {
+            let headers = response.headers_mut();
+            for name in copied.keys() {
+                if !headers.contains_key(name) {
+                    let values = copied.get_all(name).iter();
+                    headers.extend(values.map(|value| (name.clone(), value.clone())));
+                }
+            }
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let names: Vec<_> = self.options.names.iter().map(HeaderName::as_str).collect();
+        Description::new("Propagate")
+            .option("headers", names.join(", "))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint};
+
+    use super::*;
+
+    const A: HeaderName = HeaderName::from_static("x-a");
+
+    #[test]
+    fn lines_are_copied_but_not_over_those_of_the_application() {
+        let app = Application::new(|request: Request| match request.path() {
+            "/own" => ([("x-a", "own")], ""),
+            _ => ([("x-b", "")], ""),
+        });
+        let propagate = Propagate::new([A]).unwrap();
+        let client = Client::new(app.wrap(Lint::new()).wrap(propagate).wrap(Lint::new()));
+        for (target, sent, expected) in [
+            ("/", &["1", "2"][..], &["1", "2"][..]),
+            ("/own", &["1"], &["own"]),
+            ("/", &[], &[]),
+        ] {
+            let request = sent.iter().fold(client.get(target), |request, value| {
+                request.header("x-a", value)
+            });
+            let answer = request.send();
+            let found: Vec<_> = answer.headers().get_all("x-a").iter().collect();
+            assert_eq!(found, expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_one_message_is_refused() {
+        for name in ["connection", "content-length", "content-type"] {
+            let error = Propagate::new([A, HeaderName::from_static(name)]).unwrap_err();
+            let expected = format!("{name:?} says of a request what is not true of its answer");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let check = enfilade_testing::laws::Check::new(Propagate::new([A]).unwrap());
+        check.touches([A]).run();
+    }
+}

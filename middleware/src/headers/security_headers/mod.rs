@@ -1,0 +1,343 @@
+//! Tells browsers what the pages of a site may not do.
+
+mod nonce;
+mod values;
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{
+    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
+    Response, Scheme,
+};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, SERVER, STRICT_TRANSPORT_SECURITY,
+};
+use http::{HeaderName, StatusCode};
+
+pub use self::nonce::CspNonce;
+use self::values::Value;
+use crate::error::Error;
+use crate::headers::names::parse_name;
+
+const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+
+/// The values that are right for most sites; the table in the docs of [`SecurityHeaders`] has them too.
+const PRESET: [(&str, &str); 8] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; \
+         img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains",
+    ),
+    ("x-content-type-options", "nosniff"),
+    // `no-referrer` would make browsers send `Origin: null` with forms, by which their origin can no longer be checked.
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    (
+        "permissions-policy",
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+];
+
+/// Tells browsers what the pages of a site may not do, with values that are right for most sites.
+///
+/// | Header | Value |
+/// |---|---|
+/// | `Content-Security-Policy` | scripts and styles of the site itself or with the nonce, no plug-ins, no `<base>`, no frames around it |
+/// | `Strict-Transport-Security` | `max-age=31536000; includeSubDomains`, where the client came over HTTPS |
+/// | `X-Content-Type-Options` | `nosniff` |
+/// | `Referrer-Policy` | `strict-origin-when-cross-origin` |
+/// | `Permissions-Policy` | no camera, geolocation, microphone, payment or USB |
+/// | `Cross-Origin-Opener-Policy` | `same-origin` |
+/// | `Cross-Origin-Embedder-Policy` | not sent: it keeps a page from embedding what other sites do not offer for that |
+/// | `Cross-Origin-Resource-Policy` | `same-origin` |
+/// | `X-Frame-Options` | `DENY`, for browsers that do not know `frame-ancestors` |
+///
+/// Each is replaced with [`set`](SecurityHeaders::set) and left out with [`remove`](SecurityHeaders::remove). A header
+/// that the application set itself stays as it is, even an empty one, unless
+/// [`override_application`](SecurityHeaders::override_application) says otherwise. Answers of every status have them.
+///
+/// # The nonce
+///
+/// `{nonce}` in a policy stands for 128 random bits in Base64, other ones for each request. The application reads them as
+/// a [`CspNonce`] in the extensions of the request and writes them in the `nonce` attribute of its scripts and styles.
+/// Where no policy has the placeholder, none are made. A request that has a `CspNonce` already, from such a wrapper
+/// further out, keeps that one.
+///
+/// A policy with a nonce is not sent with a 304: the client would put it in the place of the stored one (RFC 9111, section
+/// 4.3.4), whose nonce is the one that the stored page has.
+///
+/// # Order
+///
+/// Outside whatever makes answers of its own (a fallback, error pages), so that those have the headers too; an error page
+/// has the nonce only where it can see the request. Inside a [`ProxyFix`](crate::ProxyFix), which finds out whether the
+/// client came over HTTPS.
+///
+/// # Security
+///
+/// A page that is stored is given again with the nonce that it was made with; where a cache shares it, an attacker can
+/// read that nonce, so pages with one should be `Cache-Control: private` or `no-store`. HSTS binds every subdomain for a
+/// year, and cannot be taken back but by `max-age=0`. Over plain HTTP it is not sent (RFC 6797, section 7.2), but one that
+/// the application set is not removed. Where the system has no random bits, the answer is a 500 and the application is
+/// not called.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{CspNonce, SecurityHeaders};
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let security = SecurityHeaders::new()
+///     .set("content-security-policy", "script-src 'nonce-{nonce}'")?
+///     .set("x-frame-options", "SAMEORIGIN")?
+///     .remove("cross-origin-resource-policy")?
+///     .remove_software_names();
+/// let app = Application::new(|request: Request| {
+///     let nonce = request.extensions().get::<CspNonce>();
+///     nonce.map_or_else(String::new, |nonce| format!("<script nonce=\"{nonce}\">"))
+/// });
+/// let answer = Client::new(app.wrap(security.nonce_source(|| [0; 16]))).get("/").send();
+/// assert_eq!(answer.text(), "<script nonce=\"AAAAAAAAAAAAAAAAAAAAAA==\">");
+/// let policy = "script-src 'nonce-AAAAAAAAAAAAAAAAAAAAAA=='";
+/// assert_eq!(answer.header("content-security-policy"), Some(policy));
+/// assert_eq!(answer.header("x-frame-options"), Some("SAMEORIGIN"));
+/// assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+/// assert_eq!(answer.header("cross-origin-resource-policy"), None);
+/// // It was asked over plain HTTP.
+/// assert_eq!(answer.header("strict-transport-security"), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct SecurityHeaders {
+    headers: Vec<(HeaderName, Value)>,
+    nonces: Nonces,
+    report_only: bool,
+    overrides: bool,
+    removes_software_names: bool,
+}
+
+/// Gives 128 bits, where the system has them.
+type Nonces = Arc<dyn Fn() -> Option<CspNonce> + Send + Sync>;
+
+impl SecurityHeaders {
+    /// The values of the table.
+    pub fn new() -> Self {
+        SecurityHeaders {
+            headers: PRESET.into_iter().map(preset).collect(),
+            nonces: Arc::new(CspNonce::random),
+            report_only: false,
+            overrides: false,
+            removes_software_names: false,
+        }
+    }
+
+    /// Sends this value in the place of the preset's, or of none.
+    ///
+    /// Names are those of the table, and those of `Content-Security-Policy`, `Cross-Origin-Opener-Policy` and
+    /// `Cross-Origin-Embedder-Policy` with `-Report-Only`, for a second, stricter policy that is tried out.
+    ///
+    /// # Errors
+    ///
+    /// Where this is no header of the table, or no value that a browser takes for it. Names of directives and features
+    /// are not checked, as new ones appear each year.
+    pub fn set<N>(mut self, name: N, value: &str) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+    {
+        let name = values::known(parse_name(name)?)?;
+        let value = Value::parse(&name, value)?;
+        match self.headers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.headers.push((name, value)),
+        }
+        Ok(self)
+    }
+
+    /// Leaves out a header of the table; one that the application set stays.
+    ///
+    /// # Errors
+    ///
+    /// Where this is no header of the table.
+    pub fn remove<N>(mut self, name: N) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+    {
+        let name = values::known(parse_name(name)?)?;
+        self.headers.retain(|(known, _)| *known != name);
+        Ok(self)
+    }
+
+    /// Only reports what breaks the content security policy, and allows it; off by default.
+    ///
+    /// The policy goes out as `Content-Security-Policy-Report-Only`, unless one was set by that name, which then goes
+    /// alone. It says where reports go with `report-to` or `report-uri`.
+    pub fn report_only(mut self) -> Self {
+        self.report_only = true;
+        self
+    }
+
+    /// Replaces what the application set by these names; off by default.
+    pub fn override_application(mut self) -> Self {
+        self.overrides = true;
+        self
+    }
+
+    /// Removes `Server` and `X-Powered-By` from answers; off by default.
+    pub fn remove_software_names(mut self) -> Self {
+        self.removes_software_names = true;
+        self
+    }
+
+    /// Takes the bits of nonces from here: fixed ones for tests; those of the system by default.
+    ///
+    /// They must be other ones for each request, and such as nobody can guess.
+    pub fn nonce_source(mut self, bits: impl Fn() -> [u8; 16] + Send + Sync + 'static) -> Self {
+        self.nonces = Arc::new(move || Some(CspNonce::from_bits(bits())));
+        self
+    }
+
+    /// What is sent, under the names by which it is.
+    fn sent(mut self) -> Self {
+        let is = |wanted: HeaderName| move |(name, _): &(HeaderName, _)| *name == wanted;
+        if self.report_only {
+            let (enforced, reported) = (
+                is(CONTENT_SECURITY_POLICY),
+                is(CONTENT_SECURITY_POLICY_REPORT_ONLY),
+            );
+            if self.headers.iter().any(reported) {
+                self.headers.retain(|header| !enforced(header));
+            } else if let Some(policy) = self.headers.iter_mut().find(|header| enforced(header)) {
+                policy.0 = CONTENT_SECURITY_POLICY_REPORT_ONLY;
+            }
+        }
+        self
+    }
+
+    fn wants_nonce(&self) -> bool {
+        self.headers.iter().any(|(_, value)| value.has_nonce())
+    }
+
+    fn decorate(&self, scheme: Scheme, nonce: Option<&CspNonce>, response: &mut Response) {
+        let status = response.status();
+        let headers = response.headers_mut();
+        if self.removes_software_names {
+            headers.remove(SERVER);
+            headers.remove(X_POWERED_BY);
+        }
+        for (name, value) in &self.headers {
+            let is_there = headers.contains_key(name) && !self.overrides;
+            if !is_there
+                && is_sent(name, value, scheme, status)
+                && let Some(value) = value.with(nonce)
+            {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+fn preset((name, text): (&'static str, &str)) -> (HeaderName, Value) {
+    let name = HeaderName::from_static(name);
+    let value = Value::parse(&name, text).expect("the preset's values are well formed");
+    (name, value)
+}
+
+fn is_sent(name: &HeaderName, value: &Value, scheme: Scheme, status: StatusCode) -> bool {
+    match *name {
+        // RFC 6797, section 7.2.
+        STRICT_TRANSPORT_SECURITY => scheme == Scheme::Https,
+        _ => !(value.has_nonce() && status == StatusCode::NOT_MODIFIED),
+    }
+}
+
+impl Default for SecurityHeaders {
+    fn default() -> Self {
+        SecurityHeaders::new()
+    }
+}
+
+impl fmt::Debug for SecurityHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurityHeaders")
+            .field("headers", &self.headers)
+            .field("report_only", &self.report_only)
+            .field("overrides", &self.overrides)
+            .field("removes_software_names", &self.removes_software_names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Middleware for SecurityHeaders {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Secured {
+            app,
+            options: Arc::new(self.sent()),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Secured {
+    app: Application,
+    options: Arc<SecurityHeaders>,
+}
+
+impl Handler for Secured {
+    fn call(&self, mut request: Request) -> Reply {
+        let mut nonce = None;
+        if self.options.wants_nonce() {
+            let outer = request.extensions().get::<CspNonce>().cloned();
+            nonce = outer.or_else(|| (self.options.nonces)());
+            let Some(nonce) = &nonce else {
+                let mut response = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
+                    .caused_by("the system has no random bits for a nonce")
+                    .into_response();
+                self.options.decorate(request.scheme(), None, &mut response);
+                return Reply::new(response);
+            };
+            request.extensions_mut().insert(nonce.clone());
+        }
+        let (options, scheme) = (self.options.clone(), request.scheme());
+        self.app.call(request).update(move |response| {
+            options.decorate(scheme, nonce.as_ref(), response);
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.options;
+        let mut tree = Description::new("SecurityHeaders");
+        for (name, value) in &options.headers {
+            tree = tree.option(name.as_str(), value.as_str());
+        }
+        for (name, is_on) in [
+            ("override application", options.overrides),
+            ("remove software names", options.removes_software_names),
+        ] {
+            if is_on {
+                tree = tree.option(name, true);
+            }
+        }
+        tree.around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Secured {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! Marks headers whose values nobody should see.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName};
+
+/// Marks the values of some headers as sensitive, on requests and on answers.
+///
+/// The values themselves stay. [`AccessLog`](crate::AccessLog) writes `***` for a value with the mark, `Debug` of the
+/// `http` crate writes `Sensitive`, and HTTP/2 does not put it into the table that its compression keeps (RFC 7541,
+/// section 7.1.3).
+///
+/// # Order
+///
+/// Outside everything that logs or shows headers, for those of requests; a log that stands outside of it sees the marks on
+/// answers alone.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Sensitive;
+/// use enfilade_testing::Client;
+/// use http::HeaderName;
+///
+/// let app = Application::new(|request: Request| format!("{:?}", request.headers()["x-api-key"]));
+/// let wrapped = app.wrap(Sensitive::new().header(HeaderName::from_static("x-api-key")));
+/// let answer = Client::new(wrapped).get("/").header("x-api-key", "secret").send();
+/// assert_eq!(answer.text(), "Sensitive");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Sensitive {
+    names: Arc<Vec<HeaderName>>,
+}
+
+impl Sensitive {
+    /// Marks `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
+    pub fn new() -> Self {
+        let names = vec![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE];
+        Sensitive {
+            names: Arc::new(names),
+        }
+    }
+
+    /// Marks this one too.
+    pub fn header(mut self, name: HeaderName) -> Self {
+        Arc::make_mut(&mut self.names).push(name);
+        self
+    }
+
+    fn mark(&self, headers: &mut HeaderMap) {
+        for name in self.names.iter() {
+            if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
+                entry.iter_mut().for_each(|value| value.set_sensitive(true));
+            }
+        }
+    }
+}
+
+impl Default for Sensitive {
+    fn default() -> Self {
+        Sensitive::new()
+    }
+}
+
+impl Middleware for Sensitive {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Marked { app, options: self })
+    }
+}
+
+struct Marked {
+    app: Application,
+    options: Sensitive,
+}
+
+impl Handler for Marked {
+    fn call(&self, mut request: Request) -> Reply {
+        self.options.mark(request.headers_mut());
+        let options = self.options.clone();
+        self.app.call(request).update(move |response| {
+            options.mark(response.headers_mut());
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let names: Vec<_> = self.options.names.iter().map(HeaderName::as_str).collect();
+        Description::new("Sensitive")
+            .option("headers", names.join(", "))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use enfilade_testing::{Client, Lint};
+
+    use super::*;
+    use crate::observe::access_log::AccessLog;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_value_is_marked_on_the_way_in_and_out_and_stays_out_of_the_log() {
+        let app = Application::new(|request: Request| {
+            let headers = request.headers();
+            let marked = |name: &str| {
+                headers
+                    .get_all(name)
+                    .iter()
+                    .filter(|value| value.is_sensitive())
+                    .count()
+            };
+            let text = format!(
+                "{} {} {}",
+                marked("x-key"),
+                marked("cookie"),
+                marked("x-other")
+            );
+            (
+                [("x-key", "one"), ("x-key", "two"), ("x-other", "three")],
+                text,
+            )
+        });
+        let memory = Memory::default();
+        let log = AccessLog::format("%{X-Key}i %{X-Other}i %{X-Key}o %{X-Other}o").unwrap();
+        let sensitive = Sensitive::new().header(HeaderName::from_static("x-key"));
+        let app = app
+            .wrap(Lint::new())
+            .wrap(log.writer(memory.clone()))
+            .wrap(sensitive.clone())
+            .wrap(Lint::new())
+            .wrap(sensitive);
+        let client = Client::new(app);
+        let request = client
+            .get("/")
+            .header("x-key", "1")
+            .header("x-key", "2")
+            .header("cookie", "a=b");
+        let answer = request.header("x-other", "3").send();
+        assert_eq!(answer.text(), "2 1 0");
+        let values: Vec<_> = answer.headers().get_all("x-key").iter().collect();
+        assert!(values.iter().all(|value| value.is_sensitive()));
+        assert_eq!(values, ["one", "two"]);
+        drop((client, answer));
+        // The log stands inside: it sees the marks of requests, and answers before they are marked.
+        let line = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(line, "*** 3 one, two three\n");
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        enfilade_testing::laws::check(Sensitive::new());
+    }
+}

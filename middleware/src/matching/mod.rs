@@ -1,0 +1,6 @@
+//! Tests of requests and responses that several rooms share.
+
+pub(crate) mod accept;
+pub(crate) mod host_pattern;
+pub(crate) mod path_glob;
+pub(crate) mod response_filter;

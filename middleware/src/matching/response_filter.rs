@@ -1,0 +1,284 @@
+//! Which answers something is for.
+
+use std::fmt;
+
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// Which answers something is for: by status and media type.
+///
+/// Of several statuses and classes one has to fit, and so of several media types; where none is named, all do.
+///
+/// ```
+/// use enfilade_middleware::Answers;
+/// use http::{Response, StatusCode};
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let pages_of_errors = Answers::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
+/// let mut answer = Response::new("<p>");
+/// answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+/// assert!(!pages_of_errors.fit(&answer));
+/// *answer.status_mut() = StatusCode::NOT_FOUND;
+/// assert!(pages_of_errors.fit(&answer));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "it chooses nothing until something asks it"]
+pub struct Answers {
+    statuses: Vec<Statuses>,
+    media_types: Vec<MediaRange>,
+}
+
+impl Answers {
+    /// All answers.
+    pub fn new() -> Self {
+        Answers::default()
+    }
+
+    /// Those of this status.
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.statuses.push(Statuses::One(status));
+        self
+    }
+
+    /// Those of this class of statuses, such as 4 for 400 to 499.
+    ///
+    /// # Errors
+    ///
+    /// Where the class is not one of 1 to 5.
+    pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
+        self.statuses.push(Statuses::class(class)?);
+        Ok(self)
+    }
+
+    /// Those of this media type: `text/html`, `image/*`. Parameters such as `charset` are not looked at.
+    ///
+    /// An answer without a `Content-Type`, as a 304 often is, fits none but `*/*`, which all answers fit.
+    ///
+    /// # Errors
+    ///
+    /// Where this is neither a media type nor a type with `/*`.
+    pub fn media_type(mut self, range: &str) -> Result<Self, Error> {
+        self.media_types.push(MediaRange::new(range)?);
+        Ok(self)
+    }
+
+    /// Whether an answer is one of them.
+    #[must_use]
+    pub fn fit<B>(&self, answer: &Response<B>) -> bool {
+        let status = answer.status();
+        let fits_status = || self.statuses.iter().any(|statuses| statuses.has(status));
+        let media_type = answer.headers().get(CONTENT_TYPE);
+        let fits_type = || self.media_types.iter().any(|range| range.has(media_type));
+        (self.statuses.is_empty() || fits_status()) && (self.media_types.is_empty() || fits_type())
+    }
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let statuses: Vec<_> = self.statuses.iter().map(ToString::to_string).collect();
+        let media_types: Vec<_> = self.media_types.iter().map(ToString::to_string).collect();
+        match (&*statuses, &*media_types) {
+            ([], []) => f.write_str("all answers"),
+            (some, []) | ([], some) => f.write_str(&some.join(" or ")),
+            (statuses, types) => {
+                write!(f, "{}, {}", statuses.join(" or "), types.join(" or "))
+            }
+        }
+    }
+}
+
+/// One status, or some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Statuses {
+    One(StatusCode),
+    /// 1 to 5.
+    Class(u16),
+    Any,
+}
+
+impl Statuses {
+    pub(crate) fn class(class: u16) -> Result<Statuses, Error> {
+        if !(1..=5).contains(&class) {
+            let message = format!("{class} is not a class of statuses, which are 1 to 5");
+            return Err(Error::new(ErrorKind::Status, message));
+        }
+        Ok(Statuses::Class(class))
+    }
+
+    pub(crate) fn has(self, status: StatusCode) -> bool {
+        match self {
+            Statuses::One(one) => one == status,
+            Statuses::Class(class) => status.as_u16() / 100 == class,
+            Statuses::Any => true,
+        }
+    }
+}
+
+impl fmt::Display for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Statuses::One(status) => f.write_str(status.as_str()),
+            Statuses::Class(class) => write!(f, "{class}xx"),
+            Statuses::Any => f.write_str("any status"),
+        }
+    }
+}
+
+/// `text/html`, `image/*` or `*/*`, in lower case.
+#[derive(Clone, Debug)]
+pub(crate) struct MediaRange {
+    kind: String,
+    subtype: String,
+}
+
+impl MediaRange {
+    pub(crate) fn new(text: &str) -> Result<MediaRange, Error> {
+        let refused = || {
+            let message = format!("{text:?} is not a media type or a range of them");
+            Error::new(ErrorKind::Rule, message)
+        };
+        let (kind, subtype) = text.split_once('/').ok_or_else(refused)?;
+        if !(is_token(kind) && is_token(subtype) && (kind != "*" || subtype == "*")) {
+            return Err(refused());
+        }
+        Ok(MediaRange {
+            kind: kind.to_ascii_lowercase(),
+            subtype: subtype.to_ascii_lowercase(),
+        })
+    }
+
+    /// Whether a `Content-Type` is in it; where there is none, only `*/*` has it.
+    pub(crate) fn has(&self, value: Option<&HeaderValue>) -> bool {
+        let text = value.and_then(|value| value.to_str().ok());
+        let essence = text.unwrap_or_default().split(';').next();
+        let is = |wanted: &str, part: &str| wanted == "*" || part.eq_ignore_ascii_case(wanted);
+        match essence.unwrap_or_default().trim().split_once('/') {
+            Some((kind, subtype)) => is(&self.kind, kind) && is(&self.subtype, subtype),
+            None => self.kind == "*",
+        }
+    }
+}
+
+impl fmt::Display for MediaRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.subtype)
+    }
+}
+
+/// RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A status, a `Content-Type`, and whether such an answer fits.
+    type Answer = (u16, Option<&'static str>, bool);
+
+    #[test]
+    fn one_of_each_kind_has_to_fit() {
+        let new = Answers::new;
+        let cases: [(Answers, &str, &[Answer]); 5] = [
+            (
+                new(),
+                "all answers",
+                &[(200, None, true), (500, Some("a/b"), true)],
+            ),
+            (
+                new().status(StatusCode::NOT_FOUND).status_class(5).unwrap(),
+                "404 or 5xx",
+                &[
+                    (404, None, true),
+                    (599, None, true),
+                    (403, None, false),
+                    (200, None, false),
+                ],
+            ),
+            (
+                new()
+                    .media_type("Text/HTML")
+                    .unwrap()
+                    .media_type("image/*")
+                    .unwrap(),
+                "text/html or image/*",
+                &[
+                    (200, Some("text/html;charset=utf-8"), true),
+                    (404, Some("TEXT/Html ; a"), true),
+                    (200, Some("image/png"), true),
+                    (200, Some("images/png"), false),
+                    (200, Some("text/htmlx"), false),
+                    (200, Some("text"), false),
+                    (200, Some(""), false),
+                    (200, Some("\u{e9}/x"), false),
+                    (304, None, false),
+                ],
+            ),
+            (
+                new().media_type("*/*").unwrap(),
+                "*/*",
+                &[
+                    (200, None, true),
+                    (200, Some("x"), true),
+                    (200, Some("a/b"), true),
+                ],
+            ),
+            (
+                new().status_class(2).unwrap().media_type("a/b").unwrap(),
+                "2xx, a/b",
+                &[
+                    (200, Some("a/b"), true),
+                    (300, Some("a/b"), false),
+                    (200, Some("a/c"), false),
+                ],
+            ),
+        ];
+        for (answers, name, table) in cases {
+            assert_eq!(answers.to_string(), name);
+            for &(status, media_type, expected) in table {
+                let mut answer = Response::new(());
+                *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+                if let Some(media_type) = media_type {
+                    let value = HeaderValue::from_bytes(media_type.as_bytes()).unwrap();
+                    answer.headers_mut().insert(CONTENT_TYPE, value);
+                }
+                assert_eq!(
+                    answers.fit(&answer),
+                    expected,
+                    "{name}: {status} {media_type:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_class_and_no_media_type_is_refused() {
+        let error = Answers::new().status_class(0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "0 is not a class of statuses, which are 1 to 5"
+        );
+        for text in [
+            "",
+            "text",
+            "text/",
+            "/html",
+            "*/html",
+            "a b/c",
+            "text/html; charset=utf-8",
+        ] {
+            let error = Answers::new().media_type(text).unwrap_err();
+            let expected = format!("{text:?} is not a media type or a range of them");
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (ErrorKind::Rule, expected)
+            );
+        }
+    }
+}

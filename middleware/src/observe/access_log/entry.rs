@@ -1,0 +1,280 @@
+//! A request on its way to its line.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use enfilade_core::{
+    Application, Description, Handler, Head, IntoResponse, Outcome, Reply, Request, Response,
+};
+use http::StatusCode;
+use time::UtcOffset;
+
+use super::clock::{Clock, Moment};
+use super::escape::Syntax;
+use super::field::{self, Context, End};
+use super::filter::Filters;
+use super::format::{Captured, Format, Known, Needs};
+use super::queue::{Sink, WhenFull};
+use super::redaction::Redaction;
+use crate::dispatch::router::RouteWanted;
+use crate::shared::monotonic::{Start, Timer};
+
+/// An application with its log.
+#[derive(Clone)]
+pub(super) struct Logged {
+    pub(super) app: Application,
+    pub(super) log: Arc<Log>,
+}
+
+/// What the requests of a wrapped application share.
+pub(super) struct Log {
+    pub(super) name: String,
+    pub(super) format: Format,
+    pub(super) needs: Needs,
+    pub(super) clock: Clock,
+    pub(super) offset: UtcOffset,
+    pub(super) timer: Timer,
+    pub(super) redaction: Redaction,
+    pub(super) filters: Filters,
+    pub(super) shows_499: bool,
+    pub(super) when_full: WhenFull,
+    pub(super) sink: Arc<Sink>,
+}
+
+impl Handler for Logged {
+    fn call(&self, mut request: Request) -> Reply {
+        if !self.log.filters.wants(&request) {
+            return self.app.call(request);
+        }
+        let entry = Entry::new(&self.log, &mut request);
+        let mut reply = self.app.call(request);
+        if let Some(response) = reply.as_ready_mut() {
+            entry.watch(response);
+            return reply;
+        }
+        reply.update(move |response| entry.watch(response))
+    }
+
+    fn describe(&self) -> Description {
+        self.log.describe().around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let mut logged = self.clone();
+        logged.app = change(self.app.clone());
+        Some(Application::from_handler(logged))
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        // Bodies that are still being sent keep the log; what they add is written when the last of them is dropped.
+        self.log.sink.flush();
+    }
+}
+
+impl Log {
+    fn describe(&self) -> Description {
+        let mut description = Description::new("AccessLog").option("format", &self.name);
+        let filters = &self.filters;
+        if !self.offset.is_utc() {
+            description = description.option("offset", self.offset);
+        }
+        for path in &filters.excluded {
+            description = description.option("exclude", path);
+        }
+        if let Some(sampling) = &filters.sampling {
+            description = description.option("sample", sampling.share());
+        }
+        let closures = filters.request.is_some() || filters.status.is_some();
+        let words = [
+            (closures, "filter", "yes"),
+            (filters.skips_health_checks, "health checks", "no"),
+            (self.shows_499, "client gone", "499"),
+            (self.format.claims_user(), "basic user", "unverified"),
+            (self.when_full == WhenFull::Wait, "when full", "wait"),
+        ];
+        let words = words.into_iter().filter(|(is_set, ..)| *is_set);
+        words.fold(description, |description, (_, name, value)| {
+            description.option(name, value)
+        })
+    }
+
+    fn since(&self, started: Option<Start>) -> Duration {
+        started.map_or(Duration::ZERO, |started| self.timer.since(started))
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            syntax: self.format.syntax,
+            clock: &self.clock,
+            redaction: &self.redaction,
+        }
+    }
+}
+
+/// A request that is on its way; dropping it writes its line, so that there is one whatever happens.
+struct Entry {
+    log: Arc<Log>,
+    head: Head,
+    at: Moment,
+    captured: Captured,
+    started: Option<Start>,
+    first_byte: Option<Duration>,
+    status: Option<StatusCode>,
+    is_health_check: bool,
+    bytes: u64,
+    outcome: Outcome,
+    sizes: Option<Box<Sizes>>,
+}
+
+/// What only formats with `%I` or `%O` want to know, in bytes.
+#[derive(Default)]
+struct Sizes {
+    request_head: u64,
+    response_head: u64,
+    /// What was read of the request's content.
+    content: Arc<AtomicU64>,
+}
+
+impl Entry {
+    fn new(log: &Arc<Log>, request: &mut Request) -> Entry {
+        let started = log.needs.elapsed.then(|| log.timer.start());
+        let at = match log.needs.now {
+            true => log.clock.now(),
+            false => Moment::EPOCH,
+        };
+        let mut captured = Captured::default();
+        log.format
+            .capture_request(&mut captured, request, &log.context());
+        if log.needs.route {
+            request.extensions_mut().insert(RouteWanted);
+        }
+        Entry {
+            log: log.clone(),
+            head: request.head().clone(),
+            at,
+            captured,
+            started,
+            first_byte: None,
+            status: None,
+            is_health_check: log.filters.is_health_check(request),
+            bytes: 0,
+            outcome: Outcome::Dropped,
+            sizes: log.needs.sizes.then(|| Box::new(Sizes::of(request))),
+        }
+    }
+
+    fn watch(mut self, response: &mut Response) {
+        self.see(response);
+        if self.log.needs.first_byte {
+            self.first_byte = Some(self.log.since(self.started));
+        }
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = body.on_end(move |end| {
+            let mut entry = self;
+            entry.bytes = end.bytes();
+            entry.outcome = end.outcome();
+        });
+    }
+
+    fn see(&mut self, response: &Response) {
+        self.status = Some(response.status());
+        if let Some(sizes) = &mut self.sizes {
+            sizes.response_head = field::response_head(response);
+        }
+        let log = &self.log;
+        log.format
+            .capture_response(&mut self.captured, response, &log.context());
+    }
+
+    fn end(&self) -> End {
+        let (received, sent) = self.sizes.as_ref().map_or((0, 0), |sizes| sizes.both());
+        let is_499 = self.log.shows_499 && self.outcome == Outcome::Dropped;
+        let status = self.status.filter(|_| !is_499);
+        End {
+            status: status.unwrap_or_else(client_closed_request),
+            bytes: self.bytes,
+            received,
+            sent: sent + self.bytes,
+            outcome: self.outcome,
+            elapsed: self.log.since(self.started),
+            first_byte: self.first_byte,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.status.is_none() && thread::panicking() {
+            self.see(&StatusCode::INTERNAL_SERVER_ERROR.into_response());
+            // The gateway answers it, and that answer is short.
+            self.outcome = Outcome::Failed;
+        }
+        let end = self.end();
+        let log = &self.log;
+        if log.filters.wants_end(end.status, self.is_health_check) {
+            let known = Known {
+                head: &self.head,
+                at: self.at,
+                captured: &self.captured,
+                end: &end,
+            };
+            with_buffer(|line| {
+                log.format.write(line, &known, &log.context());
+                log.sink.write(line, log.when_full);
+            });
+        }
+    }
+}
+
+/// How large a buffer may be that a thread keeps for its next line, in bytes.
+const BUFFER: usize = 4 * 1024;
+
+thread_local! {
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `write` with an empty buffer for a line: the thread's own, unless that is at its end.
+fn with_buffer(write: impl FnOnce(&mut Vec<u8>)) {
+    let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+    write(&mut line);
+    line.clear();
+    line.shrink_to(BUFFER);
+    let _ = LINE.try_with(|place| place.set(line));
+}
+
+/// nginx's status for a request whose client went away.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).expect("three digits")
+}
+
+impl Sizes {
+    /// Measures a request, and begins to count what is read of its content.
+    fn of(request: &mut Request) -> Sizes {
+        let sizes = Sizes {
+            request_head: field::request_head(request),
+            ..Sizes::default()
+        };
+        let (body, count) = (request.take_body(), sizes.content.clone());
+        *request.body_mut() = body.on_end(move |end| count.store(end.bytes(), Ordering::Relaxed));
+        sizes
+    }
+
+    /// What was received, and what was sent without the content.
+    fn both(&self) -> (u64, u64) {
+        let received = self.request_head + self.content.load(Ordering::Relaxed);
+        (received, self.response_head)
+    }
+}
+
+/// What a log in this syntax says of lines that were lost.
+pub(super) fn loss(syntax: Syntax, lines: u64) -> String {
+    match syntax {
+        Syntax::Text => format!("# {lines} lines dropped\n"),
+        Syntax::Json => format!("{{\"dropped_lines\":{lines}}}\n"),
+    }
+}

@@ -1,0 +1,509 @@
+//! What can stand in a line, and how each of it is written.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enfilade_core::{Head, HttpError, Outcome, RemoteUser, Request, Response};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+
+use super::clock::{Clock, Moment};
+use super::escape::{Escaped, Syntax};
+use super::redaction::{Redaction, Shown, Write};
+use crate::dispatch::router::MatchedPattern;
+use crate::observe::request_id::RequestIdValue;
+use crate::shared::header_values::FEW;
+
+/// A part of a line that depends on the request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Field {
+    /// Known from the head of the request.
+    Request(RequestField),
+    /// A variable of the environ, known when the request comes.
+    Variable(String, Shown),
+    /// Known from the response, else from the request.
+    Either(EitherField),
+    /// Known from the response's head.
+    Response(ResponseField),
+    /// Known when the body has ended.
+    End(EndField),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RequestField {
+    Client,
+    Peer,
+    /// A time in the format of this number.
+    Time(usize),
+    Line,
+    Method,
+    Path,
+    Query,
+    Protocol,
+    Host,
+    Port,
+    Process,
+    Header(HeaderName, Shown),
+    Cookie(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum EitherField {
+    User,
+    /// The same, or the user that the request claims to be from.
+    ClaimedUser,
+    Id,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ResponseField {
+    Error,
+    Route,
+    Header(HeaderName, Shown),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum EndField {
+    Status,
+    Bytes,
+    BytesOrDash,
+    Received,
+    Sent,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    FirstByte,
+    Connection,
+    Outcome,
+    /// A time in the format of this number.
+    Time(usize),
+}
+
+/// What fields are written with.
+pub(super) struct Context<'a> {
+    pub(super) syntax: Syntax,
+    pub(super) clock: &'a Clock,
+    pub(super) redaction: &'a Redaction,
+}
+
+/// What is known when a request is over.
+pub(super) struct End {
+    pub(super) status: StatusCode,
+    pub(super) bytes: u64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) outcome: Outcome,
+    pub(super) elapsed: Duration,
+    pub(super) first_byte: Option<Duration>,
+}
+
+impl Field {
+    /// Whether it is a number, which JSON writes without quotes.
+    pub(super) fn is_number(&self) -> bool {
+        use EndField::{Connection, Outcome, Time};
+        match self {
+            Field::Request(field) => matches!(field, RequestField::Port | RequestField::Process),
+            Field::Variable(..) | Field::Either(_) | Field::Response(_) => false,
+            Field::End(field) => !matches!(field, Connection | Outcome | Time(_)),
+        }
+    }
+
+    /// Finds out how much of it is shown.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        match self {
+            Field::Request(RequestField::Header(name, shown))
+            | Field::Response(ResponseField::Header(name, shown)) => {
+                *shown = redaction.of_header(name);
+            }
+            Field::Variable(name, shown) => *shown = redaction.of_variable(name),
+            _ => {}
+        }
+    }
+
+    /// Whether there is no request without it.
+    pub(super) fn is_always_there(&self) -> bool {
+        use RequestField::{Line, Method, Protocol};
+        matches!(
+            self,
+            Field::Request(Line | Method | Protocol)
+                | Field::End(EndField::Outcome | EndField::Connection)
+        )
+    }
+
+    /// Whether it is an address.
+    pub(super) fn is_address(&self) -> bool {
+        matches!(
+            self,
+            Field::Request(RequestField::Client | RequestField::Peer)
+        )
+    }
+
+    /// Whether a `-` stands where it is not there; a path without a query is whole.
+    pub(super) fn is_missed(&self) -> bool {
+        !matches!(self, Field::Request(RequestField::Query))
+    }
+}
+
+impl RequestField {
+    pub(super) fn write_to(
+        &self,
+        line: &mut Vec<u8>,
+        head: &Head,
+        now: Moment,
+        context: &Context<'_>,
+    ) {
+        let syntax = context.syntax;
+        match self {
+            RequestField::Client => address(line, head.client_address()),
+            RequestField::Peer => {
+                let peer = head.connection().peer();
+                address(line, peer.map(|peer| peer.ip().to_canonical()));
+            }
+            RequestField::Time(format) => context.clock.write_to(line, *format, now),
+            RequestField::Line => request_line(line, head, context),
+            RequestField::Method => method(line, head.method()),
+            RequestField::Path => syntax.escape(line, head.uri().path().as_bytes()),
+            RequestField::Query => query(line, head.query(), context),
+            RequestField::Protocol => protocol(line, head),
+            RequestField::Host => {
+                let host = head.host().unwrap_or_default();
+                syntax.escape_word(line, without_port(host).as_bytes());
+            }
+            RequestField::Port => number(line, head.port()),
+            RequestField::Process => number(line, std::process::id()),
+            RequestField::Header(name, shown) => {
+                header(line, head.headers(), (name, *shown), context);
+            }
+            RequestField::Cookie(name) => {
+                let value = cookie(head.headers(), name);
+                syntax.escape(line, value.unwrap_or_default());
+            }
+        }
+    }
+}
+
+impl EitherField {
+    pub(super) fn write_to(
+        self,
+        line: &mut Vec<u8>,
+        extensions: &http::Extensions,
+        syntax: Syntax,
+    ) {
+        match self {
+            EitherField::User | EitherField::ClaimedUser => {
+                if let Some(user) = extensions.get::<RemoteUser>() {
+                    syntax.escape_name(line, user.name().as_bytes());
+                }
+            }
+            EitherField::Id => {
+                if let Some(id) = extensions.get::<RequestIdValue>() {
+                    syntax.escape_word(line, id.as_str().as_bytes());
+                }
+            }
+        }
+    }
+}
+
+impl ResponseField {
+    pub(super) fn write_to(&self, line: &mut Vec<u8>, response: &Response, context: &Context<'_>) {
+        match self {
+            ResponseField::Error => {
+                if let Some(error) = response.extensions().get::<Arc<HttpError>>() {
+                    context.syntax.escape(line, causes(error).as_bytes());
+                }
+            }
+            ResponseField::Route => {
+                let pattern = response.extensions().get();
+                let pattern = pattern.map_or("", MatchedPattern::as_str);
+                context.syntax.escape(line, pattern.as_bytes());
+            }
+            ResponseField::Header(name, shown) => {
+                header(line, response.headers(), (name, *shown), context);
+            }
+        }
+    }
+}
+
+/// The causes of an error, outermost first; the error's own text, which the client saw, where it has none.
+fn causes(error: &HttpError) -> String {
+    let Some(source) = error.source() else {
+        return error.to_string();
+    };
+    let mut text = source.to_string();
+    let mut cause = source.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl EndField {
+    /// Appends the field; nothing where it is not there.
+    pub(super) fn write_to(self, line: &mut Vec<u8>, end: &End, context: &Context<'_>) {
+        match self {
+            EndField::Status => line.extend_from_slice(end.status.as_str().as_bytes()),
+            EndField::BytesOrDash if end.bytes == 0 => {}
+            EndField::BytesOrDash | EndField::Bytes => number(line, end.bytes),
+            EndField::Received => number(line, end.received),
+            EndField::Sent => number(line, end.sent),
+            EndField::Seconds => number(line, end.elapsed.as_secs()),
+            EndField::Milliseconds => number(line, micros(end.elapsed) / 1_000),
+            EndField::Microseconds => number(line, micros(end.elapsed)),
+            EndField::FirstByte => {
+                if let Some(time) = end.first_byte {
+                    number(line, micros(time));
+                }
+            }
+            EndField::Connection => line.push(match end.outcome {
+                Outcome::Complete => b'+',
+                _ => b'X',
+            }),
+            EndField::Outcome => match end.outcome {
+                Outcome::Complete => line.extend_from_slice(b"complete"),
+                Outcome::Failed => line.extend_from_slice(b"failed"),
+                _ => line.extend_from_slice(b"gone"),
+            },
+            EndField::Time(format) => {
+                context.clock.write_to(line, format, context.clock.now());
+            }
+        }
+    }
+}
+
+/// The bytes of a request's head as HTTP/1.1 writes it.
+pub(super) fn request_head(request: &Request) -> u64 {
+    let uri = request.uri();
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let target = uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let target = match (uri.scheme_str(), request.version() > Version::HTTP_11) {
+        (Some(scheme), false) => scheme.len() + "://".len() + authority + target,
+        (None, false) if target == 0 => authority,
+        _ => target,
+    };
+    let line = request.method().as_str().len() + target + request.protocol().len() + "  \r\n".len();
+    line as u64 + header_lines(request.headers())
+}
+
+/// The bytes of a response's head as HTTP/1.1 writes it, less what the gateway adds.
+pub(super) fn response_head(response: &Response) -> u64 {
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    let line = "HTTP/1.1 200 \r\n".len() + reason.len();
+    line as u64 + header_lines(response.headers())
+}
+
+fn header_lines(headers: &HeaderMap) -> u64 {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + value.len() + ": \r\n".len()
+    };
+    let lines: usize = headers.iter().map(line).sum();
+    (lines + "\r\n".len()) as u64
+}
+
+fn unquoted(syntax: Syntax, is_word: bool) -> Write {
+    Write { syntax, is_word }
+}
+
+/// A variable of the request's environ, as CGI calls it.
+pub(super) fn variable(
+    line: &mut Vec<u8>,
+    request: &Request,
+    (name, shown): (&str, Shown),
+    context: &Context<'_>,
+) {
+    if let Some(value) = request.environ().get(name) {
+        let write = unquoted(context.syntax, false);
+        context
+            .redaction
+            .write(line, value.as_bytes(), shown, write);
+    }
+}
+
+/// The request line with the target as it was received; nothing in it is decoded.
+fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
+    let uri = head.uri();
+    let (syntax, redaction) = (context.syntax, context.redaction);
+    method(line, head.method());
+    line.push(b' ');
+    // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
+    let is_path = uri.authority().is_none() || head.version() > Version::HTTP_11;
+    match uri.path_and_query().filter(|_| is_path) {
+        Some(target) => {
+            redaction.write_url(line, target.as_str().as_bytes(), unquoted(syntax, true));
+        }
+        None if redaction.is_of_urls() => {
+            redaction.write_url(line, uri.to_string().as_bytes(), unquoted(syntax, true));
+        }
+        None => write!(Escaped(syntax, line), "{uri}").expect("memory takes all that is written"),
+    }
+    line.push(b' ');
+    protocol(line, head);
+}
+
+/// A token has nothing to escape (RFC 9110, section 5.6.2).
+fn method(line: &mut Vec<u8>, method: &Method) {
+    match *method {
+        // To copy a fixed number of bytes is not even a call.
+        Method::GET => line.extend_from_slice(b"GET"),
+        Method::POST => line.extend_from_slice(b"POST"),
+        _ => line.extend_from_slice(method.as_str().as_bytes()),
+    }
+}
+
+fn protocol(line: &mut Vec<u8>, head: &Head) {
+    // All of them are as long.
+    match head.protocol().as_bytes().as_array::<8>() {
+        Some(text) => line.extend_from_slice(text),
+        None => line.extend_from_slice(head.protocol().as_bytes()),
+    }
+}
+
+fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
+    if let Some(query) = query {
+        line.push(b'?');
+        let write = unquoted(context.syntax, false);
+        context.redaction.write_query(line, query.as_bytes(), write);
+    }
+}
+
+/// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
+fn header(
+    line: &mut Vec<u8>,
+    headers: &HeaderMap,
+    (name, shown): (&HeaderName, Shown),
+    context: &Context<'_>,
+) {
+    // To look at a few names takes less than to look one up, and most of those that are asked for are not there.
+    if headers.len() <= FEW && headers.keys().all(|other| other != name) {
+        return;
+    }
+    let Some(first) = headers.get(name) else {
+        return;
+    };
+    let shown = as_shown(line, first, shown, context);
+    // There are further lines only where any header has some; and how many there are of a secret is nobody's business.
+    if headers.len() > headers.keys_len() && shown != Shown::Nothing {
+        for value in headers.get_all(name).into_iter().skip(1) {
+            line.extend_from_slice(b", ");
+            if as_shown(line, value, shown, context) == Shown::Nothing {
+                return;
+            }
+        }
+    }
+}
+
+/// Appends one value, and answers how much of it was shown: nothing where some component said so of this one.
+fn as_shown(line: &mut Vec<u8>, value: &HeaderValue, shown: Shown, context: &Context<'_>) -> Shown {
+    let shown = match value.is_sensitive() {
+        true => Shown::Nothing,
+        false => shown,
+    };
+    let write = unquoted(context.syntax, false);
+    context
+        .redaction
+        .write(line, value.as_bytes(), shown, write);
+    shown
+}
+
+/// The host alone; whether it is one, the gateway has found out.
+fn without_port(host: &str) -> &str {
+    let length = match host.bytes().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(at) if host.as_bytes().get(at) == Some(&b':') => at,
+        _ => host.len(),
+    };
+    host.get(..length).unwrap_or(host)
+}
+
+/// The first cookie of this name (RFC 6265, section 4.2.1).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    let mut pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    pairs.find_map(|pair| {
+        let at = pair.iter().position(|&byte| byte == b'=')?;
+        let (found, value) = pair.split_at_checked(at)?;
+        let value = value.split_first()?.1;
+        (found.trim_ascii() == name.as_bytes()).then_some(value.trim_ascii())
+    })
+}
+
+/// Each octet in digits with a dot behind, and how many bytes these are.
+const OCTETS: [[u8; 5]; 256] = {
+    let mut all = [[b'.'; 5]; 256];
+    let mut octet = 0;
+    while octet < all.len() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let mut at = if octet >= 100 {
+            0
+        } else if octet >= 10 {
+            1
+        } else {
+            2
+        };
+        let mut length = 0;
+        while at < digits.len() {
+            all[octet][length] = b'0' + digits[at] as u8;
+            at += 1;
+            length += 1;
+        }
+        all[octet][4] = length as u8 + 1;
+        octet += 1;
+    }
+    all
+};
+
+fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
+    match address {
+        // The usual one is not worth a formatter.
+        Some(IpAddr::V4(address)) => {
+            for octet in address.octets() {
+                let [text @ .., length] = OCTETS[usize::from(octet)];
+                let end = line.len() + usize::from(length);
+                line.extend_from_slice(&text);
+                line.truncate(end);
+            }
+            // The last dot.
+            line.pop();
+        }
+        Some(IpAddr::V6(address)) => {
+            write!(line, "{address}").expect("memory takes all that is written");
+        }
+        None => {}
+    }
+}
+
+fn number(line: &mut Vec<u8>, number: impl itoa::Integer) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// In microseconds; what does not fit, after half a million years, is as much as does.
+fn micros(time: Duration) -> u64 {
+    let whole = time.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(u64::from(time.subsec_micros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for text in [
+            "0.0.0.0",
+            "1.20.255.99",
+            "255.255.255.255",
+            "100.10.9.109",
+            "::1",
+        ] {
+            let mut line = Vec::new();
+            address(&mut line, Some(text.parse().unwrap()));
+            assert_eq!(line, text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! Formats of lines, compiled when the stack is built.
+//!
+//! A line is written in one go, when the body of the answer has ended: the head of the request is kept until then. What
+//! it does not have (what components said of the request, and the head of the response) is captured where it is known.
+
+use std::mem;
+
+use enfilade_core::{Head, Request, Response};
+
+use super::basic;
+use super::clock::{Moment, TimeFormat};
+use super::directive::{self, Piece};
+use super::escape::Syntax;
+use super::field::{self, Context, EitherField, End, EndField, Field, RequestField, ResponseField};
+use super::redaction::Redaction;
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+pub(super) const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
+pub(super) const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+pub(super) const VHOST_COMBINED: &str =
+    r#"%v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+pub(super) const JSON: [(&str, &str); 15] = [
+    ("time", "%{rfc3339}t"),
+    ("client", "%h"),
+    ("user", "%u"),
+    ("method", "%m"),
+    ("host", "%v"),
+    ("target", "%U%q"),
+    ("protocol", "%H"),
+    ("status", "%s"),
+    ("outcome", "%{outcome}x"),
+    ("bytes", "%B"),
+    ("first_byte_us", "%^FB"),
+    ("total_us", "%D"),
+    ("referer", "%{Referer}i"),
+    ("user_agent", "%{User-Agent}i"),
+    ("id", "%{id}x"),
+];
+
+/// A compiled format.
+#[derive(Clone)]
+pub(super) struct Format {
+    pub(super) syntax: Syntax,
+    pub(super) times: Vec<TimeFormat>,
+    items: Vec<Item>,
+    /// What stands behind the last item.
+    rest: Literal,
+    /// Which items are captured from the request, and which from the head of the response.
+    from_request: Vec<usize>,
+    from_response: Vec<usize>,
+}
+
+/// A field, and what stands before it.
+#[derive(Clone)]
+struct Item {
+    before: Literal,
+    field: Field,
+    form: Form,
+}
+
+/// How a field is written, and what stands for it where it is not there.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// As it is, or `-`.
+    Text,
+    /// An address, or one that is nobody's: analysers refuse a line that has none.
+    Address,
+    /// As it is, or not at all.
+    Part,
+    /// A string of JSON, whose first quote stands before it, or `null`.
+    Quoted,
+    /// A number of JSON, or `null`.
+    Number,
+}
+
+/// What is the same in each line.
+#[derive(Clone)]
+enum Literal {
+    /// So many bytes, which are copied with those behind them: to copy a fixed number is not even a call.
+    Short([u8; SHORT], usize),
+    Long(Vec<u8>),
+}
+
+/// The address of no host (RFC 1122, section 3.2.1.3), for a client that has none, as on a Unix socket.
+const NOBODY: &[u8] = b"0.0.0.0";
+/// How long a short literal may be, in bytes.
+const SHORT: usize = 16;
+
+impl Format {
+    /// Compiles a format in Apache's language.
+    pub(super) fn text(text: &str) -> Result<Format, Error> {
+        let mut format = Format::new(Syntax::Text);
+        let pieces = directive::parse(text, &mut format.times).map_err(|(at, why)| {
+            let message = format!("log format, at byte {at}: {why}");
+            Error::new(ErrorKind::LogFormat, message)
+        })?;
+        pieces.into_iter().for_each(|piece| format.push(piece));
+        Ok(format)
+    }
+
+    /// Compiles the members of a JSON object, each with its name and its format.
+    pub(super) fn json<'a>(
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Format, Error> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::LogFormat, message));
+        let mut format = Format::new(Syntax::Json);
+        let mut names = Vec::new();
+        for (name, text) in members {
+            if names.contains(&name) {
+                return wrong(format!("log member {name:?} is there twice"));
+            }
+            let pieces = match directive::parse(text, &mut format.times) {
+                Ok(pieces) => pieces,
+                Err((at, why)) => {
+                    return wrong(format!("log member {name:?}, at byte {at}: {why}"));
+                }
+            };
+            format.push_raw(if names.is_empty() { "{\"" } else { ",\"" });
+            format.push(Piece::Literal(name.to_owned()));
+            format.push_raw("\":");
+            format.push_value(pieces);
+            names.push(name);
+        }
+        format.push_raw(if names.is_empty() { "{}" } else { "}" });
+        Ok(format)
+    }
+
+    fn new(syntax: Syntax) -> Format {
+        Format {
+            syntax,
+            times: Vec::new(),
+            items: Vec::new(),
+            rest: Literal::EMPTY,
+            from_request: Vec::new(),
+            from_response: Vec::new(),
+        }
+    }
+
+    /// Adds the value of a member: that of one directive by itself, or a text.
+    fn push_value(&mut self, mut pieces: Vec<Piece>) {
+        match pieces.pop() {
+            Some(Piece::Field(field)) if pieces.is_empty() => {
+                if field.is_number() {
+                    return self.push_field(field, Form::Number);
+                }
+                self.push_raw("\"");
+                if !field.is_always_there() {
+                    return self.push_field(field, Form::Quoted);
+                }
+                self.push_field(field, Form::Part);
+                self.push_raw("\"");
+            }
+            last => {
+                self.push_raw("\"");
+                pieces
+                    .into_iter()
+                    .chain(last)
+                    .for_each(|piece| self.push(piece));
+                self.push_raw("\"");
+            }
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        match (piece, self.syntax) {
+            (Piece::Field(field), Syntax::Text) if field.is_address() => {
+                self.push_field(field, Form::Address);
+            }
+            (Piece::Field(field), _) => {
+                let is_missed = field.is_missed();
+                self.push_field(field, if is_missed { Form::Text } else { Form::Part });
+            }
+            // What is not a peer's need not be escaped, unless it would not be JSON.
+            (Piece::Literal(text), Syntax::Text) => self.push_raw(&text),
+            (Piece::Literal(text), Syntax::Json) => {
+                let mut escaped = Vec::new();
+                self.syntax.escape(&mut escaped, text.as_bytes());
+                self.push_bytes(&escaped);
+            }
+        }
+    }
+
+    fn push_raw(&mut self, text: &str) {
+        self.push_bytes(text.as_bytes());
+    }
+
+    /// Adds what is the same in each line.
+    fn push_bytes(&mut self, text: &[u8]) {
+        self.rest = Literal::of([self.rest.as_bytes(), text].concat());
+    }
+
+    fn push_field(&mut self, field: Field, form: Form) {
+        let at = self.items.len();
+        if matches!(field, Field::Variable(..) | Field::Either(_)) {
+            self.from_request.push(at);
+        }
+        if matches!(field, Field::Response(_) | Field::Either(_)) {
+            self.from_response.push(at);
+        }
+        self.items.push(Item {
+            before: mem::replace(&mut self.rest, Literal::EMPTY),
+            field,
+            form,
+        });
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.items.iter().map(|item| &item.field)
+    }
+
+    /// Finds out how much is shown of each field.
+    pub(super) fn redact(&mut self, redaction: &Redaction) {
+        for item in &mut self.items {
+            item.field.redact(redaction);
+        }
+    }
+
+    /// Shows the user that a request claims to be from, where nobody found out who it is.
+    pub(super) fn claim_user(&mut self) {
+        for item in &mut self.items {
+            if item.field == Field::Either(EitherField::User) {
+                item.field = Field::Either(EitherField::ClaimedUser);
+            }
+        }
+    }
+
+    pub(super) fn claims_user(&self) -> bool {
+        let claimed = Field::Either(EitherField::ClaimedUser);
+        self.fields().any(|field| *field == claimed)
+    }
+
+    /// What has to be found out for this format.
+    pub(super) fn needs(&self) -> Needs {
+        use EndField::{FirstByte, Microseconds, Milliseconds, Seconds};
+        let has = |is: fn(&Field) -> bool| self.fields().any(is);
+        Needs {
+            now: has(|field| matches!(field, Field::Request(RequestField::Time(_)))),
+            elapsed: has(|field| {
+                matches!(
+                    field,
+                    Field::End(Seconds | Milliseconds | Microseconds | FirstByte)
+                )
+            }),
+            first_byte: has(|field| *field == Field::End(FirstByte)),
+            route: has(|field| *field == Field::Response(ResponseField::Route)),
+            sizes: has(|field| matches!(field, Field::End(EndField::Received | EndField::Sent))),
+        }
+    }
+
+    /// Captures what the head of the request does not have.
+    pub(super) fn capture_request(
+        &self,
+        captured: &mut Captured,
+        request: &Request,
+        context: &Context<'_>,
+    ) {
+        for (at, field) in self.those(&self.from_request) {
+            if *field == Field::Either(EitherField::ClaimedUser) {
+                captured.add(at, |text| {
+                    if let Some(user) = basic::user(request.headers()) {
+                        context.syntax.escape_name(text, &user);
+                    }
+                });
+            }
+            if matches!(field, Field::Either(_)) && request.extensions().is_empty() {
+                continue;
+            }
+            captured.add(at, |text| match field {
+                Field::Either(field) => {
+                    field.write_to(text, request.extensions(), context.syntax);
+                }
+                Field::Variable(name, shown) => {
+                    field::variable(text, request, (name, *shown), context);
+                }
+                _ => {}
+            });
+        }
+    }
+
+    /// Captures what is known from the head of the response, in the place of what the request had of it.
+    pub(super) fn capture_response(
+        &self,
+        captured: &mut Captured,
+        response: &Response,
+        context: &Context<'_>,
+    ) {
+        for (at, field) in self.those(&self.from_response) {
+            if matches!(field, Field::Either(_)) && response.extensions().is_empty() {
+                continue;
+            }
+            captured.add(at, |text| match field {
+                Field::Either(field) => {
+                    field.write_to(text, response.extensions(), context.syntax);
+                }
+                Field::Response(field) => field.write_to(text, response, context),
+                _ => {}
+            });
+        }
+    }
+
+    fn those<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = (usize, &'a Field)> {
+        let field = |at: &usize| Some((*at, &self.items.get(*at)?.field));
+        places.iter().filter_map(field)
+    }
+
+    /// Appends the line, without its end.
+    pub(super) fn write(&self, line: &mut Vec<u8>, known: &Known<'_>, context: &Context<'_>) {
+        for (at, item) in self.items.iter().enumerate() {
+            item.before.write_to(line);
+            let start = line.len();
+            match &item.field {
+                Field::Request(field) => field.write_to(line, known.head, known.at, context),
+                Field::End(field) => field.write_to(line, known.end, context),
+                Field::Either(_) | Field::Response(_) | Field::Variable(..) => {
+                    line.extend_from_slice(known.captured.get(at));
+                }
+            }
+            match item.form {
+                Form::Quoted if line.len() > start => line.push(b'"'),
+                _ if line.len() > start => {}
+                Form::Text => line.push(b'-'),
+                Form::Address => line.extend_from_slice(NOBODY),
+                Form::Part => {}
+                Form::Quoted => {
+                    line.pop();
+                    line.extend_from_slice(b"null");
+                }
+                Form::Number => line.extend_from_slice(b"null"),
+            }
+        }
+        self.rest.write_to(line);
+    }
+}
+
+impl Literal {
+    const EMPTY: Literal = Literal::Short([0; SHORT], 0);
+
+    fn of(text: Vec<u8>) -> Literal {
+        let mut bytes = [0; SHORT];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(&text);
+                Literal::Short(bytes, text.len())
+            }
+            None => Literal::Long(text),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Literal::Short(bytes, length) => bytes.get(..*length).unwrap_or_default(),
+            Literal::Long(text) => text,
+        }
+    }
+
+    #[inline]
+    fn write_to(&self, line: &mut Vec<u8>) {
+        match self {
+            Literal::Short(bytes, length) => {
+                let end = line.len() + length;
+                line.extend_from_slice(bytes);
+                line.truncate(end);
+            }
+            Literal::Long(text) => line.extend_from_slice(text),
+        }
+    }
+}
+
+/// What is known of a request when its line is written.
+pub(super) struct Known<'a> {
+    pub(super) head: &'a Head,
+    /// When it came.
+    pub(super) at: Moment,
+    pub(super) captured: &'a Captured,
+    pub(super) end: &'a End,
+}
+
+/// What a format has to be told, besides what is there in any case.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
+pub(super) struct Needs {
+    pub(super) now: bool,
+    pub(super) elapsed: bool,
+    pub(super) first_byte: bool,
+    pub(super) route: bool,
+    pub(super) sizes: bool,
+}
+
+/// What was captured of fields: each text, and behind it its length and the place of its field in the format. Most
+/// requests have nothing of the kind, which takes no memory.
+#[derive(Default)]
+pub(super) struct Captured(Vec<u8>);
+
+impl Captured {
+    /// Captures what is written, if anything is.
+    fn add(&mut self, field: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.0.len();
+        write(&mut self.0);
+        let length = self.0.len() - before;
+        if length > 0 {
+            self.0.extend_from_slice(&length.to_ne_bytes());
+            self.0.extend_from_slice(&field.to_ne_bytes());
+        }
+    }
+
+    /// What was captured last of a field; nothing where nothing was.
+    fn get(&self, field: usize) -> &[u8] {
+        let mut rest = &self.0[..];
+        while let Some((before, found, text)) = split_last(rest) {
+            if found == field {
+                return text;
+            }
+            rest = before;
+        }
+        &[]
+    }
+}
+
+/// What was captured before, the last field, and its text.
+fn split_last(all: &[u8]) -> Option<(&[u8], usize, &[u8])> {
+    let (rest, field) = all.split_last_chunk()?;
+    let (rest, length) = rest.split_last_chunk()?;
+    let at = rest.len().checked_sub(usize::from_ne_bytes(*length))?;
+    let (before, text) = rest.split_at_checked(at)?;
+    Some((before, usize::from_ne_bytes(*field), text))
+}

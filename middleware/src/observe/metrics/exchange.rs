@@ -1,0 +1,106 @@
+//! A request from its beginning to the end of all that belongs to it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use enfilade_core::{Request, Response};
+
+use super::Metrics;
+use super::store::{MethodLabel, Series, nanoseconds};
+use crate::dispatch::router::RouteWanted;
+use crate::shared::monotonic::Start;
+
+/// A request that is on its way; dropping it counts it, so that it is counted whatever happens.
+pub(super) struct Exchange {
+    metrics: Arc<Metrics>,
+    method: MethodLabel,
+    started: Start,
+    received: Option<Arc<Received>>,
+    series: Option<Arc<Series>>,
+    bytes: u64,
+}
+
+impl Exchange {
+    pub(super) fn begin(metrics: &Arc<Metrics>, request: &mut Request) -> Exchange {
+        if request.extensions().get::<RouteWanted>().is_none() {
+            request.extensions_mut().insert(RouteWanted);
+        }
+        let method = MethodLabel::of(request.method());
+        metrics
+            .app
+            .in_flight(method)
+            .fetch_add(1, Ordering::Relaxed);
+        Exchange {
+            received: Received::watch(metrics, request),
+            metrics: metrics.clone(),
+            method,
+            started: metrics.timer.start(),
+            series: None,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn watch(mut self, mut response: Response) -> Response {
+        self.series = Some(self.metrics.series(self.method, Some(&response)));
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = body.on_end(move |end| {
+            let mut exchange = self;
+            exchange.bytes = end.bytes();
+        });
+        response
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let metrics = &self.metrics;
+        let series = self.series.take();
+        let series = series.unwrap_or_else(|| metrics.series(self.method, None));
+        let elapsed = nanoseconds(metrics.timer.since(self.started));
+        let settings = &metrics.store.settings;
+        series.durations.observe(&settings.durations, elapsed);
+        series.response_sizes.observe(&settings.sizes, self.bytes);
+        match self.received.take() {
+            // It counts itself when the body of the request has ended too.
+            Some(received) => drop(received.series.set(series)),
+            None => series.request_sizes.observe(&settings.sizes, 0),
+        }
+        let in_flight = metrics.app.in_flight(self.method);
+        in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What was read of the body of a request; counted when that and the answer have ended.
+struct Received {
+    metrics: Arc<Metrics>,
+    bytes: AtomicU64,
+    series: OnceLock<Arc<Series>>,
+}
+
+impl Received {
+    /// Watches the body, where there is one.
+    fn watch(metrics: &Arc<Metrics>, request: &mut Request) -> Option<Arc<Received>> {
+        if request.body().is_finished() {
+            return None;
+        }
+        let received = Arc::new(Received {
+            metrics: metrics.clone(),
+            bytes: AtomicU64::new(0),
+            series: OnceLock::new(),
+        });
+        let report = received.clone();
+        let body = request.take_body();
+        *request.body_mut() =
+            body.on_end(move |end| report.bytes.store(end.bytes(), Ordering::Relaxed));
+        Some(received)
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if let Some(series) = self.series.take() {
+            let sizes = &self.metrics.store.settings.sizes;
+            series.request_sizes.observe(sizes, *self.bytes.get_mut());
+        }
+    }
+}

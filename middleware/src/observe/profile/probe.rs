@@ -1,0 +1,146 @@
+//! Measures one component of one stack.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, Response};
+
+use super::stats::{Component, Ended};
+use crate::shared::frame_watch::watch_frames;
+use crate::shared::monotonic::{Start, Timer};
+
+/// Stands around a component; nobody else sees that it is there.
+pub(super) struct Probe {
+    app: Application,
+    component: Arc<Component>,
+    timer: Timer,
+}
+
+impl Probe {
+    pub(super) fn new(app: Application, component: Arc<Component>, timer: Timer) -> Probe {
+        Probe {
+            app,
+            component,
+            timer,
+        }
+    }
+}
+
+impl Handler for Probe {
+    fn call(&self, mut request: Request) -> Reply {
+        let outer = request.extensions_mut().remove::<Outer>();
+        let call = Arc::new(Call::new(self, outer.map(|outer| outer.0)));
+        request.extensions_mut().insert(Outer(call.clone()));
+        let reply = call.measure(|| self.app.call(request));
+        match reply.try_into_response() {
+            Ok(response) => call.answered(response).into(),
+            Err(pending) => {
+                let mut future = pending.into_future();
+                Reply::from_future(async move {
+                    let response = std::future::poll_fn(|context| {
+                        call.measure(|| Pin::new(&mut future).poll(context))
+                    });
+                    let response = response.await;
+                    call.answered(response)
+                })
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        self.app.describe()
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = self.app.map_inner(change);
+        let (component, timer) = (self.component.clone(), self.timer.clone());
+        Some(Application::from_handler(Probe::new(app, component, timer)))
+    }
+}
+
+/// The call around this one: an extension of the request.
+#[derive(Clone)]
+struct Outer(Arc<Call>);
+
+/// One call of one component. It has ended when nobody has it any more: the future, the body, a call inside.
+struct Call {
+    component: Arc<Component>,
+    timer: Timer,
+    outer: Option<Arc<Call>>,
+    /// The time in it, in nanoseconds, and that of it which was spent in calls inside.
+    all: AtomicU64,
+    inner: AtomicU64,
+    status: AtomicU16,
+    end: OnceLock<(u64, Outcome)>,
+}
+
+impl Call {
+    fn new(probe: &Probe, outer: Option<Arc<Call>>) -> Call {
+        probe.component.begin();
+        Call {
+            component: probe.component.clone(),
+            timer: probe.timer.clone(),
+            outer,
+            all: AtomicU64::new(0),
+            inner: AtomicU64::new(0),
+            status: AtomicU16::new(0),
+            end: OnceLock::new(),
+        }
+    }
+
+    fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
+        let running = Running {
+            call: self,
+            since: self.timer.start(),
+        };
+        let done = work();
+        drop(running);
+        done
+    }
+
+    /// Goes on with the answer: its body belongs to the call too.
+    fn answered(self: Arc<Self>, response: Response) -> Response {
+        self.status
+            .store(response.status().as_u16(), Ordering::Relaxed);
+        response.map(|body| {
+            let call = self.clone();
+            // What is in memory is handed out in no time.
+            let body = watch_frames(body, move |next| call.measure(next));
+            body.on_end(move |end| {
+                let _ = self.end.set((end.bytes(), end.outcome()));
+            })
+        })
+    }
+}
+
+/// The time while work is done; it ends with a panic too.
+struct Running<'a> {
+    call: &'a Call,
+    since: Start,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let taken = self.call.timer.since(self.since);
+        let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
+        self.call.all.fetch_add(nanoseconds, Ordering::Relaxed);
+        if let Some(outer) = &self.call.outer {
+            outer.inner.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let (all, inner) = (*self.all.get_mut(), *self.inner.get_mut());
+        let (bytes, outcome) = self.end.get().copied().unwrap_or((0, Outcome::Dropped));
+        self.component.end(&Ended {
+            nanoseconds: all.saturating_sub(inner),
+            status: *self.status.get_mut(),
+            bytes,
+            outcome,
+        });
+    }
+}

@@ -1,0 +1,207 @@
+//! The entries of `Server-Timing`, as components add them.
+
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use enfilade_core::Request;
+
+use crate::shared::monotonic::{Start, Timer};
+
+/// How long a name may be, in bytes.
+const NAME: usize = 64;
+/// How long a description may be, in bytes before it is quoted.
+const DESCRIPTION: usize = 128;
+
+/// How much room the entries of a request get at first, in bytes: enough for about four.
+pub(super) const ROOM: usize = 64;
+
+/// The timings of a request, to which everything inside a [`Timing`](crate::Timing) adds its own.
+///
+/// It is cheap to clone, and may go to other threads. Outside a `Timing`, and where one does not show anything, it takes
+/// entries and forgets them, so that nobody who adds one has to ask.
+///
+/// A name is a token (RFC 9110, section 5.6.2): any other character becomes `_`, and an entry without a name is left
+/// out. What a header cannot have becomes `?` in a description. Names are cut off at 64 bytes, descriptions at 128.
+///
+/// What is added after the head of the answer has gone out is not seen.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{ServerTiming, Timing};
+///
+/// let app = Application::new(|request: Request| {
+///     let timings = ServerTiming::of(&request);
+///     timings.add("db", Duration::from_micros(53_200));
+///     timings.record("tpl", "Page \"home\"", Duration::from_millis(2));
+///     timings.note("cache", "miss");
+///     "Hello"
+/// });
+/// let app = app.wrap(Timing::new().timer(|| Duration::ZERO));
+/// let response = pollster::block_on(app.call(Request::get("/")));
+/// assert_eq!(
+///     response.headers()["server-timing"],
+///     r#"total;dur=0.000, db;dur=53.200, tpl;desc="Page \"home\"";dur=2.000, cache;desc="miss""#,
+/// );
+/// ```
+#[derive(Clone, Default)]
+pub struct ServerTiming(Option<Arc<Entries>>);
+
+struct Entries {
+    timer: Timer,
+    limit: usize,
+    written: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    text: String,
+    count: usize,
+}
+
+impl ServerTiming {
+    pub(super) fn new(timer: Timer, limit: usize) -> ServerTiming {
+        ServerTiming(Some(Arc::new(Entries {
+            timer,
+            limit,
+            written: Mutex::default(),
+        })))
+    }
+
+    /// The timings of this request; ones that forget everything where nobody wants any.
+    #[must_use]
+    pub fn of(request: &Request) -> ServerTiming {
+        let timings = request.extensions().get::<ServerTiming>();
+        timings.cloned().unwrap_or_default()
+    }
+
+    /// Adds an entry of this name and duration.
+    pub fn add(&self, name: &str, duration: Duration) {
+        self.push(name, None, Some(duration));
+    }
+
+    /// Adds an entry with a description, which people see in place of the name.
+    pub fn record(&self, name: &str, description: &str, duration: Duration) {
+        self.push(name, Some(description), Some(duration));
+    }
+
+    /// Adds an entry without a duration.
+    pub fn note(&self, name: &str, description: &str) {
+        self.push(name, Some(description), None);
+    }
+
+    /// Begins to measure; the entry is added when what this gives is dropped.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{ServerTiming, Timing};
+    ///
+    /// let app = Application::new(async |request: Request| {
+    ///     let query = ServerTiming::of(&request).start("db");
+    ///     // .. ask a database
+    ///     drop(query);
+    ///     "Hello"
+    /// });
+    /// let response = pollster::block_on(app.wrap(Timing::new()).call(Request::get("/")));
+    /// let timings = response.headers()["server-timing"].to_str().unwrap();
+    /// assert!(timings.starts_with("total;dur=") && timings.contains(", db;dur="));
+    /// ```
+    pub fn start(&self, name: &'static str) -> Stopwatch {
+        let started = self.0.as_ref().map(|entries| entries.timer.start());
+        Stopwatch {
+            timings: self.clone(),
+            name,
+            started,
+        }
+    }
+
+    fn push(&self, name: &str, description: Option<&str>, duration: Option<Duration>) {
+        let Some(entries) = self.0.as_ref().filter(|_| !name.is_empty()) else {
+            return;
+        };
+        // A panic cannot leave half an entry there, so a poisoned lock is used as it is.
+        let written = entries.written.lock();
+        let mut written = written.unwrap_or_else(PoisonError::into_inner);
+        if written.count < entries.limit {
+            if written.count == 0 {
+                written.text.reserve(ROOM);
+            }
+            written.count += 1;
+            written.text.push_str(", ");
+            push_entry(&mut written.text, name, description, duration);
+        }
+    }
+
+    /// Writes all entries behind what is there, each after a comma.
+    pub(super) fn write_to(&self, text: &mut String) {
+        if let Some(entries) = &self.0 {
+            let written = entries.written.lock();
+            text.push_str(&written.unwrap_or_else(PoisonError::into_inner).text);
+        }
+    }
+}
+
+impl fmt::Debug for ServerTiming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write_to(&mut text);
+        write!(f, "ServerTiming({})", text.trim_start_matches(", "))
+    }
+}
+
+/// A measurement that is under way; dropping it adds its entry. [`ServerTiming::start`] makes it.
+#[derive(Debug)]
+#[must_use = "it measures until it is dropped"]
+pub struct Stopwatch {
+    timings: ServerTiming,
+    name: &'static str,
+    started: Option<Start>,
+}
+
+impl Drop for Stopwatch {
+    fn drop(&mut self) {
+        if let (Some(entries), Some(started)) = (&self.timings.0, self.started) {
+            let elapsed = entries.timer.since(started);
+            self.timings.add(self.name, elapsed);
+        }
+    }
+}
+
+/// Writes an entry as the W3C's Server Timing has it (section 3): durations are milliseconds.
+pub(super) fn push_entry(
+    text: &mut String,
+    name: &str,
+    description: Option<&str>,
+    duration: Option<Duration>,
+) {
+    let name = name.bytes().take(NAME);
+    text.extend(name.map(|byte| if is_token(byte) { byte.into() } else { '_' }));
+    if let Some(description) = description {
+        text.push_str(";desc=\"");
+        for character in cut(description) {
+            if matches!(character, '"' | '\\') {
+                text.push('\\');
+            }
+            let fits = character == ' ' || character.is_ascii_graphic();
+            text.push(if fits { character } else { '?' });
+        }
+        text.push('"');
+    }
+    if let Some(duration) = duration {
+        let micros = duration.as_micros();
+        let _ = write!(text, ";dur={}.{:03}", micros / 1_000, micros % 1_000);
+    }
+}
+
+fn cut(description: &str) -> impl Iterator<Item = char> {
+    let kept = description.char_indices();
+    kept.take_while(|(at, character)| at + character.len_utf8() <= DESCRIPTION)
+        .map(|(_, character)| character)
+}
+
+/// RFC 9110, section 5.6.2.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

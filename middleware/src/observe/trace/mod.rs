@@ -1,0 +1,343 @@
+//! Opens a span for each request, and passes its trace on.
+
+mod span;
+
+use std::fmt;
+use std::num::{NonZeroU64, NonZeroU128};
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+
+use enfilade_core::{
+    Application, BodyEnd, Description, Handler, HttpError, Middleware, Outcome, Reply, Request,
+    Response,
+};
+use http::Method;
+use tracing::{Instrument, Span};
+
+use self::span::{Fault, record_context, record_failure, record_name, record_status, span, tell};
+use crate::dispatch::router::MatchedPattern;
+use crate::dispatch::router::RouteWanted;
+use crate::observe::trace_context::TraceContext;
+use crate::shared::frame_watch::watch_frames;
+
+/// Opens a [`tracing`] span for each request, and passes the trace that it belongs to on to the application.
+///
+/// The fields of the span are those of OpenTelemetry's semantic conventions for HTTP servers:
+///
+/// | | |
+/// |---|---|
+/// | `http.request.method` | a method of RFC 9110 or RFC 5789, or `_OTHER` and the method in `http.request.method_original` |
+/// | `url.scheme`, `url.path` | as the client used them; `url.query` only where [`query`](Trace::query) says how |
+/// | `server.address`, `server.port` | the host that was asked for |
+/// | `client.address` | the [client](Request::client_address); `network.peer.address` and `.port` are the socket's |
+/// | `network.protocol.version` | `1.0`, `1.1`, `2` or `3` |
+/// | `user_agent.original` | the header |
+/// | `http.route` | the [pattern](MatchedPattern) that a [`Router`](crate::Router) inside matched |
+/// | `http.response.status_code` | the status |
+/// | `http.response.body.size` | the bytes of the body that were really sent |
+/// | `error.type` | the status from 500 on; `body` where the body failed; `panic`; `cancelled` where the client had gone |
+/// | `otel.name` | the method and the route, such as `GET /users/{id}`; `HTTP` for a method that is not known |
+/// | `otel.kind`, `otel.status_code` | `server`; `ERROR` where the fault is not the client's |
+/// | `trace_id`, `span_id`, `parent_span_id` | those of the [`TraceContext`], for logs |
+///
+/// The application runs inside the span, and so does a body that is a stream, each time that somebody asks it for
+/// more. The span is closed when the body has ended. The cause of an [`HttpError`] of 500 and more, and that of a body that
+/// failed, are told in an event of the level `ERROR` with the field `exception.message`.
+///
+/// The span is called `HTTP request`, has the level `INFO` and the target `enfilade`. Where no subscriber wants it,
+/// nothing is measured or wrapped, and the trace is passed on all the same.
+///
+/// # Traces
+///
+/// The W3C's `traceparent` and `tracestate` are read (see [`TraceContext`]), and go on to the application with the id of
+/// this span. Where a request has none, or a malformed one, it begins a trace. What is inside finds the context with
+/// [`TraceContext::of`], and passes it on with [`TraceContext::write_to`].
+///
+/// # Exporters
+///
+/// Where spans go is the subscriber's matter. One that has ids of its own, as `tracing-opentelemetry` has, is told the
+/// parent in [`on_span`](Trace::on_span), which may also write its own `traceparent` into the request.
+///
+/// # Order
+///
+/// Outside whatever answers itself, so that its answers are in the span; outside the router, whose pattern is on the
+/// answer. Inside a [`ProxyFix`](crate::ProxyFix), which tells it who the client is.
+///
+/// # Security
+///
+/// Queries hold secrets, and so may paths. A client chooses the id of the trace, and whether it is said to be sampled: at
+/// the edge of one's own house, [`restart_traces`](Trace::restart_traces). Control characters of whatever a client sent
+/// are escaped, so that it cannot forge a line in a log.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{Trace, TraceContext};
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| {
+///     let context = TraceContext::of(&request).unwrap();
+///     // .. a request to somebody else, with `context.write_to(its.headers_mut())`
+///     context.traceparent().to_str().unwrap().to_owned()
+/// });
+/// // An id of a test; by default they are random.
+/// let client = Client::new(app.wrap(Trace::new().ids(|| 7)));
+/// let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let answer = client.get("/").header("traceparent", parent).send();
+/// assert_eq!(answer.text(), "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01");
+/// let answer = client.get("/").send();
+/// assert_eq!(answer.text(), "00-00000000000000000000000000000007-0000000000000007-02");
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Trace {
+    ids: Ids,
+    starts: bool,
+    restarts: bool,
+    query: Option<Query>,
+    on_span: Option<OnSpan>,
+}
+
+type Ids = Arc<dyn Fn() -> u128 + Send + Sync>;
+type Query = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type OnSpan = Arc<dyn Fn(&Span, &mut Request) + Send + Sync>;
+
+impl Trace {
+    /// Goes on with the traces of clients, and begins one where there is none; keeps queries out of spans.
+    pub fn new() -> Self {
+        Trace {
+            ids: Arc::new(|| fastrand::u128(..)),
+            starts: true,
+            restarts: false,
+            query: None,
+            on_span: None,
+        }
+    }
+
+    /// Whether a trace is begun where a request has none; by default it is.
+    ///
+    /// Otherwise such a request has no [`TraceContext`], and its span no ids.
+    pub fn start_traces(mut self, starts: bool) -> Self {
+        self.starts = starts;
+        self
+    }
+
+    /// Whether a trace is begun for each request, whatever it says; by default it is not.
+    ///
+    /// It is for the edge, where clients are strangers.
+    pub fn restart_traces(mut self, restarts: bool) -> Self {
+        self.restarts = restarts;
+        self
+    }
+
+    /// Puts into `url.query` what `show` makes of a query; it is left out by default, as queries hold secrets.
+    ///
+    /// ```
+    /// use enfilade_middleware::Trace;
+    ///
+    /// // All of it, for a site that has none.
+    /// let trace = Trace::new().query(|query| Some(query.to_owned()));
+    /// ```
+    pub fn query(mut self, show: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.query = Some(Arc::new(show));
+        self
+    }
+
+    /// Calls `prepare` with each new span and its request, before the application is called.
+    ///
+    /// The request has its [`TraceContext`] already, whose `parent_id` is the client's span. It is where a span is given
+    /// its parent in a system that has ids of its own, and where that one's ids are written into the request. It is not
+    /// called where no subscriber wants the span.
+    pub fn on_span(
+        mut self,
+        prepare: impl Fn(&Span, &mut Request) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_span = Some(Arc::new(prepare));
+        self
+    }
+
+    /// Sets where ids come from: random bits, of which the id of a span takes the lower half.
+    ///
+    /// By default it is a fast generator for each thread, which is no secret; tests fix it. An id of zero, which there
+    /// is not, becomes one.
+    pub fn ids(mut self, random: impl Fn() -> u128 + Send + Sync + 'static) -> Self {
+        self.ids = Arc::new(random);
+        self
+    }
+
+    /// The context of the span of this request.
+    fn context(&self, request: &Request, is_recorded: bool) -> Option<TraceContext> {
+        let parent = || TraceContext::from_headers(request.headers());
+        let parent = (!self.restarts).then(parent).flatten();
+        let root = || {
+            let trace_id = NonZeroU128::new((self.ids)()).unwrap_or(NonZeroU128::MIN);
+            TraceContext::root(trace_id, self.span_id()).sampled(is_recorded)
+        };
+        match parent {
+            Some(parent) => Some(parent.child(self.span_id())),
+            None => self.starts.then(root),
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    fn span_id(&self) -> NonZeroU64 {
+        NonZeroU64::new((self.ids)() as u64).unwrap_or(NonZeroU64::MIN)
+    }
+
+    /// Opens the span, and puts its context into the request.
+    fn open(&self, request: &mut Request) -> Span {
+        let query = self.query.as_ref().zip(request.query());
+        let query = query.and_then(|(show, query)| show(query));
+        let span = span(request, query.as_deref());
+        match self.context(request, !span.is_disabled()) {
+            Some(context) => {
+                record_context(&span, &context);
+                context.write_to(request.headers_mut());
+                request.extensions_mut().insert(context);
+            }
+            None => TraceContext::remove_from(request.headers_mut()),
+        }
+        if let Some(prepare) = self.on_span.as_ref().filter(|_| !span.is_disabled()) {
+            prepare(&span, request);
+        }
+        span
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Trace::new()
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("start_traces", &self.starts)
+            .field("restart_traces", &self.restarts)
+            .field("query", &self.query.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Middleware for Trace {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Traced { app, options: self })
+    }
+}
+
+#[derive(Clone)]
+struct Traced {
+    app: Application,
+    options: Trace,
+}
+
+impl Handler for Traced {
+    fn call(&self, mut request: Request) -> Reply {
+        let span = self.options.open(&mut request);
+        if span.is_disabled() {
+            return self.app.call(request);
+        }
+        if request.extensions().get::<RouteWanted>().is_none() {
+            request.extensions_mut().insert(RouteWanted);
+        }
+        let passage = Passage::new(&span, request.method());
+        let _entered = span.enter();
+        match self.app.call(request).try_into_response() {
+            Ok(response) => passage.watch(response).into(),
+            Err(pending) => {
+                let answer = async move { passage.watch(pending.await) };
+                Reply::from_future(answer.instrument(span.clone()))
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let traces = match (self.options.restarts, self.options.starts) {
+            (true, true) => "restarted",
+            (true, false) => "removed",
+            (false, true) => "continued or started",
+            (false, false) => "continued",
+        };
+        let query = match self.options.query {
+            Some(_) => "shown",
+            None => "left out",
+        };
+        Description::new("Trace")
+            .option("traces", traces)
+            .option("query", query)
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+/// A request that is on its way; dropped before it has an answer, it says so in the span.
+struct Passage {
+    span: Span,
+    method: Option<Method>,
+}
+
+impl Passage {
+    fn new(span: &Span, method: &Method) -> Passage {
+        Passage {
+            span: span.clone(),
+            method: Some(method.clone()),
+        }
+    }
+
+    fn watch(mut self, mut response: Response) -> Response {
+        let span = self.span.clone();
+        let route = response.extensions().get::<MatchedPattern>();
+        if let Some(method) = self.method.take() {
+            record_name(&span, &method, route.map(MatchedPattern::as_str));
+        }
+        let failed = record_status(&span, response.status());
+        let error = response.extensions().get::<Arc<HttpError>>();
+        if let Some(cause) = error.filter(|_| failed).and_then(|error| error.source()) {
+            tell(&span, cause);
+        }
+        let body = std::mem::take(response.body_mut());
+        let inside = span.clone();
+        let body = watch_frames(body, move |next| {
+            let frame = inside.in_scope(next);
+            if let Poll::Ready(Some(Err(error))) = &frame {
+                tell(&inside, error);
+            }
+            frame
+        });
+        *response.body_mut() = body.on_end(move |end| record_end(&span, end, failed));
+        response
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if let Some(method) = self.method.take() {
+            record_name(&self.span, &method, None);
+            match thread::panicking() {
+                true => record_failure(&self.span, "panic", Fault::Server),
+                false => record_failure(&self.span, "cancelled", Fault::Client),
+            }
+        }
+    }
+}
+
+/// The first failure is the one that counts.
+fn record_end(span: &Span, end: BodyEnd, failed: bool) {
+    span.record("http.response.body.size", end.bytes());
+    match end.outcome() {
+        _ if failed => {}
+        Outcome::Failed => record_failure(span, "body", Fault::Server),
+        Outcome::Dropped => record_failure(span, "cancelled", Fault::Client),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The span of a request, in the words of OpenTelemetry's semantic conventions for HTTP.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt::Write;
+
+use enfilade_core::Request;
+use enfilade_core::host::Host;
+use http::header::USER_AGENT;
+use http::{Method, StatusCode, Version};
+use tracing::Span;
+use tracing::field::{Empty, display};
+
+use crate::observe::trace_context::TraceContext;
+
+/// What spans and events are filtered by.
+const TARGET: &str = "enfilade";
+
+/// How many causes of an error are told; a chain of them may be a ring.
+const MAX_CAUSES: usize = 16;
+
+/// The methods that spans tell apart: those of RFC 9110 and RFC 5789, as the conventions have it.
+const METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::CONNECT,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PATCH,
+];
+
+/// A span with all that is known of a request when it comes.
+pub(super) fn span(request: &Request, query: Option<&str>) -> Span {
+    let method = request.method();
+    let is_known = METHODS.contains(method);
+    let host = Host::of(request);
+    let port = host.map(|host| host.port().unwrap_or(request.scheme().default_port()));
+    let peer = request.connection().peer();
+    let agent = request.headers().get(USER_AGENT);
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    tracing::info_span!(
+        target: TARGET,
+        "HTTP request",
+        otel.name = Empty,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        trace_id = Empty,
+        span_id = Empty,
+        parent_span_id = Empty,
+        http.request.method = if is_known { method.as_str() } else { "_OTHER" },
+        http.request.method_original = (!is_known).then(|| method.as_str()),
+        url.scheme = request.scheme().as_str(),
+        url.path = &*printable(request.uri().path()),
+        url.query = query.map(printable).as_deref(),
+        server.address = host.map(|host| host.name()),
+        server.port = port,
+        client.address = request.client_address().map(display),
+        network.peer.address = peer.map(|peer| display(peer.ip())),
+        network.peer.port = peer.map(|peer| peer.port()),
+        network.protocol.version = protocol_version(request.version()),
+        user_agent.original = agent.as_deref().map(printable).as_deref(),
+        http.route = Empty,
+        http.response.status_code = Empty,
+        http.response.body.size = Empty,
+    )
+}
+
+/// Says in the span which one of a trace it is.
+pub(super) fn record_context(span: &Span, context: &TraceContext) {
+    span.record(
+        "trace_id",
+        display(format_args!("{:032x}", context.trace_id())),
+    );
+    span.record(
+        "span_id",
+        display(format_args!("{:016x}", context.span_id())),
+    );
+    if let Some(parent) = context.parent_id() {
+        span.record("parent_span_id", display(format_args!("{parent:016x}")));
+    }
+}
+
+/// The name that tracing systems show: the method and the route, where there is one.
+pub(super) fn record_name(span: &Span, method: &Method, route: Option<&str>) {
+    let method = match METHODS.contains(method) {
+        true => method.as_str(),
+        false => "HTTP",
+    };
+    match route {
+        Some(route) => {
+            span.record("http.route", route);
+            span.record("otel.name", display(format_args!("{method} {route}")));
+        }
+        None => {
+            span.record("otel.name", method);
+        }
+    }
+}
+
+/// Whose fault a failure is, which decides about the status of the span.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Server,
+    Client,
+}
+
+pub(super) fn record_failure(span: &Span, kind: &str, fault: Fault) {
+    span.record("error.type", kind);
+    if fault == Fault::Server {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Whether the status makes the span a failed one: a server's does not fail by a client's error.
+pub(super) fn record_status(span: &Span, status: StatusCode) -> bool {
+    span.record("http.response.status_code", status.as_u16());
+    let is_failure = status.is_server_error();
+    if is_failure {
+        record_failure(span, status.as_str(), Fault::Server);
+    }
+    is_failure
+}
+
+/// An event inside the span with an error and its causes, as the log has to tell them.
+pub(super) fn tell(span: &Span, error: &(dyn StdError + 'static)) {
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    for cause in causes.take(MAX_CAUSES) {
+        let _ = write!(text, ": {cause}");
+    }
+    let message = printable(&text);
+    tracing::error!(target: TARGET, parent: span, { exception.message = &*message }, "request failed");
+}
+
+/// Text of which no character moves a cursor or begins a line; subscribers write it as it is.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |all: String, character: char| match character.is_control() {
+        true => all + &character.escape_default().to_string(),
+        false => all + character.encode_utf8(&mut [0; 4]),
+    };
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), escape))
+}
+
+fn protocol_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
+}

@@ -1,0 +1,246 @@
+//! A limit for the bodies of requests.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Request,
+};
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::protect::body_fault::Verdict;
+
+/// Refuses requests with a longer body: 413.
+///
+/// One that says so in its `Content-Length` never reaches the application, and nothing of it is read. One that does not
+/// say (a chunked one) fails as the application reads beyond the limit, with an error of the kind
+/// [`BodyTooLarge`](enfilade_core::ErrorKind::BodyTooLarge), which `?` makes a 413; where the application makes anything
+/// but a 4xx of it, the answer is replaced by that 413. An application that does not read so far is not disturbed.
+///
+/// # Order
+///
+/// Inside a [`Decompression`](crate::Decompression), so that it counts what comes out of it; that one has a limit of its
+/// own. Of two limits the smaller one counts, so a route that takes more stands beside the others, not inside a limit.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, HttpError, Request};
+/// use enfilade_middleware::BodyLimit;
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|mut request: Request| async move {
+///     let content = request.take_body().collect(1_000_000).await?;
+///     Ok::<_, HttpError>(content)
+/// });
+/// let client = Client::new(app.wrap(BodyLimit::new(5)));
+/// assert_eq!(client.post("/").body("12345").send().text(), "12345");
+/// assert_eq!(client.post("/").body("123456").send().status(), 413);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct BodyLimit {
+    bytes: u64,
+}
+
+impl BodyLimit {
+    /// Lets bodies of at most so many bytes through.
+    pub fn new(bytes: u64) -> Self {
+        BodyLimit { bytes }
+    }
+}
+
+impl Middleware for BodyLimit {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Limited { app, limit: self })
+    }
+}
+
+struct Limited {
+    app: Application,
+    limit: BodyLimit,
+}
+
+impl Handler for Limited {
+    fn call(&self, mut request: Request) -> Reply {
+        let limit = self.limit.bytes;
+        let known = request.body().known_length();
+        match declared(&request).max(known) {
+            Some(length) if length > limit => {
+                let cause = format!("a body of {length} bytes, of which {limit} are allowed");
+                let error = HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).caused_by(cause);
+                Reply::new(error.into_response())
+            }
+            Some(_) if known.is_some() => self.app.call(request),
+            // What a header says of a stream is no more than said.
+            _ => {
+                let verdict = Verdict::default();
+                let body = Counted {
+                    body: request.take_body(),
+                    left: limit,
+                    verdict: verdict.clone(),
+                };
+                *request.body_mut() = Body::new(body);
+                let reply = self.app.call(request);
+                reply.map(move |response| verdict.judge(response))
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("BodyLimit")
+            .option("bytes", self.limit.bytes)
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(self.limit.wrap(change(self.app.clone())))
+    }
+}
+
+/// The length that a request tells; a number that is larger than any is the largest.
+fn declared(request: &Request) -> Option<u64> {
+    let value = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?;
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| value.parse().unwrap_or(u64::MAX))
+}
+
+/// A body of which only so much is given.
+struct Counted {
+    body: Body,
+    left: u64,
+    verdict: Verdict,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let next = Pin::new(&mut this.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &next {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            match this.left.checked_sub(length) {
+                Some(left) => this.left = left,
+                None => {
+                    // Nothing more of it is wanted, and whoever sends it may stop.
+                    this.body = Body::empty();
+                    this.left = 0;
+                    let status = StatusCode::PAYLOAD_TOO_LARGE;
+                    this.verdict
+                        .note(status, "the body is longer than the limit");
+                    return Poll::Ready(Some(Err(Error::body_too_large())));
+                }
+            }
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What a body may have is no promise that it has.
+        let mut hint = self.body.size_hint();
+        if hint.lower() <= self.left && hint.upper().is_none_or(|upper| upper > self.left) {
+            hint.set_upper(self.left);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint};
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn client(app: Application, limit: u64) -> Client {
+        Client::new(
+            app.wrap(Lint::new())
+                .wrap(BodyLimit::new(limit))
+                .wrap(Lint::new()),
+        )
+    }
+
+    /// Answers with what it read, and as `?` does where it cannot.
+    fn reads() -> Application {
+        Application::new(|mut request: Request| async move {
+            let content = request.take_body().collect(1_000).await?;
+            Ok::<_, HttpError>(content)
+        })
+    }
+
+    #[test]
+    fn the_limit_is_exact_whether_the_length_is_known_or_not() {
+        for (content, limit, status) in [
+            ("", 0, 200),
+            ("x", 0, 413),
+            ("12345", 5, 200),
+            ("123456", 5, 413),
+        ] {
+            let client = client(reads(), limit);
+            let streamed = Body::from_iterator(content.as_bytes().chunks(2));
+            for body in [Body::from(content), streamed] {
+                let answer = client.post("/").body(body).send();
+                assert_eq!(answer.status().as_u16(), status, "{content:?} {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_declared_too_long_is_not_read_and_never_reaches_the_application() {
+        let app = Application::new(|_: Request| -> &str { panic!("it is not called") });
+        let app = app.wrap(BodyLimit::new(5));
+        for length in ["6", "99999999999999999999999"] {
+            let mut request = Request::get("/");
+            let value = HeaderValue::from_static(length);
+            request.headers_mut().insert(CONTENT_LENGTH, value);
+            *request.body_mut() = Body::from_iterator(std::iter::once_with(|| -> &str {
+                panic!("it is not read")
+            }));
+            let response = pollster::block_on(app.call(request));
+            assert_eq!(response.status(), 413, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_longer_than_its_header_says_is_counted() {
+        let mut request = Request::get("/");
+        request.headers_mut().insert(CONTENT_LENGTH, 3.into());
+        *request.body_mut() = Body::from_iterator(["123", "456"]);
+        let response = pollster::block_on(reads().wrap(BodyLimit::new(5)).call(request));
+        assert_eq!(response.status(), 413);
+    }
+
+    #[test]
+    fn an_application_that_makes_nothing_of_it_does_not_hide_it() {
+        let ignores = Application::new(|mut request: Request| async move {
+            match request.take_body().collect(1_000).await {
+                Ok(content) => (StatusCode::OK, content),
+                Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
+            }
+        });
+        let body = || Body::from_iterator(["123", "456"]);
+        let answer = client(ignores, 5).post("/").body(body()).send();
+        assert_eq!(answer.status(), 413);
+        let reads_not = Application::new(|_: Request| "fine");
+        let answer = client(reads_not, 5).post("/").body(body()).send();
+        assert_eq!((answer.status().as_u16(), &*answer.text()), (200, "fine"));
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        enfilade_testing::laws::check(BodyLimit::new(1_000_000));
+    }
+}

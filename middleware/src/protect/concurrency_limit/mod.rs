@@ -1,0 +1,273 @@
+//! A limit for the number of requests that are answered at a time.
+
+mod turns;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enfilade_core::{
+    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
+    Response,
+};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use self::turns::{Permit, Turn, Turns};
+use crate::protect::delay::{self, Sleep};
+
+/// How long a request waits for its turn.
+const WAIT: Duration = Duration::from_secs(1);
+/// When a client is to come again, in seconds.
+const RETRY: u64 = 1;
+
+/// Answers so many requests at a time, lets some wait, and refuses the rest with 503 and `Retry-After`.
+///
+/// A request counts from the call of the application to the end of its body: sent, failed, or given up by the client.
+///
+/// # Order
+///
+/// Inside logs and metrics, which then see what is refused, and outside what is to be spared: one application of a
+/// tree, or all of it. Clones of one `ConcurrencyLimit` share the number.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::ConcurrencyLimit;
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|_: Request| "x").wrap(ConcurrencyLimit::new(1));
+/// let first = pollster::block_on(app.call(Request::get("/")));
+/// let client = Client::new(app);
+/// // The first answer's body is not sent yet.
+/// let refused = client.get("/").send();
+/// assert_eq!((refused.status().as_u16(), refused.header("retry-after")), (503, Some("1")));
+/// drop(first);
+/// assert_eq!(client.get("/").send().status(), 200);
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct ConcurrencyLimit {
+    limit: usize,
+    turns: Arc<Turns>,
+    backlog: usize,
+    wait: Duration,
+    retry_after: u64,
+    sleep: Sleep,
+}
+
+impl ConcurrencyLimit {
+    /// Answers `limit` requests at a time; none waits.
+    pub fn new(limit: usize) -> Self {
+        ConcurrencyLimit {
+            limit,
+            turns: Turns::new(limit),
+            backlog: 0,
+            wait: WAIT,
+            retry_after: RETRY,
+            sleep: delay::system(),
+        }
+    }
+
+    /// Lets so many more requests wait for their turn, first come, first served; none by default.
+    pub fn backlog(mut self, requests: usize) -> Self {
+        self.backlog = requests;
+        self
+    }
+
+    /// How long a request waits before it is refused; a second by default.
+    pub fn wait(mut self, duration: Duration) -> Self {
+        self.wait = duration;
+        self
+    }
+
+    /// When a client that was refused is to come again, in whole seconds; 1 by default.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = seconds;
+        self
+    }
+
+    /// Waits with this, such as a runtime's own sleep; by default a thread keeps the time, and no runtime is needed.
+    pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.sleep = delay::of(sleep);
+        self
+    }
+
+    fn refuse(&self) -> Response {
+        let cause = format!("{} requests are being answered", self.limit);
+        let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(cause);
+        let mut response = error.into_response();
+        let seconds = HeaderValue::from(self.retry_after);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+        response
+    }
+}
+
+impl Middleware for ConcurrencyLimit {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Limited { app, options: self })
+    }
+}
+
+impl fmt::Debug for ConcurrencyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConcurrencyLimit")
+            .field("limit", &self.limit)
+            .field("backlog", &self.backlog)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Limited {
+    app: Application,
+    options: ConcurrencyLimit,
+}
+
+impl Handler for Limited {
+    fn call(&self, request: Request) -> Reply {
+        let waiting = match self.options.turns.come(self.options.backlog) {
+            Turn::Now(permit) => return answer(&self.app, request, permit),
+            Turn::Never => return self.options.refuse().into(),
+            Turn::Later(waiting) => waiting,
+        };
+        let (app, options) = (self.app.clone(), self.options.clone());
+        Reply::from_future(async move {
+            let sleeping = (options.sleep)(options.wait);
+            match delay::timeout(sleeping, waiting).await {
+                Some(permit) => answer(&app, request, permit).await,
+                None => options.refuse(),
+            }
+        })
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("ConcurrencyLimit")
+            .option("limit", self.options.limit)
+            .option("backlog", self.options.backlog)
+            .option("wait", format!("{:?}", self.options.wait))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+/// The permit is kept until the body has ended; a call that is given up or panics drops it too.
+fn answer(app: &Application, request: Request, permit: Permit) -> Reply {
+    let reply = app.call(request);
+    reply.map(move |response| response.map(|body| body.on_end(move |_| drop(permit))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use enfilade_core::Body;
+    use enfilade_testing::{Client, Lint};
+
+    use super::*;
+
+    fn stack(limit: ConcurrencyLimit) -> Application {
+        let app = Application::new(|request: Request| match request.path() {
+            "/panic" => panic!("on purpose"),
+            "/stream" => Body::from_iterator(["a", "b"]),
+            _ => Body::from("x"),
+        });
+        app.wrap(limit).wrap(Lint::new())
+    }
+
+    fn status(app: &Application) -> u16 {
+        Client::new(app.clone()).get("/").send().status().as_u16()
+    }
+
+    #[test]
+    fn a_permit_is_kept_until_the_body_has_ended_however_that_is() {
+        let app = stack(ConcurrencyLimit::new(1).retry_after(7));
+        for target in ["/", "/stream"] {
+            let response = pollster::block_on(app.call(Request::get(target)));
+            let refused = Client::new(app.clone()).get("/").send();
+            assert_eq!(
+                (refused.status().as_u16(), refused.header("retry-after")),
+                (503, Some("7"))
+            );
+            pollster::block_on(response.into_body().collect(10)).unwrap();
+            assert_eq!(status(&app), 200);
+        }
+        // Left in the middle, given up before the answer, and after a panic.
+        drop(pollster::block_on(app.call(Request::get("/stream"))));
+        assert_eq!(status(&app), 200);
+        let call = std::panic::AssertUnwindSafe(|| drop(app.call(Request::get("/panic"))));
+        assert!(std::panic::catch_unwind(call).is_err());
+        assert_eq!(status(&app), 200);
+    }
+
+    #[test]
+    fn some_wait_for_their_turn_and_no_more_than_that() {
+        let limit = ConcurrencyLimit::new(1)
+            .backlog(1)
+            .sleep(|_| std::future::pending());
+        let app = stack(limit);
+        let first = pollster::block_on(app.call(Request::get("/")));
+        let mut second = app.call(Request::get("/")).into_future();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+        assert_eq!(status(&app), 503);
+        drop(first);
+        let Poll::Ready(response) = Pin::new(&mut second).poll(&mut context) else {
+            panic!("it is its turn")
+        };
+        assert_eq!(response.status(), 200);
+        drop(response);
+        assert_eq!(status(&app), 200);
+    }
+
+    #[test]
+    fn a_newcomer_does_not_overtake_who_waits() {
+        let limit = ConcurrencyLimit::new(1)
+            .backlog(2)
+            .sleep(|_| std::future::pending());
+        let app = stack(limit);
+        let mut context = Context::from_waker(Waker::noop());
+        let first = pollster::block_on(app.call(Request::get("/")));
+        let mut second = app.call(Request::get("/")).into_future();
+        assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+        drop(first);
+        // A permit is there, and it is the second's.
+        let mut third = app.call(Request::get("/")).into_future();
+        assert!(Pin::new(&mut third).poll(&mut context).is_pending());
+        let Poll::Ready(response) = Pin::new(&mut second).poll(&mut context) else {
+            panic!("it is its turn")
+        };
+        drop(response);
+        assert!(Pin::new(&mut third).poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn who_waits_too_long_is_refused_and_who_leaves_frees_the_place() {
+        let app = stack(
+            ConcurrencyLimit::new(1)
+                .backlog(1)
+                .sleep(|_| std::future::ready(())),
+        );
+        let first = pollster::block_on(app.call(Request::get("/")));
+        assert_eq!(status(&app), 503);
+        drop(app.call(Request::get("/")));
+        assert_eq!(status(&app), 503);
+        drop(first);
+        assert_eq!(status(&app), 200);
+        assert_eq!(status(&stack(ConcurrencyLimit::new(0))), 503);
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        enfilade_testing::laws::check(ConcurrencyLimit::new(1_000));
+    }
+}

@@ -1,0 +1,11 @@
+//! What may come in, how much of it, and from whom.
+
+pub(crate) mod body_fault;
+pub(crate) mod body_limit;
+pub(crate) mod concurrency_limit;
+pub(crate) mod delay;
+pub(crate) mod maintenance;
+pub(crate) mod proxy_fix;
+pub(crate) mod rate_limit;
+pub(crate) mod timeout;
+pub(crate) mod trusted_hosts;

@@ -1,0 +1,129 @@
+//! Networks whose hosts are proxies of one's own.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// Networks, read when a stack is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Networks(Vec<IpNet>);
+
+impl Networks {
+    pub(super) fn parse<T: AsRef<str>>(
+        networks: impl IntoIterator<Item = T>,
+    ) -> Result<Networks, Error> {
+        let networks = networks.into_iter();
+        let networks = networks.map(|network| parse(network.as_ref()));
+        networks.collect::<Result<_, _>>().map(Networks)
+    }
+
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, network) in self.0.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{network}")?;
+        }
+        Ok(())
+    }
+}
+
+fn parse(text: &str) -> Result<IpNet, Error> {
+    // `{:?}` escapes, so that the text of the error cannot forge a line in a log.
+    let refused = |why: &str| Err(Error::new(ErrorKind::Network, format!("{text:?} {why}")));
+    let network = match (text.parse::<IpAddr>(), text.parse::<IpNet>()) {
+        (Ok(address), _) => address.into(),
+        (_, Ok(network)) => network,
+        _ => return refused("is neither an address nor a network, such as 192.0.2.0/24"),
+    };
+    // Whoever wrote `10.0.0.5/8` may have meant one address, and would trust sixteen million.
+    if network.trunc() != network {
+        let whole = network.trunc();
+        return refused(&format!("has bits behind its prefix: write {whole}"));
+    }
+    Ok(canonical(network))
+}
+
+/// An IPv4 network that is mapped into IPv6 is the IPv4 network, as addresses are compared so.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) => network.addr().to_ipv4_mapped(),
+        IpNet::V4(_) => None,
+    };
+    let length = network.prefix_len().checked_sub(96);
+    let network_v4 = mapped.zip(length);
+    network_v4
+        .and_then(|(address, length)| Ipv4Net::new(address, length).ok())
+        .map_or(network, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_the_addresses_of_their_prefix() {
+        let cases = [
+            ("10.0.0.0/8", "10.255.255.255", true),
+            ("10.0.0.0/8", "11.0.0.0", false),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("192.168.1.0/28", "192.168.1.15", true),
+            ("192.168.1.0/28", "192.168.1.16", false),
+            ("10.0.0.5", "10.0.0.5", true),
+            ("10.0.0.5", "10.0.0.4", false),
+            ("::1", "::1", true),
+            ("::1", "::2", false),
+            ("fc00::/7", "fd5b:982e::", true),
+            ("fc00::/7", "2620::1", false),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("0.0.0.0/0", "203.0.113.5", true),
+            ("0.0.0.0/0", "::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "203.0.113.5", false),
+            ("::/0", "::ffff:203.0.113.5", false),
+        ];
+        for (network, address, expected) in cases {
+            let networks = Networks::parse([network]).unwrap();
+            let found = networks.contains(address.parse().unwrap());
+            assert_eq!(found, expected, "{address} in {network}");
+        }
+        let none = Networks::parse([""; 0]).unwrap();
+        assert!(!none.contains("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_bad_network_is_named() {
+        let neither = "is neither an address nor a network, such as 192.0.2.0/24";
+        let cases = [
+            ("", neither),
+            ("localhost", neither),
+            ("10.0.0.0/33", neither),
+            ("10.0.0.0/", neither),
+            ("10.0.0/8", neither),
+            ("10.0.0.0/8 ", neither),
+            ("10.0.0.0/255.0.0.0", neither),
+            ("fe80::1%eth0", neither),
+            ("[::1]", neither),
+            ("unix:", neither),
+            ("*", neither),
+            ("\n", neither),
+            ("10.0.0.5/8", "has bits behind its prefix: write 10.0.0.0/8"),
+            ("fc00::1/7", "has bits behind its prefix: write fc00::/7"),
+        ];
+        for (network, why) in cases {
+            let error = Networks::parse(["::1", network]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Network);
+            assert_eq!(error.to_string(), format!("{network:?} {why}"));
+        }
+    }
+}

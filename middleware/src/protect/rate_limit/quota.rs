@@ -1,0 +1,294 @@
+//! How many requests in which time, and what is left of it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// The longest time in which a quota is given.
+const MAX_PERIOD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The longest time that it takes to have all of a quota again, in nanoseconds: 73 years, a sum of which is a `u64`.
+const MAX_REFILL: u64 = 1 << 61;
+
+/// How many requests are let through in which time, and how many at once.
+///
+/// It is a bucket that loses one for each request, and is filled evenly: `per_minute(60)` gets one back each second.
+/// It is full at first, so that 60 requests may come at once; [`burst`](Quota::burst) says how many may. In any time, no
+/// more than the burst and what came back in that time are let through: in the first minute 120, where all 60 come at
+/// once and then one each second, and in every minute after it 60.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use enfilade_middleware::Quota;
+///
+/// assert_eq!(Quota::per_second(10).to_string(), "10 in 1s");
+/// let quota = Quota::new(1_000, Duration::from_secs(24 * 60 * 60))?.burst(50);
+/// assert_eq!(quota.to_string(), "1000 in 86400s, 50 at once");
+/// assert!(Quota::new(1, Duration::ZERO).is_err());
+/// # Ok::<_, enfilade_middleware::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    requests: u32,
+    period: Duration,
+    capacity: u32,
+    /// The time in which one comes back, in nanoseconds, rounded up; never 0.
+    interval: u64,
+}
+
+impl Quota {
+    /// So many requests a second; with 0, none at all.
+    #[must_use]
+    pub const fn per_second(requests: u32) -> Quota {
+        Quota::of(requests, Duration::from_secs(1))
+    }
+
+    /// So many requests a minute; with 0, none at all.
+    #[must_use]
+    pub const fn per_minute(requests: u32) -> Quota {
+        Quota::of(requests, Duration::from_secs(60))
+    }
+
+    /// So many requests an hour; with 0, none at all.
+    #[must_use]
+    pub const fn per_hour(requests: u32) -> Quota {
+        Quota::of(requests, Duration::from_secs(60 * 60))
+    }
+
+    /// So many requests in this time; with 0, none at all.
+    ///
+    /// # Errors
+    ///
+    /// Where the time is 0, or longer than 366 days.
+    pub fn new(requests: u32, period: Duration) -> Result<Quota, Error> {
+        if period.is_zero() || period > MAX_PERIOD {
+            let message = format!("a quota in {period:?}, which is not between 1ns and 366 days");
+            return Err(Error::new(ErrorKind::Quota, message));
+        }
+        Ok(Quota::of(requests, period))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "no period is longer than 2^55 nanoseconds, and `try_from` is not const"
+    )]
+    const fn of(requests: u32, period: Duration) -> Quota {
+        let nanoseconds = period.as_nanos() as u64;
+        let interval = match requests {
+            0 => nanoseconds,
+            _ => nanoseconds.div_ceil(requests as u64),
+        };
+        let quota = Quota {
+            requests,
+            period,
+            capacity: 0,
+            interval,
+        };
+        quota.burst(requests)
+    }
+
+    /// How many requests may come at once where none came for a while; as many as in the whole time by default.
+    ///
+    /// 1 lets them through one by one, evenly; 0 lets none through. So many that they take more than 73 years to come
+    /// back are cut to those of 73 years.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the smaller one of both is no larger than a u32"
+    )]
+    #[must_use]
+    pub const fn burst(mut self, requests: u32) -> Quota {
+        let most = MAX_REFILL / self.interval;
+        self.capacity = match requests as u64 > most {
+            _ if self.requests == 0 => 0,
+            true => most as u32,
+            false => requests,
+        };
+        self
+    }
+
+    /// How many requests may come at once.
+    #[must_use]
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// The time in which one request comes back, in whole nanoseconds, rounded up.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval)
+    }
+
+    /// The time in which all of it comes back.
+    #[must_use]
+    pub const fn refill_time(&self) -> Duration {
+        Duration::from_nanos(self.interval * self.capacity as u64)
+    }
+
+    /// The time in which all of it comes back, in whole seconds, rounded up; never 0.
+    pub(super) fn window_seconds(&self) -> u64 {
+        let refill = match u128::from(self.capacity) {
+            0 => self.period.as_nanos(),
+            // Not by the interval, of which the rounding would add up.
+            capacity => (self.period.as_nanos() * capacity).div_ceil(self.requests.max(1).into()),
+        };
+        u64::try_from(refill.div_ceil(1_000_000_000)).map_or(u64::MAX, |seconds| seconds.max(1))
+    }
+
+    /// Takes one request, for a [`QuotaStore`](crate::QuotaStore) that keeps no more than a time for each key.
+    ///
+    /// `debt` is the time until all of the quota is there, 0 for a key that is not known; the second value is what it is
+    /// now. This is the generic cell rate algorithm (ITU-T I.371), in which that is all there is to keep. A debt that
+    /// this quota cannot have, as of another quota or of a clock that was set back, counts as an empty bucket.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use enfilade_middleware::Quota;
+    ///
+    /// let quota = Quota::per_minute(2);
+    /// let (state, debt) = quota.draw(Duration::ZERO);
+    /// assert_eq!((state.remaining(), debt), (1, Duration::from_secs(30)));
+    /// let (state, debt) = quota.draw(debt);
+    /// assert_eq!((state.remaining(), debt), (0, Duration::from_secs(60)));
+    /// // Ten seconds later.
+    /// let (state, debt) = quota.draw(Duration::from_secs(50));
+    /// assert!(!state.is_allowed());
+    /// assert_eq!((state.wait(), debt), (Duration::from_secs(20), Duration::from_secs(50)));
+    /// ```
+    #[must_use]
+    pub fn draw(&self, debt: Duration) -> (QuotaState, Duration) {
+        let Some(capacity) = NonZeroU32::new(self.capacity) else {
+            return (QuotaState::refused(self.period), debt);
+        };
+        let debt = debt.min(self.refill_time());
+        let (drawn, debt) = gcra(capacity, self.interval(), debt);
+        let state = match drawn {
+            Ok(remaining) => {
+                let before = self.interval * u64::from(self.capacity - remaining - 1);
+                let wait = debt.saturating_sub(Duration::from_nanos(before));
+                QuotaState::allowed(remaining, wait)
+            }
+            Err(wait) => QuotaState::refused(wait),
+        };
+        (state, debt)
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:?}", self.requests, self.period)?;
+        if self.capacity != self.requests {
+            write!(f, ", {} at once", self.capacity)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many are left, or how long to wait; and the time until the bucket is full then.
+fn gcra(
+    capacity: NonZeroU32,
+    interval: Duration,
+    debt: Duration,
+) -> (Result<u32, Duration>, Duration) {
+    let quota = governor::Quota::with_period(interval)
+        .expect("an interval is a nanosecond or more")
+        .allow_burst(capacity);
+    let limiter = Limiter::new(quota, Bucket(Cell::new(debt.into())), Now);
+    let drawn = match limiter.check_key(&()) {
+        Ok(snapshot) => Ok(snapshot.remaining_burst_capacity()),
+        Err(early) => Err(early.wait_time_from(Now.now())),
+    };
+    (drawn, limiter.into_state_store().0.get().into())
+}
+
+type Limiter = governor::RateLimiter<(), Bucket, Now, StateInformationMiddleware>;
+
+/// The time until a bucket is full. Times are counted from now, so that no sum of them is too large.
+struct Bucket(Cell<Nanos>);
+
+impl StateStore for Bucket {
+    type Key = ();
+
+    fn measure_and_replace<T, F, E>(&self, (): &(), decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, debt) = decide(Some(self.0.get()))?;
+        self.0.set(debt);
+        Ok(outcome)
+    }
+}
+
+/// A clock on which it is always now.
+struct Now;
+
+impl Clock for Now {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::default()
+    }
+}
+
+/// What a request found of its quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaState {
+    is_allowed: bool,
+    remaining: u32,
+    wait: Duration,
+}
+
+impl QuotaState {
+    /// The request is let through; `remaining` are left, and one more after `wait`.
+    #[must_use]
+    pub const fn allowed(remaining: u32, wait: Duration) -> QuotaState {
+        QuotaState {
+            is_allowed: true,
+            remaining,
+            wait,
+        }
+    }
+
+    /// The request is refused, and the next one would be before `wait` is over.
+    #[must_use]
+    pub const fn refused(wait: Duration) -> QuotaState {
+        QuotaState {
+            is_allowed: false,
+            remaining: 0,
+            wait,
+        }
+    }
+
+    /// Whether the request is let through.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        self.is_allowed
+    }
+
+    /// How many more may come now.
+    #[must_use]
+    pub const fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// The time until one more may come.
+    #[must_use]
+    pub const fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// The time until one more may come, in whole seconds, rounded up; never 0.
+    pub(super) fn wait_seconds(&self) -> u64 {
+        let rounding = u64::from(self.wait.subsec_nanos() > 0);
+        self.wait.as_secs().saturating_add(rounding).max(1)
+    }
+}

@@ -1,0 +1,401 @@
+//! A limit for the time that an answer takes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{
+    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Request, Response,
+};
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use sync_wrapper::SyncWrapper;
+
+use crate::protect::delay::{self, Sleep, Sleeping};
+
+/// Answers 503 where an application has no answer in time, and drops what it was doing.
+///
+/// The time is that from the call to the head of the answer. Bodies have all the time in the world, as downloads and
+/// event streams need it, unless [`body_idle`](Timeout::body_idle) says how long they may pause: then they fail, so that
+/// the client sees that they are not whole. [`request_idle`](Timeout::request_idle) is the same for what the client sends.
+///
+/// A future is dropped at its next point of waiting. An application that does not wait, as a synchronous one, has
+/// answered before anybody could look at the time; let it run on a thread of its own instead.
+///
+/// # Order
+///
+/// Inside logs and error pages, which then see the answer, and outside what may be slow.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Timeout;
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(async |_: Request| std::future::pending::<&str>().await);
+/// let client = Client::new(app.wrap(Timeout::new(Duration::from_millis(20))));
+/// let answer = client.get("/").send();
+/// assert_eq!((answer.status().as_u16(), &*answer.text()), (503, "Service Unavailable"));
+/// ```
+#[derive(Clone)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Timeout {
+    head: Duration,
+    body_idle: Option<Duration>,
+    request_idle: Option<Duration>,
+    answer: Answer,
+    sleep: Sleep,
+}
+
+type Answer = Arc<dyn Fn() -> Response + Send + Sync>;
+
+impl Timeout {
+    /// Gives an application so long for the head of its answer.
+    pub fn new(head: Duration) -> Self {
+        let answer = move || {
+            let cause = format!("there was no answer within {head:?}");
+            HttpError::new(StatusCode::SERVICE_UNAVAILABLE)
+                .caused_by(cause)
+                .into_response()
+        };
+        Timeout {
+            head,
+            body_idle: None,
+            request_idle: None,
+            answer: Arc::new(answer),
+            sleep: delay::system(),
+        }
+    }
+
+    /// Answers this in place of the 503: `|| StatusCode::GATEWAY_TIMEOUT`, or a whole response.
+    pub fn answer<R: IntoResponse>(
+        mut self,
+        answer: impl Fn() -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.answer = Arc::new(move || answer().into_response());
+        self
+    }
+
+    /// How long the body of an answer may give nothing; as long as it likes by default.
+    ///
+    /// Only the time counts in which the server waits for it, not that in which the client is slow to take it.
+    pub fn body_idle(mut self, duration: Duration) -> Self {
+        self.body_idle = Some(duration);
+        self
+    }
+
+    /// How long the client may send nothing while the application reads the body; as long as it likes by default.
+    ///
+    /// Reading fails then, with an error that `?` makes a 408.
+    pub fn request_idle(mut self, duration: Duration) -> Self {
+        self.request_idle = Some(duration);
+        self
+    }
+
+    /// Waits with this, such as a runtime's own sleep; by default a thread keeps the time, and no runtime is needed.
+    pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.sleep = delay::of(sleep);
+        self
+    }
+
+    fn watch(&self, body: Body, limit: Option<Duration>) -> Body {
+        match limit {
+            Some(limit) if !body.is_in_memory() => Body::new(Watched {
+                body,
+                limit,
+                sleep: self.sleep.clone(),
+                sleeping: None,
+            }),
+            _ => body,
+        }
+    }
+}
+
+impl Middleware for Timeout {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Timed { app, options: self })
+    }
+}
+
+impl fmt::Debug for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout")
+            .field("head", &self.head)
+            .field("body_idle", &self.body_idle)
+            .field("request_idle", &self.request_idle)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Timed {
+    app: Application,
+    options: Timeout,
+}
+
+impl Handler for Timed {
+    fn call(&self, mut request: Request) -> Reply {
+        if let Some(limit) = self.options.request_idle {
+            let body = request.take_body();
+            *request.body_mut() = self.options.watch(body, Some(limit));
+        }
+        let options = self.options.clone();
+        let watch = move |response: Response| {
+            let limit = options.body_idle;
+            response.map(|body| options.watch(body, limit))
+        };
+        match self.app.call(request).try_into_response() {
+            Ok(response) => watch(response).into(),
+            Err(pending) => {
+                let sleeping = (self.options.sleep)(self.options.head);
+                let (future, answer) = (pending.into_future(), self.options.answer.clone());
+                Reply::from_future(async move {
+                    let response = delay::timeout(sleeping, future).await;
+                    response.map_or_else(|| answer(), watch)
+                })
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.options;
+        let shown =
+            |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| format!("{limit:?}"));
+        Description::new("Timeout")
+            .option("head", format!("{:?}", options.head))
+            .option("body idle", shown(options.body_idle))
+            .option("request idle", shown(options.request_idle))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+/// A stream that fails where it pauses for too long.
+struct Watched {
+    body: Body,
+    limit: Duration,
+    sleep: Sleep,
+    /// While it pauses.
+    sleeping: Option<SyncWrapper<Sleeping>>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(next) = Pin::new(&mut this.body).poll_frame(context) {
+            this.sleeping = None;
+            return Poll::Ready(next);
+        }
+        let (sleep, limit) = (&this.sleep, this.limit);
+        let begin = || SyncWrapper::new(sleep(limit));
+        let sleeping = this.sleeping.get_or_insert_with(begin).get_mut();
+        sleeping.as_mut().poll(context).map(|()| {
+            // What fed it stops.
+            this.body = Body::empty();
+            Some(Err(Error::body_timed_out()))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    use enfilade_testing::{Client, Lint};
+
+    use super::*;
+
+    /// A time that goes on when the test says so.
+    #[derive(Clone, Default)]
+    struct Clock(Arc<Mutex<(bool, Vec<Waker>)>>);
+
+    impl Clock {
+        fn strike(&self) {
+            let mut clock = self.0.lock().unwrap();
+            clock.0 = true;
+            clock.1.drain(..).for_each(Waker::wake);
+        }
+
+        fn timeout(&self) -> Timeout {
+            let clock = self.clone();
+            Timeout::new(Duration::from_secs(30)).sleep(move |_| {
+                let clock = clock.clone();
+                std::future::poll_fn(move |context| {
+                    let mut clock = clock.0.lock().unwrap();
+                    clock.1.push(context.waker().clone());
+                    if clock.0 {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+            })
+        }
+    }
+
+    /// Says whether it was dropped.
+    struct Held(Arc<AtomicBool>);
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn an_answer_that_is_late_is_never_given_and_its_work_is_dropped() {
+        let clock = Clock::default();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let flag = dropped.clone();
+        let app = Application::new(move |_: Request| {
+            let held = Held(flag.clone());
+            async move {
+                let _held = held;
+                std::future::pending::<&str>().await
+            }
+        });
+        let mut reply = app
+            .wrap(clock.timeout())
+            .call(Request::get("/"))
+            .into_future();
+        assert!(poll(&mut reply).is_pending());
+        assert!(!dropped.load(Ordering::SeqCst));
+        clock.strike();
+        let Poll::Ready(response) = poll(&mut reply) else {
+            panic!("it is time")
+        };
+        drop(reply);
+        assert_eq!(response.status(), 503);
+        assert!(dropped.load(Ordering::SeqCst));
+        let error = response.extensions().get::<Arc<HttpError>>().unwrap();
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "there was no answer within 30s"
+        );
+    }
+
+    #[test]
+    fn answers_in_time_and_the_answer_of_ones_own() {
+        let clock = Clock::default();
+        clock.strike();
+        let now = Application::new(|_: Request| "now").wrap(clock.timeout());
+        assert_eq!(Client::new(now).get("/").send().text(), "now");
+        let soon = Application::new(async |_: Request| "soon").wrap(clock.timeout());
+        assert_eq!(Client::new(soon).get("/").send().text(), "soon");
+        let never = Application::new(async |_: Request| std::future::pending::<&str>().await);
+        let own = clock.timeout().answer(|| StatusCode::GATEWAY_TIMEOUT);
+        let answer = Client::new(never.wrap(own).wrap(Lint::new()))
+            .get("/")
+            .send();
+        assert_eq!((answer.status().as_u16(), &*answer.text()), (504, ""));
+    }
+
+    /// A body that gives one chunk and then waits for ever.
+    struct Stuck(bool);
+
+    impl HttpBody for Stuck {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            match std::mem::replace(&mut self.0, true) {
+                true => Poll::Pending,
+                false => Poll::Ready(Some(Ok(Frame::data("begun".into())))),
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_pauses_too_long_fails_and_one_may_pause_by_default() {
+        for (limit, expected) in [
+            (None, None),
+            (
+                Some(Duration::from_secs(9)),
+                Some("the body did not go on in time"),
+            ),
+        ] {
+            let clock = Clock::default();
+            let mut timeout = clock.timeout();
+            timeout.body_idle = limit;
+            let app = Application::new(|_: Request| Body::new(Stuck(false))).wrap(timeout);
+            let response = pollster::block_on(app.call(Request::get("/")));
+            let mut body = response.into_body();
+            assert!(poll(&mut Box::pin(body.frame())).is_ready());
+            assert!(poll(&mut Box::pin(body.frame())).is_pending());
+            clock.strike();
+            let next = poll(&mut Box::pin(body.frame()));
+            let error = match next {
+                Poll::Ready(Some(Err(error))) => Some(error.to_string()),
+                _ => None,
+            };
+            assert_eq!(error.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_is_told_408() {
+        let clock = Clock::default();
+        clock.strike();
+        let timeout = clock.timeout().request_idle(Duration::from_secs(9));
+        let app = Application::new(|mut request: Request| async move {
+            let content = request.take_body().collect(100).await?;
+            Ok::<_, HttpError>(content)
+        });
+        // The wait for the head is over at once too, so the body is asked for in the call.
+        let app = around_reading(app).wrap(timeout);
+        let mut request = Request::get("/");
+        *request.body_mut() = Body::new(Stuck(false));
+        let response = pollster::block_on(app.call(request));
+        assert_eq!(response.status(), 408);
+    }
+
+    /// The same application, but it is ready as soon as its body is.
+    fn around_reading(app: Application) -> Application {
+        Application::new(move |request: Request| -> Response {
+            pollster::block_on(app.call(request))
+        })
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let hour = Duration::from_secs(3600);
+        enfilade_testing::laws::check(Timeout::new(hour).body_idle(hour).request_idle(hour));
+    }
+}

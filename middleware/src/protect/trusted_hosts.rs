@@ -1,0 +1,225 @@
+//! Refuses requests for hosts that are not one's own.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, HttpError, Middleware, Reply, Request};
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::matching::host_pattern::{HostPattern, host_and_port};
+
+/// Refuses requests for hosts that are not in a list.
+///
+/// The host is the authority of an absolute target, else the `Host` header (RFC 9112, section 3.2.2);
+/// `X-Forwarded-Host` is not read here. Where it is not in the list, missing, there more than once or malformed, the answer
+/// is a 400 with a fixed text, and the application is not called.
+///
+/// # Hosts
+///
+/// | written | means |
+/// |---|---|
+/// | `example.org` | this host at every port |
+/// | `example.org:8080` | this host at this port; the scheme's where the request has none |
+/// | `*.example.org` | one label more |
+/// | `**.example.org` | one label more, or several |
+/// | `.example.org` | `example.org` and all below |
+/// | `192.0.2.1`, `[2001:db8::1]` | this address |
+///
+/// Names are of letters, digits, dots, `-` and `_`; any other is not trusted, such as `evil.test%2f.example.org`. They are
+/// compared without regard to case and to a dot at their end. Write the `xn--` form of a name that is not
+/// ASCII, as that is what clients send. There is no pattern for every host: leave the wrapper away.
+///
+/// # Order
+///
+/// Outermost of all that reads the host: outside whatever makes absolute URLs, redirects, or keeps answers by their
+/// host. A [`ProxyFix`](crate::ProxyFix) that takes the host from a proxy's headers stands outside it, so that this one is
+/// checked.
+///
+/// # Security
+///
+/// A client can name any host. An application that makes links of it (in mails that reset a password, in pages that a
+/// cache keeps) makes links to that host; this is what keeps it from that. Read the host with [`Request::host`] or the
+/// environ there: the header itself may differ from an absolute target, and nobody has looked at it then.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::TrustedHosts;
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let app = Application::new(|request: Request| request.url());
+/// let client = Client::new(app.wrap(TrustedHosts::new(["example.org", "*.example.net"])?));
+/// let ask = |host: &str| client.get("/").header("host", host).send();
+/// assert_eq!(ask("example.org").text(), "http://example.org/");
+/// assert_eq!(ask("www.example.net").status(), 200);
+/// assert_eq!(ask("example.org.evil.example").status(), 400);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct TrustedHosts {
+    hosts: Arc<[HostPattern]>,
+    status: StatusCode,
+}
+
+impl TrustedHosts {
+    /// Trusts these hosts and no others; with none, every request is refused.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them is not of the form above; the error names it.
+    pub fn new<T: AsRef<str>>(hosts: impl IntoIterator<Item = T>) -> Result<TrustedHosts, Error> {
+        let hosts = hosts.into_iter();
+        let hosts = hosts.map(|host| HostPattern::parse(host.as_ref()));
+        Ok(TrustedHosts {
+            hosts: hosts.collect::<Result<_, _>>()?,
+            status: StatusCode::BAD_REQUEST,
+        })
+    }
+
+    /// The status of the refusal; 400 by default. 421 tells a client to try another connection (RFC 9110, section
+    /// 15.5.20), which one that reused a connection of HTTP/2 for two names can make use of.
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    fn trusts(&self, request: &Request) -> bool {
+        let is_known = |(host, port)| self.hosts.iter().any(|known| known.matches(&host, port));
+        host_and_port(request).is_some_and(is_known)
+    }
+}
+
+impl Middleware for TrustedHosts {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(WithTrustedHosts { app, options: self })
+    }
+}
+
+#[derive(Clone)]
+struct WithTrustedHosts {
+    app: Application,
+    options: TrustedHosts,
+}
+
+impl Handler for WithTrustedHosts {
+    fn call(&self, request: Request) -> Reply {
+        match self.options.trusts(&request) {
+            true => self.app.call(request),
+            false => Reply::new(HttpError::new(self.options.status).message("Untrusted host")),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let hosts: Vec<_> = self
+            .options
+            .hosts
+            .iter()
+            .map(HostPattern::to_string)
+            .collect();
+        Description::new("TrustedHosts")
+            .option("hosts", hosts.join(", "))
+            .option("status", self.options.status.as_u16())
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(self.options.clone().wrap(app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::laws::{self, Check};
+    use enfilade_testing::{Client, Lint};
+    use http::Method;
+    use http::header::HOST;
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::headers::edit::Headers;
+
+    fn linted(wrapper: TrustedHosts) -> Client {
+        let app = Application::new(|request: Request| request.host().map(str::to_owned));
+        let app = app.wrap(Lint::new()).wrap(wrapper).wrap(Lint::new());
+        Client::new(app).without_gateway()
+    }
+
+    fn trusted() -> TrustedHosts {
+        TrustedHosts::new(["example.org", ".example.net:81"]).unwrap()
+    }
+
+    #[test]
+    fn lets_nobody_in_but_for_the_hosts_of_the_list() {
+        let cases: [(&str, &[&str], u16); 18] = [
+            ("/", &["example.org"], 200),
+            ("/", &["EXAMPLE.ORG.:8000"], 200),
+            ("/", &["www.example.net:81"], 200),
+            ("/", &["www.example.net"], 400),
+            ("/", &["evilexample.org"], 400),
+            ("/", &["example.org.evil.net"], 400),
+            ("/", &["evil.test%2f.example.net:81"], 400),
+            ("/", &["evil@example.org"], 400),
+            ("/", &["example.org/evil"], 400),
+            ("/", &["example.org, evil.net"], 400),
+            ("/", &["example.org:80x"], 400),
+            ("/", &[""], 400),
+            ("/", &[], 400),
+            ("/", &["example.org", "example.org"], 400),
+            ("http://example.org/", &["evil.net"], 200),
+            ("http://evil.net/", &["example.org"], 400),
+            ("http://u@example.org/", &["example.org"], 400),
+            ("*", &["evil.net"], 400),
+        ];
+        let client = linted(trusted());
+        for (target, hosts, status) in cases {
+            let request = client.request(Method::OPTIONS, target).without_host();
+            let request = hosts
+                .iter()
+                .fold(request, |all, host| all.header(HOST, host));
+            let response = request.header("x-forwarded-host", "example.org").send();
+            assert_eq!(response.status(), status, "{target} {hosts:?}");
+            if status == 400 {
+                assert_eq!(response.text(), "Untrusted host");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_with_another_status() {
+        let client = linted(trusted().status(StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(client.get("/").header("host", "x").send().status(), 421);
+    }
+
+    #[test]
+    fn a_bad_host_is_named_and_no_host_is_nobody() {
+        let error = TrustedHosts::new(["a", "b c"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Host);
+        assert_eq!(error.to_string(), "\"b c\" is not a host");
+        let client = linted(TrustedHosts::new([""; 0]).unwrap());
+        assert_eq!(client.get("/").send().status(), 400);
+    }
+
+    #[test]
+    fn is_described_with_its_hosts() {
+        let app = Application::new(|_: Request| "x").wrap(trusted());
+        assert_eq!(
+            app.describe().to_string(),
+            "TrustedHosts (hosts: example.org, .example.net:81, status: 400)\n\
+             └─ closure in is_described_with_its_hosts\n"
+        );
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(trusted());
+        let trusted = TrustedHosts::new(["example.org", "other.example"]).unwrap();
+        let headers = Headers::new().request_set(HOST, "example.org").unwrap();
+        let wrapper = move |app: Application| app.wrap(trusted).wrap(headers);
+        Check::new(wrapper).touches([HOST]).run();
+    }
+}

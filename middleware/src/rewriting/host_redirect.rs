@@ -1,0 +1,188 @@
+//! What wrappers have in common that send requests to the same path elsewhere.
+
+use std::fmt::Display;
+
+use enfilade_core::{Description, HttpError, IntoResponse, Request, Response, Scheme, path};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// How requests are sent elsewhere, and which stay.
+#[derive(Clone, Debug)]
+pub(crate) struct Relocation {
+    status: StatusCode,
+    exceptions: Vec<String>,
+}
+
+impl Relocation {
+    pub(crate) fn new() -> Relocation {
+        Relocation {
+            status: StatusCode::PERMANENT_REDIRECT,
+            exceptions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn status(mut self, status: StatusCode) -> Result<Relocation, Error> {
+        if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
+            let message = format!("{} is none of 301, 302, 307 and 308", status.as_u16());
+            return Err(Error::new(ErrorKind::Status, message));
+        }
+        self.status = status;
+        Ok(self)
+    }
+
+    pub(crate) fn except(mut self, prefix: &str) -> Result<Relocation, Error> {
+        if !prefix.starts_with('/') {
+            let message = format!("{prefix:?} does not begin with a slash");
+            return Err(Error::new(ErrorKind::Route, message));
+        }
+        self.exceptions.push(prefix.to_owned());
+        Ok(self)
+    }
+
+    /// Whether a request for `path` stays where it is.
+    pub(crate) fn excepts(&self, path: &str) -> bool {
+        let is_under = |prefix: &String| path::match_prefix(path, prefix).is_some();
+        self.exceptions.iter().any(is_under) && !has_dots(path)
+    }
+
+    /// The answer that sends a request to its own path at `authority`.
+    pub(crate) fn answer(
+        &self,
+        request: &Request,
+        scheme: Scheme,
+        authority: impl Display,
+    ) -> Response {
+        let location = location(request, scheme, authority);
+        match HeaderValue::try_from(location) {
+            Ok(location) => (self.status, [(LOCATION, location)], ()).into_response(),
+            Err(_) => HttpError::new(StatusCode::BAD_REQUEST).into_response(),
+        }
+    }
+
+    pub(crate) fn describe_in(&self, tree: Description) -> Description {
+        let tree = tree.option("status", self.status.as_u16());
+        let exceptions = self.exceptions.iter();
+        exceptions.fold(tree, |tree, prefix| tree.option("except", prefix))
+    }
+}
+
+/// Whether something further in may read the path as one from which dots lead out of an exception.
+fn has_dots(path: &str) -> bool {
+    let decoded = path::decode(path);
+    let mut segments = decoded.split(['/', '\\']);
+    segments.any(|segment| matches!(segment, "." | ".."))
+}
+
+/// An absolute URL, in which no path can be taken for a host, whatever it begins with.
+fn location(request: &Request, scheme: Scheme, authority: impl Display) -> String {
+    let mut url = format!("{}://{authority}", scheme.as_str());
+    let path = [request.script_name(), request.path()].concat();
+    // `OPTIONS *` is about the server: its URL has no path (RFC 9112, section 3.2.4).
+    if path.starts_with('/') {
+        push(&mut url, &path);
+    }
+    if let Some(query) = request.query() {
+        url.push('?');
+        push(&mut url, query);
+    }
+    url
+}
+
+/// Adds text as it is, but for what no URI has (RFC 3986, section 2), which is percent-encoded.
+fn push(url: &mut String, text: &str) {
+    let bytes = text.as_bytes();
+    for (at, &byte) in bytes.iter().enumerate() {
+        let fits = match byte {
+            b'%' => is_coded(bytes, at),
+            _ => byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=".contains(&byte),
+        };
+        if fits {
+            url.push(char::from(byte));
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// Whether two digits follow the percent sign at this place.
+fn is_coded(bytes: &[u8], at: usize) -> bool {
+    let digits = bytes.get(at + 1..at + 3);
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Uri};
+
+    use super::*;
+
+    #[test]
+    fn keeps_path_and_query_as_they_came() {
+        let cases = [
+            ("/a/b?c=d&e", "https://h/a/b?c=d&e"),
+            ("/?", "https://h/?"),
+            ("/", "https://h/"),
+            ("//evil.example/x", "https://h//evil.example/x"),
+            ("/%2F/../%0D%0A", "https://h/%2F/../%0D%0A"),
+            ("/%?%", "https://h/%25?%25"),
+            ("/caf\u{e9}", "https://h/caf%C3%A9"),
+            ("*", "https://h"),
+            ("http://other.example/x", "https://h/x"),
+            ("other.example:80", "https://h"),
+        ];
+        for (target, expected) in cases {
+            let request = Request::new(Method::GET, Uri::try_from(target).unwrap());
+            assert_eq!(location(&request, Scheme::Https, "h"), expected);
+        }
+        let mut url = String::new();
+        push(&mut url, "/\\evil\"<#\n");
+        assert_eq!(url, "/%5Cevil%22%3C%23%0A");
+    }
+
+    #[test]
+    fn keeps_what_was_mounted() {
+        let mut request = Request::get("/a/b?c");
+        request.prepend_script_name("/proxy");
+        request.mount("/a");
+        let found = location(&request, Scheme::Http, "h:81");
+        assert_eq!(found, "http://h:81/proxy/a/b?c");
+    }
+
+    #[test]
+    fn exceptions_are_whole_segments_and_nothing_leads_out_of_them() {
+        let cases = [
+            ("/health", true),
+            ("/health/", true),
+            ("/%68ealth/live", true),
+            ("/healthy", false),
+            ("/", false),
+            ("/.well-known/acme-challenge/x", true),
+            ("/.well-known/other", false),
+            ("/health/../admin", false),
+            ("/health/..%2Fadmin", false),
+            ("/health/%2e%2e/admin", false),
+            ("/health/..%5Cadmin", false),
+            ("/health%2Fx", false),
+        ];
+        let redirect = Relocation::new()
+            .except("/health")
+            .and_then(|redirect| redirect.except("/.well-known/acme-challenge/"))
+            .unwrap();
+        for (path, excepted) in cases {
+            assert_eq!(redirect.excepts(path), excepted, "{path}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = Relocation::new().status(StatusCode::SEE_OTHER).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Status);
+        assert_eq!(error.to_string(), "303 is none of 301, 302, 307 and 308");
+        let error = Relocation::new().except("health").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Route);
+        assert_eq!(error.to_string(), "\"health\" does not begin with a slash");
+    }
+}

@@ -1,0 +1,451 @@
+//! Other methods than POST for clients that cannot send them.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::shared::buffered::Kept;
+
+const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
+/// How much of a form is read for its field, in bytes.
+const FORM_LIMIT: usize = 64 * 1024;
+
+/// Lets a POST name another method: in a header, and by option in the query or in a field of a form.
+///
+/// HTML forms know GET and POST alone, and some proxies pass no other. Only a POST is changed, so that no link becomes a
+/// DELETE, and only to a method that is [allowed](MethodOverride::allow); anything else that is named is passed over. The
+/// header counts before the query, the query before the form; of several lines or fields with one name none counts in the
+/// header, the first in the others. The method that was sent is in the request's extensions as an [`OriginalMethod`].
+///
+/// # Order
+///
+/// Outside the router and whatever else decides by the method; inside logs, which should show what was sent.
+///
+/// # Security
+///
+/// What checks a POST, such as a guard against forged requests, must stand outside this, or look at the
+/// [`OriginalMethod`]: a form of any site can carry the field.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{MethodOverride, OriginalMethod};
+/// use enfilade_testing::Client;
+///
+/// let app = Application::new(|request: Request| {
+///     let sent = request.extensions().get::<OriginalMethod>().map(|original| original.0.clone());
+///     format!("{} {sent:?}", request.method())
+/// });
+/// let client = Client::new(app.wrap(MethodOverride::new().form_field("_method")));
+/// let form = client.post("/").header("content-type", "application/x-www-form-urlencoded");
+/// assert_eq!(form.body("name=x&_method=delete").send().text(), "DELETE Some(POST)");
+/// let link = client.get("/?_method=delete").header("x-http-method-override", "DELETE");
+/// assert_eq!(link.send().text(), "GET None");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct MethodOverride {
+    header: Option<HeaderName>,
+    query: Option<String>,
+    form_field: Option<String>,
+    form_limit: usize,
+    allowed: Vec<Method>,
+}
+
+/// The method that a client sent, where a [`MethodOverride`] changed it: a request extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is the method, and no more")]
+pub struct OriginalMethod(pub Method);
+
+impl MethodOverride {
+    /// Reads the header `X-HTTP-Method-Override`, for PUT, PATCH and DELETE.
+    pub fn new() -> Self {
+        MethodOverride {
+            header: Some(HEADER),
+            query: None,
+            form_field: None,
+            form_limit: FORM_LIMIT,
+            allowed: vec![Method::PUT, Method::PATCH, Method::DELETE],
+        }
+    }
+
+    /// Reads another header, or none.
+    pub fn header(mut self, name: impl Into<Option<HeaderName>>) -> Self {
+        self.header = name.into();
+        self
+    }
+
+    /// Reads the query parameter of this name too.
+    pub fn query(mut self, name: impl Into<String>) -> Self {
+        self.query = Some(name.into());
+        self
+    }
+
+    /// Reads the field of this name in forms too (`application/x-www-form-urlencoded`).
+    ///
+    /// The form is read before the application is called, up to a [limit](MethodOverride::form_limit), and the
+    /// application reads it as if it had not been.
+    pub fn form_field(mut self, name: impl Into<String>) -> Self {
+        self.form_field = Some(name.into());
+        self
+    }
+
+    /// The longest form, in bytes, in which the field is looked for; 64 KiB by default.
+    ///
+    /// So much of a request is held in memory, however many chunks it comes in; a longer form passes as the POST that it
+    /// is.
+    pub fn form_limit(mut self, bytes: usize) -> Self {
+        self.form_limit = bytes;
+        self
+    }
+
+    /// The methods that a POST may become; PUT, PATCH and DELETE by default.
+    pub fn allow(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.allowed = methods.into_iter().collect();
+        self
+    }
+
+    /// The method that a text names, in upper or lower case.
+    fn named(&self, text: &str) -> Option<&Method> {
+        let mut allowed = self.allowed.iter();
+        allowed.find(|method| method.as_str().eq_ignore_ascii_case(text.trim()))
+    }
+
+    /// The method that the head of a request names.
+    fn of_head(&self, request: &Request) -> Option<&Method> {
+        let header = self
+            .header
+            .as_ref()
+            .and_then(|name| only(request.headers(), name));
+        let query = || {
+            let query = request.uri().query()?.as_bytes();
+            let name = self.query.as_deref()?;
+            self.of_pairs(query, name)
+        };
+        header.and_then(|text| self.named(text)).or_else(query)
+    }
+
+    /// The method that the first pair of this name names.
+    fn of_pairs(&self, pairs: &[u8], name: &str) -> Option<&Method> {
+        let (_, value) = form_urlencoded::parse(pairs).find(|(key, _)| key == name)?;
+        self.named(&value)
+    }
+}
+
+impl Default for MethodOverride {
+    fn default() -> Self {
+        MethodOverride::new()
+    }
+}
+
+impl Middleware for MethodOverride {
+    fn wrap(self, app: Application) -> Application {
+        let options = Arc::new(self);
+        Application::from_handler(Overridden { app, options })
+    }
+}
+
+#[derive(Clone)]
+struct Overridden {
+    app: Application,
+    options: Arc<MethodOverride>,
+}
+
+impl Handler for Overridden {
+    fn call(&self, mut request: Request) -> Reply {
+        if request.method() != Method::POST {
+            return self.app.call(request);
+        }
+        if let Some(method) = self.options.of_head(&request).cloned() {
+            change(&mut request, Some(method));
+            return self.app.call(request);
+        }
+        match &self.options.form_field {
+            Some(name) if is_form(request.headers()) => self.read_form(name.clone(), request),
+            _ => self.app.call(request),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let options = &self.options;
+        let allowed: Vec<_> = options.allowed.iter().map(Method::as_str).collect();
+        let tree = Description::new("MethodOverride").option("allowed", allowed.join(", "));
+        let header = options.header.as_ref().map(HeaderName::as_str);
+        let names = [
+            ("header", header),
+            ("query", options.query.as_deref()),
+            ("form field", options.form_field.as_deref()),
+        ];
+        let named = names
+            .into_iter()
+            .filter_map(|(kind, name)| Some((kind, name?)));
+        named
+            .fold(tree, |tree, (kind, name)| tree.option(kind, name))
+            .around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Overridden {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+impl Overridden {
+    fn read_form(&self, name: String, mut request: Request) -> Reply {
+        let this = self.clone();
+        let limit = this.options.form_limit as u64;
+        if request
+            .body()
+            .known_length()
+            .is_some_and(|length| length > limit)
+        {
+            return this.app.call(request);
+        }
+        match request.take_body().try_into_bytes() {
+            Ok(form) => {
+                let method = this.options.of_pairs(&form, &name).cloned();
+                change(&mut request, method);
+                *request.body_mut() = form.into();
+                this.app.call(request)
+            }
+            Err(stream) => Reply::from_future(async move {
+                let kept = Kept::read(stream, this.options.form_limit).await;
+                let form = kept.whole();
+                let method = form.and_then(|form| this.options.of_pairs(form, &name).cloned());
+                change(&mut request, method);
+                *request.body_mut() = kept.into_body();
+                this.app.call(request).await
+            }),
+        }
+    }
+}
+
+fn change(request: &mut Request, method: Option<Method>) {
+    if let Some(method) = method {
+        let original = std::mem::replace(request.method_mut(), method);
+        request.extensions_mut().insert(OriginalMethod(original));
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = only(headers, &CONTENT_TYPE).and_then(|text| text.split(';').next());
+    media_type.is_some_and(|found| {
+        found
+            .trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}
+
+/// The text of a header that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).into_iter();
+    match (lines.next(), lines.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use enfilade_core::{Body, Error};
+    use enfilade_testing::{Client, Lint, TestResponse};
+    use http_body::{Body as HttpBody, Frame};
+
+    use super::*;
+
+    type Lines<'a> = &'a [(&'a str, &'a str)];
+
+    const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+    fn client(options: MethodOverride) -> Client {
+        let app = Application::new(|mut request: Request| async move {
+            let method = request.method().clone();
+            let content = request
+                .take_body()
+                .collect(1_000_000)
+                .await
+                .unwrap_or_default();
+            format!("{method} {}", String::from_utf8_lossy(&content))
+        });
+        Client::new(app.wrap(Lint::new()).wrap(options).wrap(Lint::new()))
+    }
+
+    fn post(options: MethodOverride, target: &str, headers: Lines<'_>, body: Body) -> TestResponse {
+        let client = client(options);
+        let request = client.post(target).body(body);
+        let add = |request: enfilade_testing::RequestBuilder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        headers.iter().fold(request, add).send()
+    }
+
+    #[test]
+    fn a_post_becomes_what_it_names_where_that_is_allowed() {
+        let all = || MethodOverride::new().query("m").form_field("_method");
+        let header = "x-http-method-override";
+        let cases: [(MethodOverride, &str, Lines<'_>, &str, &str); 16] = [
+            (all(), "/", &[(header, "PATCH")], "", "PATCH "),
+            (all(), "/", &[(header, "patch")], "", "PATCH "),
+            (
+                all(),
+                "/",
+                &[(header, "PUT"), (header, "DELETE")],
+                "",
+                "POST ",
+            ),
+            (all(), "/", &[(header, "CONNECT")], "", "POST "),
+            (all(), "/?m=delete", &[], "", "DELETE "),
+            (all(), "/?m=delete", &[(header, "PUT")], "", "PUT "),
+            (
+                MethodOverride::new(),
+                "/?m=delete",
+                &[FORM],
+                "_method=PUT",
+                "POST _method=PUT",
+            ),
+            (
+                all(),
+                "/",
+                &[FORM],
+                "_method=put&a=1",
+                "PUT _method=put&a=1",
+            ),
+            (
+                all(),
+                "/",
+                &[FORM],
+                "a=1&%5Fmethod=DELETE",
+                "DELETE a=1&%5Fmethod=DELETE",
+            ),
+            (
+                all(),
+                "/",
+                &[FORM],
+                "_method=GET&_method=PUT",
+                "POST _method=GET&_method=PUT",
+            ),
+            (all(), "/", &[FORM], "(%bad-params%)", "POST (%bad-params%)"),
+            (
+                all(),
+                "/",
+                &[("content-type", "text/plain")],
+                "_method=PUT",
+                "POST _method=PUT",
+            ),
+            (
+                all(),
+                "/",
+                &[(
+                    "content-type",
+                    "Application/X-WWW-Form-Urlencoded; charset=UTF-8",
+                )],
+                "_method=PUT",
+                "PUT _method=PUT",
+            ),
+            (
+                all().allow([Method::OPTIONS]),
+                "/",
+                &[FORM],
+                "_method=options",
+                "OPTIONS _method=options",
+            ),
+            (all().header(None), "/", &[(header, "PUT")], "", "POST "),
+            (
+                all().form_limit(10),
+                "/",
+                &[FORM],
+                "_method=PUT",
+                "POST _method=PUT",
+            ),
+        ];
+        for (options, target, headers, body, expected) in cases {
+            let bodies = [
+                Body::from(body),
+                Body::from_iterator(body.as_bytes().chunks(3)),
+            ];
+            for body in bodies {
+                let answer = post(options.clone(), target, headers, body);
+                assert_eq!(answer.text(), expected, "{target} {headers:?}");
+            }
+        }
+        let client = client(all());
+        for request in [client.get("/?m=put"), client.put("/?m=delete")] {
+            let answer = request.header(header, "DELETE").send();
+            let method = answer.text();
+            assert!(["GET ", "PUT "].contains(&&*method), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_long_form_is_not_held() {
+        let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = taken.clone();
+        let app = Application::new(move |_: Request| {
+            counted
+                .load(std::sync::atomic::Ordering::SeqCst)
+                .to_string()
+        });
+        let app = app.wrap(MethodOverride::new().form_field("_method"));
+        let body = Body::from_iterator((0..1_000).map(move |_| {
+            taken.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            vec![b'a'; 1024]
+        }));
+        let answer = Client::new(app)
+            .post("/")
+            .header(FORM.0, FORM.1)
+            .body(body)
+            .send();
+        // The first chunk that is beyond the limit is the last that is read.
+        assert_eq!(answer.text(), "65");
+    }
+
+    #[test]
+    fn a_form_that_breaks_off_does_so_for_the_application() {
+        let failing = Body::new(Failing(2));
+        let answer = post(
+            MethodOverride::new().form_field("_method"),
+            "/",
+            &[FORM],
+            failing,
+        );
+        assert_eq!(answer.text(), "POST ");
+    }
+
+    /// Some chunks, and then an error.
+    struct Failing(u8);
+
+    impl HttpBody for Failing {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            self.0 = self.0.wrapping_sub(1);
+            Poll::Ready(match self.0 {
+                u8::MAX => None,
+                0 => Some(Err(Error::body("cable cut"))),
+                _ => Some(Ok(Frame::data("_method=PUT".into()))),
+            })
+        }
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        let options = MethodOverride::new().query("m").form_field("_method");
+        // Its header names methods, so without those that it allows nothing may change.
+        enfilade_testing::laws::check(options.clone().allow([]));
+        enfilade_testing::laws::Check::new(options).rewrites().run();
+    }
+}

@@ -1,0 +1,208 @@
+//! Ordered rules that make one path of another, for rewrites and redirects.
+
+use enfilade_core::{Request, path};
+use regex::{Captures, Regex, RegexBuilder};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+
+/// How large a compiled regular expression may be, in bytes.
+pub(crate) const REGEX_SIZE: usize = 256 * 1024;
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Path,
+    PathAndQuery,
+}
+
+/// A regular expression, and what becomes of what it matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    subject: Subject,
+    regex: Regex,
+    /// With `$1` and `${name}` for groups.
+    to: String,
+    /// The same, read.
+    parts: Vec<Part>,
+}
+
+/// A part of a replacement.
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    /// What the group with this number found.
+    Group(usize),
+}
+
+impl Rule {
+    pub(crate) fn new(subject: Subject, pattern: &str, to: &str) -> Result<Rule, Error> {
+        let wrong = |why: String| {
+            Error::new(
+                ErrorKind::Rule,
+                format!("{pattern:?} to {to:?} is not a rule: {why}"),
+            )
+        };
+        let regex = RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
+        let regex = regex.map_err(|error| wrong(error.to_string()))?;
+        match missing_group(to, regex.captures_len(), regex.capture_names()) {
+            Some(missing) => Err(wrong(format!("there is no group {missing:?}"))),
+            None => Ok(Rule {
+                subject,
+                parts: pieces(to).map(|piece| piece.read(&regex)).collect(),
+                regex,
+                to: to.to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn pattern(&self) -> &str {
+        self.regex.as_str()
+    }
+
+    pub(crate) fn to(&self) -> &str {
+        &self.to
+    }
+
+    /// What becomes of this path and query, in canonical form, where the rule matches.
+    fn apply(&self, path: &str, query: Option<&str>) -> Option<String> {
+        let whole;
+        let subject = match (self.subject, query) {
+            (Subject::PathAndQuery, Some(query)) => {
+                whole = format!("{path}?{query}");
+                &whole
+            }
+            _ => path,
+        };
+        let found: Captures<'_> = self.regex.captures(subject)?;
+        let mut made = self.expand(&found, subject.find('?'));
+        // The query stays where the rule looks at the path alone and says nothing of it.
+        if let (Subject::Path, Some(query), false) = (self.subject, query, self.to.contains('?')) {
+            made.extend(["?", query]);
+        }
+        Some(made)
+    }
+}
+
+impl Rule {
+    /// The replacement with what was found, of a subject whose query begins at `query_at`.
+    fn expand(&self, found: &Captures<'_>, query_at: Option<usize>) -> String {
+        let mut made = String::new();
+        for part in &self.parts {
+            let group = match part {
+                Part::Text(text) => {
+                    made.push_str(text);
+                    continue;
+                }
+                Part::Group(number) => found.get(*number),
+            };
+            let Some(group) = group else { continue };
+            let is_of_query = query_at.is_some_and(|at| group.start() > at);
+            match (is_of_query, made.contains('?')) {
+                (false, true) => push_coded(&mut made, group.as_str(), END_IN_QUERY),
+                (true, false) => push_coded(&mut made, group.as_str(), END_IN_PATH),
+                // What has its place in the path or the query already, or goes from the one into the other.
+                _ => made.push_str(group.as_str()),
+            }
+        }
+        made
+    }
+}
+
+/// What a path may have as it is and a query would take for the end of a value, or for a space.
+const END_IN_QUERY: &str = "&=+;";
+/// What a query may have as it is and would be the end of a path.
+const END_IN_PATH: &str = "?";
+
+/// Adds text in which these characters are percent-encoded.
+fn push_coded(made: &mut String, text: &str, coded: &str) {
+    for character in text.chars() {
+        match character {
+            _ if coded.contains(character) => {
+                made.extend(["%", &format!("{:02X}", u32::from(character))]);
+            }
+            _ => made.push(character),
+        }
+    }
+}
+
+/// What the first rule that matches makes of the path that is left.
+pub(crate) fn first(rules: &[Rule], path: &str, query: Option<&str>) -> Option<String> {
+    rules.iter().find_map(|rule| rule.apply(path, query))
+}
+
+/// The path that is left in the form that rules see, and the query.
+pub(crate) fn subject(request: &Request) -> (String, Option<&str>) {
+    let path = match request.path() {
+        // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
+        "" if !request.script_name().is_empty() => "/",
+        path => path,
+    };
+    (path::canonical(path).into_owned(), request.query())
+}
+
+/// The first group that a replacement names and an expression with these names of groups does not have.
+pub(crate) fn missing_group<'t, 'n>(
+    to: &'t str,
+    groups: usize,
+    names: impl Iterator<Item = Option<&'n str>> + Clone,
+) -> Option<&'t str> {
+    let is_known = |group: &str| match group.parse::<usize>() {
+        Ok(number) => number < groups,
+        Err(_) => names.clone().flatten().any(|known| known == group),
+    };
+    let mut named = pieces(to).filter_map(|piece| match piece {
+        Piece::Text(_) => None,
+        Piece::Group(name) => Some(name),
+    });
+    named.find(|group| !is_known(group))
+}
+
+/// A part of a replacement as it is written.
+enum Piece<'t> {
+    Text(&'t str),
+    /// The number or the name of a group.
+    Group(&'t str),
+}
+
+impl Piece<'_> {
+    /// With the number of a group, which the expression has.
+    fn read(&self, regex: &Regex) -> Part {
+        match *self {
+            Piece::Text(text) => Part::Text(text.to_owned()),
+            Piece::Group(group) => {
+                let named = || regex.capture_names().position(|name| name == Some(group));
+                let number = group.parse().ok().or_else(named);
+                Part::Group(number.expect("a group that was looked for"))
+            }
+        }
+    }
+}
+
+/// The parts of a replacement.
+fn pieces(to: &str) -> impl Iterator<Item = Piece<'_>> {
+    // `$$` is a dollar.
+    to.split("$$").enumerate().flat_map(|(at, text)| {
+        let dollar = (at > 0).then_some(Piece::Text("$"));
+        let mut texts = text.split('$');
+        let first = texts.next().map(Piece::Text);
+        let groups = texts.flat_map(|after| {
+            let (group, text) = group_before(after);
+            [Piece::Group(group), Piece::Text(text)]
+        });
+        dollar.into_iter().chain(first).chain(groups)
+    })
+}
+
+/// The group that stands behind a dollar, and the text behind that.
+fn group_before(after: &str) -> (&str, &str) {
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    match after.strip_prefix('{') {
+        Some(inner) => inner.split_once('}').unwrap_or((inner, "")),
+        None => {
+            let end = after.find(|character| !is_name(character));
+            let end = end.unwrap_or(after.len());
+            after.split_at_checked(end).unwrap_or((after, ""))
+        }
+    }
+}

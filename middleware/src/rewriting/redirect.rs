@@ -1,0 +1,374 @@
+//! Sends clients to other paths by rules.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, path};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::rewriting::path_rule::{Rule, Subject, first, subject};
+
+/// Sends clients to other paths by ordered rules; what no rule matches goes inside.
+///
+/// The first rule that matches is applied. A rule is a regular expression and a replacement with `$1` or `${name}` for
+/// its groups: a path, which stays under what is mounted, or a whole URL. It looks at the path that is left, below what
+/// is mounted, in canonical form. The query stays, unless the replacement has one of its own. What a group found is coded
+/// for the place where it lands, as with [`Rewrite`](crate::Rewrite).
+///
+/// Where a rule leads to a path that another rule would lead on, the client is sent to the end of the way at once; where
+/// the way leads back, it is not sent at all, and the request goes inside. So there are no loops.
+///
+/// # Order
+///
+/// Outside a router, inside logs.
+///
+/// # Security
+///
+/// A client cannot choose the host that it is sent to: a URL's host has no group in it, and a path never begins with two
+/// slashes. [`insecure_rule`](Redirect::insecure_rule) lifts the former.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::Redirect;
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let redirect = Redirect::permanent()
+///     .rule("^/blog/([0-9]+)$", "/posts/$1")?
+///     .rule("^/docs/(.*)$", "https://docs.example.org/$1")?;
+/// let client = Client::new(Application::new(|_: Request| "here").wrap(redirect));
+/// let answer = client.get("/blog/7?full=1").send();
+/// assert_eq!((answer.status().as_u16(), answer.header("location")), (308, Some("/posts/7?full=1")));
+/// assert_eq!(client.get("/docs/a").send().header("location"), Some("https://docs.example.org/a"));
+/// assert_eq!(client.get("/posts/7").send().text(), "here");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct Redirect {
+    status: StatusCode,
+    rules: Vec<Rule>,
+}
+
+impl Redirect {
+    /// 308: for good, and with the same method.
+    pub fn permanent() -> Self {
+        Redirect {
+            status: StatusCode::PERMANENT_REDIRECT,
+            rules: Vec::new(),
+        }
+    }
+
+    /// 307: for now, and with the same method.
+    pub fn temporary() -> Self {
+        Redirect {
+            status: StatusCode::TEMPORARY_REDIRECT,
+            rules: Vec::new(),
+        }
+    }
+
+    /// 301: for good; old clients make a GET of a POST (RFC 9110, section 15.4.2).
+    pub fn moved_permanently() -> Self {
+        Redirect {
+            status: StatusCode::MOVED_PERMANENTLY,
+            rules: Vec::new(),
+        }
+    }
+
+    /// 302: for now; old clients make a GET of a POST (RFC 9110, section 15.4.3).
+    pub fn found() -> Self {
+        Redirect {
+            status: StatusCode::FOUND,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds a rule for the path.
+    ///
+    /// # Errors
+    ///
+    /// Where the pattern is no regular expression, the replacement names a group that it does not have, is neither a
+    /// path nor an `http` or `https` URL, or has a group in its host.
+    pub fn rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
+        check(pattern, to)?;
+        self.add(Subject::Path, pattern, to)
+    }
+
+    /// Adds a rule for the path and, where there is one, `?` and the query; the replacement is both.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rule`](Redirect::rule).
+    pub fn rule_with_query(self, pattern: &str, to: &str) -> Result<Self, Error> {
+        check(pattern, to)?;
+        self.add(Subject::PathAndQuery, pattern, to)
+    }
+
+    /// Adds a rule for the path whose replacement may have groups anywhere, so that clients may choose the host.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rule`](Redirect::rule), but for the host.
+    pub fn insecure_rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
+        self.add(Subject::Path, pattern, to)
+    }
+
+    fn add(mut self, subject: Subject, pattern: &str, to: &str) -> Result<Self, Error> {
+        self.rules.push(Rule::new(subject, pattern, to)?);
+        Ok(self)
+    }
+}
+
+/// Whether the replacement leads where only the one who wrote it chose.
+fn check(pattern: &str, to: &str) -> Result<(), Error> {
+    let wrong = |why: &str| {
+        Err(Error::new(
+            ErrorKind::Rule,
+            format!("{pattern:?} to {to:?} is not a redirect: {why}"),
+        ))
+    };
+    let host = to
+        .strip_prefix("https://")
+        .or_else(|| to.strip_prefix("http://"));
+    match host.map(|rest| rest.split_once('/')) {
+        None if to.starts_with('/') => Ok(()),
+        None => wrong("it is neither a path nor a URL"),
+        Some(None) => wrong("a slash has to follow the host"),
+        Some(Some((host, _))) if host.contains('$') => wrong("a client could choose the host"),
+        Some(Some(_)) => Ok(()),
+    }
+}
+
+impl Middleware for Redirect {
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(Redirected {
+            app,
+            status: self.status,
+            rules: self.rules.into(),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Redirected {
+    app: Application,
+    status: StatusCode,
+    rules: Arc<[Rule]>,
+}
+
+impl Redirected {
+    /// Where the rules lead in the end; `None` where they lead nowhere, or back.
+    fn destination(&self, path: &str, query: Option<&str>) -> Option<String> {
+        let mut way = vec![(path.to_owned(), query.map(str::to_owned))];
+        // A way that is longer than the list of rules has been somewhere twice, or grows for ever.
+        for _ in 0..=self.rules.len() {
+            let (path, query) = way.last()?;
+            let Some(made) = first(&self.rules, path, query.as_deref()) else {
+                let query = query
+                    .as_deref()
+                    .map(|query| format!("?{query}"))
+                    .unwrap_or_default();
+                return (way.len() > 1).then(|| format!("{path}{query}"));
+            };
+            if !made.starts_with('/') {
+                return Some(made);
+            }
+            let made = format!("/{}", made.trim_start_matches('/'));
+            let (path, query) = made
+                .split_once('?')
+                .map_or((&*made, None), |(path, query)| (path, Some(query)));
+            let next = (path::canonical(path).into_owned(), query.map(str::to_owned));
+            if way.contains(&next) {
+                return None;
+            }
+            way.push(next);
+        }
+        None
+    }
+}
+
+impl Handler for Redirected {
+    fn call(&self, request: Request) -> Reply {
+        let (path, query) = subject(&request);
+        let Some(made) = self.destination(&path, query) else {
+            return self.app.call(request);
+        };
+        let location = match made.strip_prefix('/') {
+            // A mount that is all slashes must not make a host of what follows it.
+            Some(inside) => {
+                let script_name = request.script_name().trim_matches('/');
+                let mount = if script_name.is_empty() {
+                    String::new()
+                } else {
+                    format!("/{script_name}")
+                };
+                path::repair(&format!("{mount}/{inside}")).into_owned()
+            }
+            None => repair_url(&made),
+        };
+        match HeaderValue::try_from(location) {
+            Ok(location) => Reply::new((self.status, [(LOCATION, location)], ())),
+            Err(_) => Reply::new(StatusCode::BAD_REQUEST),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let redirect = Description::new("Redirect").option("status", self.status.as_str());
+        let redirect = self
+            .rules
+            .iter()
+            .fold(redirect, |all, rule| all.option(rule.pattern(), rule.to()));
+        redirect.around(&self.app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        let app = change(self.app.clone());
+        Some(Application::from_handler(Redirected {
+            app,
+            ..self.clone()
+        }))
+    }
+}
+
+/// A URL whose path and query have nothing that they may not have.
+fn repair_url(url: &str) -> String {
+    let host_end = url
+        .find("://")
+        .and_then(|at| url.get(at + 3..)?.find('/').map(|slash| at + 3 + slash));
+    let (host, rest) = url
+        .split_at_checked(host_end.unwrap_or(url.len()))
+        .unwrap_or((url, ""));
+    format!("{host}{}", path::repair(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_testing::{Client, Lint, laws};
+
+    use super::*;
+
+    fn client(redirect: Redirect) -> Client {
+        let app = Application::new(|_: Request| "inside").wrap(redirect);
+        Client::new(app.wrap(Lint::new().allow_external_locations()))
+    }
+
+    #[test]
+    fn clients_are_sent_to_the_end_of_the_way() {
+        let rules = Redirect::found()
+            .rule("^/a/(.*)$", "/b/$1")
+            .unwrap()
+            .rule("^/b/(.*)$", "/c/$1")
+            .unwrap()
+            .rule("^/x$", "/y")
+            .unwrap()
+            .rule("^/y$", "/x")
+            .unwrap()
+            .rule("^/grow(.*)$", "/grow/more$1")
+            .unwrap()
+            .rule("^/same$", "/same")
+            .unwrap()
+            .rule("^/to/(.*)$", "/$1")
+            .unwrap()
+            .rule("^/out/(.*)$", "https://example.org/$1")
+            .unwrap()
+            .rule_with_query("^/find[?]q=(.*)$", "/search/$1")
+            .unwrap()
+            .rule("^/item/(.*)$", "/show?id=$1")
+            .unwrap()
+            .rule("^/shop/(.*)$", "https://shop.example.org/?p=$1&x")
+            .unwrap();
+        let client = client(rules);
+        let cases = [
+            ("/a/1?q", Some("/c/1?q")),
+            ("/b/1", Some("/c/1")),
+            ("/c/1", None),
+            ("/x", None),
+            ("/grow", None),
+            ("/same", None),
+            ("/to/%2Fevil.example", Some("/%2Fevil.example")),
+            ("/to//evil.example", Some("/evil.example")),
+            ("/to/%5Cevil.example", Some("/%5Cevil.example")),
+            ("/out/a%20b", Some("https://example.org/a%20b")),
+            (
+                "/out/%0d%0aX:%201",
+                Some("https://example.org/%0D%0AX:%201"),
+            ),
+            ("/find?q={x}", Some("/search/%7Bx%7D")),
+            ("/find?r=x", None),
+            ("/item/a%26b=c", Some("/show?id=a%26b%3Dc")),
+            (
+                "/shop/a&b+c",
+                Some("https://shop.example.org/?p=a%26b%2Bc&x"),
+            ),
+        ];
+        for (target, location) in cases {
+            let answer = client.get(target).send();
+            assert_eq!(answer.header("location"), location, "{target}");
+            assert_eq!(
+                answer.status(),
+                if location.is_some() { 302 } else { 200 },
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_cannot_choose_the_host() {
+        let cases = [
+            ("//$1", None),
+            ("https://$1/x", Some("a client could choose the host")),
+            (
+                "https://example.org$1",
+                Some("a slash has to follow the host"),
+            ),
+            ("$1", Some("it is neither a path nor a URL")),
+            (
+                "ftp://example.org/$1",
+                Some("it is neither a path nor a URL"),
+            ),
+        ];
+        for (to, expected) in cases {
+            let built = Redirect::permanent().rule("^/(.*)$", to);
+            let expected =
+                expected.map(|why| format!("\"^/(.*)$\" to {to:?} is not a redirect: {why}"));
+            assert_eq!(built.err().map(|error| error.to_string()), expected);
+        }
+        let client = client(
+            Redirect::permanent()
+                .insecure_rule("^/go/(.*)$", "https://$1/")
+                .unwrap(),
+        );
+        assert_eq!(
+            client.get("/go/example.org").send().header("location"),
+            Some("https://example.org/")
+        );
+    }
+
+    #[test]
+    fn each_kind_has_its_status() {
+        for (redirect, status) in [
+            (Redirect::permanent(), 308),
+            (Redirect::temporary(), 307),
+            (Redirect::moved_permanently(), 301),
+            (Redirect::found(), 302),
+        ] {
+            assert_eq!(
+                client(redirect.rule("^/a$", "/b").unwrap())
+                    .get("/a")
+                    .send()
+                    .status(),
+                status
+            );
+        }
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(Redirect::permanent().rule("^/(.*)b$", "/c/$1").unwrap());
+    }
+}

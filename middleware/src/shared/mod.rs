@@ -1,0 +1,8 @@
+//! Helpers that several rooms share.
+
+pub(crate) mod buffered;
+pub(crate) mod frame_watch;
+pub(crate) mod header_values;
+pub(crate) mod html;
+pub(crate) mod monotonic;
+pub(crate) mod unprintable;
