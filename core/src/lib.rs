@@ -29,31 +29,19 @@
 //! `app.wrap(a).wrap(b)`: each `wrap` goes around what is there, so `b` is outermost.
 //! `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
 
-mod application;
-mod body;
-mod connection;
-mod description;
-mod environ;
-mod error;
-pub mod gateway;
-pub mod headers;
-pub mod host;
-mod http_error;
-mod middleware;
-pub mod path;
-mod reply;
-mod request;
-mod response;
-mod unwind;
+mod compose;
+mod message;
+mod rules;
 
-pub use application::{Application, Handler, IntoHandler, marker};
-pub use body::{Body, BodyEnd, Outcome};
-pub use connection::{Connection, Scheme, Tls};
-pub use description::Description;
-pub use environ::Environ;
-pub use error::{BoxError, Error, ErrorKind};
-pub use http_error::HttpError;
-pub use middleware::{Around, Middleware, Pipeline, around};
-pub use reply::{Reply, ReplyFuture};
-pub use request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
-pub use response::{IntoResponse, Response};
+pub use compose::application::{Application, Handler, IntoHandler, marker};
+pub use compose::description::Description;
+pub use compose::middleware::{Around, Middleware, Pipeline, around};
+pub use compose::reply::{Reply, ReplyFuture};
+pub use message::body::{Body, BodyEnd, Outcome};
+pub use message::connection::{Connection, Scheme, Tls};
+pub use message::environ::Environ;
+pub use message::error::{BoxError, Error, ErrorKind};
+pub use message::http_error::HttpError;
+pub use message::request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
+pub use message::response::{IntoResponse, Response};
+pub use rules::{gateway, headers, host, path};

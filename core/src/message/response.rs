@@ -5,9 +5,9 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
-use crate::{Body, HttpError};
+use crate::message::body::Body;
 
 /// The answer to a request: `http`'s response with our [`Body`].
 pub type Response = http::Response<Body>;
@@ -18,7 +18,7 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// What turns into a [`Response`].
 ///
 /// Text is sent as `text/plain; charset=utf-8`, bytes as `application/octet-stream`, a [`StatusCode`] alone with an
-/// empty body. `None` is a 404, `Err` what its [`HttpError`] says.
+/// empty body. `None` is a 404, `Err` what its [`HttpError`](crate::HttpError) says.
 ///
 /// ```
 /// use enfilade_core::IntoResponse;
@@ -93,44 +93,9 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
     }
 }
 
-impl<T: IntoResponse, E: Into<HttpError>> IntoResponse for Result<T, E> {
-    fn into_response(self) -> Response {
-        self.map_or_else(
-            |error| error.into().into_response(),
-            IntoResponse::into_response,
-        )
-    }
-}
-
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
         with_status(self.0, self.1.into_response())
-    }
-}
-
-impl<K, V, T, const N: usize> IntoResponse for ([(K, V); N], T)
-where
-    K: TryInto<HeaderName, Error: Into<http::Error>>,
-    V: TryInto<HeaderValue, Error: Into<http::Error>>,
-    T: IntoResponse,
-{
-    /// A list's first value for a name replaces what `T` set, later ones are added. A header that is not valid makes
-    /// the answer a 500, and never reaches the wire.
-    fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        match put_headers(response.headers_mut(), self.0) {
-            Ok(()) => response,
-            Err(error) => HttpError::from(error).into_response(),
-        }
-    }
-}
-
-impl<K, V, T, const N: usize> IntoResponse for (StatusCode, [(K, V); N], T)
-where
-    ([(K, V); N], (StatusCode, T)): IntoResponse,
-{
-    fn into_response(self) -> Response {
-        (self.1, (self.0, self.2)).into_response()
     }
 }
 
@@ -139,31 +104,10 @@ fn with_status(status: StatusCode, mut response: Response) -> Response {
     response
 }
 
-fn put_headers<K, V, const N: usize>(
-    headers: &mut HeaderMap,
-    list: [(K, V); N],
-) -> Result<(), http::Error>
-where
-    K: TryInto<HeaderName, Error: Into<http::Error>>,
-    V: TryInto<HeaderValue, Error: Into<http::Error>>,
-{
-    let mut seen: Vec<HeaderName> = Vec::with_capacity(N);
-    for (name, value) in list {
-        let name = name.try_into().map_err(Into::into)?;
-        let value = value.try_into().map_err(Into::into)?;
-        if seen.contains(&name) {
-            headers.append(name, value);
-        } else {
-            seen.push(name.clone());
-            headers.insert(name, value);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::http_error::HttpError;
 
     #[test]
     fn each_kind_has_its_status_type_and_body() {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::ErrorKind;
+use crate::message::error::ErrorKind;
 
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<(u64, Outcome)>>>);

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::HttpError;
+use crate::message::unwind::panic_cause;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -71,7 +71,7 @@ impl Error {
     pub fn body_panicked(panic: Box<dyn Any + Send>) -> Error {
         Error {
             kind: ErrorKind::BodyPanicked,
-            cause: Some(HttpError::from_panic(panic).into_cause()),
+            cause: Some(panic_cause(panic)),
         }
     }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
-use crate::{IntoResponse, Response};
+use crate::message::response::IntoResponse;
+use crate::message::response::Response;
 
 type BoxFuture = SyncWrapper<Pin<Box<dyn Future<Output = Response> + Send>>>;
 
@@ -266,6 +267,6 @@ mod tests {
         fn is_send_and_sync<T: Send + Sync>() {}
         is_send_and_sync::<Reply>();
         is_send_and_sync::<ReplyFuture>();
-        is_send_and_sync::<crate::Request>();
+        is_send_and_sync::<crate::message::request::Request>();
     }
 }

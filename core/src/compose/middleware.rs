@@ -3,7 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Application, Description, Handler, Reply, Request};
+use crate::compose::application::Application;
+use crate::compose::application::Handler;
+use crate::compose::description::Description;
+use crate::compose::reply::Reply;
+use crate::message::request::Request;
 
 /// Something that takes an application and returns an application.
 ///
@@ -12,6 +16,18 @@ use crate::{Application, Description, Handler, Reply, Request};
 pub trait Middleware {
     /// Puts this wrapper around `app`.
     fn wrap(self, app: Application) -> Application;
+}
+
+impl Application {
+    /// Puts a wrapper around this application.
+    ///
+    /// # Order
+    ///
+    /// Each `wrap` goes around what is there: in `app.wrap(a).wrap(b)` the request meets `b` first.
+    #[must_use]
+    pub fn wrap(self, middleware: impl Middleware) -> Application {
+        middleware.wrap(self)
+    }
 }
 
 impl<F: FnOnce(Application) -> Application> Middleware for F {

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use http::HeaderName;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 
-use crate::host::bracketed;
-use crate::{RemoteUser, Request, path};
+use crate::message::request::RemoteUser;
+use crate::message::request::Request;
+use crate::rules::host::bracketed;
+use crate::rules::path;
 
 /// The WSGI/CGI dictionary view of a request (PEP 3333, "environ Variables"; RFC 3875, section 4.1).
 ///
@@ -172,12 +174,21 @@ fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
+impl Request {
+    /// The view of this request as WSGI's environ.
+    #[must_use]
+    pub fn environ(&self) -> Environ<'_> {
+        Environ::new(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::{Connection, Scheme};
+    use crate::message::connection::Connection;
+    use crate::message::connection::Scheme;
 
     fn request(target: &'static str, headers: &[(&str, &[u8])]) -> Request {
         let mut request = Request::get(target);

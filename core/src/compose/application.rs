@@ -4,7 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::{Description, IntoResponse, Middleware, Reply, Request};
+use crate::compose::description::Description;
+use crate::compose::reply::Reply;
+use crate::message::request::Request;
+use crate::message::response::IntoResponse;
 
 /// A web application: a request in, a reply out.
 ///
@@ -20,6 +23,14 @@ use crate::{Description, IntoResponse, Middleware, Reply, Request};
 /// ```
 #[derive(Clone)]
 pub struct Application(Arc<dyn Handler>);
+
+impl Description {
+    /// Adds the one application that a wrapper is around.
+    #[must_use]
+    pub fn around(self, app: &Application) -> Self {
+        self.child("", app.describe())
+    }
+}
 
 impl Application {
     /// Makes an application of a closure or function; or of a type that implements [`Handler`].
@@ -54,16 +65,6 @@ impl Application {
     /// Answers one request.
     pub fn call(&self, request: Request) -> Reply {
         self.0.call(request)
-    }
-
-    /// Puts a wrapper around this application.
-    ///
-    /// # Order
-    ///
-    /// Each `wrap` goes around what is there: in `app.wrap(a).wrap(b)` the request meets `b` first.
-    #[must_use]
-    pub fn wrap(self, middleware: impl Middleware) -> Application {
-        middleware.wrap(self)
     }
 
     /// Describes the tree of components this application is made of, for people and tools.

@@ -21,7 +21,11 @@ use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::{Captured, Capturing, Params};
-use crate::{Body, BoxError, Connection, Environ, HttpError, path};
+use crate::message::body::Body;
+use crate::message::connection::Connection;
+use crate::message::error::BoxError;
+use crate::message::http_error::HttpError;
+use crate::rules::path;
 
 /// A request, as an application sees it.
 ///
@@ -450,12 +454,6 @@ impl Request {
         let value =
             value.ok_or_else(|| missing(format!("nothing is captured as {name:?}").into()))?;
         value.parse().map_err(|error: T::Err| missing(error.into()))
-    }
-
-    /// The view of this request as WSGI's environ.
-    #[must_use]
-    pub fn environ(&self) -> Environ<'_> {
-        Environ::new(self)
     }
 
     /// Takes the request apart for the rest of the ecosystem, with the path that is left.

@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::unwind::drop_quietly;
-use crate::{BoxError, Error, ErrorKind, IntoResponse, Response};
+use crate::message::error::BoxError;
+use crate::message::error::Error;
+use crate::message::error::ErrorKind;
+use crate::message::response::IntoResponse;
+use crate::message::response::Response;
+use crate::message::unwind::panic_cause;
 
 /// An error as a response: a status, a text for the client, and the cause for the log.
 ///
@@ -59,12 +63,7 @@ impl HttpError {
     /// The payload is dropped here, where it harms nobody if that panics too.
     #[must_use]
     pub fn from_panic(panic: Box<dyn Any + Send>) -> Self {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let text = text.unwrap_or("with a value that is no text");
-        let cause = format!("panicked: {text}");
-        drop_quietly(panic);
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause)
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(panic_cause(panic))
     }
 
     /// Sets the text that the client sees; the status' reason phrase by default.
@@ -150,6 +149,15 @@ impl fmt::Display for HttpError {
     }
 }
 
+impl<T: IntoResponse, E: Into<HttpError>> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        self.map_or_else(
+            |error| error.into().into_response(),
+            IntoResponse::into_response,
+        )
+    }
+}
+
 impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
     fn from(error: E) -> Self {
         let any: &dyn Any = &error;
@@ -198,7 +206,10 @@ mod tests {
             assert_eq!(error.source_type(), None, "{error:?}");
         }
         let error = new().caused_by("x").caused_by(Error::body_too_large());
-        assert_eq!(error.source_type(), Some("enfilade_core::error::Error"));
+        assert_eq!(
+            error.source_type(),
+            Some("enfilade_core::message::error::Error")
+        );
         let disk = HttpError::from(std::io::Error::other("disk"));
         assert!(disk.source_type().unwrap().ends_with("::Error"));
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::Scheme;
+use crate::message::connection::Scheme;
 
 #[test]
 fn mounting_moves_whole_segments() {

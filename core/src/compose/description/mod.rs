@@ -6,8 +6,6 @@ mod json;
 use std::any::type_name;
 use std::fmt;
 
-use crate::Application;
-
 /// What a component says of itself and of what is inside it.
 ///
 /// [`Display`](fmt::Display) prints the tree, outermost first, one component a line:
@@ -55,12 +53,6 @@ impl Description {
     pub fn child(mut self, label: impl Into<String>, child: Description) -> Self {
         self.children.push((label.into(), child));
         self
-    }
-
-    /// Adds the one application that a wrapper is around.
-    #[must_use]
-    pub fn around(self, app: &Application) -> Self {
-        self.child("", app.describe())
     }
 
     /// The component's name.

@@ -17,7 +17,8 @@ use http_body::{Frame, SizeHint};
 use self::end::Watch;
 pub use self::end::{BodyEnd, Outcome};
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
-use crate::{BoxError, Error};
+use crate::message::error::BoxError;
+use crate::message::error::Error;
 
 /// The content of a request or response.
 ///

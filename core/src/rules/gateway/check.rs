@@ -4,9 +4,9 @@ use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::HttpError;
-use crate::headers::members;
-use crate::host::Host;
+use crate::message::http_error::HttpError;
+use crate::rules::headers::members;
+use crate::rules::host::Host;
 
 /// Whether HTTP allows a request with this head.
 ///

@@ -14,8 +14,13 @@ use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, TE, TRANSFER_ENCODING, UP
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 pub use self::check::check;
-use crate::headers::tokens;
-use crate::{Application, HttpError, IntoResponse, ReplyFuture, Request, Response};
+use crate::compose::application::Application;
+use crate::compose::reply::ReplyFuture;
+use crate::message::http_error::HttpError;
+use crate::message::request::Request;
+use crate::message::response::IntoResponse;
+use crate::message::response::Response;
+use crate::rules::headers::tokens;
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
 ///
@@ -251,7 +256,7 @@ mod tests {
     use http::header::HOST;
 
     use super::*;
-    use crate::Body;
+    use crate::message::body::Body;
 
     fn headers_after(
         method: Method,

@@ -6,7 +6,7 @@ use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 
 use super::Params;
-use crate::HttpError;
+use crate::message::http_error::HttpError;
 
 impl<'a> Params<'a> {
     /// Reads the captures into a struct, or a map, by their names.
@@ -130,8 +130,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Captured;
-    use crate::Request;
+    use crate::message::request::Captured;
+    use crate::message::request::Request;
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(rename_all = "lowercase")]

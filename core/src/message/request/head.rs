@@ -7,7 +7,8 @@ use http::{Extensions, HeaderMap, Method, Uri, Version};
 use super::origin::Origin;
 use super::params::Captures;
 use super::{Inner, Request};
-use crate::{Body, Connection};
+use crate::message::body::Body;
+use crate::message::connection::Connection;
 
 /// What a request shares with a head that was kept of it, until one of the two changes it.
 #[derive(Clone)]

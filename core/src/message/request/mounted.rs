@@ -80,7 +80,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Captured;
+    use crate::message::request::Captured;
 
     /// `/app/{name}/…` of `target`, with `/app` mounted, after code outside has put `now` in the place of its target.
     fn through(target: &'static str, now: &str) -> Request {

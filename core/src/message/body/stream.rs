@@ -13,8 +13,9 @@ use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
 use super::Body;
-use crate::unwind::drop_quietly;
-use crate::{BoxError, Error};
+use crate::message::error::BoxError;
+use crate::message::error::Error;
+use crate::message::unwind::drop_quietly;
 
 pub(super) trait Source: HttpBody<Data = Bytes, Error = Error> + Send {}
 

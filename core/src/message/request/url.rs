@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
 use super::{Head, Request};
-use crate::host::{Host, bracketed};
+use crate::rules::host::{Host, bracketed};
 
 impl Head {
     /// The host that the client asked for, as [`Request::host`] gives it.
@@ -17,6 +17,27 @@ impl Head {
                 Some(whole.rsplit_once('@').map_or(whole, |(_, host)| host))
             }
             None => self.headers().get(HOST)?.to_str().ok(),
+        }
+    }
+}
+
+impl<'a> Host<'a> {
+    /// The one host that the client asked for; `None` where it named none, more than one, or one that is none.
+    ///
+    /// It is what [`Request::host`] gives, but for requests that no two components would read alike: with more than one
+    /// `Host` header, or with a user in the target's authority.
+    #[must_use]
+    pub fn of(request: &'a Request) -> Option<Host<'a>> {
+        Host::of_head(request.head())
+    }
+
+    pub(crate) fn of_head(head: &'a Head) -> Option<Host<'a>> {
+        if head.headers().get_all(HOST).iter().nth(1).is_some() {
+            return None;
+        }
+        match head.uri().authority() {
+            Some(authority) => Host::parse(authority.as_str()),
+            None => Host::parse(head.host()?),
         }
     }
 }
@@ -134,8 +155,10 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
-    use crate::Connection;
+    use crate::message::connection::Connection;
 
     #[test]
     fn a_url_has_a_host_also_where_the_client_named_none() {
@@ -162,6 +185,29 @@ mod tests {
             assert_eq!(request.url(), url, "{host:?} {local:?}");
             let effective = request.effective_host().unwrap_or("localhost".into());
             assert_eq!(format!("http://{effective}/a"), url, "{host:?} {local:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_asks_for_one_host() {
+        let cases: [(&str, &[&'static str], Option<&str>); 8] = [
+            ("/", &["A.example:81"], Some("A.example:81")),
+            ("/", &[], None),
+            ("/", &[""], None),
+            ("/", &["a", "a"], None),
+            ("/", &["a b"], None),
+            ("http://b/", &["a"], Some("b")),
+            ("http://u@b/", &["b"], None),
+            ("http://b/", &["b", "b"], None),
+        ];
+        for (target, hosts, expected) in cases {
+            let mut request = Request::new(Method::GET, target.parse().unwrap());
+            for host in hosts {
+                let value = HeaderValue::from_static(host);
+                request.headers_mut().append(HOST, value);
+            }
+            let found = Host::of(&request).map(|host| host.to_string());
+            assert_eq!(found.as_deref(), expected, "{target} {hosts:?}");
         }
     }
 }

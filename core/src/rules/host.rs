@@ -3,10 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::header::HOST;
-
-use crate::{Head, Request};
-
 /// A host that was named well: `uri-host [":" port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
 ///
 /// The name is a registered name in ASCII (underscores are fine, as container networks have them), an IPv4 address, or
@@ -60,25 +56,6 @@ impl<'a> Host<'a> {
             true => parse_name(name).is_some(),
             false => registered_name(name).is_some(),
         })
-    }
-
-    /// The one host that the client asked for; `None` where it named none, more than one, or one that is none.
-    ///
-    /// It is what [`Request::host`] gives, but for requests that no two components would read alike: with more than one
-    /// `Host` header, or with a user in the target's authority.
-    #[must_use]
-    pub fn of(request: &'a Request) -> Option<Host<'a>> {
-        Host::of_head(request.head())
-    }
-
-    pub(crate) fn of_head(head: &'a Head) -> Option<Host<'a>> {
-        if head.headers().get_all(HOST).iter().nth(1).is_some() {
-            return None;
-        }
-        match head.uri().authority() {
-            Some(authority) => Host::parse(authority.as_str()),
-            None => Host::parse(head.host()?),
-        }
     }
 
     /// The name as the client wrote it, without port and without the dot at its end; an IPv6 address has its brackets.
@@ -233,8 +210,6 @@ fn is_registered_name(mut name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Method};
-
     use super::*;
 
     #[test]
@@ -330,29 +305,6 @@ mod tests {
         for (one, other, equal) in cases {
             let parse = |text| Host::parse(text).unwrap();
             assert_eq!(parse(one) == parse(other), equal, "{one} and {other}");
-        }
-    }
-
-    #[test]
-    fn a_request_asks_for_one_host() {
-        let cases: [(&str, &[&'static str], Option<&str>); 8] = [
-            ("/", &["A.example:81"], Some("A.example:81")),
-            ("/", &[], None),
-            ("/", &[""], None),
-            ("/", &["a", "a"], None),
-            ("/", &["a b"], None),
-            ("http://b/", &["a"], Some("b")),
-            ("http://u@b/", &["b"], None),
-            ("http://b/", &["b", "b"], None),
-        ];
-        for (target, hosts, expected) in cases {
-            let mut request = Request::new(Method::GET, target.parse().unwrap());
-            for host in hosts {
-                let value = HeaderValue::from_static(host);
-                request.headers_mut().append(HOST, value);
-            }
-            let found = Host::of(&request).map(|host| host.to_string());
-            assert_eq!(found.as_deref(), expected, "{target} {hosts:?}");
         }
     }
 }

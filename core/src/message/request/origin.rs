@@ -7,8 +7,8 @@ use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
 use super::{Head, Request};
-use crate::Scheme;
-use crate::host::Host;
+use crate::message::connection::Scheme;
+use crate::rules::host::Host;
 
 /// What a component found out about the client's end; where it has nothing, the connection's facts hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,7 +159,7 @@ fn with_authority(uri: &Uri, host: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Connection;
+    use crate::message::connection::Connection;
 
     fn request(target: &'static str) -> Request {
         let connection = Connection::new(Scheme::Http).with_peer("10.0.0.9:4711".parse().unwrap());

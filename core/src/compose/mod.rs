@@ -1,0 +1,6 @@
+//! What applications are made of, and how they are put together.
+
+pub(crate) mod application;
+pub(crate) mod description;
+pub(crate) mod middleware;
+pub(crate) mod reply;

@@ -1,0 +1,11 @@
+//! What applications get and give back.
+
+pub(crate) mod body;
+pub(crate) mod connection;
+pub(crate) mod environ;
+pub(crate) mod error;
+pub(crate) mod http_error;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod response_headers;
+pub(crate) mod unwind;

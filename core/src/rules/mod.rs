@@ -1,0 +1,6 @@
+//! What the RFCs say, as functions of plain values.
+
+pub mod gateway;
+pub mod headers;
+pub mod host;
+pub mod path;
