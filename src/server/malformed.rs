@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// Why a stream is reset: a stream error of type `PROTOCOL_ERROR`.
 ///
-/// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, and a fragment in `:path`, which
-/// the type `Uri` has no place for.
+/// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, the scheme of a request that has no
+/// authority, and a fragment in `:path`, which the type `Uri` has no place for.
 #[derive(Debug)]
 pub(super) struct Malformed(h2::Error);
 
@@ -30,8 +31,8 @@ impl std::error::Error for Malformed {
     }
 }
 
-/// Whether a request of HTTP/2 has no scheme, a name that is no token, or a value with blanks around it (RFC 9113,
-/// sections 8.2.1 and 8.3.1).
+/// Whether a request of HTTP/2 has no scheme, an empty `Content-Length`, or a field that is malformed (RFC 9113, sections
+/// 8.1.1, 8.2.1 and 8.3.1).
 pub(super) fn is_malformed(parts: &Parts) -> bool {
     if parts.version != Version::HTTP_2 {
         return false;
@@ -43,14 +44,22 @@ pub(super) fn is_malformed(parts: &Parts) -> bool {
     let has_authority = parts.uri.authority().is_some();
     // `h2` drops the scheme of a request that has no authority.
     (has_authority && !has_scheme && parts.method != http::Method::CONNECT)
-        || !parts.headers.keys().all(is_token)
-        || has_malformed_value(&parts.headers)
+        || has_empty_length(&parts.headers)
+        || has_malformed_field(&parts.headers)
 }
 
-pub(super) fn has_malformed_value(headers: &HeaderMap) -> bool {
+/// `h2` takes an empty length for zero; of digits there has to be one (RFC 9110, section 8.6).
+fn has_empty_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    lengths.any(HeaderValue::is_empty)
+}
+
+/// Whether a name is no token, or a value has blanks around it.
+pub(super) fn has_malformed_field(headers: &HeaderMap) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let mut values = headers.values().map(HeaderValue::as_bytes);
     values.any(|value| is_blank(value.first()) || is_blank(value.last()))
+        || !headers.keys().all(is_token)
 }
 
 /// RFC 9110, section 5.6.2. The type `HeaderName` knows names that are none.
@@ -71,6 +80,8 @@ mod tests {
             ("https://h/", "x", " a", true),
             ("https://h/", "x", "a\t", true),
             ("https://h/", "x!#$%&'*+-.^_`|~", "a", false),
+            ("https://h/", "content-length", "0", false),
+            ("https://h/", "content-length", "", true),
             ("h", "x", "a", true),
             ("/", "x", "a", false),
         ] {

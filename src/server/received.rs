@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 use super::activity::InFlight;
-use super::malformed::has_malformed_value;
+use super::malformed::has_malformed_field;
 
 /// How long a body may be slower than it has to be.
 const GRACE: Duration = Duration::from_secs(5);
@@ -112,8 +112,9 @@ impl HttpBody for Received {
                     if self.body.is_end_stream() {
                         self.in_flight = None;
                     }
-                    if frame.trailers_ref().is_some_and(has_malformed_value) {
-                        let error = "a trailer has blanks around its value";
+                    if frame.trailers_ref().is_some_and(has_malformed_field) {
+                        let error =
+                            "a trailer's name is no token, or its value has blanks around it";
                         return Poll::Ready(Some(Err(Error::body(error))));
                     }
                 } else {

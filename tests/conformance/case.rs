@@ -42,7 +42,11 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
-/// Reads all case files of a folder, by name; `fixtures.json` describes files and is none.
+/// Files that have no cases for this runner: `fixtures.json` describes files, and `http2_raw.json` is what
+/// `tests/http2_raw` reads.
+const OTHERS: [&str; 2] = ["fixtures", "http2_raw"];
+
+/// Reads all case files of a folder, by name.
 pub(crate) fn load(folder: &Path) -> Result<Vec<File>, String> {
     let describe = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut paths = Vec::new();
@@ -53,7 +57,10 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<File>, String> {
         path.extension()
             .is_some_and(|extension| extension == "json")
     });
-    paths.retain(|path| path.file_stem().is_some_and(|stem| stem != "fixtures"));
+    paths.retain(|path| {
+        path.file_stem()
+            .is_some_and(|stem| OTHERS.iter().all(|other| stem != *other))
+    });
     paths.sort();
     paths.iter().map(|path| load_file(path)).collect()
 }

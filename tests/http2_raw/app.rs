@@ -1,0 +1,65 @@
+//! The application behind the server of each case.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use enfilade::{Application, HttpError, Request};
+use http::HeaderMap;
+
+/// Where the runner asks whether the connection still serves.
+pub(crate) const PROBE: &str = "/probe";
+pub(crate) const PROBED: &str = "probe";
+
+/// Counts its calls, without those of the runner itself.
+pub(crate) fn build(calls: Arc<AtomicUsize>) -> Application {
+    Application::new(move |request: Request| {
+        if request.path() != PROBE {
+            calls.fetch_add(1, Ordering::SeqCst);
+        }
+        respond(request)
+    })
+}
+
+async fn respond(mut request: Request) -> Result<String, HttpError> {
+    Ok(match request.path() {
+        PROBE => PROBED.to_owned(),
+        "/echo" => echo(&mut request).await?,
+        "/saw" => saw(&request),
+        "/large" => "x".repeat(100_000),
+        "/wait" => std::future::pending().await,
+        _ => "Hello".to_owned(),
+    })
+}
+
+/// The content, and the trailers one a line.
+async fn echo(request: &mut Request) -> Result<String, HttpError> {
+    let mut body = request.take_body();
+    let mut text = String::new();
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(data) => text += &String::from_utf8_lossy(&data),
+            Err(frame) => text += &lines(frame.trailers_ref().unwrap()),
+        }
+    }
+    Ok(text)
+}
+
+/// The head of the request.
+fn saw(request: &Request) -> String {
+    let target = request.uri();
+    format!(
+        "{} {target}\n{}",
+        request.method(),
+        lines(request.headers())
+    )
+}
+
+fn lines(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        writeln!(text, "{name}: {value}").unwrap();
+    }
+    text
+}
