@@ -106,7 +106,7 @@ fn a_disk_that_is_full_stops_nobody() {
     }
     let told = Told::default();
     let file = LogFile::open("/dev/full").unwrap();
-    let log = AccessLog::combined().writer(file).troubles(told.clone());
+    let log = AccessLog::combined().writer(file).error_log(told.clone());
     let dropped = log.dropped();
     let client = Client::new(Application::new(|_: Request| "x").wrap(log));
     for _ in 0..1_000 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::close_reason::CloseReason;
 use super::frames::Frames;
 use super::framing::{Content, Framing};
 
@@ -53,25 +54,6 @@ struct Received {
 enum Messages {
     Http1(Framing),
     Http2(Frames),
-}
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CloseReason {
-    /// A head is not whole in time.
-    SlowHead,
-    /// The first line of a head is too long.
-    LongLine,
-    /// The target has a fragment.
-    Fragment,
-    /// Too much of a chunked body is no content.
-    Overhead,
-    /// There are too many frames that ask for nothing.
-    CheapFrames,
-    /// Nothing was asked for too long.
-    Idle,
-    /// The client has reset the connection, or left in the middle of a request.
-    Gone,
 }
 
 /// One request that is not answered yet, or whose body is not read.

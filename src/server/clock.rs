@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::activity::{Activity, CloseReason};
+use super::activity::Activity;
+use super::close_reason::CloseReason;
 use super::limits::Limits;
 use crate::listening::Watch;
 

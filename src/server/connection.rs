@@ -18,9 +18,10 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::activity::{Activity, CloseReason};
+use super::activity::Activity;
 use super::admission::Admitted;
 use super::answer::{Answered, ClientSupport, MalformedRequest};
+use super::close_reason::CloseReason;
 use super::date;
 use super::framing::Content;
 use super::lifetime::{End, Share};

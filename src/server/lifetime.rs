@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::activity::{Activity, CloseReason};
+use super::activity::Activity;
 use super::clock::{Clock, Presence};
+use super::close_reason::CloseReason;
 use super::date;
 use super::limits::Limits;
 use crate::listening::Watch;

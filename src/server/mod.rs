@@ -4,6 +4,7 @@ mod activity;
 mod admission;
 mod answer;
 mod clock;
+mod close_reason;
 mod connection;
 mod date;
 mod frames;

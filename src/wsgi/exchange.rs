@@ -1,7 +1,6 @@
 //! One call of a callable: what it started, what it produced, and what of it was sent.
 
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -9,13 +8,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use enfilade_core::{Body, BoxError, HttpError, IntoResponse, Response};
 use futures_core::Stream;
-use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::environ::Errors;
+use super::head::{Head, StartError};
 use super::patience::{NotTaken, Patience};
-use super::start::Head;
-use super::{Environ, Errors, IntoChunk, StartError, StartResponse};
 
 /// How many byte strings may wait for a slow client before the callable waits too.
 const CHUNKS_AHEAD: usize = 16;
@@ -122,7 +120,7 @@ impl Exchange {
     }
 
     /// Sends bytes after which nothing comes; as a body of known length where they are the only ones.
-    fn send_last(&self, bytes: Bytes) -> Result<(), StartError> {
+    pub(super) fn send_last(&self, bytes: Bytes) -> Result<(), StartError> {
         if let State::Waiting {
             head: Some(_),
             only,
@@ -136,7 +134,7 @@ impl Exchange {
     }
 
     /// Ends the response well.
-    fn end(&self) -> Result<(), HttpError> {
+    pub(super) fn end(&self) -> Result<(), HttpError> {
         let mut state = self.lock();
         match &mut *state {
             State::Waiting { head: None, .. } => return Err(StartError::NotStarted.into()),
@@ -188,7 +186,7 @@ impl Exchange {
     }
 
     /// Answers with the error where nothing was sent yet, and breaks the response off otherwise.
-    fn fail(&self, error: HttpError) {
+    pub(super) fn fail(&self, error: HttpError) {
         let source = error
             .source()
             .map(|source| format!(": {source}"))
@@ -210,59 +208,13 @@ impl Exchange {
     }
 
     /// Writes a line to `wsgi.errors`; control characters, which may come from a peer, are escaped.
-    fn report(&self, what: &dyn std::fmt::Display) {
+    pub(super) fn report(&self, what: &dyn std::fmt::Display) {
         // An error stream that does not take the line cannot be reported anywhere else.
         let _ = writeln!(
             self.errors.clone(),
             "enfilade::wsgi: {}",
             what.to_string().escape_debug()
         );
-    }
-
-    /// Calls the callable and sends what it produces.
-    pub(super) fn run<F, I>(self: Arc<Self>, callable: &F, environ: Environ)
-    where
-        F: Fn(Environ, StartResponse) -> Result<I, HttpError>,
-        I: IntoIterator<Item: IntoChunk>,
-    {
-        let start = StartResponse::new(self.clone());
-        let produced = catch_unwind(AssertUnwindSafe(|| self.produce(callable, environ, start)));
-        let produced = produced.unwrap_or_else(|panic| Err(HttpError::from_panic(panic)));
-        if let Err(error) = produced.and_then(|()| self.end()) {
-            self.fail(error);
-        }
-    }
-
-    /// Turns the callable's iterable into byte strings; it is dropped before the end is sent.
-    fn produce<F, I>(
-        &self,
-        callable: &F,
-        environ: Environ,
-        start: StartResponse,
-    ) -> Result<(), HttpError>
-    where
-        F: Fn(Environ, StartResponse) -> Result<I, HttpError>,
-        I: IntoIterator<Item: IntoChunk>,
-    {
-        let mut items = callable(environ, start)?.into_iter();
-        while let Some(item) = items.next() {
-            let bytes = item.into_chunk()?;
-            let is_last = items.size_hint() == (0, Some(0));
-            match if is_last {
-                self.send_last(bytes)
-            } else {
-                self.send(bytes)
-            } {
-                Ok(()) => {}
-                Err(StartError::Gone) => break,
-                Err(error @ StartError::TooLong) => {
-                    self.report(&error);
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -289,27 +241,6 @@ impl State {
             other => *self = other,
         }
         Ok(())
-    }
-}
-
-impl Head {
-    fn declared_length(&self) -> Option<u64> {
-        self.headers
-            .get(CONTENT_LENGTH)?
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
-    }
-
-    fn into_response(self, body: Body) -> Response {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        if let Some(reason) = self.reason {
-            response.extensions_mut().insert(reason);
-        }
-        response
     }
 }
 

@@ -37,9 +37,11 @@
 //! An `Err` before the first byte was sent replaces whatever `start_response` was given by the answer that the
 //! [`HttpError`] is; after it, the response is broken off, so that the client sees that it is not whole.
 
+mod call;
 mod chunk;
 mod environ;
 mod exchange;
+mod head;
 mod patience;
 mod pool;
 mod start;
@@ -53,8 +55,9 @@ use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request
 pub use self::chunk::IntoChunk;
 pub use self::environ::{Environ, Errors, Input};
 use self::exchange::Exchange;
+pub use self::head::StartError;
 use self::pool::Pool;
-pub use self::start::{StartError, StartResponse, Writer};
+pub use self::start::{StartResponse, Writer};
 
 /// How many calls of one application run at the same time.
 const THREADS: usize = 64;

@@ -13,12 +13,12 @@ use http::StatusCode;
 use time::UtcOffset;
 
 use super::clock::{Clock, Moment};
-use super::escape::Syntax;
 use super::field::{self, Context, End};
 use super::filter::Filters;
 use super::format::{Captured, Format, Known, Needs};
-use super::queue::{Sink, WhenFull};
+use super::queue::WhenFull;
 use super::redaction::Redaction;
+use super::sink::Sink;
 use crate::dispatch::router::RouteWanted;
 use crate::shared::monotonic::{Start, Timer};
 
@@ -268,13 +268,5 @@ impl Sizes {
     fn both(&self) -> (u64, u64) {
         let received = self.request_head + self.content.load(Ordering::Relaxed);
         (received, self.response_head)
-    }
-}
-
-/// What a log in this syntax says of lines that were lost.
-pub(super) fn loss(syntax: Syntax, lines: u64) -> String {
-    match syntax {
-        Syntax::Text => format!("# {lines} lines dropped\n"),
-        Syntax::Json => format!("{{\"dropped_lines\":{lines}}}\n"),
     }
 }

@@ -131,6 +131,14 @@ impl Write for Escaped<'_> {
     }
 }
 
+/// What a log in this syntax says of lines that were lost.
+pub(super) fn loss(syntax: Syntax, lines: u64) -> String {
+    match syntax {
+        Syntax::Text => format!("# {lines} lines dropped\n"),
+        Syntax::Json => format!("{{\"dropped_lines\":{lines}}}\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

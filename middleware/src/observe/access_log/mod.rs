@@ -13,6 +13,7 @@ mod filter;
 mod format;
 mod queue;
 mod redaction;
+mod sink;
 mod writer;
 
 use std::fmt;
@@ -31,9 +32,9 @@ pub use self::events::TracingEvents;
 pub use self::file::{LogFile, LogFileHandle, Period};
 use self::filter::{Filters, Sampling};
 use self::format::Format;
-use self::queue::Sink;
 pub use self::queue::{DroppedLines, WhenFull};
 pub(crate) use self::redaction::Redaction;
+use self::sink::Sink;
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
 
@@ -271,8 +272,8 @@ impl AccessLog {
     /// Sets where it is told why lines cannot be written, once a minute at most; standard error by default.
     ///
     /// It goes with the writer, so it is set after that, and before the first line.
-    pub fn troubles(self, writer: impl Write + Send + 'static) -> Self {
-        self.sink.change(|idle| idle.troubles = Box::new(writer));
+    pub fn error_log(self, writer: impl Write + Send + 'static) -> Self {
+        self.sink.change(|setup| setup.error_log = Box::new(writer));
         self
     }
 

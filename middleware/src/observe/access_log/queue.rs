@@ -1,20 +1,19 @@
 //! The bounded queue to the thread that writes the lines.
 
 use std::io::Write;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{fmt, mem, thread};
 
 use super::escape::Syntax;
-use super::writer::Writer;
 
 /// How many bytes of lines may wait, those included that are being written.
 pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 /// From how much that waits the thread is woken though it gathers a batch.
-const WAKE_BYTES: usize = QUEUE_BYTES / 4;
+pub(super) const WAKE_BYTES: usize = QUEUE_BYTES / 4;
 /// How much room the queue begins with.
-const ROOM: usize = 64 * 1024;
+pub(super) const ROOM: usize = 64 * 1024;
 /// How much it keeps: what a batch under load takes, so that it does not grow anew for each.
 const KEPT_ROOM: usize = 2 * WAKE_BYTES;
 /// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
@@ -53,176 +52,50 @@ impl DroppedLines {
     }
 }
 
-/// Where lines go: a bounded queue, and a thread that empties it.
-///
-/// The thread starts with the first line and not before, so that nothing that can fail happens while a stack is built,
-/// and so that a program may fork in between. Where it cannot be started, lines wait and each one tries again.
-pub(super) struct Sink {
-    shared: Arc<Shared>,
-}
-
 /// What the sink and its thread both know.
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     /// Tells the thread that it is to do something.
-    work: Condvar,
+    pub(super) work: Condvar,
     /// Tells those who wait that lines are dealt with.
-    done: Condvar,
+    pub(super) done: Condvar,
     pub(super) dropped: DroppedLines,
 }
 
 /// One text for all lines: to add a line is to copy it under a lock that nobody holds for longer.
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
-struct Queue {
+pub(super) struct Queue {
     /// The lines that wait, with their ends.
-    text: Vec<u8>,
-    lines: u64,
+    pub(super) text: Vec<u8>,
+    pub(super) lines: u64,
     /// How many bytes are being written.
-    writing: usize,
+    pub(super) writing: usize,
     /// How many lines have been queued in all, and how many of them are written, or lost to an error.
-    accepted: u64,
-    done: u64,
+    pub(super) accepted: u64,
+    pub(super) done: u64,
     /// How many lines had been accepted when a flush ran out of time; nobody waits for those a second time.
-    given_up: u64,
+    pub(super) given_up: u64,
     /// What the thread takes when it starts.
-    idle: Option<Idle>,
-    is_started: bool,
+    pub(super) setup: Option<WriterSetup>,
+    pub(super) is_started: bool,
     /// The thread waits for a line.
-    sleeps: bool,
+    pub(super) sleeps: bool,
     /// Somebody waits for the thread.
-    hurries: bool,
+    pub(super) hurries: bool,
     /// No line comes any more.
-    is_closed: bool,
+    pub(super) is_closed: bool,
     /// There is no thread any more.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
-pub(super) struct Idle {
+pub(super) struct WriterSetup {
     pub(super) writer: Box<dyn Write + Send>,
-    pub(super) troubles: Box<dyn Write + Send>,
+    pub(super) error_log: Box<dyn Write + Send>,
     pub(super) syntax: Syntax,
 }
 
-impl Sink {
-    pub(super) fn new(
-        writer: Box<dyn Write + Send>,
-        syntax: Syntax,
-        dropped: DroppedLines,
-    ) -> Sink {
-        let idle = Idle {
-            writer,
-            troubles: Box::new(std::io::stderr()),
-            syntax,
-        };
-        let queue = Queue {
-            text: Vec::new(),
-            lines: 0,
-            writing: 0,
-            accepted: 0,
-            done: 0,
-            given_up: 0,
-            idle: Some(idle),
-            is_started: false,
-            sleeps: false,
-            hurries: false,
-            is_closed: false,
-            is_over: false,
-        };
-        Sink {
-            shared: Arc::new(Shared {
-                queue: Mutex::new(queue),
-                work: Condvar::new(),
-                done: Condvar::new(),
-                dropped,
-            }),
-        }
-    }
-
-    /// Sets what is written to where a thread has not started yet.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Idle)) {
-        if let Some(idle) = self.shared.lock().idle.as_mut() {
-            change(idle);
-        }
-    }
-
-    /// Queues a line, given without its end; where there is no room, it is counted as dropped, or waits.
-    pub(super) fn write(&self, line: &[u8], when_full: WhenFull) {
-        let shared = &*self.shared;
-        let mut queue = shared.lock();
-        while !queue.has_room_for(line) {
-            let may_wait = line.len() < QUEUE_BYTES && queue.is_started && !queue.is_over;
-            if when_full == WhenFull::Drop || !may_wait {
-                drop(queue);
-                shared.dropped.add(1);
-                return;
-            }
-            queue = shared.wait_for_room(queue);
-        }
-        let before = queue.text.len();
-        queue.text.extend_from_slice(line);
-        queue.text.push(b'\n');
-        queue.lines += 1;
-        queue.accepted += 1;
-        if !queue.is_started {
-            self.start(&mut queue);
-        }
-        let is_much = before < WAKE_BYTES && queue.text.len() >= WAKE_BYTES;
-        let wakes = mem::take(&mut queue.sleeps) || is_much;
-        drop(queue);
-        if wakes {
-            shared.work.notify_one();
-        }
-    }
-
-    fn start(&self, queue: &mut Queue) {
-        queue.text.reserve(ROOM);
-        let shared = self.shared.clone();
-        let thread = thread::Builder::new().name("access-log".to_owned());
-        queue.is_started = thread.spawn(move || shared.run()).is_ok();
-    }
-
-    /// Waits until every line that was queued before is written, but not longer than five seconds.
-    pub(super) fn flush(&self) {
-        self.flush_within(FLUSH_TIMEOUT);
-    }
-
-    pub(super) fn flush_within(&self, timeout: Duration) {
-        let shared = &*self.shared;
-        let mut queue = shared.lock();
-        let accepted = queue.accepted;
-        if accepted == queue.given_up || accepted == queue.done {
-            return;
-        }
-        if !queue.is_started {
-            self.start(&mut queue);
-        }
-        queue.hurries = true;
-        shared.work.notify_one();
-        let is_waiting = |queue: &mut Queue| queue.done < accepted && !queue.is_over;
-        let waited = shared.done.wait_timeout_while(queue, timeout, is_waiting);
-        let (mut queue, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            queue.given_up = accepted;
-        }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.flush();
-        self.shared.lock().is_closed = true;
-        self.shared.work.notify_one();
-    }
-}
-
-impl fmt::Debug for Sink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sink({} lines so far)", self.shared.lock().accepted)
-    }
-}
-
 impl Queue {
-    fn has_room_for(&self, line: &[u8]) -> bool {
+    pub(super) fn has_room_for(&self, line: &[u8]) -> bool {
         !self.is_over && self.text.len() + self.writing + line.len() < QUEUE_BYTES
     }
 
@@ -233,26 +106,42 @@ impl Queue {
 }
 
 impl Shared {
+    pub(super) fn new(setup: WriterSetup, dropped: DroppedLines) -> Shared {
+        let queue = Queue {
+            text: Vec::new(),
+            lines: 0,
+            writing: 0,
+            accepted: 0,
+            done: 0,
+            given_up: 0,
+            setup: Some(setup),
+            is_started: false,
+            sleeps: false,
+            hurries: false,
+            is_closed: false,
+            is_over: false,
+        };
+        Shared {
+            queue: Mutex::new(queue),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            dropped,
+        }
+    }
+
     /// A panic of the writer cannot leave the queue half changed, so a poisoned lock is used as it is.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_for_room<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+    pub(super) fn wait_for_room<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+    ) -> MutexGuard<'a, Queue> {
         queue.hurries = true;
         self.work.notify_one();
         let waited = self.done.wait_timeout(queue, LOOK_AGAIN);
         waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// What the thread does until the sink is gone.
-    fn run(&self) {
-        // However this ends, nobody waits for it any longer.
-        let _end = Over(self);
-        let idle = self.lock().idle.take();
-        if let Some(idle) = idle {
-            Writer::run(self, idle);
-        }
     }
 
     /// Waits for lines and gathers more for a moment, then puts all in the place of `text`; answers how many there are, or
@@ -287,27 +176,5 @@ impl Shared {
         queue.done += lines;
         drop(queue);
         self.done.notify_all();
-    }
-}
-
-struct Over<'a>(&'a Shared);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        queue.is_over = true;
-        let lost = queue.accepted - queue.done;
-        drop(queue);
-        self.0.dropped.add(lost);
-        self.0.done.notify_all();
-    }
-}
-
-#[cfg(test)]
-impl Sink {
-    /// How many bytes wait, and how many are being written.
-    pub(super) fn held(&self) -> (usize, usize) {
-        let queue = self.shared.lock();
-        (queue.text.len(), queue.writing)
     }
 }

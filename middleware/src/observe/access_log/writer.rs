@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::entry::loss;
-use super::queue::{Idle, Shared};
+use super::escape::loss;
+use super::queue::{Shared, WriterSetup};
 
 /// How much is written at once, give or take a line.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -14,7 +14,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// What the thread works on.
 pub(super) struct Writer<'a> {
     shared: &'a Shared,
-    idle: Idle,
+    setup: WriterSetup,
     /// How many dropped lines have been told of.
     reported: u64,
     is_torn: bool,
@@ -23,10 +23,10 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Writes what comes, until nothing can come any more.
-    pub(super) fn run(shared: &'a Shared, idle: Idle) {
+    pub(super) fn run(shared: &'a Shared, setup: WriterSetup) {
         let mut this = Writer {
             shared,
-            idle,
+            setup,
             reported: 0,
             is_torn: false,
             trouble: Trouble::default(),
@@ -50,7 +50,7 @@ impl<'a> Writer<'a> {
         if bytes.is_empty() {
             return;
         }
-        let (count, written) = write_some(&mut self.idle.writer, bytes);
+        let (count, written) = write_some(&mut self.setup.writer, bytes);
         let (whole, rest) = bytes.split_at(count);
         self.is_torn = whole.last().is_some_and(|&byte| byte != b'\n');
         match written {
@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
     }
 
     fn report(&self, lines: u64) -> String {
-        let report = loss(self.idle.syntax, lines);
+        let report = loss(self.setup.syntax, lines);
         // After an error the last line may not be whole.
         match self.is_torn {
             true => format!("\n{report}"),
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
         self.shared.dropped.add(lost);
         let told = self.trouble.tell(Instant::now(), lost, error);
         // Where this cannot be written either, there is nobody left to tell.
-        let _ = told.map(|text| self.idle.troubles.write_all(text.as_bytes()));
+        let _ = told.map(|text| self.setup.error_log.write_all(text.as_bytes()));
     }
 }
 
@@ -140,7 +140,8 @@ mod tests {
     use std::sync::{Arc, Mutex, mpsc};
     use std::thread;
 
-    use super::super::queue::{DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Sink, WhenFull};
+    use super::super::queue::{DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, WhenFull};
+    use super::super::sink::Sink;
     use super::*;
 
     /// A writer that takes `write` only when it is let, and fails where it is told to.

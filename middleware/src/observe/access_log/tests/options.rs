@@ -323,7 +323,7 @@ fn trouble_is_told_and_counted() {
         }
     }
     let told = Memory::default();
-    let log = AccessLog::json().writer(Full).troubles(told.clone());
+    let log = AccessLog::json().writer(Full).error_log(told.clone());
     let dropped = log.dropped();
     let app = foobar().wrap(log);
     for _ in 0..3 {
