@@ -442,7 +442,8 @@ mod tests {
     use enfilade_core::{Handler, Reply, Request, around};
 
     use super::*;
-    use crate::{Lint, lint_all};
+    use crate::lint::Lint;
+    use crate::lint::everywhere::lint_all;
 
     /// A stack of these, outermost first, around `app`.
     fn stack(names: &[&str], app: Application) -> Application {

@@ -23,13 +23,12 @@
 
 mod client;
 mod doctor;
+mod fail;
 pub mod laws;
 mod lint;
-mod lint_all;
-mod response;
 
+pub use client::response::TestResponse;
 pub use client::{Client, RequestBuilder};
 pub use doctor::{Doctor, Warning, doctor};
+pub use lint::everywhere::{lint_all, lint_all_with};
 pub use lint::{Finding, Law, Lint, Side};
-pub use lint_all::{lint_all, lint_all_with};
-pub use response::TestResponse;

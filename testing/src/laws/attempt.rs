@@ -14,7 +14,9 @@ use http_body::Body as _;
 
 use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
 use super::subject::{Mark, Record, Subject, body};
-use crate::{Finding, Lint, Side};
+use crate::lint::Finding;
+use crate::lint::Lint;
+use crate::lint::Side;
 
 /// How long a component may take to wake whoever waits for it; some have threads of their own.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -35,8 +35,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use self::plan::{AnswerPlan, ClientPlan, Plan};
 use self::verdict::Broken;
-use crate::Law;
-use crate::client::refuse;
+use crate::fail::fail;
+use crate::lint::Law;
 
 /// How many plans a check tries.
 const CASES: u32 = 512;
@@ -196,7 +196,7 @@ impl<M: Middleware + Clone> Check<M> {
     #[track_caller]
     pub fn run(&self) {
         if let Some(found) = self.counter_example() {
-            refuse(&found.to_string());
+            fail(&found.to_string());
         }
     }
 
@@ -217,7 +217,7 @@ impl<M: Middleware + Clone> Check<M> {
         let plan = match outcome {
             Ok(()) => return None,
             Err(TestError::Fail(_, plan)) => plan,
-            Err(TestError::Abort(reason)) => refuse(&format!("nothing could be tried: {reason}")),
+            Err(TestError::Abort(reason)) => fail(&format!("nothing could be tried: {reason}")),
         };
         let broken = self.try_plan(&plan).err();
         let flaky = || Broken {

@@ -9,7 +9,7 @@ use super::attempt::{Ended, Head, Records, Seen};
 use super::plan::{ClientPlan, OWN_TRAILER, Plan, RequestPlan, header_map};
 use super::subject::{Call, ENDLESS_STOPS_AT, Record};
 use super::{Answer, Options};
-use crate::Law;
+use crate::lint::Law;
 
 /// How many bytes a component may hold back without saying so.
 const HELD_BACK_MOST: u64 = 1024 * 1024;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use enfilade_core::Request;
 
 use super::finding::{Finding, Law, Side};
-use crate::client::refuse;
+use crate::fail::fail;
 
 /// How many different faults of one request are told where each is told once; the others are not told at all.
 const MOST_OF_A_REQUEST: usize = 64;
@@ -122,7 +122,7 @@ impl Report {
                 if let Some(ledger) = &self.ledger {
                     lock(&ledger.0).push(finding);
                 }
-                refuse(&text)
+                fail(&text)
             }
         }
     }

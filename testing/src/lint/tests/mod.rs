@@ -13,7 +13,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 
 use super::Lint;
-use crate::{Client, RequestBuilder, TestResponse};
+use crate::client::Client;
+use crate::client::RequestBuilder;
+use crate::client::response::TestResponse;
 
 /// A body that says and does what a test wants.
 #[derive(Clone)]

@@ -8,7 +8,11 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Method};
 
 use super::{answering, linted};
-use crate::{Client, Finding, Law, Lint, Side};
+use crate::client::Client;
+use crate::lint::Finding;
+use crate::lint::Law;
+use crate::lint::Lint;
+use crate::lint::Side;
 
 type Headers = &'static [(&'static str, &'static str)];
 

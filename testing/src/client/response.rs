@@ -7,7 +7,7 @@ use enfilade_core::{Body, Error, Response};
 use http::response::Parts;
 use http::{Extensions, HeaderMap, StatusCode, Version};
 
-use crate::client::refuse;
+use crate::fail::fail;
 
 /// How many bytes of a body are read: an endless one must not take a test's machine down.
 const LIMIT: usize = 256 << 20;
@@ -94,7 +94,7 @@ impl TestResponse {
         let value = self.head.headers.get(name)?;
         match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => Some(text),
-            Err(_) => refuse(&format!("the header {name} is not text: {value:?}")),
+            Err(_) => fail(&format!("the header {name} is not text: {value:?}")),
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::Client;
+    use crate::client::Client;
 
     #[test]
     fn a_failing_body_is_kept_as_far_as_it_came() {

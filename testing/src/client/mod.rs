@@ -1,12 +1,15 @@
 //! Requests to an application in this process.
 
+pub(crate) mod response;
+
 use std::net::SocketAddr;
 
 use enfilade_core::{Application, Body, Connection, IntoHandler, Request, Response, gateway};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Uri, Version};
 
-use crate::TestResponse;
+use crate::client::response::TestResponse;
+use crate::fail::fail;
 use crate::lint::Ledger;
 
 /// Sends requests to an application, in this process and without a socket.
@@ -103,7 +106,7 @@ impl Client {
     pub fn request(&self, method: Method, target: &str) -> RequestBuilder {
         match Uri::try_from(target) {
             Ok(uri) => self.prepared(Request::new(method, uri)),
-            Err(error) => refuse(&format!("{target:?} is not a request target: {error}")),
+            Err(error) => fail(&format!("{target:?} is not a request target: {error}")),
         }
     }
 
@@ -127,7 +130,7 @@ impl Client {
 /// Fails the test with what a [`Lint`](crate::Lint) found: a gateway turns a panic into a 500, and a body into a failure.
 fn check(ledger: &Ledger) {
     if let Some(finding) = ledger.first() {
-        refuse(&finding.to_string());
+        fail(&finding.to_string());
     }
 }
 
@@ -167,11 +170,11 @@ impl RequestBuilder {
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Self {
         let (name, value) = (name.as_ref(), value.as_ref());
         let Ok(parsed) = HeaderName::try_from(name) else {
-            refuse(&format!("{name:?} is not a header name"));
+            fail(&format!("{name:?} is not a header name"));
         };
         let Ok(value) = HeaderValue::from_bytes(value) else {
             let text = String::from_utf8_lossy(value);
-            refuse(&format!("{text:?} is not a value for the header {name}"));
+            fail(&format!("{text:?} is not a value for the header {name}"));
         };
         self.request.headers_mut().append(parsed, value);
         self
@@ -285,16 +288,6 @@ impl RequestBuilder {
         check(&ledger);
         (response, ledger)
     }
-}
-
-/// Stops a test that asks for what cannot be, or in which a law was broken.
-#[track_caller]
-#[expect(
-    clippy::panic,
-    reason = "a test's mistake is told to the test's author, and this crate runs in tests only"
-)]
-pub(crate) fn refuse(message: &str) -> ! {
-    panic!("{message}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use enfilade_core::Application;
 
-use crate::{Finding, Lint};
+use crate::lint::Finding;
+use crate::lint::Lint;
 
 /// The same stack with a [`Lint`] around every component, each with the names of the components on both sides.
 ///
@@ -93,7 +94,9 @@ mod tests {
     use http_body::{Body as HttpBody, Frame};
 
     use super::*;
-    use crate::{Client, Law, Side};
+    use crate::client::Client;
+    use crate::lint::Law;
+    use crate::lint::Side;
 
     type Function = fn(&Application, Request) -> Reply;
 
