@@ -41,9 +41,6 @@ mod request;
 mod target;
 mod variables;
 
-#[cfg(any(feature = "fastcgi", feature = "scgi"))]
-pub(crate) mod listening;
-
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::halves::{Reader, Settings, Writer, end};
 use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
-use crate::cgi::listening::Serving;
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
+use crate::listening::web_server::Serving;
 
 /// How many variables a request may have.
 const MAX_VARIABLES: usize = 1000;

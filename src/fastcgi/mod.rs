@@ -48,7 +48,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::serve;
 use self::halves::Settings;
-use crate::cgi::listening::{Listening, Serving};
+use crate::listening::web_server::{Listening, Serving};
 use crate::listening::{Listener, Socket};
 
 /// How long the web server may take to send the variables of a request.

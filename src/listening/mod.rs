@@ -3,6 +3,8 @@
 mod listener;
 mod signals;
 mod socket;
+#[cfg(any(feature = "fastcgi", feature = "scgi"))]
+pub(crate) mod web_server;
 
 use std::time::Duration;
 

@@ -8,8 +8,8 @@ use enfilade_core::{Application, Body, HttpError, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::netstring::decode;
-use crate::cgi::listening::Serving;
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
+use crate::listening::web_server::Serving;
 
 /// How much is read at a time.
 const PART: usize = 16 * 1024;

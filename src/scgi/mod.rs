@@ -41,7 +41,7 @@ use enfilade_core::Application;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::connection::{Settings, serve};
-use crate::cgi::listening::{Listening, Serving};
+use crate::listening::web_server::{Listening, Serving};
 use crate::listening::{Listener, Socket};
 
 /// How long the web server may take to send the variables of a request.

@@ -2,69 +2,8 @@
 
 use std::time::Duration;
 
-use super::Server;
-use super::progress::WritePace;
-use super::received::Pace;
-
-/// The longest time there is for a limit: no clock overflows that adds it.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// The most header lines that the type `HeaderMap` has room for.
-const MAX_HEADERS: usize = 16 * 1024;
-
-/// A limit that every clock can hold; what is longer is as good as none.
-pub(super) fn at_most(limit: Duration) -> Duration {
-    limit.min(FOREVER)
-}
-
-/// What connections may take, in time and in numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) header_read_timeout: Duration,
-    pub(super) keep_alive_timeout: Duration,
-    pub(super) is_kept_alive: bool,
-    pub(super) is_title_case: bool,
-    pub(super) write_pace: WritePace,
-    pub(super) pace: Pace,
-    pub(super) max_headers: usize,
-    pub(super) max_header_size: usize,
-    pub(super) max_request_line: usize,
-    pub(super) max_concurrent_streams: u32,
-    pub(super) max_reset_streams: usize,
-    pub(super) http2_ping_interval: Duration,
-    pub(super) http2_ping_timeout: Duration,
-    pub(super) http2_max_control_frames: u32,
-    pub(super) max_connections: usize,
-    pub(super) max_connections_per_peer: Option<usize>,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_read_timeout: Duration::from_secs(30),
-            keep_alive_timeout: Duration::from_secs(75),
-            is_kept_alive: true,
-            is_title_case: false,
-            write_pace: WritePace {
-                timeout: Duration::from_secs(60),
-                rate: 100,
-            },
-            pace: Pace {
-                idle: Duration::from_secs(60),
-                rate: 0,
-            },
-            max_headers: 100,
-            max_header_size: 64 * 1024,
-            max_request_line: 16 * 1024,
-            max_concurrent_streams: 200,
-            max_reset_streams: 20,
-            http2_ping_interval: Duration::from_secs(60),
-            http2_ping_timeout: Duration::from_secs(20),
-            http2_max_control_frames: 1_000,
-            max_connections: 10_000,
-            max_connections_per_peer: None,
-        }
-    }
-}
+use crate::server::Server;
+use crate::server::connection::limits::{MAX_HEADERS, at_most};
 
 /// # Limits
 ///

@@ -1,28 +1,13 @@
 //! The built-in HTTP server.
 
-mod activity;
 mod admission;
-mod answer;
-mod clock;
-mod close_reason;
 mod connection;
-mod date;
-mod frames;
-mod framing;
-mod lifetime;
 mod limits;
-mod malformed;
-mod progress;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
-mod received;
 mod refusal;
-mod sent;
-mod stream;
-mod streams;
 #[cfg(feature = "tls")]
 mod tls;
-mod wire;
 
 use std::future::poll_fn;
 use std::io;
@@ -36,19 +21,19 @@ use std::time::Duration;
 use enfilade_core::Application;
 use http::StatusCode;
 
-use self::admission::Admission;
-use self::connection::Serving;
-use self::lifetime::Lifetime;
-use self::limits::{Limits, at_most};
-#[cfg(feature = "proxy-protocol")]
-pub(crate) use self::proxy_protocol::Proxies;
-pub use self::refusal::Refusal;
-use self::refusal::RefusalHooks;
-#[cfg(feature = "tls")]
-pub use self::tls::{Certificates, ClientCertificate};
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
+use crate::server::admission::Admission;
+use crate::server::connection::Serving;
+use crate::server::connection::lifetime::Lifetime;
+use crate::server::connection::limits::{Limits, at_most};
+#[cfg(feature = "proxy-protocol")]
+pub(crate) use crate::server::proxy_protocol::Proxies;
+pub use crate::server::refusal::Refusal;
+use crate::server::refusal::RefusalHooks;
+#[cfg(feature = "tls")]
+pub use crate::server::tls::{Certificates, ClientCertificate};
 
 /// How many threads there are for work that blocks.
 const BLOCKING_THREADS: usize = 64;

@@ -16,8 +16,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 
-use super::stream::Stream;
-use super::wire::Wire;
+use crate::server::connection::stream::Stream;
+use crate::server::connection::wire::Wire;
 
 /// The certificates of a TLS [`Listener`](crate::Listener), by the name that a client asks for (SNI, RFC 6066).
 ///

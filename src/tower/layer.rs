@@ -13,7 +13,7 @@ use enfilade_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::service::{application, short_name};
+use super::from_service::{application, short_name};
 
 /// Makes a middleware of a layer, such as those of tower-http.
 ///

@@ -37,13 +37,13 @@
 //! # }
 //! ```
 
+mod app_service;
+mod from_service;
 mod layer;
-mod outward;
-mod service;
 
+pub use self::app_service::{AppAnswer, AppService};
+pub use self::from_service::{FromService, application};
 pub use self::layer::{InnerAnswer, InnerService, TowerLayer, layer};
-pub use self::outward::{AppAnswer, AppService};
-pub use self::service::{FromService, application};
 
 #[cfg(test)]
 mod tests;

@@ -7,21 +7,21 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
-use super::progress::{Progress, WritePace};
 use crate::listening::Socket;
+use crate::server::connection::activity::Activity;
+use crate::server::connection::progress::{Progress, WritePace};
 
 /// A socket that gives up a client that does not take what is written.
 ///
 /// It stands below TLS, where it shows what the client takes.
-pub(super) struct Wire {
+pub(in crate::server) struct Wire {
     socket: Socket,
     progress: Progress,
     activity: Option<Arc<Activity>>,
 }
 
 impl Wire {
-    pub(super) fn new(socket: Socket, pace: WritePace) -> Wire {
+    pub(in crate::server) fn new(socket: Socket, pace: WritePace) -> Wire {
         Wire {
             socket,
             progress: Progress::new(pace),
@@ -30,7 +30,7 @@ impl Wire {
     }
 
     /// Tells of what is written from now on.
-    pub(super) fn watch(&mut self, activity: Arc<Activity>) {
+    pub(in crate::server) fn watch(&mut self, activity: Arc<Activity>) {
         self.activity = Some(activity);
     }
 

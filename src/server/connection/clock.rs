@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::activity::Activity;
-use super::close_reason::CloseReason;
-use super::limits::Limits;
 use crate::listening::Watch;
+use crate::server::connection::activity::Activity;
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::limits::Limits;
 
 /// How often it is looked whether the client of a request in flight is still there.
 const LOOKS: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::close_reason::CloseReason;
+use crate::server::connection::close_reason::CloseReason;
 
 /// How long the client's preface is (RFC 9113, section 3.4).
 const PREFACE: usize = 24;

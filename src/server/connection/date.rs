@@ -12,19 +12,19 @@ thread_local! {
 }
 
 /// Looks at the clock, as hyper does each time that it is polled.
-pub(super) fn look() {
+pub(in crate::server) fn look() {
     SEEN.set(SEEN.get().at(time_of_day()));
 }
 
 /// The value that hyper would get wrong: its date stays in the future after the clock was set back. `None` if hyper
 /// may set it.
-pub(super) fn correction() -> Option<HeaderValue> {
+pub(in crate::server) fn correction() -> Option<HeaderValue> {
     let seen = SEEN.get();
     (seen.now < seen.latest).then(|| value(seen.now))
 }
 
 /// The value for a response that hyper has no part in.
-pub(super) fn now() -> HeaderValue {
+pub(in crate::server) fn now() -> HeaderValue {
     value(time_of_day())
 }
 

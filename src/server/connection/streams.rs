@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use hyper::rt::Executor;
 
-use super::date;
-use super::progress::{Progress, WritePace};
+use crate::server::connection::date;
+use crate::server::connection::progress::{Progress, WritePace};
 
 /// Runs the streams of a connection.
 ///

@@ -2,7 +2,7 @@
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CloseReason {
+pub(in crate::server) enum CloseReason {
     /// A head is not whole in time.
     SlowHead,
     /// The first line of a head is too long.

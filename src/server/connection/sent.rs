@@ -10,8 +10,8 @@ use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::activity::InFlight;
-use super::streams::Piece;
+use crate::server::connection::activity::InFlight;
+use crate::server::connection::streams::Piece;
 
 /// How long the connection of HTTP/2 gets to write what came before a failure.
 const WRITING: Duration = Duration::from_millis(10);

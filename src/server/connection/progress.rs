@@ -8,11 +8,11 @@ use tokio::time::{Instant, Sleep};
 
 /// How slow a client may be at taking a response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WritePace {
+pub(in crate::server) struct WritePace {
     /// How long it may take nothing, and how long it may keep the server waiting for each share.
-    pub(super) timeout: Duration,
+    pub(in crate::server) timeout: Duration,
     /// How many bytes a second such a share has; 0 for any.
-    pub(super) rate: u64,
+    pub(in crate::server) rate: u64,
 }
 
 impl WritePace {
@@ -25,7 +25,7 @@ impl WritePace {
 
 /// Keeps the time that a client lets the server wait.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(in crate::server) struct Progress {
     pace: WritePace,
     timer: Option<Pin<Box<Sleep>>>,
     waits_since: Option<Instant>,
@@ -35,7 +35,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(pace: WritePace) -> Progress {
+    pub(in crate::server) fn new(pace: WritePace) -> Progress {
         Progress {
             pace,
             timer: None,
@@ -46,7 +46,7 @@ impl Progress {
     }
 
     /// The client took some bytes; returns how long that took it.
-    pub(super) fn takes(&mut self, bytes: u64) -> Duration {
+    pub(in crate::server) fn takes(&mut self, bytes: u64) -> Duration {
         let Some(since) = self.waits_since.take() else {
             // Nobody waited, and what fits into buffers is not to buy time later.
             return Duration::ZERO;
@@ -61,7 +61,7 @@ impl Progress {
     }
 
     /// The client takes nothing now; ready when it is given up.
-    pub(super) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::server) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let timeout = self.pace.timeout.saturating_sub(self.waited);
         let is_new = self.waits_since.is_none();
         let since = *self.waits_since.get_or_insert_with(Instant::now);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::close_reason::CloseReason;
-use super::frames::Frames;
-use super::framing::{Content, Framing};
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::frames::Frames;
+use crate::server::connection::framing::{Content, Framing};
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The clock of an idle connection runs while nothing is in flight and nothing moves: what was handed over to be written
 /// may be on its way for long.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(in crate::server) struct Activity {
     began: Instant,
     in_flight: AtomicUsize,
     /// Whether something was sent or finished after `idle_since`.
@@ -27,7 +27,7 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
     /// When the first byte of a head that is not whole came, in milliseconds and one more; 0 if there is none.
     head_since: AtomicU64,
-    /// Whether a write waits for the client, whose time [`Wire`](super::wire::Wire) keeps.
+    /// Whether a write waits for the client, whose time [`Wire`](crate::server::connection::wire::Wire) keeps.
     is_writing: AtomicBool,
     /// How many bytes were written since the last ones came.
     written: AtomicU64,
@@ -58,20 +58,20 @@ enum Messages {
 
 /// One request that is not answered yet, or whose body is not read.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(in crate::server) struct InFlight(Arc<Activity>);
 
 impl InFlight {
-    pub(super) fn activity(&self) -> &Activity {
+    pub(in crate::server) fn activity(&self) -> &Activity {
         &self.0
     }
 }
 
 impl Activity {
-    pub(super) fn http1(max_line: usize) -> Activity {
+    pub(in crate::server) fn http1(max_line: usize) -> Activity {
         Activity::new(Messages::Http1(Framing::new(max_line)))
     }
 
-    pub(super) fn http2(max_cheap_frames: u32) -> Activity {
+    pub(in crate::server) fn http2(max_cheap_frames: u32) -> Activity {
         Activity::new(Messages::Http2(Frames::new(max_cheap_frames)))
     }
 
@@ -102,12 +102,12 @@ impl Activity {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_in_flight(&self) -> bool {
+    pub(in crate::server) fn is_in_flight(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
     /// Some bytes came; returns how many of them may be read now, or `None` if the connection is over.
-    pub(super) fn receives(&self, bytes: &[u8]) -> Option<usize> {
+    pub(in crate::server) fn receives(&self, bytes: &[u8]) -> Option<usize> {
         let mut received = self.received();
         let is_in_flight = self.is_in_flight();
         let (count, is_in_head) = match &mut received.messages {
@@ -142,7 +142,7 @@ impl Activity {
     }
 
     /// So many bytes were written; `None` if the client takes none at the moment.
-    pub(super) fn writes(&self, bytes: Option<usize>) {
+    pub(in crate::server) fn writes(&self, bytes: Option<usize>) {
         self.is_writing.store(bytes.is_none(), Ordering::Relaxed);
         if let Some(bytes) = bytes {
             self.written.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -151,7 +151,7 @@ impl Activity {
     }
 
     /// A head is whole, and this follows.
-    pub(super) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
+    pub(in crate::server) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
         if let Messages::Http1(framing) = &mut self.received().messages {
             framing.begin(content);
             self.delivered.store(0, Ordering::Relaxed);
@@ -161,27 +161,27 @@ impl Activity {
     }
 
     /// A body is to be read, which may go on when the request is answered: what comes of it is no head.
-    pub(super) fn read(self: &Arc<Self>) -> InFlight {
+    pub(in crate::server) fn read(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
     /// So much of a body reached the application.
-    pub(super) fn delivers(&self, bytes: usize) {
+    pub(in crate::server) fn delivers(&self, bytes: usize) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// A body failed whose only end is that of the connection.
-    pub(super) fn break_off(&self) {
+    pub(in crate::server) fn break_off(&self) {
         self.must_reset.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn must_reset(&self) -> bool {
+    pub(in crate::server) fn must_reset(&self) -> bool {
         self.must_reset.load(Ordering::Relaxed)
     }
 
     /// At least how many bytes of the request in flight did not come; 0 if it may be whole.
-    pub(super) fn missing(&self) -> u64 {
+    pub(in crate::server) fn missing(&self) -> u64 {
         match &self.received().messages {
             Messages::Http1(framing) => framing.missing(),
             Messages::Http2(_) => 0,
@@ -189,7 +189,7 @@ impl Activity {
     }
 
     /// Why the connection has to be closed now, by what the client sent.
-    pub(super) fn over(&self) -> Option<CloseReason> {
+    pub(in crate::server) fn over(&self) -> Option<CloseReason> {
         let is_over = self.is_over.load(Ordering::Relaxed);
         is_over.then(|| self.received().over).flatten()
     }
@@ -199,7 +199,7 @@ impl Activity {
     ///
     /// Until the first request only the limit for heads counts. A connection that was told to finish, at `told`, gets
     /// little time for it.
-    pub(super) fn deadline(
+    pub(in crate::server) fn deadline(
         &self,
         head: Duration,
         keep_alive: Duration,

@@ -8,10 +8,10 @@ use enfilade_core::{HttpError, IntoResponse, Response, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-use super::activity::InFlight;
-use super::date;
-use super::malformed::Malformed;
-use super::sent::{PIECE_HTTP2, Sent};
+use crate::server::connection::activity::InFlight;
+use crate::server::connection::date;
+use crate::server::connection::malformed::Malformed;
+use crate::server::connection::sent::{PIECE_HTTP2, Sent};
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]

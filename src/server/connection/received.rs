@@ -10,23 +10,23 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use super::activity::InFlight;
-use super::malformed::has_malformed_field;
+use crate::server::connection::activity::InFlight;
+use crate::server::connection::malformed::has_malformed_field;
 
 /// How long a body may be slower than it has to be.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How slow a client may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(in crate::server) struct Pace {
     /// How long there may be nothing.
-    pub(super) idle: Duration,
+    pub(in crate::server) idle: Duration,
     /// How many bytes a second there have to be, on the whole; 0 for any.
-    pub(super) rate: u64,
+    pub(in crate::server) rate: u64,
 }
 
 /// A body that fails where its client is too slow: a 408 where the application passes the failure on.
-pub(super) struct Received {
+pub(in crate::server) struct Received {
     body: Incoming,
     pace: Pace,
     bytes: u64,
@@ -41,7 +41,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> Received {
+    pub(in crate::server) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> Received {
         Received {
             body,
             pace,

@@ -3,7 +3,7 @@
 
 use memchr::memmem;
 
-use super::close_reason::CloseReason;
+use crate::server::connection::close_reason::CloseReason;
 
 /// How many bytes of a chunked body may be no content before any of it is, and beside [`OVERHEAD_RATE`].
 const MAX_OVERHEAD: u64 = 64 * 1024;

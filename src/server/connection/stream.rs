@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
-use super::wire::Wire;
+use crate::server::connection::activity::Activity;
+use crate::server::connection::wire::Wire;
 
 /// What carries the bytes of HTTP.
 enum Carrier {
@@ -20,7 +20,7 @@ enum Carrier {
 
 /// A connection whose first bytes may be looked at before it is read, and whose reader gets as much as its
 /// [`Activity`] lets it have.
-pub(super) struct Stream {
+pub(in crate::server) struct Stream {
     carrier: Carrier,
     /// What came and was not read yet.
     ahead: BytesMut,
@@ -39,12 +39,12 @@ macro_rules! forward {
 }
 
 impl Stream {
-    pub(super) fn new(wire: Wire) -> Stream {
+    pub(in crate::server) fn new(wire: Wire) -> Stream {
         Stream::of(Carrier::Plain(wire))
     }
 
     #[cfg(feature = "tls")]
-    pub(super) fn tls(stream: tokio_rustls::server::TlsStream<Wire>) -> Stream {
+    pub(in crate::server) fn tls(stream: tokio_rustls::server::TlsStream<Wire>) -> Stream {
         Stream::of(Carrier::Tls(Box::new(stream)))
     }
 
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// Tells of what is read and written from now on.
-    pub(super) fn watch(&mut self, activity: Arc<Activity>) {
+    pub(in crate::server) fn watch(&mut self, activity: Arc<Activity>) {
         match &mut self.carrier {
             Carrier::Plain(wire) => wire.watch(activity.clone()),
             #[cfg(feature = "tls")]
@@ -67,7 +67,7 @@ impl Stream {
     }
 
     /// Whether the first bytes are these; what was looked at is read again later. It stops at the first that differs.
-    pub(super) async fn begins_with(&mut self, beginning: &[u8]) -> io::Result<bool> {
+    pub(in crate::server) async fn begins_with(&mut self, beginning: &[u8]) -> io::Result<bool> {
         loop {
             let count = self.ahead.len().min(beginning.len());
             if self.ahead.get(..count) != beginning.get(..count) {

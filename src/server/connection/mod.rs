@@ -1,5 +1,22 @@
 //! One connection: hyper on one side, the application on the other.
 
+mod activity;
+mod answer;
+mod clock;
+mod close_reason;
+pub(super) mod date;
+mod frames;
+mod framing;
+pub(super) mod lifetime;
+pub(super) mod limits;
+mod malformed;
+pub(super) mod progress;
+pub(super) mod received;
+mod sent;
+pub(super) mod stream;
+mod streams;
+pub(super) mod wire;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -18,22 +35,21 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::activity::Activity;
-use super::admission::Admitted;
-use super::answer::{Answered, ClientSupport, MalformedRequest};
-use super::close_reason::CloseReason;
-use super::date;
-use super::framing::Content;
-use super::lifetime::{End, Share};
-use super::limits::Limits;
-use super::malformed::{Malformed, is_malformed};
-use super::received::Received;
-use super::refusal::{Refusal, RefusalHooks};
-use super::sent::Sent;
-use super::stream::Stream;
-use super::streams::Streams;
-use super::wire::Wire;
 use crate::listening::Socket;
+use crate::server::admission::Admitted;
+use crate::server::connection::activity::Activity;
+use crate::server::connection::answer::{Answered, ClientSupport, MalformedRequest};
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::framing::Content;
+use crate::server::connection::lifetime::{End, Share};
+use crate::server::connection::limits::Limits;
+use crate::server::connection::malformed::{Malformed, is_malformed};
+use crate::server::connection::received::Received;
+use crate::server::connection::sent::Sent;
+use crate::server::connection::stream::Stream;
+use crate::server::connection::streams::Streams;
+use crate::server::connection::wire::Wire;
+use crate::server::refusal::{Refusal, RefusalHooks};
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -47,9 +63,9 @@ pub(super) struct Serving {
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
     #[cfg(feature = "tls")]
-    pub(super) certificates: Option<super::tls::Certificates>,
+    pub(super) certificates: Option<crate::server::tls::Certificates>,
     #[cfg(feature = "proxy-protocol")]
-    pub(super) proxies: Option<super::proxy_protocol::Proxies>,
+    pub(super) proxies: Option<crate::server::proxy_protocol::Proxies>,
 }
 
 impl Serving {
@@ -154,7 +170,7 @@ impl Serving {
         #[cfg(feature = "proxy-protocol")]
         let facts = match (&self.proxies, facts.peer()) {
             (Some(proxies), Some(peer)) if proxies.include(peer.ip()) => {
-                super::proxy_protocol::read(&mut wire, facts).await?
+                crate::server::proxy_protocol::read(&mut wire, facts).await?
             }
             _ => facts,
         };

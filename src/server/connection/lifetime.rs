@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::activity::Activity;
-use super::clock::{Clock, Presence};
-use super::close_reason::CloseReason;
-use super::date;
-use super::limits::Limits;
 use crate::listening::Watch;
+use crate::server::connection::activity::Activity;
+use crate::server::connection::clock::{Clock, Presence};
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::date;
+use crate::server::connection::limits::Limits;
 
 /// How long dropping what is broken off may take.
 const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,20 +32,20 @@ enum Phase {
 /// The server's side: tells its connections what to do, and knows when the last of them is gone.
 ///
 /// Connections live no longer than this: where it is dropped, they are broken off.
-pub(super) struct Lifetime(watch::Sender<Phase>);
+pub(in crate::server) struct Lifetime(watch::Sender<Phase>);
 
 impl Lifetime {
-    pub(super) fn new() -> Lifetime {
+    pub(in crate::server) fn new() -> Lifetime {
         Lifetime(watch::Sender::new(Phase::Serving))
     }
 
     /// A part for one more connection.
-    pub(super) fn share(&self) -> Share {
+    pub(in crate::server) fn share(&self) -> Share {
         Share(self.0.subscribe())
     }
 
     /// Lets connections finish what is in flight, and waits until all are gone.
-    pub(super) async fn finish(&self) {
+    pub(in crate::server) async fn finish(&self) {
         self.0.send_replace(Phase::Finishing);
         self.0.closed().await;
     }
@@ -53,7 +53,7 @@ impl Lifetime {
     /// Breaks off the connections that are left, and waits until they are dropped.
     ///
     /// It does not wait long for one whose application blocks and so cannot be dropped.
-    pub(super) async fn break_off(self) {
+    pub(in crate::server) async fn break_off(self) {
         self.0.send_replace(Phase::Over);
         let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, self.0.closed()).await;
     }
@@ -61,13 +61,16 @@ impl Lifetime {
 
 /// A connection's side.
 #[derive(Clone)]
-pub(super) struct Share(watch::Receiver<Phase>);
+pub(in crate::server) struct Share(watch::Receiver<Phase>);
 
 impl Share {
     /// Waits for a client's first bytes; `None` where the server stops, and they do not come soon.
     ///
     /// What was accepted before the end may have been asked already, and is not lost.
-    pub(super) async fn until_finishing<T>(&mut self, first: impl Future<Output = T>) -> Option<T> {
+    pub(in crate::server) async fn until_finishing<T>(
+        &mut self,
+        first: impl Future<Output = T>,
+    ) -> Option<T> {
         let stopped = async {
             // The server may be gone too.
             let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
@@ -80,7 +83,7 @@ impl Share {
     }
 
     /// Waits until the server is told to stop; for ever where it is gone.
-    pub(super) async fn finishing(&mut self) {
+    pub(in crate::server) async fn finishing(&mut self) {
         if self
             .0
             .wait_for(|phase| *phase != Phase::Serving)
@@ -93,7 +96,7 @@ impl Share {
 
     /// Drives a connection to its end, or as far as the server, its time limits and its client let it; `finish` lets it
     /// take nothing new.
-    pub(super) async fn drive<C: Future + Unpin>(
+    pub(in crate::server) async fn drive<C: Future + Unpin>(
         &mut self,
         connection: &mut C,
         finish: impl Fn(&mut C),
@@ -166,7 +169,7 @@ impl Share {
 }
 
 /// How a connection came to its end.
-pub(super) enum End<T> {
+pub(in crate::server) enum End<T> {
     /// hyper is done with it.
     Ended(T),
     /// The server breaks it off.

@@ -1,0 +1,66 @@
+//! What connections may take.
+
+use std::time::Duration;
+
+use crate::server::connection::progress::WritePace;
+use crate::server::connection::received::Pace;
+
+/// The longest time there is for a limit: no clock overflows that adds it.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The most header lines that the type `HeaderMap` has room for.
+pub(in crate::server) const MAX_HEADERS: usize = 16 * 1024;
+
+/// A limit that every clock can hold; what is longer is as good as none.
+pub(in crate::server) fn at_most(limit: Duration) -> Duration {
+    limit.min(FOREVER)
+}
+
+/// What connections may take, in time and in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Limits {
+    pub(in crate::server) header_read_timeout: Duration,
+    pub(in crate::server) keep_alive_timeout: Duration,
+    pub(in crate::server) is_kept_alive: bool,
+    pub(in crate::server) is_title_case: bool,
+    pub(in crate::server) write_pace: WritePace,
+    pub(in crate::server) pace: Pace,
+    pub(in crate::server) max_headers: usize,
+    pub(in crate::server) max_header_size: usize,
+    pub(in crate::server) max_request_line: usize,
+    pub(in crate::server) max_concurrent_streams: u32,
+    pub(in crate::server) max_reset_streams: usize,
+    pub(in crate::server) http2_ping_interval: Duration,
+    pub(in crate::server) http2_ping_timeout: Duration,
+    pub(in crate::server) http2_max_control_frames: u32,
+    pub(in crate::server) max_connections: usize,
+    pub(in crate::server) max_connections_per_peer: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            header_read_timeout: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(75),
+            is_kept_alive: true,
+            is_title_case: false,
+            write_pace: WritePace {
+                timeout: Duration::from_secs(60),
+                rate: 100,
+            },
+            pace: Pace {
+                idle: Duration::from_secs(60),
+                rate: 0,
+            },
+            max_headers: 100,
+            max_header_size: 64 * 1024,
+            max_request_line: 16 * 1024,
+            max_concurrent_streams: 200,
+            max_reset_streams: 20,
+            http2_ping_interval: Duration::from_secs(60),
+            http2_ping_timeout: Duration::from_secs(20),
+            http2_max_control_frames: 1_000,
+            max_connections: 10_000,
+            max_connections_per_peer: None,
+        }
+    }
+}
