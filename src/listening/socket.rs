@@ -29,6 +29,9 @@ use super::listener::SocketFile;
 
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many bytes the system may hold that it has not sent yet.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 * 1024;
 /// How often the system asks whether a client that sends nothing more is still there.
 #[cfg(feature = "server")]
 const PROBES: Duration = Duration::from_secs(15);
@@ -124,7 +127,13 @@ impl Socket {
     /// take it still works.
     pub(crate) fn send_at_once(&self) {
         match &self.0 {
-            Kept::Tcp(stream) => _ = stream.set_nodelay(true),
+            Kept::Tcp(stream) => {
+                let _ = stream.set_nodelay(true);
+                // Otherwise Linux lets nobody write before a third of its buffer, which may be megabytes, is free: a client
+                // that reads steadily would look like one that reads nothing.
+                #[cfg(any(target_os = "android", target_os = "linux"))]
+                let _ = SockRef::from(&**stream).set_tcp_notsent_lowat(UNSENT);
+            }
             #[cfg(unix)]
             Kept::Unix(_) => {}
         }

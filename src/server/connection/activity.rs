@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::server::connection::close_reason::CloseReason;
-use crate::server::connection::frames::Frames;
+use crate::server::connection::frames::{Flow, Frames};
 use crate::server::connection::framing::{Content, Framing};
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection counts as congested after the client has let it go on, in milliseconds.
+const LATELY: u64 = 5_000;
 
 /// Counts the requests of a connection that are not answered yet, and knows since when it waits for the next.
 ///
@@ -29,8 +31,15 @@ pub(in crate::server) struct Activity {
     head_since: AtomicU64,
     /// Whether a write waits for the client, whose time [`Wire`](crate::server::connection::wire::Wire) keeps.
     is_writing: AtomicBool,
-    /// How many bytes were written since the last ones came.
-    written: AtomicU64,
+    /// When the client kept the server from writing last, in milliseconds and one more; 0 if it never did.
+    congested_at: AtomicU64,
+    /// How many streams of HTTP/2 wait for the client.
+    waiting: AtomicUsize,
+    /// How many bytes came and are kept until they may be read.
+    held: AtomicUsize,
+    is_http2: bool,
+    /// Whether TLS keeps bytes of its own, so that nobody knows how much is missing.
+    is_encrypted: AtomicBool,
     /// How much content of the current body was handed to the application.
     delivered: AtomicU64,
     /// Whether the end of the connection would look like the end of a body that failed.
@@ -83,7 +92,11 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
             is_writing: AtomicBool::new(false),
-            written: AtomicU64::new(0),
+            congested_at: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            is_http2: matches!(messages, Messages::Http2(_)),
+            is_encrypted: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             must_reset: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -118,8 +131,7 @@ impl Activity {
                 (count, framing.is_in_head() && !is_in_flight)
             }
             Messages::Http2(frames) => {
-                let written = self.written.swap(0, Ordering::Relaxed);
-                let taken = frames.take(bytes, written).map(|()| bytes.len());
+                let taken = frames.take(bytes).map(|()| bytes.len());
                 (taken, frames.is_in_head())
             }
         };
@@ -141,17 +153,62 @@ impl Activity {
         }
     }
 
-    /// So many bytes were written; `None` if the client takes none at the moment.
-    pub(in crate::server) fn writes(&self, bytes: Option<usize>) {
-        self.is_writing.store(bytes.is_none(), Ordering::Relaxed);
-        if let Some(bytes) = bytes {
-            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-            self.has_moved.store(true, Ordering::Relaxed);
+    /// So many bytes came and are kept until they may be read.
+    pub(in crate::server) fn holds(&self, bytes: usize) {
+        self.held.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the socket took bytes, or waits for the client.
+    pub(in crate::server) fn writes(&self, is_taken: bool) {
+        self.is_writing.store(!is_taken, Ordering::Relaxed);
+        match is_taken {
+            true if self.is_http2 => {}
+            true => self.has_moved.store(true, Ordering::Relaxed),
+            false => self.congested_at.store(self.now() + 1, Ordering::Relaxed),
         }
     }
 
+    /// These bytes are on their way, before TLS makes others of them.
+    pub(in crate::server) fn sends<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) {
+        if !self.is_http2 {
+            return;
+        }
+        if let Messages::Http2(frames) = &mut self.received().messages {
+            for part in parts {
+                // What keeps a connection alive, such as the answer to a PING, moves nothing on.
+                if frames.send(part) {
+                    self.has_moved.store(true, Ordering::Relaxed);
+                }
+            }
+            if frames.flow().is_exhausted() {
+                self.congested_at.store(self.now() + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How much the client lets the server send over HTTP/2.
+    pub(super) fn flow(&self) -> Option<Flow> {
+        match &self.received().messages {
+            Messages::Http1(_) => None,
+            Messages::Http2(frames) => Some(frames.flow()),
+        }
+    }
+
+    /// Whether the client lately kept the whole connection from writing, by its window or its socket.
+    pub(super) fn is_congested(&self) -> bool {
+        let at = self.congested_at.load(Ordering::Relaxed);
+        let is_now = self.is_writing.load(Ordering::Relaxed)
+            || self.flow().is_some_and(|flow| flow.is_exhausted());
+        is_now || at > 0 && self.now() - (at - 1) < LATELY
+    }
+
+    /// Counts the streams that wait for the client, and returns how many there are.
+    pub(super) fn waiting(&self) -> &AtomicUsize {
+        &self.waiting
+    }
+
     /// A head is whole, and this follows.
-    pub(in crate::server) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
         if let Messages::Http1(framing) = &mut self.received().messages {
             framing.begin(content);
             self.delivered.store(0, Ordering::Relaxed);
@@ -180,10 +237,20 @@ impl Activity {
         self.must_reset.load(Ordering::Relaxed)
     }
 
+    /// TLS carries the bytes.
+    #[cfg(feature = "tls")]
+    pub(in crate::server) fn encrypts(&self) {
+        self.is_encrypted.store(true, Ordering::Relaxed);
+    }
+
     /// At least how many bytes of the request in flight did not come; 0 if it may be whole.
     pub(in crate::server) fn missing(&self) -> u64 {
         match &self.received().messages {
-            Messages::Http1(framing) => framing.missing(),
+            Messages::Http1(_) if self.is_encrypted.load(Ordering::Relaxed) => 0,
+            Messages::Http1(framing) => {
+                let held = self.held.load(Ordering::Relaxed) as u64;
+                framing.missing().saturating_sub(held)
+            }
             Messages::Http2(_) => 0,
         }
     }
@@ -301,9 +368,9 @@ mod tests {
         drop(activity.begin(Content::Known(0)));
         for second in 1..100 {
             pass(1).await;
-            activity.writes(None);
+            activity.writes(false);
             assert_eq!(left(&activity), None);
-            activity.writes(Some(1));
+            activity.writes(true);
             let idle = (second + 60, CloseReason::Idle);
             assert_eq!(left(&activity), Some(idle));
         }

@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::date;
 use crate::server::connection::malformed::Malformed;
-use crate::server::connection::sent::{PIECE_HTTP2, Sent};
+use crate::server::connection::sent::{PIECE, Sent};
+use crate::server::connection::streams::Piece;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]
@@ -77,14 +78,23 @@ fn fit(
     context: &mut Context<'_>,
 ) -> http::Response<Sent> {
     let mut first = None;
+    let limit = match client.version {
+        Version::HTTP_2 => Piece::limit(),
+        _ => PIECE,
+    };
     if let Some(length) = length_of_stream(&response)
-        && let Poll::Ready(frame) = response.body_mut().poll_piece(context, PIECE_HTTP2)
+        && let Poll::Ready(frame) = response.body_mut().poll_piece(context, limit)
     {
+        // What is known to have another length before the head is sent need not be broken off.
+        let has = |count: usize| failed(format!("the body has {count} bytes, and not {length}"));
         match frame {
-            Some(Ok(frame)) => first = Some(frame),
-            // What is known to be too short before the head is sent need not be broken off.
+            Some(Ok(frame)) => match frame.data_ref().map_or(0, bytes::Bytes::len) {
+                count if count as u64 > length => response = has(count),
+                _ => first = Some(frame),
+            },
             Some(Err(error)) => response = failed(error),
-            None => response = failed(format!("the body has none of its {length} bytes")),
+            None if length > 0 => response = has(0),
+            None => {}
         }
     }
     if let Some(date) = date::correction() {
@@ -122,7 +132,7 @@ fn length_of_stream(response: &Response) -> Option<u64> {
     if response.body().is_in_memory() || response.body().is_finished() {
         return None;
     }
-    content_length(response.headers()).filter(|length| *length > 0)
+    content_length(response.headers())
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

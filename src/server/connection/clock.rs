@@ -13,8 +13,8 @@ use crate::server::connection::limits::Limits;
 
 /// How often it is looked whether the client of a request in flight is still there.
 const LOOKS: Duration = Duration::from_secs(1);
-/// Up to how much is looked at of what a client has sent and nobody reads.
-const UNREAD: usize = 64 * 1024;
+/// Up to how much is looked at, once, of what a client has sent and nobody reads.
+const UNREAD: usize = 8 * 1024 * 1024;
 
 /// Keeps the time of a connection.
 ///
@@ -73,7 +73,8 @@ impl Clock {
 pub(super) struct Presence {
     timer: Option<Pin<Box<Sleep>>>,
     has_waker: bool,
-    is_probed: bool,
+    /// Whether the client has closed its side, and was looked at then.
+    is_closed: bool,
 }
 
 impl Presence {
@@ -112,9 +113,11 @@ impl Presence {
         if !watch.is_read_closed() {
             return false;
         }
-        if !std::mem::replace(&mut self.is_probed, true) {
-            watch.probe();
+        if std::mem::replace(&mut self.is_closed, true) {
+            // What it owed then, it still owes.
+            return false;
         }
+        watch.probe();
         let missing = usize::try_from(activity.missing()).unwrap_or(usize::MAX);
         missing > 0 && watch.unread(missing.min(UNREAD)) < missing.min(UNREAD)
     }

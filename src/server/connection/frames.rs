@@ -10,8 +10,14 @@ const PREFACE: usize = 24;
 const HEADER: usize = 9;
 /// How many cheap frames a request buys: with one come updates of windows and of priorities.
 const CREDIT_PER_REQUEST: u64 = 4;
+/// How many cheap frames a frame of content buys: updates of the stream's window and of the connection's.
+const CREDIT_PER_FRAME: u64 = 2;
 /// How many bytes of responses buy one cheap frame.
 const BYTES_PER_CREDIT: u64 = 256;
+/// How many bytes of content are no response that moves on.
+const TRICKLE: usize = 64;
+/// How large windows are that nobody set (RFC 9113, section 6.9.2).
+const DEFAULT_WINDOW: u32 = 65_535;
 
 /// What is earned beyond it is lost.
 const MAX_CREDIT: u64 = 16 * 1024;
@@ -21,22 +27,87 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
+const INITIAL_WINDOW_SIZE: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Follows the frames that a client sends.
-#[derive(Debug)]
-pub(super) struct Frames {
-    preface: usize,
+/// Finds the headers of frames in bytes that come in parts.
+#[derive(Debug, Default)]
+struct Reader {
     header: [u8; HEADER],
     /// How much of a frame's header came.
     known: usize,
     /// How much of its payload is left.
     left: usize,
+}
+
+/// What a frame's header says, and how it begins.
+#[derive(Clone, Copy)]
+struct Header {
+    length: usize,
+    kind: u8,
+    flags: u8,
+}
+
+impl Reader {
+    /// Passes over bytes until the header of a frame is whole.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<Header> {
+        skip(bytes, &mut self.left);
+        if self.known == HEADER && self.left == 0 {
+            self.known = 0;
+        }
+        while let (Some(place), Some((byte, rest))) =
+            (self.header.get_mut(self.known), bytes.split_first())
+        {
+            *place = *byte;
+            *bytes = rest;
+            self.known += 1;
+        }
+        (self.known == HEADER && self.left == 0).then(|| {
+            let [a, b, c, kind, flags, ..] = self.header;
+            let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            Header {
+                length,
+                kind,
+                flags,
+            }
+        })
+    }
+}
+
+/// Follows the frames of a connection.
+#[derive(Debug)]
+pub(super) struct Frames {
+    preface: usize,
+    received: Reader,
     /// Whether a block of fields goes on in the next frame.
     is_in_block: bool,
+    /// A setting or an opened window that is being read.
+    value: Vec<u8>,
     budget: Budget,
+    sent: Reader,
+    flow: Flow,
+}
+
+/// How much the client lets the server send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    /// The window that every stream begins with.
+    pub(super) initial_window: u32,
+    /// What is left of the connection's window.
+    window: i64,
+    /// How many bytes of content were sent in all.
+    pub(super) sent: u64,
+}
+
+impl Flow {
+    /// Whether streams wait for the connection, whatever their own windows are.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.window <= 0
+    }
 }
 
 /// How many frames a client may send that ask for nothing.
@@ -54,55 +125,53 @@ impl Frames {
     pub(super) fn new(max_cheap_frames: u32) -> Frames {
         Frames {
             preface: PREFACE,
-            header: [0; HEADER],
-            known: 0,
-            left: 0,
+            received: Reader::default(),
             is_in_block: false,
+            value: Vec::new(),
             budget: Budget {
                 rate: max_cheap_frames,
                 left: max_cheap_frames.into(),
                 filled: Instant::now(),
                 credit: 0,
             },
+            sent: Reader::default(),
+            flow: Flow {
+                initial_window: DEFAULT_WINDOW,
+                window: DEFAULT_WINDOW.into(),
+                sent: 0,
+            },
         }
     }
 
-    /// Some bytes came; `written` bytes were sent since the last ones did.
-    pub(super) fn take(&mut self, mut bytes: &[u8], written: u64) -> Result<(), CloseReason> {
-        self.budget.earn(written / BYTES_PER_CREDIT);
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// Some bytes came.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), CloseReason> {
         skip(&mut bytes, &mut self.preface);
         while !bytes.is_empty() {
-            while let (Some(place), Some((byte, rest))) =
-                (self.header.get_mut(self.known), bytes.split_first())
-            {
-                *place = *byte;
-                bytes = rest;
-                self.known += 1;
-                if self.known == HEADER {
-                    self.begin()?;
-                }
-            }
-            skip(&mut bytes, &mut self.left);
-            if self.known == HEADER && self.left == 0 {
-                self.known = 0;
+            self.read_value(bytes);
+            if let Some(header) = self.received.next(&mut bytes) {
+                self.begin(header)?;
             }
         }
         Ok(())
     }
 
     /// The header of a frame is whole.
-    fn begin(&mut self) -> Result<(), CloseReason> {
-        let [a, b, c, kind, flags, ..] = self.header;
-        self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        match kind {
+    fn begin(&mut self, header: Header) -> Result<(), CloseReason> {
+        self.received.left = header.length;
+        self.value.clear();
+        match header.kind {
             HEADERS => {
-                self.is_in_block = flags & END_HEADERS == 0;
+                self.is_in_block = header.flags & END_HEADERS == 0;
                 self.budget.earn(CREDIT_PER_REQUEST);
                 Ok(())
             }
-            DATA if self.left > 0 || flags & END_STREAM != 0 => Ok(()),
+            DATA if header.length > 0 || header.flags & END_STREAM != 0 => Ok(()),
             CONTINUATION => {
-                self.is_in_block = flags & END_HEADERS == 0;
+                self.is_in_block = header.flags & END_HEADERS == 0;
                 self.budget.spend(false)
             }
             // Taking requests back and changing the settings is never what a response asks for.
@@ -111,11 +180,71 @@ impl Frames {
         }
     }
 
+    /// Reads what opens the windows: a setting, or an update of the connection's.
+    fn read_value(&mut self, bytes: &[u8]) {
+        let [_, _, _, kind, flags, stream @ ..] = self.received.header;
+        let size = match kind {
+            SETTINGS if flags & ACK == 0 => 6,
+            WINDOW_UPDATE if stream == [0; 4] => 4,
+            _ => return,
+        };
+        let is_in_payload = self.received.known == HEADER;
+        let count = if is_in_payload {
+            self.received.left.min(bytes.len())
+        } else {
+            0
+        };
+        for byte in bytes.get(..count).unwrap_or_default() {
+            self.value.push(*byte);
+            if self.value.len() < size {
+                continue;
+            }
+            match self.value[..] {
+                [0, INITIAL_WINDOW_SIZE, a, b, c, d] => {
+                    self.flow.initial_window = u32::from_be_bytes([a, b, c, d]);
+                }
+                [a, b, c, d] => {
+                    let bytes = u32::from_be_bytes([a & 0x7f, b, c, d]);
+                    self.flow.window += i64::from(bytes);
+                }
+                _ => {}
+            }
+            self.value.clear();
+        }
+    }
+
+    /// Some bytes were sent; returns whether they are of a response.
+    pub(super) fn send(&mut self, mut bytes: &[u8]) -> bool {
+        let mut is_response = false;
+        while !bytes.is_empty() {
+            // What belongs to a frame whose header went before.
+            let kind = self.sent.header.get(3).copied();
+            is_response |= self.sent.left >= TRICKLE && kind == Some(DATA);
+            if let Some(header) = self.sent.next(&mut bytes) {
+                self.sent.left = header.length;
+                if header.kind == DATA {
+                    let length = header.length as u64;
+                    self.flow.sent = self.flow.sent.saturating_add(length);
+                    self.flow.window -= i64::try_from(length).unwrap_or(i64::MAX);
+                    self.budget
+                        .earn(CREDIT_PER_FRAME + length / BYTES_PER_CREDIT);
+                }
+                is_response |= match header.kind {
+                    DATA => header.length >= TRICKLE || header.flags & END_STREAM != 0,
+                    kind => kind == HEADERS || kind == CONTINUATION,
+                };
+            }
+        }
+        is_response
+    }
+
     /// Whether a frame or a block of fields has begun and is not whole, but for content, which has its own limits.
     pub(super) fn is_in_head(&self) -> bool {
-        let [.., kind, _, _, _, _, _] = self.header;
-        let is_content = self.known == HEADER && kind == DATA;
-        self.is_in_block || self.known > 0 && !is_content
+        let reader = &self.received;
+        let [.., kind, _, _, _, _, _] = reader.header;
+        let is_content = reader.known == HEADER && kind == DATA;
+        let is_whole = reader.known == 0 || reader.known == HEADER && reader.left == 0;
+        self.is_in_block || !is_whole && !is_content
     }
 }
 
@@ -159,7 +288,6 @@ mod tests {
     use super::*;
 
     const PING: u8 = 6;
-    const WINDOW_UPDATE: u8 = 8;
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
         let length = u32::try_from(payload).unwrap().to_be_bytes();
@@ -171,14 +299,14 @@ mod tests {
 
     fn frames(rate: u32) -> Frames {
         let mut frames = Frames::new(rate);
-        frames.take(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0).unwrap();
+        frames.take(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         frames
     }
 
     /// How many of these frames are taken, which have no payload that would be left when one is not.
     fn taken(frames: &mut Frames, frame: &[u8]) -> usize {
         (0..100_000)
-            .take_while(|_| frames.take(frame, 0).is_ok())
+            .take_while(|_| frames.take(frame).is_ok())
             .count()
     }
 
@@ -210,12 +338,60 @@ mod tests {
             bytes.extend(frame(WINDOW_UPDATE, 0, 4));
         }
         assert_eq!(taken(&mut frames, &bytes), 100_000);
-        frames.take(&[], 256 * 400).unwrap();
+        frames.send(&frame(DATA, 0, 256 * 398));
         assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 500);
-        frames.take(&[], 1 << 40).unwrap();
+        frames.send(&frame(DATA, 0, 1 << 20).repeat(10));
         assert_eq!(taken(&mut frames, &frame(RST_STREAM, 0, 0)), 0);
         // What is earned is not kept without bound.
         assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 16_384);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_are_what_the_client_opens_and_the_server_uses() {
+        let settings = [
+            &frame(SETTINGS, 0, 12)[..HEADER],
+            &[0, 3, 0, 0, 0, 9, 0, 4, 0, 0, 1, 0],
+        ];
+        let mut update = frame(WINDOW_UPDATE, 0, 4);
+        update[8] = 0;
+        update[12] = 5;
+        let received = [&settings.concat()[..], &update, &frame(WINDOW_UPDATE, 0, 4)].concat();
+        let sent = [
+            frame(HEADERS, END_HEADERS, 20),
+            frame(DATA, 0, 40_000),
+            frame(DATA, END_STREAM, 25_539),
+        ];
+        let sent = sent.concat();
+        for part in [1, 7, 100_000] {
+            let mut frames = frames(100);
+            received
+                .chunks(part)
+                .for_each(|part| frames.take(part).unwrap());
+            sent.chunks(part).for_each(|part| _ = frames.send(part));
+            let flow = frames.flow();
+            assert_eq!(
+                (flow.initial_window, flow.window, flow.sent),
+                (256, 1, 65_539)
+            );
+            assert!(!flow.is_exhausted());
+            frames.send(&frame(DATA, 0, 1));
+            assert!(frames.flow().is_exhausted());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_moves_on_with_its_head_and_its_content() {
+        for (sent, expected) in [
+            (frame(HEADERS, END_HEADERS, 20), true),
+            (frame(DATA, 0, 64), true),
+            (frame(DATA, END_STREAM, 1), true),
+            (frame(DATA, 0, 1), false),
+            (frame(PING, ACK, 8), false),
+            (frame(SETTINGS, ACK, 0), false),
+            (frame(WINDOW_UPDATE, 0, 4), false),
+        ] {
+            assert_eq!(frames(1).send(&sent), expected, "{sent:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -241,13 +417,13 @@ mod tests {
         let mut frames = frames(100);
         assert!(!frames.is_in_head());
         for (at, byte) in bytes.iter().enumerate() {
-            frames.take(&[*byte], 0).unwrap();
+            frames.take(&[*byte]).unwrap();
             assert_eq!(frames.is_in_head(), at + 1 < bytes.len(), "{at}");
         }
-        frames.take(&frame(DATA, 0, 10)[..12], 0).unwrap();
+        frames.take(&frame(DATA, 0, 10)[..12]).unwrap();
         assert!(!frames.is_in_head());
-        frames.take(&[0; 7], 0).unwrap();
-        frames.take(&frame(PING, 0, 8)[..12], 0).unwrap();
+        frames.take(&[0; 7]).unwrap();
+        frames.take(&frame(PING, 0, 8)[..12]).unwrap();
         assert!(frames.is_in_head());
     }
 }

@@ -7,8 +7,8 @@ use crate::server::connection::close_reason::CloseReason;
 
 /// How many bytes of a chunked body may be no content before any of it is, and beside [`OVERHEAD_RATE`].
 const MAX_OVERHEAD: u64 = 64 * 1024;
-/// How many such bytes each byte of content buys: a chunk of one byte costs five.
-const OVERHEAD_RATE: u64 = 8;
+/// How many such bytes each byte of content buys: a chunk of one byte costs five, and twelve with a size like `00000001`.
+const OVERHEAD_RATE: u64 = 16;
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub(super) struct Framing {
     end: memmem::Finder<'static>,
     state: State,
     chunked: Chunked,
+    tail: Tail,
 }
 
 #[derive(Debug)]
@@ -40,8 +41,10 @@ enum State {
     /// So many bytes of a body are left.
     Body(u64),
     Chunked,
-    /// hyper has more than one message at hand, so nobody knows where the next begins.
-    Lost,
+    /// hyper has more than one message at hand, so nobody knows where the next begins, until all are dealt with.
+    Lost {
+        is_chunked: bool,
+    },
 }
 
 /// How far a head has come.
@@ -62,7 +65,27 @@ struct Chunked {
     /// Bytes that hyper has decoded, and those of the latest read, which may not be decoded yet.
     decoded: u64,
     latest: u64,
-    tail: [u8; 4],
+}
+
+/// The last bytes that were handed over.
+#[derive(Debug, Default)]
+struct Tail([u8; 4]);
+
+impl Tail {
+    fn take(&mut self, bytes: &[u8]) {
+        let all = [
+            &self.0[..],
+            bytes
+                .get(bytes.len().saturating_sub(4)..)
+                .unwrap_or_default(),
+        ];
+        self.0 = all.concat().last_chunk().copied().unwrap_or_default();
+    }
+
+    /// Whether the last byte was that of an empty line, as the last one of a head and of a chunked body is.
+    fn is_at_end(&self) -> bool {
+        self.0.ends_with(b"\n\r\n") || self.0.ends_with(b"\n\n")
+    }
 }
 
 impl Framing {
@@ -73,6 +96,7 @@ impl Framing {
             end: memmem::Finder::new(b"\r\n\r\n"),
             state: State::Head(Head::default()),
             chunked: Chunked::default(),
+            tail: Tail::default(),
         }
     }
 
@@ -84,11 +108,15 @@ impl Framing {
         bytes: &[u8],
         delivered: Option<u64>,
     ) -> Result<usize, CloseReason> {
-        if matches!(self.state, State::Chunked) && delivered.is_none() {
-            self.state = match self.chunked.is_at_end() {
+        if matches!(self.state, State::Chunked | State::Lost { .. }) && delivered.is_none() {
+            // All that was handed over is dealt with, if it ended where messages can end.
+            self.state = match self.tail.is_at_end() {
                 true => State::Head(Head::default()),
-                false => State::Lost,
+                false => State::Lost { is_chunked: false },
             };
+        }
+        if matches!(self.state, State::Given) {
+            self.state = State::Lost { is_chunked: false };
         }
         match &mut self.state {
             State::Head(head) => {
@@ -110,12 +138,15 @@ impl Framing {
                 }
                 Ok(count)
             }
-            State::Chunked => {
-                self.chunked.take(bytes, delivered.unwrap_or_default())?;
-                Ok(bytes.len())
-            }
-            State::Given | State::Lost => {
-                self.state = State::Lost;
+            State::Chunked | State::Lost { .. } | State::Given => {
+                let is_chunked = matches!(
+                    self.state,
+                    State::Chunked | State::Lost { is_chunked: true }
+                );
+                if is_chunked {
+                    self.chunked.take(bytes, delivered.unwrap_or_default())?;
+                }
+                self.tail.take(bytes);
                 Ok(bytes.len())
             }
         }
@@ -127,16 +158,21 @@ impl Framing {
             (State::Given, Content::Known(0)) => State::Head(Head::default()),
             (State::Given, Content::Known(length)) => State::Body(length),
             (State::Given, Content::Chunked) => State::Chunked,
-            _ => State::Lost,
+            (_, content) => State::Lost {
+                is_chunked: content == Content::Chunked,
+            },
         };
         self.chunked = Chunked::default();
+        if !matches!(self.state, State::Lost { .. }) {
+            self.tail = Tail::default();
+        }
     }
 
     /// Whether a head has begun and is not whole.
     pub(super) fn is_in_head(&self) -> bool {
         match &self.state {
             State::Head(head) => head.line > 0 || head.has_line,
-            State::Lost => true,
+            State::Lost { .. } => true,
             State::Given | State::Body(_) | State::Chunked => false,
         }
     }
@@ -145,7 +181,7 @@ impl Framing {
     pub(super) fn missing(&self) -> u64 {
         match &self.state {
             State::Body(left) => *left,
-            State::Chunked if !self.chunked.is_at_end() => 1,
+            State::Chunked if !self.tail.is_at_end() => 1,
             _ => 0,
         }
     }
@@ -220,15 +256,7 @@ impl Chunked {
         if undelivered > allowed {
             return Err(CloseReason::Overhead);
         }
-        let tail = [&self.tail[..], bytes].concat();
-        let tail = tail.last_chunk().copied();
-        self.tail = tail.unwrap_or(self.tail);
         Ok(())
-    }
-
-    /// Whether the last byte was that of an empty line, as the last one of a body is.
-    fn is_at_end(&self) -> bool {
-        self.tail.ends_with(b"\n\r\n") || self.tail.ends_with(b"\n\n")
     }
 }
 
@@ -316,6 +344,8 @@ mod tests {
             ("1\r\na\r\n0\r\n\r\n", Err(CloseReason::Fragment)),
             ("0\r\na: b\r\n\r\n", Err(CloseReason::Fragment)),
             ("0\r\n\r\nGET", Ok(7)),
+            // A whole head behind it, which hyper has then: what comes after that one is known again.
+            ("0\r\n\r\nGET /\r\n\r\n", Err(CloseReason::Fragment)),
         ] {
             let mut framing = framing();
             assert_eq!(take(&mut framing, &["POST /\r\n\r\n"]), Ok(vec![10]));

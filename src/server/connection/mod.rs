@@ -119,15 +119,25 @@ impl Serving {
         };
         let stream = TokioIo::new(stream);
         if is_http2 {
-            let mut connection = Box::new(http2(&limits).serve_connection(stream, service));
+            let mut connection =
+                Box::new(http2(&limits, activity.clone()).serve_connection(stream, service));
             let finish = |connection: &mut Http2| Pin::new(connection).graceful_shutdown();
             let end = share.drive(&mut *connection, finish, &activity, &limits, &watch);
-            if let End::Over(reason) = end.await {
-                tell(&refusals, peer, None, reason);
-                // hyper says goodbye, a GOAWAY, when it is told to finish.
-                finish(&mut connection);
-                poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))
+            match end.await {
+                End::Ended(Err(error)) if is_protocol_error(&error) => {
+                    let reason = "HTTP/2 does not allow what the client sends";
+                    refusals.tell(&Refusal::new(peer, None, reason));
+                }
+                End::Ended(_) | End::Stopped => {}
+                End::Over(reason) => {
+                    tell(&refusals, peer, None, reason);
+                    // hyper says goodbye, a GOAWAY, when it is told to finish.
+                    finish(&mut connection);
+                    poll_fn(|context| {
+                        Poll::Ready(Pin::new(&mut connection).poll(context).is_ready())
+                    })
                     .await;
+                }
             }
         } else {
             let mut connection = Box::new(http1(&limits).serve_connection(stream, service));
@@ -144,7 +154,8 @@ impl Serving {
                     let status = goodbye(reason).filter(|_| !activity.is_in_flight());
                     tell(&refusals, peer, status, reason);
                     if let Some(status) = status {
-                        let stream = connection.into_parts().io.into_inner();
+                        let mut stream = connection.into_parts().io.into_inner();
+                        stream.forget();
                         Box::pin(say(stream, status, "")).await;
                     }
                 }
@@ -211,8 +222,11 @@ fn http1(limits: &Limits) -> http1::Builder {
     http
 }
 
-fn http2(limits: &Limits) -> http2::Builder<Streams> {
-    let mut http = http2::Builder::new(Streams(limits.write_pace));
+fn http2(limits: &Limits, activity: Arc<Activity>) -> http2::Builder<Streams> {
+    let mut http = http2::Builder::new(Streams {
+        pace: limits.write_pace,
+        activity,
+    });
     http.timer(TokioTimer::new());
     http.max_concurrent_streams(limits.max_concurrent_streams);
     http.max_pending_accept_reset_streams(limits.max_reset_streams);
@@ -254,13 +268,19 @@ fn tell(
     refusals.tell(&Refusal::new(peer, status, reason));
 }
 
+/// Whether the library `h2` has ended the connection.
+fn is_protocol_error(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.is_some_and(|source: &h2::Error| source.is_go_away() && source.is_library())
+}
+
 /// What hyper has answered by itself.
 fn refused_by_hyper(peer: Option<SocketAddr>, error: &hyper::Error) -> Option<Refusal> {
     let (status, reason) = match error {
         error if error.is_parse_version_h2() || !error.is_parse() => return None,
         error if error.is_parse_too_large() => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "the head is too long",
+            "the head is too long, or says that the body is",
         ),
         _ => (StatusCode::BAD_REQUEST, "the head is not HTTP"),
     };

@@ -17,7 +17,7 @@ pub(in crate::server) struct WritePace {
 
 impl WritePace {
     /// How many bytes have to be taken while the server waits for as long as the timeout.
-    fn share(self) -> u64 {
+    pub(super) fn share(self) -> u64 {
         let milliseconds = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         milliseconds.saturating_mul(self.rate) / 1_000
     }
@@ -58,6 +58,11 @@ impl Progress {
             (self.waited, self.taken) = (Duration::ZERO, 0);
         }
         waited
+    }
+
+    /// It is not the client's fault that it took nothing: the time begins anew.
+    pub(super) fn renew(&mut self) {
+        (self.waits_since, self.waited, self.taken) = (None, Duration::ZERO, 0);
     }
 
     /// The client takes nothing now; ready when it is given up.

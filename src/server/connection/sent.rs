@@ -15,12 +15,9 @@ use crate::server::connection::streams::Piece;
 
 /// How long the connection of HTTP/2 gets to write what came before a failure.
 const WRITING: Duration = Duration::from_millis(10);
-/// How many bytes are handed over at a time, so that it shows whether the client takes them: over HTTP/2 a frame's.
-const PIECE: usize = 64 * 1024;
-pub(super) const PIECE_HTTP2: usize = 16 * 1024;
-/// How many to a client that took longer than [`SLOW`] for the piece before, in milliseconds.
-const SLOW_PIECE: usize = 1024;
-const SLOW: u64 = 1_000;
+/// How many bytes are handed over at a time over HTTP/1, so that it shows whether the client takes them.
+pub(super) const PIECE: usize = 64 * 1024;
+const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 
 /// The body of a response, in pieces, with a pause before its failure.
 ///
@@ -29,7 +26,7 @@ const SLOW: u64 = 1_000;
 pub(super) struct Sent {
     body: Body,
     /// What was read of the body and is not handed over yet.
-    first: Option<Frame<Bytes>>,
+    first: Option<Result<Frame<Bytes>, Error>>,
     failure: Option<(Error, Pause)>,
     version: Version,
     /// How many bytes there have to be in all, and how many there were.
@@ -57,7 +54,7 @@ impl Sent {
 
     /// With a frame that was read of the body already.
     pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> Sent {
-        self.first = first;
+        self.first = first.map(Ok);
         self
     }
 
@@ -79,12 +76,11 @@ impl Sent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let limit = match self.version {
-            Version::HTTP_2 if Piece::latest_wait() > SLOW => SLOW_PIECE,
-            Version::HTTP_2 => PIECE_HTTP2,
+            Version::HTTP_2 => Piece::limit(),
             _ => PIECE,
         };
         let next = match self.first.take() {
-            Some(first) => Some(Ok(first)),
+            Some(first) => Some(first),
             None => ready!(self.body.poll_piece(context, limit)),
         };
         let is_data = matches!(&next, Some(Ok(frame)) if frame.is_data());
@@ -95,12 +91,22 @@ impl Sent {
             true => self.count > length,
             false => self.count != length,
         };
+        let is_wrong = self.length.is_some_and(is_wrong);
+        if is_data && self.length == Some(self.count) && !self.body.is_finished() {
+            // hyper asks for nothing beyond the length over HTTP/1, so a body that is longer is found out here.
+            match self.body.poll_piece(context, limit) {
+                Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                    return Poll::Ready(Some(Err(Error::body(WRONG_LENGTH))));
+                }
+                // What it is comes after this.
+                Poll::Ready(Some(next)) => self.first = Some(next),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
         Poll::Ready(match next {
             Some(Err(error)) => Some(Err(error)),
-            _ if self.length.is_some_and(is_wrong) => {
-                let message = "the body is not as long as its Content-Length";
-                Some(Err(Error::body(message)))
-            }
+            _ if is_wrong => Some(Err(Error::body(WRONG_LENGTH))),
             next => next,
         })
     }

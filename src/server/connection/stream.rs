@@ -61,7 +61,10 @@ impl Stream {
         match &mut self.carrier {
             Carrier::Plain(wire) => wire.watch(activity.clone()),
             #[cfg(feature = "tls")]
-            Carrier::Tls(stream) => stream.get_mut().0.watch(activity.clone()),
+            Carrier::Tls(stream) => {
+                activity.encrypts();
+                stream.get_mut().0.watch(activity.clone());
+            }
         }
         self.activity = Some(activity);
     }
@@ -87,11 +90,35 @@ impl Stream {
         }
     }
 
+    /// Hands over what comes from now on as it comes, and what came before to nobody.
+    pub(super) fn forget(&mut self) {
+        self.activity = None;
+        self.ahead = BytesMut::new();
+    }
+
     /// How many of these bytes, which came, may be read now; `None` if the connection is over.
     fn admit(&self, bytes: &[u8]) -> Option<usize> {
         match &self.activity {
             Some(activity) if !bytes.is_empty() => activity.receives(bytes),
             _ => Some(bytes.len()),
+        }
+    }
+
+    fn note_held(&self) {
+        if let Some(activity) = &self.activity {
+            activity.holds(self.ahead.len());
+        }
+    }
+
+    /// Notes what is on its way.
+    fn sent<'a>(&self, poll: &Poll<io::Result<usize>>, parts: impl Iterator<Item = &'a [u8]>) {
+        if let (Some(activity), Poll::Ready(Ok(count))) = (&self.activity, poll) {
+            let mut left = *count;
+            activity.sends(parts.map(|part| {
+                let count = part.len().min(left);
+                left -= count;
+                part.get(..count).unwrap_or_default()
+            }));
         }
     }
 
@@ -118,6 +145,7 @@ impl AsyncRead for Stream {
             };
             buffer.put_slice(this.ahead.get(..count).unwrap_or_default());
             this.ahead.advance(count);
+            this.note_held();
             if !this.ahead.is_empty() || buffer.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -141,6 +169,7 @@ impl AsyncRead for Stream {
             this.ahead
                 .extend_from_slice(bytes.get(count..).unwrap_or_default());
             buffer.set_filled(before + count);
+            this.note_held();
         }
         Poll::Ready(Ok(()))
     }
@@ -152,7 +181,10 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        forward!(&mut self.carrier, stream => Pin::new(stream).poll_write(context, bytes))
+        let poll =
+            forward!(&mut self.carrier, stream => Pin::new(stream).poll_write(context, bytes));
+        self.sent(&poll, std::iter::once(bytes));
+        poll
     }
 
     fn poll_write_vectored(
@@ -160,7 +192,12 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        forward!(&mut self.carrier, stream => Pin::new(stream).poll_write_vectored(context, slices))
+        let poll = forward!(
+            &mut self.carrier,
+            stream => Pin::new(stream).poll_write_vectored(context, slices)
+        );
+        self.sent(&poll, slices.iter().map(|slice| &**slice));
+        poll
     }
 
     fn is_write_vectored(&self) -> bool {

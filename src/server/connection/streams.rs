@@ -3,19 +3,35 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::rt::Executor;
 
+use crate::server::connection::activity::Activity;
 use crate::server::connection::date;
 use crate::server::connection::progress::{Progress, WritePace};
+
+/// How many bytes are handed over at a time: those of a frame.
+const PIECE: usize = 16 * 1024;
+/// How many where nobody knows yet how fast the client is.
+const SMALL_PIECE: usize = 1024;
+/// A piece for which the client takes no longer than this may be followed by a larger one.
+const QUICK: Duration = Duration::from_millis(100);
+/// A piece for which it takes longer than this is followed by a small one.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Runs the streams of a connection.
 ///
 /// hyper asks a body for its next piece when the client's window has room for the one before, and to a client that opens
 /// no window it waits for ever. What it waits for is known here, and a stream that is dropped is reset.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Streams(pub(super) WritePace);
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    pub(super) pace: WritePace,
+    pub(super) activity: Arc<Activity>,
+}
 
 /// What became of a stream's body while the stream ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,17 +41,16 @@ enum Handed {
     NotAsked,
     /// It had no piece: the application is what is waited for.
     Nothing,
-    /// It gave this many bytes, which are waiting for the client now.
-    Bytes(u64),
+    /// It gave this many bytes in so many pieces; the last of them waits for the client now.
+    Pieces(u64, usize),
 }
 
 tokio::task_local! {
     static HANDED: Cell<Handed>;
-    /// How long the client took for the piece before, in milliseconds.
-    static LATEST_WAIT: u64;
+    static LIMIT: usize;
 }
 
-/// How a body says what it gave to its stream, and learns how fast the client is.
+/// How a body says what it gave to its stream, and learns how much it may give.
 pub(super) struct Piece;
 
 impl Piece {
@@ -45,28 +60,127 @@ impl Piece {
         let _ = HANDED.try_with(|handed| {
             handed.set(match (bytes, handed.get()) {
                 (None, _) => Handed::Nothing,
-                (Some(bytes), Handed::Bytes(before)) => Handed::Bytes(before + bytes as u64),
-                (Some(bytes), _) => Handed::Bytes(bytes as u64),
+                (Some(bytes), Handed::Pieces(before, count)) => {
+                    Handed::Pieces(before + bytes as u64, count + 1)
+                }
+                (Some(bytes), _) => Handed::Pieces(bytes as u64, 1),
             });
         });
     }
 
-    /// How long the client took for the piece before, in milliseconds.
-    pub(super) fn latest_wait() -> u64 {
-        LATEST_WAIT.try_with(|wait| *wait).unwrap_or_default()
+    /// How many bytes it may give at a time over HTTP/2.
+    pub(super) fn limit() -> usize {
+        LIMIT.try_with(|limit| *limit).unwrap_or(PIECE)
+    }
+}
+
+/// How a stream's client takes the response.
+struct Taking {
+    streams: Streams,
+    progress: Progress,
+    /// The window that the stream began with, and how much was handed over.
+    window: u64,
+    handed: u64,
+    /// How large a piece may be beyond that window.
+    piece: usize,
+    /// Whether the client took the piece before at once; the first of several may have found a window that was open.
+    was_quick: bool,
+    is_waiting: bool,
+    /// How much content the connection had sent when the client was last found to let it go on.
+    sent: u64,
+}
+
+impl Taking {
+    fn new(streams: Streams) -> Taking {
+        let flow = streams.activity.flow();
+        Taking {
+            progress: Progress::new(streams.pace),
+            window: flow.map_or(0, |flow| flow.initial_window.into()),
+            handed: 0,
+            piece: SMALL_PIECE,
+            was_quick: false,
+            is_waiting: false,
+            sent: flow.map_or(0, |flow| flow.sent),
+            streams,
+        }
+    }
+
+    /// How much may be handed over at once: what fits into the window goes at once, and of what goes beyond it not more
+    /// than a slow client takes in a short time, as nothing shows that it takes a part of a piece.
+    fn limit(&self) -> usize {
+        let left = usize::try_from(self.window.saturating_sub(self.handed)).unwrap_or(PIECE);
+        match left {
+            0 => self.piece,
+            left => left.min(PIECE),
+        }
+    }
+
+    fn hands_over(&mut self, bytes: u64, pieces: usize) {
+        let is_beyond = self.handed >= self.window;
+        self.handed = self.handed.saturating_add(bytes);
+        let was_waiting = self.is_waiting;
+        let wait = self.progress.takes(bytes);
+        let is_quick = is_beyond && wait <= QUICK && (was_waiting || pieces > 1);
+        if wait > SLOW {
+            self.piece = SMALL_PIECE;
+        } else if is_quick && self.was_quick {
+            self.piece = (self.piece * 2).min(PIECE);
+        }
+        self.was_quick = is_quick;
+        self.waits(true);
+    }
+
+    fn waits(&mut self, is_waiting: bool) {
+        let waiting = self.streams.activity.waiting();
+        match (self.is_waiting, is_waiting) {
+            (false, true) => {
+                waiting.fetch_add(1, Ordering::Relaxed);
+                self.sent = self.streams.activity.flow().map_or(0, |flow| flow.sent);
+            }
+            (true, false) => _ = waiting.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
+        self.is_waiting = is_waiting;
+    }
+
+    /// Ready when the client is given up.
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.progress.poll_wait(context).is_ready() {
+            if !self.shares_a_slow_connection() {
+                return Poll::Ready(());
+            }
+            self.progress.renew();
+        }
+        Poll::Pending
+    }
+
+    /// Whether the stream waits for the connection, and that goes on: one of many streams waits long for its turn.
+    fn shares_a_slow_connection(&mut self) -> bool {
+        let activity = &self.streams.activity;
+        let sent = activity.flow().map_or(0, |flow| flow.sent);
+        let taken = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
+        let waiting = activity.waiting().load(Ordering::Relaxed) as u64;
+        let share = self.streams.pace.share().max(1).saturating_mul(waiting);
+        activity.is_congested() && taken >= share
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.waits(false);
     }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let mut progress = Progress::new(self.0);
+        let mut taking = Taking::new(self.clone());
         tokio::spawn(async move {
             let mut stream = pin!(stream);
-            let (mut waits, mut latest) = (false, 0);
             poll_fn(|context| {
                 date::look();
+                let limit = taking.limit();
                 let (polled, handed) = HANDED.sync_scope(Cell::default(), || {
-                    let polled = LATEST_WAIT.sync_scope(latest, || stream.as_mut().poll(context));
+                    let polled = LIMIT.sync_scope(limit, || stream.as_mut().poll(context));
                     (polled, HANDED.with(Cell::get))
                 });
                 if polled.is_ready() {
@@ -74,15 +188,11 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
                 }
                 match handed {
                     Handed::NotAsked => {}
-                    Handed::Nothing => waits = false,
-                    Handed::Bytes(bytes) => {
-                        let wait = progress.takes(bytes).as_millis();
-                        latest = u64::try_from(wait).unwrap_or(u64::MAX);
-                        waits = true;
-                    }
+                    Handed::Nothing => taking.waits(false),
+                    Handed::Pieces(bytes, pieces) => taking.hands_over(bytes, pieces),
                 }
-                match waits {
-                    true => progress.poll_wait(context),
+                match taking.is_waiting {
+                    true => taking.poll_wait(context),
                     false => Poll::Pending,
                 }
             })

@@ -40,10 +40,7 @@ impl Wire {
         poll: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Some(activity) = &self.activity {
-            activity.writes(match &poll {
-                Poll::Ready(result) => Some(*result.as_ref().unwrap_or(&0)),
-                Poll::Pending => None,
-            });
+            activity.writes(poll.is_ready());
         }
         match poll {
             Poll::Ready(result) => {
