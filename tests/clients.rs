@@ -278,6 +278,76 @@ fn who_takes_a_little_more_than_it_must_gets_all() {
 }
 
 #[test]
+fn streams_that_share_a_slow_connection_wait_for_their_turns() {
+    const SIZE: usize = 50_000;
+    let app = Application::new(|_: Request| "x".repeat(SIZE));
+    let server = server().write_timeout(Duration::from_millis(400));
+    let running = Running::serve(server, app);
+    // Each stream may have all, and the connection opens slowly: a turn of all streams takes longer than the limit.
+    let mut frames = Frames::connect(running.address(), 1 << 20);
+    let streams = 20;
+    for stream in 0..streams {
+        frames.get(2 * stream + 1, "/");
+    }
+    let (mut all, mut opened, mut ended) = (0, 65_535, 0);
+    while ended < streams {
+        let frame = frames.next().unwrap();
+        assert_ne!(frame.kind, Kind::RST_STREAM, "{all} bytes");
+        assert_ne!(frame.kind, Kind::GOAWAY, "{all} bytes");
+        if frame.kind == Kind::DATA {
+            all += frame.payload.len();
+            ended += u32::from(frame.flags & 1);
+        }
+        if all == opened {
+            std::thread::sleep(SHORT / 2);
+            frames.open(0, 20_000);
+            opened += 20_000;
+        }
+    }
+    assert_eq!(all, streams as usize * SIZE);
+}
+
+#[test]
+fn pings_do_not_keep_a_connection_on_which_nothing_is_asked() {
+    let (ends, _) = mpsc::channel();
+    let running = Running::serve(server().keep_alive_timeout(SHORT * 3), app(ends));
+    let mut frames = Frames::connect(running.address(), 1 << 16);
+    frames.get(1, "/");
+    assert_eq!(frames.content(1), b"Hello");
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < PATIENCE, "kept for ever");
+        if frames.try_send(Kind::PING, 0, 0, &[0; 8]).is_err() {
+            break;
+        }
+        match frames.next() {
+            Some(frame) if frame.kind != Kind::GOAWAY => std::thread::sleep(SHORT / 2),
+            _ => break,
+        }
+    }
+}
+
+#[test]
+fn updates_of_windows_for_small_frames_are_no_flood() {
+    let app = Application::new(|_: Request| {
+        Body::from_iterator(std::iter::repeat_n("x", 3_000))
+    });
+    let running = Running::serve(server().http2_max_control_frames(10), app);
+    let mut frames = Frames::connect(running.address(), 1 << 16);
+    frames.get(1, "/");
+    let mut all = 0;
+    while all < 3_000 {
+        let frame = frames.next().unwrap();
+        assert_ne!(frame.kind, Kind::GOAWAY, "{all} bytes");
+        if frame.kind == Kind::DATA && !frame.payload.is_empty() {
+            all += frame.payload.len();
+            frames.open(0, frame.payload.len());
+            frames.open(1, frame.payload.len());
+        }
+    }
+}
+
+#[test]
 fn a_client_that_takes_nothing_gives_its_permit_back() {
     let (ends, _) = mpsc::channel();
     let app = app(ends).wrap(ConcurrencyLimit::new(2).backlog(10).wait(PATIENCE));

@@ -41,8 +41,8 @@ enum Handed {
     NotAsked,
     /// It had no piece: the application is what is waited for.
     Nothing,
-    /// It gave this many bytes in so many pieces; the last of them waits for the client now.
-    Pieces(u64, usize),
+    /// It gave pieces, of which the last waits for the client now; the others, of so many bytes, did not.
+    Pieces { others: u64, last: u64 },
 }
 
 tokio::task_local! {
@@ -60,10 +60,14 @@ impl Piece {
         let _ = HANDED.try_with(|handed| {
             handed.set(match (bytes, handed.get()) {
                 (None, _) => Handed::Nothing,
-                (Some(bytes), Handed::Pieces(before, count)) => {
-                    Handed::Pieces(before + bytes as u64, count + 1)
-                }
-                (Some(bytes), _) => Handed::Pieces(bytes as u64, 1),
+                (Some(bytes), Handed::Pieces { others, last }) => Handed::Pieces {
+                    others: others + last,
+                    last: bytes as u64,
+                },
+                (Some(bytes), _) => Handed::Pieces {
+                    others: 0,
+                    last: bytes as u64,
+                },
             });
         });
     }
@@ -81,6 +85,8 @@ struct Taking {
     /// The window that the stream began with, and how much was handed over.
     window: u64,
     handed: u64,
+    /// The piece that waits for the client.
+    last: u64,
     /// How large a piece may be beyond that window.
     piece: usize,
     /// Whether the client took the piece before at once; the first of several may have found a window that was open.
@@ -97,6 +103,7 @@ impl Taking {
             progress: Progress::new(streams.pace),
             window: flow.map_or(0, |flow| flow.initial_window.into()),
             handed: 0,
+            last: 0,
             piece: SMALL_PIECE,
             was_quick: false,
             is_waiting: false,
@@ -115,12 +122,14 @@ impl Taking {
         }
     }
 
-    fn hands_over(&mut self, bytes: u64, pieces: usize) {
+    /// The body gave pieces: the client took the one before, and all of these but the last.
+    fn hands_over(&mut self, others: u64, last: u64) {
         let is_beyond = self.handed >= self.window;
-        self.handed = self.handed.saturating_add(bytes);
+        self.handed = self.handed.saturating_add(others + last);
         let was_waiting = self.is_waiting;
-        let wait = self.progress.takes(bytes);
-        let is_quick = is_beyond && wait <= QUICK && (was_waiting || pieces > 1);
+        let before = std::mem::replace(&mut self.last, last);
+        let wait = self.progress.takes(before + others);
+        let is_quick = is_beyond && wait <= QUICK && (was_waiting || others > 0);
         if wait > SLOW {
             self.piece = SMALL_PIECE;
         } else if is_quick && self.was_quick {
@@ -189,7 +198,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
                 match handed {
                     Handed::NotAsked => {}
                     Handed::Nothing => taking.waits(false),
-                    Handed::Pieces(bytes, pieces) => taking.hands_over(bytes, pieces),
+                    Handed::Pieces { others, last } => taking.hands_over(others, last),
                 }
                 match taking.is_waiting {
                     true => taking.poll_wait(context),
