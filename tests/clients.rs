@@ -329,9 +329,7 @@ fn pings_do_not_keep_a_connection_on_which_nothing_is_asked() {
 
 #[test]
 fn updates_of_windows_for_small_frames_are_no_flood() {
-    let app = Application::new(|_: Request| {
-        Body::from_iterator(std::iter::repeat_n("x", 3_000))
-    });
+    let app = Application::new(|_: Request| Body::from_iterator(std::iter::repeat_n("x", 3_000)));
     let running = Running::serve(server().http2_max_control_frames(10), app);
     let mut frames = Frames::connect(running.address(), 1 << 16);
     frames.get(1, "/");

@@ -12,6 +12,8 @@ use crate::runner;
 use crate::transport::{Ran, TRANSPORTS};
 use crate::verdict::{Check, Trouble, fail, unsupported};
 
+/// What says to the process that it is the one of a case.
+const CHILD: &str = "ENFILADE_CONFORMANCE_CHILD";
 /// What goes before the result in what the process prints.
 const MARK: &str = "result of the case: ";
 
@@ -28,12 +30,8 @@ pub(crate) fn run(case: &Case) -> Check<Option<Ran>> {
         };
     }
     command
-        .args([
-            "child::the_case_of_a_process",
-            "--exact",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["child::the_case_of_a_process", "--exact", "--nocapture"])
+        .env(CHILD, "")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -57,10 +55,28 @@ fn broken<T>(error: std::io::Error) -> Check<T> {
     fail(format!("a process for the case: {error}"))
 }
 
-/// Not a test by itself: [`run`] calls it in a process of its own, with a case as its input.
+/// Runs a case in a process of its own, which runs this test to get at the case, its input.
 #[test]
-#[ignore = "a case with an environment runs it"]
 fn the_case_of_a_process() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it says which of the two this is"
+    )]
+    let is_child = std::env::var_os(CHILD).is_some();
+    if !is_child {
+        let case = |value: &str| {
+            let case = json!({
+                "id": "gateway/environment", "component": "gateway", "kind": "exchange", "level": "must",
+                "environment": {"ENFILADE_OF_A_CASE": "set"}, "config": {"server": "gateway"}, "app": {"kind": "echo"},
+                "request": {"method": "GET", "target": "/", "headers": [], "body": ""},
+                "expect": {"app_saw": {"environment": {"ENFILADE_OF_A_CASE": value}}},
+            });
+            run(&case::parse(case).unwrap()).unwrap().unwrap().check
+        };
+        assert!(case("set").is_ok());
+        assert!(matches!(case("other"), Err(Trouble::Failed(_))));
+        return;
+    }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).unwrap();
     let case = case::parse(serde_json::from_str(&text).unwrap()).unwrap();
