@@ -20,7 +20,7 @@ const TRICKLE: usize = 64;
 const DEFAULT_WINDOW: u32 = 65_535;
 
 /// What is earned beyond it is lost.
-const MAX_CREDIT: u64 = 16 * 1024;
+const MAX_CREDIT: u64 = 256 * 1024;
 
 // Types of frames (RFC 9113, section 6).
 const DATA: u8 = 0;
@@ -305,7 +305,7 @@ mod tests {
 
     /// How many of these frames are taken, which have no payload that would be left when one is not.
     fn taken(frames: &mut Frames, frame: &[u8]) -> usize {
-        (0..100_000)
+        (0..1_000_000)
             .take_while(|_| frames.take(frame).is_ok())
             .count()
     }
@@ -337,13 +337,13 @@ mod tests {
         for _ in 0..4 {
             bytes.extend(frame(WINDOW_UPDATE, 0, 4));
         }
-        assert_eq!(taken(&mut frames, &bytes), 100_000);
+        assert_eq!(taken(&mut frames, &bytes), 1_000_000);
         frames.send(&frame(DATA, 0, 256 * 398));
         assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 500);
-        frames.send(&frame(DATA, 0, 1 << 20).repeat(10));
+        frames.send(&frame(DATA, 0, 1 << 20).repeat(100));
         assert_eq!(taken(&mut frames, &frame(RST_STREAM, 0, 0)), 0);
         // What is earned is not kept without bound.
-        assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 16_384);
+        assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 262_144);
     }
 
     #[tokio::test(start_paused = true)]
@@ -402,7 +402,7 @@ mod tests {
             frame(DATA, END_STREAM, 0),
             frame(HEADERS, END_HEADERS, 1),
         ] {
-            assert_eq!(taken(&mut frames, &frame), 100_000);
+            assert_eq!(taken(&mut frames, &frame), 1_000_000);
         }
     }
 
