@@ -5,6 +5,7 @@ pub(crate) mod connection;
 pub(crate) mod environ;
 pub(crate) mod error;
 pub(crate) mod http_error;
+pub(crate) mod marks;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod response_headers;

@@ -10,7 +10,7 @@ use mediatype::{MediaType, Name, ReadParams, names};
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::path_glob::{self, PathGlob};
-use crate::matching::response_filter::is_token;
+use enfilade_core::headers::is_token;
 
 /// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
 ///

@@ -9,8 +9,8 @@ use enfilade_core::{Application, Body, Description, Error, Handler, Reply, Reque
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 
-use crate::dispatch::not_found::Pass;
 use crate::shared::buffered::Kept;
+use enfilade_core::Pass;
 
 /// Tries applications in turn until one gives an answer that is none of 404 and 405, and no [`Pass`].
 ///

@@ -1,7 +1,7 @@
 //! Asks a second application where the first has no answer.
 
 use enfilade_core::{
-    Application, Description, Handler, IntoResponse, KeptHead, Middleware, Reply, Request, Response,
+    Application, Description, Handler, KeptHead, Middleware, Pass, Reply, Request, Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -104,41 +104,6 @@ impl Middleware for NotFound {
     }
 }
 
-/// Says in a response's extensions that its application has no answer and that another one is to be asked.
-///
-/// As a response it is a 404 without content, so that it is a good answer even where nothing looks for it.
-///
-/// ```
-/// use enfilade_core::{IntoResponse, Response};
-/// use enfilade_middleware::Pass;
-///
-/// let response = Pass.into_response();
-/// assert_eq!(response.status(), 404);
-/// assert!(response.extensions().get::<Pass>().is_some());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "a mark, which applications make by its name"
-)]
-pub struct Pass;
-
-impl Pass {
-    /// A 404 without content that carries the mark.
-    #[must_use]
-    pub fn response() -> Response {
-        Pass.into_response()
-    }
-}
-
-impl IntoResponse for Pass {
-    fn into_response(self) -> Response {
-        let mut response = StatusCode::NOT_FOUND.into_response();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
 #[derive(Clone)]
 struct WithFallback {
     app: Application,
@@ -234,6 +199,8 @@ mod tests {
     use enfilade_core::{Body, Outcome};
     use enfilade_testing::{Client, Lint};
     use http::HeaderValue;
+
+    use enfilade_core::IntoResponse;
 
     use super::*;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use enfilade_core::{Application, Description, Handler, IntoResponse, Reply, Request, Scheme};
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::dispatch::not_found::Pass;
 use crate::error::Error;
 use crate::matching::accept::accepts;
 use crate::matching::path_glob::{self, PathGlob};
+use enfilade_core::Pass;
 
 /// Calls one application where a [`Guard`] lets the request through, and another one otherwise.
 ///

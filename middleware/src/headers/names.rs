@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::matching::response_filter::is_token;
+use enfilade_core::headers::is_token;
 
 pub(crate) fn parse_name<N>(name: N) -> Result<HeaderName, Error>
 where

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use enfilade_core::headers::is_token;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::error::Error;
@@ -167,12 +168,6 @@ impl fmt::Display for MediaRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind, self.subtype)
     }
-}
-
-/// RFC 9110, section 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_byte)
 }
 
 #[cfg(test)]

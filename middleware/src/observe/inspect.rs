@@ -12,7 +12,6 @@ use enfilade_core::{
 };
 use http::{Method, StatusCode, Uri};
 
-use crate::shared::frame_watch::watch_frames;
 use crate::shared::monotonic::{Start, Timer};
 
 /// Calls functions of one's own at the stations of a request: it came, its answer began, its answer ended, it failed.
@@ -319,7 +318,7 @@ impl Visit {
         let mut body = std::mem::take(response.body_mut());
         if options.on_error.is_some() {
             let (exchange, options) = (exchange.clone(), options.clone());
-            body = watch_frames(body, move |next| {
+            body = body.inspect_frames(move |next| {
                 let frame = next();
                 if let Poll::Ready(Some(Err(error))) = &frame {
                     options.fail(&exchange, &Failure::Body(error));
@@ -460,7 +459,7 @@ mod tests {
         fn poll_frame(
             self: std::pin::Pin<&mut Self>,
             _context: &mut Context<'_>,
-        ) -> crate::shared::frame_watch::NextFrame {
+        ) -> enfilade_core::NextFrame {
             Poll::Ready(Some(Err(Error::body("cable cut"))))
         }
     }

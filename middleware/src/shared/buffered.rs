@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use enfilade_core::{Body, Error};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::shared::frame_watch::NextFrame;
+use enfilade_core::NextFrame;
 
 /// What was read of a body, of at most so many bytes, and the rest of it.
 ///

@@ -1,7 +1,6 @@
 //! Helpers that several rooms share.
 
 pub(crate) mod buffered;
-pub(crate) mod frame_watch;
 pub(crate) mod header_values;
 pub(crate) mod html;
 pub(crate) mod monotonic;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use enfilade_core::headers::is_token;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version};
 
 /// Why a stream is reset: a stream error of type `PROTOCOL_ERROR`.
 ///
@@ -60,12 +61,6 @@ pub(super) fn has_malformed_field(headers: &HeaderMap) -> bool {
     let mut values = headers.values().map(HeaderValue::as_bytes);
     values.any(|value| is_blank(value.first()) || is_blank(value.last()))
         || !headers.keys().all(is_token)
-}
-
-/// RFC 9110, section 5.6.2. The type `HeaderName` knows names that are none.
-fn is_token(name: &HeaderName) -> bool {
-    let mut bytes = name.as_str().bytes();
-    bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Law 7 for single headers: each function gives what is wrong with a value, in words, or nothing.
 
 use enfilade_core::gateway::HOP_BY_HOP;
-use enfilade_core::headers::{format_http_date, parse_http_date};
+use enfilade_core::headers::{format_http_date, is_token_byte, parse_http_date};
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HOST, LAST_MODIFIED,
     LOCATION, RETRY_AFTER,
@@ -152,7 +152,7 @@ fn after_quoted(mut bytes: &[u8]) -> Option<&[u8]> {
 
 /// What follows a token of at least one character (RFC 9110, section 5.6.2).
 fn after_token(bytes: &[u8]) -> Option<&[u8]> {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_tchar = |byte: &u8| is_token_byte(*byte);
     let length = bytes.iter().take_while(|byte| is_tchar(byte)).count();
     bytes.get(length..).filter(|_| length > 0)
 }

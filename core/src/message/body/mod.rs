@@ -1,6 +1,7 @@
 //! Bodies: nothing, bytes in memory, or a stream; with a reliable notice of their end.
 
 mod end;
+pub(crate) mod inspect;
 mod stream;
 
 use std::any::Any;

@@ -4,54 +4,15 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request, path};
+use enfilade_core::{
+    Application, Description, Handler, HttpError, MatchedPattern, Reply, Request, RouteWanted, path,
+};
 use http::StatusCode;
 use http::header::ALLOW;
 
 use super::node::{Answers, Hit, Leaf, MOUNTED, Methods, refuse};
 use super::pattern::Form;
 use super::table::{First, Table};
-
-/// Asks routers inside for a [`MatchedPattern`] on the response: a request extension.
-///
-/// A log or a metrics wrapper outside a router sets it, so that nobody else pays for the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "a mark, which wrappers make by its name"
-)]
-pub struct RouteWanted;
-
-/// The pattern that a request's path had: a response extension, where a [`RouteWanted`] asked for it.
-///
-/// Where routers are nested, the patterns of all of them are in it, one behind the other. It ends with `/...` where an
-/// application was mounted and no router in it had a pattern: `/static/...` is no route.
-///
-/// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::{MatchedPattern, RouteWanted, Router};
-///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
-/// let users = Router::new().get("/{id}", |_: Request| "user");
-/// let app = Router::new().nest("/users", users).build()?;
-/// let mut request = Request::get("/users/42");
-/// request.extensions_mut().insert(RouteWanted);
-/// let response = pollster::block_on(app.call(request));
-/// let pattern = response.extensions().get::<MatchedPattern>().unwrap();
-/// assert_eq!(pattern.as_str(), "/users/{id}");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatchedPattern(Arc<str>);
-
-impl MatchedPattern {
-    /// The pattern, as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// The patterns that routers matched so far, for a wrapper outside that may get no response: a request extension beside
 /// [`RouteWanted`].
@@ -250,7 +211,7 @@ fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
             true => format!("{}{inner}", pattern.trim_end_matches('/')).into(),
             false => pattern,
         };
-        response.extensions_mut().insert(MatchedPattern(whole));
+        response.extensions_mut().insert(MatchedPattern::new(whole));
     })
 }
 

@@ -15,7 +15,6 @@ use http::Method;
 
 use self::dispatch::Dispatch;
 pub(crate) use self::dispatch::RouteTrail;
-pub use self::dispatch::{MatchedPattern, RouteWanted};
 use self::node::{Answers, Leaf, Methods};
 use self::pattern::Pattern;
 use self::table::Table;

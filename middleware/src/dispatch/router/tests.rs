@@ -1,4 +1,4 @@
-use enfilade_core::{Request, Response};
+use enfilade_core::{MatchedPattern, Request, Response, RouteWanted};
 use enfilade_testing::{Client, Lint};
 
 use super::*;

@@ -25,7 +25,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::report::{Evidence, Report};
 use crate::dispatch::router::RouteTrail;
-use crate::dispatch::router::RouteWanted;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::errors::catching::{self, Panic};
@@ -33,6 +32,7 @@ use crate::errors::error_pages::ErrorFormat;
 use crate::errors::new_content::mark_replaced;
 use crate::matching::accept;
 use crate::observe::access_log::Redaction;
+use enfilade_core::RouteWanted;
 
 /// Shows what went wrong, to whoever asks: the error with its causes, the panic with its backtrace, the request, the stack.
 ///

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::matching::response_filter::is_token;
+use enfilade_core::headers::is_token;
 
 /// Those with seconds (RFC 9111, sections 5.2.2.1 and 5.2.2.10, and RFC 5861).
 const WITH_SECONDS: [&str; 4] = [

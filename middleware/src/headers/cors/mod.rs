@@ -5,7 +5,7 @@ mod origin;
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::headers::vary_add;
+use enfilade_core::headers::{is_token_byte, vary_add};
 use enfilade_core::{
     Application, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
 };
@@ -320,7 +320,7 @@ impl Allowed {
 
 /// Whether a value is a list of tokens (RFC 9110, section 5.6.1), which may be given back.
 fn is_list(value: &HeaderValue) -> bool {
-    let is_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, \t".contains(byte);
+    let is_byte = |byte: &u8| is_token_byte(*byte) || b", \t".contains(byte);
     !value.is_empty() && value.as_bytes().iter().all(is_byte)
 }
 

@@ -19,8 +19,8 @@ use super::format::{Captured, Format, Known, Needs};
 use super::queue::WhenFull;
 use super::redaction::Redaction;
 use super::sink::Sink;
-use crate::dispatch::router::RouteWanted;
 use crate::shared::monotonic::{Start, Timer};
+use enfilade_core::RouteWanted;
 
 /// An application with its log.
 #[derive(Clone)]

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
 use super::redaction::{Redaction, Shown, Write};
-use crate::dispatch::router::MatchedPattern;
 use crate::observe::request_id::RequestIdValue;
 use crate::shared::header_values::FEW;
+use enfilade_core::MatchedPattern;
 
 /// A part of a line that depends on the request.
 #[derive(Clone, Debug, PartialEq)]

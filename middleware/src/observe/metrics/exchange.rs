@@ -7,8 +7,8 @@ use enfilade_core::{Request, Response};
 
 use super::Metrics;
 use super::store::{MethodLabel, Series, nanoseconds};
-use crate::dispatch::router::RouteWanted;
 use crate::shared::monotonic::Start;
+use enfilade_core::RouteWanted;
 
 /// A request that is on its way; dropping it counts it, so that it is counted whatever happens.
 pub(super) struct Exchange {

@@ -20,8 +20,8 @@ use self::collector::Numbers;
 use self::exchange::Exchange;
 use self::page::MetricsPage;
 use self::store::{App, ClassLabel, MethodLabel, Series, Settings, Store, nanoseconds};
-use crate::dispatch::router::MatchedPattern;
 use crate::shared::monotonic::Timer;
+use enfilade_core::MatchedPattern;
 
 /// Up to how many milliseconds each bucket of the durations goes, unless an option says otherwise: those that
 /// OpenTelemetry advises for `http.server.request.duration`.

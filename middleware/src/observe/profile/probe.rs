@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, Response};
 
 use super::stats::{Component, Ended};
-use crate::shared::frame_watch::watch_frames;
 use crate::shared::monotonic::{Start, Timer};
 
 /// Stands around a component; nobody else sees that it is there.
@@ -107,7 +106,7 @@ impl Call {
         response.map(|body| {
             let call = self.clone();
             // What is in memory is handed out in no time.
-            let body = watch_frames(body, move |next| call.measure(next));
+            let body = body.inspect_frames(move |next| call.measure(next));
             body.on_end(move |end| {
                 let _ = self.end.set((end.bytes(), end.outcome()));
             })

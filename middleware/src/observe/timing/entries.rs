@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enfilade_core::Request;
+use enfilade_core::headers::is_token_byte;
 
 use crate::shared::monotonic::{Start, Timer};
 
@@ -177,7 +178,13 @@ pub(super) fn push_entry(
     duration: Option<Duration>,
 ) {
     let name = name.bytes().take(NAME);
-    text.extend(name.map(|byte| if is_token(byte) { byte.into() } else { '_' }));
+    text.extend(name.map(|byte| {
+        if is_token_byte(byte) {
+            byte.into()
+        } else {
+            '_'
+        }
+    }));
     if let Some(description) = description {
         text.push_str(";desc=\"");
         for character in cut(description) {
@@ -199,9 +206,4 @@ fn cut(description: &str) -> impl Iterator<Item = char> {
     let kept = description.char_indices();
     kept.take_while(|(at, character)| at + character.len_utf8() <= DESCRIPTION)
         .map(|(_, character)| character)
-}
-
-/// RFC 9110, section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

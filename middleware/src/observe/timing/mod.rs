@@ -6,10 +6,11 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enfilade_core::headers::is_token;
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::entries::{ROOM, is_token, push_entry};
+use self::entries::{ROOM, push_entry};
 pub use self::entries::{ServerTiming, Stopwatch};
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -105,7 +106,7 @@ impl Timing {
     /// Where it is no token (RFC 9110, section 5.6.2).
     pub fn name(mut self, name: impl Into<String>) -> Result<Self, Error> {
         self.name = name.into();
-        if self.name.is_empty() || !self.name.bytes().all(is_token) {
+        if !is_token(&self.name) {
             let message = format!("{:?} is not a token", self.name);
             return Err(Error::new(ErrorKind::MetricName, message));
         }

@@ -16,10 +16,9 @@ use http::Method;
 use tracing::{Instrument, Span};
 
 use self::span::{Fault, record_context, record_failure, record_name, record_status, span, tell};
-use crate::dispatch::router::MatchedPattern;
-use crate::dispatch::router::RouteWanted;
 use crate::observe::trace_context::TraceContext;
-use crate::shared::frame_watch::watch_frames;
+use enfilade_core::MatchedPattern;
+use enfilade_core::RouteWanted;
 
 /// Opens a [`tracing`] span for each request, and passes the trace that it belongs to on to the application.
 ///
@@ -304,7 +303,7 @@ impl Passage {
         }
         let body = std::mem::take(response.body_mut());
         let inside = span.clone();
-        let body = watch_frames(body, move |next| {
+        let body = body.inspect_frames(move |next| {
             let frame = inside.in_scope(next);
             if let Poll::Ready(Some(Err(error))) = &frame {
                 tell(&inside, error);

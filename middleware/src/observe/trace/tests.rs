@@ -259,7 +259,7 @@ impl http_body::Body for Failing {
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> crate::shared::frame_watch::NextFrame {
+    ) -> enfilade_core::NextFrame {
         Poll::Ready(Some(Err(Error::body("cable\ncut"))))
     }
 }

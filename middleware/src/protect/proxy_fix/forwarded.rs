@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use enfilade_core::headers::is_token_byte;
 use http::HeaderMap;
 use http::header::FORWARDED;
 
@@ -182,8 +183,7 @@ fn parse_pair(text: &[u8]) -> Option<(&[u8], Cow<'_, str>, &[u8])> {
 
 /// The token (RFC 9110, section 5.6.2) at the beginning.
 fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let end = text.iter().position(|byte| !is_token(byte));
+    let end = text.iter().position(|byte| !is_token_byte(*byte));
     let (token, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
     (!token.is_empty()).then_some((token, rest))
 }

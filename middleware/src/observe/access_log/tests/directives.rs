@@ -307,9 +307,7 @@ fn what_was_read_of_the_content_is_counted() {
 #[test]
 fn a_route_is_asked_for_where_the_format_has_it() {
     let asked = Application::new(|request: Request| {
-        let asked = request
-            .extensions()
-            .get::<crate::dispatch::router::RouteWanted>();
+        let asked = request.extensions().get::<enfilade_core::RouteWanted>();
         asked.is_some().to_string()
     });
     for (log, expected) in [

@@ -1,0 +1,73 @@
+//! A body of which somebody looks at each frame.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::message::body::Body;
+use crate::message::error::Error;
+
+/// What asking a body for a frame gives.
+pub type NextFrame = Poll<Option<Result<Frame<Bytes>, Error>>>;
+
+impl Body {
+    /// Calls `inspect` each time that a frame of this body is asked for, with the way to ask for it.
+    ///
+    /// A body in memory stays as it is: it cannot fail, and there is nothing to wait for.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use enfilade_core::Body;
+    ///
+    /// let (sender, frames) = mpsc::channel();
+    /// let body = Body::from_iterator(["a", "b"]).inspect_frames(move |next| {
+    ///     let frame = next();
+    ///     sender.send(frame.is_ready()).unwrap();
+    ///     frame
+    /// });
+    /// assert_eq!(pollster::block_on(body.collect(10)).unwrap(), "ab");
+    /// assert_eq!(frames.iter().count(), 3);
+    /// ```
+    #[must_use]
+    pub fn inspect_frames<F>(self, inspect: F) -> Body
+    where
+        F: FnMut(&mut dyn FnMut() -> NextFrame) -> NextFrame + Send + Unpin + 'static,
+    {
+        match self.is_in_memory() {
+            true => self,
+            false => Body::new(Inspected {
+                body: self,
+                inspect,
+            }),
+        }
+    }
+}
+
+struct Inspected<F> {
+    body: Body,
+    inspect: F,
+}
+
+impl<F> HttpBody for Inspected<F>
+where
+    F: FnMut(&mut dyn FnMut() -> NextFrame) -> NextFrame + Unpin,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame {
+        let Inspected { body, inspect } = &mut *self;
+        inspect(&mut || Pin::new(&mut *body).poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,27 @@
+//! Tokens (RFC 9110, section 5.6.2).
+
+/// Whether this is a token, as methods, names of headers and of parameters are (RFC 9110, section 5.6.2).
+///
+/// ```
+/// use enfilade_core::headers::is_token;
+///
+/// assert!(is_token("max-age"));
+/// assert!(!is_token("max age"));
+/// assert!(!is_token(""));
+/// ```
+#[must_use]
+pub fn is_token(text: impl AsRef<[u8]>) -> bool {
+    let text = text.as_ref();
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// Whether a token may have this byte: a letter, a digit, or one of 15 marks.
+///
+/// ```
+/// assert!(enfilade_core::headers::is_token_byte(b'~'));
+/// assert!(!enfilade_core::headers::is_token_byte(b'/'));
+/// ```
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
