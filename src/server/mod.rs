@@ -289,8 +289,8 @@ impl Server {
         shutdown: impl Future<Output = T>,
         hurry: impl AsyncFnOnce(T),
     ) -> io::Result<()> {
-        let listeners = self.listeners.into_iter().map(Entrance::open);
-        let listeners: Vec<Entrance> = listeners.collect::<io::Result<_>>()?;
+        let listeners = self.listeners.into_iter().map(BoundListener::open);
+        let listeners: Vec<BoundListener> = listeners.collect::<io::Result<_>>()?;
         let limits = self.limits;
         let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         let admission = Arc::new(admission);
@@ -347,7 +347,7 @@ impl Server {
 }
 
 /// A listener that accepts.
-struct Entrance {
+struct BoundListener {
     socket: Accepting,
     #[cfg(feature = "tls")]
     tls: Option<Certificates>,
@@ -355,9 +355,9 @@ struct Entrance {
     proxies: Option<Proxies>,
 }
 
-impl Entrance {
-    fn open(listener: Listener) -> io::Result<Entrance> {
-        Ok(Entrance {
+impl BoundListener {
+    fn open(listener: Listener) -> io::Result<BoundListener> {
+        Ok(BoundListener {
             socket: Accepting::start(listener.bound)?,
             #[cfg(feature = "tls")]
             tls: listener.tls,
@@ -377,9 +377,9 @@ impl Entrance {
 
 /// The next connection of any of them; they take turns, from the one at `next` on.
 async fn accept<'a>(
-    listeners: &'a [Entrance],
+    listeners: &'a [BoundListener],
     next: &AtomicUsize,
-) -> (&'a Entrance, io::Result<(Socket, Option<SocketAddr>)>) {
+) -> (&'a BoundListener, io::Result<(Socket, Option<SocketAddr>)>) {
     poll_fn(|context| {
         let start = next.load(Ordering::Relaxed) % listeners.len();
         let turns = (start..).zip(listeners.iter().cycle().skip(start));
@@ -397,7 +397,7 @@ async fn accept<'a>(
 /// Tells a client that there is no room for it, as long as there is room to tell it; returns whether it does.
 fn turn_away(
     socket: Socket,
-    listener: &Entrance,
+    listener: &BoundListener,
     goodbyes: &Arc<Admission>,
     limits: Limits,
 ) -> bool {
@@ -428,7 +428,7 @@ mod tests {
             .flat_map(|listener| [listener.local_addr().unwrap(); 3])
             .map(|address| std::net::TcpStream::connect(address).unwrap())
             .collect();
-        let listeners = listeners.map(|listener| Entrance::open(listener).unwrap());
+        let listeners = listeners.map(|listener| BoundListener::open(listener).unwrap());
         // The runtime learns of all of them.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let next = AtomicUsize::new(0);

@@ -44,7 +44,7 @@ impl<'a> Host<'a> {
     }
 
     /// Whether [`parse`](Host::parse) reads it, without looking for an address in a name.
-    pub(crate) fn is_one(text: &[u8]) -> bool {
+    pub(crate) fn is_valid(text: &[u8]) -> bool {
         if is_plain(text) {
             return true;
         }
@@ -234,7 +234,7 @@ mod tests {
         for (text, expected) in cases {
             let found = Host::parse(text).map(|host| (host.name(), host.port()));
             assert_eq!(found, expected, "{text:?}");
-            assert_eq!(Host::is_one(text.as_bytes()), found.is_some(), "{text:?}");
+            assert_eq!(Host::is_valid(text.as_bytes()), found.is_some(), "{text:?}");
         }
     }
 
@@ -283,7 +283,7 @@ mod tests {
         ];
         for text in cases {
             assert_eq!(Host::parse(text), None, "{text:?}");
-            assert!(!Host::is_one(text.as_bytes()), "{text:?}");
+            assert!(!Host::is_valid(text.as_bytes()), "{text:?}");
         }
     }
 

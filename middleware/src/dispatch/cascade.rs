@@ -82,7 +82,7 @@ impl Cascade {
     }
 
     /// Calls the applications from `at` on; a reply that is pending goes on by itself.
-    fn call_from(&self, mut at: usize, request: Request, body: OneReader) -> Reply {
+    fn call_from(&self, mut at: usize, request: Request, body: SharedBody) -> Reply {
         loop {
             let Some(app) = self.0.apps.get(at) else {
                 return Reply::new(StatusCode::NOT_FOUND);
@@ -103,7 +103,7 @@ impl Cascade {
         }
     }
 
-    fn wait(self, pending: Reply, at: usize, request: Request, body: OneReader) -> Reply {
+    fn wait(self, pending: Reply, at: usize, request: Request, body: SharedBody) -> Reply {
         Reply::from_future(async move {
             let response = pending.await;
             if !self.passes(&response) {
@@ -126,12 +126,12 @@ impl Handler for Cascade {
         let limit = self.0.replay_limit as u64;
         let is_longer = body.known_length().is_some_and(|length| length > limit);
         if limit == 0 || is_longer || body.as_bytes().is_some() {
-            return self.call_from(0, request, OneReader::new(body));
+            return self.call_from(0, request, SharedBody::new(body));
         }
         let cascade = self.clone();
         Reply::from_future(async move {
             let kept = Kept::read(body, cascade.0.replay_limit).await;
-            let body = OneReader::new(kept.into_body());
+            let body = SharedBody::new(kept.into_body());
             cascade.call_from(0, request, body).await
         })
     }
@@ -161,24 +161,24 @@ impl Handler for Cascade {
 }
 
 /// A request body for several applications.
-enum OneReader {
+enum SharedBody {
     Memory(Bytes),
     /// Taken by the first that reads it.
     Stream(Arc<Mutex<Option<Body>>>),
 }
 
-impl OneReader {
-    fn new(body: Body) -> OneReader {
+impl SharedBody {
+    fn new(body: Body) -> SharedBody {
         match body.as_bytes().cloned() {
-            Some(bytes) => OneReader::Memory(bytes),
-            None => OneReader::Stream(Arc::new(Mutex::new(Some(body)))),
+            Some(bytes) => SharedBody::Memory(bytes),
+            None => SharedBody::Stream(Arc::new(Mutex::new(Some(body)))),
         }
     }
 
     fn body(&self) -> Body {
         match self {
-            OneReader::Memory(bytes) => Body::from(bytes.clone()),
-            OneReader::Stream(slot) => Body::new(Lent {
+            SharedBody::Memory(bytes) => Body::from(bytes.clone()),
+            SharedBody::Stream(slot) => Body::new(LentBody {
                 slot: slot.clone(),
                 mine: None,
             }),
@@ -187,12 +187,12 @@ impl OneReader {
 }
 
 /// The body in the hands of one application.
-struct Lent {
+struct LentBody {
     slot: Arc<Mutex<Option<Body>>>,
     mine: Option<Body>,
 }
 
-impl HttpBody for Lent {
+impl HttpBody for LentBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -65,7 +65,7 @@ impl When {
 
 impl Handler for When {
     fn call(&self, request: Request) -> Reply {
-        match (&self.otherwise, self.guard.lets_through(&request)) {
+        match (&self.otherwise, self.guard.matches(&request)) {
             (_, true) => self.then.call(request),
             (Some(otherwise), false) => otherwise.call(request),
             (None, false) => Reply::new(Pass.into_response()),
@@ -182,7 +182,7 @@ impl Guard {
     pub fn and(self, other: Guard) -> Guard {
         let name = format!("({self} and {other})");
         Guard::new(name, move |request| {
-            self.lets_through(request) && other.lets_through(request)
+            self.matches(request) && other.matches(request)
         })
     }
 
@@ -190,7 +190,7 @@ impl Guard {
     pub fn or(self, other: Guard) -> Guard {
         let name = format!("({self} or {other})");
         Guard::new(name, move |request| {
-            self.lets_through(request) || other.lets_through(request)
+            self.matches(request) || other.matches(request)
         })
     }
 
@@ -200,14 +200,12 @@ impl Guard {
         reason = "`and` and `or` have no operators, so `not` has none either"
     )]
     pub fn not(self) -> Guard {
-        Guard::new(format!("not {self}"), move |request| {
-            !self.lets_through(request)
-        })
+        Guard::new(format!("not {self}"), move |request| !self.matches(request))
     }
 
     /// Whether a request is what it has to be.
     #[must_use]
-    pub fn lets_through(&self, request: &Request) -> bool {
+    pub fn matches(&self, request: &Request) -> bool {
         (self.test)(request)
     }
 }
@@ -273,7 +271,7 @@ mod tests {
         ];
         for (guard, expected, name) in cases {
             assert_eq!(
-                (guard.lets_through(&request), guard.to_string().as_str()),
+                (guard.matches(&request), guard.to_string().as_str()),
                 (expected, name)
             );
         }

@@ -11,9 +11,9 @@ use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use crate::errors::new_content::mark_replaced;
+use crate::errors::new_content::reset_content_headers;
 use crate::matching::accept;
-use crate::shared::header_values::Lines;
+use crate::shared::header_values::HeaderValues;
 use crate::shared::html::Escaped;
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
@@ -233,7 +233,7 @@ impl ErrorPages {
             ErrorFormat::Problem => ("application/problem+json", page.problem().into()),
             ErrorFormat::Text => ("text/plain; charset=utf-8", page.text().into()),
         };
-        mark_replaced(&mut parts.headers, parts.status, media_type);
+        reset_content_headers(&mut parts.headers, parts.status, media_type);
         Response::from_parts(parts, Body::from(content))
     }
 }
@@ -267,7 +267,7 @@ struct Paged {
 
 impl Handler for Paged {
     fn call(&self, request: Request) -> Reply {
-        let accepted = Lines::of(request.headers(), &ACCEPT);
+        let accepted = HeaderValues::of(request.headers(), &ACCEPT);
         let reply = self.app.call(request);
         // Most answers are no errors: they are not even moved.
         let is_done = |response| !self.options.is_replaced(response);

@@ -22,7 +22,11 @@ const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
 ];
 
 /// Says what the new content is, which was chosen by `Accept`, and no longer what the old one was.
-pub(crate) fn mark_replaced(headers: &mut HeaderMap, status: StatusCode, media_type: &'static str) {
+pub(crate) fn reset_content_headers(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    media_type: &'static str,
+) {
     for name in &OF_THE_OLD_CONTENT {
         headers.remove(name);
     }

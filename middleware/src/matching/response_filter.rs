@@ -29,7 +29,7 @@ use crate::error::ErrorKind;
 #[derive(Clone, Debug, Default)]
 #[must_use = "it chooses nothing until something asks it"]
 pub struct Answers {
-    statuses: Vec<Statuses>,
+    statuses: Vec<StatusMatcher>,
     media_types: Vec<MediaRange>,
 }
 
@@ -41,7 +41,7 @@ impl Answers {
 
     /// Those of this status.
     pub fn status(mut self, status: StatusCode) -> Self {
-        self.statuses.push(Statuses::One(status));
+        self.statuses.push(StatusMatcher::One(status));
         self
     }
 
@@ -51,7 +51,7 @@ impl Answers {
     ///
     /// Where the class is not one of 1 to 5.
     pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
-        self.statuses.push(Statuses::class(class)?);
+        self.statuses.push(StatusMatcher::class(class)?);
         Ok(self)
     }
 
@@ -94,37 +94,37 @@ impl fmt::Display for Answers {
 
 /// One status, or some.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Statuses {
+pub(crate) enum StatusMatcher {
     One(StatusCode),
     /// 1 to 5.
     Class(u16),
     Any,
 }
 
-impl Statuses {
-    pub(crate) fn class(class: u16) -> Result<Statuses, Error> {
+impl StatusMatcher {
+    pub(crate) fn class(class: u16) -> Result<StatusMatcher, Error> {
         if !(1..=5).contains(&class) {
             let message = format!("{class} is not a class of statuses, which are 1 to 5");
             return Err(Error::new(ErrorKind::Status, message));
         }
-        Ok(Statuses::Class(class))
+        Ok(StatusMatcher::Class(class))
     }
 
     pub(crate) fn has(self, status: StatusCode) -> bool {
         match self {
-            Statuses::One(one) => one == status,
-            Statuses::Class(class) => status.as_u16() / 100 == class,
-            Statuses::Any => true,
+            StatusMatcher::One(one) => one == status,
+            StatusMatcher::Class(class) => status.as_u16() / 100 == class,
+            StatusMatcher::Any => true,
         }
     }
 }
 
-impl fmt::Display for Statuses {
+impl fmt::Display for StatusMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Statuses::One(status) => f.write_str(status.as_str()),
-            Statuses::Class(class) => write!(f, "{class}xx"),
-            Statuses::Any => f.write_str("any status"),
+            StatusMatcher::One(status) => f.write_str(status.as_str()),
+            StatusMatcher::Class(class) => write!(f, "{class}xx"),
+            StatusMatcher::Any => f.write_str("any status"),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 /// What was wrong with a body, as far as it was read; clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Verdict(Arc<OnceLock<Fault>>);
+pub(crate) struct BodyFault(Arc<OnceLock<Fault>>);
 
 /// The status that says what was wrong, and the same in words.
 struct Fault {
@@ -15,7 +15,7 @@ struct Fault {
     text: String,
 }
 
-impl Verdict {
+impl BodyFault {
     /// Notes a fault; the first of a body counts.
     pub(crate) fn note(&self, status: StatusCode, text: impl Into<String>) {
         let text = text.into();

@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::protect::body_fault::Verdict;
+use crate::protect::body_fault::BodyFault;
 
 /// Refuses requests with a longer body: 413.
 ///
@@ -78,7 +78,7 @@ impl Handler for Limited {
             Some(_) if known.is_some() => self.app.call(request),
             // What a header says of a stream is no more than said.
             _ => {
-                let verdict = Verdict::default();
+                let verdict = BodyFault::default();
                 let body = Counted {
                     body: request.take_body(),
                     left: limit,
@@ -113,7 +113,7 @@ fn declared(request: &Request) -> Option<u64> {
 struct Counted {
     body: Body,
     left: u64,
-    verdict: Verdict,
+    verdict: BodyFault,
 }
 
 impl HttpBody for Counted {

@@ -145,10 +145,7 @@ impl Handler for Maintained {
     fn call(&self, request: Request) -> Reply {
         let options = &self.options;
         if !options.switch.is_closed()
-            || options
-                .allowed
-                .iter()
-                .any(|guard| guard.lets_through(&request))
+            || options.allowed.iter().any(|guard| guard.matches(&request))
         {
             return self.app.call(request);
         }

@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 
 use crate::error::Error;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
-use crate::rewriting::host_redirect::Relocation;
+use crate::rewriting::host_redirect::HostRedirect;
 
 /// Sends requests for other hosts to the one that a site is known by.
 ///
@@ -49,7 +49,7 @@ use crate::rewriting::host_redirect::Relocation;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct CanonicalHost {
     host: HostPattern,
-    redirect: Relocation,
+    redirect: HostRedirect,
     safe_methods_only: bool,
 }
 
@@ -62,7 +62,7 @@ impl CanonicalHost {
     pub fn new(host: &str) -> Result<Self, Error> {
         Ok(CanonicalHost {
             host: HostPattern::exact(host)?,
-            redirect: Relocation::new(),
+            redirect: HostRedirect::new(),
             safe_methods_only: false,
         })
     }
@@ -102,7 +102,7 @@ impl CanonicalHost {
         let is_canonical = |(host, port)| self.host.matches(&host, port);
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         (self.safe_methods_only && !is_safe)
-            || self.redirect.excepts(request.path())
+            || self.redirect.is_exempt(request.path())
             || host_and_port(request).is_some_and(is_canonical)
     }
 }

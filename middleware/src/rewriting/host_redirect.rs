@@ -11,20 +11,20 @@ use crate::error::ErrorKind;
 
 /// How requests are sent elsewhere, and which stay.
 #[derive(Clone, Debug)]
-pub(crate) struct Relocation {
+pub(crate) struct HostRedirect {
     status: StatusCode,
     exceptions: Vec<String>,
 }
 
-impl Relocation {
-    pub(crate) fn new() -> Relocation {
-        Relocation {
+impl HostRedirect {
+    pub(crate) fn new() -> HostRedirect {
+        HostRedirect {
             status: StatusCode::PERMANENT_REDIRECT,
             exceptions: Vec::new(),
         }
     }
 
-    pub(crate) fn status(mut self, status: StatusCode) -> Result<Relocation, Error> {
+    pub(crate) fn status(mut self, status: StatusCode) -> Result<HostRedirect, Error> {
         if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
             let message = format!("{} is none of 301, 302, 307 and 308", status.as_u16());
             return Err(Error::new(ErrorKind::Status, message));
@@ -33,7 +33,7 @@ impl Relocation {
         Ok(self)
     }
 
-    pub(crate) fn except(mut self, prefix: &str) -> Result<Relocation, Error> {
+    pub(crate) fn except(mut self, prefix: &str) -> Result<HostRedirect, Error> {
         if !prefix.starts_with('/') {
             let message = format!("{prefix:?} does not begin with a slash");
             return Err(Error::new(ErrorKind::Route, message));
@@ -43,7 +43,7 @@ impl Relocation {
     }
 
     /// Whether a request for `path` stays where it is.
-    pub(crate) fn excepts(&self, path: &str) -> bool {
+    pub(crate) fn is_exempt(&self, path: &str) -> bool {
         let is_under = |prefix: &String| path::match_prefix(path, prefix).is_some();
         self.exceptions.iter().any(is_under) && !has_dots(path)
     }
@@ -167,21 +167,23 @@ mod tests {
             ("/health/..%5Cadmin", false),
             ("/health%2Fx", false),
         ];
-        let redirect = Relocation::new()
+        let redirect = HostRedirect::new()
             .except("/health")
             .and_then(|redirect| redirect.except("/.well-known/acme-challenge/"))
             .unwrap();
         for (path, excepted) in cases {
-            assert_eq!(redirect.excepts(path), excepted, "{path}");
+            assert_eq!(redirect.is_exempt(path), excepted, "{path}");
         }
     }
 
     #[test]
     fn mistakes_are_named() {
-        let error = Relocation::new().status(StatusCode::SEE_OTHER).unwrap_err();
+        let error = HostRedirect::new()
+            .status(StatusCode::SEE_OTHER)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Status);
         assert_eq!(error.to_string(), "303 is none of 301, 302, 307 and 308");
-        let error = Relocation::new().except("health").unwrap_err();
+        let error = HostRedirect::new().except("health").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Route);
         assert_eq!(error.to_string(), "\"health\" does not begin with a slash");
     }

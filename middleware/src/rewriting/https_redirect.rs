@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::error::Error;
 use crate::matching::host_pattern::is_host_name;
-use crate::rewriting::host_redirect::Relocation;
+use crate::rewriting::host_redirect::HostRedirect;
 
 /// Sends requests that came over plain HTTP to HTTPS, and lets those over HTTPS pass.
 ///
@@ -58,7 +58,7 @@ use crate::rewriting::host_redirect::Relocation;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct HttpsRedirect {
     port: u16,
-    redirect: Relocation,
+    redirect: HostRedirect,
 }
 
 impl HttpsRedirect {
@@ -66,7 +66,7 @@ impl HttpsRedirect {
     pub fn new() -> Self {
         HttpsRedirect {
             port: Scheme::Https.default_port(),
-            redirect: Relocation::new(),
+            redirect: HostRedirect::new(),
         }
     }
 
@@ -102,7 +102,7 @@ impl HttpsRedirect {
     /// The answer to a request that may not pass.
     fn refusal(&self, request: &Request) -> Option<Response> {
         let is_plain = request.scheme() == Scheme::Http;
-        if !is_plain || self.redirect.excepts(request.path()) {
+        if !is_plain || self.redirect.is_exempt(request.path()) {
             return None;
         }
         // Browsers decode a percent sign in a host, so that what is one to them need not be what was looked at here.

@@ -3,38 +3,38 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// How many header lines are few.
-pub(crate) const FEW: usize = 4;
+pub(crate) const SCAN_LIMIT: usize = 4;
 
 /// All lines of a header. To keep the usual one costs no allocation.
-pub(crate) enum Lines {
+pub(crate) enum HeaderValues {
     None,
     One(HeaderValue),
     Several(Vec<HeaderValue>),
 }
 
-impl Lines {
-    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Lines {
+impl HeaderValues {
+    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> HeaderValues {
         // To look at a few names takes less than to look one up, and most requests do not have the one that is asked for.
-        if headers.len() <= FEW && headers.keys().all(|other| other != name) {
-            return Lines::None;
+        if headers.len() <= SCAN_LIMIT && headers.keys().all(|other| other != name) {
+            return HeaderValues::None;
         }
         match headers.get(name) {
-            None => Lines::None,
+            None => HeaderValues::None,
             // There are further lines only where any header has some.
-            Some(first) if headers.len() == headers.keys_len() => Lines::One(first.clone()),
-            Some(_) => Lines::Several(headers.get_all(name).iter().cloned().collect()),
+            Some(first) if headers.len() == headers.keys_len() => HeaderValues::One(first.clone()),
+            Some(_) => HeaderValues::Several(headers.get_all(name).iter().cloned().collect()),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Lines::None)
+        matches!(self, HeaderValues::None)
     }
 
     pub(crate) fn as_slice(&self) -> &[HeaderValue] {
         match self {
-            Lines::None => &[],
-            Lines::One(line) => std::slice::from_ref(line),
-            Lines::Several(lines) => lines,
+            HeaderValues::None => &[],
+            HeaderValues::One(line) => std::slice::from_ref(line),
+            HeaderValues::Several(lines) => lines,
         }
     }
 

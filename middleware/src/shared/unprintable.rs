@@ -1,7 +1,7 @@
 //! Characters that do more in a terminal than be seen.
 
 /// Whether a character is a command, ends a line or turns the direction of what follows.
-pub(crate) fn is_harmful(character: char) -> bool {
+pub(crate) fn is_unprintable(character: char) -> bool {
     let ends_a_line = matches!(character, '\u{2028}' | '\u{2029}');
     let turns_direction = matches!(
         character,

@@ -63,7 +63,7 @@ fn is_target(method: &Method, uri: &Uri) -> bool {
         Some("*") => *method == Method::OPTIONS,
         Some(target) => target.is_ascii() && (target.starts_with('/') || uri.scheme().is_some()),
     };
-    let is_host = |authority: &Authority| Host::is_one(authority.as_str().as_bytes());
+    let is_host = |authority: &Authority| Host::is_valid(authority.as_str().as_bytes());
     is_path && uri.authority().is_none_or(is_host)
 }
 
@@ -109,7 +109,7 @@ fn differs(host: &HeaderValue, uri: &Uri) -> bool {
 
 /// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty() || Host::is_one(value)
+    value.is_empty() || Host::is_valid(value)
 }
 
 #[cfg(test)]

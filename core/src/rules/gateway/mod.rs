@@ -133,7 +133,7 @@ impl Future for Answer {
         if self.version >= Version::HTTP_2 && response.status().is_informational() {
             response = no_answer(self.version, response.status());
         }
-        amend(&self.method, &mut response, self.leaves_length);
+        fix_framing(&self.method, &mut response, self.leaves_length);
         Poll::Ready(response)
     }
 }
@@ -191,11 +191,11 @@ fn join_cookies(request: &mut Request) {
 /// - A body whose length is known gets the `Content-Length` that is true.
 #[must_use]
 pub fn finish(method: &Method, mut response: Response) -> Response {
-    amend(method, &mut response, false);
+    fix_framing(method, &mut response, false);
     response
 }
 
-fn amend(method: &Method, response: &mut Response, leaves_length: bool) {
+fn fix_framing(method: &Method, response: &mut Response, leaves_length: bool) {
     let status = response.status();
     // Most answers have none of these, and one look at each name takes less than to look them up.
     let (mut is_hop_by_hop, mut says_length) = (false, false);

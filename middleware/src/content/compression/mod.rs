@@ -24,13 +24,13 @@ pub use self::memo::MemoUsage;
 use self::pool::Pool;
 use self::stream::Coded;
 use crate::content::coding::{Coding, Negotiated, negotiate};
-use crate::shared::header_values::Lines;
+use crate::shared::header_values::HeaderValues;
 
 /// Below this many bytes an answer fits into one packet either way.
 const MIN_SIZE: u64 = 860;
 /// Content in memory from this size on is coded on another thread: by then gzip takes some 300 µs, which others on the
 /// event loop would wait for, and the handover takes 12 to 30 µs.
-const AWAY_FROM: usize = 64 * 1024;
+const OFFLOAD_FROM: usize = 64 * 1024;
 
 /// Codes the content of answers, as the client's `Accept-Encoding` asks.
 ///
@@ -282,7 +282,7 @@ impl Middleware for Compression {
             let pool = Pool::new(*coding, self.level_of(*coding));
             Arc::new(pool)
         });
-        let coders = Coders {
+        let coders = Encoders {
             pools: pools.collect(),
             names: self.codings.iter().map(|coding| coding.name()).collect(),
             options: self,
@@ -311,7 +311,7 @@ impl fmt::Debug for Compression {
 #[derive(Clone)]
 struct Compressed {
     app: Application,
-    coders: Arc<Coders>,
+    coders: Arc<Encoders>,
 }
 
 impl Handler for Compressed {
@@ -350,27 +350,31 @@ impl Handler for Compressed {
 
 /// What a request says of the coding of its answer. It is kept as it came: most answers are not coded, and need no more.
 struct Asked {
-    lines: Lines,
+    lines: HeaderValues,
     is_head: bool,
     /// The conditions, and the coding that they were given back for.
     conditions: Option<Box<(HeaderMap, Coding)>>,
 }
 
 /// The lines of `Accept-Encoding`; none where `Cache-Control` forbids all codings.
-fn lines(headers: &HeaderMap) -> Lines {
-    let lines = Lines::of(headers, &ACCEPT_ENCODING);
+fn lines(headers: &HeaderMap) -> HeaderValues {
+    let lines = HeaderValues::of(headers, &ACCEPT_ENCODING);
     // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
     let is_forbidden = !lines.is_empty()
         && headers.contains_key(CACHE_CONTROL)
         && has_token(headers, &CACHE_CONTROL, "no-transform");
-    if is_forbidden { Lines::None } else { lines }
+    if is_forbidden {
+        HeaderValues::None
+    } else {
+        lines
+    }
 }
 
 /// The client wants neither a coding that there is nor plain content.
 struct NotAcceptable;
 
 /// What the wrapper works with.
-struct Coders {
+struct Encoders {
     options: Compression,
     /// One for each coding, in their order.
     pools: Vec<Arc<Pool>>,
@@ -378,7 +382,7 @@ struct Coders {
     names: Vec<&'static str>,
 }
 
-impl Coders {
+impl Encoders {
     /// Reads what a request asks for, and gives its conditions back as the application knows them.
     fn read(&self, request: &mut Request) -> Result<Asked, NotAcceptable> {
         let lines = lines(request.headers());
@@ -401,7 +405,7 @@ impl Coders {
 
     fn restore_conditions(
         &self,
-        lines: &Lines,
+        lines: &HeaderValues,
         headers: &mut HeaderMap,
     ) -> Option<Box<(HeaderMap, Coding)>> {
         let chosen = self.choose(lines).map(|pool| pool.coding());
@@ -414,7 +418,7 @@ impl Coders {
     }
 
     /// The coding that the client wants.
-    fn choose(&self, lines: &Lines) -> Option<&Arc<Pool>> {
+    fn choose(&self, lines: &HeaderValues) -> Option<&Arc<Pool>> {
         match negotiate(lines.as_slice(), &self.names) {
             Negotiated::Coding(name) => {
                 let mut pools = self.pools.iter();
@@ -495,7 +499,7 @@ impl Coders {
             // An encoder that cannot be had is no reason to give nothing.
             coded.map_err(|_| content)
         };
-        if length < AWAY_FROM {
+        if length < OFFLOAD_FROM {
             return head.with_result(code()).into();
         }
         Reply::from_future(async move { head.with_result(blocking::unblock(code).await) })

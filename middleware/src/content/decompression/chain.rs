@@ -43,42 +43,42 @@ impl Bounds {
 
 /// Why content cannot be had. The client is to blame for either.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum DecodeError {
     /// It is not what its coding says, it broke off, or something follows it.
     Malformed(BoxError),
     /// There is too much of it.
     TooLarge,
 }
 
-impl Trouble {
+impl DecodeError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Trouble::Malformed(_) => StatusCode::BAD_REQUEST,
-            Trouble::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            DecodeError::Malformed(_) => StatusCode::BAD_REQUEST,
+            DecodeError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Malformed(cause) => write!(f, "the coded content is malformed: {cause}"),
-            Trouble::TooLarge => f.write_str("the coded content becomes too long"),
+            DecodeError::Malformed(cause) => write!(f, "the coded content is malformed: {cause}"),
+            DecodeError::TooLarge => f.write_str("the coded content becomes too long"),
         }
     }
 }
 
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        Trouble::Malformed(error.into())
+impl From<io::Error> for DecodeError {
+    fn from(error: io::Error) -> DecodeError {
+        DecodeError::Malformed(error.into())
     }
 }
 
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Error {
+impl From<DecodeError> for Error {
+    fn from(trouble: DecodeError) -> Error {
         match trouble {
-            Trouble::Malformed(_) => Error::body(trouble.to_string()),
-            Trouble::TooLarge => Error::body_too_large(),
+            DecodeError::Malformed(_) => Error::body(trouble.to_string()),
+            DecodeError::TooLarge => Error::body_too_large(),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Chain {
     }
 
     /// Decodes some of `coded` into `room`, which is not empty.
-    pub(super) fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, Trouble> {
+    pub(super) fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, DecodeError> {
         let step = match &mut self.second {
             None => self.first.decode(coded, room)?,
             Some(second) => second.decode(&mut self.first, coded, room)?,
@@ -126,7 +126,7 @@ impl Chain {
         let has_ratio = layers.all(|layer| self.bounds.has_ratio(self.taken, layer.given));
         match has_ratio && self.taken <= self.bounds.coded() {
             true => Ok(step),
-            false => Err(Trouble::TooLarge),
+            false => Err(DecodeError::TooLarge),
         }
     }
 
@@ -143,12 +143,12 @@ impl Chain {
     }
 
     /// Whether the content may end here. Nothing at all is content of no bytes, as it is without a coding.
-    pub(super) fn finish(&self) -> Result<(), Trouble> {
+    pub(super) fn finish(&self) -> Result<(), DecodeError> {
         let second = self.second.as_ref().map(Second::layer);
         let is_whole = self.first.ended && second.is_none_or(|layer| layer.ended);
         match is_whole || self.taken == 0 {
             true => Ok(()),
-            false => Err(Trouble::Malformed("it is cut off".into())),
+            false => Err(DecodeError::Malformed("it is cut off".into())),
         }
     }
 }
@@ -175,7 +175,7 @@ impl Layer {
         }
     }
 
-    fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, Trouble> {
+    fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, DecodeError> {
         if self.ended {
             if coded.is_empty() {
                 return Ok(Step::default());
@@ -192,10 +192,10 @@ impl Layer {
         self.ended = step.ended;
         self.has_more = step.given == length && !step.ended;
         if self.given > self.most {
-            return Err(Trouble::TooLarge);
+            return Err(DecodeError::TooLarge);
         }
         if step == Step::default() && !coded.is_empty() {
-            return Err(Trouble::Malformed("its decoder does not go on".into()));
+            return Err(DecodeError::Malformed("its decoder does not go on".into()));
         }
         Ok(step)
     }
@@ -224,7 +224,7 @@ impl Second {
         first: &mut Layer,
         coded: &[u8],
         room: &mut [u8],
-    ) -> Result<Step, Trouble> {
+    ) -> Result<Step, DecodeError> {
         let mut taken = 0;
         if self.is_starved() {
             let step = first.decode(coded, &mut self.between)?;

@@ -16,7 +16,7 @@ use self::chain::Bounds;
 use self::plan::{Codings, Plan};
 use self::stream::Decoded;
 use crate::content::coding::Coding;
-use crate::protect::body_fault::Verdict;
+use crate::protect::body_fault::BodyFault;
 
 /// How many bytes a body may become: what a form or a JSON document has at most, and what peers allow.
 const LIMIT: u64 = 2 * 1024 * 1024;
@@ -216,7 +216,7 @@ impl Handler for Decompressed {
 
 impl Decompressed {
     fn decode(&self, codings: Codings, mut request: Request) -> Reply {
-        let verdict = Verdict::default();
+        let verdict = BodyFault::default();
         let coded = request.take_body();
         let decoded = Decoded::new(coded, codings, self.options.bounds, verdict.clone());
         *request.body_mut() = Body::new(decoded);

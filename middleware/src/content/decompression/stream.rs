@@ -8,10 +8,10 @@ use enfilade_core::{Body, Error};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
-use super::chain::{Bounds, Chain, PIECE, Trouble};
+use super::chain::{Bounds, Chain, DecodeError, PIECE};
 use super::plan::Codings;
 use crate::content::digests::remove_digests;
-use crate::protect::body_fault::Verdict;
+use crate::protect::body_fault::BodyFault;
 
 /// How much work is done before others on the event loop have their turn, in bytes: about a millisecond's.
 const TURN: usize = 256 * 1024;
@@ -23,7 +23,7 @@ pub(super) struct Decoded {
     inner: Body,
     codings: Codings,
     bounds: Bounds,
-    verdict: Verdict,
+    verdict: BodyFault,
     chain: Option<Chain>,
     /// Coded bytes that were taken from the body and are not decoded yet.
     waiting: Bytes,
@@ -39,7 +39,12 @@ pub(super) struct Decoded {
 type Next = Option<Result<Frame<Bytes>, Error>>;
 
 impl Decoded {
-    pub(super) fn new(inner: Body, codings: Codings, bounds: Bounds, verdict: Verdict) -> Decoded {
+    pub(super) fn new(
+        inner: Body,
+        codings: Codings,
+        bounds: Bounds,
+        verdict: BodyFault,
+    ) -> Decoded {
         Decoded {
             inner,
             codings,
@@ -56,7 +61,7 @@ impl Decoded {
     }
 
     /// Decodes some of what waits.
-    fn decode(&mut self) -> Result<(), Trouble> {
+    fn decode(&mut self) -> Result<(), DecodeError> {
         let chain = match &mut self.chain {
             Some(chain) => chain,
             none => {
@@ -74,7 +79,7 @@ impl Decoded {
         Ok(())
     }
 
-    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Trouble> {
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), DecodeError> {
         self.trailers = trailers.map(|mut trailers| {
             remove_digests(&mut trailers);
             trailers
@@ -104,7 +109,7 @@ impl Decoded {
         self.chain = None;
     }
 
-    fn fail(&mut self, trouble: Trouble) -> Next {
+    fn fail(&mut self, trouble: DecodeError) -> Next {
         self.verdict.note(trouble.status(), trouble.to_string());
         self.filled = 0;
         self.end();

@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::errors::catching::{self, Panic};
 use crate::errors::error_pages::ErrorFormat;
-use crate::errors::new_content::mark_replaced;
+use crate::errors::new_content::reset_content_headers;
 use crate::matching::accept;
 use crate::observe::access_log::Redaction;
 use enfilade_core::RouteWanted;
@@ -291,7 +291,7 @@ fn replace(response: Response, media_type: &'static str, content: String) -> Res
     body.discard();
     parts.extensions.insert(HasPage);
     let headers = &mut parts.headers;
-    mark_replaced(headers, parts.status, media_type);
+    reset_content_headers(headers, parts.status, media_type);
     headers.remove(CONTENT_SECURITY_POLICY_REPORT_ONLY);
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::shared::unprintable::is_harmful;
+use crate::shared::unprintable::is_unprintable;
 
 /// A text of bytes of any kind, of which so many are shown.
 pub(super) fn bytes(bytes: &[u8], limit: usize) -> String {
@@ -42,7 +42,7 @@ fn write_safe(text: &mut String, part: &str) {
     for character in part.chars() {
         match character {
             '\n' | '\t' => text.push(character),
-            _ if is_harmful(character) => text.extend(character.escape_unicode()),
+            _ if is_unprintable(character) => text.extend(character.escape_unicode()),
             _ => text.push(character),
         }
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::directives;
 use crate::error::Error;
 use crate::matching::path_glob::PathGlob;
-use crate::matching::response_filter::{MediaRange, Statuses};
+use crate::matching::response_filter::{MediaRange, StatusMatcher};
 
 /// A value of `Cache-Control`, and the answers that it is for.
 ///
@@ -21,7 +21,7 @@ pub struct CacheRule {
     paths: Vec<PathGlob>,
     media_types: Vec<MediaRange>,
     /// Successful answers where there are none.
-    statuses: Vec<Statuses>,
+    statuses: Vec<StatusMatcher>,
 }
 
 /// Whether a rule is for an answer.
@@ -75,7 +75,7 @@ impl CacheRule {
 
     /// Is for answers of this status, and no longer for all successful ones.
     pub fn status(mut self, status: StatusCode) -> Self {
-        self.statuses.push(Statuses::One(status));
+        self.statuses.push(StatusMatcher::One(status));
         self
     }
 
@@ -85,13 +85,13 @@ impl CacheRule {
     ///
     /// Where the class is not one of 1 to 5.
     pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
-        self.statuses.push(Statuses::class(class)?);
+        self.statuses.push(StatusMatcher::class(class)?);
         Ok(self)
     }
 
     /// Is for answers of every status.
     pub fn any_status(mut self) -> Self {
-        self.statuses.push(Statuses::Any);
+        self.statuses.push(StatusMatcher::Any);
         self
     }
 

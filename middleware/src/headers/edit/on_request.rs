@@ -175,7 +175,7 @@ impl RequestOperation {
                 }
             }
             RequestOperation::If(guard, operations) => {
-                if guard.lets_through(request) {
+                if guard.matches(request) {
                     operations.iter().for_each(|one| one.apply(request));
                 }
             }

@@ -282,7 +282,7 @@ impl Operations {
         }
         let facts = self.list.iter().filter_map(|operation| match operation {
             Operation::From(_, _, begin) => Some(Fact::Value(begin(request))),
-            Operation::ForRequests(guard, inner) => Some(match guard.lets_through(request) {
+            Operation::ForRequests(guard, inner) => Some(match guard.matches(request) {
                 true => Fact::Inner(inner.look_at(request)),
                 false => Fact::Skip,
             }),

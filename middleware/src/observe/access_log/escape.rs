@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::shared::unprintable::is_harmful;
+use crate::shared::unprintable::is_unprintable;
 
 /// What a line is, and so how text is made safe to stand in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl Syntax {
                 let bytes = character.encode_utf8(&mut buffer).as_bytes();
                 match character {
                     '"' | '\\' => line.extend_from_slice(&[b'\\', bytes[0]]),
-                    _ if is_harmful(character) || also(character) => self.harmless(line, character),
+                    _ if is_unprintable(character) || also(character) => {
+                        self.harmless(line, character)
+                    }
                     _ => line.extend_from_slice(bytes),
                 }
             }

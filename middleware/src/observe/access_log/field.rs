@@ -14,7 +14,7 @@ use super::clock::{Clock, Moment};
 use super::escape::{Escaped, Syntax};
 use super::redaction::{Redaction, Shown, Write};
 use crate::observe::request_id::RequestIdValue;
-use crate::shared::header_values::FEW;
+use crate::shared::header_values::SCAN_LIMIT;
 use enfilade_core::MatchedPattern;
 
 /// A part of a line that depends on the request.
@@ -116,7 +116,7 @@ impl Field {
         match self {
             Field::Request(RequestField::Header(name, shown))
             | Field::Response(ResponseField::Header(name, shown)) => {
-                *shown = redaction.of_header(name);
+                *shown = redaction.header_visibility(name);
             }
             Field::Variable(name, shown) => *shown = redaction.of_variable(name),
             _ => {}
@@ -381,7 +381,7 @@ fn header(
     context: &Context<'_>,
 ) {
     // To look at a few names takes less than to look one up, and most of those that are asked for are not there.
-    if headers.len() <= FEW && headers.keys().all(|other| other != name) {
+    if headers.len() <= SCAN_LIMIT && headers.keys().all(|other| other != name) {
         return;
     }
     let Some(first) = headers.get(name) else {

@@ -57,7 +57,7 @@ impl Redaction {
         !self.parameters.is_empty()
     }
 
-    pub(super) fn of_header(&self, name: &HeaderName) -> Shown {
+    pub(super) fn header_visibility(&self, name: &HeaderName) -> Shown {
         if self.headers.contains(name) {
             Shown::Nothing
         } else if [REFERER, LOCATION, CONTENT_LOCATION].contains(name) {
@@ -69,7 +69,7 @@ impl Redaction {
 
     /// What a page shows of a header: a URL without what is hidden in it, escaped as in a log where anything may be.
     pub(crate) fn header<'a>(&self, name: &HeaderName, value: &'a [u8]) -> Cow<'a, [u8]> {
-        match self.of_header(name) {
+        match self.header_visibility(name) {
             Shown::Nothing => Cow::Borrowed(REDACTED),
             Shown::Url => self.url(value),
             Shown::Whole | Shown::Query => Cow::Borrowed(value),
@@ -102,7 +102,7 @@ impl Redaction {
             .strip_prefix("HTTP_")
             .map(|name| name.replace('_', "-"));
         match (name, header.map(HeaderName::try_from)) {
-            (_, Some(Ok(name))) => self.of_header(&name),
+            (_, Some(Ok(name))) => self.header_visibility(&name),
             ("REQUEST_URI", _) => Shown::Url,
             ("QUERY_STRING", _) => Shown::Query,
             _ => Shown::Whole,
@@ -281,7 +281,7 @@ mod tests {
             ("location", "REQUEST_URI", Shown::Url),
         ] {
             let name = HeaderName::from_static(name);
-            assert_eq!(redaction.of_header(&name), expected);
+            assert_eq!(redaction.header_visibility(&name), expected);
             assert_eq!(redaction.of_variable(variable), expected);
         }
     }

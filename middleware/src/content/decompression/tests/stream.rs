@@ -45,8 +45,8 @@ const BOUNDS: Bounds = Bounds {
 fn decoded(
     coding: Coding,
     script: Vec<Option<Result<Bytes, Error>>>,
-) -> (Body, Verdict, Arc<AtomicBool>) {
-    let (dropped, verdict) = (Arc::new(AtomicBool::new(false)), Verdict::default());
+) -> (Body, BodyFault, Arc<AtomicBool>) {
+    let (dropped, verdict) = (Arc::new(AtomicBool::new(false)), BodyFault::default());
     let inner = Body::new(Script(script, dropped.clone()));
     let codings = Codings {
         first: coding,
