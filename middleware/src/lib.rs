@@ -49,7 +49,7 @@ pub use dispatch::mounts::Mounts;
 pub use dispatch::not_found::NotFound;
 pub use dispatch::router::{RouteInfo, Router, UrlError, Urls};
 pub use dispatch::swap::Swap;
-pub use dispatch::when::{Guard, When};
+pub use dispatch::when::When;
 pub use enfilade_core::{MatchedPattern, Pass, RouteWanted};
 pub use error::{Error, ErrorKind};
 pub use errors::catch_panic::CatchPanic;
@@ -61,6 +61,7 @@ pub use headers::edit::Headers;
 pub use headers::propagate::Propagate;
 pub use headers::security_headers::{CspNonce, SecurityHeaders};
 pub use headers::sensitive::Sensitive;
+pub use matching::guard::Guard;
 pub use matching::response_filter::Answers;
 #[cfg(feature = "tracing")]
 pub use observe::access_log::TracingEvents;

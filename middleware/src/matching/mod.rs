@@ -1,6 +1,8 @@
 //! Tests of requests and responses that several rooms share.
 
 pub(crate) mod accept;
+pub(crate) mod guard;
 pub(crate) mod host_pattern;
+pub(crate) mod media_range;
 pub(crate) mod path_glob;
 pub(crate) mod response_filter;

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use enfilade_core::headers::is_token;
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::matching::media_range::MediaRange;
 
 /// Which answers something is for: by status and media type.
 ///
@@ -129,47 +129,6 @@ impl fmt::Display for StatusMatcher {
     }
 }
 
-/// `text/html`, `image/*` or `*/*`, in lower case.
-#[derive(Clone, Debug)]
-pub(crate) struct MediaRange {
-    kind: String,
-    subtype: String,
-}
-
-impl MediaRange {
-    pub(crate) fn new(text: &str) -> Result<MediaRange, Error> {
-        let refused = || {
-            let message = format!("{text:?} is not a media type or a range of them");
-            Error::new(ErrorKind::Rule, message)
-        };
-        let (kind, subtype) = text.split_once('/').ok_or_else(refused)?;
-        if !(is_token(kind) && is_token(subtype) && (kind != "*" || subtype == "*")) {
-            return Err(refused());
-        }
-        Ok(MediaRange {
-            kind: kind.to_ascii_lowercase(),
-            subtype: subtype.to_ascii_lowercase(),
-        })
-    }
-
-    /// Whether a `Content-Type` is in it; where there is none, only `*/*` has it.
-    pub(crate) fn has(&self, value: Option<&HeaderValue>) -> bool {
-        let text = value.and_then(|value| value.to_str().ok());
-        let essence = text.unwrap_or_default().split(';').next();
-        let is = |wanted: &str, part: &str| wanted == "*" || part.eq_ignore_ascii_case(wanted);
-        match essence.unwrap_or_default().trim().split_once('/') {
-            Some((kind, subtype)) => is(&self.kind, kind) && is(&self.subtype, subtype),
-            None => self.kind == "*",
-        }
-    }
-}
-
-impl fmt::Display for MediaRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.subtype)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +199,7 @@ mod tests {
                 let mut answer = Response::new(());
                 *answer.status_mut() = StatusCode::from_u16(status).unwrap();
                 if let Some(media_type) = media_type {
-                    let value = HeaderValue::from_bytes(media_type.as_bytes()).unwrap();
+                    let value = http::HeaderValue::from_bytes(media_type.as_bytes()).unwrap();
                     answer.headers_mut().insert(CONTENT_TYPE, value);
                 }
                 assert_eq!(

@@ -11,7 +11,7 @@ use enfilade_core::{
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
-use crate::dispatch::when::Guard;
+use crate::matching::guard::Guard;
 
 /// Answers 503 while a site is closed, and can be switched while it serves.
 ///

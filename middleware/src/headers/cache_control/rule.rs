@@ -6,8 +6,9 @@ use http::{HeaderValue, StatusCode};
 
 use super::directives;
 use crate::error::Error;
+use crate::matching::media_range::MediaRange;
 use crate::matching::path_glob::PathGlob;
-use crate::matching::response_filter::{MediaRange, StatusMatcher};
+use crate::matching::response_filter::StatusMatcher;
 
 /// A value of `Cache-Control`, and the answers that it is for.
 ///

@@ -11,9 +11,9 @@ use enfilade_core::{Application, Description, Handler, Middleware, Reply, Reques
 
 use self::on_request::RequestOperation;
 use self::on_response::Operations;
-use crate::dispatch::when::Guard;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::matching::guard::Guard;
 use crate::matching::response_filter::Answers;
 
 /// Sets, adds, removes, renames and rewrites headers of answers, and of requests.

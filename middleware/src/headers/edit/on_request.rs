@@ -8,9 +8,9 @@ use http::{HeaderName, HeaderValue};
 
 use super::Headers;
 use super::change::{Change, Put};
-use crate::dispatch::when::Guard;
 use crate::error::Error;
 use crate::headers::names::parse_name;
+use crate::matching::guard::Guard;
 
 #[derive(Clone)]
 pub(super) enum RequestOperation {

@@ -1,0 +1,198 @@
+//! Tests of requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{Request, Scheme};
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::error::Error;
+use crate::matching::accept::accepts;
+use crate::matching::path_glob::{self, PathGlob};
+
+/// What a request has to be.
+#[derive(Clone)]
+#[must_use = "a guard does nothing until something asks it"]
+pub struct Guard {
+    name: String,
+    test: Arc<dyn Fn(&Request) -> bool + Send + Sync>,
+}
+
+impl Guard {
+    /// A test of your own, with a name for the description.
+    pub fn new(
+        name: impl Into<String>,
+        test: impl Fn(&Request) -> bool + Send + Sync + 'static,
+    ) -> Guard {
+        Guard {
+            name: name.into(),
+            test: Arc::new(test),
+        }
+    }
+
+    /// One of these methods.
+    pub fn method(methods: impl IntoIterator<Item = Method>) -> Guard {
+        let methods: Vec<Method> = methods.into_iter().collect();
+        let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        Guard::new(names.join(" or "), move |request| {
+            methods.contains(request.method())
+        })
+    }
+
+    /// A path of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    ///
+    /// It is the path that is left where the guard stands, without dot segments and percent-decoded. `*` and `?` stand
+    /// for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}` for one of some
+    /// texts, and a backslash takes away what the next character means. Upper and lower case differ.
+    ///
+    /// # Errors
+    ///
+    /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    pub fn path(pattern: &str) -> Result<Guard, Error> {
+        let glob = PathGlob::new(pattern)?;
+        Ok(Guard::new(pattern, move |request| {
+            glob.fits(&path_glob::subject(request))
+        }))
+    }
+
+    /// Some header by this name.
+    pub fn header(name: HeaderName) -> Guard {
+        Guard::new(format!("{name} is there"), move |request| {
+            request.headers().contains_key(&name)
+        })
+    }
+
+    /// A header by this name with this whole value, on any of its lines.
+    pub fn header_is(name: HeaderName, value: HeaderValue) -> Guard {
+        let text = format!("{name}: {}", value.as_bytes().escape_ascii());
+        Guard::new(text, move |request| {
+            request
+                .headers()
+                .get_all(&name)
+                .iter()
+                .any(|found| found == value)
+        })
+    }
+
+    /// An `Accept` that takes this media type, such as `text/html`; requests without one do.
+    pub fn accepts(media_type: impl Into<String>) -> Guard {
+        let media_type = media_type.into();
+        Guard::new(format!("accepts {media_type}"), move |request| {
+            accepts(request.headers(), &media_type)
+        })
+    }
+
+    /// A client that used this [scheme](Request::scheme).
+    pub fn scheme(scheme: Scheme) -> Guard {
+        Guard::new(scheme.as_str(), move |request| request.scheme() == scheme)
+    }
+
+    /// A query with this part, as it was received: `debug`, `page=2`.
+    pub fn query(part: impl Into<String>) -> Guard {
+        let part = part.into();
+        let has = move |request: &Request| {
+            request
+                .query()
+                .is_some_and(|query| query.split('&').any(|found| found == part))
+        };
+        Guard::new("query", has)
+    }
+
+    /// Both this and the other.
+    pub fn and(self, other: Guard) -> Guard {
+        let name = format!("({self} and {other})");
+        Guard::new(name, move |request| {
+            self.matches(request) && other.matches(request)
+        })
+    }
+
+    /// This or the other, or both.
+    pub fn or(self, other: Guard) -> Guard {
+        let name = format!("({self} or {other})");
+        Guard::new(name, move |request| {
+            self.matches(request) || other.matches(request)
+        })
+    }
+
+    /// What this is not.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "`and` and `or` have no operators, so `not` has none either"
+    )]
+    pub fn not(self) -> Guard {
+        Guard::new(format!("not {self}"), move |request| !self.matches(request))
+    }
+
+    /// Whether a request is what it has to be.
+    #[must_use]
+    pub fn matches(&self, request: &Request) -> bool {
+        (self.test)(request)
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::Connection;
+    use http::header::{ACCEPT, ORIGIN};
+
+    use super::*;
+
+    #[test]
+    fn guards_look_at_one_thing_each_and_combine() {
+        let mut request = Request::get("/?a&b=1");
+        request
+            .headers_mut()
+            .append(ORIGIN, HeaderValue::from_static("x"));
+        request
+            .headers_mut()
+            .append(ORIGIN, HeaderValue::from_static("y"));
+        request
+            .headers_mut()
+            .append(ACCEPT, HeaderValue::from_static("text/*"));
+        request.set_connection(Connection::new(Scheme::Https));
+        let y = || Guard::header_is(ORIGIN, HeaderValue::from_static("y"));
+        let z = || Guard::header_is(ORIGIN, HeaderValue::from_static("z"));
+        let cases = [
+            (
+                Guard::method([Method::GET, Method::PUT]),
+                true,
+                "GET or PUT",
+            ),
+            (Guard::method([Method::POST]), false, "POST"),
+            (Guard::path("/*").unwrap(), true, "/*"),
+            (Guard::path("/a/**").unwrap(), false, "/a/**"),
+            (Guard::header(ORIGIN), true, "origin is there"),
+            (y(), true, "origin: y"),
+            (z(), false, "origin: z"),
+            (Guard::accepts("text/html"), true, "accepts text/html"),
+            (Guard::accepts("image/png"), false, "accepts image/png"),
+            (Guard::scheme(Scheme::Https), true, "https"),
+            (Guard::scheme(Scheme::Http), false, "http"),
+            (Guard::query("a"), true, "query"),
+            (Guard::query("b=1"), true, "query"),
+            (Guard::query("b"), false, "query"),
+            (y().and(z()), false, "(origin: y and origin: z)"),
+            (y().or(z()), true, "(origin: y or origin: z)"),
+            (z().not(), true, "not origin: z"),
+            (Guard::new("own", |_| true), true, "own"),
+        ];
+        for (guard, expected, name) in cases {
+            assert_eq!(
+                (guard.matches(&request), guard.to_string().as_str()),
+                (expected, name)
+            );
+        }
+    }
+}
