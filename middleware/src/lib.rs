@@ -1,7 +1,7 @@
 //! The wrappers of Enfilade: each takes an application and returns an application.
 //!
-//! One file a wrapper; none of them knows a gateway, a runtime or another wrapper. Application authors find all of this
-//! in `enfilade::middleware`.
+//! Each wrapper is in the room of its family; none of them knows a gateway, a runtime or another wrapper. Application
+//! authors find all of this in `enfilade::middleware`.
 //!
 //! # Order
 //!
