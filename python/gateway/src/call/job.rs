@@ -15,12 +15,12 @@ use smallvec::smallvec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::blocks;
-use crate::environ::Template;
-use crate::exchange::{Exchange, Sent};
-use crate::file_wrapper::FileWrapper;
-use crate::inline;
-use crate::input::Input;
+use crate::call::blocks;
+use crate::call::environ::Template;
+use crate::call::exchange::{Exchange, Sent};
+use crate::call::file_wrapper::FileWrapper;
+use crate::call::input::Input;
+use crate::serve::inline;
 
 /// How much of a body that nobody reads is taken, so that its client reads the answer, and for how long.
 pub(crate) const LINGER: usize = 16 * 1024 * 1024;

@@ -27,13 +27,13 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Token};
 use pyo3::prelude::*;
 
-use self::connection::{Connection, Limits};
-use self::listener::Listening;
-use self::service::Service;
-pub(crate) use self::tasks::Shared;
-use self::tasks::Tasks;
-use crate::environ::Template;
-use crate::job::{self, Job};
+use crate::call::environ::Template;
+use crate::call::job::{self, Job};
+use crate::serve::inline::connection::{Connection, Limits};
+use crate::serve::inline::listener::Listening;
+use crate::serve::inline::service::Service;
+pub(crate) use crate::serve::inline::tasks::Shared;
+use crate::serve::inline::tasks::Tasks;
 use crate::serve::{self, Hook, Options, Record, Stop};
 
 /// Tokens that are no connection's.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use mio::event::Event;
 use slab::Slab;
 
-use super::connection::Connection;
+use crate::serve::inline::connection::Connection;
 
 type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
 

@@ -13,11 +13,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple};
 
-use crate::blocks::{block, body_of, cut};
-use crate::environ;
-use crate::exchange::{Exchange, has_body, too_short};
-use crate::input::Input;
-use crate::job::Closing;
+use crate::call::blocks::{block, body_of, cut};
+use crate::call::environ;
+use crate::call::exchange::{Exchange, has_body, too_short};
+use crate::call::input::Input;
+use crate::call::job::Closing;
 
 /// The exception of a Python application, on its way out of the components around it.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl Pulled {
         if let Some(close) = self.close.take()
             && let Err(error) = close.call0(py)
         {
-            crate::job::report(py, &error);
+            crate::call::job::report(py, &error);
         }
     }
 

@@ -8,7 +8,7 @@ use std::thread::{self, Thread};
 
 use pyo3::prelude::*;
 
-use crate::inline;
+use crate::serve::inline;
 
 /// Waits for a future, without the interpreter where it takes time; on the thread of an inline server by serving on.
 pub(crate) fn wait<F: Future>(py: Python<'_>, future: F) -> PyResult<F::Output> {

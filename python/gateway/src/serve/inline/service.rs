@@ -14,10 +14,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-use super::connection::Connection;
-use super::listener::Ends;
-use super::received::{Patience, Received};
 use crate::serve::Record;
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::listener::Ends;
+use crate::serve::inline::received::{Patience, Received};
 
 /// What was answered and not told yet.
 #[derive(Default)]

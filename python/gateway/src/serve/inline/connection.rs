@@ -15,12 +15,12 @@ use hyper_util::rt::TokioIo;
 use mio::event::Event;
 use socket2::Socket;
 
-use super::Clock;
-use super::listener::Ends;
-use super::received::Patience;
-use super::service::Service;
-use super::stream::Stream;
 use crate::serve::Options;
+use crate::serve::inline::Clock;
+use crate::serve::inline::listener::Ends;
+use crate::serve::inline::received::Patience;
+use crate::serve::inline::service::Service;
+use crate::serve::inline::stream::Stream;
 
 /// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
 /// allocation a request.

@@ -1,5 +1,8 @@
 //! The servers that Python starts.
 
+pub(crate) mod inline;
+pub(crate) mod threaded;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -16,11 +19,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::sync::Notify;
 
-use crate::environ::{Facts, Template};
+use crate::call::environ::{Facts, Template};
+use crate::call::job;
 use crate::ffi;
-use crate::inline::{Inline, Plan, Shared};
-use crate::job;
-use crate::threaded;
+use crate::serve::inline::{Inline, Plan, Shared};
 
 /// How a server serves.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             threads: 1,
-            backlog: crate::pool::BACKLOG,
+            backlog: crate::run::pool::BACKLOG,
             multiprocess: false,
             multithread: None,
             server_name: None,

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
-use crate::environ::{Facts, Template};
-use crate::job::{self, Job};
+use crate::call::environ::{Facts, Template};
+use crate::call::job::{self, Job};
 
 /// How many requests may wait for a thread where nobody says.
 pub(crate) const BACKLOG: usize = 1_024;

@@ -14,10 +14,10 @@ use pyo3::prelude::*;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::executor::{self, Executor};
-use crate::here;
-use crate::job::Job;
-use crate::pool::Pool;
+use crate::call::job::Job;
+use crate::callable::{self, pulled};
+use crate::run::executor::{self, Executor};
+use crate::run::pool::Pool;
 
 /// Bodies up to so many bytes are there before Python is called: a slow small one never holds a Python thread.
 const SMALL: u64 = 64 * 1024;
@@ -66,9 +66,9 @@ struct Leaf {
 
 impl Handler for Leaf {
     fn call(&self, request: Request) -> Reply {
-        if let Some(environ) = here::environ() {
+        if let Some(environ) = callable::environ() {
             return Python::attach(|py| {
-                here::answer(py, self.callable.bind(py), request, environ.bind(py))
+                pulled::answer(py, self.callable.bind(py), request, environ.bind(py))
             });
         }
         let executor = match executor::current(self.pool.as_ref()) {

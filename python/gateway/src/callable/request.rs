@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::blocks;
+use crate::call::blocks;
 
 /// How much is read of a foreign `wsgi.input` at a time.
 const BLOCK: usize = 64 * 1024;

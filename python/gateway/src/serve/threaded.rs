@@ -16,8 +16,8 @@ use socket2::{Domain, Socket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use crate::executor;
-use crate::pool::Pool;
+use crate::run::executor;
+use crate::run::pool::Pool;
 use crate::serve::{self, Hook, Options, Record, Signals, Stop};
 
 /// How long what was broken off may take to be dropped.

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use enfilade::BoxError;
 use pyo3::prelude::*;
 
-use crate::environ::Facts;
-use crate::inline;
-use crate::job::Job;
-use crate::pool::{self, Pool};
+use crate::call::environ::Facts;
+use crate::call::job::Job;
+use crate::run::pool::{self, Pool};
+use crate::serve::inline;
 
 /// The threads of the pool that runs what no other is there for.
 const THREADS: usize = 4;

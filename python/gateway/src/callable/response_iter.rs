@@ -7,7 +7,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::wait::wait;
+use crate::run::reactor::wait;
 
 /// What is left of an answer, as a WSGI iterable.
 #[pyclass(frozen, module = "enfilade._native", name = "Answer")]

@@ -10,8 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::blocks::{BLOCKS_AHEAD, Blocks, Following, Progress, block, body_of, cut, transmit};
-use crate::head::Head;
+use crate::call::blocks::{
+    BLOCKS_AHEAD, Blocks, Following, Progress, block, body_of, cut, transmit,
+};
+use crate::call::head::Head;
 
 /// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
 ///

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Connection;
+use crate::serve::inline::connection::Connection;
 
 /// How much is read at first, and at most: a socket that fills its room has more.
 const FIRST: usize = 64 * 1024;

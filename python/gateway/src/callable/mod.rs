@@ -1,8 +1,8 @@
 //! An application as a WSGI callable: its components run on the calling thread, and what it answers is pulled.
 
-mod pulled;
+pub(crate) mod pulled;
 mod request;
-mod rest;
+pub(crate) mod response_iter;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -14,13 +14,12 @@ use hyper::ext::ReasonPhrase;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use self::pulled::Raised;
-pub(crate) use self::pulled::answer;
-use self::request::request;
-pub use self::rest::Answer;
-use crate::environ;
+use crate::call::environ;
+use crate::callable::pulled::Raised;
+use crate::callable::request::request;
+use crate::callable::response_iter::Answer;
 use crate::ffi::latin1;
-use crate::wait::wait;
+use crate::run::reactor::wait;
 
 thread_local! {
     /// The environ of the call in which this thread polls an application.

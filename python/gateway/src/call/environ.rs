@@ -11,9 +11,9 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use rustc_hash::FxHashMap;
 
+use crate::call::file_wrapper::FileWrapper;
+use crate::call::input::Input;
 use crate::ffi::latin1;
-use crate::file_wrapper::FileWrapper;
-use crate::input::Input;
 
 /// How many header names and addresses a thread remembers: both come from clients.
 const REMEMBERED: usize = 1_024;

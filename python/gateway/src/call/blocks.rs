@@ -15,8 +15,8 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::inline;
-use crate::wait::wait;
+use crate::run::reactor::wait;
+use crate::serve::inline;
 
 /// How many blocks may wait for a slow client before the application waits too.
 pub(crate) const BLOCKS_AHEAD: usize = 16;

@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyVa
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::wait::wait;
+use crate::run::reactor::wait;
 
 /// The body of one request; detached from it when the request ends, whoever holds it still.
 #[pyclass(frozen, module = "enfilade._native", name = "Input")]

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyIOError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::exchange::{Exchange, Sent};
+use crate::call::exchange::{Exchange, Sent};
 use crate::ffi;
 
 /// How many bytes of a file are sent at a time.
