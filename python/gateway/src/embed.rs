@@ -99,7 +99,7 @@ impl Wsgi {
                 ..Facts::default()
             };
             let pool = Pool::start(py, self.threads, self.backlog, &facts).map_err(text)?;
-            leaf::leaf(&callable, Some(pool)).map_err(text)
+            leaf::application(&callable, Some(pool)).map_err(text)
         })
     }
 

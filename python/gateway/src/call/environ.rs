@@ -428,7 +428,7 @@ fn number(py: Python<'_>, mut number: u16) -> PyResult<Bound<'_, PyString>> {
     }
 }
 
-/// An environ as a foreign server gave it; others are refused (PEP 3333 asks for a `dict` itself).
+/// An environ as another server gave it; others are refused (PEP 3333 asks for a `dict` itself).
 pub(crate) fn checked<'py>(environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let dict = environ
         .cast::<PyDict>()

@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::call::blocks;
 
-/// How much is read of a foreign `wsgi.input` at a time.
+/// How much is read of the `wsgi.input` of another server at a time.
 const BLOCK: usize = 64 * 1024;
 
 /// The request of an environ.
@@ -130,19 +130,19 @@ fn body(environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<Body> {
     let Some(input) = environ.get_item(intern!(py, "wsgi.input"))? else {
         return Ok(Body::empty());
     };
-    Ok(Body::new(Foreign {
+    Ok(Body::new(WsgiInputBody {
         input: input.unbind(),
         left,
     }))
 }
 
-/// A foreign `wsgi.input`.
-struct Foreign {
+/// The `wsgi.input` of another server, as a body.
+struct WsgiInputBody {
     input: Py<PyAny>,
     left: Option<u64>,
 }
 
-impl Foreign {
+impl WsgiInputBody {
     fn read(&mut self) -> PyResult<Option<Bytes>> {
         let left = self.left.and_then(|left| usize::try_from(left).ok());
         let size = left.unwrap_or(BLOCK).min(BLOCK);
@@ -168,7 +168,7 @@ impl Foreign {
     }
 }
 
-impl http_body::Body for Foreign {
+impl http_body::Body for WsgiInputBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -30,11 +30,14 @@ const SMALL: u64 = 64 * 1024;
 ///
 /// A `TypeError` where the object cannot be called.
 pub fn from_callable(callable: &Bound<'_, PyAny>) -> PyResult<Application> {
-    leaf(callable, None)
+    application(callable, None)
 }
 
 /// An application of a callable, with the threads that call it where no server of this crate says otherwise.
-pub(crate) fn leaf(callable: &Bound<'_, PyAny>, pool: Option<Arc<Pool>>) -> PyResult<Application> {
+pub(crate) fn application(
+    callable: &Bound<'_, PyAny>,
+    pool: Option<Arc<Pool>>,
+) -> PyResult<Application> {
     if !callable.is_callable() {
         let kind = callable.get_type().name()?;
         let why = format!("a WSGI application can be called, and this {kind} cannot");
@@ -42,7 +45,7 @@ pub(crate) fn leaf(callable: &Bound<'_, PyAny>, pool: Option<Arc<Pool>>) -> PyRe
     }
     let name = callable_name(callable)?;
     let callable = callable.clone().unbind();
-    Ok(Application::from_handler(Leaf {
+    Ok(Application::from_handler(PythonApp {
         callable: Arc::new(callable),
         name,
         pool,
@@ -58,13 +61,13 @@ fn callable_name(callable: &Bound<'_, PyAny>) -> PyResult<String> {
     }
 }
 
-struct Leaf {
+struct PythonApp {
     callable: Arc<Py<PyAny>>,
     name: String,
     pool: Option<Arc<Pool>>,
 }
 
-impl Handler for Leaf {
+impl Handler for PythonApp {
     fn call(&self, request: Request) -> Reply {
         if let Some(environ) = callable::environ() {
             return Python::attach(|py| {

@@ -20,13 +20,13 @@ pub(crate) struct Pool {
 }
 
 /// Something that wants the interpreter.
-pub(crate) type Errand = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
+pub(crate) type Task = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
 type OnInterrupt = Box<dyn Fn(PyErr) + Send>;
 
 enum Work {
     Call(Box<Job>),
-    Errand(Errand),
+    Task(Task),
 }
 
 struct Queue {
@@ -110,8 +110,8 @@ impl Pool {
     }
 
     /// Lets a thread do it, however many wait.
-    pub(crate) fn send(&self, errand: Errand) {
-        self.queue.add(self.queue.lock(), Work::Errand(errand));
+    pub(crate) fn send(&self, task: Task) {
+        self.queue.add(self.queue.lock(), Work::Task(task));
     }
 
     /// What is done when a request was interrupted.
@@ -173,7 +173,7 @@ impl Queue {
     fn serve(&self, py: Python<'_>, template: &Template) {
         while let Some(work) = self.try_take().or_else(|| py.detach(|| self.take())) {
             let done = match work {
-                Work::Errand(errand) => errand(py),
+                Work::Task(task) => task(py),
                 Work::Call(job) => job::run(py, *job, template),
             };
             if let Err(error) = done {
