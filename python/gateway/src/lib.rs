@@ -36,4 +36,5 @@ pub use self::callable::response_iter::Answer;
 pub use self::embed::{Wsgi, wsgi};
 pub use self::error::Error;
 pub use self::run::leaf::from_callable;
-pub use self::serve::{Options, Server};
+pub use self::serve::Server;
+pub use self::serve::options::Options;

@@ -15,8 +15,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::run::reactor::wait;
-use crate::serve::inline;
+use crate::run::reactor::{self, wait};
 
 /// How many blocks may wait for a slow client before the application waits too.
 pub(crate) const BLOCKS_AHEAD: usize = 16;
@@ -63,8 +62,8 @@ pub(crate) fn transmit(
             }
         }
     }
-    if let Some(server) = inline::here() {
-        server.flush(py, &|| progress.is_taken() || blocks.is_closed())?;
+    if let Some(reactor) = reactor::current() {
+        reactor.flush(py, &|| progress.is_taken() || blocks.is_closed())?;
     }
     Ok(!blocks.is_closed())
 }

@@ -20,7 +20,7 @@ use crate::call::environ::Template;
 use crate::call::exchange::{Exchange, Sent};
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
-use crate::serve::inline;
+use crate::run::reactor;
 
 /// How much of a body that nobody reads is taken, so that its client reads the answer, and for how long.
 pub(crate) const LINGER: usize = 16 * 1024 * 1024;
@@ -135,8 +135,8 @@ fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
         }
         if exchange.is_whole(block.len()) {
             let sent = exchange.send_whole(smallvec![block])?;
-            if let Some(server) = inline::here() {
-                server.run_ready();
+            if let Some(reactor) = reactor::current() {
+                reactor.run_ready();
             }
             // What stands after the last block is run too, but not when there are blocks beyond the length.
             if sent == Sent::Taken {
@@ -225,8 +225,8 @@ fn finish(input: &Input, waits: bool, runtime: Option<&Handle>) {
     if body.is_finished() || (waits && !is_touched) {
         return;
     }
-    if let Some(server) = inline::here() {
-        server.spawn_until(linger(body), LINGER_TIME);
+    if let Some(reactor) = reactor::current() {
+        reactor.spawn_until(Box::pin(linger(body)), LINGER_TIME);
     } else if let Some(runtime) = runtime {
         runtime.spawn(async move {
             // It is over then, with or without the rest.

@@ -16,9 +16,11 @@ use socket2::{Domain, Socket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use crate::run::executor;
+use crate::run::executor::{self, Installed};
 use crate::run::pool::Pool;
-use crate::serve::{self, Hook, Options, Record, Signals, Stop};
+use crate::serve::access_hook::{Hook, Record};
+use crate::serve::options::Options;
+use crate::serve::stop::{Signals, Stop};
 
 /// How long what was broken off may take to be dropped.
 const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -59,8 +61,10 @@ fn runtime(pool: &Arc<Pool>) -> PyResult<Runtime> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("enfilade-reactor")
-        .on_thread_start(move || executor::set_pool(Some(pool.clone())))
-        .on_thread_stop(|| executor::set_pool(None))
+        .on_thread_start(move || {
+            drop(executor::install(Some(Installed::Pool(pool.clone()))));
+        })
+        .on_thread_stop(|| drop(executor::install(None)))
         .enable_all()
         .build()?;
     Ok(runtime)
@@ -106,7 +110,7 @@ fn attend(
         });
         match event {
             Event::Over(Ok(served)) => return Ok(served?),
-            Event::Over(Err(error)) => return Err(serve::failed(&error)),
+            Event::Over(Err(error)) => return Err(failed(&error)),
             Event::Interrupted(error) => return Err(error),
             Event::Signal => py.check_signals()?,
         }
@@ -162,10 +166,7 @@ fn around_all(
     pool: &Arc<Pool>,
     stop: &Arc<Stop>,
 ) -> Application {
-    let hook = options
-        .access_hook
-        .as_ref()
-        .map(|hook| Arc::new(Hook(hook.clone_ref(py))));
+    let hook = Hook::of(py, options).map(Arc::new);
     let (pool, stop, most) = (pool.clone(), stop.clone(), options.max_requests);
     let taken = AtomicU64::new(0);
     let outermost = around(
@@ -197,4 +198,9 @@ fn around_all(
         },
     );
     outermost.wrap(app)
+}
+
+/// An error of the runtime, which no caller could have done anything about.
+fn failed(error: &dyn std::fmt::Display) -> PyErr {
+    pyo3::exceptions::PyRuntimeError::new_err(error.to_string())
 }

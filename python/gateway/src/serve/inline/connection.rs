@@ -1,74 +1,22 @@
 //! One connection of an inline server: its socket, and what its time limits are about.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use mio::event::Event;
 use socket2::Socket;
 
-use crate::serve::Options;
-use crate::serve::inline::Clock;
+use crate::serve::inline::clock::Clock;
+use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Ends;
-use crate::serve::inline::received::Patience;
-use crate::serve::inline::service::Service;
-use crate::serve::inline::stream::Stream;
-
-/// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
-/// allocation a request.
-const MAX_HEADER_SIZE: usize = 64 * 1024;
+use crate::serve::inline::received::BodyTimeout;
 
 /// How long a connection that was accepted just before the end may take to say something.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
-
-/// What connections may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    header: Duration,
-    keep_alive: Duration,
-    pub(super) body: Duration,
-    write: Duration,
-    pub(super) graceful: Duration,
-    pub(super) max_requests: Option<u64>,
-    /// How often the limits are looked at.
-    pub(super) tick: Duration,
-    /// Whether there is something to look at where there are no connections.
-    pub(super) wakes: bool,
-    is_kept_alive: bool,
-    is_title_case: bool,
-}
-
-impl Limits {
-    pub(super) fn of(options: &Options, once: bool) -> Limits {
-        let shortest = [
-            options.header_timeout,
-            options.keep_alive,
-            options.body_timeout,
-            options.write_timeout,
-        ];
-        let shortest = shortest.into_iter().min().unwrap_or_default();
-        Limits {
-            header: options.header_timeout,
-            keep_alive: options.keep_alive,
-            body: options.body_timeout,
-            write: options.write_timeout,
-            graceful: options.graceful_timeout,
-            max_requests: options.max_requests,
-            tick: (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1)),
-            wakes: once,
-            is_kept_alive: !once && !options.close_connections && !options.keep_alive.is_zero(),
-            is_title_case: options.title_case_headers,
-        }
-    }
-}
 
 /// What a connection is doing, as far as its time goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +44,10 @@ pub(super) struct Connection {
     /// Since when the client takes nothing.
     stalled: Cell<Option<Instant>>,
     /// A body that is waited for.
-    pub(super) patience: RefCell<Option<Arc<Patience>>>,
+    pub(super) body_timeout: RefCell<Option<Arc<BodyTimeout>>>,
     /// Since when it is to take nothing new.
     finishing: Cell<Option<Instant>>,
-    is_over: Cell<bool>,
+    pub(super) is_over: Cell<bool>,
 }
 
 impl Connection {
@@ -116,7 +64,7 @@ impl Connection {
             phase: Cell::new(Phase::New),
             since: Cell::new(now),
             stalled: Cell::new(None),
-            patience: RefCell::default(),
+            body_timeout: RefCell::default(),
             finishing: Cell::new(None),
             is_over: Cell::new(false),
         }
@@ -175,10 +123,10 @@ impl Connection {
         if matches!(self.phase.get(), Phase::New | Phase::Idle) {
             // What comes of a body whose request is answered already is no head.
             let is_body = self
-                .patience
+                .body_timeout
                 .borrow()
                 .as_ref()
-                .is_some_and(|patience| patience.is_open());
+                .is_some_and(|body_timeout| body_timeout.is_open());
             self.enter(if is_body { Phase::Idle } else { Phase::Head });
         }
     }
@@ -205,7 +153,7 @@ impl Connection {
 
     /// Whether the server is to be told to finish: what was accepted before the end may have been asked already, and is
     /// not lost.
-    fn ends_now(&self) -> bool {
+    pub(super) fn ends_now(&self) -> bool {
         self.finishing.get().is_some() && matches!(self.phase.get(), Phase::Busy | Phase::Idle)
     }
 
@@ -222,8 +170,8 @@ impl Connection {
             Phase::Idle => passed >= limits.keep_alive,
             Phase::Busy => false,
         };
-        if let Some(patience) = &*self.patience.borrow() {
-            patience.check(now, limits.body);
+        if let Some(body_timeout) = &*self.body_timeout.borrow() {
+            body_timeout.check(now, limits.body);
         }
         if self.phase.get() == Phase::Head && is_late {
             self.say("408 Request Timeout");
@@ -246,30 +194,4 @@ impl Connection {
         let _ = (&self.socket).write(answer.as_bytes());
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
-}
-
-/// Serves a connection to its end, or as far as its limits and the server let it.
-pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: Limits) {
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
-        .max_header_size(MAX_HEADER_SIZE)
-        .keep_alive(limits.is_kept_alive)
-        .title_case_headers(limits.is_title_case);
-    let stream = TokioIo::new(Stream::new(connection.clone()));
-    let mut serving = Box::pin(http.serve_connection(stream, service));
-    let mut is_told = false;
-    poll_fn(|context| {
-        if connection.is_over.get() {
-            return Poll::Ready(());
-        }
-        // A client that goes away in the middle is no error of this server; hyper has answered what it could.
-        let polled = serving.as_mut().poll(context).map(drop);
-        if polled.is_pending() && connection.ends_now() && !is_told {
-            is_told = true;
-            serving.as_mut().graceful_shutdown();
-            return Pin::new(&mut serving).poll(context).map(drop);
-        }
-        polled
-    })
-    .await;
 }

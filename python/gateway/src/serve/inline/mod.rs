@@ -3,7 +3,10 @@
 //! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
 //! serving on: there is no other thread to wake, and no second request begins before the first is done.
 
+mod clock;
 mod connection;
+mod http;
+mod limits;
 mod listener;
 mod received;
 mod service;
@@ -15,11 +18,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use enfilade::Application;
@@ -29,12 +32,17 @@ use pyo3::prelude::*;
 
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
-use crate::serve::inline::connection::{Connection, Limits};
+use crate::run::executor::{self, Installed, LocalQueue};
+use crate::run::reactor::{self, Reactor};
+use crate::serve::access_hook::{Hook, Record};
+use crate::serve::inline::clock::Clock;
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listening;
 use crate::serve::inline::service::Service;
-pub(crate) use crate::serve::inline::tasks::Shared;
-use crate::serve::inline::tasks::Tasks;
-use crate::serve::{self, Hook, Options, Record, Stop};
+use crate::serve::inline::tasks::{Shared, Tasks};
+use crate::serve::options::Options;
+use crate::serve::stop::{self, Stop};
 
 /// Tokens that are no connection's.
 const WAKE: Token = Token(usize::MAX);
@@ -45,30 +53,21 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// How long to wait where the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-thread_local! {
-    static HERE: RefCell<Option<Rc<Inline>>> = const { RefCell::new(None) };
-}
-
-/// The server that runs on this thread.
-pub(crate) fn here() -> Option<Rc<Inline>> {
-    HERE.with_borrow(Clone::clone)
-}
-
 /// What a server on the thread of its caller is to do.
-pub(crate) struct Plan {
-    pub(crate) app: Application,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) stop: Arc<Stop>,
+pub(in crate::serve) struct Plan {
+    pub(in crate::serve) app: Application,
+    pub(in crate::serve) hook: Option<Hook>,
+    pub(in crate::serve) stop: Arc<Stop>,
     /// What becomes readable when Python has got a signal.
-    pub(crate) signals: Option<UnixStream>,
+    pub(in crate::serve) signals: Option<UnixStream>,
     /// Whether one request is all.
-    pub(crate) once: bool,
+    pub(in crate::serve) once: bool,
     /// When to give up where none has come.
-    pub(crate) deadline: Option<Instant>,
+    pub(in crate::serve) deadline: Option<Instant>,
 }
 
 /// A server on the thread of its caller.
-pub(crate) struct Inline {
+pub(in crate::serve) struct Inline {
     poll: RefCell<mio::Poll>,
     events: RefCell<Events>,
     tasks: Tasks,
@@ -92,16 +91,6 @@ pub(crate) struct Inline {
     is_finishing: Cell<bool>,
 }
 
-/// The time, as of the last look at the connections.
-#[derive(Debug)]
-pub(crate) struct Clock(Cell<Instant>);
-
-impl Clock {
-    pub(crate) fn now(&self) -> Instant {
-        self.0.get()
-    }
-}
-
 /// What Python waits for wakes this.
 struct Main {
     is_woken: AtomicBool,
@@ -119,8 +108,54 @@ impl Wake for Main {
     }
 }
 
+impl LocalQueue for Inline {
+    fn push(&self, job: Job) {
+        self.jobs.borrow_mut().push_back(job);
+    }
+}
+
+impl Reactor for Inline {
+    fn block_on(
+        &self,
+        py: Python<'_>,
+        mut future: Pin<&mut dyn Future<Output = ()>>,
+    ) -> PyResult<()> {
+        let mut context = Context::from_waker(&self.main_waker);
+        loop {
+            self.main.is_woken.store(false, Ordering::Release);
+            if future.as_mut().poll(&mut context).is_ready() {
+                return Ok(());
+            }
+            self.run_ready();
+            if !self.main.is_woken.load(Ordering::Acquire) {
+                self.turn(py)?;
+                self.run_ready();
+            }
+        }
+    }
+
+    fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
+        loop {
+            self.run_ready();
+            if is_done() {
+                return Ok(());
+            }
+            self.turn(py)?;
+        }
+    }
+
+    fn run_ready(&self) {
+        self.tasks.run();
+    }
+
+    fn spawn_until(&self, future: Pin<Box<dyn Future<Output = ()>>>, time: Duration) {
+        let deadline = Instant::now() + time;
+        self.tasks.spawn(future, None, Some(deadline));
+    }
+}
+
 impl Inline {
-    pub(crate) fn new(
+    pub(in crate::serve) fn new(
         plan: Plan,
         sockets: Vec<OwnedFd>,
         options: &Options,
@@ -167,7 +202,7 @@ impl Inline {
             listeners: RefCell::new(listeners),
             app,
             limits: Limits::of(options, once),
-            clock: Rc::new(Clock(Cell::new(now))),
+            clock: Rc::new(Clock::new(now)),
             next_sweep: Cell::new(now),
             deadline,
             accept_at: Cell::new(None),
@@ -184,15 +219,22 @@ impl Inline {
     }
 
     /// Serves until it is told to stop, or until `deadline`; with `once` until one request was answered.
-    pub(crate) fn serve(self: Rc<Self>, py: Python<'_>, template: &Template) -> PyResult<bool> {
-        let outside = HERE.replace(Some(self.clone()));
-        self.stop.set_waker(Some(self.tasks.shared().clone()));
+    pub(in crate::serve) fn serve(
+        self: Rc<Self>,
+        py: Python<'_>,
+        template: &Template,
+    ) -> PyResult<bool> {
+        let outside = reactor::set_current(Some(self.clone()));
+        let executor = executor::install(Some(Installed::Thread(self.clone())));
+        let waker = Waker::from(self.tasks.shared().clone());
+        self.stop.set_waker(Some(waker));
         let served = self.run(py, template);
         self.stop.set_waker(None);
         // What is left is broken off while the server is still there for it.
         self.tasks.clear();
         self.jobs.borrow_mut().clear();
-        HERE.set(outside);
+        executor::install(executor);
+        reactor::set_current(outside);
         served.map(|()| self.taken.get() > 0)
     }
 
@@ -243,50 +285,6 @@ impl Inline {
         self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
     }
 
-    /// Adds a request that waits for Python.
-    pub(crate) fn push(&self, job: Job) {
-        self.jobs.borrow_mut().push_back(job);
-    }
-
-    /// Polls what is ready until nothing is.
-    pub(crate) fn run_ready(&self) {
-        self.tasks.run();
-    }
-
-    /// Polls something beside the connections, and drops it where it takes too long.
-    pub(crate) fn spawn_until(&self, future: impl Future<Output = ()> + 'static, time: Duration) {
-        let deadline = Instant::now() + time;
-        self.tasks.spawn(Box::pin(future), None, Some(deadline));
-    }
-
-    /// Waits for a future by serving on.
-    pub(crate) fn block_on<F: Future>(&self, py: Python<'_>, future: F) -> PyResult<F::Output> {
-        let mut future = pin!(future);
-        let mut context = Context::from_waker(&self.main_waker);
-        loop {
-            self.main.is_woken.store(false, Ordering::Release);
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return Ok(output);
-            }
-            self.run_ready();
-            if !self.main.is_woken.load(Ordering::Acquire) {
-                self.turn(py)?;
-                self.run_ready();
-            }
-        }
-    }
-
-    /// Serves on until this holds, as it will when what was sent is on its way.
-    pub(crate) fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
-        loop {
-            self.run_ready();
-            if is_done() {
-                return Ok(());
-            }
-            self.turn(py)?;
-        }
-    }
-
     /// Waits without the interpreter until something happens, and notes what.
     fn turn(&self, py: Python<'_>) -> PyResult<()> {
         let timeout = self.timeout();
@@ -301,7 +299,7 @@ impl Inline {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             waited => waited?,
         }
-        self.clock.0.set(Instant::now());
+        self.clock.set(Instant::now());
         let mut is_signalled = false;
         for event in events.iter() {
             match event.token() {
@@ -319,7 +317,7 @@ impl Inline {
         self.accept();
         self.sweep();
         if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
-            serve::drain(signals);
+            stop::drain(signals);
             py.check_signals()?;
         }
         Ok(())
@@ -395,7 +393,7 @@ impl Inline {
             taken: self.taken.clone(),
             hook: self.hook.as_ref().map(|_| self.records.clone()),
         };
-        let future = connection::drive(connection.clone(), service, self.limits);
+        let future = http::drive(connection.clone(), service, self.limits);
         let descriptor = connection.descriptor();
         let task = self.tasks.spawn(Box::pin(future), Some(connection), None);
         let registered = self.poll.borrow().registry().register(

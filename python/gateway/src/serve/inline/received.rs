@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 /// Whether a body is waited for, and since when; the server looks at it now and then.
 #[derive(Debug, Default)]
-pub(super) struct Patience(Mutex<Waiting>);
+pub(super) struct BodyTimeout(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -21,7 +21,7 @@ struct Waiting {
     is_done: bool,
 }
 
-impl Patience {
+impl BodyTimeout {
     /// Whether more of the body may come.
     pub(super) fn is_open(&self) -> bool {
         !self
@@ -51,12 +51,12 @@ impl Patience {
 /// A body that fails where its client is too slow.
 pub(super) struct Received {
     body: Incoming,
-    patience: Arc<Patience>,
+    body_timeout: Arc<BodyTimeout>,
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, patience: Arc<Patience>) -> Received {
-        Received { body, patience }
+    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> Received {
+        Received { body, body_timeout }
     }
 }
 
@@ -69,8 +69,11 @@ impl HttpBody for Received {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let patience = self.patience.clone();
-        let mut waiting = patience.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let body_timeout = self.body_timeout.clone();
+        let mut waiting = body_timeout
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match polled {
             Poll::Ready(next) => {
                 waiting.since = None;
@@ -101,7 +104,7 @@ impl HttpBody for Received {
 impl Drop for Received {
     fn drop(&mut self) {
         let mut waiting = self
-            .patience
+            .body_timeout
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);

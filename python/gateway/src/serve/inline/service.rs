@@ -14,10 +14,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-use crate::serve::Record;
+use crate::serve::access_hook::Record;
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::listener::Ends;
-use crate::serve::inline::received::{Patience, Received};
+use crate::serve::inline::received::{BodyTimeout, Received};
 
 /// What was answered and not told yet.
 #[derive(Default)]
@@ -72,9 +72,9 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 
 impl Service {
     fn receive(&self, body: Incoming) -> Body {
-        let patience = Arc::new(Patience::default());
-        *self.connection.patience.borrow_mut() = Some(patience.clone());
-        Body::new(Received::new(body, patience))
+        let body_timeout = Arc::new(BodyTimeout::default());
+        *self.connection.body_timeout.borrow_mut() = Some(body_timeout.clone());
+        Body::new(Received::new(body, body_timeout))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::serve::inline::connection::Connection;
 type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
 
 /// What other threads reach: the queue of what is ready, and the means to end the server's waiting.
-pub(crate) struct Shared {
+pub(super) struct Shared {
     ready: Mutex<Vec<usize>>,
     waker: mio::Waker,
 }
@@ -47,11 +47,21 @@ impl Shared {
     }
 
     /// Ends the server's waiting, where it may be waiting: on its own thread it is not.
-    pub(crate) fn interrupt(&self) {
+    pub(super) fn interrupt(&self) {
         if OWNER.get() != self.address() {
             // Where that fails, the server looks again at its next tick.
             let _ = self.waker.wake();
         }
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.interrupt();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.interrupt();
     }
 }
 
