@@ -4,36 +4,17 @@ pub(crate) mod pulled;
 mod request;
 pub(crate) mod response_iter;
 
-use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
-
 use enfilade::{Application, Response, gateway};
 use hyper::ext::ReasonPhrase;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::call::environ;
-use crate::callable::pulled::Raised;
+use crate::callable::pulled::{CallerEnviron, Raised};
 use crate::callable::request::request;
 use crate::callable::response_iter::Answer;
 use crate::ffi::latin1;
 use crate::run::reactor::wait;
-
-thread_local! {
-    /// The environ of the call in which this thread polls an application.
-    static ENVIRON: RefCell<Option<Py<PyDict>>> = const { RefCell::new(None) };
-}
-
-/// The environ that the application was called with, where it is called as a WSGI callable.
-pub(crate) fn environ() -> Option<Py<PyDict>> {
-    ENVIRON.with_borrow(|environ| {
-        environ
-            .as_ref()
-            .map(|environ| Python::attach(|py| environ.clone_ref(py)))
-    })
-}
 
 /// Calls an application as PEP 3333 calls one: gives an iterable of byte strings.
 ///
@@ -48,11 +29,10 @@ pub fn call<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = environ.py();
     let environ = environ::checked(environ)?;
-    let request = request(&environ)?;
-    let environ = environ.unbind();
-    let answer = inside(environ.clone_ref(py), || gateway::answer(app, request));
-    let mut answer = pin!(Inside { answer, environ });
-    let mut response = wait(py, poll_fn(|context| answer.as_mut().poll(context)))?;
+    let mut request = request(&environ)?;
+    let caller = CallerEnviron::new(environ.unbind());
+    request.extensions_mut().insert(caller);
+    let mut response = wait(py, gateway::answer(app, request))?;
     if let Some(raised) = response.extensions_mut().remove::<Raised>() {
         return Err(raised.0.clone_ref(py));
     }
@@ -64,29 +44,6 @@ pub fn call<'py>(
         Ok(bytes) => Ok(PyList::new(py, [PyBytes::new(py, &bytes)])?.into_any()),
         Err(body) => Ok(Bound::new(py, Answer::new(body))?.into_any()),
     }
-}
-
-/// An answer that is polled with its environ at hand, and not between: meanwhile this thread may serve others.
-struct Inside {
-    answer: gateway::Answer,
-    environ: Py<PyDict>,
-}
-
-impl Future for Inside {
-    type Output = Response;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let environ = Python::attach(|py| self.environ.clone_ref(py));
-        inside(environ, || Pin::new(&mut self.answer).poll(context))
-    }
-}
-
-/// Does something with the environ at hand.
-fn inside<T>(environ: Py<PyDict>, act: impl FnOnce() -> T) -> T {
-    let outside = ENVIRON.replace(Some(environ));
-    let done = act();
-    ENVIRON.set(outside);
-    done
 }
 
 /// The head of an answer, as `start_response` takes it.

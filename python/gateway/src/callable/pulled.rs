@@ -19,6 +19,18 @@ use crate::call::exchange::{Exchange, has_body, too_short};
 use crate::call::input::Input;
 use crate::call::job::Closing;
 
+/// The environ that an application was called with as a WSGI callable: an extension of the request that it stands for.
+///
+/// Python applications inside are called on the thread that called, with this environ.
+#[derive(Clone)]
+pub(crate) struct CallerEnviron(Arc<Py<PyDict>>);
+
+impl CallerEnviron {
+    pub(super) fn new(environ: Py<PyDict>) -> CallerEnviron {
+        CallerEnviron(Arc::new(environ))
+    }
+}
+
 /// The exception of a Python application, on its way out of the components around it.
 #[derive(Clone)]
 pub(super) struct Raised(pub(super) Arc<PyErr>);
@@ -28,9 +40,9 @@ pub(crate) fn answer(
     py: Python<'_>,
     callable: &Bound<'_, PyAny>,
     request: Request,
-    environ: &Bound<'_, PyDict>,
+    environ: &CallerEnviron,
 ) -> Reply {
-    match pull(py, callable, request, environ) {
+    match pull(py, callable, request, environ.0.bind(py)) {
         Ok(response) => Reply::new(response),
         Err(error) => {
             let cause = error.to_string();

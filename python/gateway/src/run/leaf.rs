@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::call::job::Job;
-use crate::callable::{self, pulled};
+use crate::callable::pulled::{self, CallerEnviron};
 use crate::run::executor::{self, Executor};
 use crate::run::pool::Pool;
 
@@ -69,9 +69,9 @@ struct PythonApp {
 
 impl Handler for PythonApp {
     fn call(&self, request: Request) -> Reply {
-        if let Some(environ) = callable::environ() {
+        if let Some(environ) = request.extensions().get::<CallerEnviron>().cloned() {
             return Python::attach(|py| {
-                pulled::answer(py, self.callable.bind(py), request, environ.bind(py))
+                pulled::answer(py, self.callable.bind(py), request, &environ)
             });
         }
         let executor = match executor::current(self.pool.as_ref()) {
