@@ -115,8 +115,9 @@ impl Template {
             return Ok(());
         }
         let name = match server {
-            Some(local) => address(py, local.ip())?,
-            None => {
+            Some(local) if local.is_ipv4() => address(py, local.ip())?,
+            // An IPv6 address stands in brackets there (RFC 3875, section 4.1.14).
+            _ => {
                 let name = request.environ().get("SERVER_NAME").unwrap_or_default();
                 latin1(py, name.as_bytes())?
             }
