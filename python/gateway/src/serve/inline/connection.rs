@@ -48,6 +48,8 @@ pub(super) struct Connection {
     /// Since when it is to take nothing new.
     finishing: Cell<Option<Instant>>,
     pub(super) is_over: Cell<bool>,
+    /// Whether the end of the connection would look like the end of a body that failed.
+    must_reset: Cell<bool>,
 }
 
 impl Connection {
@@ -67,6 +69,7 @@ impl Connection {
             body_timeout: RefCell::default(),
             finishing: Cell::new(None),
             is_over: Cell::new(false),
+            must_reset: Cell::new(false),
         }
     }
 
@@ -139,6 +142,19 @@ impl Connection {
     /// An answer is done.
     pub(super) fn end(&self) {
         self.enter(Phase::Idle);
+    }
+
+    /// A body failed whose only end is that of the connection.
+    pub(super) fn break_off(&self) {
+        self.must_reset.set(true);
+    }
+
+    /// Lets the socket be closed as it has to be: with a reset, if an end would look like one of a body.
+    pub(super) fn prepare_close(&self) {
+        if self.must_reset.get() {
+            // It is closed then, with or without a reset.
+            let _ = self.socket.set_linger(Some(Duration::ZERO));
+        }
     }
 
     fn enter(&self, phase: Phase) {

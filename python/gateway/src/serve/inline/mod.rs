@@ -3,12 +3,16 @@
 //! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
 //! serving on: there is no other thread to wake, and no second request begins before the first is done.
 
+mod answer;
 mod clock;
 mod connection;
+mod date;
 mod http;
 mod limits;
 mod listener;
 mod received;
+mod records;
+mod sent;
 mod service;
 mod stream;
 mod tasks;
@@ -39,6 +43,7 @@ use crate::serve::inline::clock::Clock;
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listening;
+use crate::serve::inline::records::Records;
 use crate::serve::inline::service::Service;
 use crate::serve::inline::tasks::{Shared, Tasks};
 use crate::serve::options::Options;
@@ -84,7 +89,7 @@ pub(in crate::serve) struct Inline {
     main: Arc<Main>,
     main_waker: Waker,
     hook: Option<Hook>,
-    records: Rc<service::Records>,
+    records: Records,
     /// How many requests were taken, and how many may be.
     taken: Rc<Cell<u64>>,
     once: bool,
@@ -211,7 +216,7 @@ impl Inline {
             main_waker: Waker::from(main.clone()),
             main,
             hook,
-            records: Rc::default(),
+            records: Records::default(),
             taken: Rc::default(),
             once,
             is_finishing: Cell::new(false),
@@ -391,7 +396,7 @@ impl Inline {
             facts: service::facts(connection.ends),
             connection: connection.clone(),
             taken: self.taken.clone(),
-            hook: self.hook.as_ref().map(|_| self.records.clone()),
+            records: self.hook.as_ref().map(|_| self.records.clone()),
         };
         let future = http::drive(connection.clone(), service, self.limits);
         let descriptor = connection.descriptor();
