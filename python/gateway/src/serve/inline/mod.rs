@@ -42,7 +42,7 @@ use crate::serve::access_hook::{Hook, Record};
 use crate::serve::inline::clock::Clock;
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::limits::Limits;
-use crate::serve::inline::listener::Listening;
+use crate::serve::inline::listener::Listeners;
 use crate::serve::inline::records::Records;
 use crate::serve::inline::service::Service;
 use crate::serve::inline::tasks::{Shared, Tasks};
@@ -55,8 +55,6 @@ const SIGNAL: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX / 2;
 /// How many connections there may be; others wait in the system's queue.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long to wait where the system has no descriptor or memory for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a server on the thread of its caller is to do.
 pub(in crate::serve) struct Plan {
@@ -77,13 +75,12 @@ pub(in crate::serve) struct Inline {
     events: RefCell<Events>,
     tasks: Tasks,
     jobs: RefCell<VecDeque<Job>>,
-    listeners: RefCell<Vec<Listening>>,
+    listeners: Listeners,
     app: Application,
     limits: Limits,
     clock: Rc<Clock>,
     next_sweep: Cell<Instant>,
     deadline: Option<Instant>,
-    accept_at: Cell<Option<Instant>>,
     signals: Option<UnixStream>,
     stop: Arc<Stop>,
     main: Arc<Main>,
@@ -177,16 +174,7 @@ impl Inline {
         let registry = poll.registry();
         let waker = mio::Waker::new(registry, WAKE)?;
         let shared = Arc::new(Shared::new(waker));
-        let mut listeners = Vec::new();
-        for (at, socket) in sockets.into_iter().enumerate() {
-            let listening = Listening::new(socket)?;
-            registry.register(
-                &mut SourceFd(&listening.descriptor()),
-                Token(LISTENERS + at),
-                Interest::READABLE,
-            )?;
-            listeners.push(listening);
-        }
+        let listeners = Listeners::new(sockets, registry, LISTENERS)?;
         if let Some(signals) = &signals {
             registry.register(
                 &mut SourceFd(&signals.as_raw_fd()),
@@ -204,13 +192,12 @@ impl Inline {
             events: RefCell::new(Events::with_capacity(256)),
             tasks: Tasks::new(shared),
             jobs: RefCell::default(),
-            listeners: RefCell::new(listeners),
+            listeners,
             app,
             limits: Limits::of(options, once),
             clock: Rc::new(Clock::new(now)),
             next_sweep: Cell::new(now),
             deadline,
-            accept_at: Cell::new(None),
             signals,
             stop,
             main_waker: Waker::from(main.clone()),
@@ -280,7 +267,7 @@ impl Inline {
             .is_some_and(|most| self.taken.get() >= most);
         if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
             self.is_finishing.set(true);
-            self.listeners.borrow_mut().clear();
+            self.listeners.close();
             *end = Some(Instant::now() + self.limits.graceful);
             self.tasks.for_each(|_, connection| connection.finish());
             self.tasks.wake_all();
@@ -310,11 +297,7 @@ impl Inline {
             match event.token() {
                 WAKE => {}
                 SIGNAL => is_signalled = true,
-                Token(token) if token >= LISTENERS => {
-                    if let Some(listening) = self.listeners.borrow().get(token - LISTENERS) {
-                        listening.set_ready(true);
-                    }
-                }
+                Token(token) if token >= LISTENERS => self.listeners.set_ready(token - LISTENERS),
                 Token(task) => self.tasks.notify(task, event),
             }
         }
@@ -330,11 +313,10 @@ impl Inline {
 
     /// How long nothing needs to be done.
     fn timeout(&self) -> Option<Duration> {
-        if self.tasks.has_ready() || (self.has_waiting() && self.accept_at.get().is_none()) {
+        if self.tasks.has_ready() || (self.has_waiting() && !self.listeners.is_pausing()) {
             return Some(Duration::ZERO);
         }
-        let needs_time =
-            !self.tasks.is_empty() || self.accept_at.get().is_some() || self.limits.wakes;
+        let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
         needs_time.then(|| {
             let next = self.next_sweep.get();
             let next = self.deadline.map_or(next, |deadline| next.min(deadline));
@@ -353,7 +335,7 @@ impl Inline {
     }
 
     fn has_waiting(&self) -> bool {
-        self.may_accept() && self.listeners.borrow().iter().any(Listening::is_ready)
+        self.may_accept() && self.listeners.has_waiting()
     }
 
     fn may_accept(&self) -> bool {
@@ -364,28 +346,18 @@ impl Inline {
     /// Takes the connections that wait, but not for ever: those that are there have their turn too.
     fn accept(&self) {
         const AT_A_TIME: usize = 64;
-        if self.accept_at.get().is_some_and(|at| self.clock.now() < at) {
+        let now = self.clock.now();
+        if !self.listeners.resume(now) {
             return;
         }
-        self.accept_at.set(None);
         for _ in 0..AT_A_TIME {
-            let listeners = self.listeners.borrow();
-            let Some(listening) = listeners.iter().find(|listening| listening.is_ready()) else {
-                return;
-            };
             if !self.may_accept() {
                 return;
             }
-            match listening.accept() {
-                Ok(Some((socket, facts))) => {
-                    self.begin(Connection::new(socket, facts, self.clock.clone()))
-                }
-                Ok(None) => {}
-                Err(_) => {
-                    self.accept_at.set(Some(self.clock.now() + ACCEPT_PAUSE));
-                    return;
-                }
-            }
+            let Some((socket, ends)) = self.listeners.accept(now) else {
+                return;
+            };
+            self.begin(Connection::new(socket, ends, self.clock.clone()));
         }
     }
 
