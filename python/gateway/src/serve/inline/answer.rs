@@ -15,7 +15,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::serve::inline::connection::Connection;
-use crate::serve::inline::date;
 use crate::serve::inline::records::OpenRecord;
 use crate::serve::inline::sent::Sent;
 
@@ -43,7 +42,7 @@ pub(super) struct Answered {
     answer: gateway::Answer,
     client: ClientSupport,
     /// What goes with the response, until it is there.
-    rest: Option<(Rc<Connection>, Option<OpenRecord>)>,
+    rest: Option<(Rc<Connection>, Option<Box<OpenRecord>>)>,
 }
 
 impl Answered {
@@ -51,7 +50,7 @@ impl Answered {
         answer: gateway::Answer,
         client: ClientSupport,
         connection: Rc<Connection>,
-        record: Option<OpenRecord>,
+        record: Option<Box<OpenRecord>>,
     ) -> Answered {
         Answered {
             answer,
@@ -72,6 +71,9 @@ impl Future for Answered {
         if let Some(record) = &mut record {
             record.set_status(response.status().as_u16());
         }
+        if let Some(date) = connection.date() {
+            response.headers_mut().entry(DATE).or_insert(date);
+        }
         let sent = fit(response, self.client);
         Poll::Ready(Ok(sent.map(|sent| sent.watched_by(connection, record))))
     }
@@ -79,9 +81,6 @@ impl Future for Answered {
 
 /// Tells hyper what it does not see by itself.
 fn fit(mut response: Response, client: ClientSupport) -> http::Response<Sent> {
-    if let Some(date) = date::correction() {
-        response.headers_mut().entry(DATE).or_insert(date);
-    }
     if client.is_connect {
         // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use mio::event::Event;
 use socket2::Socket;
 
@@ -132,6 +133,11 @@ impl Connection {
                 .is_some_and(|body_timeout| body_timeout.is_open());
             self.enter(if is_body { Phase::Idle } else { Phase::Head });
         }
+    }
+
+    /// The `Date` of a response, if hyper would get it wrong.
+    pub(super) fn date(&self) -> Option<HeaderValue> {
+        self.clock.date()
     }
 
     /// A head is whole.

@@ -11,16 +11,21 @@ thread_local! {
     static SEEN: Cell<Seen> = const { Cell::new(Seen::NOTHING) };
 }
 
-/// Looks at the clock, as hyper does each time that it is polled.
-pub(super) fn look() {
-    SEEN.set(SEEN.get().at(time_of_day()));
+/// Looks at the clock; returns the time if hyper would get it wrong, whose date stays in the future after the clock was
+/// set back.
+///
+/// hyper looks each time that it is polled, and the server once for all connections that have something to do: a clock
+/// that was set back by less than that takes is not noticed, and `Date` is wrong by no more.
+pub(super) fn look() -> Option<SystemTime> {
+    let seen = SEEN.get().at(time_of_day());
+    SEEN.set(seen);
+    seen.correction()
 }
 
-/// The value that hyper would get wrong: its date stays in the future after the clock was set back. `None` if hyper
-/// may set it.
-pub(super) fn correction() -> Option<HeaderValue> {
-    let seen = SEEN.get();
-    (seen.now < seen.latest).then(|| value(seen.now))
+/// A time as the header says it.
+pub(super) fn value(time: SystemTime) -> HeaderValue {
+    let date = HeaderValue::try_from(format_http_date(time.into()));
+    date.expect("letters, digits and punctuation")
 }
 
 #[expect(
@@ -29,11 +34,6 @@ pub(super) fn correction() -> Option<HeaderValue> {
 )]
 fn time_of_day() -> SystemTime {
     SystemTime::now()
-}
-
-fn value(time: SystemTime) -> HeaderValue {
-    let date = HeaderValue::try_from(format_http_date(time.into()));
-    date.expect("letters, digits and punctuation")
 }
 
 /// The time of day, and the latest that it ever was.
@@ -53,6 +53,10 @@ impl Seen {
         let latest = self.latest.max(now);
         Seen { now, latest }
     }
+
+    fn correction(self) -> Option<SystemTime> {
+        (self.now < self.latest).then_some(self.now)
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +67,7 @@ mod tests {
 
     #[test]
     fn a_date_is_right_however_the_clock_is_set() {
+        let mut seen = Seen::NOTHING;
         for (time, expected) in [
             (784_111_777, None),
             (784_111_778, None),
@@ -73,8 +78,8 @@ mod tests {
             (784_115_378, None),
         ] {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
-            SEEN.set(SEEN.get().at(time));
-            let found = correction();
+            seen = seen.at(time);
+            let found = seen.correction().map(value);
             let found = found.as_ref().map(|date| date.to_str().unwrap());
             assert_eq!(found, expected);
         }

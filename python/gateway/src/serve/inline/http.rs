@@ -9,7 +9,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use crate::serve::inline::connection::Connection;
-use crate::serve::inline::date;
 use crate::serve::inline::limits::Limits;
 use crate::serve::inline::service::Service;
 use crate::serve::inline::stream::Stream;
@@ -32,7 +31,6 @@ pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: 
         if connection.is_over.get() {
             return Poll::Ready(());
         }
-        date::look();
         // A client that goes away in the middle is no error of this server; hyper has answered what it could.
         let polled = serving.as_mut().poll(context).map(drop);
         if polled.is_pending() && connection.ends_now() && !is_told {

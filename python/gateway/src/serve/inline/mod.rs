@@ -182,7 +182,7 @@ impl Inline {
                 Interest::READABLE,
             )?;
         }
-        let now = Instant::now();
+        let clock = Clock::new();
         let main = Arc::new(Main {
             is_woken: AtomicBool::new(false),
             shared: shared.clone(),
@@ -195,8 +195,8 @@ impl Inline {
             listeners,
             app,
             limits: Limits::of(options, once),
-            clock: Rc::new(Clock::new(now)),
-            next_sweep: Cell::new(now),
+            next_sweep: Cell::new(clock.now()),
+            clock: Rc::new(clock),
             deadline,
             signals,
             stop,
@@ -291,7 +291,7 @@ impl Inline {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             waited => waited?,
         }
-        self.clock.set(Instant::now());
+        self.clock.look();
         let mut is_signalled = false;
         for event in events.iter() {
             match event.token() {

@@ -13,11 +13,11 @@ pub(super) struct Records(Rc<RefCell<Vec<Record>>>);
 
 impl Records {
     /// Notes a request that is not answered yet.
-    pub(super) fn begin(&self, request: &Request) -> OpenRecord {
-        OpenRecord {
+    pub(super) fn begin(&self, request: &Request) -> Box<OpenRecord> {
+        Box::new(OpenRecord {
             record: Record::of(request),
             records: self.clone(),
-        }
+        })
     }
 
     /// What the hook is to be told now.
@@ -27,6 +27,8 @@ impl Records {
 }
 
 /// The record of a request in flight; nobody is told of one that was not answered.
+///
+/// It stands in a box: what goes with every response is moved around, and most servers have no records.
 pub(super) struct OpenRecord {
     record: Record,
     records: Records,

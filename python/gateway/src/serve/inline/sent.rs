@@ -26,7 +26,7 @@ pub(super) struct Sent {
     /// Whether hyper may know how long the body is.
     is_measured: bool,
     connection: Option<Rc<Connection>>,
-    record: Option<OpenRecord>,
+    record: Option<Box<OpenRecord>>,
 }
 
 impl Sent {
@@ -59,36 +59,36 @@ impl Sent {
     pub(super) fn watched_by(
         mut self,
         connection: Rc<Connection>,
-        record: Option<OpenRecord>,
+        record: Option<Box<OpenRecord>>,
     ) -> Sent {
         self.connection = Some(connection);
         self.record = record;
         self
     }
 
-    /// The next frame of the body, or its failure; a body of another length than the announced one fails.
-    fn poll_body(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Err(_)) = &next {
-            return Poll::Ready(next);
-        }
-        let data = next
-            .as_ref()
-            .and_then(|next| next.as_ref().ok()?.data_ref());
-        let count = self.count + data.map_or(0, Bytes::len) as u64;
-        let is_wrong = |length| match data {
+    /// Counts what comes; returns whether the body is of another length than the response announces.
+    fn is_wrong(&mut self, next: Option<&Frame<Bytes>>) -> bool {
+        let data = next.and_then(Frame::data_ref);
+        let count = self.count + data.map_or(0, |data| data.len() as u64);
+        let is_wrong = self.length.is_some_and(|length| match data {
             Some(_) => count > length,
             None => count != length,
-        };
-        if self.length.is_some_and(is_wrong) {
-            let message = "the body is not as long as its Content-Length";
-            return Poll::Ready(Some(Err(Error::body(message))));
+        });
+        if !is_wrong {
+            self.count = count;
         }
-        self.count = count;
-        Poll::Ready(next)
+        is_wrong
+    }
+
+    /// Fails in the next turn.
+    #[cold]
+    fn fail(&mut self, error: Error, context: &Context<'_>) {
+        self.failure = Some(error);
+        if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
+            // The end of the connection is that of the content, and must not look like one.
+            connection.break_off();
+        }
+        context.waker().wake_by_ref();
     }
 }
 
@@ -103,18 +103,16 @@ impl HttpBody for Sent {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match ready!(self.poll_body(context)) {
-            Some(Err(error)) => {
-                self.failure = Some(error);
-                if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
-                    // The end of the connection is that of the content, and must not look like one.
-                    connection.break_off();
-                }
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            next => Poll::Ready(next),
-        }
+        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let error = match next {
+            Some(Err(error)) => error,
+            next => match self.is_wrong(next.as_ref().and_then(|next| next.as_ref().ok())) {
+                true => Error::body("the body is not as long as its Content-Length"),
+                false => return Poll::Ready(next),
+            },
+        };
+        self.fail(error, context);
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
