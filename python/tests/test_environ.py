@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from support.inside import serving
+from support.probes import application
 from support.raw import Client, Response
 from support.servers import Server
 
@@ -36,6 +38,15 @@ def test_e2_required_keys(client: Client, server: Server, version: str) -> None:
     assert environ["SERVER_PORT"] == str(server.address[1])
     assert environ["SERVER_NAME"] != ""
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_ipv6_address_as_server_name_stands_in_brackets(threads: int) -> None:
+    # RFC 3875, 4.1.14: it was without them.
+    with serving(application, "::1", threads=threads) as address, Client(address) as client:
+        environ = environ_of(client.get("/dump"))
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("[::1]", str(address[1]))
+    assert environ["REMOTE_ADDR"] == "::1"
 
 
 def test_e2_required_wsgi_keys(client: Client) -> None:

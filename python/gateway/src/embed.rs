@@ -7,10 +7,11 @@ use enfilade::Application;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::environ::Facts;
+use crate::call::environ::Facts;
 use crate::error::Error;
-use crate::pool::{self, Pool};
-use crate::{ffi, leaf};
+use crate::ffi;
+use crate::run::leaf;
+use crate::run::pool::{self, Pool};
 
 /// What a module's application is called where nobody says.
 const NAME: &str = "application";
@@ -98,7 +99,7 @@ impl Wsgi {
                 ..Facts::default()
             };
             let pool = Pool::start(py, self.threads, self.backlog, &facts).map_err(text)?;
-            leaf::leaf(&callable, Some(pool)).map_err(text)
+            leaf::application(&callable, Some(pool)).map_err(text)
         })
     }
 

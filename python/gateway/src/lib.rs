@@ -22,28 +22,19 @@
 //! The program needs a shared libpython where it is built and where it runs; see the crate's `build.rs` for how it finds
 //! the one that it was built with.
 
-mod blocks;
+mod call;
+mod callable;
 mod embed;
-mod environ;
 mod error;
-mod exchange;
-mod executor;
 mod ffi;
-mod file_wrapper;
-mod head;
-mod here;
-mod inline;
-mod input;
-mod job;
-mod leaf;
-mod pool;
+mod run;
 mod serve;
-mod threaded;
-mod wait;
 
+pub use self::call::file_wrapper::FileWrapper;
+pub use self::callable::call;
+pub use self::callable::response_iter::Answer;
 pub use self::embed::{Wsgi, wsgi};
 pub use self::error::Error;
-pub use self::file_wrapper::FileWrapper;
-pub use self::here::{Answer, call};
-pub use self::leaf::from_callable;
-pub use self::serve::{Options, Server};
+pub use self::run::leaf::from_callable;
+pub use self::serve::Server;
+pub use self::serve::options::Options;

@@ -1,0 +1,194 @@
+//! Blocks of a body: what an application gives, and their way to the gateway.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade::{Body, BoxError};
+use http_body::Frame;
+use pyo3::exceptions::PyAssertionError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::run::reactor::{self, wait};
+
+/// How many blocks may wait for a slow client before the application waits too.
+pub(crate) const BLOCKS_AHEAD: usize = 16;
+/// How much is copied rather than shared.
+const LITTLE: usize = 32 * 1024;
+
+/// Blocks of a body that are there: mostly one.
+pub(crate) type Blocks = SmallVec<[Bytes; 1]>;
+
+/// How far a streamed body has come.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    sent: AtomicU64,
+    taken: AtomicU64,
+    is_whole: AtomicBool,
+}
+
+impl Progress {
+    /// Whether the gateway has taken all that was sent.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) >= self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Says that the end of the blocks is that of the body.
+    pub(crate) fn end(&self) {
+        self.is_whole.store(true, Ordering::Release);
+    }
+}
+
+/// Hands a block to the gateway; whether anybody wanted it. On the thread of an inline server it is sent then.
+pub(crate) fn transmit(
+    py: Python<'_>,
+    blocks: &mpsc::Sender<Bytes>,
+    progress: &Progress,
+    bytes: Bytes,
+) -> PyResult<bool> {
+    progress.sent.fetch_add(1, Ordering::Relaxed);
+    match blocks.try_send(bytes) {
+        Ok(()) => {}
+        Err(TrySendError::Closed(_)) => return Ok(false),
+        Err(TrySendError::Full(bytes)) => {
+            if wait(py, blocks.send(bytes))?.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    if let Some(reactor) = reactor::current() {
+        reactor.flush(py, &|| progress.is_taken() || blocks.is_closed())?;
+    }
+    Ok(!blocks.is_closed())
+}
+
+/// The blocks on their way from Python to the gateway.
+pub(crate) struct Following {
+    receiver: Option<mpsc::Receiver<Bytes>>,
+    progress: Arc<Progress>,
+}
+
+impl Following {
+    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>, progress: Arc<Progress>) -> Following {
+        Following {
+            receiver: Some(receiver),
+            progress,
+        }
+    }
+}
+
+impl http_body::Body for Following {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(receiver) = &mut this.receiver else {
+            return Poll::Ready(None);
+        };
+        if let Some(block) = ready!(receiver.poll_recv(context)) {
+            this.progress.taken.fetch_add(1, Ordering::Relaxed);
+            return Poll::Ready(Some(Ok(Frame::data(block))));
+        }
+        this.receiver = None;
+        // Only a word says that the end is the end: anything else must not look whole.
+        Poll::Ready(match this.progress.is_whole.load(Ordering::Acquire) {
+            true => None,
+            false => Some(Err("the application broke the answer off".into())),
+        })
+    }
+}
+
+/// One buffer where that is little to copy, and all of them otherwise.
+pub(crate) fn body_of(mut blocks: Blocks) -> Body {
+    if let [only] = &mut blocks[..] {
+        return Body::from(std::mem::take(only));
+    }
+    let length: usize = blocks.iter().map(Bytes::len).sum();
+    match length <= LITTLE {
+        true => Body::from(blocks.concat()),
+        false => Body::from_list(blocks.into_vec()),
+    }
+}
+
+/// A block of the iterable; it is copied where that is little.
+pub(crate) fn block(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let Ok(bytes) = item.cast::<PyBytes>() else {
+        let kind = item.get_type().name()?;
+        return Err(PyAssertionError::new_err(format!(
+            "a block of the body is no bytes, but {kind}"
+        )));
+    };
+    let content = bytes.as_bytes();
+    match content.len() {
+        0 => Ok(Bytes::new()),
+        length if length <= LITTLE => Ok(Bytes::copy_from_slice(content)),
+        _ => Ok(Bytes::from_owner(pyo3::pybacked::PyBackedBytes::from(
+            bytes.clone(),
+        ))),
+    }
+}
+
+/// The part of `bytes` that fits into what is `left`, and whether that is all of them.
+pub(crate) fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
+    let Some(left) = left else {
+        return (bytes, true);
+    };
+    let room = usize::try_from(*left).unwrap_or(usize::MAX);
+    let fits = bytes.len() <= room;
+    bytes.truncate(room);
+    *left -= bytes.len() as u64;
+    (bytes, fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_cut_where_the_length_ends() {
+        let cases = [
+            (None, "abc", "abc", true, None),
+            (Some(5), "abc", "abc", true, Some(2)),
+            (Some(3), "abc", "abc", true, Some(0)),
+            (Some(2), "abc", "ab", false, Some(0)),
+            (Some(0), "abc", "", false, Some(0)),
+            (Some(0), "", "", true, Some(0)),
+        ];
+        for (before, block, taken, fits, after) in cases {
+            let mut left = before;
+            let found = cut(Bytes::from_static(block.as_bytes()), &mut left);
+            assert_eq!(found, (Bytes::from_static(taken.as_bytes()), fits));
+            assert_eq!(left, after, "{before:?} {block:?}");
+        }
+    }
+
+    #[test]
+    fn small_blocks_become_one_and_large_ones_stay() {
+        let body = |blocks: &[usize]| {
+            let blocks = blocks.iter().map(|length| Bytes::from(vec![b'x'; *length]));
+            body_of(blocks.collect())
+        };
+        for (blocks, is_one) in [
+            (&[][..], true),
+            (&[5], true),
+            (&[2 * LITTLE], true),
+            (&[1, 2, 3], true),
+            (&[1, LITTLE], false),
+        ] {
+            let body = body(blocks);
+            assert_eq!(body.as_bytes().is_some(), is_one, "{blocks:?}");
+            let length: usize = blocks.iter().sum();
+            assert_eq!(body.known_length(), Some(length as u64), "{blocks:?}");
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! The environ dictionary of a request (PEP 3333, "environ Variables").
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use enfilade::{RemoteUser, Request, Scheme, path};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{IntoPyObjectExt, intern};
+use rustc_hash::FxHashMap;
+
+use crate::call::file_wrapper::FileWrapper;
+use crate::call::input::Input;
+use crate::ffi::latin1;
+
+/// How many header names and addresses a thread remembers: both come from clients.
+const REMEMBERED: usize = 1_024;
+/// How many ports of clients a thread has places for.
+const PORTS: usize = 64;
+/// With as many entries a dictionary has room for twenty headers more.
+const ROOM: usize = 25;
+
+/// What the environs of a server have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) is_multithreaded: bool,
+    pub(crate) is_multiprocess: bool,
+    pub(crate) server_name: Option<String>,
+    pub(crate) server_port: Option<u16>,
+    /// Entries that the server's owner adds.
+    pub(crate) base: Option<Py<PyDict>>,
+}
+
+/// A dictionary that is copied for each request: a copy costs a tenth of making one anew.
+#[derive(Debug)]
+pub(crate) struct Template {
+    dict: Py<PyDict>,
+    has_server: bool,
+}
+
+impl Template {
+    pub(crate) fn new(py: Python<'_>, facts: &Facts) -> PyResult<Template> {
+        let dict = PyDict::new(py);
+        for name in ["SCRIPT_NAME", "QUERY_STRING"] {
+            dict.set_item(name, "")?;
+        }
+        for (name, value) in [
+            ("REQUEST_METHOD", "GET"),
+            ("PATH_INFO", "/"),
+            ("REQUEST_URI", "/"),
+            ("SERVER_NAME", "localhost"),
+            ("SERVER_PORT", "80"),
+            ("SERVER_PROTOCOL", "HTTP/1.1"),
+            ("SERVER_SOFTWARE", "enfilade"),
+            ("REMOTE_ADDR", ""),
+            ("REMOTE_PORT", ""),
+            ("wsgi.url_scheme", "http"),
+        ] {
+            // Keys that stand for each request are the ones that it sets, so looking them up is comparing pointers.
+            dict.set_item(PyString::intern(py, name), PyString::intern(py, value))?;
+        }
+        dict.set_item("wsgi.version", (1, 0))?;
+        dict.set_item(
+            "wsgi.input",
+            Bound::new(py, Input::new(enfilade::Body::empty()))?,
+        )?;
+        dict.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        dict.set_item("wsgi.multithread", facts.is_multithreaded)?;
+        dict.set_item("wsgi.multiprocess", facts.is_multiprocess)?;
+        dict.set_item("wsgi.run_once", false)?;
+        dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        if let Some(base) = &facts.base {
+            dict.update(base.bind(py).as_mapping())?;
+        }
+        if let Some(name) = &facts.server_name {
+            dict.set_item("SERVER_NAME", name)?;
+        }
+        if let Some(port) = facts.server_port {
+            dict.set_item("SERVER_PORT", port.to_string())?;
+        }
+        make_room(&dict)?;
+        Ok(Template {
+            dict: dict.unbind(),
+            has_server: facts.server_name.is_some() && facts.server_port.is_some(),
+        })
+    }
+
+    /// The environ of a request whose body is in `input`, where it has one.
+    pub(crate) fn fill<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        input: Option<&Bound<'py, Input>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.dict.bind(py).copy()?;
+        set_target(&environ, request)?;
+        set_client(&environ, request)?;
+        if request.version() != Version::HTTP_11 {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), request.protocol())?;
+        }
+        self.set_server(&environ, request)?;
+        set_headers(&environ, request)?;
+        if let Some(input) = input {
+            set_input(&environ, request, input)?;
+        }
+        Ok(environ)
+    }
+
+    fn set_server(&self, environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
+        let py = environ.py();
+        let server = request.server();
+        if self.has_server && (server.is_some() || request.connection().local().is_none()) {
+            return Ok(());
+        }
+        let name = match server {
+            Some(local) if local.is_ipv4() => address(py, local.ip())?,
+            // An IPv6 address stands in brackets there (RFC 3875, section 4.1.14).
+            _ => {
+                let name = request.environ().get("SERVER_NAME").unwrap_or_default();
+                latin1(py, name.as_bytes())?
+            }
+        };
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), number(py, request.port())?)
+    }
+}
+
+/// Lets the dictionary grow beyond what it holds: its copies do not grow again when the headers come.
+fn make_room(dict: &Bound<'_, PyDict>) -> PyResult<()> {
+    let added: Vec<_> = (dict.len()..ROOM)
+        .map(|at| format!("enfilade.{at}"))
+        .collect();
+    for name in &added {
+        dict.set_item(name, py_none(dict))?;
+    }
+    for name in &added {
+        dict.del_item(name)?;
+    }
+    Ok(())
+}
+
+fn py_none<'py>(dict: &Bound<'py, PyDict>) -> Bound<'py, PyAny> {
+    dict.py().None().into_bound(dict.py())
+}
+
+/// The environ of a request that came in one already: everything that it has stays, but for what a component changed.
+pub(crate) fn refill<'py>(
+    original: &Bound<'py, PyDict>,
+    request: &Request,
+    input: &Bound<'py, Input>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = original.py();
+    let environ = original.copy()?;
+    for (key, _) in original.iter() {
+        let name = key.cast::<PyString>()?;
+        if is_of_header(name.to_str().unwrap_or_default()) {
+            environ.del_item(name)?;
+        }
+    }
+    set_target(&environ, request)?;
+    if request.client_address().is_some() {
+        set_client(&environ, request)?;
+    }
+    if request.scheme() != request.connection().scheme() {
+        let port = number(py, request.port())?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+    }
+    environ.set_item(intern!(py, "wsgi.url_scheme"), request.scheme().as_str())?;
+    set_headers(&environ, request)?;
+    set_input(&environ, request, input)?;
+    Ok(environ)
+}
+
+fn is_of_header(name: &str) -> bool {
+    name.starts_with("HTTP_") || name == "CONTENT_LENGTH" || name == "CONTENT_TYPE"
+}
+
+fn set_input(
+    environ: &Bound<'_, PyDict>,
+    request: &Request,
+    input: &Bound<'_, Input>,
+) -> PyResult<()> {
+    let py = environ.py();
+    environ.set_item(intern!(py, "wsgi.input"), input)?;
+    // Werkzeug reads to the end where it is set, and wsgiref's validator forbids that: it is left to bodies that tell no
+    // length, as in Werkzeug's own server.
+    if !request.headers().contains_key(CONTENT_LENGTH) {
+        environ.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+    }
+    Ok(())
+}
+
+fn set_target(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
+    let py = environ.py();
+    environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method())?)?;
+    let (script, path) = (request.script_name(), request.path());
+    let decoded = match path {
+        "/" => intern!(py, "/").clone(),
+        path => latin1(py, &path::decode_bytes(path))?,
+    };
+    environ.set_item(intern!(py, "PATH_INFO"), &decoded)?;
+    let is_prefixed = !script.is_empty();
+    environ.set_item(
+        intern!(py, "SCRIPT_NAME"),
+        match is_prefixed {
+            true => latin1(py, &path::decode_bytes(script))?,
+            false => intern!(py, "").clone(),
+        },
+    )?;
+    let query = request.query();
+    environ.set_item(
+        intern!(py, "QUERY_STRING"),
+        match query {
+            Some(query) => latin1(py, query.as_bytes())?,
+            None => intern!(py, "").clone(),
+        },
+    )?;
+    let is_plain = !is_prefixed && query.is_none() && !path.contains('%');
+    let target = match request.uri().path_and_query() {
+        Some(target) if !is_plain => latin1(py, target.as_str().as_bytes())?,
+        _ => decoded,
+    };
+    environ.set_item(intern!(py, "REQUEST_URI"), target)
+}
+
+fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
+    let py = environ.py();
+    let client = match request.client_address() {
+        Some(client) => address(py, client)?,
+        // A Unix socket has none, and programs look for it all the same.
+        None => intern!(py, "").clone(),
+    };
+    environ.set_item(intern!(py, "REMOTE_ADDR"), client)?;
+    match request.client_port() {
+        Some(port) => {
+            let port = NAMES.with_borrow_mut(|names| names.port(py, port))?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
+        }
+        None if environ.contains(intern!(py, "REMOTE_PORT"))? => {
+            environ.del_item(intern!(py, "REMOTE_PORT"))?;
+        }
+        None => {}
+    }
+    if request.scheme() == Scheme::Https {
+        environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
+    }
+    if let Some(user) = request.extensions().get::<RemoteUser>() {
+        environ.set_item(
+            intern!(py, "REMOTE_USER"),
+            latin1(py, user.name().as_bytes())?,
+        )?;
+    }
+    Ok(())
+}
+
+/// All headers, repeated ones joined (RFC 9110, section 5.3; cookies by RFC 6265, section 4.2.1).
+fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
+    let py = environ.py();
+    let headers = request.headers();
+    let is_repeated = headers.len() != headers.keys_len();
+    NAMES.with_borrow_mut(|names| {
+        let mut last = None;
+        for (name, value) in headers {
+            if is_repeated {
+                if last == Some(name) {
+                    continue;
+                }
+                last = Some(name);
+            }
+            let Some(variable) = names.variable(py, name) else {
+                continue;
+            };
+            let value = match is_repeated {
+                true => latin1(py, &joined(headers, name, value))?,
+                false => latin1(py, value.as_bytes())?,
+            };
+            environ.set_item(variable, value)?;
+        }
+        PyResult::Ok(())
+    })?;
+    if request.params().iter().next().is_some() {
+        // What routers of WSGI put there, by the words of wsgi.org's specification of `routing_args`.
+        let captured = PyDict::new(py);
+        for (name, value) in request.params().iter() {
+            captured.set_item(name, value)?;
+        }
+        environ.set_item(
+            intern!(py, "wsgiorg.routing_args"),
+            (PyTuple::empty(py), captured),
+        )?;
+    }
+    if let Some(authority) = request.uri().authority() {
+        // It wins over the header (RFC 9112, section 3.2.2).
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, host.as_bytes())?)?;
+    }
+    Ok(())
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName, first: &HeaderValue) -> Vec<u8> {
+    let separator: &[u8] = if *name == COOKIE { b"; " } else { b"," };
+    let mut all = first.as_bytes().to_vec();
+    for value in headers.get_all(name).into_iter().skip(1) {
+        // There is one host, and the gateway has refused requests that name more.
+        if *name != HOST {
+            all.extend_from_slice(separator);
+            all.extend_from_slice(value.as_bytes());
+        }
+    }
+    all
+}
+
+fn method<'py>(py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> {
+    match *method {
+        Method::GET => intern!(py, "GET").into_bound_py_any(py),
+        Method::POST => intern!(py, "POST").into_bound_py_any(py),
+        Method::HEAD => intern!(py, "HEAD").into_bound_py_any(py),
+        Method::PUT => intern!(py, "PUT").into_bound_py_any(py),
+        Method::DELETE => intern!(py, "DELETE").into_bound_py_any(py),
+        Method::OPTIONS => intern!(py, "OPTIONS").into_bound_py_any(py),
+        Method::PATCH => intern!(py, "PATCH").into_bound_py_any(py),
+        ref other => latin1(py, other.as_str().as_bytes())?.into_bound_py_any(py),
+    }
+}
+
+thread_local! {
+    /// No lock: each thread remembers what it has met.
+    static NAMES: RefCell<Names> = RefCell::default();
+}
+
+struct Names {
+    headers: FxHashMap<HeaderName, Option<Py<PyString>>>,
+    addresses: FxHashMap<IpAddr, Py<PyString>>,
+    /// The last port that had each place.
+    ports: [Option<(u16, Py<PyString>)>; PORTS],
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names {
+            headers: FxHashMap::default(),
+            addresses: FxHashMap::default(),
+            ports: [const { None }; PORTS],
+        }
+    }
+}
+
+impl Names {
+    /// A client's port; a connection asks for the same one again and again.
+    fn port<'py>(&mut self, py: Python<'py>, port: u16) -> PyResult<Bound<'py, PyString>> {
+        let place = self.ports.get_mut(usize::from(port) % PORTS);
+        match place {
+            Some(Some((known, text))) if *known == port => Ok(text.bind(py).clone()),
+            place => {
+                let text = number(py, port)?;
+                if let Some(place) = place {
+                    *place = Some((port, text.clone().unbind()));
+                }
+                Ok(text)
+            }
+        }
+    }
+
+    /// The variable that a header is; `None` for those that are left out.
+    fn variable<'py>(
+        &mut self,
+        py: Python<'py>,
+        name: &HeaderName,
+    ) -> Option<Bound<'py, PyString>> {
+        if let Some(known) = self.headers.get(name) {
+            return known.as_ref().map(|variable| variable.bind(py).clone());
+        }
+        let variable = variable_of(name).map(|variable| PyString::intern(py, &variable));
+        if self.headers.len() < REMEMBERED {
+            let kept = variable.clone().map(Bound::unbind);
+            self.headers.insert(name.clone(), kept);
+        }
+        variable
+    }
+}
+
+/// One with an underscore in its name would stand for another with a hyphen, and programs would read `Proxy` as the
+/// setting `HTTP_PROXY`.
+fn variable_of(name: &HeaderName) -> Option<String> {
+    if *name == CONTENT_TYPE {
+        return Some("CONTENT_TYPE".to_owned());
+    }
+    if *name == CONTENT_LENGTH {
+        return Some("CONTENT_LENGTH".to_owned());
+    }
+    let text = name.as_str();
+    // The body is decoded already, and some frameworks would decode it once more.
+    if text.contains('_') || text == "proxy" || *name == TRANSFER_ENCODING {
+        return None;
+    }
+    Some(format!(
+        "HTTP_{}",
+        text.to_ascii_uppercase().replace('-', "_")
+    ))
+}
+
+fn address<'py>(py: Python<'py>, address: IpAddr) -> PyResult<Bound<'py, PyString>> {
+    NAMES.with_borrow_mut(|names| {
+        if let Some(known) = names.addresses.get(&address) {
+            return Ok(known.bind(py).clone());
+        }
+        let text = PyString::new(py, &address.to_string());
+        if names.addresses.len() < REMEMBERED {
+            names.addresses.insert(address, text.clone().unbind());
+        }
+        Ok(text)
+    })
+}
+
+fn number(py: Python<'_>, mut number: u16) -> PyResult<Bound<'_, PyString>> {
+    let mut digits = [0; 5];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        if let (Some(digit), Ok(value)) = (digits.get_mut(at), u8::try_from(number % 10)) {
+            *digit = b'0' + value;
+        }
+        number /= 10;
+        if number == 0 || at == 0 {
+            return latin1(py, digits.get(at..).unwrap_or_default());
+        }
+    }
+}
+
+/// An environ as another server gave it; others are refused (PEP 3333 asks for a `dict` itself).
+pub(crate) fn checked<'py>(environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = environ
+        .cast::<PyDict>()
+        .map_err(|_| pyo3::exceptions::PyTypeError::new_err("the environ is no dict"))?;
+    Ok(dict.clone())
+}

@@ -1,0 +1,364 @@
+//! One call of an application: what it started, and what of its answer was sent.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use enfilade::{Body, Response};
+use http::StatusCode;
+use pyo3::exceptions::PyAssertionError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::call::blocks::{
+    BLOCKS_AHEAD, Blocks, Following, Progress, block, body_of, cut, transmit,
+};
+use crate::call::head::Head;
+
+/// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
+///
+/// The lock is never held while something is waited for: another Python thread would wait for it with the interpreter.
+#[pyclass(frozen, module = "enfilade._native", name = "write")]
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+    is_head: bool,
+}
+
+enum State {
+    /// Nothing was sent; `start_response` may have been called.
+    Waiting {
+        head: Option<Head>,
+        respond: oneshot::Sender<Response>,
+    },
+    /// The head was sent, and blocks follow; `left` of the bytes that `Content-Length` announced.
+    Streaming {
+        blocks: mpsc::Sender<Bytes>,
+        progress: Arc<Progress>,
+        left: Option<u64>,
+    },
+    /// Somebody pulls: what is written waits for them.
+    Pulled {
+        head: Option<Head>,
+        written: Vec<Bytes>,
+        is_sent: bool,
+    },
+    /// The whole response was sent, or nobody wants it.
+    Over,
+}
+
+/// What became of bytes that were to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Taken,
+    /// There were more than `Content-Length` announced; those beyond are cut off.
+    TooMany,
+    /// Nobody wants them.
+    Gone,
+}
+
+#[pymethods]
+impl Exchange {
+    /// Begins the answer; may be called again with `exc_info` as long as nothing was sent.
+    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    fn start_response<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        slf.get().start(status, headers, exc_info)?;
+        Ok(slf.clone())
+    }
+
+    /// Sends bytes at once, before those of the iterable.
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self.send(py, block(data)?)? {
+            Sent::TooMany => Err(PyAssertionError::new_err(
+                "more bytes are written than Content-Length says",
+            )),
+            Sent::Taken | Sent::Gone => Ok(()),
+        }
+    }
+}
+
+impl Exchange {
+    /// A call that has not begun, whose answer goes here.
+    pub(crate) fn new(is_head: bool, respond: oneshot::Sender<Response>) -> Exchange {
+        let head = None;
+        Exchange {
+            state: Mutex::new(State::Waiting { head, respond }),
+            is_head,
+        }
+    }
+
+    /// A call whose answer somebody pulls.
+    pub(crate) fn pulled(is_head: bool) -> Exchange {
+        let state = State::Pulled {
+            head: None,
+            written: Vec::new(),
+            is_sent: false,
+        };
+        Exchange {
+            state: Mutex::new(state),
+            is_head,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(
+        &self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let exc_info = exc_info.filter(|info| !info.is_none());
+        if let Some(info) = exc_info.filter(|_| self.is_begun()) {
+            return Err(raised(info)?);
+        }
+        let new = Head::parse(status, headers)?;
+        match &mut *self.lock() {
+            State::Waiting { head, .. }
+            | State::Pulled {
+                head,
+                is_sent: false,
+                ..
+            } if exc_info.is_some() || head.is_none() => {
+                *head = Some(new);
+                Ok(())
+            }
+            State::Over => Err(PyAssertionError::new_err("the request is over")),
+            _ => Err(PyAssertionError::new_err(
+                "start_response was called before",
+            )),
+        }
+    }
+
+    /// Whether something of the answer was sent.
+    fn is_begun(&self) -> bool {
+        match &*self.lock() {
+            State::Waiting { .. } => false,
+            State::Pulled { is_sent, .. } => *is_sent,
+            State::Streaming { .. } | State::Over => true,
+        }
+    }
+
+    /// Whether these many bytes are the whole body, as `Content-Length` says, and nothing was sent before them.
+    pub(crate) fn is_whole(&self, length: usize) -> bool {
+        match &*self.lock() {
+            State::Waiting { head, .. } => head
+                .as_ref()
+                .and_then(|head| head.length)
+                .is_some_and(|announced| length as u64 >= announced),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing was sent, though the head is there: the answer may still be given at once.
+    pub(crate) fn may_be_whole(&self) -> bool {
+        matches!(&*self.lock(), State::Waiting { head: Some(_), .. })
+    }
+
+    /// Sends bytes, and the head before the first of them; more may follow.
+    pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<Sent> {
+        let (blocks, progress, bytes, fits, is_last) = {
+            let mut state = self.lock();
+            if let State::Pulled {
+                head,
+                written,
+                is_sent,
+            } = &mut *state
+                && (head.is_some() || *is_sent)
+            {
+                let before = written.iter().map(|block| block.len() as u64).sum::<u64>();
+                let announced = head.as_ref().and_then(|head| head.length);
+                let is_too_much = announced.is_some_and(|most| before + bytes.len() as u64 > most);
+                written.push(bytes);
+                return Ok(if is_too_much {
+                    Sent::TooMany
+                } else {
+                    Sent::Taken
+                });
+            }
+            if bytes.is_empty() {
+                return state.check_started().map(|()| Sent::Taken);
+            }
+            state.begin_streaming()?;
+            let State::Streaming {
+                blocks,
+                progress,
+                left,
+            } = &mut *state
+            else {
+                return Ok(Sent::Gone);
+            };
+            let (bytes, fits) = cut(bytes, left);
+            (
+                blocks.clone(),
+                progress.clone(),
+                bytes,
+                fits,
+                *left == Some(0),
+            )
+        };
+        // Who has all that was announced waits for nothing more, and is not gone for that.
+        if !bytes.is_empty() && !transmit(py, &blocks, &progress, bytes)? && !is_last {
+            *self.lock() = State::Over;
+            return Ok(Sent::Gone);
+        }
+        Ok(if fits { Sent::Taken } else { Sent::TooMany })
+    }
+
+    /// Sends the whole answer at once; `None` where it cannot be any more.
+    pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<Sent> {
+        let mut state = self.lock();
+        let State::Waiting {
+            head: Some(head), ..
+        } = &mut *state
+        else {
+            return Ok(Sent::Gone);
+        };
+        let length = blocks.iter().map(|block| block.len() as u64).sum::<u64>();
+        let announced = head.length.unwrap_or(length);
+        if length < announced && has_body(self.is_head, head.status) {
+            return Err(too_short());
+        }
+        let mut left = Some(announced);
+        for block in &mut blocks {
+            *block = cut(std::mem::take(block), &mut left).0;
+        }
+        if let State::Waiting {
+            head: Some(head),
+            respond,
+        } = std::mem::replace(&mut *state, State::Over)
+        {
+            // A client that is gone by now has no use for it.
+            let _ = respond.send(head.into_response(body_of(blocks)));
+        }
+        Ok(match length > announced {
+            true => Sent::TooMany,
+            false => Sent::Taken,
+        })
+    }
+
+    /// Says how long the body will be, where nobody said so and nothing was sent.
+    pub(crate) fn set_length(&self, length: u64) {
+        if let State::Waiting {
+            head: Some(head), ..
+        }
+        | State::Pulled {
+            head: Some(head), ..
+        } = &mut *self.lock()
+        {
+            head.set_length(length);
+        }
+    }
+
+    /// Ends the answer well; an error where it is not whole.
+    pub(crate) fn end(&self) -> PyResult<()> {
+        if self.may_be_whole() {
+            return self.send_whole(Blocks::new()).map(drop);
+        }
+        let mut state = self.lock();
+        state.check_started()?;
+        if let State::Streaming { progress, left, .. } = &*state {
+            if left.is_some_and(|left| left > 0) && !self.is_head {
+                return Err(too_short());
+            }
+            progress.end();
+        }
+        // Dropping what sends is the end.
+        *state = State::Over;
+        Ok(())
+    }
+
+    /// Ends the answer badly: with this where nothing was sent, otherwise so that the client sees that it is not whole.
+    pub(crate) fn break_off(&self, answer: impl FnOnce() -> Response) {
+        match std::mem::replace(&mut *self.lock(), State::Over) {
+            State::Waiting { respond, .. } => drop(respond.send(answer())),
+            State::Streaming { .. } | State::Pulled { .. } | State::Over => {}
+        }
+    }
+
+    /// Where somebody pulls: the head, once there is one, as it is about to be sent.
+    pub(crate) fn take_head(&self) -> PyResult<Head> {
+        match &mut *self.lock() {
+            State::Pulled { head, is_sent, .. } => {
+                *is_sent = true;
+                // What stays says that the answer was started.
+                head.take().ok_or_else(not_started)
+            }
+            _ => Err(not_started()),
+        }
+    }
+
+    /// Where somebody pulls: what was written since the last time.
+    pub(crate) fn take_written(&self) -> Vec<Bytes> {
+        match &mut *self.lock() {
+            State::Pulled { written, .. } => std::mem::take(written),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl State {
+    fn check_started(&self) -> PyResult<()> {
+        match self {
+            State::Waiting { head: None, .. }
+            | State::Pulled {
+                head: None,
+                is_sent: false,
+                ..
+            } => Err(not_started()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the head where it was not sent, with a body that is still to come.
+    fn begin_streaming(&mut self) -> PyResult<()> {
+        self.check_started()?;
+        match std::mem::replace(self, State::Over) {
+            State::Waiting {
+                head: Some(head),
+                respond,
+            } => {
+                let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
+                let (progress, left) = (Arc::new(Progress::default()), head.length);
+                let body = Body::new(Following::new(receiver, progress.clone()));
+                // Whether somebody wants it, the first block finds out.
+                let _ = respond.send(head.into_response(body));
+                *self = State::Streaming {
+                    blocks,
+                    progress,
+                    left,
+                };
+            }
+            other => *self = other,
+        }
+        Ok(())
+    }
+}
+
+/// HTTP sends none in an answer to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).
+pub(crate) fn has_body(is_head: bool, status: StatusCode) -> bool {
+    !is_head && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// The exception of an `exc_info`, to be raised again as it is.
+fn raised(info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let info = info.cast::<PyTuple>()?;
+    let (value, traceback) = (info.get_item(1)?, info.get_item(2)?);
+    value.call_method1(pyo3::intern!(info.py(), "with_traceback"), (traceback,))?;
+    Ok(PyErr::from_value(value))
+}
+
+pub(crate) fn not_started() -> PyErr {
+    PyAssertionError::new_err("start_response was not called before the first byte")
+}
+
+pub(crate) fn too_short() -> PyErr {
+    PyAssertionError::new_err("the body is shorter than its Content-Length")
+}

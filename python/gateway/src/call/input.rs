@@ -1,0 +1,234 @@
+//! `wsgi.input`: the request's body as a file to read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+use enfilade::{Body, ErrorKind};
+use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::run::reactor::wait;
+
+/// The body of one request; detached from it when the request ends, whoever holds it still.
+#[pyclass(frozen, module = "enfilade._native", name = "Input")]
+pub(crate) struct Input {
+    source: Mutex<Source>,
+    is_touched: AtomicBool,
+}
+
+enum Source {
+    Open(Open),
+    /// A thread reads, and has it.
+    Taken,
+    /// It was taken when the request ended: whoever has it drops it.
+    Over,
+}
+
+struct Open {
+    body: Body,
+    current: Bytes,
+    /// What went wrong, as nothing comes after it.
+    failure: Option<ErrorKind>,
+}
+
+/// Who may read goes on, and gives back what they took.
+struct Reading<'a> {
+    input: &'a Input,
+    open: Option<Open>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut source = self.input.lock();
+        if let (Source::Taken, Some(open)) = (&*source, self.open.take()) {
+            *source = Source::Open(open);
+        }
+    }
+}
+
+#[pymethods]
+impl Input {
+    /// So many bytes, or all that are left; fewer at the end alone.
+    #[pyo3(signature = (size = None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let limit = limit(size);
+        self.take(py, limit, |_| None)
+    }
+
+    /// One line with its end, or as much of it as `size` allows.
+    #[pyo3(signature = (size = None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        self.line(py, limit(size))
+    }
+
+    /// Lines to the end, or until they are `hint` bytes or more.
+    #[pyo3(signature = (hint = None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
+        let enough = match hint {
+            Some(hint) if hint > 0 => limit(Some(hint)),
+            _ => usize::MAX,
+        };
+        let (lines, mut length) = (PyList::empty(py), 0);
+        while length < enough {
+            let line = self.line(py, usize::MAX)?;
+            if line.as_bytes().is_empty() {
+                break;
+            }
+            length += line.as_bytes().len();
+            lines.append(line)?;
+        }
+        Ok(lines)
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.line(py, usize::MAX)?;
+        Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
+    }
+}
+
+impl Input {
+    pub(crate) fn new(body: Body) -> Input {
+        let open = Open {
+            body,
+            current: Bytes::new(),
+            failure: None,
+        };
+        Input {
+            source: Mutex::new(Source::Open(open)),
+            is_touched: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Source> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the body away, as the request is over; it is given back with whether anything was read of it.
+    pub(crate) fn detach(&self) -> Option<(Body, bool)> {
+        let is_touched = self.is_touched.load(Ordering::Relaxed);
+        match std::mem::replace(&mut *self.lock(), Source::Over) {
+            Source::Open(open) => Some((open.body, is_touched)),
+            Source::Taken | Source::Over => None,
+        }
+    }
+
+    /// What the body has failed of.
+    pub(crate) fn failure(&self) -> Option<ErrorKind> {
+        match &*self.lock() {
+            Source::Open(open) => open.failure,
+            Source::Taken | Source::Over => None,
+        }
+    }
+
+    fn reading(&self) -> PyResult<Reading<'_>> {
+        self.is_touched.store(true, Ordering::Relaxed);
+        let mut source = self.lock();
+        match std::mem::replace(&mut *source, Source::Taken) {
+            Source::Open(open) => Ok(Reading {
+                input: self,
+                open: Some(open),
+            }),
+            Source::Taken => Err(PyValueError::new_err("another thread reads the body")),
+            Source::Over => {
+                *source = Source::Over;
+                Err(PyValueError::new_err("the request is over"))
+            }
+        }
+    }
+
+    fn line<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyBytes>> {
+        self.take(py, limit, |bytes| {
+            bytes
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + 1)
+        })
+    }
+
+    /// Takes up to `limit` bytes, or up to where `end` finds one.
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        limit: usize,
+        end: impl Fn(&[u8]) -> Option<usize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let mut reading = self.reading()?;
+        let Some(open) = &mut reading.open else {
+            return Ok(PyBytes::new(py, b""));
+        };
+        let (mut parts, mut length) = (Vec::new(), 0);
+        while length < limit && open.fill(py)? {
+            let here = open.current.len().min(limit - length);
+            let found = end(open.current.get(..here).unwrap_or_default());
+            let count = found.unwrap_or(here);
+            parts.push(open.current.split_to(count));
+            length += count;
+            if found.is_some() {
+                break;
+            }
+        }
+        join(py, &parts, length)
+    }
+}
+
+impl Open {
+    /// Whether there is anything to read; waits for it.
+    fn fill(&mut self, py: Python<'_>) -> PyResult<bool> {
+        if let Some(kind) = self.failure {
+            return Err(failed(kind));
+        }
+        while !self.current.has_remaining() {
+            if self.body.is_finished() {
+                return Ok(false);
+            }
+            match wait(py, self.body.frame())? {
+                // Trailers are no part of what WSGI reads.
+                Some(Ok(frame)) => self.current = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => {
+                    self.failure = Some(error.kind());
+                    return Err(failed(error.kind()));
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Never a short read: an application must not take a part for the whole.
+fn failed(kind: ErrorKind) -> PyErr {
+    match kind {
+        ErrorKind::BodyTimedOut => {
+            PyTimeoutError::new_err("the request's body did not go on in time")
+        }
+        ErrorKind::BodyTooLarge => {
+            PyOSError::new_err("the request's body is longer than the limit")
+        }
+        _ => PyConnectionAbortedError::new_err("the client broke off in the request's body"),
+    }
+}
+
+fn limit(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(usize::MAX)
+}
+
+fn join<'py>(py: Python<'py>, parts: &[Bytes], length: usize) -> PyResult<Bound<'py, PyBytes>> {
+    if let [only] = parts {
+        return Ok(PyBytes::new(py, only));
+    }
+    PyBytes::new_with(py, length, |mut room| {
+        for part in parts {
+            let (here, rest) = room.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            room = rest;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,246 @@
+//! One call of an application, from its environ to the end of its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade::{Body, ErrorKind, HttpError, IntoResponse, Request, Response};
+use http::header::EXPECT;
+use http::{Method, StatusCode};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use smallvec::smallvec;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::call::blocks;
+use crate::call::environ::Template;
+use crate::call::exchange::{Exchange, Sent};
+use crate::call::file_wrapper::FileWrapper;
+use crate::call::input::Input;
+use crate::run::reactor;
+
+/// How much of a body that nobody reads is taken, so that its client reads the answer, and for how long.
+pub(crate) const LINGER: usize = 16 * 1024 * 1024;
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// A request that waits for Python.
+pub(crate) struct Job {
+    pub(crate) request: Request,
+    pub(crate) callable: Arc<Py<PyAny>>,
+    pub(crate) respond: oneshot::Sender<Response>,
+    /// What its connection runs on, where that is tokio.
+    pub(crate) runtime: Option<Handle>,
+}
+
+/// Calls the application and sends what it answers.
+///
+/// # Errors
+///
+/// Where it was interrupted (Ctrl-C): the request is broken off, and the server is to stop.
+pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()> {
+    let Job {
+        mut request,
+        callable,
+        respond,
+        runtime,
+    } = job;
+    if respond.is_closed() {
+        return Ok(());
+    }
+    let is_head = request.method() == Method::HEAD;
+    let body = request.take_body();
+    let input = match body.is_finished() {
+        true => None,
+        false => Some(Bound::new(py, Input::new(body))?),
+    };
+    let exchange = Bound::new(py, Exchange::new(is_head, respond))?;
+    let produced = call(py, callable.bind(py), &exchange, || {
+        template.fill(py, &request, input.as_ref())
+    });
+    let outcome = produced.or_else(|error| fail(py, exchange.get(), input.as_ref(), error));
+    if let Some(input) = input {
+        let waits = request.headers().contains_key(EXPECT);
+        finish(input.get(), waits, runtime.as_ref());
+    }
+    outcome
+}
+
+fn call<'py>(
+    py: Python<'py>,
+    callable: &Bound<'py, PyAny>,
+    exchange: &Bound<'py, Exchange>,
+    environ: impl FnOnce() -> PyResult<Bound<'py, pyo3::types::PyDict>>,
+) -> PyResult<()> {
+    let start_response = exchange.getattr(intern!(py, "start_response"))?;
+    let answer = callable.call1((environ()?, start_response))?;
+    produce(&answer, exchange.get())
+}
+
+/// Sends what the application returned.
+fn produce(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
+    if let Ok(list) = answer.cast_exact::<PyList>() {
+        return send_all(list.iter(), exchange, answer.py());
+    }
+    if let Ok(tuple) = answer.cast_exact::<PyTuple>() {
+        return send_all(tuple.iter(), exchange, answer.py());
+    }
+    let closing = Closing::new(answer)?;
+    let sent = match answer.cast_exact::<FileWrapper>() {
+        Ok(wrapper) => send_file(wrapper, exchange),
+        Err(_) => send_each(answer, exchange),
+    };
+    let sent = sent.and_then(|()| exchange.end());
+    if sent.is_err() {
+        // The failure is what is told, and what closing raises beside it is none.
+        let _ = closing.close();
+        return sent;
+    }
+    closing.close()
+}
+
+/// Sends blocks that are all there: at once, where nothing was sent before them.
+fn send_all<'py>(
+    blocks: impl Iterator<Item = Bound<'py, PyAny>>,
+    exchange: &Exchange,
+    py: Python<'_>,
+) -> PyResult<()> {
+    if exchange.may_be_whole() {
+        let blocks = blocks.map(|item| blocks::block(&item));
+        let blocks = blocks.collect::<PyResult<_>>()?;
+        return exchange.send_whole(blocks).map(drop);
+    }
+    for item in blocks {
+        let block = blocks::block(&item)?;
+        if block.is_empty() {
+            continue;
+        }
+        if exchange.send(py, block)? != Sent::Taken {
+            break;
+        }
+    }
+    exchange.end()
+}
+
+/// Sends blocks as they are made.
+fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
+    let py = answer.py();
+    let mut items = answer.try_iter()?;
+    while let Some(item) = items.next() {
+        let block = blocks::block(&item?)?;
+        if block.is_empty() {
+            continue;
+        }
+        if exchange.is_whole(block.len()) {
+            let sent = exchange.send_whole(smallvec![block])?;
+            if let Some(reactor) = reactor::current() {
+                reactor.run_ready();
+            }
+            // What stands after the last block is run too, but not when there are blocks beyond the length.
+            if sent == Sent::Taken {
+                items.next().transpose()?;
+            }
+            break;
+        }
+        if exchange.send(py, block)? != Sent::Taken {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<()> {
+    let py = wrapper.py();
+    match wrapper.get().rest(py)? {
+        Some(rest) => {
+            exchange.set_length(rest.length);
+            rest.send(py, exchange)
+        }
+        None => send_each(wrapper.as_any(), exchange),
+    }
+}
+
+/// The `close` of what an application returned, which is called once, come what may.
+pub(crate) struct Closing<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> Closing<'py> {
+    pub(crate) fn new(answer: &Bound<'py, PyAny>) -> PyResult<Closing<'py>> {
+        answer
+            .getattr_opt(intern!(answer.py(), "close"))
+            .map(Closing)
+    }
+
+    pub(crate) fn into_inner(mut self) -> Option<Py<PyAny>> {
+        self.0.take().map(Bound::unbind)
+    }
+
+    pub(crate) fn close(mut self) -> PyResult<()> {
+        match self.0.take() {
+            Some(close) => close.call0().map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tells of an exception where an operator reads it, and answers with it or breaks the answer off.
+fn fail(
+    py: Python<'_>,
+    exchange: &Exchange,
+    input: Option<&Bound<'_, Input>>,
+    error: PyErr,
+) -> PyResult<()> {
+    // What the client did wrong is answered as such, and is no line in the log.
+    let blamed = input.and_then(|input| input.get().failure());
+    let blamed = blamed.filter(|_| error.is_instance_of::<pyo3::exceptions::PyOSError>(py));
+    let status = match blamed {
+        Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
+        Some(_) => StatusCode::BAD_REQUEST,
+        None => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        exchange.break_off(|| HttpError::new(status).into_response());
+        return Err(error);
+    }
+    let cause = error.to_string();
+    exchange.break_off(|| HttpError::new(status).caused_by(cause).into_response());
+    report(py, &error);
+    Ok(())
+}
+
+/// Writes the traceback to `sys.stderr`, which is `wsgi.errors`.
+pub(crate) fn report(py: Python<'_>, error: &PyErr) {
+    // `PyErr::print` would end the process where it is a `SystemExit`.
+    error.display(py);
+}
+
+/// Takes the body from whoever holds it still; its rest is read, within bounds, so that the client reads the answer.
+fn finish(input: &Input, waits: bool, runtime: Option<&Handle>) {
+    let Some((body, is_touched)) = input.detach() else {
+        return;
+    };
+    // A client that waits to be asked for the body, and was not, sends none (RFC 9110, section 10.1.1).
+    if body.is_finished() || (waits && !is_touched) {
+        return;
+    }
+    if let Some(reactor) = reactor::current() {
+        reactor.spawn_until(Box::pin(linger(body)), LINGER_TIME);
+    } else if let Some(runtime) = runtime {
+        runtime.spawn(async move {
+            // It is over then, with or without the rest.
+            let _ = tokio::time::timeout(LINGER_TIME, linger(body)).await;
+        });
+    }
+}
+
+async fn linger(mut body: Body) {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > LINGER {
+            break;
+        }
+    }
+}

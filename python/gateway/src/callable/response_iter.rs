@@ -1,0 +1,69 @@
+//! What is left of an answer when its head was told, as a WSGI iterable.
+
+use std::sync::{Mutex, PoisonError};
+
+use enfilade::Body;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::run::reactor::wait;
+
+/// What is left of an answer, as a WSGI iterable.
+#[pyclass(frozen, module = "enfilade._native", name = "Answer")]
+#[derive(Debug)]
+pub struct Answer(Mutex<Option<Body>>);
+
+impl Answer {
+    pub(super) fn new(body: Body) -> Answer {
+        Answer(Mutex::new(Some(body)))
+    }
+
+    fn take(&self) -> Option<Body> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[pymethods]
+impl Answer {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let Some(mut body) = self.take() else {
+            return Ok(None);
+        };
+        loop {
+            match wait(py, body.frame())? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(exception(py, &error)),
+                Some(Ok(frame)) => {
+                    // Trailers are nothing that WSGI could say.
+                    let data = frame.into_data().unwrap_or_default();
+                    if !data.is_empty() {
+                        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+                        return Ok(Some(PyBytes::new(py, &data)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what the answer comes from.
+    fn close(&self) {
+        drop(self.take());
+    }
+}
+
+/// The exception that a body failed of, as the same object where it was one of Python.
+fn exception(py: Python<'_>, error: &(dyn std::error::Error + 'static)) -> PyErr {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(raised) = error.downcast_ref::<PyErr>() {
+            return raised.clone_ref(py);
+        }
+        cause = error.source();
+    }
+    PyRuntimeError::new_err(error.to_string())
+}

@@ -1,0 +1,63 @@
+//! What Python is told of every request that was served.
+
+use std::net::SocketAddr;
+
+use enfilade::Request;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+
+use crate::call::job;
+use crate::serve::options::Options;
+
+/// What the hook of a server is told of a request.
+#[derive(Debug)]
+pub(super) struct Record {
+    client: Option<SocketAddr>,
+    line: String,
+    pub(super) status: u16,
+    pub(super) bytes: u64,
+}
+
+impl Record {
+    pub(super) fn of(request: &Request) -> Record {
+        let target = match request.uri().path_and_query() {
+            Some(target) => target.as_str(),
+            None => request.uri().path(),
+        };
+        Record {
+            client: request.connection().peer(),
+            line: format!("{} {target} {}", request.method(), request.protocol()),
+            status: 0,
+            bytes: 0,
+        }
+    }
+}
+
+/// What a server calls for every request.
+#[derive(Debug)]
+pub(super) struct Hook(Py<PyAny>);
+
+impl Hook {
+    /// The hook that these options name.
+    pub(super) fn of(py: Python<'_>, options: &Options) -> Option<Hook> {
+        let hook = options.access_hook.as_ref();
+        hook.map(|hook| Hook(hook.clone_ref(py)))
+    }
+
+    /// What it raises is reported and ends nothing, but for an interrupt.
+    pub(super) fn call(&self, py: Python<'_>, record: &Record) -> PyResult<()> {
+        let client = match record.client {
+            Some(client) => (client.ip().to_canonical().to_string(), client.port()),
+            None => (String::new(), 0),
+        };
+        let arguments = (client, &record.line, record.status, record.bytes);
+        match self.0.call1(py, arguments) {
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
+            Err(error) => {
+                job::report(py, &error);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The header `Date` after the clock was set back.
+
+use std::cell::Cell;
+use std::time::SystemTime;
+
+use enfilade::headers::format_http_date;
+use http::HeaderValue;
+
+thread_local! {
+    // What hyper keeps on this thread too: the text of the latest second that it has seen.
+    static SEEN: Cell<Seen> = const { Cell::new(Seen::NOTHING) };
+}
+
+/// Looks at the clock; returns the time if hyper would get it wrong, whose date stays in the future after the clock was
+/// set back.
+///
+/// hyper looks each time that it is polled, and the server once for all connections that have something to do: a clock
+/// that was set back by less than that takes is not noticed, and `Date` is wrong by no more.
+pub(super) fn look() -> Option<SystemTime> {
+    let seen = SEEN.get().at(time_of_day());
+    SEEN.set(seen);
+    seen.correction()
+}
+
+/// A time as the header says it.
+pub(super) fn value(time: SystemTime) -> HeaderValue {
+    let date = HeaderValue::try_from(format_http_date(time.into()));
+    date.expect("letters, digits and punctuation")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place at which the server reads the time of day"
+)]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The time of day, and the latest that it ever was.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    now: SystemTime,
+    latest: SystemTime,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen {
+        now: SystemTime::UNIX_EPOCH,
+        latest: SystemTime::UNIX_EPOCH,
+    };
+
+    fn at(self, now: SystemTime) -> Seen {
+        let latest = self.latest.max(now);
+        Seen { now, latest }
+    }
+
+    fn correction(self) -> Option<SystemTime> {
+        (self.now < self.latest).then_some(self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_date_is_right_however_the_clock_is_set() {
+        let mut seen = Seen::NOTHING;
+        for (time, expected) in [
+            (784_111_777, None),
+            (784_111_778, None),
+            // An hour forward, and back.
+            (784_115_378, None),
+            (784_111_779, Some("Sun, 06 Nov 1994 08:49:39 GMT")),
+            (784_115_377, Some("Sun, 06 Nov 1994 09:49:37 GMT")),
+            (784_115_378, None),
+        ] {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
+            seen = seen.at(time);
+            let found = seen.correction().map(value);
+            let found = found.as_ref().map(|date| date.to_str().unwrap());
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! HTTP on one connection of an inline server, as hyper speaks it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::limits::Limits;
+use crate::serve::inline::service::Service;
+use crate::serve::inline::stream::Stream;
+
+/// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
+/// allocation a request.
+const MAX_HEADER_SIZE: usize = 64 * 1024;
+
+/// Serves a connection to its end, or as far as its limits and the server let it.
+pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: Limits) {
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None)
+        .max_header_size(MAX_HEADER_SIZE)
+        .keep_alive(limits.is_kept_alive)
+        .title_case_headers(limits.is_title_case);
+    let stream = TokioIo::new(Stream::new(connection.clone()));
+    let mut serving = Box::pin(http.serve_connection(stream, service));
+    let mut is_told = false;
+    poll_fn(|context| {
+        if connection.is_over.get() {
+            return Poll::Ready(());
+        }
+        // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+        let polled = serving.as_mut().poll(context).map(drop);
+        if polled.is_pending() && connection.ends_now() && !is_told {
+            is_told = true;
+            serving.as_mut().graceful_shutdown();
+            return Pin::new(&mut serving).poll(context).map(drop);
+        }
+        polled
+    })
+    .await;
+    connection.prepare_close();
+}

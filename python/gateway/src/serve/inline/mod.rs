@@ -1,0 +1,412 @@
+//! A server whose thread polls its connections and calls Python in turn.
+//!
+//! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
+//! serving on: there is no other thread to wake, and no second request begins before the first is done.
+
+mod answer;
+mod clock;
+mod connection;
+mod date;
+mod http;
+mod limits;
+mod listener;
+mod received;
+mod records;
+mod sent;
+mod service;
+mod stream;
+mod tasks;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use enfilade::Application;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Token};
+use pyo3::prelude::*;
+
+use crate::call::environ::Template;
+use crate::call::job::{self, Job};
+use crate::run::executor::{self, Installed, LocalQueue};
+use crate::run::reactor::{self, Reactor};
+use crate::serve::access_hook::{Hook, Record};
+use crate::serve::inline::clock::Clock;
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::limits::Limits;
+use crate::serve::inline::listener::Listeners;
+use crate::serve::inline::records::Records;
+use crate::serve::inline::service::Service;
+use crate::serve::inline::tasks::{Shared, Tasks};
+use crate::serve::options::Options;
+use crate::serve::stop::{self, Stop};
+
+/// Tokens that are no connection's.
+const WAKE: Token = Token(usize::MAX);
+const SIGNAL: Token = Token(usize::MAX - 1);
+const LISTENERS: usize = usize::MAX / 2;
+/// How many connections there may be; others wait in the system's queue.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// What a server on the thread of its caller is to do.
+pub(in crate::serve) struct Plan {
+    pub(in crate::serve) app: Application,
+    pub(in crate::serve) hook: Option<Hook>,
+    pub(in crate::serve) stop: Arc<Stop>,
+    /// What becomes readable when Python has got a signal.
+    pub(in crate::serve) signals: Option<UnixStream>,
+    /// Whether one request is all.
+    pub(in crate::serve) once: bool,
+    /// When to give up where none has come.
+    pub(in crate::serve) deadline: Option<Instant>,
+}
+
+/// A server on the thread of its caller.
+pub(in crate::serve) struct Inline {
+    poll: RefCell<mio::Poll>,
+    events: RefCell<Events>,
+    tasks: Tasks,
+    jobs: RefCell<VecDeque<Job>>,
+    listeners: Listeners,
+    app: Application,
+    limits: Limits,
+    clock: Rc<Clock>,
+    next_sweep: Cell<Instant>,
+    deadline: Option<Instant>,
+    signals: Option<UnixStream>,
+    stop: Arc<Stop>,
+    main: Arc<Main>,
+    main_waker: Waker,
+    hook: Option<Hook>,
+    records: Records,
+    /// How many requests were taken, and how many may be.
+    taken: Rc<Cell<u64>>,
+    once: bool,
+    is_finishing: Cell<bool>,
+}
+
+/// What Python waits for wakes this.
+struct Main {
+    is_woken: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Main {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        self.shared.interrupt();
+    }
+}
+
+impl LocalQueue for Inline {
+    fn push(&self, job: Job) {
+        self.jobs.borrow_mut().push_back(job);
+    }
+}
+
+impl Reactor for Inline {
+    fn block_on(
+        &self,
+        py: Python<'_>,
+        mut future: Pin<&mut dyn Future<Output = ()>>,
+    ) -> PyResult<()> {
+        let mut context = Context::from_waker(&self.main_waker);
+        loop {
+            self.main.is_woken.store(false, Ordering::Release);
+            if future.as_mut().poll(&mut context).is_ready() {
+                return Ok(());
+            }
+            self.run_ready();
+            if !self.main.is_woken.load(Ordering::Acquire) {
+                self.turn(py)?;
+                self.run_ready();
+            }
+        }
+    }
+
+    fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
+        loop {
+            self.run_ready();
+            if is_done() {
+                return Ok(());
+            }
+            self.turn(py)?;
+        }
+    }
+
+    fn run_ready(&self) {
+        self.tasks.run();
+    }
+
+    fn spawn_until(&self, future: Pin<Box<dyn Future<Output = ()>>>, time: Duration) {
+        let deadline = Instant::now() + time;
+        self.tasks.spawn(future, None, Some(deadline));
+    }
+}
+
+impl Inline {
+    pub(in crate::serve) fn new(
+        plan: Plan,
+        sockets: Vec<OwnedFd>,
+        options: &Options,
+    ) -> io::Result<Rc<Inline>> {
+        let Plan {
+            app,
+            hook,
+            stop,
+            signals,
+            once,
+            deadline,
+        } = plan;
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry();
+        let waker = mio::Waker::new(registry, WAKE)?;
+        let shared = Arc::new(Shared::new(waker));
+        let listeners = Listeners::new(sockets, registry, LISTENERS)?;
+        if let Some(signals) = &signals {
+            registry.register(
+                &mut SourceFd(&signals.as_raw_fd()),
+                SIGNAL,
+                Interest::READABLE,
+            )?;
+        }
+        let clock = Clock::new();
+        let main = Arc::new(Main {
+            is_woken: AtomicBool::new(false),
+            shared: shared.clone(),
+        });
+        Ok(Rc::new(Inline {
+            poll: RefCell::new(poll),
+            events: RefCell::new(Events::with_capacity(256)),
+            tasks: Tasks::new(shared),
+            jobs: RefCell::default(),
+            listeners,
+            app,
+            limits: Limits::of(options, once),
+            next_sweep: Cell::new(clock.now()),
+            clock: Rc::new(clock),
+            deadline,
+            signals,
+            stop,
+            main_waker: Waker::from(main.clone()),
+            main,
+            hook,
+            records: Records::default(),
+            taken: Rc::default(),
+            once,
+            is_finishing: Cell::new(false),
+        }))
+    }
+
+    /// Serves until it is told to stop, or until `deadline`; with `once` until one request was answered.
+    pub(in crate::serve) fn serve(
+        self: Rc<Self>,
+        py: Python<'_>,
+        template: &Template,
+    ) -> PyResult<bool> {
+        let outside = reactor::set_current(Some(self.clone()));
+        let executor = executor::install(Some(Installed::Thread(self.clone())));
+        let waker = Waker::from(self.tasks.shared().clone());
+        self.stop.set_waker(Some(waker));
+        let served = self.run(py, template);
+        self.stop.set_waker(None);
+        // What is left is broken off while the server is still there for it.
+        self.tasks.clear();
+        self.jobs.borrow_mut().clear();
+        executor::install(executor);
+        reactor::set_current(outside);
+        served.map(|()| self.taken.get() > 0)
+    }
+
+    fn run(&self, py: Python<'_>, template: &Template) -> PyResult<()> {
+        let mut end = None;
+        loop {
+            self.run_ready();
+            self.tell(py)?;
+            let job = self.jobs.borrow_mut().pop_front();
+            if let Some(job) = job {
+                if let Err(interrupted) = job::run(py, job, template) {
+                    self.run_ready();
+                    self.tell(py)?;
+                    return Err(interrupted);
+                }
+                continue;
+            }
+            if self.is_over(&mut end) {
+                return Ok(());
+            }
+            self.turn(py)?;
+        }
+    }
+
+    /// Whether nothing more is to be done; begins to finish where it is time.
+    fn is_over(&self, end: &mut Option<Instant>) -> bool {
+        let now = self.clock.now();
+        let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
+        if is_done || is_late {
+            return true;
+        }
+        let has_enough = self
+            .limits
+            .max_requests
+            .is_some_and(|most| self.taken.get() >= most);
+        if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
+            self.is_finishing.set(true);
+            self.listeners.close();
+            *end = Some(Instant::now() + self.limits.graceful);
+            self.tasks.for_each(|_, connection| connection.finish());
+            self.tasks.wake_all();
+            self.next_sweep.set(now);
+            self.run_ready();
+        }
+        self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
+    }
+
+    /// Waits without the interpreter until something happens, and notes what.
+    fn turn(&self, py: Python<'_>) -> PyResult<()> {
+        let timeout = self.timeout();
+        let mut poll = self.poll.borrow_mut();
+        let mut events = self.events.borrow_mut();
+        let (poll_now, events_now) = (&mut *poll, &mut *events);
+        let waited = match timeout {
+            Some(Duration::ZERO) => poll_now.poll(events_now, timeout),
+            _ => py.detach(|| poll_now.poll(events_now, timeout)),
+        };
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            waited => waited?,
+        }
+        self.clock.look();
+        let mut is_signalled = false;
+        for event in events.iter() {
+            match event.token() {
+                WAKE => {}
+                SIGNAL => is_signalled = true,
+                Token(token) if token >= LISTENERS => self.listeners.set_ready(token - LISTENERS),
+                Token(task) => self.tasks.notify(task, event),
+            }
+        }
+        drop((poll, events));
+        self.accept();
+        self.sweep();
+        if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
+            stop::drain(signals);
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing needs to be done.
+    fn timeout(&self) -> Option<Duration> {
+        if self.tasks.has_ready() || (self.has_waiting() && !self.listeners.is_pausing()) {
+            return Some(Duration::ZERO);
+        }
+        let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
+        needs_time.then(|| {
+            let next = self.next_sweep.get();
+            let next = self.deadline.map_or(next, |deadline| next.min(deadline));
+            let left = next.saturating_duration_since(self.clock.now());
+            left.clamp(Duration::from_millis(1), self.tick())
+        })
+    }
+
+    /// How often time limits are looked at.
+    fn tick(&self) -> Duration {
+        const AT_THE_END: Duration = Duration::from_millis(100);
+        match self.is_finishing.get() {
+            true => self.limits.tick.min(AT_THE_END),
+            false => self.limits.tick,
+        }
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.may_accept() && self.listeners.has_waiting()
+    }
+
+    fn may_accept(&self) -> bool {
+        let most = if self.once { 1 } else { MAX_CONNECTIONS };
+        self.tasks.len() < most && !(self.once && self.taken.get() > 0)
+    }
+
+    /// Takes the connections that wait, but not for ever: those that are there have their turn too.
+    fn accept(&self) {
+        const AT_A_TIME: usize = 64;
+        let now = self.clock.now();
+        if !self.listeners.resume(now) {
+            return;
+        }
+        for _ in 0..AT_A_TIME {
+            if !self.may_accept() {
+                return;
+            }
+            let Some((socket, ends)) = self.listeners.accept(now) else {
+                return;
+            };
+            self.begin(Connection::new(socket, ends, self.clock.clone()));
+        }
+    }
+
+    fn begin(&self, connection: Connection) {
+        let connection = Rc::new(connection);
+        let service = Service {
+            app: self.app.clone(),
+            facts: service::facts(connection.ends),
+            connection: connection.clone(),
+            taken: self.taken.clone(),
+            records: self.hook.as_ref().map(|_| self.records.clone()),
+        };
+        let future = http::drive(connection.clone(), service, self.limits);
+        let descriptor = connection.descriptor();
+        let task = self.tasks.spawn(Box::pin(future), Some(connection), None);
+        let registered = self.poll.borrow().registry().register(
+            &mut SourceFd(&descriptor),
+            Token(task),
+            Interest::READABLE | Interest::WRITABLE,
+        );
+        if registered.is_err() {
+            self.tasks.remove(task);
+        }
+    }
+
+    /// Ends what has taken too long.
+    fn sweep(&self) {
+        let now = self.clock.now();
+        if now < self.next_sweep.get() {
+            return;
+        }
+        self.next_sweep.set(now + self.tick());
+        self.tasks.expire(now);
+        self.tasks.for_each(|wake, connection| {
+            if connection.check(now, &self.limits) {
+                wake();
+            }
+        });
+    }
+
+    /// Tells the hook of the requests that were answered.
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(hook) = &self.hook else {
+            return Ok(());
+        };
+        let records: Vec<Record> = self.records.take();
+        for record in records {
+            hook.call(py, &record)?;
+        }
+        py.check_signals()
+    }
+}

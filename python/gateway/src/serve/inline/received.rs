@@ -1,0 +1,114 @@
+//! The body of a request on its way in, which does not wait for ever.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use enfilade::Error;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+
+/// Whether a body is waited for, and since when; the server looks at it now and then.
+#[derive(Debug, Default)]
+pub(super) struct BodyTimeout(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    since: Option<(Instant, Waker)>,
+    is_over: bool,
+    /// Whether the whole body has come, or nobody has it any more.
+    is_done: bool,
+}
+
+impl BodyTimeout {
+    /// Whether more of the body may come.
+    pub(super) fn is_open(&self) -> bool {
+        !self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_done
+    }
+
+    /// Ends the waiting where it takes too long.
+    pub(super) fn check(&self, now: Instant, limit: Duration) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_late = |since: Instant| now.saturating_duration_since(since) >= limit;
+        if waiting
+            .since
+            .as_ref()
+            .is_some_and(|(since, _)| is_late(*since))
+        {
+            waiting.is_over = true;
+            if let Some((_, waker)) = waiting.since.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A body that fails where its client is too slow.
+pub(super) struct Received {
+    body: Incoming,
+    body_timeout: Arc<BodyTimeout>,
+}
+
+impl Received {
+    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> Received {
+        Received { body, body_timeout }
+    }
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let body_timeout = self.body_timeout.clone();
+        let mut waiting = body_timeout
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match polled {
+            Poll::Ready(next) => {
+                waiting.since = None;
+                waiting.is_done = !matches!(next, Some(Ok(_))) || self.body.is_end_stream();
+                Poll::Ready(next.map(|result| result.map_err(Error::body)))
+            }
+            Poll::Pending if waiting.is_over => Poll::Ready(Some(Err(Error::body_timed_out()))),
+            Poll::Pending => {
+                let since = waiting
+                    .since
+                    .as_ref()
+                    .map_or_else(Instant::now, |(since, _)| *since);
+                waiting.since = Some((since, context.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let mut waiting = self
+            .body_timeout
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.is_done = true;
+        waiting.since = None;
+    }
+}

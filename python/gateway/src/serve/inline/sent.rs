@@ -1,0 +1,142 @@
+//! The body of a response, as hyper reads it.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use enfilade::{Body, Error};
+use http::Version;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::records::OpenRecord;
+
+/// The body of a response, with a turn before its failure.
+///
+/// hyper drops what it has not written yet when a body fails. In that turn it writes, so that the client gets the head
+/// and sees that the response broke off.
+pub(super) struct Sent {
+    body: Body,
+    failure: Option<Error>,
+    version: Version,
+    /// How many bytes there have to be in all, and how many there were.
+    length: Option<u64>,
+    count: u64,
+    /// Whether hyper may know how long the body is.
+    is_measured: bool,
+    connection: Option<Rc<Connection>>,
+    record: Option<Box<OpenRecord>>,
+}
+
+impl Sent {
+    pub(super) fn new(body: Body, version: Version) -> Sent {
+        Sent {
+            body,
+            failure: None,
+            version,
+            length: None,
+            count: 0,
+            is_measured: true,
+            connection: None,
+            record: None,
+        }
+    }
+
+    /// With the number of bytes that the response announces.
+    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+        self.length = length;
+        self
+    }
+
+    /// Whether hyper may know how long the body is.
+    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
+        self.is_measured = is_measured;
+        self
+    }
+
+    /// With what is told of its end.
+    pub(super) fn watched_by(
+        mut self,
+        connection: Rc<Connection>,
+        record: Option<Box<OpenRecord>>,
+    ) -> Sent {
+        self.connection = Some(connection);
+        self.record = record;
+        self
+    }
+
+    /// Counts what comes; returns whether the body is of another length than the response announces.
+    fn is_wrong(&mut self, next: Option<&Frame<Bytes>>) -> bool {
+        let data = next.and_then(Frame::data_ref);
+        let count = self.count + data.map_or(0, |data| data.len() as u64);
+        let is_wrong = self.length.is_some_and(|length| match data {
+            Some(_) => count > length,
+            None => count != length,
+        });
+        if !is_wrong {
+            self.count = count;
+        }
+        is_wrong
+    }
+
+    /// Fails in the next turn.
+    #[cold]
+    fn fail(&mut self, error: Error, context: &Context<'_>) {
+        self.failure = Some(error);
+        if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
+            // The end of the connection is that of the content, and must not look like one.
+            connection.break_off();
+        }
+        context.waker().wake_by_ref();
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let error = match next {
+            Some(Err(error)) => error,
+            next => match self.is_wrong(next.as_ref().and_then(|next| next.as_ref().ok())) {
+                true => Error::body("the body is not as long as its Content-Length"),
+                false => return Poll::Ready(next),
+            },
+        };
+        self.fail(error, context);
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A body that failed has nothing more to give, but the failure is not told yet.
+        self.failure.is_none()
+            && self.body.is_finished()
+            && (self.count == 0 || self.length.is_none_or(|length| length == self.count))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.is_measured {
+            true => HttpBody::size_hint(&self.body),
+            false => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.end(self.count);
+        }
+        if let Some(connection) = &self.connection {
+            connection.end();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The application of an inline server, as hyper calls it.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use enfilade::{Application, Body, HttpError, Request, Scheme, gateway};
+use http::{Method, StatusCode};
+use hyper::body::{Body as _, Incoming};
+
+use crate::serve::inline::answer::{Answered, ClientSupport};
+use crate::serve::inline::connection::Connection;
+use crate::serve::inline::listener::Ends;
+use crate::serve::inline::received::{BodyTimeout, Received};
+use crate::serve::inline::records::Records;
+use crate::serve::inline::sent::Sent;
+
+/// The application, with what it may know of a connection.
+pub(super) struct Service {
+    pub(super) app: Application,
+    pub(super) connection: Rc<Connection>,
+    pub(super) facts: enfilade::Connection,
+    pub(super) taken: Rc<Cell<u64>>,
+    /// Where requests are noted, if anybody is told of them.
+    pub(super) records: Option<Records>,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Service {
+    type Response = http::Response<Sent>;
+    type Error = Infallible;
+    type Future = Answered;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answered {
+        self.connection.begin();
+        self.taken.set(self.taken.get() + 1);
+        let (parts, body) = request.into_parts();
+        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
+        let body = match body.is_end_stream() {
+            true => Body::empty(),
+            false => self.receive(body),
+        };
+        let request = Request::from_parts(parts, body, self.facts.clone());
+        let record = self.records.as_ref().map(|records| records.begin(&request));
+        let answer = match *request.method() {
+            // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
+            Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
+            _ => gateway::answer(&self.app, request),
+        };
+        Answered::new(answer, client, self.connection.clone(), record)
+    }
+}
+
+impl Service {
+    fn receive(&self, body: Incoming) -> Body {
+        let body_timeout = Arc::new(BodyTimeout::default());
+        *self.connection.body_timeout.borrow_mut() = Some(body_timeout.clone());
+        Body::new(Received::new(body, body_timeout))
+    }
+}
+
+/// What applications may know of a connection.
+pub(super) fn facts(ends: Ends) -> enfilade::Connection {
+    let facts = enfilade::Connection::new(Scheme::Http);
+    let facts = ends
+        .peer
+        .into_iter()
+        .fold(facts, enfilade::Connection::with_peer);
+    ends.local
+        .into_iter()
+        .fold(facts, enfilade::Connection::with_local)
+}
+
+/// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
+fn refuse_tunnel(_: Request) -> HttpError {
+    HttpError::new(StatusCode::NOT_IMPLEMENTED)
+}

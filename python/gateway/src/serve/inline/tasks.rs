@@ -1,0 +1,249 @@
+//! The futures of an inline server, and which of them are to be polled.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use mio::event::Event;
+use slab::Slab;
+
+use crate::serve::inline::connection::Connection;
+
+type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
+
+/// What other threads reach: the queue of what is ready, and the means to end the server's waiting.
+pub(super) struct Shared {
+    ready: Mutex<Vec<usize>>,
+    waker: mio::Waker,
+}
+
+thread_local! {
+    /// The server that this thread is, by where its shared part is: its own wakes need no system call.
+    static OWNER: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Shared {
+    pub(super) fn new(waker: mio::Waker) -> Shared {
+        Shared {
+            ready: Mutex::default(),
+            waker,
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    fn push(&self, task: usize) {
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+        self.interrupt();
+    }
+
+    /// Ends the server's waiting, where it may be waiting: on its own thread it is not.
+    pub(super) fn interrupt(&self) {
+        if OWNER.get() != self.address() {
+            // Where that fails, the server looks again at its next tick.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.interrupt();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.interrupt();
+    }
+}
+
+/// One task's waker.
+struct Notice {
+    task: usize,
+    is_queued: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Notice {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.shared.push(self.task);
+        }
+    }
+}
+
+struct Task {
+    /// What is polled and its waker; not here while it is.
+    future: Option<(Future, Waker)>,
+    notice: Arc<Notice>,
+    connection: Option<Rc<Connection>>,
+    deadline: Option<Instant>,
+}
+
+pub(super) struct Tasks {
+    all: RefCell<Slab<Task>>,
+    shared: Arc<Shared>,
+    /// Kept for its memory.
+    batch: RefCell<Vec<usize>>,
+}
+
+impl Tasks {
+    pub(super) fn new(shared: Arc<Shared>) -> Tasks {
+        OWNER.set(shared.address());
+        Tasks {
+            all: RefCell::default(),
+            shared,
+            batch: RefCell::default(),
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        OWNER.set(self.shared.address());
+        &self.shared
+    }
+
+    pub(super) fn spawn(
+        &self,
+        future: Future,
+        connection: Option<Rc<Connection>>,
+        deadline: Option<Instant>,
+    ) -> usize {
+        let mut all = self.all.borrow_mut();
+        let entry = all.vacant_entry();
+        let task = entry.key();
+        let notice = Arc::new(Notice {
+            task,
+            is_queued: AtomicBool::new(false),
+            shared: self.shared.clone(),
+        });
+        entry.insert(Task {
+            future: Some((future, Waker::from(notice.clone()))),
+            notice: notice.clone(),
+            connection,
+            deadline,
+        });
+        notice.wake_by_ref();
+        task
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.borrow().len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.borrow().is_empty()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self
+            .shared
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    /// Drops a task; what it owns may come back to this server while it is dropped.
+    pub(super) fn remove(&self, task: usize) {
+        let removed = self.all.borrow_mut().try_remove(task);
+        drop(removed);
+    }
+
+    pub(super) fn clear(&self) {
+        let tasks: Vec<usize> = self.all.borrow().iter().map(|(task, _)| task).collect();
+        for task in tasks {
+            self.remove(task);
+        }
+    }
+
+    /// Polls what is ready until nothing is.
+    pub(super) fn run(&self) {
+        // Where a task's end calls Python, and that comes back here, the outer call goes on with what is ready.
+        let Ok(mut batch) = self.batch.try_borrow_mut() else {
+            return;
+        };
+        loop {
+            let mut ready = self
+                .shared
+                .ready
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if ready.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut *batch, &mut *ready);
+            drop(ready);
+            for task in batch.drain(..) {
+                self.poll(task);
+            }
+        }
+    }
+
+    fn poll(&self, task: usize) {
+        let taken = self.all.borrow_mut().get_mut(task).and_then(|task| {
+            task.notice.is_queued.store(false, Ordering::Release);
+            task.future.take()
+        });
+        let Some((mut future, waker)) = taken else {
+            return;
+        };
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(()) => self.remove(task),
+            Poll::Pending => {
+                if let Some(task) = self.all.borrow_mut().get_mut(task) {
+                    task.future = Some((future, waker));
+                }
+            }
+        }
+    }
+
+    /// Something happened to the socket of a connection.
+    pub(super) fn notify(&self, task: usize, event: &Event) {
+        if let Some(task) = self.all.borrow().get(task)
+            && let Some(connection) = &task.connection
+        {
+            connection.notify(event);
+            task.notice.wake_by_ref();
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        for (_, task) in self.all.borrow().iter() {
+            task.notice.wake_by_ref();
+        }
+    }
+
+    /// Calls this for every connection, with what polls it.
+    pub(super) fn for_each(&self, act: impl Fn(&dyn Fn(), &Connection)) {
+        for (_, task) in self.all.borrow().iter() {
+            if let Some(connection) = &task.connection {
+                act(&|| task.notice.wake_by_ref(), connection);
+            }
+        }
+    }
+
+    /// Drops what has had its time.
+    pub(super) fn expire(&self, now: Instant) {
+        let all = self.all.borrow();
+        let late = all
+            .iter()
+            .filter(|(_, task)| task.deadline.is_some_and(|deadline| now >= deadline));
+        let late: Vec<usize> = late.map(|(task, _)| task).collect();
+        drop(all);
+        for task in late {
+            self.remove(task);
+        }
+    }
+}

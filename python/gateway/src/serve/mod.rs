@@ -1,0 +1,111 @@
+//! The servers that Python starts.
+
+mod access_hook;
+mod inline;
+pub(crate) mod options;
+mod stop;
+mod threaded;
+
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use enfilade::Application;
+use pyo3::prelude::*;
+
+use crate::call::environ::Template;
+use crate::ffi;
+use crate::serve::access_hook::Hook;
+use crate::serve::inline::{Inline, Plan};
+use crate::serve::options::Options;
+use crate::serve::stop::{Signals, Stop};
+
+/// A server for listening sockets that Python has opened.
+#[derive(Debug)]
+pub struct Server {
+    app: Application,
+    sockets: Vec<RawFd>,
+    options: Options,
+    stop: Arc<Stop>,
+}
+
+impl Server {
+    /// Serves an application on these descriptors, which stay their owner's.
+    #[must_use]
+    pub fn new(app: Application, sockets: Vec<RawFd>, options: Options) -> Server {
+        Server {
+            app,
+            sockets,
+            options,
+            stop: Arc::default(),
+        }
+    }
+
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// The exception of a signal's handler, such as `KeyboardInterrupt`; an `OSError` where the sockets cannot be served.
+    pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
+        self.stop.reset();
+        let signals = Signals::watch(py)?;
+        let served = match self.options.is_inline() {
+            true => self.inline(py, signals.stream()?, false, None).map(drop),
+            false => threaded::serve(
+                py,
+                self.app.clone(),
+                self.sockets()?,
+                &self.options,
+                self.stop.clone(),
+                &signals,
+            ),
+        };
+        signals.unwatch(py)?;
+        served
+    }
+
+    /// Answers one request and closes its connection; whether there was one within so many seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve_forever`](Server::serve_forever).
+    pub fn handle_request(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        self.stop.reset();
+        let signals = Signals::watch(py)?;
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let served = self.inline(py, signals.stream()?, true, deadline);
+        signals.unwatch(py)?;
+        served
+    }
+
+    /// Accepts nothing more, and lets requests in flight finish. It returns at once, and any thread may call it.
+    pub fn shutdown(&self) {
+        self.stop.set();
+    }
+
+    fn sockets(&self) -> PyResult<Vec<OwnedFd>> {
+        let own = self.sockets.iter().map(|socket| ffi::duplicate(*socket));
+        Ok(own.collect::<std::io::Result<_>>()?)
+    }
+
+    fn inline(
+        &self,
+        py: Python<'_>,
+        signals: Option<UnixStream>,
+        once: bool,
+        deadline: Option<Instant>,
+    ) -> PyResult<bool> {
+        let template = Template::new(py, &self.options.facts(py))?;
+        let plan = Plan {
+            app: self.app.clone(),
+            hook: Hook::of(py, &self.options),
+            stop: self.stop.clone(),
+            signals,
+            once,
+            deadline,
+        };
+        let server = Inline::new(plan, self.sockets()?, &self.options)?;
+        server.serve(py, &template)
+    }
+}

@@ -1,0 +1,115 @@
+//! What ends a server: `shutdown`, and signals.
+
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tokio::sync::Notify;
+
+/// Whether a server is to stop, and how to tell it.
+#[derive(Default)]
+pub(super) struct Stop {
+    /// How often it was told.
+    told: AtomicU8,
+    /// Ends the waiting of a server whose thread waits for its connections itself.
+    waker: Mutex<Option<Waker>>,
+    pub(super) notify: Notify,
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stop").field(&self.told).finish()
+    }
+}
+
+impl Stop {
+    pub(super) fn reset(&self) {
+        self.told.store(0, Ordering::Release);
+    }
+
+    pub(super) fn set(&self) {
+        let _ = self
+            .told
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| {
+                told.checked_add(1)
+            });
+        self.notify.notify_one();
+        if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.told.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn set_waker(&self, waker: Option<Waker>) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+    }
+}
+
+/// Signals as something to wait for: Python writes to a socket when one comes (`signal.set_wakeup_fd`).
+///
+/// Nothing where the caller is not the main thread, which alone runs handlers.
+pub(super) struct Signals(Option<Watched>);
+
+struct Watched {
+    received: UnixStream,
+    /// Python's end, which stays open until Python writes elsewhere.
+    _sent: UnixStream,
+    before: Py<PyAny>,
+}
+
+impl Signals {
+    pub(super) fn watch(py: Python<'_>) -> PyResult<Signals> {
+        let threading = py.import(intern!(py, "threading"))?;
+        let is_main = threading
+            .call_method0("current_thread")?
+            .is(threading.call_method0("main_thread")?);
+        if !is_main {
+            return Ok(Signals(None));
+        }
+        let (received, sent) = UnixStream::pair()?;
+        received.set_nonblocking(true)?;
+        sent.set_nonblocking(true)?;
+        let options = PyDict::new(py);
+        options.set_item("warn_on_full_buffer", false)?;
+        let set = py.import(intern!(py, "signal"))?.getattr("set_wakeup_fd")?;
+        let before = set.call((sent.as_raw_fd(),), Some(&options))?.unbind();
+        Ok(Signals(Some(Watched {
+            received,
+            _sent: sent,
+            before,
+        })))
+    }
+
+    /// Lets Python write where it wrote before.
+    pub(super) fn unwatch(self, py: Python<'_>) -> PyResult<()> {
+        if let Some(watched) = &self.0 {
+            py.import(intern!(py, "signal"))?
+                .call_method1("set_wakeup_fd", (&watched.before,))?;
+        }
+        Ok(())
+    }
+
+    /// What becomes readable when a signal has come.
+    pub(super) fn stream(&self) -> PyResult<Option<UnixStream>> {
+        let received = self.0.as_ref().map(|watched| watched.received.try_clone());
+        Ok(received.transpose()?)
+    }
+}
+
+/// Takes what Python wrote.
+pub(super) fn drain(mut received: &UnixStream) {
+    let mut room = [0; 64];
+    while received
+        .read(&mut room)
+        .is_ok_and(|count| count == room.len())
+    {}
+}

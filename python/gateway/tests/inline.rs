@@ -1,0 +1,64 @@
+//! The server whose thread does it all, with applications in Rust: those in Python cannot say a wrong length.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use enfilade::{Application, Body, Request, Response};
+use enfilade_python::{Options, Server, Wsgi};
+use pyo3::Python;
+
+/// What a client of this version gets, to the end of the connection, however that comes.
+fn exchange(app: Application, version: &str) -> String {
+    // It starts the interpreter.
+    let apps = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps");
+    Wsgi::new("plain").search_path(apps).application().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sockets = vec![listener.as_raw_fd()];
+    let server = Arc::new(Server::new(app, sockets, Options::default()));
+    let serving = {
+        let server = server.clone();
+        std::thread::spawn(move || Python::attach(|py| server.handle_request(py, None)).unwrap())
+    };
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let request = format!("GET / {version}\r\nHost: h\r\n\r\n");
+    client.write_all(request.as_bytes()).unwrap();
+    let mut received = Vec::new();
+    let mut room = [0; 1024];
+    // A reset is an end too.
+    while let Ok(count @ 1..) = client.read(&mut room) {
+        received.extend_from_slice(&room[..count]);
+    }
+    assert!(serving.join().unwrap(), "there was a request");
+    String::from_utf8(received).unwrap()
+}
+
+#[test]
+fn a_body_of_another_length_than_it_says_does_not_look_complete() {
+    for (blocks, expected) in [
+        (&["ab", "cd", "e"][..], "abcde"),
+        (&["ab", "cd"], "abcd"),
+        // The first of these bytes would make it whole.
+        (&["ab", "cd", "ef"], "abcd"),
+        (&["abcdef"], ""),
+        (&[], ""),
+    ] {
+        for version in ["HTTP/1.0", "HTTP/1.1"] {
+            let app = Application::new(move |_: Request| {
+                let mut response = Response::new(Body::from_iterator(blocks.iter().copied()));
+                let length = "5".try_into().unwrap();
+                response.headers_mut().insert("content-length", length);
+                response
+            });
+            let received = exchange(app, version);
+            let (head, body) = received.split_once("\r\n\r\n").unwrap();
+            let case = format!("{version} {blocks:?}: {received:?}");
+            assert!(head.starts_with(&format!("{version} 200 OK")), "{case}");
+            assert!(head.contains("\r\ncontent-length: 5"), "{case}");
+            assert_eq!(body, expected, "{case}");
+        }
+    }
+}
