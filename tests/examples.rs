@@ -3,24 +3,21 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     reason = "helpers of tests, which lints do not count as tests"
 )]
 
-#[expect(dead_code, reason = "the other tests need more of it")]
-#[path = "gateways/servers.rs"]
-mod servers;
 mod support {
     pub(crate) mod process;
     #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
 use self::support::process::Process;
-use self::support::wire::{Answer, Wire};
+use self::support::wire::{Answer, PATIENCE, Wire};
 
 const EXAMPLES: [&str; 9] = [
     "hello",
@@ -156,26 +153,63 @@ fn tower() {
     assert!(process.end().0.success());
 }
 
-/// Asks an example behind nginx, which gets to it as `pass` says.
-fn ask_behind_nginx(folder: std::path::PathBuf, pass: &str) {
-    let address = servers::free();
-    let block = format!(
-        "server {{ listen {address}; location / {{ include /etc/nginx/fastcgi_params; fastcgi_pass {pass}; }} }}"
-    );
-    let _nginx = servers::nginx(folder, address, &block);
-    let mut wire = Wire::connect(address);
-    let answer = ask(&mut wire, "GET /guests/Ada?x", "");
-    assert_eq!(
-        (answer.status(), answer.text()),
-        ("200 OK", "Good evening, Ada\n")
-    );
-    assert_eq!(ask(&mut wire, "GET /cellar", "").status(), "404 Not Found");
+/// A record of FastCGI for request 1.
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head = [1, kind, 0, 1, length[0], length[1], 0, 0];
+    [&head[..], content].concat()
+}
+
+/// What a FastCGI responder answers to a GET, as a web server would get it.
+fn ask_as_web_server(address: SocketAddr, target: &str) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs = [
+        ("REQUEST_METHOD", "GET"),
+        ("REQUEST_URI", target),
+        ("SCRIPT_NAME", path),
+        ("QUERY_STRING", query),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("HTTP_HOST", "h"),
+    ];
+    let pairs = pairs.map(|(name, value)| {
+        let lengths = [name.len(), value.len()].map(|length| u8::try_from(length).unwrap());
+        [&lengths[..], name.as_bytes(), value.as_bytes()].concat()
+    });
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (begin, params, stdin) = (1, 4, 5);
+    let request = [
+        record(begin, &[0, 1, 0, 0, 0, 0, 0, 0]),
+        record(params, &pairs.concat()),
+        record(params, b""),
+        record(stdin, b""),
+    ];
+    stream.write_all(&request.concat()).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let (mut output, mut rest) = (Vec::new(), &all[..]);
+    while let [_, kind, _, _, high, low, padding, _, content @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if *kind == 6 {
+            output.extend_from_slice(&content[..length]);
+        }
+        rest = &content[length + usize::from(*padding)..];
+    }
+    String::from_utf8(output).unwrap()
+}
+
+/// Asks the example `fastcgi` at this address.
+fn ask_for_guests(address: SocketAddr) {
+    let answer = ask_as_web_server(address, "/guests/Ada?x");
+    assert!(answer.ends_with("\r\n\r\nGood evening, Ada\n"), "{answer}");
+    let answer = ask_as_web_server(address, "/cellar");
+    assert!(answer.starts_with("Status: 404 "), "{answer}");
 }
 
 #[test]
 fn fastcgi() {
     let process = start("fastcgi");
-    ask_behind_nginx(servers::folder("example"), &process.address.to_string());
+    ask_for_guests(process.address);
     let lines = stop(process);
     assert_eq!(lines.len(), 2);
     assert!(
@@ -188,13 +222,12 @@ fn fastcgi() {
 fn fastcgi_on_the_socket_that_it_is_started_with() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let folder = servers::folder("inherited");
     let mut child = std::process::Command::new(Process::path("fastcgi"))
         .stdin(std::os::fd::OwnedFd::from(listener))
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let asked = std::panic::catch_unwind(|| ask_behind_nginx(folder, &address.to_string()));
+    let asked = std::panic::catch_unwind(|| ask_for_guests(address));
     child.kill().unwrap();
     child.wait().unwrap();
     asked.unwrap();

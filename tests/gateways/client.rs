@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::wire::PATIENCE;
+use super::wire::PATIENCE;
 
 /// A request.
 #[derive(Clone, Debug)]

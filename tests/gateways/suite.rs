@@ -1,6 +1,6 @@
-//! The requests that every gateway is asked, and what the web servers in front change of the answers.
+//! The requests that every gateway is asked.
 
-use crate::client::{Asked, Seen, Sent};
+use super::client::{Asked, Sent};
 
 type Headers = &'static [(&'static str, &'static [u8])];
 
@@ -96,60 +96,3 @@ pub(crate) fn suite() -> Vec<Asked> {
     ));
     suite
 }
-
-/// What a web server does to an answer that the application did not.
-pub(crate) struct Difference {
-    pub(crate) doors: &'static [&'static str],
-    pub(crate) reason: &'static str,
-    /// Changes what was expected, or what was found, so that they are equal again.
-    pub(crate) level: fn(&Asked, &mut Seen, &mut Seen),
-}
-
-pub(crate) const DIFFERENCES: &[Difference] = &[
-    Difference {
-        doors: &["cgi"],
-        reason: "lighttpd says that it serves ranges of answers that it has whole.",
-        level: |_, _, found| found.headers.retain(|(name, _)| name != "accept-ranges"),
-    },
-    Difference {
-        doors: &["cgi"],
-        reason: "lighttpd says the length of a stream that has ended before it began to answer.",
-        level: |_, expected, found| {
-            let length = (
-                String::from("content-length"),
-                found.body.len().to_string().into_bytes(),
-            );
-            if !expected.headers.iter().any(|(name, _)| *name == length.0) {
-                found.headers.retain(|header| *header != length);
-            }
-        },
-    },
-    Difference {
-        doors: &["cgi"],
-        reason: "lighttpd leaves headers without a value out.",
-        level: |_, expected, _| expected.headers.retain(|(_, value)| !value.is_empty()),
-    },
-    Difference {
-        doors: &["cgi"],
-        reason: "lighttpd wants a POST to say its length, which RFC 9110, section 15.5.12, lets it.",
-        level: |asked, expected, found| {
-            if asked.method == "POST" && matches!(asked.body, Sent::None) && found.status == 411 {
-                *expected = found.clone();
-            }
-        },
-    },
-    Difference {
-        doors: &["fastcgi", "kept", "scgi"],
-        reason: "nginx drops what it has not sent yet of an answer that breaks off, the head if need be.",
-        level: |asked, expected, found| {
-            if asked.target.starts_with("/broken") && !found.is_whole {
-                *expected = found.clone();
-            }
-        },
-    },
-    Difference {
-        doors: &["cgi"],
-        reason: "A response that does not say its length has no other end than the program's.",
-        level: |asked, expected, _| expected.is_whole |= asked.target == "/broken",
-    },
-];

@@ -1,7 +1,5 @@
 //! What we code as gzip, given to the system's `gzip`.
 
-#![cfg(unix)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -10,7 +8,7 @@ use enfilade::{Application, Body, Request};
 use enfilade_testing::Client;
 use proptest::prelude::*;
 
-/// What `gzip -dc` makes of this; `gzip` is part of every system that this runs on.
+/// What `gzip -dc` makes of this.
 fn gunzip(coded: &[u8]) -> std::io::Result<Vec<u8>> {
     let piped = || Stdio::piped();
     let mut gzip = Command::new("gzip")

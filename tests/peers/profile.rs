@@ -1,18 +1,7 @@
 //! The page of a profile, in a real browser.
-#![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
-)]
 
-mod support {
-    pub(crate) mod browser;
-    pub(crate) mod running;
-}
-
-use self::support::browser::dom;
-use self::support::running::Running;
+use crate::browser::dom;
+use crate::support::running::Running;
 use enfilade::middleware::{Compression, Headers, Mounts, NotFound, Profile, Router};
 use enfilade::{Application, Pipeline, Request, Server};
 

@@ -1,18 +1,7 @@
 //! The page of an error, in a real browser.
-#![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
-)]
 
-mod support {
-    pub(crate) mod browser;
-    pub(crate) mod running;
-}
-
-use self::support::browser::dom;
-use self::support::running::Running;
+use crate::browser::dom;
+use crate::support::running::Running;
 use enfilade::middleware::{DebugErrors, RequestId, Router};
 use enfilade::{Application, Body, Middleware, Request, Server, around};
 use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY};
@@ -69,11 +58,11 @@ fn a_browser_shows_a_page_and_runs_nothing_of_what_is_in_it() {
         ("the headline", format!("<h1>panicked: {shown}</h1>")),
         ("the component", format!("<b>{shown}</b>")),
         ("the route", "<dt>Route</dt><dd>/{*rest}</dd>".to_owned()),
-        ("the place", "<code>tests/debug_errors.rs:".to_owned()),
+        ("the place", "<code>tests/peers/debug_errors.rs:".to_owned()),
         ("the source", "panic!(\"{HOSTILE}\")".to_owned()),
         (
             "the frame",
-            "<li class=\"own\"><details><summary><b>debug_errors::failing".to_owned(),
+            "<li class=\"own\"><details><summary><b>peers::debug_errors::failing".to_owned(),
         ),
         ("the libraries", " frames of libraries</summary>".to_owned()),
         (

@@ -1,0 +1,20 @@
+//! What needs a program of somebody else: `tests/peers/run` installs those that are missing, and runs these tests.
+//!
+//! `cargo test` leaves this target out (`test = false` in the manifest), as it needs nothing but the Rust toolchain.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests, and their helpers"
+)]
+
+mod browser;
+mod debug_errors;
+mod examples;
+mod gateways;
+mod goaccess;
+mod gzip;
+mod profile;
+mod support;
+mod web_servers;
