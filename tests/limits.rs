@@ -9,14 +9,15 @@ mod support {
     #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod http2;
     pub(crate) mod running;
+    pub(crate) mod stopped;
     #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod wire;
 }
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,10 +25,13 @@ use enfilade::{Application, Body, HttpError, Outcome, Request, Server};
 
 use self::support::http2;
 use self::support::running::Running;
+use self::support::stopped::Stopped;
 use self::support::wire::{PATIENCE, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const SHORT: Duration = Duration::from_millis(100);
+/// How long a test sleeps between two looks at what others have to do.
+const LOOK: Duration = Duration::from_millis(1);
 
 fn server() -> Server {
     Server::bind("127.0.0.1:0")
@@ -55,130 +59,158 @@ fn closed(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 }
 
+/// Whether nothing came that was not read yet, the end of the connection neither.
+fn is_silent(wire: &Wire) -> bool {
+    wire.stream.set_nonblocking(true).unwrap();
+    let peeked = wire.stream.peek(&mut [0]);
+    wire.stream.set_nonblocking(false).unwrap();
+    peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
 fn text(wire: &mut Wire) -> String {
     wire.rest_without_date()
 }
 
 #[test]
 fn many_slow_heads_keep_nobody_out() {
-    let running = Running::serve(
-        server().header_read_timeout(Duration::from_millis(500)),
-        hello(),
-    );
+    let server = server().header_read_timeout(SHORT * 5);
+    let stopped = Stopped::serve(server, hello());
     let mut slow: Vec<Wire> = (0..300)
         .map(|_| {
-            let mut wire = Wire::connect(running.address());
+            let mut wire = Wire::connect(stopped.address());
             wire.send("GET / HTTP/1.1\r\nHost: h\r\nx-a: ");
             wire
         })
         .collect();
     // A byte now and then does not buy more time.
-    for _ in 0..5 {
+    for _ in 0..6 {
         for wire in &mut slow {
             // It may be over already.
             let _ = wire.try_send("a");
         }
-        assert!(is_served(running.address()));
-        std::thread::sleep(SHORT);
+        assert!(is_served(stopped.address()));
+        stopped.advance(SHORT);
     }
-    for mut wire in slow {
-        // One that is in the middle of a write when it is closed may be reset.
-        let rest = wire.rest_without_date();
-        assert!(
-            rest.is_empty() || rest == closed("408 Request Timeout"),
-            "{rest}"
-        );
-    }
+    stopped.advance_while(|| {
+        for mut wire in slow {
+            // One that is in the middle of a write when it is closed may be reset.
+            let rest = wire.rest_without_date();
+            assert!(
+                rest.is_empty() || rest == closed("408 Request Timeout"),
+                "{rest}"
+            );
+        }
+    });
 }
 
 #[test]
 fn the_time_of_a_head_begins_with_its_first_byte() {
     let server = server().header_read_timeout(Duration::from_millis(400));
-    let running = Running::serve(server.keep_alive_timeout(Duration::from_secs(60)), hello());
-    let mut wire = Wire::connect(running.address());
+    let stopped = Stopped::serve(server.keep_alive_timeout(Duration::from_secs(60)), hello());
+    let mut wire = Wire::connect(stopped.address());
     assert_eq!(wire.send(GET).answer().status(), "200 OK");
     // A kept connection may wait longer than a head may take.
-    std::thread::sleep(Duration::from_millis(800));
+    stopped.advance(Duration::from_secs(59));
     assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    stopped.advance(Duration::from_secs(59));
     wire.send("GET / HT");
-    assert_eq!(text(&mut wire), closed("408 Request Timeout"));
+    stopped.advance(Duration::from_millis(399));
+    assert!(is_silent(&wire));
+    stopped.advance(Duration::from_millis(2));
+    assert!(!is_silent(&wire));
+    let (text, _) = stopped.advance_while(|| text(&mut wire));
+    assert_eq!(text, closed("408 Request Timeout"));
 }
 
 #[test]
 fn an_idle_connection_is_closed() {
-    let running = Running::serve(server().keep_alive_timeout(SHORT), hello());
-    let mut wire = Wire::connect(running.address());
+    let stopped = Stopped::serve(server().keep_alive_timeout(SHORT), hello());
+    let mut wire = Wire::connect(stopped.address());
     assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    stopped.advance(SHORT - Duration::from_millis(1));
+    assert!(is_silent(&wire));
+    stopped.advance(Duration::from_millis(2));
+    assert!(!is_silent(&wire));
     assert_eq!(text(&mut wire), "");
-    let client = http2::Client::connect(running.address());
+    let client = http2::Client::connect(stopped.address());
     assert_eq!(client.text("http://h/"), (200, "Hello".to_owned()));
+    // A connection on which something is asked is not idle, so nothing is until it must be closed.
+    stopped.advance(SHORT * 2);
     let began = Instant::now();
     while client.try_begin(http2::get("http://h/")).is_ok() {
         assert!(began.elapsed() < PATIENCE, "still open");
-        // A connection on which something is asked is not idle.
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(LOOK);
     }
 }
 
 #[test]
 fn what_takes_long_to_answer_is_not_idle() {
-    let app = Application::new(|_: Request| async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        "late"
+    let (sender, calls) = mpsc::channel();
+    let app = Application::new(move |_: Request| {
+        sender.send(()).unwrap();
+        async {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            "late"
+        }
     });
     let server = server()
         .keep_alive_timeout(SHORT)
         .header_read_timeout(SHORT);
-    let running = Running::serve(server, app);
-    let mut wire = Wire::connect(running.address());
-    assert_eq!(wire.send(GET).answer().text(), "late");
-    assert_eq!(
-        http2::Client::connect(running.address()).text("http://h/"),
-        (200, "late".to_owned())
-    );
+    let stopped = Stopped::serve(server, app);
+    let passes = || {
+        calls.recv_timeout(PATIENCE).unwrap();
+        for _ in 0..501 {
+            stopped.advance(SHORT);
+        }
+    };
+    let mut wire = Wire::connect(stopped.address());
+    wire.send(GET);
+    passes();
+    assert_eq!(wire.answer().text(), "late");
+    let client = http2::Client::connect(stopped.address());
+    let sent = client.ask(http2::get("http://h/"));
+    passes();
+    let answer = client.answer(sent);
+    assert_eq!(answer.status, 200);
+    assert_eq!(client.content(answer).0, "late");
 }
 
 #[test]
 fn a_body_that_does_not_come_is_a_408() {
-    let running = Running::serve(server().body_read_timeout(SHORT), length());
-    let mut wire = Wire::connect(running.address());
+    let stopped = Stopped::serve(server().body_read_timeout(SHORT), length());
+    let mut wire = Wire::connect(stopped.address());
     wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    stopped.advance(SHORT - Duration::from_millis(1));
+    assert!(is_silent(&wire));
+    stopped.advance(Duration::from_millis(2));
     assert_eq!(wire.answer().status(), "408 Request Timeout");
-    assert_eq!(text(&mut wire), "");
-    let client = http2::Client::connect(running.address());
+    let (text, _) = stopped.advance_while(|| text(&mut wire));
+    assert_eq!(text, "");
+    let client = http2::Client::connect(stopped.address());
     let mut sent = client.begin(http2::get("http://h/").method("POST"));
     sent.content
         .send_data(Bytes::from_static(b"abc"), false)
         .unwrap();
-    assert_eq!(client.answer(sent).status, 408);
+    let (answer, _) = stopped.advance_while(|| client.answer(sent));
+    assert_eq!(answer.status, 408);
 }
 
 #[test]
 fn a_body_that_comes_too_slowly_is_a_408() {
     let server = server().body_read_timeout(PATIENCE).min_body_rate(1_000);
-    let running = Running::serve(server, length());
-    let mut wire = Wire::connect(running.address());
+    let stopped = Stopped::serve(server, length());
+    let mut wire = Wire::connect(stopped.address());
     wire.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let stream = wire.stream.try_clone().unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let drip = std::thread::spawn({
-        let (mut stream, is_over) = (stream, is_over.clone());
-        move || {
-            while !is_over.load(Ordering::Relaxed) && stream.write_all(b"1\r\na\r\n").is_ok() {
-                std::thread::sleep(SHORT);
-            }
-        }
-    });
-    let began = Instant::now();
+    let mut gone = Duration::ZERO;
+    while is_silent(&wire) {
+        wire.send("1\r\na\r\n");
+        stopped.advance(SHORT);
+        gone += SHORT;
+        assert!(gone < PATIENCE, "never cut off");
+    }
     assert_eq!(wire.answer().status(), "408 Request Timeout");
-    is_over.store(true, Ordering::Relaxed);
     // Five seconds are given to everybody.
-    assert!(
-        (5..10).contains(&began.elapsed().as_secs()),
-        "{:?}",
-        began.elapsed()
-    );
-    drip.join().unwrap();
+    assert!((5..6).contains(&gone.as_secs()), "{gone:?}");
 }
 
 #[test]
@@ -201,24 +233,24 @@ fn a_client_that_takes_nothing_stops_the_producer_and_is_cut_off() {
                 .on_end(move |end| *outcome.lock().unwrap() = Some(end.outcome()))
         }
     });
-    let running = Running::serve(server().write_timeout(Duration::from_millis(500)), app);
+    let stopped = Stopped::serve(server().write_timeout(Duration::from_millis(500)), app);
     let mut slow: Vec<Wire> = Vec::new();
     for _ in 0..4 {
-        let mut wire = Wire::connect(running.address());
+        let mut wire = Wire::connect(stopped.address());
         wire.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
         slow.push(wire);
     }
-    assert!(is_served(running.address()));
+    assert!(is_served(stopped.address()));
     let began = Instant::now();
     while outcome.lock().unwrap().is_none() {
         assert!(began.elapsed() < PATIENCE, "never cut off");
-        std::thread::sleep(SHORT);
+        stopped.advance(SHORT);
     }
     assert_eq!(*outcome.lock().unwrap(), Some(Outcome::Dropped));
     // What the sockets of both sides take, and what hyper has at hand.
     let each = produced.load(Ordering::Relaxed) / 4;
     assert!(each < 16 << 20, "{each} bytes for each client");
-    assert!(is_served(running.address()));
+    assert!(is_served(stopped.address()));
 }
 
 #[test]
@@ -329,7 +361,7 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
     let began = Instant::now();
     while calls.load(Ordering::Relaxed) > 0 {
         assert!(began.elapsed() < PATIENCE, "{calls:?} calls go on");
-        std::thread::sleep(SHORT);
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -343,16 +375,22 @@ impl Drop for OnDrop {
 
 #[test]
 fn an_application_learns_that_its_server_stops() {
-    let app = Application::new(|request: Request| async move {
-        request.connection().shutting_down().await;
-        "goodbye"
+    let (sender, calls) = mpsc::channel();
+    let app = Application::new(move |request: Request| {
+        sender.send(()).unwrap();
+        async move {
+            request.connection().shutting_down().await;
+            "goodbye"
+        }
     });
     let mut running = Running::serve(server().shutdown_deadline(PATIENCE), app);
     let mut wire = Wire::connect(running.address());
     wire.send(GET);
     let client = http2::Client::connect(running.address());
     let sent = client.ask(http2::get("http://h/"));
-    std::thread::sleep(SHORT);
+    for _ in 0..2 {
+        calls.recv_timeout(PATIENCE).unwrap();
+    }
     let began = Instant::now();
     running.stop();
     assert_eq!(wire.answer().text(), "goodbye");
