@@ -202,7 +202,7 @@ mod tests {
         let expected = [
             (
                 "the body could not be read to its end".to_owned(),
-                Some("enfilade_core::error::Error"),
+                Some("enfilade_core::message::error::Error"),
                 Some(
                     "Error { kind: Body, cause: Some(ParseIntError { kind: InvalidDigit }) }"
                         .to_owned(),
