@@ -17,7 +17,7 @@ fn only_the_contract_s_crates_show_in_the_api() {
         ),
         ("enfilade-middleware", &["enfilade_core", "http", "time"]),
         ("enfilade-testing", &["bytes", "enfilade_core", "http"]),
-        ("enfilade", &["bytes", "enfilade_core"]),
+        ("enfilade", &["bytes", "enfilade_core", "http"]),
     ];
     for (package, expected) in cases {
         let shown = crates_in_api(package);
