@@ -149,49 +149,6 @@ fn a_listener_that_is_there_can_be_taken() {
 }
 
 #[test]
-fn a_proxy_says_who_its_client_is() {
-    let app = || {
-        Application::new(|request: Request| {
-            let address = |address: Option<std::net::SocketAddr>| address.unwrap().to_string();
-            let connection = request.connection();
-            format!(
-                "{} {}",
-                address(connection.peer()),
-                address(connection.local())
-            )
-        })
-    };
-    let serve = |network| {
-        let listener = Listener::tcp("127.0.0.1:0").unwrap();
-        Running::serve(
-            Server::new(listener.proxy_protocol([network]).unwrap()),
-            app(),
-        )
-    };
-    let trusting = serve("127.0.0.0/8");
-    for header in [
-        &b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n"[..],
-        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x12\x67\0\x50",
-    ] {
-        let mut wire = Wire::connect(trusting.address());
-        wire.send(header);
-        assert_eq!(wire.send(GET).answer().text(), "192.0.2.7:4711 10.0.0.1:80");
-    }
-    // Who has to say it and does not is not served, and who is not asked is not believed.
-    let mut wire = Wire::connect(trusting.address());
-    wire.send(GET);
-    assert!(matches!(wire.stream.read(&mut [0; 1]), Ok(0) | Err(_)));
-    let other = serve("192.0.2.0/24");
-    let mut wire = Wire::connect(other.address());
-    let own = wire.stream.local_addr().unwrap();
-    let expected = format!("{own} {}", other.address());
-    assert_eq!(wire.send(GET).answer().text(), expected);
-    let mut wire = Wire::connect(other.address());
-    wire.send("PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n");
-    assert_eq!(wire.send(GET).line(), "HTTP/1.1 400 Bad Request");
-}
-
-#[test]
 fn a_burst_of_clients_waits_to_be_accepted() {
     let connect = |listener: &Listener, count: usize| {
         let address = listener.local_addr().unwrap();
@@ -204,16 +161,4 @@ fn a_burst_of_clients_waits_to_be_accepted() {
     assert_eq!(connect(&listener, 300), 300);
     let listener = Listener::tcp("127.0.0.1:0").unwrap().backlog(10).unwrap();
     assert!(connect(&listener, 40) < 20);
-}
-
-#[test]
-fn what_is_for_http_alone_is_refused_elsewhere() {
-    let listener = Listener::tcp("127.0.0.1:0").unwrap();
-    let server = enfilade::fastcgi::Server::new(listener.proxy_protocol(["10.0.0.0/8"]).unwrap());
-    let error = server.serve_forever(peer()).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert_eq!(
-        error.to_string(),
-        "a listener with the PROXY protocol is for HTTP alone"
-    );
 }

@@ -1,0 +1,164 @@
+//! The examples of optional features, as programs of their own, answer as they say.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
+
+mod support {
+    pub(crate) mod example;
+    pub(crate) mod process;
+    #[expect(dead_code, reason = "others need more of it")]
+    pub(crate) mod wire;
+}
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use self::support::example::{ask, start, stop};
+use self::support::process::Process;
+use self::support::wire::{PATIENCE, Wire};
+
+#[test]
+fn tower() {
+    let process = start("tower");
+    let mut wire = Wire::connect(process.address);
+    for (line, status, text) in [
+        ("GET /", "200 OK", "The street\n"),
+        ("GET /house", "200 OK", "The hall, at /house\n"),
+        ("GET /house/library/shelves/3", "200 OK", "Shelf 3\n"),
+        ("GET /house/cellar?x", "404 Not Found", "No such room\n"),
+    ] {
+        let answer = ask(&mut wire, line, "");
+        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
+        let house = line.contains("/house").then(|| "enfilade".to_owned());
+        assert_eq!(answer.header("x-house"), house, "{line}");
+    }
+    process.signal("INT");
+    let mut process = process;
+    drop(wire);
+    assert!(process.end().0.success());
+}
+
+/// A record of FastCGI for request 1.
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head = [1, kind, 0, 1, length[0], length[1], 0, 0];
+    [&head[..], content].concat()
+}
+
+/// What a FastCGI responder answers to a GET, as a web server would get it.
+fn ask_as_web_server(address: SocketAddr, target: &str) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs = [
+        ("REQUEST_METHOD", "GET"),
+        ("REQUEST_URI", target),
+        ("SCRIPT_NAME", path),
+        ("QUERY_STRING", query),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("HTTP_HOST", "h"),
+    ];
+    let pairs = pairs.map(|(name, value)| {
+        let lengths = [name.len(), value.len()].map(|length| u8::try_from(length).unwrap());
+        [&lengths[..], name.as_bytes(), value.as_bytes()].concat()
+    });
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (begin, params, stdin) = (1, 4, 5);
+    let request = [
+        record(begin, &[0, 1, 0, 0, 0, 0, 0, 0]),
+        record(params, &pairs.concat()),
+        record(params, b""),
+        record(stdin, b""),
+    ];
+    stream.write_all(&request.concat()).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let (mut output, mut rest) = (Vec::new(), &all[..]);
+    while let [_, kind, _, _, high, low, padding, _, content @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if *kind == 6 {
+            output.extend_from_slice(&content[..length]);
+        }
+        rest = &content[length + usize::from(*padding)..];
+    }
+    String::from_utf8(output).unwrap()
+}
+
+/// Asks the example `fastcgi` at this address.
+fn ask_for_guests(address: SocketAddr) {
+    let answer = ask_as_web_server(address, "/guests/Ada?x");
+    assert!(answer.ends_with("\r\n\r\nGood evening, Ada\n"), "{answer}");
+    let answer = ask_as_web_server(address, "/cellar");
+    assert!(answer.starts_with("Status: 404 "), "{answer}");
+}
+
+#[test]
+fn fastcgi() {
+    let process = start("fastcgi");
+    ask_for_guests(process.address);
+    let lines = stop(process);
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines[0].contains("\"GET /guests/Ada?x HTTP/1.1\" 200 18"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn fastcgi_on_the_socket_that_it_is_started_with() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut child = std::process::Command::new(Process::path("fastcgi"))
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let asked = std::panic::catch_unwind(|| ask_for_guests(address));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    asked.unwrap();
+}
+
+#[test]
+fn tls() {
+    use std::sync::Arc;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = std::env::temp_dir().join(format!("enfilade-example-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let chain = file("cert.pem", own.cert.pem());
+    let key = file("key.pem", own.signing_key.serialize_pem());
+    let process = Process::example("tls", &[&chain, &key, "127.0.0.1:0"]);
+    let mut roots = RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = std::net::TcpStream::connect(process.address).unwrap();
+    let mut stream = StreamOwned::new(client, stream);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.ends_with("\r\n\r\nHello over HTTP/1.1 and TLSv1.3\n"),
+        "{answer}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+    drop(stop(process));
+}

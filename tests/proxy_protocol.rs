@@ -1,0 +1,79 @@
+//! A proxy in front that says who its client is.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
+
+mod support {
+    pub(crate) mod running;
+    #[expect(dead_code, reason = "others need more of it")]
+    pub(crate) mod wire;
+}
+
+use std::io::Read;
+
+use enfilade::{Application, Listener, Request, Server};
+
+use self::support::running::Running;
+use self::support::wire::Wire;
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn a_proxy_says_who_its_client_is() {
+    let app = || {
+        Application::new(|request: Request| {
+            let address = |address: Option<std::net::SocketAddr>| address.unwrap().to_string();
+            let connection = request.connection();
+            format!(
+                "{} {}",
+                address(connection.peer()),
+                address(connection.local())
+            )
+        })
+    };
+    let serve = |network| {
+        let listener = Listener::tcp("127.0.0.1:0").unwrap();
+        Running::serve(
+            Server::new(listener.proxy_protocol([network]).unwrap()),
+            app(),
+        )
+    };
+    let trusting = serve("127.0.0.0/8");
+    for header in [
+        &b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n"[..],
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x12\x67\0\x50",
+    ] {
+        let mut wire = Wire::connect(trusting.address());
+        wire.send(header);
+        assert_eq!(wire.send(GET).answer().text(), "192.0.2.7:4711 10.0.0.1:80");
+    }
+    // Who has to say it and does not is not served, and who is not asked is not believed.
+    let mut wire = Wire::connect(trusting.address());
+    wire.send(GET);
+    assert!(matches!(wire.stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    let other = serve("192.0.2.0/24");
+    let mut wire = Wire::connect(other.address());
+    let own = wire.stream.local_addr().unwrap();
+    let expected = format!("{own} {}", other.address());
+    assert_eq!(wire.send(GET).answer().text(), expected);
+    let mut wire = Wire::connect(other.address());
+    wire.send("PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n");
+    assert_eq!(wire.send(GET).line(), "HTTP/1.1 400 Bad Request");
+}
+
+#[test]
+fn what_is_for_http_alone_is_refused_elsewhere() {
+    let listener = Listener::tcp("127.0.0.1:0").unwrap();
+    let server = enfilade::fastcgi::Server::new(listener.proxy_protocol(["10.0.0.0/8"]).unwrap());
+    let error = server
+        .serve_forever(Application::new(|_: Request| ""))
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(
+        error.to_string(),
+        "a listener with the PROXY protocol is for HTTP alone"
+    );
+}

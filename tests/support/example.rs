@@ -1,0 +1,32 @@
+//! The examples, as programs of their own.
+
+use super::process::Process;
+use super::wire::{Answer, Wire};
+
+/// Starts an example on a free port.
+pub(crate) fn start(name: &str) -> Process {
+    let process = Process::example(name, &["127.0.0.1:0"]);
+    assert!(process.address.ip().is_loopback());
+    assert_ne!(process.address.port(), 0);
+    process
+}
+
+/// Sends one request and reads its answer; `line` is the method and the target, `more` are header lines.
+pub(crate) fn ask(wire: &mut Wire, line: &str, more: &str) -> Answer {
+    wire.send(format!(
+        "{line} HTTP/1.1\r\nHost: h\r\nUser-Agent: test/1\r\n{more}\r\n"
+    ));
+    if line.starts_with("HEAD ") {
+        wire.head()
+    } else {
+        wire.answer()
+    }
+}
+
+/// Stops an example as a process manager does, and gives the lines that it wrote.
+pub(crate) fn stop(mut process: Process) -> Vec<String> {
+    process.signal("TERM");
+    let (status, lines) = process.end();
+    assert!(status.success(), "{status}");
+    lines
+}
