@@ -132,6 +132,11 @@ fn an_idle_connection_is_closed() {
     stopped.advance(Duration::from_millis(2));
     assert!(!is_silent(&wire));
     assert_eq!(text(&mut wire), "");
+}
+
+#[test]
+fn an_idle_connection_of_http_2_is_closed() {
+    let stopped = Stopped::serve(server().keep_alive_timeout(SHORT), hello());
     let client = http2::Client::connect(stopped.address());
     assert_eq!(client.text("http://h/"), (200, "Hello".to_owned()));
     // A connection on which something is asked is not idle, so nothing is until it must be closed.
@@ -143,33 +148,46 @@ fn an_idle_connection_is_closed() {
     }
 }
 
-#[test]
-fn what_takes_long_to_answer_is_not_idle() {
+/// A handler that takes far longer than a connection may be idle, and what waits until it is called.
+fn late() -> (Stopped, impl Fn()) {
     let (sender, calls) = mpsc::channel();
     let app = Application::new(move |_: Request| {
         sender.send(()).unwrap();
         async {
-            tokio::time::sleep(Duration::from_secs(50)).await;
+            tokio::time::sleep(SHORT * 500).await;
             "late"
         }
     });
     let server = server()
         .keep_alive_timeout(SHORT)
         .header_read_timeout(SHORT);
-    let stopped = Stopped::serve(server, app);
-    let passes = || {
-        calls.recv_timeout(PATIENCE).unwrap();
-        for _ in 0..501 {
-            stopped.advance(SHORT);
-        }
-    };
+    let is_called = move || calls.recv_timeout(PATIENCE).unwrap();
+    (Stopped::serve(server, app), is_called)
+}
+
+fn pass(stopped: &Stopped, times: u32) {
+    for _ in 0..times {
+        stopped.advance(SHORT);
+    }
+}
+
+#[test]
+fn what_takes_long_to_answer_is_not_idle() {
+    let (stopped, is_called) = late();
     let mut wire = Wire::connect(stopped.address());
     wire.send(GET);
-    passes();
+    is_called();
+    pass(&stopped, 501);
     assert_eq!(wire.answer().text(), "late");
+}
+
+#[test]
+fn what_takes_long_to_answer_over_http_2_is_not_idle() {
+    let (stopped, is_called) = late();
     let client = http2::Client::connect(stopped.address());
     let sent = client.ask(http2::get("http://h/"));
-    passes();
+    is_called();
+    pass(&stopped, 501);
     let answer = client.answer(sent);
     assert_eq!(answer.status, 200);
     assert_eq!(client.content(answer).0, "late");
@@ -186,6 +204,11 @@ fn a_body_that_does_not_come_is_a_408() {
     assert_eq!(wire.answer().status(), "408 Request Timeout");
     let (text, _) = stopped.advance_while(|| text(&mut wire));
     assert_eq!(text, "");
+}
+
+#[test]
+fn a_body_that_does_not_come_over_http_2_is_a_408() {
+    let stopped = Stopped::serve(server().body_read_timeout(SHORT), length());
     let client = http2::Client::connect(stopped.address());
     let mut sent = client.begin(http2::get("http://h/").method("POST"));
     sent.content
@@ -253,32 +276,37 @@ fn a_client_that_takes_nothing_stops_the_producer_and_is_cut_off() {
     assert!(is_served(stopped.address()));
 }
 
+/// Asserts that a server serves two clients at a time.
+fn assert_two_are_served(server: Server) {
+    let refused = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let running = Running::serve(server, hello());
+    let mut wires = [
+        Wire::connect(running.address()),
+        Wire::connect(running.address()),
+    ];
+    for wire in &mut wires {
+        assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    }
+    let mut third = Wire::connect(running.address());
+    third.send(GET);
+    assert_eq!(text(&mut third), refused);
+    wires[0].stream.shutdown(Shutdown::Both).unwrap();
+    let began = Instant::now();
+    // It is told of the end a moment later.
+    while text(Wire::connect(running.address()).send("GET / HTTP/1.0\r\n\r\n")) == refused {
+        assert!(began.elapsed() < PATIENCE, "its place is never free");
+    }
+    assert_eq!(wires[1].send(GET).answer().status(), "200 OK");
+}
+
 #[test]
 fn there_are_so_many_connections() {
-    let refused = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    for server in [
-        server().max_connections(2),
-        server().max_connections_per_peer(2),
-    ] {
-        let running = Running::serve(server, hello());
-        let mut wires = [
-            Wire::connect(running.address()),
-            Wire::connect(running.address()),
-        ];
-        for wire in &mut wires {
-            assert_eq!(wire.send(GET).answer().status(), "200 OK");
-        }
-        let mut third = Wire::connect(running.address());
-        third.send(GET);
-        assert_eq!(text(&mut third), refused);
-        wires[0].stream.shutdown(Shutdown::Both).unwrap();
-        let began = Instant::now();
-        // It is told of the end a moment later.
-        while text(Wire::connect(running.address()).send("GET / HTTP/1.0\r\n\r\n")) == refused {
-            assert!(began.elapsed() < PATIENCE, "its place is never free");
-        }
-        assert_eq!(wires[1].send(GET).answer().status(), "200 OK");
-    }
+    assert_two_are_served(server().max_connections(2));
+}
+
+#[test]
+fn there_are_so_many_connections_of_a_peer() {
+    assert_two_are_served(server().max_connections_per_peer(2));
 }
 
 #[test]
