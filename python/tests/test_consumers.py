@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from enfilade import simple_server as ours
 from support.raw import Client
-from support.servers import free_port, wait_until
+from support.servers import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -36,24 +36,16 @@ def in_its_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         server.server_close()
 
 
-def up(port: int) -> bool:
-    try:
-        with Client(("127.0.0.1", port)):
-            return True
-    except OSError:
-        return False
-
-
 def test_bottle(in_its_place: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     import bottle
 
     application = bottle.Bottle()
     application.get("/hello/<name>")(lambda name: f"hello {name}")
-    port = free_port()
     thread = threading.Thread(target=bottle.run, daemon=True,
-                              kwargs={"app": application, "server": "wsgiref", "host": "127.0.0.1", "port": port})
+                              kwargs={"app": application, "server": "wsgiref", "host": "127.0.0.1", "port": 0})
     thread.start()
-    wait_until(lambda: len(in_its_place) == 1 and up(port))
+    wait_until(lambda: len(in_its_place) == 1)
+    port = in_its_place[0].server_port
     with Client(("127.0.0.1", port)) as client:
         assert client.get("/hello/bottle").body == b"hello bottle"
         assert client.get("/nothing").status == 404
@@ -96,13 +88,12 @@ def test_google_auth_oauthlib(in_its_place: list[Any], monkeypatch: pytest.Monke
     fetched = []
     monkeypatch.setattr(flow, "fetch_token", lambda **arguments: fetched.append(arguments["authorization_response"]))
     monkeypatch.setattr(type(flow), "credentials", property(lambda self: "credentials"))
-    port = free_port()
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(flow.run_local_server(
-        host="localhost", bind_addr="127.0.0.1", port=port, open_browser=False, authorization_prompt_message="")))
+        host="localhost", bind_addr="127.0.0.1", port=0, open_browser=False, authorization_prompt_message="")))
     thread.start()
     wait_until(lambda: len(in_its_place) == 1)
-    with Client(("127.0.0.1", port)) as client:
+    with Client(("127.0.0.1", in_its_place[0].server_port)) as client:
         response = client.get("/?code=abc&state=xyz")
         assert (response.status, b"authentication flow has completed" in response.body) == (200, True)
     thread.join(5)

@@ -26,7 +26,7 @@ import enfilade
 import pytest
 from enfilade import simple_server as ours
 from support.raw import Client, Response
-from support.servers import free_port, start, wait_until
+from support.servers import start, wait_until
 
 both = pytest.mark.parametrize("module", [standard, ours], ids=["wsgiref", "enfilade"])
 
@@ -464,22 +464,19 @@ def application(environ, start_response):
     start_response("404 Not Found", [("Content-Type", "text/html")])
     return [b"<h1>404 Not Found</h1>"]
 
-with make_server("", {port}, application) as httpd:
+with make_server("", 0, application) as httpd:
+    print(httpd.server_port, flush=True)
     httpd.serve_forever()
 """
 
 
 @both
 def test_the_classic_program(module: ModuleType) -> None:
-    port = free_port()
-    program = start([sys.executable, "-c", PROGRAM.format(module=module.__name__, port=port)], stderr=subprocess.PIPE, text=True)
-
-    def is_up() -> bool:
-        with contextlib.suppress(OSError), Client(("127.0.0.1", port)):
-            return True
-        return False
-
-    wait_until(is_up, 10)
+    program = start([sys.executable, "-c", PROGRAM.format(module=module.__name__)], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True)
+    assert program.stdout
+    # It listens since it was made.
+    port = int(program.stdout.readline())
     with Client(("127.0.0.1", port)) as client:
         assert client.get("/", [("Connection", "close")]).body == b"<h1>Welcome to WSGI!</h1>"
     with Client(("127.0.0.1", port)) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from support.raw import Address, Client, Response
-from support.servers import free_port, start, wait_until
+from support.servers import start, wait_until
 
 
 def run(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -22,20 +23,38 @@ def run(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedPr
                           timeout=20, stdin=subprocess.DEVNULL, **options)
 
 
+# A whole line, so that the port is whole too.
+LISTENING = re.compile(r"listening on (?:https?://127\.0\.0\.1:(\d+)|.*)\n")
+
+
 class Command:
     """`enfilade serve` on a free port; leaving it as a context ends it, with all its workers."""
 
     def __init__(self, folder: Path, application: str, *arguments: str, bind: str | None = None,
                  environment: dict[str, str] | None = None) -> None:
-        port = free_port()
-        self.address: Address = bind[5:] if bind and bind.startswith("unix:") else ("127.0.0.1", port)
+        bind = bind or "127.0.0.1:0"
         self.output = tempfile.TemporaryFile()
-        command = [sys.executable, "-m", "enfilade", "serve", application, "--bind", bind or f"127.0.0.1:{port}", *arguments]
+        command = [sys.executable, "-m", "enfilade", "serve", application, "--bind", bind, *arguments]
         self.process = start(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
                              env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
-        if bind is not None and not bind.startswith("unix:"):
-            self.address = ("127.0.0.1", int(bind.rpartition(":")[2]))
-        wait_until(lambda: self.process.poll() is not None or not refused(self.address), 10, self.log)
+        # With this option, the messages are not in what the process writes.
+        self.error_log = Path(arguments[arguments.index("--error-log") + 1]) if "--error-log" in arguments else None
+        try:
+            wait_until(lambda: self.process.poll() is not None or LISTENING.search(self.messages()) is not None, 10, self.messages)
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
+        self.address: Address = bind[5:] if bind.startswith("unix:") else ("127.0.0.1", self.port())
+
+    def port(self) -> int:
+        """The port that the system chose; 0 for a process that ended before it listened."""
+        found = LISTENING.search(self.messages())
+        return int(found[1] or 0) if found else 0
+
+    def messages(self) -> str:
+        if self.error_log is None:
+            return self.log()
+        return self.error_log.read_text() if self.error_log.exists() else ""
 
     def log(self) -> str:
         # The server writes where this file's position is: to read it, that must not be moved.

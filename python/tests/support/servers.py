@@ -26,6 +26,7 @@ PEERS = ("wsgiref", "waitress", "gunicorn-sync", "gunicorn-gthread", "granian", 
 
 
 def free_port() -> int:
+    """A port that was free a moment ago, for other servers, which cannot all be given a socket; ours always is."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
