@@ -56,10 +56,6 @@ struct Received {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each connection, and most connections are HTTP/1"
-)]
 enum Messages {
     Http1(Framing),
     Http2(Frames),
