@@ -114,15 +114,14 @@ def test_a_chunked_body(site: Server, base: str, session: requests.Session) -> N
 
 
 def test_a_stream_arrives_as_it_is_made(base: str) -> None:
-    started = time.monotonic()
     times, body = [], b""
     with httpx.Client(trust_env=False) as client, client.stream("GET", base + "/stream?prefix=now") as answer:
         for part in answer.iter_bytes():
-            times.append(time.monotonic() - started)
+            times.append(time.monotonic())
             body += part
     assert body == b"now\ntick 0\ntick 1\ntick 2\n"
-    assert times[0] < 0.19, times
-    assert 0.35 < times[-1] < 1.2, times
+    # The application takes 0.4 s from the first part to the last; what is kept until the end comes all at once.
+    assert times[-1] - times[0] > 0.2, times
 
 
 def test_sessions(base: str, session: requests.Session) -> None:
