@@ -33,7 +33,7 @@ pub(crate) const NAME: &str = "Lint";
 ///
 /// It stands between two components and says which of them broke a law: [`Side::Application`] is what it is wrapped
 /// around, [`Side::Gateway`] what is outside it, be that a gateway or a wrapper. Put one inside and one outside the
-/// wrapper under test; [`lint_all`](crate::lint::everywhere) puts one at every boundary of a stack.
+/// wrapper under test; [`lint_all`](crate::lint_all) puts one at every boundary of a stack.
 ///
 /// Made by [`new`](Lint::new) it panics, for tests; made by [`report`](Lint::report) it calls a function and by
 /// [`write_to`](Lint::write_to) it writes a line, so that a program can run with it.
@@ -186,7 +186,7 @@ impl Lint {
 
     /// Puts copies of this at every boundary of a stack, each with the names of the components on both sides.
     ///
-    /// It is what [`lint_all`](crate::lint::everywhere) does; see there.
+    /// It is what [`lint_all`](crate::lint_all) does; see there.
     #[must_use]
     pub fn everywhere(mut self, app: &Application) -> Application {
         self.destination = self.destination.once();
