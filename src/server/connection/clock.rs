@@ -1,9 +1,10 @@
 //! The time of a connection, and whether its client is still there.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 
 use crate::listening::Watch;
@@ -55,7 +56,7 @@ impl Clock {
                 return Poll::Pending;
             }
             self.has_waker = true;
-            ready!(timer.as_mut().poll(context));
+            ready!(poll_timer(timer, context));
             if Instant::now() >= deadline {
                 return Poll::Ready(over);
             }
@@ -63,6 +64,12 @@ impl Clock {
             self.has_waker = false;
         }
     }
+}
+
+/// Whether it is time; otherwise the task is woken then, also if it has used up its budget, with which a timer that is
+/// polled but once would not note the waker.
+fn poll_timer(timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
+    pin!(unconstrained(timer.as_mut())).poll(context)
 }
 
 /// Looks now and then whether the client of a request in flight is still there.
@@ -97,7 +104,7 @@ impl Presence {
                 .timer
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOKS)));
             self.has_waker = true;
-            ready!(timer.as_mut().poll(context));
+            ready!(poll_timer(timer, context));
             timer.as_mut().reset(Instant::now() + LOOKS);
             self.has_waker = false;
             if self.is_gone(activity, watch) {

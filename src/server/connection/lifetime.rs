@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use crate::listening::Watch;
@@ -125,7 +126,10 @@ impl Share {
                 Phase::Over => return End::Stopped,
             }
             // Polling what waits costs more than to look, and once it has the waker to look is enough.
-            let (look, mut changed) = (self.0.clone(), pin!(self.0.changed()));
+            // A future that is polled but once must not find that hyper has used up the task's budget, as one that does has
+            // no waker afterwards.
+            let look = self.0.clone();
+            let mut changed = pin!(unconstrained(self.0.changed()));
             let mut waker = None;
             let event = poll_fn(|context| {
                 date::look();
