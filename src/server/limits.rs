@@ -30,11 +30,12 @@ use crate::server::connection::limits::{MAX_HEADERS, at_most};
 /// Times beyond a year are a year.
 ///
 /// A request body that nobody reads to its end is read as far as it has come already, and the connection closed where
-/// that is not all of it. A chunked body of which too little is content (64 KiB and eight times as many bytes as there
+/// that is not all of it. A chunked body of which too little is content (64 KiB and sixteen times as many bytes as there
 /// are of content) ends its connection; hyper bounds extensions of chunks (16 KiB) and trailers by itself.
 ///
 /// A client that has closed its side after a whole request still gets its response. One that has reset the connection,
-/// or closed its side in the middle of a request, is noticed within a second, and its request is dropped.
+/// or closed its side in the middle of a request, is noticed within a second, and its request is dropped. Over TLS nobody
+/// knows how much of a request is still missing, so there only a reset drops it.
 impl Server {
     /// How long a client may take to send a request's head, from its first byte on, and to begin with; 30 seconds by
     /// default.
