@@ -168,6 +168,33 @@ fn who_closes_its_side_after_the_request_gets_the_response() {
     }
 }
 
+/// The head that was refused was offered to the goodbye again and again, for a second a connection.
+#[test]
+fn a_goodbye_to_a_head_that_was_sent_ahead_costs_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (ends, _) = mpsc::channel();
+    let server = server();
+    let address = server.local_addr();
+    let serving = runtime.spawn(server.serve_until(app(ends), std::future::pending()));
+    let mut wires: Vec<Wire> = (0..4).map(|_| Wire::connect(address)).collect();
+    for wire in &mut wires {
+        wire.send(format!("{GET}GET /#a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+    for wire in &mut wires {
+        assert_eq!(wire.answer().text(), "Hello");
+        assert!(wire.line().contains(" 400 "));
+    }
+    // As long as a goodbye may take.
+    std::thread::sleep(Duration::from_millis(1_200));
+    let busy = runtime.metrics().worker_total_busy_duration(0);
+    assert!(busy < Duration::from_millis(500), "{busy:?}");
+    serving.abort();
+}
+
 // Clients that are slow.
 
 /// With limits that are over soon; a body in memory is in hyper's hands at once.
@@ -194,6 +221,26 @@ fn who_reads_steadily_gets_all_of_a_response_in_memory() {
     assert!(all > LARGE, "{all} bytes");
     // Far longer than the limits.
     assert!(began.elapsed() > SHORT * 10);
+}
+
+/// Linux lets nobody write before a third of a socket's buffer is free, which took this client longer than the limit.
+#[test]
+fn who_reads_steadily_and_slowly_is_not_taken_for_one_that_reads_nothing() {
+    let (ends, _) = mpsc::channel();
+    let running = Running::serve(impatient(), app(ends));
+    let mut wire = Wire::connect(running.address());
+    wire.send("GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let mut all = 0;
+    let mut part = vec![0; 20_000];
+    let began = Instant::now();
+    while began.elapsed() < SHORT * 50 {
+        all += wire.stream.read(&mut part).unwrap();
+        std::thread::sleep(SHORT);
+    }
+    while let Ok(count @ 1..) = wire.stream.read(&mut part) {
+        all += count;
+    }
+    assert!(all > LARGE, "{all} bytes");
 }
 
 #[test]
