@@ -21,6 +21,8 @@ pub mod cgi;
 pub mod fastcgi;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 mod listening;
+#[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+mod race;
 #[cfg(feature = "scgi")]
 pub mod scgi;
 #[cfg(feature = "server")]

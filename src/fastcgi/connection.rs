@@ -14,6 +14,7 @@ use super::halves::{Reader, Settings, Writer, end};
 use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
 use crate::listening::web_server::Serving;
+use crate::race::{First, race};
 
 /// How many variables a request may have.
 const MAX_VARIABLES: usize = 1000;
@@ -52,10 +53,9 @@ where
     let mut is_new = true;
     loop {
         let next = head(&mut reader, &mut writer, is_new);
-        let begun = tokio::select! {
-            biased;
-            () = serving.end() => None,
-            begun = next => begun?,
+        let begun = match race(serving.end(), next).await {
+            First::Left(()) => break,
+            First::Right(begun) => begun?,
         };
         let Some(begun) = begun else {
             break;
@@ -232,10 +232,9 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
         let response = with_replies(writer, &mut waiting, answering.as_mut()).await?;
         send(writer, &mut waiting, id, response).await
     };
-    tokio::select! {
-        biased;
-        sent = outgoing => return sent,
-        ended = incoming => ended?,
+    match race(outgoing, incoming).await {
+        First::Left(sent) => return sent,
+        First::Right(ended) => ended?,
     }
     write_end(&mut writer.buffer, id, End::Complete);
     writer.flush().await
@@ -304,13 +303,15 @@ async fn with_replies<S: AsyncWrite, T>(
     mut awaited: Pin<&mut impl Future<Output = T>>,
 ) -> io::Result<T> {
     loop {
-        tokio::select! {
-            biased;
-            value = awaited.as_mut() => return Ok(value),
-            Some(record) = replies.recv() => match record.kind {
-                Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
-                _ => writer.reply(&record)?,
-            }
+        let record = match race(awaited.as_mut(), replies.recv()).await {
+            First::Left(value) => return Ok(value),
+            First::Right(Some(record)) => record,
+            // Nothing is received any more.
+            First::Right(None) => return Ok(awaited.await),
+        };
+        match record.kind {
+            Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
+            _ => writer.reply(&record)?,
         }
         writer.flush().await?;
     }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use crate::race::{First, race};
+
 /// What is done when the terminal hangs up, which tells a server to look at its files again.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks(Vec<Arc<dyn Fn() + Send + Sync>>);
@@ -59,10 +62,9 @@ impl Signals {
     /// Waits for the next that stops, and does what is to be done on the other one.
     pub(crate) async fn next(&mut self) {
         loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                () = hung_up(&mut self.hangup) => {}
+            let stops = race(self.interrupt.recv(), self.terminate.recv());
+            if let First::Left(_) = race(stops, hung_up(&mut self.hangup)).await {
+                return;
             }
         }
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
+use crate::race::{First, race};
 
 /// How many connections are served at a time.
 const MAX_CONNECTIONS: usize = 1024;
@@ -106,26 +107,21 @@ impl Listening {
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         let told = loop {
-            tokio::select! {
-                biased;
-                told = &mut shutdown => break told,
-                Some(_) = connections.join_next() => {}
-                (permit, socket) = next(&accepting, &room) => {
-                    let connection = serve(socket, Serving(serving.clone()));
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
-                }
-            }
+            let (permit, socket) = match race(&mut shutdown, next(&accepting, &room)).await {
+                First::Left(told) => break told,
+                First::Right(accepted) => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            let connection = serve(socket, Serving(serving.clone()));
+            connections.spawn(async move {
+                connection.await;
+                drop(permit);
+            });
         };
         drop(accepting);
         sender.send_replace(false);
-        tokio::select! {
-            () = all_gone(&mut connections) => {}
-            () = tokio::time::sleep(self.shutdown_deadline) => {}
-            () = hurry(told) => {}
-        }
+        let finished = race(all_gone(&mut connections), hurry(told));
+        let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         let _ = tokio::time::timeout(ABORT_TIMEOUT, connections.shutdown()).await;
         Ok(())
     }

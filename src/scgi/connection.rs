@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use super::netstring::decode;
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
 use crate::listening::web_server::Serving;
+use crate::race::{First, race};
 
 /// How much is read at a time.
 const PART: usize = 16 * 1024;
@@ -38,10 +39,11 @@ where
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = BytesMut::new();
     let head = head(&mut reader, &mut buffer, settings.max_variables_size);
-    let head = tokio::select! {
-        head = tokio::time::timeout(settings.head_read_timeout, head) => head??,
-        // One that says nothing is no loss.
-        () = serving.end() => None,
+    let head = tokio::time::timeout(settings.head_read_timeout, head);
+    // One that says nothing is no loss.
+    let head = match race(head, serving.end()).await {
+        First::Left(head) => head??,
+        First::Right(()) => None,
     };
     let Some(head) = head else {
         return Ok(());
@@ -57,10 +59,10 @@ where
         let response = answer(app, request).await;
         send(&mut writer, response).await
     };
-    tokio::select! {
-        biased;
-        sent = outgoing => sent?,
-        gone = receive(&mut reader, &mut buffer, length, feed) => return Err(gone),
+    let incoming = receive(&mut reader, &mut buffer, length, feed);
+    match race(outgoing, incoming).await {
+        First::Left(sent) => sent?,
+        First::Right(gone) => return Err(gone),
     }
     let _ = writer.shutdown().await;
     // Closing while something is unread would take back what was written.

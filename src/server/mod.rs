@@ -24,6 +24,7 @@ use http::StatusCode;
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
+use crate::race::{First, race};
 use crate::server::admission::Admission;
 use crate::server::connection::Serving;
 use crate::server::connection::lifetime::Lifetime;
@@ -304,43 +305,42 @@ impl Server {
         }
         let mut shutdown = pin!(shutdown);
         let told = loop {
-            tokio::select! {
-                biased;
-                told = &mut shutdown => break told,
-                (listener, accepted) = accept(&listeners, &next) => match accepted {
-                    Ok((socket, peer)) => {
-                        let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-                            let is_told = turn_away(socket, listener, &goodbyes, limits);
-                            let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
-                            let reason = "too many connections";
-                            self.refusals.tell(&Refusal::new(peer, status, reason));
-                            continue;
-                        };
-                        let serving = Serving {
-                            limits,
-                            app: app.clone(),
-                            refusals: self.refusals.clone(),
-                            #[cfg(feature = "tls")]
-                            certificates: listener.tls.clone(),
-                            #[cfg(feature = "proxy-protocol")]
-                            proxies: listener.proxies.clone(),
-                        };
-                        tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
-                    }
-                    Err(error) => pause_after(&error).await,
-                },
-            }
+            let (listener, accepted) = match race(&mut shutdown, accept(&listeners, &next)).await {
+                First::Left(told) => break told,
+                First::Right(accepted) => accepted,
+            };
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
+            };
+            let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
+                let is_told = turn_away(socket, listener, &goodbyes, limits);
+                let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
+                let reason = "too many connections";
+                self.refusals.tell(&Refusal::new(peer, status, reason));
+                continue;
+            };
+            let serving = Serving {
+                limits,
+                app: app.clone(),
+                refusals: self.refusals.clone(),
+                #[cfg(feature = "tls")]
+                certificates: listener.tls.clone(),
+                #[cfg(feature = "proxy-protocol")]
+                proxies: listener.proxies.clone(),
+            };
+            tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
         };
         drop((listeners, app));
         #[cfg(all(unix, feature = "systemd"))]
         if self.notifies {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         }
-        tokio::select! {
-            () = lifetime.finish() => {}
-            () = tokio::time::sleep(self.shutdown_deadline) => {}
-            () = hurry(told) => {}
-        }
+        let finished = race(lifetime.finish(), hurry(told));
+        let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         lifetime.break_off().await;
         Ok(())
     }

@@ -10,6 +10,7 @@ use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use crate::listening::Watch;
+use crate::race::{First, race};
 use crate::server::connection::activity::Activity;
 use crate::server::connection::clock::{Clock, Presence};
 use crate::server::connection::close_reason::CloseReason;
@@ -77,9 +78,9 @@ impl Share {
             let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
             tokio::time::sleep(FIRST_BYTES).await;
         };
-        tokio::select! {
-            value = first => Some(value),
-            () = stopped => None,
+        match race(first, stopped).await {
+            First::Left(value) => Some(value),
+            First::Right(()) => None,
         }
     }
 
