@@ -104,15 +104,6 @@ impl Server {
         self
     }
 
-    /// How many frames a second an HTTP/2 client may send that ask for nothing: SETTINGS, resets, empty DATA, and PING,
-    /// WINDOW_UPDATE and others beyond those that go with its requests and with what it takes; 1,000 by default.
-    ///
-    /// It bounds what a client costs that floods the server with them (CVE-2019-9512 and others).
-    pub fn http2_max_control_frames(mut self, frames_per_second: u32) -> Server {
-        self.limits.http2_max_control_frames = frames_per_second;
-        self
-    }
-
     /// How many header lines a request may have; 100 by default, and 16,384 at most. One with more is answered 431.
     pub fn max_headers(mut self, count: usize) -> Server {
         self.limits.max_headers = count.min(MAX_HEADERS);
@@ -145,10 +136,14 @@ impl Server {
         self.limits.max_connections_per_peer = Some(connections);
         self
     }
+}
 
+/// # Limits of HTTP/2
+#[cfg(feature = "http2")]
+impl Server {
     /// How many requests of one HTTP/2 connection may be answered at a time; 200 by default.
     pub fn max_concurrent_streams(mut self, streams: u32) -> Server {
-        self.limits.max_concurrent_streams = streams;
+        self.limits.http2.max_concurrent_streams = streams;
         self
     }
 
@@ -156,14 +151,23 @@ impl Server {
     ///
     /// It bounds what a client costs that asks and takes back at once (CVE-2023-44487).
     pub fn max_reset_streams(mut self, streams: usize) -> Server {
-        self.limits.max_reset_streams = streams;
+        self.limits.http2.max_reset_streams = streams;
         self
     }
 
     /// How often an HTTP/2 client from which nothing comes is asked whether it is still there (PING, RFC 9113, section
     /// 6.7); every 60 seconds by default. It has 20 seconds to answer.
     pub fn http2_ping_interval(mut self, interval: Duration) -> Server {
-        self.limits.http2_ping_interval = at_most(interval);
+        self.limits.http2.ping_interval = at_most(interval);
+        self
+    }
+
+    /// How many frames a second an HTTP/2 client may send that ask for nothing: SETTINGS, resets, empty DATA, and PING,
+    /// WINDOW_UPDATE and others beyond those that go with its requests and with what it takes; 1,000 by default.
+    ///
+    /// It bounds what a client costs that floods the server with them (CVE-2019-9512 and others).
+    pub fn http2_max_control_frames(mut self, frames_per_second: u32) -> Server {
+        self.limits.max_control_frames = frames_per_second;
         self
     }
 }

@@ -201,7 +201,9 @@ impl Files {
             }
         }
         .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        #[cfg(feature = "http2")]
+        config.alpn_protocols.insert(0, b"h2".to_vec());
         // A session that is taken up again would pass by authorities that have changed.
         if self.clients.is_some() {
             config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::server::connection::close_reason::CloseReason;
-use crate::server::connection::frames::{Flow, Frames};
+use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Content, Framing};
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection counts as congested after the client has let it go on, in milliseconds.
+#[cfg(feature = "http2")]
 const LATELY: u64 = 5_000;
 
 /// Counts the requests of a connection that are not answered yet, and knows since when it waits for the next.
@@ -33,8 +34,6 @@ pub(in crate::server) struct Activity {
     is_writing: AtomicBool,
     /// When the client kept the server from writing last, in milliseconds and one more; 0 if it never did.
     congested_at: AtomicU64,
-    /// How many streams of HTTP/2 wait for the client.
-    waiting: AtomicUsize,
     /// How many bytes came and are kept until they may be read.
     held: AtomicUsize,
     is_http2: bool,
@@ -89,7 +88,6 @@ impl Activity {
             head_since: AtomicU64::new(0),
             is_writing: AtomicBool::new(false),
             congested_at: AtomicU64::new(0),
-            waiting: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             is_http2: matches!(messages, Messages::Http2(_)),
             is_encrypted: AtomicBool::new(false),
@@ -182,27 +180,6 @@ impl Activity {
         }
     }
 
-    /// How much the client lets the server send over HTTP/2.
-    pub(super) fn flow(&self) -> Option<Flow> {
-        match &self.received().messages {
-            Messages::Http1(_) => None,
-            Messages::Http2(frames) => Some(frames.flow()),
-        }
-    }
-
-    /// Whether the client lately kept the whole connection from writing, by its window or its socket.
-    pub(super) fn is_congested(&self) -> bool {
-        let at = self.congested_at.load(Ordering::Relaxed);
-        let is_now = self.is_writing.load(Ordering::Relaxed)
-            || self.flow().is_some_and(|flow| flow.is_exhausted());
-        is_now || at > 0 && self.now() - (at - 1) < LATELY
-    }
-
-    /// Counts the streams that wait for the client, and returns how many there are.
-    pub(super) fn waiting(&self) -> &AtomicUsize {
-        &self.waiting
-    }
-
     /// A head is whole, and this follows.
     pub(super) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
         if let Messages::Http1(framing) = &mut self.received().messages {
@@ -289,6 +266,25 @@ impl Activity {
                 Some((deadline.min(finish), CloseReason::SlowHead))
             }
         }
+    }
+}
+
+#[cfg(feature = "http2")]
+impl Activity {
+    /// How much the client lets the server send over HTTP/2.
+    pub(super) fn flow(&self) -> Option<crate::server::connection::frames::Flow> {
+        match &self.received().messages {
+            Messages::Http1(_) => None,
+            Messages::Http2(frames) => Some(frames.flow()),
+        }
+    }
+
+    /// Whether the client lately kept the whole connection from writing, by its window or its socket.
+    pub(super) fn is_congested(&self) -> bool {
+        let at = self.congested_at.load(Ordering::Relaxed);
+        let is_now = self.is_writing.load(Ordering::Relaxed)
+            || self.flow().is_some_and(|flow| flow.is_exhausted());
+        is_now || at > 0 && self.now() - (at - 1) < LATELY
     }
 }
 

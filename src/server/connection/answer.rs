@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::date;
 use crate::server::connection::malformed::Malformed;
+use crate::server::connection::piece::Piece;
 use crate::server::connection::sent::{PIECE, Sent};
-use crate::server::connection::streams::Piece;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "http2")]
+use crate::server::connection::http2::Http2Limits;
 use crate::server::connection::progress::WritePace;
 use crate::server::connection::received::Pace;
 
@@ -27,11 +29,9 @@ pub(in crate::server) struct Limits {
     pub(in crate::server) max_headers: usize,
     pub(in crate::server) max_header_size: usize,
     pub(in crate::server) max_request_line: usize,
-    pub(in crate::server) max_concurrent_streams: u32,
-    pub(in crate::server) max_reset_streams: usize,
-    pub(in crate::server) http2_ping_interval: Duration,
-    pub(in crate::server) http2_ping_timeout: Duration,
-    pub(in crate::server) http2_max_control_frames: u32,
+    pub(in crate::server) max_control_frames: u32,
+    #[cfg(feature = "http2")]
+    pub(in crate::server) http2: Http2Limits,
     pub(in crate::server) max_connections: usize,
     pub(in crate::server) max_connections_per_peer: Option<usize>,
 }
@@ -54,11 +54,9 @@ impl Default for Limits {
             max_headers: 100,
             max_header_size: 64 * 1024,
             max_request_line: 16 * 1024,
-            max_concurrent_streams: 200,
-            max_reset_streams: 20,
-            http2_ping_interval: Duration::from_secs(60),
-            http2_ping_timeout: Duration::from_secs(20),
-            http2_max_control_frames: 1_000,
+            max_control_frames: 1_000,
+            #[cfg(feature = "http2")]
+            http2: Http2Limits::default(),
             max_connections: 10_000,
             max_connections_per_peer: None,
         }

@@ -12,11 +12,14 @@ use http::{HeaderMap, HeaderValue, Version};
 /// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, the scheme of a request that has no
 /// authority, and a fragment in `:path`, which the type `Uri` has no place for.
 #[derive(Debug)]
-pub(super) struct Malformed(h2::Error);
+pub(super) struct Malformed(#[cfg(feature = "http2")] h2::Error);
 
 impl Malformed {
     pub(super) fn new() -> Malformed {
-        Malformed(h2::Reason::PROTOCOL_ERROR.into())
+        Malformed(
+            #[cfg(feature = "http2")]
+            h2::Reason::PROTOCOL_ERROR.into(),
+        )
     }
 }
 
@@ -27,6 +30,7 @@ impl fmt::Display for Malformed {
 }
 
 impl std::error::Error for Malformed {
+    #[cfg(feature = "http2")]
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
     }

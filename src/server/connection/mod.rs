@@ -7,22 +7,24 @@ mod close_reason;
 pub(super) mod date;
 mod frames;
 mod framing;
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 pub(super) mod lifetime;
 pub(super) mod limits;
 mod malformed;
+mod piece;
 pub(super) mod progress;
 pub(super) mod received;
 mod sent;
 pub(super) mod stream;
+#[cfg(feature = "http2")]
 mod streams;
 pub(super) mod wire;
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
@@ -31,8 +33,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::listening::Socket;
@@ -41,13 +42,12 @@ use crate::server::connection::activity::Activity;
 use crate::server::connection::answer::{Answered, ClientSupport, MalformedRequest};
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::framing::Content;
-use crate::server::connection::lifetime::{End, Share};
+use crate::server::connection::lifetime::Share;
 use crate::server::connection::limits::Limits;
 use crate::server::connection::malformed::{Malformed, is_malformed};
 use crate::server::connection::received::Received;
 use crate::server::connection::sent::Sent;
 use crate::server::connection::stream::Stream;
-use crate::server::connection::streams::Streams;
 use crate::server::connection::wire::Wire;
 use crate::server::refusal::{Refusal, RefusalHooks};
 
@@ -104,7 +104,7 @@ impl Serving {
             None => return,
         };
         let activity = Arc::new(match is_http2 {
-            true => Activity::http2(limits.http2_max_control_frames),
+            true => Activity::http2(limits.max_control_frames),
             false => Activity::http1(limits.max_request_line),
         });
         stream.watch(activity.clone());
@@ -118,48 +118,10 @@ impl Serving {
             activity: activity.clone(),
         };
         let stream = TokioIo::new(stream);
-        if is_http2 {
-            let mut connection =
-                Box::new(http2(&limits, activity.clone()).serve_connection(stream, service));
-            let finish = |connection: &mut Http2| Pin::new(connection).graceful_shutdown();
-            let end = share.drive(&mut *connection, finish, &activity, &limits, &watch);
-            match end.await {
-                End::Ended(Err(error)) if is_protocol_error(&error) => {
-                    let reason = "HTTP/2 does not allow what the client sends";
-                    refusals.tell(&Refusal::new(peer, None, reason));
-                }
-                End::Ended(_) | End::Stopped => {}
-                End::Over(reason) => {
-                    tell(&refusals, peer, None, reason);
-                    // hyper says goodbye, a GOAWAY, when it is told to finish.
-                    finish(&mut connection);
-                    poll_fn(|context| {
-                        Poll::Ready(Pin::new(&mut connection).poll(context).is_ready())
-                    })
-                    .await;
-                }
-            }
-        } else {
-            let mut connection = Box::new(http1(&limits).serve_connection(stream, service));
-            let finish = |connection: &mut Http1| Pin::new(connection).graceful_shutdown();
-            let end = share.drive(&mut *connection, finish, &activity, &limits, &watch);
-            match end.await {
-                End::Ended(Err(error)) => {
-                    if let Some(refusal) = refused_by_hyper(peer, &error) {
-                        refusals.tell(&refusal);
-                    }
-                }
-                End::Ended(Ok(())) | End::Stopped => {}
-                End::Over(reason) => {
-                    let status = goodbye(reason).filter(|_| !activity.is_in_flight());
-                    tell(&refusals, peer, status, reason);
-                    if let Some(status) = status {
-                        let mut stream = connection.into_parts().io.into_inner();
-                        stream.forget();
-                        Box::pin(say(stream, status, "")).await;
-                    }
-                }
-            }
+        match is_http2 {
+            #[cfg(feature = "http2")]
+            true => http2::serve(stream, service, peer, &mut share, &watch).await,
+            _ => http1::serve(stream, service, peer, &mut share, &watch).await,
         }
         if activity.must_reset() {
             watch.reset_on_close();
@@ -191,63 +153,24 @@ impl Serving {
             let facts = facts.with_scheme(Scheme::Https).with_tls(tls);
             let is_http2 = match is_http2 {
                 Some(is_http2) => is_http2,
-                None => stream.begins_with(HTTP2).await?,
+                None => begins_http2(&mut stream).await?,
             };
             return Ok((stream, facts, is_http2));
         }
         let mut stream = Stream::new(wire);
-        let is_http2 = stream.begins_with(HTTP2).await?;
+        let is_http2 = begins_http2(&mut stream).await?;
         Ok((stream, facts, is_http2))
     }
 }
-
-type Http1 = http1::Connection<TokioIo<Stream>, Service>;
-type Http2 = http2::Connection<TokioIo<Stream>, Service, Streams>;
 
 /// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes tell: no HTTP/1 method is, or will be, called
 /// `PRI` (section 11.6).
 const HTTP2: &[u8] = b"PRI ";
 
-/// Of slow heads and idle connections [`Share::drive`] keeps the time.
-fn http1(limits: &Limits) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new());
-    http.header_read_timeout(None);
-    // A client that has sent its request and closed its side still gets its response; see `Share::drive`.
-    http.half_close(true);
-    http.keep_alive(limits.is_kept_alive);
-    http.title_case_headers(limits.is_title_case);
-    http.max_headers(limits.max_headers);
-    http.max_header_size(limits.max_header_size);
-    http
-}
-
-fn http2(limits: &Limits, activity: Arc<Activity>) -> http2::Builder<Streams> {
-    let mut http = http2::Builder::new(Streams {
-        pace: limits.write_pace,
-        activity,
-    });
-    http.timer(TokioTimer::new());
-    http.max_concurrent_streams(limits.max_concurrent_streams);
-    http.max_pending_accept_reset_streams(limits.max_reset_streams);
-    http.max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX));
-    http.keep_alive_interval(limits.http2_ping_interval);
-    http.keep_alive_timeout(limits.http2_ping_timeout);
-    http
-}
-
-/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
-/// 15.5.9), its target too long (section 15.5.15) or no target.
-fn goodbye(reason: CloseReason) -> Option<StatusCode> {
-    match reason {
-        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
-        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
-        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
-        CloseReason::Overhead
-        | CloseReason::CheapFrames
-        | CloseReason::Idle
-        | CloseReason::Gone => None,
-    }
+/// Whether the client speaks HTTP/2, and the server too.
+async fn begins_http2(stream: &mut Stream) -> io::Result<bool> {
+    let begins = stream.begins_with(HTTP2).await?;
+    Ok(begins && cfg!(feature = "http2"))
 }
 
 fn tell(
@@ -266,25 +189,6 @@ fn tell(
         CloseReason::Idle | CloseReason::Gone => return,
     };
     refusals.tell(&Refusal::new(peer, status, reason));
-}
-
-/// Whether the library `h2` has ended the connection.
-fn is_protocol_error(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    source.is_some_and(|source: &h2::Error| source.is_go_away() && source.is_library())
-}
-
-/// What hyper has answered by itself.
-fn refused_by_hyper(peer: Option<SocketAddr>, error: &hyper::Error) -> Option<Refusal> {
-    let (status, reason) = match error {
-        error if error.is_parse_version_h2() || !error.is_parse() => return None,
-        error if error.is_parse_too_large() => (
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "the head is too long, or says that the body is",
-        ),
-        _ => (StatusCode::BAD_REQUEST, "the head is not HTTP"),
-    };
-    Some(Refusal::new(peer, Some(status), reason))
 }
 
 /// Says to a client that there is no room for it.

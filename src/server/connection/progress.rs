@@ -61,6 +61,7 @@ impl Progress {
     }
 
     /// It is not the client's fault that it took nothing: the time begins anew.
+    #[cfg(feature = "http2")]
     pub(super) fn renew(&mut self) {
         (self.waits_since, self.waited, self.taken) = (None, Duration::ZERO, 0);
     }

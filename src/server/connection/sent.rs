@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::server::connection::activity::InFlight;
-use crate::server::connection::streams::Piece;
+use crate::server::connection::piece::Piece;
 
 /// How long the connection of HTTP/2 gets to write what came before a failure.
 const WRITING: Duration = Duration::from_millis(10);

@@ -1,10 +1,9 @@
 //! The streams of HTTP/2: tasks that end when their client takes nothing of the response.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,10 +11,9 @@ use hyper::rt::Executor;
 
 use crate::server::connection::activity::Activity;
 use crate::server::connection::date;
+use crate::server::connection::piece::{Handed, PIECE, Piece};
 use crate::server::connection::progress::{Progress, WritePace};
 
-/// How many bytes are handed over at a time: those of a frame.
-const PIECE: usize = 16 * 1024;
 /// How many where nobody knows yet how fast the client is.
 const SMALL_PIECE: usize = 1024;
 /// A piece for which the client takes no longer than this may be followed by a larger one.
@@ -31,51 +29,8 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) struct Streams {
     pub(super) pace: WritePace,
     pub(super) activity: Arc<Activity>,
-}
-
-/// What became of a stream's body while the stream ran.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Handed {
-    /// Nobody asked for a piece.
-    #[default]
-    NotAsked,
-    /// It had no piece: the application is what is waited for.
-    Nothing,
-    /// It gave pieces, of which the last waits for the client now; the others, of so many bytes, did not.
-    Pieces { others: u64, last: u64 },
-}
-
-tokio::task_local! {
-    static HANDED: Cell<Handed>;
-    static LIMIT: usize;
-}
-
-/// How a body says what it gave to its stream, and learns how much it may give.
-pub(super) struct Piece;
-
-impl Piece {
-    /// The body gave so many bytes, or had none.
-    pub(super) fn handed(bytes: Option<usize>) {
-        // No stream is what HTTP/1 has.
-        let _ = HANDED.try_with(|handed| {
-            handed.set(match (bytes, handed.get()) {
-                (None, _) => Handed::Nothing,
-                (Some(bytes), Handed::Pieces { others, last }) => Handed::Pieces {
-                    others: others + last,
-                    last: bytes as u64,
-                },
-                (Some(bytes), _) => Handed::Pieces {
-                    others: 0,
-                    last: bytes as u64,
-                },
-            });
-        });
-    }
-
-    /// How many bytes it may give at a time over HTTP/2.
-    pub(super) fn limit() -> usize {
-        LIMIT.try_with(|limit| *limit).unwrap_or(PIECE)
-    }
+    /// How many of them wait for the client.
+    pub(super) waiting: Arc<AtomicUsize>,
 }
 
 /// How a stream's client takes the response.
@@ -140,7 +95,7 @@ impl Taking {
     }
 
     fn waits(&mut self, is_waiting: bool) {
-        let waiting = self.streams.activity.waiting();
+        let waiting = &self.streams.waiting;
         match (self.is_waiting, is_waiting) {
             (false, true) => {
                 waiting.fetch_add(1, Ordering::Relaxed);
@@ -168,7 +123,7 @@ impl Taking {
         let activity = &self.streams.activity;
         let sent = activity.flow().map_or(0, |flow| flow.sent);
         let taken = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
-        let waiting = activity.waiting().load(Ordering::Relaxed) as u64;
+        let waiting = self.streams.waiting.load(Ordering::Relaxed) as u64;
         let share = self.streams.pace.share().max(1).saturating_mul(waiting);
         activity.is_congested() && taken >= share
     }
@@ -188,10 +143,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
             poll_fn(|context| {
                 date::look();
                 let limit = taking.limit();
-                let (polled, handed) = HANDED.sync_scope(Cell::default(), || {
-                    let polled = LIMIT.sync_scope(limit, || stream.as_mut().poll(context));
-                    (polled, HANDED.with(Cell::get))
-                });
+                let (polled, handed) = Piece::within(limit, || stream.as_mut().poll(context));
                 if polled.is_ready() {
                     return Poll::Ready(());
                 }

@@ -1,0 +1,96 @@
+//! Connections that speak HTTP/1.1 or HTTP/1.0, by hyper.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use http::StatusCode;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use crate::listening::Watch;
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::lifetime::{End, Share};
+use crate::server::connection::limits::Limits;
+use crate::server::connection::stream::Stream;
+use crate::server::connection::{Service, say, tell};
+use crate::server::refusal::Refusal;
+
+type Connection = http1::Connection<TokioIo<Stream>, Service>;
+
+/// Serves a connection to its end, or as far as the server lets it.
+pub(super) async fn serve(
+    stream: TokioIo<Stream>,
+    service: Service,
+    peer: Option<SocketAddr>,
+    share: &mut Share,
+    watch: &Watch,
+) {
+    let (limits, refusals) = (service.limits, service.refusals.clone());
+    let activity = service.activity.clone();
+    let mut connection = Box::new(builder(&limits).serve_connection(stream, service));
+    let finish = |connection: &mut Connection| Pin::new(connection).graceful_shutdown();
+    let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
+    match end.await {
+        End::Ended(Err(error)) => {
+            if let Some(refusal) = refused_by_hyper(peer, &error) {
+                refusals.tell(&refusal);
+            }
+        }
+        End::Ended(Ok(())) | End::Stopped => {}
+        End::Over(reason) => {
+            let status = goodbye(reason).filter(|_| !activity.is_in_flight());
+            tell(&refusals, peer, status, reason);
+            if let Some(status) = status {
+                let mut stream = connection.into_parts().io.into_inner();
+                stream.forget();
+                Box::pin(say(stream, status, "")).await;
+            }
+        }
+    }
+}
+
+/// Of slow heads and idle connections [`Share::drive`] keeps the time.
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
+    http.header_read_timeout(None);
+    // A client that has sent its request and closed its side still gets its response; see `Share::drive`.
+    http.half_close(true);
+    http.keep_alive(limits.is_kept_alive);
+    http.title_case_headers(limits.is_title_case);
+    http.max_headers(limits.max_headers);
+    http.max_header_size(limits.max_header_size);
+    http
+}
+
+/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
+/// 15.5.9), its target too long (section 15.5.15) or no target.
+fn goodbye(reason: CloseReason) -> Option<StatusCode> {
+    match reason {
+        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
+        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
+        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
+        CloseReason::Overhead
+        | CloseReason::CheapFrames
+        | CloseReason::Idle
+        | CloseReason::Gone => None,
+    }
+}
+
+/// What hyper has answered by itself.
+fn refused_by_hyper(peer: Option<SocketAddr>, error: &hyper::Error) -> Option<Refusal> {
+    let (status, reason) = match error {
+        error if error.is_parse_version_h2() => {
+            let reason =
+                "the client speaks HTTP/2, for which this server lacks the feature `http2`";
+            return Some(Refusal::new(peer, None, reason));
+        }
+        error if !error.is_parse() => return None,
+        error if error.is_parse_too_large() => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the head is too long, or says that the body is",
+        ),
+        _ => (StatusCode::BAD_REQUEST, "the head is not HTTP"),
+    };
+    Some(Refusal::new(peer, Some(status), reason))
+}
