@@ -1,14 +1,7 @@
 //! How many requests in which time, and what is left of it.
 
-use std::cell::Cell;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
-
-use governor::clock::Clock;
-use governor::middleware::StateInformationMiddleware;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -166,20 +159,21 @@ impl Quota {
     /// ```
     #[must_use]
     pub fn draw(&self, debt: Duration) -> (QuotaState, Duration) {
-        let Some(capacity) = NonZeroU32::new(self.capacity) else {
+        if self.capacity == 0 {
             return (QuotaState::refused(self.period), debt);
-        };
-        let debt = debt.min(self.refill_time());
-        let (drawn, debt) = gcra(capacity, self.interval(), debt);
-        let state = match drawn {
-            Ok(remaining) => {
-                let before = self.interval * u64::from(self.capacity - remaining - 1);
-                let wait = debt.saturating_sub(Duration::from_nanos(before));
-                QuotaState::allowed(remaining, wait)
-            }
-            Err(wait) => QuotaState::refused(wait),
-        };
-        (state, debt)
+        }
+        let whole = self.interval * u64::from(self.capacity);
+        let debt = u64::try_from(debt.as_nanos()).map_or(whole, |debt| debt.min(whole));
+        let after = debt + self.interval;
+        if after > whole {
+            let wait = Duration::from_nanos(after - whole);
+            return (QuotaState::refused(wait), Duration::from_nanos(debt));
+        }
+        let left = whole - after;
+        let remaining = u32::try_from(left / self.interval).unwrap_or(self.capacity);
+        let wait = Duration::from_nanos(self.interval - left % self.interval);
+        let state = QuotaState::allowed(remaining, wait);
+        (state, Duration::from_nanos(after))
     }
 }
 
@@ -190,52 +184,6 @@ impl fmt::Display for Quota {
             write!(f, ", {} at once", self.capacity)?;
         }
         Ok(())
-    }
-}
-
-/// How many are left, or how long to wait; and the time until the bucket is full then.
-fn gcra(
-    capacity: NonZeroU32,
-    interval: Duration,
-    debt: Duration,
-) -> (Result<u32, Duration>, Duration) {
-    let quota = governor::Quota::with_period(interval)
-        .expect("an interval is a nanosecond or more")
-        .allow_burst(capacity);
-    let limiter = Limiter::new(quota, Bucket(Cell::new(debt.into())), Now);
-    let drawn = match limiter.check_key(&()) {
-        Ok(snapshot) => Ok(snapshot.remaining_burst_capacity()),
-        Err(early) => Err(early.wait_time_from(Now.now())),
-    };
-    (drawn, limiter.into_state_store().0.get().into())
-}
-
-type Limiter = governor::RateLimiter<(), Bucket, Now, StateInformationMiddleware>;
-
-/// The time until a bucket is full. Times are counted from now, so that no sum of them is too large.
-struct Bucket(Cell<Nanos>);
-
-impl StateStore for Bucket {
-    type Key = ();
-
-    fn measure_and_replace<T, F, E>(&self, (): &(), decide: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let (outcome, debt) = decide(Some(self.0.get()))?;
-        self.0.set(debt);
-        Ok(outcome)
-    }
-}
-
-/// A clock on which it is always now.
-struct Now;
-
-impl Clock for Now {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::default()
     }
 }
 
