@@ -5,12 +5,11 @@ use std::sync::Arc;
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use mediatype::{MediaType, Name, ReadParams, names};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::path_glob::{self, PathGlob};
-use enfilade_core::headers::is_token;
+use enfilade_core::headers::{MediaType, is_token};
 
 /// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
 ///
@@ -168,7 +167,7 @@ impl Handler for Typed {
 }
 
 fn parse(text: &str) -> Result<HeaderValue, Error> {
-    let is_good = MediaType::parse(text).is_ok() && !text.contains('*');
+    let is_good = MediaType::parse(text).is_some() && !text.contains('*');
     let value = HeaderValue::from_str(text).ok().filter(|_| is_good);
     value.ok_or_else(|| {
         let message = format!("{text:?} is not a media type");
@@ -179,14 +178,13 @@ fn parse(text: &str) -> Result<HeaderValue, Error> {
 /// The same type with this charset, where it is a text that names none.
 fn with_charset(value: &HeaderValue, charset: &str) -> Option<HeaderValue> {
     let text = value.to_str().ok()?;
-    let media_type = MediaType::parse(text).ok()?;
-    let is_open = media_type.ty == names::TEXT && media_type.get_param(CHARSET).is_none();
+    let media_type = MediaType::parse(text)?;
+    let is_open =
+        media_type.kind().eq_ignore_ascii_case("text") && media_type.param("charset").is_none();
     is_open
         .then(|| HeaderValue::try_from(format!("{}; charset={charset}", text.trim_end())).ok())
         .flatten()
 }
-
-const CHARSET: Name<'_> = Name::new_unchecked("charset");
 
 /// Whether an answer of this status can have content (RFC 9110, section 6.4.1, and 15.3.6 for 205).
 fn allows_content(status: StatusCode) -> bool {

@@ -2,8 +2,10 @@
 
 mod date;
 mod list;
+mod media_type;
 mod token;
 
 pub use self::date::{format_http_date, parse_http_date};
 pub use self::list::{has_token, members, tokens, vary_add};
+pub use self::media_type::MediaType;
 pub use self::token::{is_token, is_token_byte};
