@@ -102,7 +102,7 @@ impl ContentType {
             return &self.default;
         }
         let path = path_glob::subject(request);
-        let first = self.paths.iter().find(|(glob, _)| glob.fits(&path));
+        let first = self.paths.iter().find(|(glob, _)| glob.matches(&path));
         first.map_or(&self.default, |(_, value)| value)
     }
 

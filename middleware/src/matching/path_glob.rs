@@ -1,51 +1,60 @@
 //! Patterns of paths, such as `/assets/**`.
 
 use std::fmt;
+use std::iter::Peekable;
+use std::str::Chars;
 
 use enfilade_core::{Request, path};
-use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
 
+/// The most patterns that the alternatives of one may stand for.
+const MAX_ALTERNATIVES: usize = 1_000;
+
 /// A pattern of paths.
 ///
-/// `*` and `?` stand for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}` for
-/// one of some texts, and a backslash takes away what the next character means. Upper and lower case differ.
+/// `*` and `?` match within a segment: any text, or one character. `**` as a whole segment matches any number of
+/// segments, at the end of the pattern at least one. `[…]` matches one of several characters, `[!…]` any other one, and
+/// `{…,…}` one of several patterns. A backslash makes the next character an ordinary one. Upper and lower case differ.
 #[derive(Clone, Debug)]
-pub(crate) struct PathGlob(GlobMatcher);
+pub(crate) struct PathGlob {
+    text: String,
+    alternatives: Vec<Vec<Segment>>,
+}
 
 impl PathGlob {
-    /// An error where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    /// Fails if the pattern is not well formed, or begins with neither a slash nor `**/` and so would match nothing.
     pub(crate) fn new(pattern: &str) -> Result<PathGlob, Error> {
-        let refused = |why: String| {
+        let refused = |why: &str| {
             let message = format!("{pattern:?} is not a pattern of paths: {why}");
             Error::new(ErrorKind::Rule, message)
         };
         if !(pattern.starts_with('/') || pattern.starts_with("**/")) {
-            return Err(refused("it begins with neither / nor **/".to_owned()));
+            return Err(refused("it begins with neither / nor **/"));
         }
-        let glob = GlobBuilder::new(pattern)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build();
-        let glob = glob.map_err(|error| refused(error.kind().to_string()))?;
-        Ok(PathGlob(glob.compile_matcher()))
+        let mut characters = pattern.chars().peekable();
+        let sequences = read_sequences(&mut characters, Nesting::Outside).map_err(refused)?;
+        Ok(PathGlob {
+            text: pattern.to_owned(),
+            alternatives: sequences.into_iter().map(into_segments).collect(),
+        })
     }
 
-    /// Whether this path, as [`subject`] gives it, is one of those.
-    pub(crate) fn fits(&self, path: &str) -> bool {
-        self.0.is_match(path)
+    /// Whether the pattern matches this path, as [`subject`] returns it.
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let mut alternatives = self.alternatives.iter();
+        alternatives.any(|segments| match_segments(segments, path))
     }
 }
 
 impl fmt::Display for PathGlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.glob().fmt(f)
+        f.write_str(&self.text)
     }
 }
 
-/// The path that is left, without dot segments and decoded: what patterns are compared with.
+/// What patterns are compared with: the rest of the path, without dot segments and decoded.
 pub(crate) fn subject(request: &Request) -> String {
     let clean = path::remove_dots(request.path());
     let decoded = path::decode(&clean).into_owned();
@@ -54,5 +63,338 @@ pub(crate) fn subject(request: &Request) -> String {
         "/".to_owned()
     } else {
         decoded
+    }
+}
+
+/// What a segment of a path has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    /// `**`: any number of segments.
+    Many,
+    /// One that these characters match.
+    One(Vec<Character>),
+}
+
+/// What a character of a path has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Character {
+    /// `*`: any number of them, but a slash.
+    Many,
+    /// `**`, which is more than `*` only if it is a whole segment.
+    ManyMany,
+    /// `?`: any but a slash.
+    Any,
+    /// `/`, which no other one matches.
+    Slash,
+    Exactly(char),
+    /// `[…]`, or `[!…]`, where none of the ranges matches.
+    Class {
+        ranges: Vec<(char, char)>,
+        is_negated: bool,
+    },
+}
+
+impl Character {
+    fn matches(&self, character: char) -> bool {
+        match self {
+            Character::Many | Character::ManyMany | Character::Slash => false,
+            Character::Any => true,
+            Character::Exactly(wanted) => *wanted == character,
+            Character::Class { ranges, is_negated } => {
+                let mut ranges = ranges.iter();
+                ranges.any(|(first, last)| (*first..=*last).contains(&character)) != *is_negated
+            }
+        }
+    }
+}
+
+/// Compares segment by segment. Where they differ, the last `**` takes one segment more: what an earlier one could take,
+/// that one can take as well, so that no other way has to be tried.
+fn match_segments(mut pattern: &[Segment], path: &str) -> bool {
+    let mut rest = Some(path);
+    let mut again = None;
+    loop {
+        match (pattern.split_first(), rest) {
+            (None, None) => return true,
+            // At the end it takes all that is left, and at least one.
+            (Some((Segment::Many, [])), _) => return rest.is_some(),
+            (Some((Segment::Many, after)), _) => {
+                pattern = after;
+                again = Some((after, rest));
+                continue;
+            }
+            (Some((Segment::One(wanted), after)), Some(path)) => {
+                let (segment, next) = first_segment(path);
+                if match_characters(wanted, segment) {
+                    (pattern, rest) = (after, next);
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        let Some((after, Some(path))) = again else {
+            return false;
+        };
+        let (_, next) = first_segment(path);
+        (pattern, rest) = (after, next);
+        again = Some((after, next));
+    }
+}
+
+/// The first segment, and what comes after the slash behind it.
+fn first_segment(path: &str) -> (&str, Option<&str>) {
+    path.split_once('/')
+        .map_or((path, None), |(segment, rest)| (segment, Some(rest)))
+}
+
+/// The same within a segment, with `*` in the place of `**`.
+fn match_characters(mut pattern: &[Character], segment: &str) -> bool {
+    let mut rest = segment.chars();
+    let mut again: Option<(&[Character], Chars<'_>)> = None;
+    loop {
+        let mut next = rest.clone();
+        match (pattern.split_first(), next.next()) {
+            (None, None) => return true,
+            (Some((Character::Many | Character::ManyMany, after)), _) => {
+                pattern = after;
+                again = Some((after, rest.clone()));
+                continue;
+            }
+            (Some((wanted, after)), Some(character)) if wanted.matches(character) => {
+                (pattern, rest) = (after, next);
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, place)) = &mut again else {
+            return false;
+        };
+        if place.next().is_none() {
+            return false;
+        }
+        (pattern, rest) = (after, place.clone());
+    }
+}
+
+/// Cuts at the slashes.
+fn into_segments(sequence: Vec<Character>) -> Vec<Segment> {
+    let segments = sequence.split(|character| *character == Character::Slash);
+    let segments = segments.map(|characters| match characters {
+        [Character::ManyMany] => Segment::Many,
+        _ => Segment::One(characters.to_vec()),
+    });
+    segments.collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nesting {
+    Outside,
+    InBraces,
+}
+
+/// Reads all sequences of characters that a pattern stands for, up to its end or that of an alternative in braces.
+fn read_sequences(
+    pattern: &mut Peekable<Chars<'_>>,
+    nesting: Nesting,
+) -> Result<Vec<Vec<Character>>, &'static str> {
+    let mut sequences = vec![Vec::new()];
+    loop {
+        let next = match (pattern.peek().copied(), nesting) {
+            (None, Nesting::Outside) => return Ok(sequences),
+            (None, Nesting::InBraces) => return Err("a { has no }"),
+            (Some(',' | '}'), Nesting::InBraces) => return Ok(sequences),
+            (Some('}'), Nesting::Outside) => return Err("a } has no {"),
+            (Some(next), _) => next,
+        };
+        pattern.next();
+        let character = match next {
+            '{' => {
+                sequences = joined(&sequences, &read_alternatives(pattern)?)?;
+                continue;
+            }
+            '[' => read_class(pattern)?,
+            '\\' => match pattern.next().ok_or("nothing follows the last \\")? {
+                '/' => Character::Slash,
+                other => Character::Exactly(other),
+            },
+            '*' if pattern.next_if_eq(&'*').is_some() => Character::ManyMany,
+            '*' => Character::Many,
+            '?' => Character::Any,
+            '/' => Character::Slash,
+            other => Character::Exactly(other),
+        };
+        for sequence in &mut sequences {
+            sequence.push(character.clone());
+        }
+    }
+}
+
+/// Reads what stands between a `{` and its `}`.
+fn read_alternatives(
+    pattern: &mut Peekable<Chars<'_>>,
+) -> Result<Vec<Vec<Character>>, &'static str> {
+    let mut alternatives = Vec::new();
+    loop {
+        alternatives.extend(read_sequences(pattern, Nesting::InBraces)?);
+        if pattern.next() == Some('}') {
+            return Ok(alternatives);
+        }
+    }
+}
+
+/// Each of the first sequences with each of the others behind it.
+fn joined(
+    sequences: &[Vec<Character>],
+    endings: &[Vec<Character>],
+) -> Result<Vec<Vec<Character>>, &'static str> {
+    if sequences.len() * endings.len() > MAX_ALTERNATIVES {
+        return Err("its braces stand for more than 1,000 patterns");
+    }
+    let joined = sequences.iter().flat_map(|sequence| {
+        let endings = endings.iter();
+        endings.map(|ending| [&sequence[..], &ending[..]].concat())
+    });
+    Ok(joined.collect())
+}
+
+/// Reads what stands between a `[` and its `]`; one that comes first is an ordinary character.
+fn read_class(pattern: &mut Peekable<Chars<'_>>) -> Result<Character, &'static str> {
+    let is_negated = pattern.next_if(|next| matches!(next, '!' | '^')).is_some();
+    let mut ranges = Vec::new();
+    loop {
+        let first = match pattern.next().ok_or("a [ has no ]")? {
+            ']' if !ranges.is_empty() => return Ok(Character::Class { ranges, is_negated }),
+            first => first,
+        };
+        let mut ahead = pattern.clone();
+        let last = match (ahead.next(), ahead.next()) {
+            (Some('-'), Some(last)) if last != ']' => {
+                *pattern = ahead;
+                last
+            }
+            _ => first,
+        };
+        if last < first {
+            return Err("a range of characters has its last one first");
+        }
+        ranges.push((first, last));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use globset::GlobBuilder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        PathGlob::new(pattern).unwrap().matches(path)
+    }
+
+    #[test]
+    fn matches_within_segments_and_across_them() {
+        for (pattern, does, does_not) in [
+            ("/", &["/"][..], &["", "/a", "//"][..]),
+            (
+                "/a/**",
+                &["/a/", "/a/b", "/a/b/c", "/a//"],
+                &["/a", "/ab", "/b/a/c"],
+            ),
+            ("/**", &["/", "/a", "/a/b"], &["", "a"]),
+            (
+                "**/*.js",
+                &["/a.js", "/a/b.js", "/.js"],
+                &["/a.jsx", "/a.js/b"],
+            ),
+            (
+                "/a/**/z",
+                &["/a/z", "/a/b/z", "/a/b/c/z"],
+                &["/az", "/a/bz", "/a/z/y"],
+            ),
+            ("/a*c", &["/ac", "/abc", "/abbc"], &["/a/c", "/acb"]),
+            ("/a?c", &["/abc", "/aöc"], &["/ac", "/a/c", "/abbc"]),
+            (
+                "/[a-c]x[!0-9]",
+                &["/axy", "/cx-"],
+                &["/dxy", "/ax1", "/ax/"],
+            ),
+            ("/[]a]", &["/]", "/a"], &["/b"]),
+            ("/{a,b/c}/d", &["/a/d", "/b/c/d"], &["/b/d", "/a"]),
+            ("/x{,y{1,2}}", &["/x", "/xy1", "/xy2"], &["/xy", "/x1"]),
+            (r"/\*\{a\}", &["/*{a}"], &["/b{a}", "/*a"]),
+            ("/a**b", &["/ab", "/axb"], &["/a/b"]),
+            (
+                "/*a*b*c/**/x*/y",
+                &["/abc/x/y", "/1a2b3c/4/x5/x6/y"],
+                &["/acb/x/y", "/abc/xy"],
+            ),
+        ] {
+            for path in does {
+                assert!(matches(pattern, path), "{pattern} {path}");
+            }
+            for path in does_not {
+                assert!(!matches(pattern, path), "{pattern} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_pattern() {
+        for (pattern, why) in [
+            ("a", "it begins with neither / nor **/"),
+            ("", "it begins with neither / nor **/"),
+            ("/{a", "a { has no }"),
+            ("/{a,{b}", "a { has no }"),
+            ("/a}", "a } has no {"),
+            ("/[a", "a [ has no ]"),
+            ("/[]", "a [ has no ]"),
+            ("/[z-a]", "a range of characters has its last one first"),
+            ("/a\\", "nothing follows the last \\"),
+            (
+                "/{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}",
+                "its braces stand for more than 1,000 patterns",
+            ),
+        ] {
+            let error = PathGlob::new(pattern).unwrap_err();
+            let expected = format!("{pattern:?} is not a pattern of paths: {why}");
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (ErrorKind::Rule, expected)
+            );
+        }
+    }
+
+    /// With backtracking into every star, this would not end.
+    #[test]
+    fn many_stars_cost_no_more_than_the_product_of_both_lengths() {
+        let pattern = format!("/{}b", "*a".repeat(50));
+        assert!(!matches(&pattern, &format!("/{}", "a".repeat(10_000))));
+        let pattern = format!("/{}b", "**/a/".repeat(50));
+        assert!(!matches(&pattern, &"/a".repeat(5_000)));
+    }
+
+    proptest! {
+        /// The crate `globset` reads the same patterns of ASCII in the same way, but for `[!…]`, which matches a slash there, and a
+        /// `**/` at the end, which matches all paths there and those that end with a slash here.
+        #[test]
+        fn matches_what_globset_matches(
+            pattern in r"(/|\*\*/)([abc/?{},!]|\\[abc*?{}]|\*|\*\*|/\*\*|\[[!]?[abc][-]?[bc]?\]){0,8}",
+            path in "/[abc/]{0,8}",
+        ) {
+            let theirs = GlobBuilder::new(&pattern)
+                .literal_separator(true)
+                .backslash_escape(true)
+                .empty_alternates(true)
+                .build();
+            let ours = PathGlob::new(&pattern);
+            // Whether `**` is a segment it decides within each brace.
+            let differs = pattern.contains("[!")
+                || pattern.ends_with("**/")
+                || pattern.contains('{') && pattern.contains("**");
+            if let (Ok(theirs), Ok(ours)) = (theirs, ours) && !differs {
+                prop_assert_eq!(ours.matches(&path), theirs.compile_matcher().is_match(&path), "{} {}", pattern, path);
+            }
+        }
     }
 }

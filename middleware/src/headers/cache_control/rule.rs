@@ -102,7 +102,7 @@ impl CacheRule {
 
     /// Whether it is for answers at this path, which is decoded.
     pub(super) fn fits_path(&self, path: &str) -> bool {
-        self.paths.is_empty() || self.paths.iter().any(|glob| glob.fits(path))
+        self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path))
     }
 
     pub(super) fn fits_answer(&self, status: StatusCode, media_type: Option<&HeaderValue>) -> Fit {
