@@ -9,12 +9,12 @@ use enfilade_core::{
 };
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
 
 use crate::errors::new_content::reset_content_headers;
 use crate::matching::accept;
 use crate::shared::header_values::HeaderValues;
 use crate::shared::html::Escaped;
+use crate::shared::json;
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
 ///
@@ -123,16 +123,15 @@ impl ErrorPage {
     }
 
     fn problem(&self) -> String {
-        let mut problem = json!({
+        let detail = self.detail.as_deref();
+        let detail = detail.map(|detail| ("detail", json::string(detail)));
+        let members = [
+            ("status", self.status.as_u16().to_string()),
+            ("title", json::string(self.title())),
             // Nothing more than what the status says (RFC 9457, section 4.2.1).
-            "type": "about:blank",
-            "title": self.title(),
-            "status": self.status.as_u16(),
-        });
-        if let Some(detail) = &self.detail {
-            problem["detail"] = detail.as_str().into();
-        }
-        problem.to_string()
+            ("type", json::string("about:blank")),
+        ];
+        json::object(detail.into_iter().chain(members))
     }
 
     fn text(&self) -> String {

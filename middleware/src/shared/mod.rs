@@ -3,5 +3,6 @@
 pub(crate) mod buffered;
 pub(crate) mod header_values;
 pub(crate) mod html;
+pub(crate) mod json;
 pub(crate) mod monotonic;
 pub(crate) mod unprintable;

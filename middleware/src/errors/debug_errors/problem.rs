@@ -1,72 +1,81 @@
 //! The report as a problem in JSON (RFC 9457).
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 use super::backtrace::{Frame, Place};
 use super::facts::{Component, Pairs};
 use super::report::{PanicReport, Report};
+use crate::shared::json::{array, object, object_of_texts, string, string_or_null};
 
 /// What goes beyond the status is in extension members (RFC 9457, section 3.2).
 pub(super) fn text(report: &Report) -> String {
+    let causes = report.causes.iter().map(|cause| {
+        object([
+            ("debug", string_or_null(cause.debug.as_deref())),
+            ("message", string(&cause.message)),
+            ("type", string_or_null(cause.type_name)),
+        ])
+    });
+    let panic = report
+        .panic
+        .as_ref()
+        .map_or_else(|| "null".to_owned(), panic);
+    let detail = report.detail.as_ref().unwrap_or(&report.headline);
+    object([
+        ("causes", array(causes)),
+        ("components", array(report.components.iter().map(component))),
+        ("detail", string(detail)),
+        ("panic", panic),
+        ("request", request(report)),
+        ("status", report.status.as_u16().to_string()),
+        ("title", string(&report.title())),
+        // Nothing more than what the status says (RFC 9457, section 4.2.1).
+        ("type", string("about:blank")),
+    ])
+}
+
+fn request(report: &Report) -> String {
     let request = &report.request;
     let rows = request.rows.iter();
     let rows = rows.map(|(name, value)| {
         let name = name.to_ascii_lowercase().replace(' ', "_");
-        (name, Value::from(&**value))
+        (name, string(value))
     });
-    let causes = report.causes.iter();
-    let causes = causes.map(
-        |cause| json!({ "message": cause.message, "type": cause.type_name, "debug": cause.debug }),
-    );
-    let components = report.components.iter().map(component);
-    let mut request_members: Map<_, _> = rows.collect();
-    request_members.insert("line".to_owned(), request.line.clone().into());
-    request_members.insert("query".to_owned(), pairs(&request.query));
-    request_members.insert("headers".to_owned(), pairs(&request.headers));
-    json!({
-        // Nothing more than what the status says (RFC 9457, section 4.2.1).
-        "type": "about:blank",
-        "title": report.title(),
-        "status": report.status.as_u16(),
-        "detail": report.detail.as_ref().unwrap_or(&report.headline),
-        "causes": causes.collect::<Vec<_>>(),
-        "panic": report.panic.as_ref().map(panic),
-        "request": request_members,
-        "components": components.collect::<Vec<_>>(),
-    })
-    .to_string()
+    let mut members: BTreeMap<_, _> = rows.collect();
+    members.insert("line".to_owned(), string(&request.line));
+    members.insert("query".to_owned(), pairs(&request.query));
+    members.insert("headers".to_owned(), pairs(&request.headers));
+    object(members)
 }
 
-fn pairs(pairs: &Pairs) -> Value {
+fn pairs(pairs: &Pairs) -> String {
     let pairs = pairs.shown.iter();
-    pairs.map(|(name, value)| json!([name, value])).collect()
+    array(pairs.map(|(name, value)| array([string(name), string(value)])))
 }
 
-fn component(component: &Component) -> Value {
-    let options = component.options.iter();
-    let options = options.map(|(name, value)| (name.clone(), Value::from(&**value)));
-    json!({
-        "depth": component.depth,
-        "label": component.label,
-        "name": component.name,
-        "options": options.collect::<Map<_, _>>(),
-    })
+fn component(component: &Component) -> String {
+    object([
+        ("depth", component.depth.to_string()),
+        ("label", string(&component.label)),
+        ("name", string(&component.name)),
+        ("options", object_of_texts(&component.options)),
+    ])
 }
 
-fn panic(panic: &PanicReport) -> Value {
+fn panic(panic: &PanicReport) -> String {
     let frames = panic.frames.iter().map(|(found, _)| frame(found));
-    json!({
-        "location": panic.location,
-        "thread": panic.thread,
-        "frames": frames.collect::<Vec<_>>(),
-    })
+    object([
+        ("frames", array(frames)),
+        ("location", string_or_null(panic.location.as_deref())),
+        ("thread", string_or_null(panic.thread.as_deref())),
+    ])
 }
 
-fn frame(frame: &Frame) -> Value {
-    let place = frame.place.as_ref();
-    json!({
-        "symbol": frame.symbol,
-        "place": place.map(Place::text),
-        "is_application": frame.is_own,
-    })
+fn frame(frame: &Frame) -> String {
+    let place = frame.place.as_ref().map(Place::text);
+    object([
+        ("is_application", frame.is_own.to_string()),
+        ("place", string_or_null(place.as_deref())),
+        ("symbol", string(&frame.symbol)),
+    ])
 }

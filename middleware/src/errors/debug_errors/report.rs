@@ -148,7 +148,6 @@ fn known_type(error: &(dyn StdError + 'static)) -> Option<&'static str> {
         is::<std::env::VarError>,
         is::<std::time::SystemTimeError>,
         is::<enfilade_core::Error>,
-        is::<serde_json::Error>,
         is::<http::Error>,
     ];
     known.into_iter().find_map(|is| is(error))

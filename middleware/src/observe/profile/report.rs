@@ -1,10 +1,10 @@
 //! What was measured, in the form in which it is shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
 use super::stats::{Component, Numbers};
+use crate::shared::json::{array, object, object_of_texts, string};
 
 /// One component.
 pub(super) struct Row {
@@ -35,8 +35,7 @@ pub(super) fn rows(components: Vec<Arc<Component>>) -> Vec<Row> {
 }
 
 pub(super) fn to_json(rows: &[Row]) -> String {
-    let components: Vec<Value> = rows.iter().map(Row::to_json).collect();
-    json!({ "components": components }).to_string()
+    object([("components", array(rows.iter().map(Row::to_json)))])
 }
 
 impl Row {
@@ -45,32 +44,37 @@ impl Row {
         self.numbers.times.value_at_percentile(percent)
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> String {
         let Row {
             component, numbers, ..
         } = self;
-        let options = component.options.iter();
-        let options = options.map(|(name, value)| (name.clone(), Value::from(&**value)));
-        let statuses = numbers.statuses.iter();
-        let statuses = statuses.map(|(status, calls)| (status.to_string(), Value::from(*calls)));
-        json!({
-            "number": component.number,
-            "parent": component.parent,
-            "depth": component.depth,
-            "label": component.label,
-            "name": component.name,
-            "options": options.collect::<Map<_, _>>(),
-            "calls": numbers.calls,
-            "in_flight": component.in_flight(),
-            "total_ns": numbers.total,
-            "share": self.share,
-            "p50_ns": self.percentile(50.0),
-            "p90_ns": self.percentile(90.0),
-            "p99_ns": self.percentile(99.0),
-            "bytes": numbers.bytes,
-            "statuses": statuses.collect::<Map<_, _>>(),
-            "failed": numbers.failed,
-            "dropped": numbers.dropped,
-        })
+        let number_or_null = |number: Option<usize>| {
+            number.map_or_else(|| "null".to_owned(), |number| number.to_string())
+        };
+        let statuses: BTreeMap<_, _> = numbers
+            .statuses
+            .iter()
+            .map(|(status, calls)| (status.to_string(), calls.to_string()))
+            .collect();
+        object([
+            ("bytes", numbers.bytes.to_string()),
+            ("calls", numbers.calls.to_string()),
+            ("depth", component.depth.to_string()),
+            ("dropped", numbers.dropped.to_string()),
+            ("failed", numbers.failed.to_string()),
+            ("in_flight", component.in_flight().to_string()),
+            ("label", string(&component.label)),
+            ("name", string(&component.name)),
+            ("number", component.number.to_string()),
+            ("options", object_of_texts(&component.options)),
+            ("p50_ns", self.percentile(50.0).to_string()),
+            ("p90_ns", self.percentile(90.0).to_string()),
+            ("p99_ns", self.percentile(99.0).to_string()),
+            ("parent", number_or_null(component.parent)),
+            // As JSON it has a fraction or an exponent always: it is from 0 to 1.
+            ("share", format!("{:?}", self.share)),
+            ("statuses", object(statuses)),
+            ("total_ns", numbers.total.to_string()),
+        ])
     }
 }
