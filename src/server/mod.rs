@@ -409,7 +409,7 @@ fn turn_away(
     let is_told = place.is_some();
     if let Some(place) = place {
         tokio::spawn(async move {
-            connection::refuse(socket, &limits).await;
+            connection::goodbye::refuse(socket, &limits).await;
             drop(place);
         });
     }

@@ -1,8 +1,10 @@
 //! Helpers that several rooms share.
 
 pub(crate) mod buffered;
+pub(crate) mod escape;
 pub(crate) mod header_values;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod monotonic;
+pub(crate) mod redaction;
 pub(crate) mod unprintable;

@@ -8,11 +8,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::goodbye::{goodbye, say, tell};
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
+use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
-use crate::server::connection::{Service, say, tell};
 use crate::server::refusal::Refusal;
 
 type Connection = http1::Connection<TokioIo<Stream>, Service>;
@@ -61,20 +61,6 @@ fn builder(limits: &Limits) -> http1::Builder {
     http.max_headers(limits.max_headers);
     http.max_header_size(limits.max_header_size);
     http
-}
-
-/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
-/// 15.5.9), its target too long (section 15.5.15) or no target.
-fn goodbye(reason: CloseReason) -> Option<StatusCode> {
-    match reason {
-        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
-        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
-        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
-        CloseReason::Overhead
-        | CloseReason::CheapFrames
-        | CloseReason::Idle
-        | CloseReason::Gone => None,
-    }
 }
 
 /// What hyper has answered by itself.

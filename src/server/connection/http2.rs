@@ -6,40 +6,20 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::Service;
+use crate::server::connection::goodbye::tell;
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
+use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
 use crate::server::connection::streams::Streams;
 use crate::server::refusal::Refusal;
 
 type Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
-
-/// What only connections that speak HTTP/2 may take.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::server) struct Http2Limits {
-    pub(in crate::server) max_concurrent_streams: u32,
-    pub(in crate::server) max_reset_streams: usize,
-    pub(in crate::server) ping_interval: Duration,
-    ping_timeout: Duration,
-}
-
-impl Default for Http2Limits {
-    fn default() -> Http2Limits {
-        Http2Limits {
-            max_concurrent_streams: 200,
-            max_reset_streams: 20,
-            ping_interval: Duration::from_secs(60),
-            ping_timeout: Duration::from_secs(20),
-        }
-    }
-}
 
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
@@ -66,7 +46,7 @@ pub(super) async fn serve(
         }
         End::Ended(_) | End::Stopped => {}
         End::Over(reason) => {
-            super::tell(&refusals, peer, None, reason);
+            tell(&refusals, peer, None, reason);
             // hyper says goodbye, a GOAWAY, when it is told to finish.
             finish(&mut connection);
             poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))

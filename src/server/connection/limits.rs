@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "http2")]
-use crate::server::connection::http2::Http2Limits;
 use crate::server::connection::progress::WritePace;
 use crate::server::connection::received::Pace;
 
@@ -59,6 +57,28 @@ impl Default for Limits {
             http2: Http2Limits::default(),
             max_connections: 10_000,
             max_connections_per_peer: None,
+        }
+    }
+}
+
+/// What only connections that speak HTTP/2 may take.
+#[cfg(feature = "http2")]
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Http2Limits {
+    pub(in crate::server) max_concurrent_streams: u32,
+    pub(in crate::server) max_reset_streams: usize,
+    pub(in crate::server) ping_interval: Duration,
+    pub(in crate::server) ping_timeout: Duration,
+}
+
+#[cfg(feature = "http2")]
+impl Default for Http2Limits {
+    fn default() -> Http2Limits {
+        Http2Limits {
+            max_concurrent_streams: 200,
+            max_reset_streams: 20,
+            ping_interval: Duration::from_secs(60),
+            ping_timeout: Duration::from_secs(20),
         }
     }
 }

@@ -7,6 +7,7 @@ mod close_reason;
 pub(super) mod date;
 mod frames;
 mod framing;
+pub(super) mod goodbye;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -17,6 +18,7 @@ mod piece;
 pub(super) mod progress;
 pub(super) mod received;
 mod sent;
+mod service;
 pub(super) mod stream;
 #[cfg(feature = "http2")]
 mod streams;
@@ -25,36 +27,19 @@ pub(super) mod wire;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use enfilade_core::{Application, Body, Connection, HttpError, Request, Scheme, gateway};
-use http::header::HOST;
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderValue, Method, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use enfilade_core::{Application, Connection, Scheme};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::listening::Socket;
 use crate::server::admission::Admitted;
 use crate::server::connection::activity::Activity;
-use crate::server::connection::answer::{Answered, ClientSupport, MalformedRequest};
-use crate::server::connection::close_reason::CloseReason;
-use crate::server::connection::framing::Content;
 use crate::server::connection::lifetime::Share;
 use crate::server::connection::limits::Limits;
-use crate::server::connection::malformed::{Malformed, is_malformed};
-use crate::server::connection::received::Received;
-use crate::server::connection::sent::Sent;
+use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
 use crate::server::connection::wire::Wire;
 use crate::server::refusal::{Refusal, RefusalHooks};
-
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How much of what a client sends then is taken, in KiB.
-const LINGER: usize = 256;
 
 /// What all connections of a listener have in common.
 #[derive(Clone)]
@@ -173,54 +158,6 @@ async fn begins_http2(stream: &mut Stream) -> io::Result<bool> {
     Ok(begins && cfg!(feature = "http2"))
 }
 
-fn tell(
-    refusals: &RefusalHooks,
-    peer: Option<SocketAddr>,
-    status: Option<StatusCode>,
-    reason: CloseReason,
-) {
-    let reason = match reason {
-        CloseReason::SlowHead => "the head is not complete in time",
-        CloseReason::LongLine => "the request line is too long",
-        CloseReason::Fragment => "the target has a fragment",
-        CloseReason::Overhead => "the chunked body has too little content",
-        CloseReason::CheapFrames => "too many frames that ask for nothing",
-        // These are no fault of the client's, and a log of the application has them.
-        CloseReason::Idle | CloseReason::Gone => return,
-    };
-    refusals.tell(&Refusal::new(peer, status, reason));
-}
-
-/// Says to a client that there is no room for it.
-pub(super) async fn refuse(socket: Socket, limits: &Limits) {
-    let stream = Stream::new(Wire::new(socket, limits.write_pace));
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    say(stream, status, "retry-after: 1\r\n").await;
-}
-
-/// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
-/// was said is lost (RFC 9112, section 9.6).
-async fn say(mut stream: Stream, status: StatusCode, headers: &str) {
-    let date = date::now();
-    let date = date.to_str().unwrap_or_default();
-    let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
-    let response = format!("HTTP/1.1 {status}\r\n{headers}{end}");
-    let said = async {
-        stream.write_all(response.as_bytes()).await?;
-        stream.flush().await?;
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        for _ in 0..LINGER {
-            if stream.read(&mut rest).await? == 0 {
-                break;
-            }
-        }
-        io::Result::Ok(())
-    };
-    // It is gone then, with or without it.
-    let _ = tokio::time::timeout(GOODBYE, said).await;
-}
-
 fn facts(socket: &Socket, peer: Option<SocketAddr>, share: &Share) -> Connection {
     let facts = Connection::new(Scheme::Http);
     let facts = peer.into_iter().fold(facts, Connection::with_peer);
@@ -233,98 +170,4 @@ fn facts(socket: &Socket, peer: Option<SocketAddr>, share: &Share) -> Connection
         let mut watch = watch.clone();
         async move { watch.finishing().await }
     })
-}
-
-/// The application, as hyper calls it.
-struct Service {
-    app: Application,
-    connection: Connection,
-    limits: Limits,
-    refusals: RefusalHooks,
-    activity: Arc<Activity>,
-}
-
-impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<Sent>;
-    type Error = Malformed;
-    type Future = Answered;
-
-    fn call(&self, request: http::Request<Incoming>) -> Answered {
-        let (mut parts, body) = request.into_parts();
-        let in_flight = self.activity.begin(match body.is_end_stream() {
-            true => Content::Known(0),
-            false => body
-                .size_hint()
-                .exact()
-                .map_or(Content::Chunked, Content::Known),
-        });
-        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
-        if is_malformed(&parts) {
-            self.refuse(None, "the HTTP/2 request is malformed");
-            return Answered::new(Err(MalformedRequest), client, in_flight);
-        }
-        // In HTTP/1 hyper has counted them.
-        let has_too_many =
-            parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
-        name_host(&mut parts);
-        let body = match body.is_end_stream() {
-            true => Body::empty(),
-            false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
-        };
-        let request = Request::from_parts(parts, body, self.connection.clone());
-        let version = request.version();
-        let answer = match *request.method() {
-            // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
-            Method::CONNECT => self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT"),
-            _ if has_too_many => {
-                let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                self.refuse_all(request, status, "too many header lines")
-            }
-            _ => gateway::answer(&self.app, request),
-        };
-        if let Some(error) = answer.refusal() {
-            self.refuse(Some(error.status()), "HTTP does not allow the request");
-        }
-        // Over HTTP/1 hyper writes it without a header of its own.
-        let answer = match version {
-            Version::HTTP_2 => answer,
-            _ => answer.leave_length(),
-        };
-        Answered::new(Ok(answer), client, in_flight)
-    }
-}
-
-impl Service {
-    fn refuse(&self, status: Option<StatusCode>, reason: &'static str) {
-        let peer = self.connection.peer();
-        self.refusals.tell(&Refusal::new(peer, status, reason));
-    }
-
-    /// The response to a request that no application gets: an origin server need not know CONNECT (RFC 9110, section
-    /// 9.3.6), and there may be more header lines than [`Limits::max_headers`].
-    fn refuse_all(
-        &self,
-        request: Request,
-        status: StatusCode,
-        reason: &'static str,
-    ) -> gateway::Answer {
-        let app = Application::new(move |_: Request| HttpError::new(status));
-        let answer = gateway::answer(&app, request);
-        if answer.refusal().is_none() {
-            self.refuse(Some(status), reason);
-        }
-        answer
-    }
-}
-
-/// Says in `Host` what HTTP/2 says in `:authority` (RFC 9113, section 8.3.1), as applications look for it there, those
-/// that know WSGI's `HTTP_HOST` among them.
-fn name_host(parts: &mut Parts) {
-    if parts.version != Version::HTTP_2 || parts.headers.contains_key(HOST) {
-        return;
-    }
-    let authority = parts.uri.authority().map(Authority::as_str);
-    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
-        parts.headers.insert(HOST, host);
-    }
 }

@@ -5,8 +5,8 @@ use http::Method;
 
 use super::shown;
 use crate::dispatch::router::RouteTrail;
-use crate::observe::access_log::Redaction;
 use crate::observe::request_id::RequestIdValue;
+use crate::shared::redaction::Redaction;
 
 /// How much of a text from the request is shown, in bytes.
 const MAX_TEXT: usize = 2_000;

@@ -31,7 +31,7 @@ use crate::errors::catching::{self, Panic};
 use crate::errors::error_pages::ErrorFormat;
 use crate::errors::new_content::reset_content_headers;
 use crate::matching::accept;
-use crate::observe::access_log::Redaction;
+use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
 /// Shows what went wrong, to whoever asks: the error with its causes, the panic with its backtrace, the request, the stack.

@@ -13,7 +13,7 @@ use super::facts::{self, Component, Facts};
 use super::hook::Seen;
 use super::shown;
 use super::source::{self, Excerpt};
-use crate::observe::access_log::Redaction;
+use crate::shared::redaction::Redaction;
 
 /// How much of a message is shown, in bytes.
 const MAX_MESSAGE: usize = 8_000;

@@ -7,7 +7,7 @@ use time::format_description::{self, BorrowedFormatItem, OwnedFormatItem};
 use time::macros::{datetime, format_description};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::escape::Syntax;
+use crate::shared::escape::Syntax;
 
 /// How Apache writes the time of a request.
 const COMMON: &[BorrowedFormatItem<'_>] = format_description!(

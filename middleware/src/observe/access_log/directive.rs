@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::clock::TimeFormat;
 use super::field::{EitherField, EndField, Field, RequestField, ResponseField};
-use super::redaction::Shown;
+use crate::shared::redaction::Shown;
 
 /// A part of a format.
 #[derive(Debug, PartialEq)]

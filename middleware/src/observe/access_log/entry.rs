@@ -17,9 +17,9 @@ use super::field::{self, Context, End};
 use super::filter::Filters;
 use super::format::{Captured, Format, Known, Needs};
 use super::queue::WhenFull;
-use super::redaction::Redaction;
 use super::sink::Sink;
 use crate::shared::monotonic::{Start, Timer};
+use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
 /// An application with its log.

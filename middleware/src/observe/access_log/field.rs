@@ -11,10 +11,10 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::clock::{Clock, Moment};
-use super::escape::{Escaped, Syntax};
-use super::redaction::{Redaction, Shown, Write};
 use crate::observe::request_id::RequestIdValue;
+use crate::shared::escape::{Escaped, Syntax};
 use crate::shared::header_values::SCAN_LIMIT;
+use crate::shared::redaction::{Redaction, Shown, Write};
 use enfilade_core::MatchedPattern;
 
 /// A part of a line that depends on the request.

@@ -10,11 +10,11 @@ use enfilade_core::{Head, Request, Response};
 use super::basic;
 use super::clock::{Moment, TimeFormat};
 use super::directive::{self, Piece};
-use super::escape::Syntax;
 use super::field::{self, Context, EitherField, End, EndField, Field, RequestField, ResponseField};
-use super::redaction::Redaction;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::shared::escape::Syntax;
+use crate::shared::redaction::Redaction;
 
 pub(super) const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
 pub(super) const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;

@@ -4,7 +4,6 @@ mod basic;
 mod clock;
 mod directive;
 mod entry;
-mod escape;
 #[cfg(feature = "tracing")]
 mod events;
 mod field;
@@ -12,7 +11,6 @@ mod file;
 mod filter;
 mod format;
 mod queue;
-mod redaction;
 mod sink;
 mod writer;
 
@@ -33,10 +31,10 @@ pub use self::file::{LogFile, LogFileHandle, Period};
 use self::filter::{Filters, Sampling};
 use self::format::Format;
 pub use self::queue::{DroppedLines, WhenFull};
-pub(crate) use self::redaction::Redaction;
 use self::sink::Sink;
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
+use crate::shared::redaction::Redaction;
 
 /// Writes one line about every request, when the body of its answer has ended.
 ///

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::escape::Syntax;
+use crate::shared::escape::Syntax;
 
 /// How many bytes of lines may wait, those included that are being written.
 pub(super) const QUEUE_BYTES: usize = 1024 * 1024;

@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use std::{fmt, mem, thread};
 
-use super::escape::Syntax;
 use super::queue::{
     DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Queue, ROOM, Shared, WAKE_BYTES, WhenFull,
     WriterSetup,
 };
 use super::writer::Writer;
+use crate::shared::escape::Syntax;
 
 /// Where lines go: a bounded queue, and a thread that empties it.
 ///

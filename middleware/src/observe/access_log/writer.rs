@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::escape::loss;
 use super::queue::{Shared, WriterSetup};
+use crate::shared::escape::Syntax;
 
 /// How much is written at once, give or take a line.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -134,9 +134,16 @@ impl Trouble {
     }
 }
 
+/// What a log in this syntax says of lines that were lost.
+fn loss(syntax: Syntax, lines: u64) -> String {
+    match syntax {
+        Syntax::Text => format!("# {lines} lines dropped\n"),
+        Syntax::Json => format!("{{\"dropped_lines\":{lines}}}\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::escape::Syntax;
     use std::sync::{Arc, Mutex, mpsc};
     use std::thread;
 

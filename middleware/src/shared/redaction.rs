@@ -7,14 +7,14 @@ use http::header::{
     AUTHORIZATION, CONTENT_LOCATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE,
 };
 
-use super::escape::Syntax;
+use crate::shared::escape::Syntax;
 
 /// What stands where a value was.
 const REDACTED: &[u8] = b"***";
 
 /// How much of a header is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     Whole,
     /// As a URL, whose parameters may be redacted.
     Url,
@@ -44,7 +44,7 @@ impl Redaction {
         self.headers.push(name);
     }
 
-    pub(super) fn show_header(&mut self, name: &HeaderName) {
+    pub(crate) fn show_header(&mut self, name: &HeaderName) {
         self.headers.retain(|hidden| hidden != name);
     }
 
@@ -53,11 +53,11 @@ impl Redaction {
     }
 
     /// Whether anything is hidden in URLs.
-    pub(super) fn is_of_urls(&self) -> bool {
+    pub(crate) fn is_of_urls(&self) -> bool {
         !self.parameters.is_empty()
     }
 
-    pub(super) fn header_visibility(&self, name: &HeaderName) -> Shown {
+    pub(crate) fn header_visibility(&self, name: &HeaderName) -> Shown {
         if self.headers.contains(name) {
             Shown::Nothing
         } else if [REFERER, LOCATION, CONTENT_LOCATION].contains(name) {
@@ -97,7 +97,7 @@ impl Redaction {
     }
 
     /// How much is shown of a variable of the environ; those of headers are called after them.
-    pub(super) fn of_variable(&self, name: &str) -> Shown {
+    pub(crate) fn of_variable(&self, name: &str) -> Shown {
         let header = name
             .strip_prefix("HTTP_")
             .map(|name| name.replace('_', "-"));
@@ -110,7 +110,7 @@ impl Redaction {
     }
 
     /// Appends as much of a value as is shown.
-    pub(super) fn write(&self, line: &mut Vec<u8>, value: &[u8], shown: Shown, write: Write) {
+    pub(crate) fn write(&self, line: &mut Vec<u8>, value: &[u8], shown: Shown, write: Write) {
         match shown {
             Shown::Whole => write.text(line, value),
             Shown::Url => self.write_url(line, value, write),
@@ -120,7 +120,7 @@ impl Redaction {
     }
 
     /// Appends a URL without the values that are hidden; those behind a `#` are parameters too (RFC 6749, section 4.2.2).
-    pub(super) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: Write) {
+    pub(crate) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: Write) {
         if self.parameters.is_empty() {
             return write.text(line, url);
         }
@@ -137,7 +137,7 @@ impl Redaction {
     }
 
     /// Appends a query without the values that are hidden.
-    pub(super) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: Write) {
+    pub(crate) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: Write) {
         if self.parameters.is_empty() {
             return write.text(line, query);
         }
@@ -172,9 +172,9 @@ impl Redaction {
 
 /// How text is made safe, in a word or not.
 #[derive(Clone, Copy)]
-pub(super) struct Write {
-    pub(super) syntax: Syntax,
-    pub(super) is_word: bool,
+pub(crate) struct Write {
+    pub(crate) syntax: Syntax,
+    pub(crate) is_word: bool,
 }
 
 impl Write {

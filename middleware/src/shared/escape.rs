@@ -6,7 +6,7 @@ use crate::shared::unprintable::is_unprintable;
 
 /// What a line is, and so how text is made safe to stand in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(crate) enum Syntax {
     /// Fields between blanks, quotes and brackets, as Apache writes them.
     Text,
     /// A JSON object (RFC 8259).
@@ -19,7 +19,7 @@ impl Syntax {
     /// `"` and `\` get a backslash. Control characters (C1 included: U+009B starts a terminal sequence in one
     /// character), characters that end a line or turn its direction, and bytes that are not UTF-8 become `\xHH`, byte by
     /// byte. Other text stays as it is. In JSON the characters become `\uHHHH`, and only the bytes `\\xHH`.
-    pub(super) fn escape(self, line: &mut Vec<u8>, text: &[u8]) {
+    pub(crate) fn escape(self, line: &mut Vec<u8>, text: &[u8]) {
         // Most text needs nothing, and is copied in one go.
         if is_plain::<b' '>(text) {
             line.extend_from_slice(text);
@@ -29,7 +29,7 @@ impl Syntax {
     }
 
     /// The same, with blanks as `\x20`, for a field that stands between blanks without quotes; in JSON none does.
-    pub(super) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
+    pub(crate) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
         // Of what is plain, only the blank is white space.
         if is_plain::<b'!'>(text) {
             line.extend_from_slice(text);
@@ -40,7 +40,7 @@ impl Syntax {
     }
 
     /// The same, with brackets too, for a word before the time: analysers look for the `[` of that.
-    pub(super) fn escape_name(self, line: &mut Vec<u8>, text: &[u8]) {
+    pub(crate) fn escape_name(self, line: &mut Vec<u8>, text: &[u8]) {
         let is_text = self == Syntax::Text;
         self.escape_and(line, text, |character| {
             is_text && (character.is_whitespace() || matches!(character, '[' | ']'))
@@ -124,20 +124,12 @@ fn digits(byte: u8) -> [u8; 2] {
 }
 
 /// Escapes what is formatted into it.
-pub(super) struct Escaped<'a>(pub(super) Syntax, pub(super) &'a mut Vec<u8>);
+pub(crate) struct Escaped<'a>(pub(crate) Syntax, pub(crate) &'a mut Vec<u8>);
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.escape(self.1, text.as_bytes());
         Ok(())
-    }
-}
-
-/// What a log in this syntax says of lines that were lost.
-pub(super) fn loss(syntax: Syntax, lines: u64) -> String {
-    match syntax {
-        Syntax::Text => format!("# {lines} lines dropped\n"),
-        Syntax::Json => format!("{{\"dropped_lines\":{lines}}}\n"),
     }
 }
 

@@ -1,0 +1,83 @@
+//! What is said to a client whose connection ends, and of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::listening::Socket;
+use crate::server::connection::close_reason::CloseReason;
+use crate::server::connection::date;
+use crate::server::connection::limits::Limits;
+use crate::server::connection::stream::Stream;
+use crate::server::connection::wire::Wire;
+use crate::server::refusal::{Refusal, RefusalHooks};
+
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How much of what a client sends then is taken, in KiB.
+const LINGER: usize = 256;
+
+/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
+/// 15.5.9), its target too long (section 15.5.15) or no target.
+pub(super) fn goodbye(reason: CloseReason) -> Option<StatusCode> {
+    match reason {
+        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
+        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
+        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
+        CloseReason::Overhead
+        | CloseReason::CheapFrames
+        | CloseReason::Idle
+        | CloseReason::Gone => None,
+    }
+}
+
+pub(super) fn tell(
+    refusals: &RefusalHooks,
+    peer: Option<SocketAddr>,
+    status: Option<StatusCode>,
+    reason: CloseReason,
+) {
+    let reason = match reason {
+        CloseReason::SlowHead => "the head is not complete in time",
+        CloseReason::LongLine => "the request line is too long",
+        CloseReason::Fragment => "the target has a fragment",
+        CloseReason::Overhead => "the chunked body has too little content",
+        CloseReason::CheapFrames => "too many frames that ask for nothing",
+        // These are no fault of the client's, and a log of the application has them.
+        CloseReason::Idle | CloseReason::Gone => return,
+    };
+    refusals.tell(&Refusal::new(peer, status, reason));
+}
+
+/// Says to a client that there is no room for it.
+pub(in crate::server) async fn refuse(socket: Socket, limits: &Limits) {
+    let stream = Stream::new(Wire::new(socket, limits.write_pace));
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    say(stream, status, "retry-after: 1\r\n").await;
+}
+
+/// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
+/// was said is lost (RFC 9112, section 9.6).
+pub(super) async fn say(mut stream: Stream, status: StatusCode, headers: &str) {
+    let date = date::now();
+    let date = date.to_str().unwrap_or_default();
+    let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
+    let response = format!("HTTP/1.1 {status}\r\n{headers}{end}");
+    let said = async {
+        stream.write_all(response.as_bytes()).await?;
+        stream.flush().await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        for _ in 0..LINGER {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    // It is gone then, with or without it.
+    let _ = tokio::time::timeout(GOODBYE, said).await;
+}

@@ -1,0 +1,113 @@
+//! The application, as hyper calls it.
+
+use std::sync::Arc;
+
+use enfilade_core::{Application, Body, Connection, HttpError, Request, gateway};
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderValue, Method, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
+
+use crate::server::connection::activity::Activity;
+use crate::server::connection::answer::{Answered, ClientSupport, MalformedRequest};
+use crate::server::connection::framing::Content;
+use crate::server::connection::limits::Limits;
+use crate::server::connection::malformed::{Malformed, is_malformed};
+use crate::server::connection::received::Received;
+use crate::server::connection::sent::Sent;
+use crate::server::refusal::{Refusal, RefusalHooks};
+
+/// The application, as hyper calls it.
+pub(super) struct Service {
+    pub(super) app: Application,
+    pub(super) connection: Connection,
+    pub(super) limits: Limits,
+    pub(super) refusals: RefusalHooks,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Service {
+    type Response = http::Response<Sent>;
+    type Error = Malformed;
+    type Future = Answered;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answered {
+        let (mut parts, body) = request.into_parts();
+        let in_flight = self.activity.begin(match body.is_end_stream() {
+            true => Content::Known(0),
+            false => body
+                .size_hint()
+                .exact()
+                .map_or(Content::Chunked, Content::Known),
+        });
+        let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
+        if is_malformed(&parts) {
+            self.refuse(None, "the HTTP/2 request is malformed");
+            return Answered::new(Err(MalformedRequest), client, in_flight);
+        }
+        // In HTTP/1 hyper has counted them.
+        let has_too_many =
+            parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
+        name_host(&mut parts);
+        let body = match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
+        };
+        let request = Request::from_parts(parts, body, self.connection.clone());
+        let version = request.version();
+        let answer = match *request.method() {
+            // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
+            Method::CONNECT => self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT"),
+            _ if has_too_many => {
+                let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                self.refuse_all(request, status, "too many header lines")
+            }
+            _ => gateway::answer(&self.app, request),
+        };
+        if let Some(error) = answer.refusal() {
+            self.refuse(Some(error.status()), "HTTP does not allow the request");
+        }
+        // Over HTTP/1 hyper writes it without a header of its own.
+        let answer = match version {
+            Version::HTTP_2 => answer,
+            _ => answer.leave_length(),
+        };
+        Answered::new(Ok(answer), client, in_flight)
+    }
+}
+
+impl Service {
+    fn refuse(&self, status: Option<StatusCode>, reason: &'static str) {
+        let peer = self.connection.peer();
+        self.refusals.tell(&Refusal::new(peer, status, reason));
+    }
+
+    /// The response to a request that no application gets: an origin server need not know CONNECT (RFC 9110, section
+    /// 9.3.6), and there may be more header lines than [`Limits::max_headers`].
+    fn refuse_all(
+        &self,
+        request: Request,
+        status: StatusCode,
+        reason: &'static str,
+    ) -> gateway::Answer {
+        let app = Application::new(move |_: Request| HttpError::new(status));
+        let answer = gateway::answer(&app, request);
+        if answer.refusal().is_none() {
+            self.refuse(Some(status), reason);
+        }
+        answer
+    }
+}
+
+/// Says in `Host` what HTTP/2 says in `:authority` (RFC 9113, section 8.3.1), as applications look for it there, those
+/// that know WSGI's `HTTP_HOST` among them.
+fn name_host(parts: &mut Parts) {
+    if parts.version != Version::HTTP_2 || parts.headers.contains_key(HOST) {
+        return;
+    }
+    let authority = parts.uri.authority().map(Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        parts.headers.insert(HOST, host);
+    }
+}
