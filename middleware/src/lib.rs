@@ -40,8 +40,10 @@ mod rewriting;
 mod shared;
 
 pub use content::coding::{Coding, Negotiated, negotiate_coding};
+#[cfg(feature = "compression")]
 pub use content::compression::{Compression, Etags, Flush, MemoUsage};
 pub use content::content_type::ContentType;
+#[cfg(feature = "compression")]
 pub use content::decompression::Decompression;
 pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
@@ -63,8 +65,9 @@ pub use headers::security_headers::{CspNonce, SecurityHeaders};
 pub use headers::sensitive::Sensitive;
 pub use matching::guard::Guard;
 pub use matching::response_filter::Answers;
-#[cfg(feature = "tracing")]
+#[cfg(all(feature = "time", feature = "tracing"))]
 pub use observe::access_log::TracingEvents;
+#[cfg(feature = "time")]
 pub use observe::access_log::{AccessLog, DroppedLines, LogFile, LogFileHandle, Period, WhenFull};
 pub use observe::inspect::{Exchange, Failure, Inspect};
 #[cfg(feature = "metrics")]
@@ -80,6 +83,7 @@ pub use protect::body_limit::BodyLimit;
 pub use protect::concurrency_limit::ConcurrencyLimit;
 pub use protect::maintenance::{Maintenance, MaintenanceSwitch};
 pub use protect::proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
+#[cfg(feature = "rate-limit")]
 pub use protect::rate_limit::{
     Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
     WhenStoreFails,
@@ -89,6 +93,8 @@ pub use protect::trusted_hosts::TrustedHosts;
 pub use rewriting::canonical_host::CanonicalHost;
 pub use rewriting::https_redirect::HttpsRedirect;
 pub use rewriting::method_override::{MethodOverride, OriginalMethod};
+#[cfg(feature = "regex")]
 pub use rewriting::redirect::Redirect;
+#[cfg(feature = "regex")]
 pub use rewriting::rewrite::Rewrite;
 pub use rewriting::slashes::Slashes;

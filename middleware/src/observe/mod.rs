@@ -1,5 +1,6 @@
 //! What is seen of requests: logs, metrics, spans, times.
 
+#[cfg(feature = "time")]
 pub(crate) mod access_log;
 pub(crate) mod inspect;
 #[cfg(feature = "metrics")]

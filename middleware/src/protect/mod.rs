@@ -6,6 +6,7 @@ pub(crate) mod concurrency_limit;
 pub(crate) mod delay;
 pub(crate) mod maintenance;
 pub(crate) mod proxy_fix;
+#[cfg(feature = "rate-limit")]
 pub(crate) mod rate_limit;
 pub(crate) mod timeout;
 pub(crate) mod trusted_hosts;

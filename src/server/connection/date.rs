@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::SystemTime;
 
-use enfilade_core::headers::format_http_date;
 use http::HeaderValue;
 
 thread_local! {
@@ -37,7 +36,9 @@ fn time_of_day() -> SystemTime {
 }
 
 fn value(time: SystemTime) -> HeaderValue {
-    let date = HeaderValue::try_from(format_http_date(time.into()));
+    // There is no date for a clock that stands before 1970.
+    let date = httpdate::fmt_http_date(time.max(SystemTime::UNIX_EPOCH));
+    let date = HeaderValue::try_from(date);
     date.expect("letters, digits and punctuation")
 }
 

@@ -1,26 +1,15 @@
 //! HTTP dates (RFC 9110, section 5.6.7).
 
-use std::borrow::Cow;
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
-
-/// How HTTP dates are written.
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
-/// The same without the weekday, for reading.
-const DATE_AND_TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-/// What C's `asctime` writes; obsolete, but to be read.
-const ASCTIME: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short] [month repr:short] [day padding:space] [hour]:[minute]:[second] [year]"
-);
-/// Where the two digits of an RFC 850 year change the century.
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+/// The first two digits of an RFC 850 year that are of the 20th century.
 ///
 /// The RFC has it 50 years from now, which would be a hidden clock. No file that is served today is older than 1970.
-const FIRST_YEAR_OF_1900: u32 = 70;
+const FIRST_YEAR_OF_1900: u16 = 70;
 
 /// Writes a time as HTTP headers have it; fractions of a second are dropped.
 ///
@@ -31,45 +20,89 @@ const FIRST_YEAR_OF_1900: u32 = 70;
 /// assert_eq!(enfilade_core::headers::format_http_date(time), "Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 #[must_use]
-#[expect(clippy::missing_panics_doc, reason = "writing to memory cannot fail")]
 pub fn format_http_date(time: OffsetDateTime) -> String {
-    time.to_offset(UtcOffset::UTC)
-        .format(IMF_FIXDATE)
-        .expect("every component is there and writing to memory cannot fail")
+    let time = time.to_offset(UtcOffset::UTC);
+    let weekday = WEEKDAYS[usize::from(time.weekday().number_days_from_monday())];
+    let month = MONTHS[usize::from(u8::from(time.month()) - 1)];
+    let (day, year) = (time.day(), time.year());
+    let (hour, minute, second) = time.to_hms();
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-/// Reads a time in any of the three forms of RFC 9110, section 5.6.7; `None` where it has none of them.
+/// Reads a time in any of the three forms of RFC 9110, section 5.6.7; `None` if it has none of them.
 ///
-/// A wrong day of the week is passed over. The two digits of an RFC 850 year are taken to be between 1970 and 2069.
+/// A wrong day of the week is ignored. The two digits of an RFC 850 year are taken to be between 1970 and 2069.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<OffsetDateTime> {
-    let date = match text.split_once(", ") {
-        Some((_weekday, rest)) => PrimitiveDateTime::parse(&with_whole_year(rest), DATE_AND_TIME),
-        None => PrimitiveDateTime::parse(text, ASCTIME),
+    let (day, month, year, time) = match text.split_once(", ") {
+        Some((_weekday, rest)) => read_fixdate(rest).or_else(|| read_rfc850(rest))?,
+        None => read_asctime(text)?,
     };
-    date.ok().map(PrimitiveDateTime::assume_utc)
+    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
+    let time = PrimitiveDateTime::new(date, read_time(time)?);
+    Some(time.assume_utc())
 }
 
-/// `06-Nov-94 08:49:37 GMT` becomes `06 Nov 1994 08:49:37 GMT`; anything else stays as it is.
-fn with_whole_year(text: &str) -> Cow<'_, str> {
-    let mut parts = text.splitn(3, '-');
-    let (Some(day), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-        return text.into();
+/// Day, month, year and time of day.
+type Parts<'a> = (u16, Month, u16, &'a str);
+
+/// `06 Nov 1994 08:49:37 GMT`
+fn read_fixdate(text: &str) -> Option<Parts<'_>> {
+    let mut words = text.strip_suffix(" GMT")?.split(' ');
+    let (day, month) = (number::<2>(words.next()?)?, read_month(words.next()?)?);
+    let (year, time) = (number::<4>(words.next()?)?, words.next()?);
+    words.next().is_none().then_some((day, month, year, time))
+}
+
+/// `06-Nov-94 08:49:37 GMT`
+fn read_rfc850(text: &str) -> Option<Parts<'_>> {
+    let (date, time) = text.strip_suffix(" GMT")?.split_once(' ')?;
+    let mut words = date.split('-');
+    let (day, month) = (number::<2>(words.next()?)?, read_month(words.next()?)?);
+    let year = number::<2>(words.next()?)?;
+    let century = if year < FIRST_YEAR_OF_1900 {
+        2000
+    } else {
+        1900
     };
-    match rest
-        .split_once(' ')
-        .map(|(year, time)| (year.len(), year.parse::<u32>(), time))
-    {
-        Some((2, Ok(year), time)) => {
-            let century = if year < FIRST_YEAR_OF_1900 {
-                2000
-            } else {
-                1900
-            };
-            format!("{day} {month} {} {time}", century + year).into()
-        }
-        _ => text.into(),
-    }
+    words
+        .next()
+        .is_none()
+        .then_some((day, month, century + year, time))
+}
+
+/// `Sun Nov  6 08:49:37 1994`, as C's `asctime` writes it.
+fn read_asctime(text: &str) -> Option<Parts<'_>> {
+    let (weekday, rest) = text.split_once(' ')?;
+    let (month, rest) = rest.split_once(' ')?;
+    let (day, rest) = rest.split_at_checked(2)?;
+    let day = match day.strip_prefix(' ') {
+        Some(digit) => number::<1>(digit)?,
+        None => number::<2>(day)?,
+    };
+    let (time, year) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let parts = (day, read_month(month)?, number::<4>(year)?, time);
+    WEEKDAYS.contains(&weekday).then_some(parts)
+}
+
+/// `08:49:37`
+fn read_time(text: &str) -> Option<Time> {
+    let mut words = text.split(':');
+    let mut next = || u8::try_from(number::<2>(words.next()?)?).ok();
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    let time = Time::from_hms(hour, minute, second).ok()?;
+    words.next().is_none().then_some(time)
+}
+
+fn read_month(text: &str) -> Option<Month> {
+    let at = MONTHS.iter().position(|month| *month == text)?;
+    Month::try_from(u8::try_from(at + 1).ok()?).ok()
+}
+
+/// A number of that many digits.
+fn number<const DIGITS: usize>(text: &str) -> Option<u16> {
+    let is_number = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What wrappers do with headers all the time: lists of tokens, `Vary`, dates.
 
+#[cfg(feature = "time")]
 mod date;
 mod list;
 mod media_type;
 mod token;
 
+#[cfg(feature = "time")]
 pub use self::date::{format_http_date, parse_http_date};
 pub use self::list::{has_token, members, tokens, vary_add};
 pub use self::media_type::MediaType;

@@ -1,21 +1,13 @@
 //! The time of a line.
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use time::format_description::{self, BorrowedFormatItem, OwnedFormatItem};
-use time::macros::{datetime, format_description};
+use time::format_description::{self, OwnedFormatItem};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::shared::escape::Syntax;
-
-/// How Apache writes the time of a request.
-const COMMON: &[BorrowedFormatItem<'_>] = format_description!(
-    "[[[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]]"
-);
-/// The part of RFC 3339 that stays for a second.
-const DATE_TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
 /// A time as lines need it: the second counts from 1970. Of a date and a time of day most lines know the text already.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +94,7 @@ impl TimeFormat {
         let item = format_description::parse_strftime_owned(argument)
             .map_err(|error| format!("{argument:?} is not a time format: {error}"))?;
         // `%n` is a line feed.
-        let sample = datetime!(2000-01-01 0:00 UTC).format(&item);
+        let sample = OffsetDateTime::UNIX_EPOCH.format(&item);
         match sample {
             Ok(text) if !text.contains(|shown: char| shown.is_control() && shown != '\t') => {
                 Ok(TimeFormat::Strftime(item))
@@ -116,12 +108,11 @@ impl TimeFormat {
     fn write_second(&self, local: OffsetDateTime) -> Option<Vec<u8>> {
         let mut text = Vec::with_capacity(32);
         match self {
-            TimeFormat::Common => local.format_into(&mut text, COMMON),
-            TimeFormat::Rfc3339 => local.format_into(&mut text, DATE_TIME),
-            TimeFormat::Strftime(item) => local.format_into(&mut text, item),
-            TimeFormat::Since(_) | TimeFormat::Fraction(_) => Ok(0),
+            TimeFormat::Common => write_common(&mut text, local)?,
+            TimeFormat::Rfc3339 => write_date_time(&mut text, local)?,
+            TimeFormat::Strftime(item) => local.format_into(&mut text, item).map(drop).ok()?,
+            TimeFormat::Since(_) | TimeFormat::Fraction(_) => {}
         }
-        .ok()?;
         (local.year() >= 0).then_some(text)
     }
 
@@ -144,6 +135,28 @@ impl TimeFormat {
             TimeFormat::Fraction(_) => digits::<6>(line, nanoseconds / 1_000),
         }
     }
+}
+
+/// How Apache writes the time of a request.
+fn write_common(line: &mut Vec<u8>, time: OffsetDateTime) -> Option<()> {
+    let (day, month, year) = (time.day(), time.month().to_string(), time.year());
+    let (hour, minute, second) = time.to_hms();
+    write!(line, "[{day:02}/{}/{year:04}:", month.get(..3)?).ok()?;
+    let offset = time.offset();
+    let sign = if offset.is_negative() { '-' } else { '+' };
+    let (hours, minutes, _) = offset.as_hms();
+    let (hours, minutes) = (hours.unsigned_abs(), minutes.unsigned_abs());
+    write!(
+        line,
+        "{hour:02}:{minute:02}:{second:02} {sign}{hours:02}{minutes:02}]"
+    )
+    .ok()
+}
+
+/// The part of RFC 3339 that stays for a second.
+fn write_date_time(line: &mut Vec<u8>, time: OffsetDateTime) -> Option<()> {
+    let (hour, minute, second) = time.to_hms();
+    write!(line, "{}T{hour:02}:{minute:02}:{second:02}", time.date()).ok()
 }
 
 /// Appends the offset as RFC 3339 writes it, whole minutes.
@@ -243,7 +256,7 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
-    use time::macros::offset;
+    use time::macros::{datetime, offset};
 
     use super::*;
 
