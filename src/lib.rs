@@ -1,5 +1,10 @@
-#![doc = include_str!("../README.md")]
-// The README is the front page, and its code a doctest.
+// The README is the front page, and its code a doctest, where everything is built that it uses.
+#![cfg_attr(
+    all(feature = "compression", feature = "server", feature = "time", feature = "wsgi"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
 
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,

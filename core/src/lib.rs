@@ -29,6 +29,8 @@
 //! `app.wrap(a).wrap(b)`: each `wrap` goes around what is there, so `b` is outermost.
 //! `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod compose;
 mod message;
 mod rules;

@@ -28,6 +28,8 @@
 //! | [`NotFound`] | it answers for the router |
 //! | [`Router`], [`Mounts`], [`Hosts`], ... | the applications |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod content;
 mod dispatch;
 mod error;

@@ -21,6 +21,8 @@
 //!
 //! What is made wrong in a test (a header name with a space in it, a target that is none) panics at the line of the test.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod doctor;
 mod fail;

@@ -99,6 +99,7 @@ impl Handler for Marked {
     }
 }
 
+#[cfg(feature = "time")]
 #[cfg(test)]
 mod tests {
     use std::io::Write;

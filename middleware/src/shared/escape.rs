@@ -40,6 +40,10 @@ impl Syntax {
     }
 
     /// The same, with brackets too, for a word before the time: analysers look for the `[` of that.
+    #[cfg_attr(
+        not(any(feature = "time", test)),
+        expect(dead_code, reason = "for the access log")
+    )]
     pub(crate) fn escape_name(self, line: &mut Vec<u8>, text: &[u8]) {
         let is_text = self == Syntax::Text;
         self.escape_and(line, text, |character| {
@@ -124,6 +128,10 @@ fn digits(byte: u8) -> [u8; 2] {
 }
 
 /// Escapes what is formatted into it.
+#[cfg_attr(
+    not(feature = "time"),
+    expect(dead_code, reason = "for the access log")
+)]
 pub(crate) struct Escaped<'a>(pub(crate) Syntax, pub(crate) &'a mut Vec<u8>);
 
 impl Write for Escaped<'_> {

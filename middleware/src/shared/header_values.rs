@@ -26,6 +26,10 @@ impl HeaderValues {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "time"),
+        expect(dead_code, reason = "for the access log")
+    )]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, HeaderValues::None)
     }

@@ -97,6 +97,10 @@ impl Redaction {
     }
 
     /// How much is shown of a variable of the environ; those of headers are called after them.
+    #[cfg_attr(
+        not(any(feature = "time", test)),
+        expect(dead_code, reason = "for the access log")
+    )]
     pub(crate) fn of_variable(&self, name: &str) -> Shown {
         let header = name
             .strip_prefix("HTTP_")
@@ -110,6 +114,10 @@ impl Redaction {
     }
 
     /// Appends as much of a value as is shown.
+    #[cfg_attr(
+        not(feature = "time"),
+        expect(dead_code, reason = "for the access log")
+    )]
     pub(crate) fn write(&self, line: &mut Vec<u8>, value: &[u8], shown: Shown, write: Write) {
         match shown {
             Shown::Whole => write.text(line, value),

@@ -2,8 +2,10 @@
 
 mod negotiation;
 
+#[cfg(feature = "compression")]
+pub(crate) use self::negotiation::negotiate;
+pub(crate) use self::negotiation::parse_weight;
 pub use self::negotiation::{Negotiated, negotiate_coding};
-pub(crate) use self::negotiation::{negotiate, parse_weight};
 
 /// A content coding, for answers and for request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -28,7 +28,7 @@ pub(super) fn text(report: &Report) -> String {
         ("panic", panic),
         ("request", request(report)),
         ("status", report.status.as_u16().to_string()),
-        ("title", string(&report.title())),
+        ("title", string(report.title())),
         // Nothing more than what the status says (RFC 9457, section 4.2.1).
         ("type", string("about:blank")),
     ])

@@ -359,9 +359,9 @@ fn method(line: &mut Vec<u8>, method: &Method) {
 
 fn protocol(line: &mut Vec<u8>, head: &Head) {
     // All of them are as long.
-    match head.protocol().as_bytes().as_array::<8>() {
-        Some(text) => line.extend_from_slice(text),
-        None => line.extend_from_slice(head.protocol().as_bytes()),
+    match head.protocol().as_bytes().first_chunk::<8>() {
+        Some(text) if head.protocol().len() == 8 => line.extend_from_slice(text),
+        _ => line.extend_from_slice(head.protocol().as_bytes()),
     }
 }
 
