@@ -10,8 +10,7 @@ use enfilade::middleware::{
 use enfilade::{Request, Server};
 use http::HeaderName;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .get("/", |_: Request| "Hello, world!")
         .get("/users/{id}", |request: Request| {
@@ -39,6 +38,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .wrap(RequestId::new())
         .wrap(CatchPanic::new())
         .wrap(AccessLog::combined());
-    Server::bind("127.0.0.1:8000")?.serve(app).await?;
+    Server::bind("127.0.0.1:8000")?.serve_forever(app)?;
     Ok(())
 }
