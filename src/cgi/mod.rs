@@ -52,6 +52,8 @@ use self::body::{Feed as Stdin, on_demand};
 pub(crate) use self::body::{Feed, received};
 pub(crate) use self::request::{content_length, request};
 pub use self::variables::Variables;
+#[cfg(any(feature = "fastcgi", feature = "scgi"))]
+pub use crate::listening::web_server::{Protocol, Server};
 
 /// How much of the body is read at a time.
 const PART: usize = 16 * 1024;

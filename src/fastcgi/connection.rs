@@ -10,10 +10,10 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::halves::{Reader, Settings, Writer, end};
+use super::halves::{Reader, Writer, end};
 use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
-use crate::listening::web_server::Serving;
+use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
 /// How many variables a request may have.

@@ -7,21 +7,12 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::record::{Malformed, Record, write_reply};
+use crate::listening::web_server::Settings;
 
 /// How much is read at a time.
 const PART: usize = 16 * 1024;
 /// How long to wait for the web server to close a connection that is over.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What all connections of a server have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) max_variables_size: usize,
-    pub(super) head_read_timeout: Duration,
-    pub(super) max_connections: usize,
-    /// Whether the whole path is the application's.
-    pub(super) is_at_root: bool,
-}
 
 /// The side that the web server writes.
 pub(super) struct Reader<S> {

@@ -9,22 +9,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 
 use super::netstring::decode;
 use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
-use crate::listening::web_server::Serving;
+use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
 /// How much is read at a time.
 const PART: usize = 16 * 1024;
 /// How long to wait for the web server to close a connection that is over.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What all connections of a server have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) max_variables_size: usize,
-    pub(super) head_read_timeout: Duration,
-    /// Whether the whole path is the application's.
-    pub(super) is_at_root: bool,
-}
 
 /// Serves a connection to its end.
 pub(super) async fn serve<S>(

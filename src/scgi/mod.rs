@@ -33,150 +33,35 @@ mod connection;
 mod netstring;
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::pin::Pin;
-use std::time::Duration;
 
 use enfilade_core::Application;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::connection::{Settings, serve};
-use crate::listening::web_server::{Listening, Serving};
-use crate::listening::{Listener, Socket};
-
-/// How long the web server may take to send the variables of a request.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many bytes the variables of a request may have.
-const MAX_VARIABLES_SIZE: usize = 64 * 1024;
+use crate::listening::web_server::{Protocol, Serving, Settings, Speak};
 
 /// An SCGI server for an [`Application`]; see the [module](self).
-#[derive(Debug)]
-#[must_use = "a server does nothing until one of its `serve` functions is called"]
-pub struct Server {
-    listening: Listening,
-    settings: Settings,
-}
+pub type Server = crate::cgi::Server<Scgi>;
 
-impl Server {
-    /// Serves what this listener accepts: on TCP, a Unix socket, or the one that the program was started with.
-    ///
-    /// ```no_run
-    /// use enfilade::{Application, Listener, Request, scgi};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let app = Application::new(|_: Request| "Hello");
-    /// let listener = Listener::unix("/run/house/scgi.sock", 0o660)?;
-    /// scgi::Server::new(listener).serve_forever(app)
-    /// # }
-    /// ```
-    pub fn new(listener: Listener) -> Server {
-        Server {
-            listening: Listening::new(listener),
-            settings: SETTINGS,
-        }
-    }
+/// The protocol SCGI, for [`cgi::Server`](crate::cgi::Server).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Scgi;
 
-    /// Listens at an address; port 0 takes a free one, which [`local_addr`](Server::local_addr) tells.
-    ///
-    /// # Errors
-    ///
-    /// Where the address cannot be had; the text names it.
-    pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
-        Listener::tcp(address).map(Server::new)
-    }
+impl Protocol for Scgi {}
 
-    /// The address that this server listens on, with the real port; `None` for a Unix socket.
-    #[must_use]
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listening.local_addr()
-    }
+impl Speak for Scgi {
+    const RESETS: bool = true;
 
-    /// How many connections are served at a time; 1,024 by default. The next wait in the system's queue.
-    pub fn max_connections(mut self, count: usize) -> Server {
-        self.listening.max_connections = count.max(1);
-        self
-    }
-
-    /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
-    ///
-    /// Set it below the time after which your process manager kills the process.
-    pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
-        self.listening.shutdown_deadline = deadline;
-        self
-    }
-
-    /// How long the web server may take to send the variables of a request; 30 seconds by default.
-    pub fn head_read_timeout(mut self, timeout: Duration) -> Server {
-        self.settings.head_read_timeout = timeout;
-        self
-    }
-
-    /// How many bytes the variables of a request may have, names included; 64 KiB by default. More are a 431.
-    pub fn max_variables_size(mut self, bytes: usize) -> Server {
-        self.settings.max_variables_size = bytes;
-        self
-    }
-
-    /// Takes the whole path for the application's, whatever `SCRIPT_NAME` and `PATH_INFO` say.
-    ///
-    /// It is for a web server that has no script, but says so: one that names the path of
-    /// the request in `SCRIPT_NAME`, for example.
-    pub fn at_root(mut self) -> Server {
-        self.settings.is_at_root = true;
-        self
-    }
-
-    /// Serves until Ctrl-C or SIGTERM, on a runtime of its own; what is in flight is finished.
-    ///
-    /// # Errors
-    ///
-    /// Where the runtime cannot be started or the signals cannot be watched; and for a listener that speaks TLS or takes
-    /// the PROXY protocol.
-    ///
-    /// # Panics
-    ///
-    /// Panics where it is called inside an async runtime.
-    pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
-        let serve = serving(app.into(), self.settings);
-        self.listening.serve_forever(serve)
-    }
-
-    /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
-    ///
-    /// Dropping the future breaks off what is in flight.
-    ///
-    /// # Errors
-    ///
-    /// Where the listener does not work with the runtime, speaks TLS or takes the PROXY protocol.
-    pub async fn serve_until(
-        self,
-        app: impl Into<Application>,
-        shutdown: impl Future<Output = ()>,
-    ) -> io::Result<()> {
-        let serve = serving(app.into(), self.settings);
-        self.listening.serve_until(shutdown, serve).await
-    }
-}
-
-const SETTINGS: Settings = Settings {
-    max_variables_size: MAX_VARIABLES_SIZE,
-    head_read_timeout: HEAD_READ_TIMEOUT,
-    is_at_root: false,
-};
-
-type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn serving(app: Application, settings: Settings) -> impl Fn(Socket, Serving) -> Served {
-    move |socket, serving| {
-        let app = app.clone();
-        Box::pin(async move {
-            let watch = socket.watch();
-            // What a web server does to its end of a connection is no error of this server.
-            if serve(socket, &app, settings, serving).await.is_err() {
-                // The end of a connection is that of a response without a length, and must not look like one.
-                watch.reset_on_close();
-            }
-        })
+    async fn serve<S>(
+        stream: S,
+        app: &Application,
+        settings: Settings,
+        serving: Serving,
+    ) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        connection::serve(stream, app, settings, serving).await
     }
 }
 
@@ -190,7 +75,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let (serving, _alive) = Serving::forever();
-    serve(stream, &app.into(), SETTINGS, serving).await
+    let settings = Settings::default();
+    connection::serve(stream, &app.into(), settings, serving).await
 }
 
 #[cfg(test)]

@@ -58,7 +58,9 @@ impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let left = self.limit - self.text.len();
         // The longest beginning that fits.
-        let part = (0..=left.min(text.len())).rev().find_map(|end| text.get(..end));
+        let part = (0..=left.min(text.len()))
+            .rev()
+            .find_map(|end| text.get(..end));
         self.text.push_str(part.unwrap_or_default());
         match text.len() > left {
             true => Err(fmt::Error),
