@@ -13,11 +13,38 @@ fn only_the_contract_s_crates_show_in_the_api() {
     let cases: [(&str, &[&str]); 4] = [
         (
             "enfilade-core",
-            &["bytes", "futures_core", "http", "http_body", "time"],
+            &[
+                "bytes",
+                "futures_core",
+                "http",
+                "http_body",
+                "serde_core",
+                "time",
+            ],
         ),
-        ("enfilade-middleware", &["enfilade_core", "http", "time"]),
+        (
+            "enfilade-middleware",
+            &[
+                "enfilade_core",
+                "http",
+                "prometheus_client",
+                "time",
+                "tracing",
+            ],
+        ),
         ("enfilade-testing", &["bytes", "enfilade_core", "http"]),
-        ("enfilade", &["bytes", "enfilade_core", "http"]),
+        (
+            "enfilade",
+            &[
+                "bytes",
+                "enfilade_core",
+                "http",
+                "http_body",
+                "tokio",
+                "tower_layer",
+                "tower_service",
+            ],
+        ),
     ];
     for (package, expected) in cases {
         let shown = crates_in_api(package);
@@ -35,6 +62,7 @@ fn crates_in_api(package: &str) -> BTreeSet<String> {
             "--quiet",
             "--locked",
             "--lib",
+            "--all-features",
             "--package",
             package,
             "--target-dir",

@@ -230,7 +230,7 @@ fn mistakes_are_told_when_the_stack_is_built() {
         (
             |rule| rule.path("/[a"),
             ErrorKind::Rule,
-            "\"/[a\" is not a pattern of paths: unclosed character class; missing ']'",
+            "\"/[a\" is not a pattern of paths: a [ has no ]",
         ),
         (
             |rule| rule.media_type("html"),
