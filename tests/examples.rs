@@ -65,6 +65,7 @@ fn hello() {
     assert_eq!(stop(process), [""; 0]);
 }
 
+#[cfg(feature = "wsgi")]
 #[test]
 fn wsgi() {
     let process = start("wsgi");

@@ -6,6 +6,7 @@
 )]
 
 mod support {
+    #[cfg(feature = "http2")]
     #[expect(dead_code, reason = "others need more of it")]
     pub(crate) mod http2;
     pub(crate) mod running;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use enfilade::{Application, Body, HttpError, Outcome, Request, Server};
 
+#[cfg(feature = "http2")]
 use self::support::http2;
 use self::support::running::Running;
 use self::support::stopped::Stopped;
@@ -31,6 +33,7 @@ use self::support::wire::{PATIENCE, Wire};
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const SHORT: Duration = Duration::from_millis(100);
 /// How long a test sleeps between two looks at what others have to do.
+#[cfg(feature = "http2")]
 const LOOK: Duration = Duration::from_millis(1);
 
 fn server() -> Server {
@@ -139,6 +142,7 @@ fn an_idle_connection_is_closed() {
     assert_eq!(text(&mut wire), "");
 }
 
+#[cfg(feature = "http2")]
 #[test]
 fn an_idle_connection_of_http_2_is_closed() {
     let stopped = Stopped::serve(server().keep_alive_timeout(SHORT), hello());
@@ -186,6 +190,7 @@ fn what_takes_long_to_answer_is_not_idle() {
     assert_eq!(wire.answer().text(), "late");
 }
 
+#[cfg(feature = "http2")]
 #[test]
 fn what_takes_long_to_answer_over_http_2_is_not_idle() {
     let (stopped, is_called) = late();
@@ -211,6 +216,7 @@ fn a_body_that_does_not_come_is_a_408() {
     assert_eq!(text, "");
 }
 
+#[cfg(feature = "http2")]
 #[test]
 fn a_body_that_does_not_come_over_http_2_is_a_408() {
     let stopped = Stopped::serve(server().body_read_timeout(SHORT), length());
@@ -349,6 +355,7 @@ fn long_lines_and_heads_are_refused() {
     }
 }
 
+#[cfg(feature = "http2")]
 #[test]
 fn who_asks_and_takes_back_at_once_is_sent_away() {
     let (calls, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -398,14 +405,17 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
     }
 }
 
+#[cfg(feature = "http2")]
 struct OnDrop(Arc<AtomicUsize>);
 
+#[cfg(feature = "http2")]
 impl Drop for OnDrop {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+#[cfg(feature = "http2")]
 #[test]
 fn an_application_learns_that_its_server_stops() {
     let (sender, calls) = mpsc::channel();

@@ -10,7 +10,9 @@ mod support {
     pub(crate) mod wire;
 }
 
-use std::io::{BufRead, ErrorKind, Write};
+#[cfg(feature = "wsgi")]
+use std::io::BufRead as _;
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpListener};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +22,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade::middleware::{Decompression, Router};
-use enfilade::{
-    Application, Body, BodyEnd, BoxError, HttpError, Outcome, Reply, Request, Server, wsgi,
-};
+#[cfg(feature = "wsgi")]
+use enfilade::wsgi;
+use enfilade::{Application, Body, BodyEnd, BoxError, HttpError, Outcome, Reply, Request, Server};
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
@@ -690,6 +692,7 @@ fn an_address_that_cannot_be_had_is_named() {
 
 // WSGI callables.
 
+#[cfg(feature = "wsgi")]
 #[test]
 fn a_wsgi_callable_says_its_own_reason() {
     let app = wsgi::application(|environ, start_response| {
@@ -708,6 +711,7 @@ fn a_wsgi_callable_says_its_own_reason() {
     assert_eq!(answer.text(), "HTTP/1.1 h");
 }
 
+#[cfg(feature = "wsgi")]
 #[test]
 fn a_wsgi_callable_reads_its_input_as_it_arrives() {
     let app = wsgi::application(|mut environ, start_response| {
