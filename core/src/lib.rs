@@ -45,5 +45,7 @@ pub use message::error::{BoxError, Error, ErrorKind};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
 pub use message::request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
+pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
+pub use message::unwind::Panic;
 pub use rules::{gateway, headers, host, path};
