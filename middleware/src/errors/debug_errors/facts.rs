@@ -1,12 +1,11 @@
 //! What is shown of a request and of the components that it went to.
 
-use enfilade_core::{Description, RemoteUser, Request, Response};
+use enfilade_core::{Description, RemoteUser, Request, RequestIdValue, Response};
 use http::Method;
 
 use super::shown;
 use crate::dispatch::router::RouteTrail;
 use crate::observe::access_log::Redaction;
-use crate::observe::request_id::RequestIdValue;
 
 /// How much of a text from the request is shown, in bytes.
 const MAX_TEXT: usize = 2_000;
