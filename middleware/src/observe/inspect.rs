@@ -97,7 +97,7 @@ impl Inspect {
     /// Calls nothing yet.
     pub fn new() -> Self {
         Inspect {
-            timer: Timer::system(),
+            timer: Timer::default(),
             on_request: None,
             on_response: None,
             on_body_end: None,
@@ -138,7 +138,7 @@ impl Inspect {
         self
     }
 
-    /// Sets what [`Exchange::elapsed`] is measured with: the time since any moment, which must not run backward.
+    /// Sets the timer of [`Exchange::elapsed`]: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {

@@ -1,9 +1,11 @@
-//! What wrappers do with headers all the time: lists of tokens, `Vary`, dates.
+//! What wrappers do with headers all the time: lists of tokens, `Vary`, dates, `Retry-After`.
 
 mod date;
 mod list;
+mod retry_after;
 mod token;
 
 pub use self::date::{format_http_date, parse_http_date};
 pub use self::list::{has_token, members, tokens, vary_add};
+pub use self::retry_after::retry_after;
 pub use self::token::{is_token, is_token_byte};

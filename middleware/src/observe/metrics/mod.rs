@@ -129,7 +129,7 @@ impl Metrics {
             limit: LABEL_SETS,
         });
         Metrics {
-            timer: Timer::system(),
+            timer: Timer::default(),
             app: store.app(""),
             store: Arc::new(store),
             registry: Arc::default(),
@@ -158,7 +158,7 @@ impl Metrics {
         self.with(|settings| settings.limit = limit)
     }
 
-    /// Sets what durations are measured with: the time since any moment, which must not run backward.
+    /// Sets the timer: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {

@@ -94,7 +94,7 @@ impl Timing {
             server_timing: true,
             x_runtime: true,
             limit: ENTRIES,
-            timer: Timer::system(),
+            timer: Timer::default(),
             shown_to: None,
         }
     }
@@ -132,7 +132,7 @@ impl Timing {
         self
     }
 
-    /// Sets what is measured with: the time since any moment, which must not run backward.
+    /// Sets the timer: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {

@@ -116,7 +116,7 @@ pub struct RateLimit {
     store: Option<Arc<dyn QuotaStore>>,
     when_store_fails: WhenStoreFails,
     on_store_error: Option<OnStoreError>,
-    clock: Timer,
+    timer: Timer,
 }
 
 type OnlyIf = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
@@ -165,7 +165,7 @@ impl RateLimit {
             store: None,
             when_store_fails: WhenStoreFails::default(),
             on_store_error: None,
-            clock: Timer::system(),
+            timer: Timer::default(),
         }
     }
 
@@ -290,12 +290,12 @@ impl RateLimit {
         self
     }
 
-    /// Tells the time by this, which gives the time since some moment; by default the system's monotonic clock.
+    /// Sets the timer: it returns the time since any moment. By default it is the system's monotonic clock; tests fix it.
     ///
-    /// Where it goes back, no more is let through than by the time that went by; at worst a client waits for as long as a
+    /// If it runs backward, no more requests pass than by the time that went by; at worst a client waits for as long as a
     /// whole quota takes to come back.
-    pub fn clock(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.clock = Timer::new(elapsed);
+    pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.timer = Timer::new(elapsed);
         self
     }
 }
