@@ -43,10 +43,8 @@ use crate::errors::catching;
 #[derive(Clone, Default)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct CatchPanic {
-    answer: Option<Answer>,
+    answer: Option<Arc<dyn Fn(HttpError) -> Response + Send + Sync>>,
 }
-
-type Answer = Arc<dyn Fn(HttpError) -> Response + Send + Sync>;
 
 impl CatchPanic {
     /// Answers with the fixed text of a 500.

@@ -63,11 +63,9 @@ pub struct ErrorPages {
     pages: Vec<(StatusCode, Bytes)>,
     client_errors: Option<Bytes>,
     server_errors: Option<Bytes>,
-    render: Option<Render>,
+    render: Option<Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>>,
     replace_content: bool,
 }
-
-type Render = Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>;
 
 /// A format that errors are shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

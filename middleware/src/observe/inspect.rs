@@ -82,16 +82,11 @@ use crate::shared::monotonic::{Start, Timer};
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Inspect {
     timer: Timer,
-    on_request: Option<OnRequest>,
-    on_response: Option<OnResponse>,
-    on_body_end: Option<OnBodyEnd>,
-    on_error: Option<OnError>,
+    on_request: Option<Arc<dyn Fn(&Request) + Send + Sync>>,
+    on_response: Option<Arc<dyn Fn(&Exchange, &Response) + Send + Sync>>,
+    on_body_end: Option<Arc<dyn Fn(&Exchange, BodyEnd) + Send + Sync>>,
+    on_error: Option<Arc<dyn Fn(&Exchange, &Failure<'_>) + Send + Sync>>,
 }
-
-type OnRequest = Arc<dyn Fn(&Request) + Send + Sync>;
-type OnResponse = Arc<dyn Fn(&Exchange, &Response) + Send + Sync>;
-type OnBodyEnd = Arc<dyn Fn(&Exchange, BodyEnd) + Send + Sync>;
-type OnError = Arc<dyn Fn(&Exchange, &Failure<'_>) + Send + Sync>;
 
 impl Inspect {
     /// Calls nothing yet.

@@ -50,11 +50,9 @@ pub struct Timeout {
     head: Duration,
     body_idle: Option<Duration>,
     request_idle: Option<Duration>,
-    answer: Answer,
+    answer: Arc<dyn Fn() -> Response + Send + Sync>,
     sleep: Sleep,
 }
-
-type Answer = Arc<dyn Fn() -> Response + Send + Sync>;
 
 impl Timeout {
     /// Gives an application so long for the head of its answer.

@@ -81,10 +81,8 @@ pub struct Timing {
     x_runtime: bool,
     limit: usize,
     timer: Timer,
-    shown_to: Option<Filter>,
+    shown_to: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
 }
-
-type Filter = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 impl Timing {
     /// Both headers, to everybody.

@@ -106,22 +106,18 @@ const IPV6_PREFIX: u8 = 64;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct RateLimit {
     quota: Quota,
-    quota_by: Option<QuotaBy>,
+    quota_by: Option<Arc<dyn Fn(&Request) -> Option<Quota> + Send + Sync>>,
     key: Source,
     when_no_key: WhenNoKey,
-    only_if: Option<OnlyIf>,
+    only_if: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
     fields: Fields,
     buckets: Arc<Buckets>,
     /// None where the buckets are all there is.
     store: Option<Arc<dyn QuotaStore>>,
     when_store_fails: WhenStoreFails,
-    on_store_error: Option<OnStoreError>,
+    on_store_error: Option<Arc<dyn Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync>>,
     timer: Timer,
 }
-
-type OnlyIf = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
-type QuotaBy = Arc<dyn Fn(&Request) -> Option<Quota> + Send + Sync>;
-type OnStoreError = Arc<dyn Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync>;
 
 /// What happens to a request that has no key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
