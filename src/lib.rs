@@ -5,7 +5,7 @@ pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
     ErrorKind, Handler, Head, HttpError, IntoHandler, IntoResponse, KeptHead, Middleware, Outcome,
     Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls,
-    around, gateway, headers, host, marker, path,
+    around, gateway, headers, host, marker, path, unpoisoned,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

@@ -30,6 +30,7 @@
 //! `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
 
 mod compose;
+mod lock;
 mod message;
 mod rules;
 
@@ -37,6 +38,7 @@ pub use compose::application::{Application, Handler, IntoHandler, marker};
 pub use compose::description::Description;
 pub use compose::middleware::{Around, Middleware, Pipeline, around};
 pub use compose::reply::{Reply, ReplyFuture};
+pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};

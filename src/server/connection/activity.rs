@@ -1,8 +1,10 @@
 //! What a connection is doing, as far as its time limits go.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use enfilade_core::unpoisoned;
 
 use tokio::time::Instant;
 
@@ -116,7 +118,7 @@ impl Activity {
     }
 
     fn received(&self) -> std::sync::MutexGuard<'_, Received> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.received.lock())
     }
 
     pub(in crate::server) fn is_in_flight(&self) -> bool {

@@ -7,11 +7,13 @@ mod plain;
 mod store;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use enfilade_core::{
+    Application, Description, Handler, Middleware, Reply, Request, Response, unpoisoned,
+};
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::registry::Registry;
@@ -207,8 +209,8 @@ impl Metrics {
     /// assert!(page.text().ends_with("# TYPE orders_total counter\norders_total 1\n"));
     /// ```
     pub fn register(&self, register: impl FnOnce(&mut Registry)) {
-        let registry = self.registry.write();
-        register(&mut registry.unwrap_or_else(PoisonError::into_inner));
+        let mut registry = unpoisoned(self.registry.write());
+        register(&mut registry);
     }
 
     /// These numbers for a registry of one's own, which has a page already.
