@@ -444,8 +444,8 @@ fn the_server_says_which_request_panicked() {
         panic!("boom")
     }
     let panics = |request: Request| match request.path() {
-        "/call" => Reply::new(boom::<()>()),
-        "/future" => Reply::from_future(async { boom::<()>() }),
+        "/call" => Reply::new(boom::<&str>()),
+        "/future" => Reply::from_future(async { boom::<&str>() }),
         "/body" => Reply::new(Body::from_iterator(std::iter::once_with(boom::<&str>))),
         "/known" => Reply::new((
             [("content-length", "4")],

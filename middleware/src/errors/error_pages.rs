@@ -11,7 +11,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use crate::errors::new_content::reset_content_headers;
+use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::shared::header_values::HeaderValues;
 use crate::shared::html::Escaped;
@@ -213,9 +213,7 @@ impl ErrorPages {
     fn is_replaced(&self, response: &Response) -> bool {
         let status = response.status();
         (status.is_client_error() || status.is_server_error())
-            && (self.replace_content
-                || response.body().is_finished()
-                || response.extensions().get::<Arc<HttpError>>().is_some())
+            && (self.replace_content || is_standard(response))
     }
 
     fn replace(&self, format: ErrorFormat, response: Response) -> Response {

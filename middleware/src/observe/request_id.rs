@@ -349,7 +349,7 @@ mod tests {
         assert!(at(1, [0xff; 10]) < at(2, [0; 10]));
         let (first, second) = (new_uuid(), new_uuid());
         assert!(is_uuid_v7(&first) && is_uuid_v7(&second));
-        assert_ne!(first[15..], second[15..]);
+        assert_ne!(first.split_at(15).1, second.split_at(15).1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use enfilade_core::headers::has_token;
+use enfilade_core::headers::{content_length, has_token};
 use enfilade_core::{HttpError, IntoResponse, RequestIdValue, Response, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -148,10 +148,6 @@ fn length_of_stream(response: &Response) -> Option<u64> {
         return None;
     }
     content_length(response.headers())
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn failed(cause: impl Into<enfilade_core::BoxError>) -> Response {

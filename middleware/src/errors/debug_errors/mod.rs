@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::errors::catching;
 use crate::errors::error_pages::ErrorFormat;
-use crate::errors::new_content::reset_content_headers;
+use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::observe::access_log::Redaction;
 use enfilade_core::RouteWanted;
@@ -156,10 +156,9 @@ impl DebugErrors {
 
     fn is_shown(&self, response: &Response) -> bool {
         let status = response.status();
-        let (extensions, body) = (response.extensions(), response.body());
         (status.is_server_error() || self.client_errors && status.is_client_error())
-            && (body.is_finished() || extensions.get::<Arc<HttpError>>().is_some())
-            && extensions.get::<HasPage>().is_none()
+            && is_standard(response)
+            && response.extensions().get::<HasPage>().is_none()
     }
 }
 
