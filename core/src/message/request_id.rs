@@ -9,8 +9,10 @@ use http::HeaderValue;
 const MAX_BYTES: usize = 200;
 
 thread_local! {
-    /// The ID of the request that the panic of this thread has left so far. A box, so that who looks moves one pointer.
-    static TAG: Cell<Option<Box<RequestIdValue>>> = const { Cell::new(None) };
+    /// Whether there is a tag: a look at it costs less than one at what has a destructor.
+    static IS_TAGGED: Cell<bool> = const { Cell::new(false) };
+    /// The ID of the request that the panic of this thread has left so far.
+    static TAG: Cell<Option<RequestIdValue>> = const { Cell::new(None) };
 }
 
 /// The ID of a request: an extension of the request and of the response.
@@ -39,8 +41,10 @@ impl RequestIdValue {
     #[must_use]
     pub fn from_header(value: HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
+        // Without an early end the loop is a few vector instructions.
+        let is_visible = |so_far, byte: &u8| so_far & byte.is_ascii_graphic();
         let is_valid =
-            (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+            (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().fold(true, is_visible);
         is_valid.then_some(RequestIdValue(value))
     }
 
@@ -87,12 +91,20 @@ struct Tagging<'a>(&'a RequestIdValue);
 
 impl Drop for Tagging<'_> {
     fn drop(&mut self) {
-        swap_tag(Some(Box::new(self.0.clone())));
+        replace_tag(Some(self.0.clone()));
     }
 }
 
+/// Whether the panic of this thread has left a request with an ID.
+#[inline]
+pub(crate) fn is_tagged() -> bool {
+    IS_TAGGED.get()
+}
+
 /// Sets the tag of this thread, and returns the one before. There is none as the thread ends.
-pub(crate) fn swap_tag(tag: Option<Box<RequestIdValue>>) -> Option<Box<RequestIdValue>> {
+#[cold]
+pub(crate) fn replace_tag(tag: Option<RequestIdValue>) -> Option<RequestIdValue> {
+    IS_TAGGED.set(tag.is_some());
     TAG.try_with(|current| current.replace(tag)).ok().flatten()
 }
 

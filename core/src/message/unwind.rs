@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::message::request_id::{RequestIdValue, swap_tag};
+use crate::message::request_id::{RequestIdValue, is_tagged, replace_tag};
 
 /// A panic that was caught, with the ID of the request that panicked, if there is one.
 ///
@@ -19,8 +19,9 @@ pub struct Panic {
 impl Panic {
     /// Calls `run` and catches its panic.
     ///
-    /// The ID is the one of the outermost [`RequestIdValue::tag_panic`] between here and the panic. A panic that somebody
-    /// else catches before is not seen here, and leaves no ID behind.
+    /// The ID is the one of the outermost [`RequestIdValue::tag_panic`] between here and the panic. Use this, and not
+    /// `std::panic::catch_unwind`, around applications: that leaves the ID behind, for the next panic inside the same
+    /// `Panic::catch`.
     ///
     /// ```
     /// use enfilade_core::Panic;
@@ -33,15 +34,29 @@ impl Panic {
     /// # Errors
     ///
     /// If `run` panics.
+    #[inline]
     pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
-        // A tag that is there is that of a panic whose unwinding has called this, or of one that somebody else caught.
-        let outer = swap_tag(None);
-        let caught = catch_unwind(AssertUnwindSafe(run));
-        let request_id = swap_tag(outer);
-        caught.map_err(|payload| Panic {
+        match is_tagged() {
+            true => Panic::catch_beside_tag(run),
+            false => catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught),
+        }
+    }
+
+    /// The tag that is there belongs to the panic whose unwinding calls this, or to one that somebody else caught.
+    #[cold]
+    fn catch_beside_tag<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+        let outer = replace_tag(None).filter(|_| std::thread::panicking());
+        let caught = catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught);
+        replace_tag(outer);
+        caught
+    }
+
+    #[cold]
+    fn caught(payload: Box<dyn Any + Send>) -> Panic {
+        Panic {
             payload,
-            request_id: request_id.map(|id| *id),
-        })
+            request_id: replace_tag(None),
+        }
     }
 
     /// Sets the ID of the request unless the panic has one.
