@@ -9,8 +9,8 @@
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
     ErrorKind, Handler, Head, HttpError, IntoHandler, IntoResponse, KeptHead, Middleware, Outcome,
-    Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls, around,
-    gateway, headers, host, marker, path,
+    Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls,
+    around, gateway, headers, host, marker, path, unpoisoned,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
@@ -26,6 +26,8 @@ pub mod cgi;
 pub mod fastcgi;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 mod listening;
+#[cfg(any(feature = "server", feature = "cgi"))]
+mod panics;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 mod race;
 #[cfg(feature = "scgi")]

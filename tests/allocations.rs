@@ -346,7 +346,7 @@ fn a_client_and_a_scheme_from_a_proxy_add_none() {
 #[test]
 fn a_request_that_is_counted_adds_its_fields() {
     let user = HeaderName::from_static("x-user");
-    let limit = RateLimit::new(Quota::per_second(1_000)).clock(|| Duration::ZERO);
+    let limit = RateLimit::new(Quota::per_second(1_000)).timer(|| Duration::ZERO);
     let by_user = limit.clone().by_header(user.clone());
     let make = || {
         let mut request = Request::get("/");

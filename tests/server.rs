@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::middleware::{Decompression, Router};
+use enfilade::middleware::{CatchPanic, Decompression, RequestId, Router};
 #[cfg(feature = "wsgi")]
 use enfilade::wsgi;
 use enfilade::{Application, Body, BodyEnd, BoxError, HttpError, Outcome, Reply, Request, Server};
@@ -437,6 +437,56 @@ fn a_panic_is_a_500_and_the_connection_goes_on() {
         assert_eq!(answer.status(), "500 Internal Server Error");
         assert_eq!(answer.text(), "Internal Server Error");
         assert_eq!(wire.send(GET).answer().text(), "Hello");
+    }
+}
+
+#[test]
+fn the_server_says_which_request_panicked() {
+    fn boom<T>() -> T {
+        panic!("boom")
+    }
+    let panics = |request: Request| match request.path() {
+        "/call" => Reply::new(boom::<&str>()),
+        "/future" => Reply::from_future(async { boom::<&str>() }),
+        "/body" => Reply::new(Body::from_iterator(std::iter::once_with(boom::<&str>))),
+        "/known" => Reply::new((
+            [("content-length", "4")],
+            Body::from_iterator(std::iter::once_with(boom::<&str>)),
+        )),
+        _ => Reply::new("Hello"),
+    };
+    let inside = Application::new(panics).wrap(RequestId::new());
+    let caught = inside.clone().wrap(CatchPanic::new());
+    let app = Router::new()
+        .mount("/with", inside)
+        .mount("/without", Application::new(panics))
+        .mount("/caught", caught);
+    let (sender, told) = mpsc::channel();
+    let server = Server::bind("127.0.0.1:0").unwrap().on_panic(move |id| {
+        sender.send(id.map(|id| id.as_str().to_owned())).unwrap();
+    });
+    let running = Running::serve(server, app.build().unwrap());
+    for (path, is_told) in [
+        ("/with/call", true),
+        ("/with/future", true),
+        ("/with/body", true),
+        ("/with/known", true),
+        ("/with/", false),
+        ("/without/call", true),
+        ("/without/body", true),
+        ("/caught/call", false),
+        ("/caught/body", true),
+    ] {
+        let mut wire = Wire::connect(running.address());
+        let id = "an-id-that-is-long-enough";
+        let line = "Connection: close\r\nHost: h";
+        wire.send(format!(
+            "GET {path} HTTP/1.1\r\n{line}\r\nX-Request-Id: {id}\r\n\r\n"
+        ));
+        wire.rest();
+        let id = (!path.starts_with("/without")).then(|| id.to_owned());
+        let expected: Vec<_> = is_told.then_some(id).into_iter().collect();
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), expected, "{path}");
     }
 }
 

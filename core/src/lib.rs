@@ -32,6 +32,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod compose;
+mod lock;
 mod message;
 mod rules;
 
@@ -39,6 +40,7 @@ pub use compose::application::{Application, Handler, IntoHandler, marker};
 pub use compose::description::Description;
 pub use compose::middleware::{Around, Middleware, Pipeline, around};
 pub use compose::reply::{Reply, ReplyFuture};
+pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
@@ -47,5 +49,7 @@ pub use message::error::{BoxError, Error, ErrorKind};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
 pub use message::request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
+pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
+pub use message::unwind::Panic;
 pub use rules::{gateway, headers, host, path};

@@ -54,7 +54,7 @@ pub use dispatch::not_found::NotFound;
 pub use dispatch::router::{RouteInfo, Router, UrlError, Urls};
 pub use dispatch::swap::Swap;
 pub use dispatch::when::When;
-pub use enfilade_core::{MatchedPattern, Pass, RouteWanted};
+pub use enfilade_core::{MatchedPattern, Pass, RequestIdValue, RouteWanted};
 pub use error::{Error, ErrorKind};
 pub use errors::catch_panic::CatchPanic;
 pub use errors::debug_errors::DebugErrors;
@@ -76,7 +76,7 @@ pub use observe::inspect::{Exchange, Failure, Inspect};
 pub use observe::metrics::Metrics;
 #[cfg(feature = "profile")]
 pub use observe::profile::Profile;
-pub use observe::request_id::{RequestId, RequestIdValue};
+pub use observe::request_id::RequestId;
 pub use observe::timing::{ServerTiming, Stopwatch, Timing};
 #[cfg(feature = "tracing")]
 pub use observe::trace::Trace;

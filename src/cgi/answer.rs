@@ -1,9 +1,15 @@
 //! An answer, as a CGI program gives it.
 
+use std::task::Poll;
+
 use bytes::{BufMut, BytesMut};
-use enfilade_core::{Application, HttpError, IntoResponse, Request, Response, gateway};
+use enfilade_core::{
+    Application, HttpError, IntoResponse, Request, RequestIdValue, Response, gateway,
+};
 use http::header::TRAILER;
 use http::{HeaderName, Method, StatusCode};
+
+use crate::panics::PanicHook;
 
 /// Answers a request, or says why what came is none.
 pub(crate) async fn answer(app: &Application, request: Result<Request, HttpError>) -> Response {
@@ -17,10 +23,31 @@ pub(crate) async fn answer(app: &Application, request: Result<Request, HttpError
     match request {
         Ok(request) => {
             let method = request.method().clone();
-            only_final(&method, gateway::answer(app, request).await)
+            let mut answer = gateway::answer(app, request);
+            let response = (&mut answer).await;
+            if answer.has_panicked() {
+                PanicHook::default().call(response.extensions().get());
+            }
+            watch_body(only_final(&method, response))
         }
         Err(error) => gateway::finish(&Method::GET, error.into_response()),
     }
+}
+
+/// Says on standard error which request it is if the body panics.
+fn watch_body(mut response: Response) -> Response {
+    let Some(id) = response.extensions_mut().remove::<RequestIdValue>() else {
+        return response;
+    };
+    response.map(|body| {
+        body.inspect_frames(move |next| {
+            let frame = next();
+            if let Poll::Ready(Some(Err(error))) = &frame {
+                PanicHook::default().call_for_body(error, Some(&id));
+            }
+            frame
+        })
+    })
 }
 
 /// A program answers once (RFC 3875, section 6.1), so there is no 1xx, and no connection for a 101 to be about.

@@ -15,15 +15,13 @@ const WAITING: usize = 1;
 /// What a gateway puts the parts of a body into: all of them, and an empty one at the end.
 pub(crate) type Feed = Sender<Bytes>;
 
-type Start = Box<dyn FnOnce(Feed) + Send>;
-
 /// A body of parts that arrive, and of so many bytes where that is known.
 ///
 /// Anything else than what was announced is an error, so that a part is never taken for the whole.
 struct Received {
     parts: Receiver<Bytes>,
     /// What begins to feed the body, once it is read.
-    start: Option<(Start, Feed)>,
+    start: Option<(Box<dyn FnOnce(Feed) + Send>, Feed)>,
     left: Option<u64>,
     is_over: bool,
 }

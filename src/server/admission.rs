@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use enfilade_core::unpoisoned;
 
 /// Counts connections, all of them and those of each peer.
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ impl Admission {
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admitted> {
         // A Unix socket has no peers to tell apart.
         let counted = peer.filter(|_| self.limit_per_peer.is_some());
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = unpoisoned(self.counts.lock());
         if counts.all >= self.limit {
             return None;
         }
@@ -60,7 +62,7 @@ impl Admission {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let counts = &self.admission.counts;
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = unpoisoned(counts.lock());
         counts.all -= 1;
         let Some(peer) = self.peer else {
             return;

@@ -18,12 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use enfilade_core::Application;
+use enfilade_core::{Application, RequestIdValue};
 use http::StatusCode;
 
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
+use crate::panics::PanicHook;
 use crate::race::{First, race};
 use crate::server::admission::Admission;
 use crate::server::connection::Serving;
@@ -85,6 +86,7 @@ pub struct Server {
     notifies: bool,
     on_hangup: Hooks,
     refusals: RefusalHooks,
+    on_panic: PanicHook,
 }
 
 impl Server {
@@ -118,6 +120,7 @@ impl Server {
             notifies: false,
             on_hangup: Hooks::default(),
             refusals: RefusalHooks::default(),
+            on_panic: PanicHook::default(),
         }
     }
 
@@ -219,6 +222,36 @@ impl Server {
     /// ```
     pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Server {
         self.refusals.add(hook);
+        self
+    }
+
+    /// Calls `hook` when a request panics, in its call, its future or its body, and nobody inside catches that.
+    ///
+    /// It gets the ID of the request, if a [`RequestId`](crate::middleware::RequestId) sets one, on a thread that must not
+    /// block. By default the ID is a line on standard error, below the message of the panic:
+    ///
+    /// ```text
+    /// request 019a3f6e-7c1b-7def-8123-456789abcdef panicked
+    /// ```
+    ///
+    /// ```no_run
+    /// use enfilade::middleware::RequestId;
+    /// use enfilade::{Application, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let app = Application::new(|_: Request| "Hello").wrap(RequestId::new());
+    /// let server = Server::bind("127.0.0.1:8000")?.on_panic(|id| {
+    ///     let id = id.map_or("without an ID", |id| id.as_str());
+    ///     eprintln!("a request panicked: {id}");
+    /// });
+    /// server.serve_forever(app)
+    /// # }
+    /// ```
+    pub fn on_panic(
+        mut self,
+        hook: impl Fn(Option<&RequestIdValue>) + Send + Sync + 'static,
+    ) -> Server {
+        self.on_panic = PanicHook::new(hook);
         self
     }
 
@@ -327,6 +360,7 @@ impl Server {
                 limits,
                 app: app.clone(),
                 refusals: self.refusals.clone(),
+                on_panic: self.on_panic.clone(),
                 #[cfg(feature = "tls")]
                 certificates: listener.tls.clone(),
                 #[cfg(feature = "proxy-protocol")]

@@ -16,9 +16,6 @@ use http::{Method, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
-type Connecting = Arc<dyn Fn(&Parts) -> Option<Connection> + Send + Sync>;
-type Targeting = Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>;
-
 /// An application as a service: what runs it under axum, hyper or whatever else calls services.
 ///
 /// It is a gateway, so it does what [every gateway](gateway::answer) does: a panic is a 500, an answer to HEAD has no
@@ -55,8 +52,8 @@ type Targeting = Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>;
 #[derive(Clone)]
 pub struct AppService {
     app: Application,
-    connection: Option<Connecting>,
-    original_uri: Option<Targeting>,
+    connection: Option<Arc<dyn Fn(&Parts) -> Option<Connection> + Send + Sync>>,
+    original_uri: Option<Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>>,
 }
 
 impl AppService {

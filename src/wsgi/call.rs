@@ -1,9 +1,8 @@
 //! One call of a callable, from its environ to its last byte string.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use enfilade_core::HttpError;
+use enfilade_core::{HttpError, Panic};
 
 use super::chunk::IntoChunk;
 use super::environ::Environ;
@@ -19,7 +18,7 @@ impl Exchange {
         I: IntoIterator<Item: IntoChunk>,
     {
         let start = StartResponse::new(self.clone());
-        let produced = catch_unwind(AssertUnwindSafe(|| self.produce(callable, environ, start)));
+        let produced = Panic::catch(|| self.produce(callable, environ, start));
         let produced = produced.unwrap_or_else(|panic| Err(HttpError::from_panic(panic)));
         if let Err(error) = produced.and_then(|()| self.end()) {
             self.fail(error);

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Request};
+use enfilade_core::{Body, Request, unpoisoned};
 
 /// The request, as a WSGI callable sees it.
 ///
@@ -120,17 +120,11 @@ impl Errors {
 
 impl Write for Errors {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(buffer)
+        unpoisoned(self.0.lock()).write(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush()
+        unpoisoned(self.0.lock()).flush()
     }
 }
 

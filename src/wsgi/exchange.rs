@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BoxError, HttpError, IntoResponse, Response};
+use enfilade_core::{Body, BoxError, HttpError, IntoResponse, Response, unpoisoned};
 use futures_core::Stream;
 use http::{Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
@@ -80,7 +80,7 @@ impl Exchange {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     /// What `start_response` does.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use enfilade_core::gateway::HOP_BY_HOP;
+use enfilade_core::headers::content_length;
 use enfilade_core::{Body, Response};
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 
@@ -92,12 +92,7 @@ impl Head {
 
 impl Head {
     pub(super) fn declared_length(&self) -> Option<u64> {
-        self.headers
-            .get(CONTENT_LENGTH)?
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
+        content_length(&self.headers)
     }
 
     pub(super) fn into_response(self, body: Body) -> Response {

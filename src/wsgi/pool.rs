@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use enfilade_core::headers::retry_after;
 use enfilade_core::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
@@ -88,7 +89,7 @@ impl Pool {
         if taken.is_err() {
             let answer = (
                 StatusCode::SERVICE_UNAVAILABLE,
-                [(RETRY_AFTER, "1")],
+                [(RETRY_AFTER, retry_after(Duration::from_secs(1)))],
                 "Service Unavailable",
             );
             return Err(answer.into_response());

@@ -1,8 +1,8 @@
 //! What a case says of the connection, for every transport alike.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use enfilade::{Application, Connection, Request, Scheme};
+use enfilade::{Application, Connection, Request, Scheme, unpoisoned};
 
 use crate::request::{Peer, Wanted};
 
@@ -32,7 +32,7 @@ impl Facts {
                 None => connection,
             }
         });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known {
+        *unpoisoned(self.0.lock()) = Known {
             connection,
             script_name: wanted.script_name.clone(),
         };
@@ -41,7 +41,7 @@ impl Facts {
     pub(crate) fn around(&self, app: Application) -> Application {
         let facts = self.clone();
         Application::new(move |mut request: Request| {
-            let known = facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = unpoisoned(facts.0.lock());
             let known = known.clone();
             if let Some(connection) = known.connection {
                 request.set_connection(connection);

@@ -1,8 +1,8 @@
 //! Cases about messages that break the rules: the types refuse them, or `Lint` tells.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use enfilade::{Application, Request};
+use enfilade::{Application, Request, unpoisoned};
 use enfilade_testing::{Client, Lint};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
@@ -58,13 +58,13 @@ fn is_clean(app: Application, request: Request) -> Check<Value> {
     let findings = Arc::new(Mutex::new(Vec::new()));
     let list = findings.clone();
     let lint = Lint::report(move |finding| {
-        let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = unpoisoned(list.lock());
         list.push(finding.to_string());
     });
     // A gateway would put much of it right.
     let client = Client::new(app.wrap(lint)).without_gateway();
     client.prepared(request).send();
-    let findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
+    let findings = unpoisoned(findings.lock());
     Ok(json!({"valid": findings.is_empty()}))
 }
 

@@ -1,8 +1,10 @@
 //! What was seen of an exchange: the answers, what the application saw, and the log.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use enfilade::unpoisoned;
 
 use serde_json::Value;
 
@@ -69,7 +71,7 @@ pub(crate) struct Record {
 
 impl Recorder {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 
     /// Waits until all bodies that were made are closed; a gateway drops them a little after the answer.
@@ -87,7 +89,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = unpoisoned(self.0.lock());
         let text = String::from_utf8_lossy(&bytes);
         text.lines().map(str::to_owned).collect()
     }
@@ -102,7 +104,7 @@ impl Log {
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = unpoisoned(self.0.lock());
         all.extend_from_slice(bytes);
         Ok(bytes.len())
     }

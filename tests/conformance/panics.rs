@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
+
+use enfilade::unpoisoned;
 
 use crate::observed::Log;
 
@@ -20,14 +22,14 @@ pub(crate) fn of_thread(name: &str) -> Log {
             None => usual(panic),
         }));
     });
-    let mut logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut logs = unpoisoned(LOGS.lock());
     let logs = logs.get_or_insert_default();
     logs.entry(name.to_owned()).or_default().clone()
 }
 
 fn log_of_this_thread() -> Option<Log> {
     let thread = std::thread::current();
-    let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let logs = unpoisoned(LOGS.lock());
     logs.as_ref()?.get(thread.name()?).cloned()
 }
 

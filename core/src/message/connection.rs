@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 
+use crate::lock::unpoisoned;
+
 /// The connection that a request came over: shared by all its requests, and cheap to clone.
 ///
 /// ```
@@ -181,21 +183,11 @@ impl Connection {
     )]
     pub fn slot<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let key = TypeId::of::<T>();
-        // A panic cannot leave the map half changed, so a poisoned lock is used as it is.
-        let found = self
-            .0
-            .slots
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(&key)
-            .cloned();
+        // A panic cannot leave the map half changed.
+        let found = unpoisoned(self.0.slots.read()).get(&key).cloned();
         let slot = found.unwrap_or_else(|| {
             let made: Slot = Arc::new(make());
-            let mut slots = self
-                .0
-                .slots
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut slots = unpoisoned(self.0.slots.write());
             slots.entry(key).or_insert(made).clone()
         });
         slot.downcast()

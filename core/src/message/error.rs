@@ -1,10 +1,9 @@
 //! What can go wrong with a body.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::message::unwind::panic_cause;
+use crate::message::unwind::Panic;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -66,12 +65,12 @@ impl Error {
         }
     }
 
-    /// The source of a body panicked, which was caught; its text, where it is one, becomes the cause.
+    /// The source of a body panicked, which was caught. The text of the panic becomes the cause.
     #[must_use]
-    pub fn body_panicked(panic: Box<dyn Any + Send>) -> Error {
+    pub fn body_panicked(panic: impl Into<Panic>) -> Error {
         Error {
             kind: ErrorKind::BodyPanicked,
-            cause: Some(panic_cause(panic)),
+            cause: Some(panic.into().to_string().into()),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::message::error::Error;
 use crate::message::error::ErrorKind;
 use crate::message::response::IntoResponse;
 use crate::message::response::Response;
-use crate::message::unwind::panic_cause;
+use crate::message::unwind::Panic;
 
 /// An error as a response: a status, a text for the client, and the cause for the log.
 ///
@@ -58,12 +58,10 @@ impl HttpError {
         }
     }
 
-    /// A 500 for what `catch_unwind` caught; its text, where it is one, becomes the cause.
-    ///
-    /// The payload is dropped here, where it harms nobody if that panics too.
+    /// A 500 for a [`Panic`], or for what `catch_unwind` returned. Its text becomes the cause.
     #[must_use]
-    pub fn from_panic(panic: Box<dyn Any + Send>) -> Self {
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(panic_cause(panic))
+    pub fn from_panic(panic: impl Into<Panic>) -> Self {
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(panic.into().to_string())
     }
 
     /// Sets the text that the client sees; the status' reason phrase by default.

@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod http_error;
 pub(crate) mod marks;
 pub(crate) mod request;
+pub(crate) mod request_id;
 pub(crate) mod response;
 pub(crate) mod response_headers;
 pub(crate) mod unwind;

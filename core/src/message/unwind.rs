@@ -1,25 +1,122 @@
-//! Values that may panic as they are dropped, and what a panic said.
+//! Panics: caught, told apart by request, and dropped without harm.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Drops what an application left behind, the payload of a panic among it, whatever its destructor does.
+use crate::message::request_id::{RequestIdValue, is_tagged, replace_tag};
+
+/// A panic that was caught, with the ID of the request that panicked, if there is one.
 ///
-/// What that says in a panic is never dropped: its destructor may panic too.
+/// Its text is for a log, not for a client: `request 01J9ZK3V7Q8W2N4M6P0R panicked: boom`, or `panicked: boom`.
+/// [`HttpError::from_panic`](crate::HttpError::from_panic) makes a 500 of it. A payload that panics as it is dropped is
+/// harmless.
+pub struct Panic {
+    payload: Box<dyn Any + Send>,
+    request_id: Option<RequestIdValue>,
+}
+
+impl Panic {
+    /// Calls `run` and catches its panic.
+    ///
+    /// The ID is the one of the outermost [`RequestIdValue::tag_panic`] between here and the panic. Use this, and not
+    /// `std::panic::catch_unwind`, around applications: that leaves the ID behind, for the next panic inside the same
+    /// `Panic::catch`.
+    ///
+    /// ```
+    /// use enfilade_core::Panic;
+    ///
+    /// assert_eq!(Panic::catch(|| 1).unwrap(), 1);
+    /// let panic = Panic::catch(|| panic!("boom")).unwrap_err();
+    /// assert_eq!(panic.to_string(), "panicked: boom");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If `run` panics.
+    #[inline]
+    pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+        match is_tagged() {
+            true => Panic::catch_beside_tag(run),
+            false => catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught),
+        }
+    }
+
+    /// The tag that is there belongs to the panic whose unwinding calls this, or to one that somebody else caught.
+    #[cold]
+    fn catch_beside_tag<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+        let outer = replace_tag(None).filter(|_| std::thread::panicking());
+        let caught = catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught);
+        replace_tag(outer);
+        caught
+    }
+
+    #[cold]
+    fn caught(payload: Box<dyn Any + Send>) -> Panic {
+        Panic {
+            payload,
+            request_id: replace_tag(None),
+        }
+    }
+
+    /// Sets the ID of the request unless the panic has one.
+    ///
+    /// For a component that catches panics and finds the ID in the request's extensions.
+    #[must_use]
+    pub fn or_request_id(mut self, id: Option<RequestIdValue>) -> Panic {
+        self.request_id = self.request_id.take().or(id);
+        self
+    }
+
+    /// The ID of the request that panicked.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&RequestIdValue> {
+        self.request_id.as_ref()
+    }
+}
+
+/// The payload may panic as it is dropped.
+impl Drop for Panic {
+    fn drop(&mut self) {
+        drop_quietly(std::mem::replace(&mut self.payload, Box::new(())));
+    }
+}
+
+/// What `catch_unwind` returned.
+impl From<Box<dyn Any + Send>> for Panic {
+    fn from(payload: Box<dyn Any + Send>) -> Panic {
+        Panic {
+            payload,
+            request_id: None,
+        }
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| self.payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("with a value that is no text");
+        match &self.request_id {
+            Some(id) => write!(f, "request {id} panicked: {text}"),
+            None => write!(f, "panicked: {text}"),
+        }
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Panic({self})")
+    }
+}
+
+/// Drops a value of an application, whatever its destructor does.
+///
+/// The payload of its panic is never dropped, as that may panic too.
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(panic);
     }
-}
-
-/// What a panic said, for a log; the payload is dropped.
-pub(crate) fn panic_cause(panic: Box<dyn Any + Send>) -> Box<dyn std::error::Error + Send + Sync> {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("with a value that is no text");
-    let cause = format!("panicked: {text}");
-    drop_quietly(panic);
-    cause.into()
 }
 
 #[cfg(test)]
@@ -44,5 +141,62 @@ mod tests {
         for depth in 0..3 {
             drop_quietly(Bomb(depth));
         }
+    }
+
+    fn id(text: &str) -> RequestIdValue {
+        RequestIdValue::new(text).unwrap()
+    }
+
+    fn said(run: impl FnOnce()) -> String {
+        Panic::catch(run).unwrap_err().to_string()
+    }
+
+    fn boom() {
+        panic!("boom")
+    }
+
+    #[test]
+    fn a_panic_has_the_outermost_id_that_it_left() {
+        let (a, b) = (id("a"), id("b"));
+        assert_eq!(said(|| a.tag_panic(boom)), "request a panicked: boom");
+        assert_eq!(
+            said(|| a.tag_panic(|| b.tag_panic(boom))),
+            "request a panicked: boom"
+        );
+        let inside = || a.tag_panic(|| assert_eq!(said(boom), "panicked: boom"));
+        Panic::catch(inside).unwrap();
+        let panic = Panic::catch(|| a.tag_panic(boom)).unwrap_err();
+        assert_eq!(panic.or_request_id(Some(b)).request_id(), Some(&a));
+    }
+
+    #[test]
+    fn a_panic_that_was_caught_before_leaves_no_id() {
+        let a = id("a");
+        let caught_by_another = || {
+            let caught = catch_unwind(AssertUnwindSafe(|| a.tag_panic(boom)));
+            assert!(caught.is_err());
+        };
+        caught_by_another();
+        assert_eq!(said(boom), "panicked: boom");
+        Panic::catch(caught_by_another).unwrap();
+        assert_eq!(said(boom), "panicked: boom");
+    }
+
+    #[test]
+    fn a_catch_in_a_destructor_keeps_the_id_of_the_panic_outside() {
+        struct Catches;
+        impl Drop for Catches {
+            fn drop(&mut self) {
+                let b = id("b");
+                assert_eq!(said(|| b.tag_panic(boom)), "request b panicked: boom");
+                assert_eq!(said(boom), "panicked: boom");
+            }
+        }
+        let a = id("a");
+        let run = || {
+            let _catches = Catches;
+            a.tag_panic(boom);
+        };
+        assert_eq!(said(run), "request a panicked: boom");
     }
 }

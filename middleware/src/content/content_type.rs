@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use enfilade_core::headers::{MediaType, allows_content, is_token};
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::path_glob::{self, PathGlob};
-use enfilade_core::headers::{MediaType, is_token};
 
 /// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
 ///
@@ -186,19 +186,11 @@ fn with_charset(value: &HeaderValue, charset: &str) -> Option<HeaderValue> {
         .flatten()
 }
 
-/// Whether an answer of this status can have content (RFC 9110, section 6.4.1, and 15.3.6 for 205).
-fn allows_content(status: StatusCode) -> bool {
-    let without = [
-        StatusCode::NO_CONTENT,
-        StatusCode::RESET_CONTENT,
-        StatusCode::NOT_MODIFIED,
-    ];
-    !status.is_informational() && !without.contains(&status)
-}
-
 #[cfg(test)]
 mod tests {
     use enfilade_testing::{Client, Lint, laws};
+
+    use http::StatusCode;
 
     use super::*;
 

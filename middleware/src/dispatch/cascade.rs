@@ -1,11 +1,13 @@
 //! Tries applications in turn until one has an answer.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade_core::{Application, Body, Description, Error, Handler, Reply, Request, Response};
+use enfilade_core::{
+    Application, Body, Description, Error, Handler, Reply, Request, Response, unpoisoned,
+};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 
@@ -202,7 +204,7 @@ impl HttpBody for LentBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         if this.mine.is_none() {
-            let mut slot = this.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = unpoisoned(this.slot.lock());
             this.mine = slot.take();
         }
         match &mut this.mine {

@@ -4,25 +4,27 @@ use std::fmt;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response,
+    Application, Description, Handler, HttpError, IntoResponse, Middleware, Panic, Reply, Request,
+    RequestIdValue, Response,
 };
 
-use crate::errors::catching::{self, Panic};
+use crate::errors::catching;
 
-/// Answers 500 where an application panics, in its call or in its future.
+/// Responds with 500 if the application panics, in its call or in its future.
 ///
-/// The text of the answer is fixed; what was said in the panic travels on the response as an
-/// [`HttpError`], for a log and for error pages outside. A body that panics is too late for that: with this wrapper and
-/// without, it fails, so that the client sees that it is not whole. What the application held is dropped either way.
+/// The text of the response is fixed. The text of the panic, with the [request's ID](RequestIdValue) if there is one,
+/// is the cause of an [`HttpError`] on the response, for a log and for error pages outside. A body that panics is too
+/// late for that: with and without this wrapper it fails, so that the client sees that it is not whole. What the
+/// application held is dropped either way.
 ///
-/// The server itself answers for panics that come as far as it. This wrapper gives them to the wrappers outside it as
-/// an answer like any other, with their headers, pages and log lines. Where a program is built with `panic = "abort"`,
-/// nothing can be caught.
+/// The server itself responds to panics that reach it. This wrapper makes a response that wrappers outside it handle like
+/// any other, with their headers, pages and log lines. In a program that is built with `panic = "abort"` nothing can be
+/// caught.
 ///
 /// # Order
 ///
-/// Inside logs, metrics, error pages and header wrappers, which then see the answer; outside everything that may panic.
+/// Inside logs, metrics, error pages and header wrappers, which then see the response, and inside
+/// [`RequestId`](crate::RequestId); outside everything that may panic.
 ///
 /// # Example
 ///
@@ -41,10 +43,8 @@ use crate::errors::catching::{self, Panic};
 #[derive(Clone, Default)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct CatchPanic {
-    answer: Option<Answer>,
+    answer: Option<Arc<dyn Fn(HttpError) -> Response + Send + Sync>>,
 }
-
-type Answer = Arc<dyn Fn(HttpError) -> Response + Send + Sync>;
 
 impl CatchPanic {
     /// Answers with the fixed text of a 500.
@@ -92,8 +92,9 @@ struct Caught {
 impl Handler for Caught {
     fn call(&self, request: Request) -> Reply {
         let options = self.options.clone();
+        let id = request.extensions().get::<RequestIdValue>().cloned();
         let answer = move |outcome: Result<Response, Panic>| {
-            outcome.unwrap_or_else(|panic| options.answer_for(panic))
+            outcome.unwrap_or_else(|panic| options.answer_for(panic.or_request_id(id)))
         };
         catching::call_catching(&self.app, request, || (), answer)
     }
@@ -149,6 +150,24 @@ mod tests {
             assert_eq!(answer.text(), "Internal Server Error");
             let error = answer.extensions().get::<Arc<HttpError>>().unwrap();
             assert_eq!(error.source().unwrap().to_string(), cause);
+        }
+    }
+
+    #[test]
+    fn the_error_says_which_request_panicked() {
+        let id = || RequestIdValue::new("an-id").unwrap();
+        let boom = || Application::new(|_: Request| -> &str { panic!("boom") });
+        let tagged = Application::new(move |request| id().tag_panic(|| boom().call(request)));
+        for (app, is_outside) in [(boom(), true), (tagged, false)] {
+            let mut request = Request::get("/");
+            if is_outside {
+                request.extensions_mut().insert(id());
+            }
+            let response = client(app).prepared(request).send();
+            assert_eq!(response.text(), "Internal Server Error");
+            let error = response.extensions().get::<Arc<HttpError>>().unwrap();
+            let cause = error.source().unwrap().to_string();
+            assert_eq!(cause, "request an-id panicked: boom");
         }
     }
 

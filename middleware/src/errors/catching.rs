@@ -1,14 +1,9 @@
 //! Panics of an application, caught where it may panic; the contract catches those of bodies.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 
-use enfilade_core::{Application, Reply, Request, Response};
-
-/// What was said in a panic.
-pub(crate) type Panic = Box<dyn Any + Send>;
+use enfilade_core::{Application, Panic, Reply, Request, Response};
 
 /// Calls an application; `answer` gets its response, or the panic of its call or of its future.
 ///
@@ -42,8 +37,8 @@ pub(crate) fn call_catching<G: 'static>(
 }
 
 fn catch<G, T>(enter: fn() -> G, run: impl FnOnce() -> T) -> Result<T, Panic> {
-    catch_unwind(AssertUnwindSafe(|| {
+    Panic::catch(|| {
         let _entered = enter();
         run()
-    }))
+    })
 }

@@ -10,7 +10,7 @@ use enfilade_core::{
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 
-use crate::errors::new_content::reset_content_headers;
+use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::shared::header_values::HeaderValues;
 use crate::shared::html::Escaped;
@@ -63,11 +63,9 @@ pub struct ErrorPages {
     pages: Vec<(StatusCode, Bytes)>,
     client_errors: Option<Bytes>,
     server_errors: Option<Bytes>,
-    render: Option<Render>,
+    render: Option<Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>>,
     replace_content: bool,
 }
-
-type Render = Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>;
 
 /// A format that errors are shown in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,9 +212,7 @@ impl ErrorPages {
     fn is_replaced(&self, response: &Response) -> bool {
         let status = response.status();
         (status.is_client_error() || status.is_server_error())
-            && (self.replace_content
-                || response.body().is_finished()
-                || response.extensions().get::<Arc<HttpError>>().is_some())
+            && (self.replace_content || is_standard(response))
     }
 
     fn replace(&self, format: ErrorFormat, response: Response) -> Response {

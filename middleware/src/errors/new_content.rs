@@ -1,6 +1,9 @@
-//! Headers of an answer whose content was replaced.
+//! Content that is replaced: whether it may be, and what its headers say afterwards.
+
+use std::sync::Arc;
 
 use enfilade_core::headers::vary_add;
+use enfilade_core::{HttpError, Response};
 use http::header::{
     ACCEPT, ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
     CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
@@ -20,6 +23,11 @@ const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
     ETAG,
     LAST_MODIFIED,
 ];
+
+/// Whether no application has written the content: it is empty, or the text of an [`HttpError`].
+pub(crate) fn is_standard(response: &Response) -> bool {
+    response.body().is_finished() || response.extensions().get::<Arc<HttpError>>().is_some()
+}
 
 /// Says what the new content is, which was chosen by `Accept`, and no longer what the old one was.
 pub(crate) fn reset_content_headers(

@@ -82,22 +82,17 @@ use crate::shared::monotonic::{Start, Timer};
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Inspect {
     timer: Timer,
-    on_request: Option<OnRequest>,
-    on_response: Option<OnResponse>,
-    on_body_end: Option<OnBodyEnd>,
-    on_error: Option<OnError>,
+    on_request: Option<Arc<dyn Fn(&Request) + Send + Sync>>,
+    on_response: Option<Arc<dyn Fn(&Exchange, &Response) + Send + Sync>>,
+    on_body_end: Option<Arc<dyn Fn(&Exchange, BodyEnd) + Send + Sync>>,
+    on_error: Option<Arc<dyn Fn(&Exchange, &Failure<'_>) + Send + Sync>>,
 }
-
-type OnRequest = Arc<dyn Fn(&Request) + Send + Sync>;
-type OnResponse = Arc<dyn Fn(&Exchange, &Response) + Send + Sync>;
-type OnBodyEnd = Arc<dyn Fn(&Exchange, BodyEnd) + Send + Sync>;
-type OnError = Arc<dyn Fn(&Exchange, &Failure<'_>) + Send + Sync>;
 
 impl Inspect {
     /// Calls nothing yet.
     pub fn new() -> Self {
         Inspect {
-            timer: Timer::system(),
+            timer: Timer::default(),
             on_request: None,
             on_response: None,
             on_body_end: None,
@@ -138,7 +133,7 @@ impl Inspect {
         self
     }
 
-    /// Sets what [`Exchange::elapsed`] is measured with: the time since any moment, which must not run backward.
+    /// Sets the timer of [`Exchange::elapsed`]: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {

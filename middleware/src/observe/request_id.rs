@@ -1,46 +1,45 @@
-//! Gives each request an id.
+//! Gives each request an ID.
 
-use std::io::Write as _;
+use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::{fmt, io, thread};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use enfilade_core::{Application, Body, Description, Handler, Middleware, Reply, Request};
+use enfilade_core::{
+    Application, Description, Handler, Middleware, Reply, Request, RequestIdValue, Response,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::error::Error;
 use crate::headers::names::parse_name;
 
 /// The name that most proxies and services know.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// How long an id may be that a request brings.
+/// How long the ID of a client may be.
 const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 
-/// Gives each request an id: to the application, to the client, and to the log.
+/// Gives each request an ID, for the application, the client and the log.
 ///
-/// The id stands in the header `X-Request-Id` of the request and of the answer, in the place of any that was there, and
-/// as a [`RequestIdValue`] in the extensions of both; an [`AccessLog`](crate::AccessLog) shows it as `%{id}x`. A request
-/// that brings an id keeps it where that is one line of 20 to 200 letters, digits and `+-./:=@_~`. Every other gets a new
-/// one, a UUID of version 7 (RFC 9562, section 5.7): those that were made later come later in the alphabet. One that has
-/// a [`RequestIdValue`] already, from such a wrapper further out, keeps that.
+/// Sets `X-Request-Id` on the request and on the response, in place of any that is there, and a [`RequestIdValue`] in the
+/// extensions of both; an [`AccessLog`](crate::AccessLog) shows it as `%{id}x`. Keeps the client's ID if it is one field
+/// value of 20 to 200 letters, digits and `+-./:=@_~`. By default a new ID is a UUID of version 7 (RFC 9562, section
+/// 5.7): later ones sort after earlier ones. A [`RequestIdValue`] that is on the request already, from such a wrapper
+/// further out, stays.
 ///
-/// Where a request panics, in its call, its future or its body, a line on standard error says which it was, below what the
-/// panic itself says there; [`on_panic`](RequestId::on_panic) is for those who tell it elsewhere.
+/// Prints nothing. If a request panics in its call or its future, [`CatchPanic`](crate::CatchPanic) and every gateway find
+/// the ID, and say it in the [`HttpError`](enfilade_core::HttpError) on the response.
 ///
 /// # Order
 ///
-/// Outside what answers by itself (a fallback, a limit, what turns a panic into an answer), so that those answers have
-/// the id: they are when it is needed most. Outside or inside the log makes no difference.
+/// Outside wrappers that respond by themselves (a fallback, a limit, [`CatchPanic`](crate::CatchPanic)), so that their
+/// responses have the ID. Outside or inside the log makes no difference.
 ///
 /// # Security
 ///
-/// An id that a request brings is a client's word: it finds the lines of a log that belong together, and proves nothing.
-/// Where clients should not choose it, at the edge, [`ignore_inbound`](RequestId::ignore_inbound) makes a new one for
-/// each.
+/// The client's ID is not trustworthy: it finds the lines of a log that belong together, and proves nothing.
+/// If clients should not choose it, at the edge, [`ignore_inbound`](RequestId::ignore_inbound) makes a new one for each
+/// request.
 ///
 /// # Example
 ///
@@ -66,30 +65,25 @@ const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct RequestId {
     header: HeaderName,
-    generator: Generator,
-    on_panic: OnPanic,
+    generator: Arc<dyn Fn() -> String + Send + Sync>,
     ignores_inbound: bool,
 }
 
-type Generator = Arc<dyn Fn() -> String + Send + Sync>;
-type OnPanic = Arc<dyn Fn(&RequestIdValue) + Send + Sync>;
-
 impl RequestId {
-    /// Takes the id from `X-Request-Id`, or makes one.
+    /// Takes the ID from `X-Request-Id`, or makes one.
     pub fn new() -> Self {
         RequestId {
             header: X_REQUEST_ID,
-            generator: Arc::new(version_7),
-            on_panic: Arc::new(say_on_stderr),
+            generator: Arc::new(new_uuid),
             ignores_inbound: false,
         }
     }
 
-    /// Sets the header that has the id; `X-Request-Id` by default.
+    /// Sets the header that has the ID; `X-Request-Id` by default.
     ///
     /// # Errors
     ///
-    /// Where the name is no token or belongs to the gateway.
+    /// If the name is not a token or belongs to the gateway.
     pub fn header<N>(mut self, name: N) -> Result<Self, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
@@ -98,38 +92,28 @@ impl RequestId {
         Ok(self)
     }
 
-    /// Sets how ids are made; UUIDs of version 7 by default, fixed ones for tests.
+    /// Sets how IDs are made; UUIDs of version 7 by default.
     ///
-    /// They may be of any length up to 200 visible ASCII characters; in the place of one that is not, a UUID is made.
+    /// An ID has 1 to 200 visible ASCII characters. If the generator returns anything else, a UUID is used. Tests fix it.
     pub fn generator(mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.generator = Arc::new(make);
         self
     }
 
-    /// Sets what is done where a request panics; by default a line on standard error says its id.
-    ///
-    /// It is called on the panic's thread, as that unwinds, and must not panic itself. Each of several such wrappers in a
-    /// stack calls its own; a panic that an application inside has caught is none.
-    pub fn on_panic(mut self, report: impl Fn(&RequestIdValue) + Send + Sync + 'static) -> Self {
-        self.on_panic = Arc::new(report);
-        self
-    }
-
-    /// Makes an id for each request, whatever it brings.
+    /// Makes an ID for each request, and ignores the client's.
     pub fn ignore_inbound(mut self) -> Self {
         self.ignores_inbound = true;
         self
     }
 
     fn id_of(&self, request: &Request) -> RequestIdValue {
-        let outer = request.extensions().get().cloned();
-        let brought = || {
-            let found = inbound(request.headers(), &self.header);
-            found.filter(|_| !self.ignores_inbound).cloned()
-        };
-        outer.unwrap_or_else(|| {
-            RequestIdValue(brought().unwrap_or_else(|| generated((self.generator)())))
-        })
+        if let Some(outer) = request.extensions().get() {
+            return RequestIdValue::clone(outer);
+        }
+        let inbound = inbound(request.headers(), &self.header);
+        let inbound = inbound.filter(|_| !self.ignores_inbound).cloned();
+        let id = inbound.and_then(RequestIdValue::from_header);
+        id.unwrap_or_else(|| made((self.generator)()))
     }
 }
 
@@ -154,34 +138,6 @@ impl Middleware for RequestId {
     }
 }
 
-/// The id of a request: an extension of the request and of the response.
-///
-/// A component that logs, or that calls another service, reads it; one that knows an id of another origin may put it on
-/// the request, and every [`RequestId`] inside keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestIdValue(HeaderValue);
-
-impl RequestIdValue {
-    /// An id of 1 to 200 visible ASCII characters; `None` where the text is not one.
-    #[must_use]
-    pub fn new(id: &str) -> Option<Self> {
-        is_visible(id).then(|| HeaderValue::from_str(id).ok().map(RequestIdValue))?
-    }
-
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for RequestIdValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The handler.
 struct Identified {
     app: Application,
     options: RequestId,
@@ -190,20 +146,20 @@ struct Identified {
 impl Handler for Identified {
     fn call(&self, mut request: Request) -> Reply {
         let (name, id) = (self.options.header.clone(), self.options.id_of(&request));
-        request.headers_mut().insert(name.clone(), id.0.clone());
+        let headers = request.headers_mut();
+        headers.insert(name.clone(), id.as_header().clone());
         request.extensions_mut().insert(id.clone());
-        let watch = Watch {
-            id,
-            on_panic: self.options.on_panic.clone(),
-        };
-        self.app.call(request).update(move |response| {
-            let id = watch.id.clone();
-            response.headers_mut().insert(name, id.0.clone());
-            response.extensions_mut().insert(id);
-            if !response.body().is_in_memory() {
-                let body = std::mem::take(response.body_mut());
-                *response.body_mut() = Body::new(Watched { body, watch });
-            }
+        let mut reply = id.tag_panic(|| self.app.call(request));
+        if let Some(response) = reply.as_ready_mut() {
+            identify(response, name, id);
+            return reply;
+        }
+        let mut pending = reply.into_future();
+        Reply::from_future(async move {
+            let poll = poll_fn(|context| id.tag_panic(|| Pin::new(&mut pending).poll(context)));
+            let mut response = poll.await;
+            identify(&mut response, name, id);
+            response
         })
     }
 
@@ -221,93 +177,71 @@ impl Handler for Identified {
     }
 }
 
-fn say_on_stderr(id: &RequestIdValue) {
-    // Nobody is left to tell that this failed.
-    let _ = writeln!(io::stderr(), "request {id} panicked");
+fn identify(response: &mut Response, name: HeaderName, id: RequestIdValue) {
+    let value = id.as_header().clone();
+    response.headers_mut().insert(name, value);
+    response.extensions_mut().insert(id);
 }
 
-/// Knows whose panic it is that passes.
-struct Watch {
-    id: RequestIdValue,
-    on_panic: OnPanic,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            (self.on_panic)(&self.id);
-        }
-    }
-}
-
-/// A stream, whose panic is a failure.
-struct Watched {
-    body: Body,
-    watch: Watch,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = enfilade_core::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let next = Pin::new(&mut self.body).poll_frame(context);
-        let panicked = |error: &Self::Error| error.kind() == enfilade_core::ErrorKind::BodyPanicked;
-        if matches!(&next, Poll::Ready(Some(Err(error))) if panicked(error)) {
-            (self.watch.on_panic)(&self.watch.id);
-        }
-        next
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The id that a request brings, where it is one line that is fit for one.
+/// The client's ID, if it is one field value and safe.
 fn inbound<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut lines = headers.get_all(name).into_iter();
     let id = lines.next().filter(|id| is_safe(id.as_bytes()));
     id.filter(|_| lines.next().is_none())
 }
 
-/// Letters, digits and the signs of UUIDs, Base64 and trace ids: none means anything in HTML, SQL or a shell.
+/// Letters, digits and the signs of UUIDs, Base64 and trace IDs, none of which means anything in HTML, SQL or a shell.
 fn is_safe(id: &[u8]) -> bool {
     let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-./:=@_~".contains(byte);
     INBOUND_BYTES.contains(&id.len()) && id.iter().all(is_safe)
 }
 
-fn is_visible(id: &str) -> bool {
-    (1..=*INBOUND_BYTES.end()).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+/// The generator's ID, or a UUID if that is not valid.
+fn made(id: String) -> RequestIdValue {
+    let valid = |id: String| RequestIdValue::from_header(HeaderValue::try_from(id).ok()?);
+    let id = valid(id).or_else(|| valid(new_uuid()));
+    id.expect("a UUID has only digits, letters and hyphens")
 }
 
-/// The id that a generator made; a mistake of its author is no reason to go without.
-fn generated(id: String) -> HeaderValue {
-    let id = match is_visible(&id) {
-        true => id,
-        false => version_7(),
-    };
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+/// A new UUID of version 7.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the default generator; an option replaces it"
+)]
+fn new_uuid() -> String {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).expect("the system has random bytes");
+    // A clock before 1970 counts from there.
+    let time = SystemTime::now().duration_since(UNIX_EPOCH);
+    uuid_v7(time.unwrap_or_default(), random)
 }
 
-/// A new UUID. Its time is the clock's and the rest random: counting within a millisecond would take a lock.
-fn version_7() -> String {
-    Uuid::new_v7(Timestamp::now(NoContext)).to_string()
+/// 48 bits of milliseconds, 4 of the version, 12 random ones, 2 of the variant, 62 random ones (RFC 9562, section 5.7).
+///
+/// There is no counter within a millisecond, which would need a lock.
+fn uuid_v7(since_1970: Duration, random: [u8; 10]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let milliseconds = since_1970.as_secs() * 1_000 + u64::from(since_1970.subsec_millis());
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(&random);
+    bytes[6] = bytes[6] & 0x0f | 0x70;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = [b'-'; 36];
+    for (byte, place) in bytes.into_iter().zip(PLACES) {
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 0x0f)];
+    }
+    String::from_utf8(text.to_vec()).expect("digits, letters and hyphens")
 }
 
 #[cfg(test)]
 mod tests {
     use std::panic::catch_unwind;
-    use std::sync::Mutex;
+    use std::task::Poll;
 
-    use enfilade_core::{Application, RemoteUser, Response};
+    use enfilade_core::{Body, HttpError, RemoteUser};
     use enfilade_testing::{Client, Lint, TestResponse, laws};
 
     use super::*;
@@ -369,21 +303,53 @@ mod tests {
             assert_eq!(answer.text(), format!("{id} {id}"));
             let value = answer.extensions().get::<RequestIdValue>().unwrap();
             assert_eq!(value.as_str(), id);
-            if !is_kept {
-                let made = Uuid::parse_str(id).unwrap();
-                assert_eq!(made.get_version_num(), 7);
-            }
+            assert!(is_kept || is_uuid_v7(id), "{id}");
             let ignored = ask(RequestId::new().ignore_inbound(), lines);
             assert!(!lines.contains(&id_of(&ignored)));
         }
     }
 
+    fn is_uuid_v7(id: &str) -> bool {
+        id.len() == 36
+            && id.char_indices().all(|(at, found)| match at {
+                8 | 13 | 18 | 23 => found == '-',
+                14 => found == '7',
+                19 => "89ab".contains(found),
+                _ => matches!(found, '0'..='9' | 'a'..='f'),
+            })
+    }
+
     #[test]
-    fn ids_are_not_the_same_twice_and_are_in_the_order_of_time() {
-        let (first, second) = (version_7(), version_7());
-        assert_ne!(first, second);
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        assert!(version_7() > first);
+    fn a_uuid_has_the_layout_of_version_7() {
+        // The time of the example in RFC 9562, appendix A.6, and its random bits.
+        let time = Duration::from_millis(1_645_557_742_000);
+        let random = [0x0c, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f];
+        let example = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+        for (time, random, expected) in [
+            (time, random, example),
+            (
+                Duration::ZERO,
+                [0; 10],
+                "00000000-0000-7000-8000-000000000000",
+            ),
+            (
+                Duration::from_millis((1 << 48) - 1),
+                [0xff; 10],
+                "ffffffff-ffff-7fff-bfff-ffffffffffff",
+            ),
+        ] {
+            assert_eq!(uuid_v7(time, random), expected);
+            assert!(is_uuid_v7(expected));
+        }
+    }
+
+    #[test]
+    fn uuids_are_in_the_order_of_time_and_differ_within_a_millisecond() {
+        let at = |milliseconds, random| uuid_v7(Duration::from_millis(milliseconds), random);
+        assert!(at(1, [0xff; 10]) < at(2, [0; 10]));
+        let (first, second) = (new_uuid(), new_uuid());
+        assert!(is_uuid_v7(&first) && is_uuid_v7(&second));
+        assert_ne!(first.split_at(15).1, second.split_at(15).1);
     }
 
     #[test]
@@ -400,7 +366,7 @@ mod tests {
             let given = id.to_owned();
             let answer = ask(RequestId::new().generator(move || given.clone()), &[]);
             assert_eq!(id_of(&answer) == id, is_taken, "{id:?}");
-            assert!(is_taken || Uuid::parse_str(id_of(&answer)).is_ok());
+            assert!(is_taken || is_uuid_v7(id_of(&answer)));
         }
     }
 
@@ -436,42 +402,42 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_with_its_id() {
+    fn the_gateway_knows_which_request_panicked() {
         let panics = Application::new(|request: Request| match request.path() {
             "/call" => panic!("in the call"),
-            "/future" => Reply::from_future(std::future::poll_fn(|_| -> Poll<Response> {
-                panic!("in the future")
-            })),
+            "/future" => {
+                Reply::from_future(poll_fn(|_| -> Poll<Response> { panic!("in the future") }))
+            }
             "/body" => Reply::new(Body::from_iterator((0..2).map(|number| match number {
                 0 => "begun",
                 _ => panic!("in the body"),
             }))),
-            "/caught" => match catch_unwind(|| -> Reply { panic!("and caught") }) {
+            _ => match catch_unwind(|| -> Reply { panic!("and caught") }) {
                 Ok(reply) => reply,
                 Err(_) => Reply::new("caught"),
             },
-            _ => Reply::new(Body::from_iterator(["no", "panic"])),
         });
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let list = told.clone();
-        let wrapper =
-            RequestId::new().on_panic(move |id| list.lock().unwrap().push(id.to_string()));
-        let client = Client::new(panics.wrap(Lint::new()).wrap(wrapper).wrap(Lint::new()));
-        for (path, status, text, is_told) in [
-            ("/call", 500, "Internal Server Error", true),
-            ("/future", 500, "Internal Server Error", true),
-            ("/body", 200, "begun", true),
-            ("/caught", 200, "caught", false),
-            ("/", 200, "nopanic", false),
+        let app = panics.wrap(Lint::new()).wrap(RequestId::new());
+        let client = Client::new(app.wrap(Lint::new()));
+        let failed = "Internal Server Error";
+        for (path, status, text, cause) in [
+            ("/call", 500, failed, Some("in the call")),
+            ("/future", 500, failed, Some("in the future")),
+            ("/body", 200, "begun", None),
+            ("/caught", 200, "caught", None),
         ] {
-            let answer = client.get(path).header("x-request-id", GOOD).send();
+            let response = client.get(path).header("x-request-id", GOOD).send();
             assert_eq!(
-                (answer.status().as_u16(), &*answer.text()),
+                (response.status().as_u16(), &*response.text()),
                 (status, text),
                 "{path}"
             );
-            let told: Vec<_> = told.lock().unwrap().drain(..).collect();
-            assert_eq!(told, vec![GOOD; usize::from(is_told)], "{path}");
+            let error = response.extensions().get::<Arc<HttpError>>();
+            let found = error.map(|error| error.source().unwrap().to_string());
+            let cause = cause.map(|cause| format!("request {GOOD} panicked: {cause}"));
+            assert_eq!(found, cause, "{path}");
+            let id = response.extensions().get::<RequestIdValue>().unwrap();
+            assert_eq!(id.as_str(), GOOD, "{path}");
         }
     }
 

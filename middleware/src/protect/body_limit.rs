@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use enfilade_core::headers::content_length;
 use enfilade_core::{
     Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request,
 };
 use http::StatusCode;
-use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::protect::body_fault::BodyFault;
@@ -69,7 +69,7 @@ impl Handler for Limited {
     fn call(&self, mut request: Request) -> Reply {
         let limit = self.limit.bytes;
         let known = request.body().known_length();
-        match declared(&request).max(known) {
+        match content_length(request.headers()).max(known) {
             Some(length) if length > limit => {
                 let cause = format!("a body of {length} bytes, of which {limit} are allowed");
                 let error = HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).caused_by(cause);
@@ -100,13 +100,6 @@ impl Handler for Limited {
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         Some(self.limit.wrap(change(self.app.clone())))
     }
-}
-
-/// The length that a request tells; a number that is larger than any is the largest.
-fn declared(request: &Request) -> Option<u64> {
-    let value = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?;
-    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| value.parse().unwrap_or(u64::MAX))
 }
 
 /// A body of which only so much is given.
@@ -162,6 +155,8 @@ impl HttpBody for Counted {
 mod tests {
     use enfilade_testing::{Client, Lint};
     use http::HeaderValue;
+
+    use http::header::CONTENT_LENGTH;
 
     use super::*;
 

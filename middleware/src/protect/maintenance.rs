@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use enfilade_core::headers::retry_after;
 use enfilade_core::{
     Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
     Response,
@@ -27,12 +29,14 @@ use crate::matching::guard::Guard;
 /// # Example
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use enfilade_core::{Application, Request};
 /// use enfilade_middleware::{Guard, Maintenance};
 /// use enfilade_testing::Client;
 ///
 /// let health = Guard::new("health", |request: &Request| request.path() == "/health");
-/// let maintenance = Maintenance::new().retry_after(600).allow(health);
+/// let maintenance = Maintenance::new().retry_after(Duration::from_secs(600)).allow(health);
 /// let switch = maintenance.switch();
 /// let client = Client::new(Application::new(|_: Request| "open").wrap(maintenance));
 /// assert_eq!(client.get("/").send().text(), "open");
@@ -96,9 +100,9 @@ impl Maintenance {
         self.switch.clone()
     }
 
-    /// When clients are to come again, in whole seconds; not said by default.
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(HeaderValue::from(seconds));
+    /// Sets when clients should come again, in whole seconds, rounded up; no `Retry-After` by default.
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(retry_after(delay));
         self
     }
 
@@ -219,7 +223,7 @@ mod tests {
     fn some_are_let_through_and_the_page_is_ones_own() {
         let page = Application::new(|_: Request| ([("x-page", "1")], "<p>Back soon"));
         let maintenance = Maintenance::new()
-            .retry_after(60)
+            .retry_after(Duration::from_secs(60))
             .allow(Guard::method([Method::OPTIONS]))
             .allow(Guard::new("health", |request: &Request| {
                 request.path() == "/in"

@@ -15,7 +15,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
 
-use crate::protect::delay::{self, Sleep, Sleeping};
+use crate::protect::delay::{Sleep, Sleeping};
 
 /// Answers 503 where an application has no answer in time, and drops what it was doing.
 ///
@@ -50,11 +50,9 @@ pub struct Timeout {
     head: Duration,
     body_idle: Option<Duration>,
     request_idle: Option<Duration>,
-    answer: Answer,
+    answer: Arc<dyn Fn() -> Response + Send + Sync>,
     sleep: Sleep,
 }
-
-type Answer = Arc<dyn Fn() -> Response + Send + Sync>;
 
 impl Timeout {
     /// Gives an application so long for the head of its answer.
@@ -70,7 +68,7 @@ impl Timeout {
             body_idle: None,
             request_idle: None,
             answer: Arc::new(answer),
-            sleep: delay::system(),
+            sleep: Sleep::default(),
         }
     }
 
@@ -99,12 +97,12 @@ impl Timeout {
         self
     }
 
-    /// Waits with this, such as a runtime's own sleep; by default a thread keeps the time, and no runtime is needed.
+    /// Sets how to wait, such as a runtime's own sleep. By default a thread keeps the time, and no runtime is needed.
     pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.sleep = delay::of(sleep);
+        self.sleep = Sleep::new(sleep);
         self
     }
 
@@ -157,12 +155,10 @@ impl Handler for Timed {
         match self.app.call(request).try_into_response() {
             Ok(response) => watch(response).into(),
             Err(pending) => {
-                let sleeping = (self.options.sleep)(self.options.head);
-                let (future, answer) = (pending.into_future(), self.options.answer.clone());
-                Reply::from_future(async move {
-                    let response = delay::timeout(sleeping, future).await;
-                    response.map_or_else(|| answer(), watch)
-                })
+                let (sleep, limit) = (&self.options.sleep, self.options.head);
+                let response = sleep.timeout(limit, pending.into_future());
+                let answer = self.options.answer.clone();
+                Reply::from_future(async move { response.await.map_or_else(|| answer(), watch) })
             }
         }
     }
@@ -207,7 +203,7 @@ impl HttpBody for Watched {
             return Poll::Ready(next);
         }
         let (sleep, limit) = (&this.sleep, this.limit);
-        let begin = || SyncWrapper::new(sleep(limit));
+        let begin = || SyncWrapper::new(sleep.start(limit));
         let sleeping = this.sleeping.get_or_insert_with(begin).get_mut();
         sleeping.as_mut().poll(context).map(|()| {
             // What fed it stops.

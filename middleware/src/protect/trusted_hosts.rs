@@ -218,7 +218,7 @@ mod tests {
     fn keeps_the_laws() {
         laws::check(trusted());
         let trusted = TrustedHosts::new(["example.org", "other.example"]).unwrap();
-        let headers = Headers::new().request_set(HOST, "example.org").unwrap();
+        let headers = Headers::request().set(HOST, "example.org").unwrap();
         let wrapper = move |app: Application| app.wrap(trusted).wrap(headers);
         Check::new(wrapper).touches([HOST]).run();
     }

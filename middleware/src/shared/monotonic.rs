@@ -20,12 +20,14 @@ pub(crate) enum Start {
     Given(Duration),
 }
 
-impl Timer {
-    /// The system's monotonic clock.
-    pub(crate) fn system() -> Timer {
+/// The system's monotonic clock.
+impl Default for Timer {
+    fn default() -> Timer {
         Timer::System(Instant::now())
     }
+}
 
+impl Timer {
     pub(crate) fn new(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Timer {
         Timer::Given(Arc::new(elapsed))
     }

@@ -1,9 +1,9 @@
 //! Python applications in Rust programs: the interpreter, and what is imported.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use enfilade::Application;
+use enfilade::{Application, unpoisoned};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -165,7 +165,7 @@ fn active_environment() -> Option<PathBuf> {
 
 fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
     static STARTING: Mutex<()> = Mutex::new(());
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = unpoisoned(STARTING.lock());
     if ffi::is_initialized() {
         return Ok(());
     }

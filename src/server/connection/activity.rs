@@ -1,11 +1,14 @@
 //! What a connection is doing, as far as its time limits go.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use enfilade_core::unpoisoned;
 
 use tokio::time::Instant;
 
+use crate::panics::PanicHook;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Content, Framing};
@@ -22,6 +25,7 @@ const LATELY: u64 = 5_000;
 /// may be on its way for long.
 #[derive(Debug)]
 pub(in crate::server) struct Activity {
+    on_panic: PanicHook,
     began: Instant,
     in_flight: AtomicUsize,
     /// Whether something was sent or finished after `idle_since`.
@@ -68,19 +72,25 @@ impl InFlight {
     pub(in crate::server) fn activity(&self) -> &Activity {
         &self.0
     }
+
+    /// What is done if the request panics; it is here, so that no request has to share it.
+    pub(in crate::server) fn on_panic(&self) -> &PanicHook {
+        &self.0.on_panic
+    }
 }
 
 impl Activity {
-    pub(in crate::server) fn http1(max_line: usize) -> Activity {
-        Activity::new(Messages::Http1(Framing::new(max_line)))
+    pub(in crate::server) fn http1(max_line: usize, on_panic: PanicHook) -> Activity {
+        Activity::new(Messages::Http1(Framing::new(max_line)), on_panic)
     }
 
-    pub(in crate::server) fn http2(max_cheap_frames: u32) -> Activity {
-        Activity::new(Messages::Http2(Frames::new(max_cheap_frames)))
+    pub(in crate::server) fn http2(max_cheap_frames: u32, on_panic: PanicHook) -> Activity {
+        Activity::new(Messages::Http2(Frames::new(max_cheap_frames)), on_panic)
     }
 
-    fn new(messages: Messages) -> Activity {
+    fn new(messages: Messages, on_panic: PanicHook) -> Activity {
         Activity {
+            on_panic,
             began: Instant::now(),
             in_flight: AtomicUsize::new(0),
             has_moved: AtomicBool::new(false),
@@ -106,7 +116,7 @@ impl Activity {
     }
 
     fn received(&self) -> std::sync::MutexGuard<'_, Received> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.received.lock())
     }
 
     pub(in crate::server) fn is_in_flight(&self) -> bool {
@@ -304,7 +314,7 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     fn connection() -> Arc<Activity> {
-        Arc::new(Activity::http1(20))
+        Arc::new(Activity::http1(20, PanicHook::default()))
     }
 
     fn left(activity: &Activity) -> Option<(u64, CloseReason)> {
@@ -388,7 +398,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_of_http_2_is_timed_while_something_is_in_flight() {
-        let activity = Arc::new(Activity::http2(10));
+        let activity = Arc::new(Activity::http2(10, PanicHook::default()));
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         assert_eq!(activity.receives(preface), Some(24));
         let _in_flight = activity.begin(Content::Known(0));

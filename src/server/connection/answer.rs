@@ -1,10 +1,10 @@
 //! One response on its way from the application to hyper.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use enfilade_core::headers::has_token;
-use enfilade_core::{HttpError, IntoResponse, Response, gateway};
+use enfilade_core::headers::{content_length, has_token};
+use enfilade_core::{HttpError, IntoResponse, RequestIdValue, Response, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
@@ -65,8 +65,13 @@ impl Future for Answered {
         let Ok(answer) = &mut self.answer else {
             return Poll::Ready(Err(Malformed::new()));
         };
-        let answered = Pin::new(answer).poll(context);
-        answered.map(|response| Ok(fit(response, client, self.in_flight.take(), context)))
+        let response = ready!(Pin::new(&mut *answer).poll(context));
+        let has_panicked = answer.has_panicked();
+        let in_flight = self.in_flight.take();
+        if let (true, Some(in_flight)) = (has_panicked, &in_flight) {
+            in_flight.on_panic().call(response.extensions().get());
+        }
+        Poll::Ready(Ok(fit(response, client, in_flight, context)))
     }
 }
 
@@ -92,7 +97,13 @@ fn fit(
                 count if count as u64 > length => response = has(count),
                 _ => first = Some(frame),
             },
-            Some(Err(error)) => response = failed(error),
+            Some(Err(error)) => {
+                if let Some(in_flight) = &in_flight {
+                    let id = response.extensions().get();
+                    in_flight.on_panic().call_for_body(&error, id);
+                }
+                response = failed(error);
+            }
             None if length > 0 => response = has(0),
             None => {}
         }
@@ -111,6 +122,9 @@ fn fit(
         *response.version_mut() = Version::HTTP_10;
     }
     let is_stream = response.body().as_bytes().is_none();
+    let request_id = is_stream
+        .then(|| response.extensions_mut().remove::<RequestIdValue>())
+        .flatten();
     let has_trailers = client.trailers && is_stream && response.headers().contains_key(TRAILER);
     let length = is_stream
         .then(|| content_length(response.headers()))
@@ -122,6 +136,7 @@ fn fit(
     response.map(|body| {
         Sent::new(body, client.version, in_flight)
             .with_first(first)
+            .with_request_id(request_id)
             .with_length(length)
             .measured(!has_trailers)
     })
@@ -133,10 +148,6 @@ fn length_of_stream(response: &Response) -> Option<u64> {
         return None;
     }
     content_length(response.headers())
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn failed(cause: impl Into<enfilade_core::BoxError>) -> Response {

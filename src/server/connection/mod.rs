@@ -32,6 +32,7 @@ use enfilade_core::{Application, Connection, Scheme};
 use hyper_util::rt::TokioIo;
 
 use crate::listening::Socket;
+use crate::panics::PanicHook;
 use crate::server::admission::Admitted;
 use crate::server::connection::activity::Activity;
 use crate::server::connection::lifetime::Share;
@@ -47,6 +48,7 @@ pub(super) struct Serving {
     pub(super) limits: Limits,
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
+    pub(super) on_panic: PanicHook,
     #[cfg(feature = "tls")]
     pub(super) certificates: Option<crate::server::tls::Certificates>,
     #[cfg(feature = "proxy-protocol")]
@@ -89,8 +91,8 @@ impl Serving {
             None => return,
         };
         let activity = Arc::new(match is_http2 {
-            true => Activity::http2(limits.max_control_frames),
-            false => Activity::http1(limits.max_request_line),
+            true => Activity::http2(limits.max_control_frames, self.on_panic),
+            false => Activity::http1(limits.max_request_line, self.on_panic),
         });
         stream.watch(activity.clone());
         // Behind a proxy that says so, the peer is the client.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, Error, RequestIdValue};
 use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -34,6 +34,8 @@ pub(super) struct Sent {
     count: u64,
     /// Whether hyper may know how long the body is.
     is_measured: bool,
+    /// For the log, if the body panics.
+    request_id: Option<RequestIdValue>,
     /// The request counts until its response is handed over.
     in_flight: Option<InFlight>,
 }
@@ -48,6 +50,7 @@ impl Sent {
             length: None,
             count: 0,
             is_measured: true,
+            request_id: None,
             in_flight,
         }
     }
@@ -55,6 +58,12 @@ impl Sent {
     /// With a frame that was read of the body already.
     pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> Sent {
         self.first = first.map(Ok);
+        self
+    }
+
+    /// With the ID of the request.
+    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> Sent {
+        self.request_id = id;
         self
     }
 
@@ -124,6 +133,10 @@ impl HttpBody for Sent {
             Piece::handed(None);
             match ready!(self.poll_body(context)) {
                 Some(Err(error)) => {
+                    if let Some(in_flight) = &self.in_flight {
+                        let id = self.request_id.as_ref();
+                        in_flight.on_panic().call_for_body(&error, id);
+                    }
                     let pause = Pause::of(self.version);
                     self.failure = Some((error, pause));
                     if let (Version::HTTP_10, Some(in_flight)) = (self.version, &self.in_flight) {

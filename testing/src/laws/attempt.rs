@@ -2,12 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Application, Connection, HttpError, Middleware, Request, Response};
+use enfilade_core::{
+    Application, Connection, HttpError, Middleware, Request, Response, unpoisoned,
+};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
@@ -249,7 +251,7 @@ impl Bell {
         let waited = self
             .ringing
             .wait_timeout_while(lock(&self.rung), PATIENCE, silent);
-        let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) = unpoisoned(waited);
         std::mem::take(&mut *rung)
     }
 }
@@ -262,5 +264,5 @@ impl Wake for Bell {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }

@@ -93,13 +93,10 @@ pub struct Check<M> {
 struct Options {
     touches: Vec<HeaderName>,
     varies: Vec<HeaderName>,
-    replaces: Vec<Replaces>,
-    decodes: Decodes,
+    replaces: Vec<Arc<dyn Fn(&Answer<'_>) -> bool>>,
+    decodes: Arc<dyn Fn(&HeaderMap, Bytes) -> Bytes>,
     rewrites: bool,
 }
-
-type Replaces = Arc<dyn Fn(&Answer<'_>) -> bool>;
-type Decodes = Arc<dyn Fn(&HeaderMap, Bytes) -> Bytes>;
 
 /// An answer that the generated application gives.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! The generated application, and what it notes down.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BodyEnd, Error, Handler, Reply, Request, Response};
+use enfilade_core::{Body, BodyEnd, Error, Handler, Reply, Request, Response, unpoisoned};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
@@ -48,7 +48,7 @@ pub(super) struct Call {
 
 impl Record {
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The laws as functions of plain values: each gives what is wrong, in words, or nothing.
 
 use enfilade_core::gateway::HOP_BY_HOP;
+use enfilade_core::headers::allows_content;
 use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
@@ -16,12 +17,7 @@ pub(super) enum Content {
 }
 
 pub(super) fn content(method: &Method, status: StatusCode) -> Content {
-    let forbidden = [
-        StatusCode::NO_CONTENT,
-        StatusCode::RESET_CONTENT,
-        StatusCode::NOT_MODIFIED,
-    ];
-    if status.is_informational() || forbidden.contains(&status) {
+    if !allows_content(status) {
         Content::Forbidden
     } else if method == Method::HEAD {
         Content::Unsent

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use enfilade_core::Request;
+use enfilade_core::{Request, unpoisoned};
 
 use super::finding::{Finding, Law, Side};
 use crate::fail::fail;
@@ -156,7 +156,7 @@ impl Told {
 
 /// What another thread panicked over is still a list, or a writer.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }
 
 #[cfg(test)]

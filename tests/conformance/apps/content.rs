@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::{Body, BoxError};
+use enfilade::{Body, BoxError, unpoisoned};
 use futures_timer::Delay;
 use http_body::{Frame, SizeHint};
 use serde_json::Value;
@@ -151,7 +151,7 @@ impl Opened {
     }
 
     fn read(&self, at: u64, length: u64) -> Bytes {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = unpoisoned(self.file.lock());
         let mut content = Vec::new();
         let read = file
             .seek(SeekFrom::Start(at))

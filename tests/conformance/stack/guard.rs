@@ -65,7 +65,7 @@ pub(super) fn rate_limit(parts: &Parts<'_>, layer: &Value, app: Application) -> 
         Some("controlled") => parts.watched.clock.clone(),
         other => return unsupported(format!("the clock {other:?}")),
     };
-    Ok(app.wrap(quotas::limit(layer)?.clock(move || clock.now())))
+    Ok(app.wrap(quotas::limit(layer)?.timer(move || clock.now())))
 }
 
 pub(super) fn concurrency_limit(

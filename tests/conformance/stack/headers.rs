@@ -1,7 +1,7 @@
 //! Wrappers that change headers.
 
 use enfilade::middleware::{self, ContentType, Headers};
-use enfilade::{Application, Response};
+use enfilade::{Application, Request, Response};
 use http::HeaderValue;
 use serde_json::Value;
 
@@ -15,19 +15,19 @@ pub(super) fn headers(_: &Parts<'_>, layer: &Value, app: Application) -> Check<A
         let list = layer.get(side).and_then(Value::as_array);
         list.cloned().unwrap_or_default()
     };
-    let mut wrapper = Headers::new();
+    let (mut responses, mut requests) = (Headers::new(), Headers::request());
     let mut types = None;
     for operation in operations("response") {
         match part(&operation, 0) {
             // A wrapper of its own.
             "default_content_type" => types = Some(ContentType::new(part(&operation, 1))),
-            _ => wrapper = on_response(wrapper, &operation)?,
+            _ => responses = on_response(responses, &operation)?,
         }
     }
     for operation in operations("request") {
-        wrapper = on_request(wrapper, &operation)?;
+        requests = on_request(requests, &operation)?;
     }
-    let app = app.wrap(wrapper);
+    let app = app.wrap(responses).wrap(requests);
     match types {
         Some(types) => types.map(|types| app.wrap(types)).or_else(refused),
         None => Ok(app),
@@ -59,12 +59,12 @@ fn on_response(headers: Headers, operation: &Value) -> Check<Headers> {
     result.or_else(refused)
 }
 
-fn on_request(headers: Headers, operation: &Value) -> Check<Headers> {
+fn on_request(headers: Headers<Request>, operation: &Value) -> Check<Headers<Request>> {
     let (name, value) = (part(operation, 1), part(operation, 2));
     let result = match part(operation, 0) {
-        "set" => headers.request_set(name, value),
-        "append" => headers.request_append(name, value),
-        "remove" => headers.request_remove(name),
+        "set" => headers.set(name, value),
+        "append" => headers.append(name, value),
+        "remove" => headers.remove(name),
         _ => return unsupported(format!("the header operation {operation}")),
     };
     result.or_else(refused)
@@ -72,13 +72,12 @@ fn on_request(headers: Headers, operation: &Value) -> Check<Headers> {
 
 /// Whether each way to make an operation of this name and value is refused.
 pub(crate) fn header_operations(name: &str, value: &str) -> Vec<Result<(), middleware::Error>> {
-    let new = Headers::new;
-    let made = [
-        new().set(name, value),
-        new().append(name, value),
-        new().default(name, value),
-        new().request_set(name, value),
-        new().request_append(name, value),
-    ];
-    made.into_iter().map(|made| made.map(drop)).collect()
+    let (response, request) = (Headers::new, Headers::request);
+    vec![
+        response().set(name, value).map(drop),
+        response().append(name, value).map(drop),
+        response().default(name, value).map(drop),
+        request().set(name, value).map(drop),
+        request().append(name, value).map(drop),
+    ]
 }

@@ -1,7 +1,5 @@
 //! The sources that a streaming body is made of.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +13,7 @@ use sync_wrapper::SyncWrapper;
 use super::Body;
 use crate::message::error::BoxError;
 use crate::message::error::Error;
-use crate::message::unwind::drop_quietly;
+use crate::message::unwind::{Panic, drop_quietly};
 
 pub(super) trait Source: HttpBody<Data = Bytes, Error = Error> + Send {}
 
@@ -45,11 +43,11 @@ impl BoxStream {
 
     pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> NextFrame<Error> {
         let source = self.source.get_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = Panic::catch(|| {
             let next = ready!(source.as_mut().poll_frame(context));
             let ended = next.is_none() || source.is_end_stream();
             Poll::Ready((next, source.size_hint(), ended))
-        }));
+        });
         let (next, hint, ended) = match polled {
             Ok(polled) => ready!(polled),
             Err(panic) => return Poll::Ready(Some(Err(self.give_up(panic)))),
@@ -59,7 +57,7 @@ impl BoxStream {
     }
 
     /// What the source holds may panic once more as it is dropped.
-    fn give_up(&mut self, panic: Box<dyn Any + Send>) -> Error {
+    fn give_up(&mut self, panic: Panic) -> Error {
         let empty = SyncWrapper::new(Box::pin(Body::empty()) as Pin<Box<dyn Source>>);
         let source = std::mem::replace(&mut self.source, empty);
         drop_quietly(source);

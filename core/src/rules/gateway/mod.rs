@@ -6,7 +6,6 @@
 
 mod check;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,6 +19,7 @@ use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 use crate::message::response::IntoResponse;
 use crate::message::response::Response;
+use crate::message::unwind::{Panic, drop_quietly};
 use crate::rules::headers::tokens;
 
 /// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
@@ -39,8 +39,9 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 ///
 /// A request that HTTP does not allow is rejected as [`check`] says and never reaches the application, and neither does
 /// `OPTIONS *`, which asks about the server (RFC 9110, section 9.3.7) and gets an empty 200. Several `Cookie` lines
-/// become one (RFC 9113, section 8.2.3). A panic in the application is a 500 for this request and nothing else. The
-/// response then goes through [`finish`].
+/// become one (RFC 9113, section 8.2.3). A panic in the application is a 500 for this request and nothing else: with an
+/// [`HttpError`] in its extensions, and the [`RequestIdValue`](crate::RequestIdValue) if the request has one. The response
+/// then goes through [`finish`].
 ///
 /// ```
 /// use enfilade_core::{Application, Request, gateway};
@@ -60,13 +61,13 @@ pub fn answer(app: &Application, mut request: Request) -> Answer {
         Ok(()) if is_about_the_server(&method, request.uri()) => {
             State::Ready(Some(StatusCode::OK.into_response()))
         }
-        Ok(()) => match catch_unwind(AssertUnwindSafe(|| app.call(request))) {
+        Ok(()) => match Panic::catch(|| app.call(request)) {
             // Nothing can panic any more.
             Ok(reply) => match reply.try_into_response() {
                 Ok(response) => State::Ready(Some(response)),
                 Err(pending) => State::Pending(pending.into_future()),
             },
-            Err(panic) => State::Ready(Some(HttpError::from_panic(panic).into_response())),
+            Err(panic) => State::Panicked(Some(response_to(panic))),
         },
         Err(error) => State::Refused(Some(error)),
     };
@@ -100,8 +101,17 @@ impl Answer {
     pub fn refusal(&self) -> Option<&HttpError> {
         match &self.state {
             State::Refused(error) => error.as_ref(),
-            State::Ready(_) | State::Pending(_) => None,
+            State::Ready(_) | State::Pending(_) | State::Panicked(_) => None,
         }
+    }
+
+    /// Whether the application panicked, in its call or in its future, and nobody inside has caught that.
+    ///
+    /// A panic of the response's body comes later: the body fails with
+    /// [`ErrorKind::BodyPanicked`](crate::ErrorKind::BodyPanicked).
+    #[must_use]
+    pub fn has_panicked(&self) -> bool {
+        matches!(self.state, State::Panicked(_))
     }
 }
 
@@ -110,6 +120,7 @@ enum State {
     Ready(Option<Response>),
     Pending(ReplyFuture),
     Refused(Option<HttpError>),
+    Panicked(Option<Response>),
 }
 
 impl Future for Answer {
@@ -117,14 +128,19 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let mut response = match &mut self.state {
-            State::Ready(response) => response.take().expect("not polled after it was ready"),
-            State::Pending(reply) => {
-                match catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(context))) {
-                    Ok(Poll::Pending) => return Poll::Pending,
-                    Ok(Poll::Ready(response)) => response,
-                    Err(panic) => HttpError::from_panic(panic).into_response(),
-                }
+            State::Ready(response) | State::Panicked(response) => {
+                response.take().expect("not polled after it was ready")
             }
+            State::Pending(reply) => match Panic::catch(|| Pin::new(reply).poll(context)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(response)) => response,
+                Err(panic) => {
+                    // This drops the future, whose destructors may panic too.
+                    let panicked = State::Panicked(None);
+                    drop_quietly(std::mem::replace(&mut self.state, panicked));
+                    response_to(panic)
+                }
+            },
             State::Refused(error) => {
                 let error = error.take().expect("not polled after it was ready");
                 return Poll::Ready(refuse(&self.method, error));
@@ -136,6 +152,16 @@ impl Future for Answer {
         fix_framing(&self.method, &mut response, self.leaves_length);
         Poll::Ready(response)
     }
+}
+
+/// The response to a request that panicked.
+fn response_to(panic: Panic) -> Response {
+    let id = panic.request_id().cloned();
+    let mut response = HttpError::from_panic(panic).into_response();
+    if let Some(id) = id {
+        response.extensions_mut().insert(id);
+    }
+    response
 }
 
 /// What is no answer in HTTP/2 and later becomes a 500: a 101 does not exist there (RFC 9113, section 8.6), and other
@@ -257,6 +283,7 @@ mod tests {
 
     use super::*;
     use crate::message::body::Body;
+    use crate::message::request_id::RequestIdValue;
 
     fn headers_after(
         method: Method,
@@ -488,21 +515,33 @@ mod tests {
         fn boom() -> &'static str {
             panic!("boom")
         }
+        let id = || RequestIdValue::new("an-id").unwrap();
         let at_once = Application::new(|_: Request| boom());
         let later = Application::new(|_: Request| async { boom() });
-        for app in [at_once, later] {
+        let tagged = Application::new(move |_: Request| id().tag_panic(boom));
+        let tagged_later = Application::new(move |_: Request| async move { id().tag_panic(boom) });
+        for (app, said) in [
+            (at_once, "panicked: boom"),
+            (tagged, "request an-id panicked: boom"),
+            (later, "panicked: boom"),
+            (tagged_later, "request an-id panicked: boom"),
+        ] {
             let mut request = Request::get("/");
             request
                 .headers_mut()
                 .insert(HOST, HeaderValue::from_static("h"));
-            let response = pollster::block_on(answer(&app, request));
+            let mut answer = answer(&app, request);
+            let response = pollster::block_on(&mut answer);
+            assert!(answer.has_panicked());
             assert_eq!(response.status(), 500);
+            let found = response.extensions().get::<RequestIdValue>();
+            assert_eq!(found.is_some(), said.contains("an-id"));
             assert_eq!(response.body().as_bytes().unwrap(), "Internal Server Error");
             let error = response
                 .extensions()
                 .get::<std::sync::Arc<HttpError>>()
                 .unwrap();
-            assert_eq!(error.source().unwrap().to_string(), "panicked: boom");
+            assert_eq!(error.source().unwrap().to_string(), said);
         }
     }
 }

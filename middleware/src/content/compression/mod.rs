@@ -93,10 +93,8 @@ pub struct Compression {
     flush: Flush,
     etags: Etags,
     memo: Option<Arc<Memo>>,
-    gains: Gains,
+    gains: Arc<dyn Fn(&Response) -> bool + Send + Sync>,
 }
-
-type Gains = Arc<dyn Fn(&Response) -> bool + Send + Sync>;
 
 /// When a coded stream brings out what it has so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

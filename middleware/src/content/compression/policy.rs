@@ -1,7 +1,7 @@
 //! Which answers are worth coding, and what coding does to their headers.
 
 use enfilade_core::Response;
-use enfilade_core::headers::has_token;
+use enfilade_core::headers::{allows_content, content_length, has_token};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG,
@@ -35,8 +35,9 @@ const COMPRESSIBLE: [&str; 13] = [
 
 /// Whether HTTP allows this answer to be coded at all.
 pub(super) fn may_be_coded(response: &Response) -> bool {
-    let headers = response.headers();
-    has_whole_content(response.status())
+    let (status, headers) = (response.status(), response.headers());
+    allows_content(status)
+        && status != StatusCode::PARTIAL_CONTENT
         && !headers.contains_key(CONTENT_RANGE)
         && may_be_changed(headers)
 }
@@ -77,35 +78,14 @@ fn complete_length(headers: &HeaderMap) -> Option<u64> {
     range.rsplit_once('/')?.1.parse().ok()
 }
 
-/// Statuses that have no content, or a part of it, stay as they are.
-fn has_whole_content(status: StatusCode) -> bool {
-    !status.is_informational()
-        && !matches!(
-            status,
-            StatusCode::NO_CONTENT
-                | StatusCode::RESET_CONTENT
-                | StatusCode::PARTIAL_CONTENT
-                | StatusCode::NOT_MODIFIED
-        )
-}
-
 /// Whether the content is, or may be, at least this long. Nothing at all never gains.
 pub(super) fn is_long_enough(response: &Response, min_size: u64) -> bool {
-    let said = || {
-        response
-            .headers()
-            .get(CONTENT_LENGTH)?
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
-    };
-    // An answer to HEAD may have no content but say how long it would be.
+    // A response to HEAD may have no content but say how long it would be.
     let length = response
         .body()
         .known_length()
         .filter(|length| *length > 0)
-        .or_else(said);
+        .or_else(|| content_length(response.headers()));
     match length {
         Some(length) => length >= min_size.max(1),
         None => !response.body().is_finished(),

@@ -1,11 +1,10 @@
 //! What is shown of a request and of the components that it went to.
 
-use enfilade_core::{Description, RemoteUser, Request, Response};
+use enfilade_core::{Description, RemoteUser, Request, RequestIdValue, Response};
 use http::Method;
 
 use super::shown;
 use crate::dispatch::router::RouteTrail;
-use crate::observe::request_id::RequestIdValue;
 use crate::shared::redaction::Redaction;
 
 /// How much of a text from the request is shown, in bytes.

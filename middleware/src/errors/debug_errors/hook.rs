@@ -64,13 +64,14 @@ impl Drop for Watching {
     }
 }
 
-/// The last panic that was noted, if it said this.
+/// The last panic that was noted, if `said` is the text of an error that was made of it.
 pub(super) fn take(said: &str) -> Option<Seen> {
-    WATCH.with_borrow_mut(|watch| watch.seen.take_if(|seen| seen.text() == said))
+    // The ID of the request may stand before it.
+    WATCH.with_borrow_mut(|watch| watch.seen.take_if(|seen| said.ends_with(&seen.text())))
 }
 
 impl Seen {
-    /// What `HttpError::from_panic` makes of it.
+    /// The text of a `Panic` without an ID.
     fn text(&self) -> String {
         let message = self.message.as_deref();
         format!(

@@ -10,12 +10,11 @@ mod report;
 mod shown;
 mod source;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response,
+    Application, Body, Description, Handler, HttpError, IntoResponse, Middleware, Panic, Reply,
+    Request, Response,
 };
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY,
@@ -27,9 +26,9 @@ use self::report::{Evidence, Report};
 use crate::dispatch::router::RouteTrail;
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::errors::catching::{self, Panic};
+use crate::errors::catching;
 use crate::errors::error_pages::ErrorFormat;
-use crate::errors::new_content::reset_content_headers;
+use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
@@ -157,10 +156,9 @@ impl DebugErrors {
 
     fn is_shown(&self, response: &Response) -> bool {
         let status = response.status();
-        let (extensions, body) = (response.extensions(), response.body());
         (status.is_server_error() || self.client_errors && status.is_client_error())
-            && (body.is_finished() || extensions.get::<Arc<HttpError>>().is_some())
-            && extensions.get::<HasPage>().is_none()
+            && is_standard(response)
+            && response.extensions().get::<HasPage>().is_none()
     }
 }
 
@@ -239,13 +237,9 @@ impl Visit {
             return response;
         }
         // What the application says of its errors may panic too; then the answer stays as it is.
-        let content = catch_unwind(AssertUnwindSafe(|| self.content(&response)));
-        match content {
+        match Panic::catch(|| self.content(&response)) {
             Ok((media_type, content)) => replace(response, media_type, content),
-            Err(panic) => {
-                let _ = HttpError::from_panic(panic);
-                response
-            }
+            Err(_) => response,
         }
     }
 

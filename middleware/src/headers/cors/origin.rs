@@ -18,10 +18,8 @@ pub(super) enum Origins {
     /// These.
     Listed(Vec<Origin>),
     /// Those of which this says so.
-    Tested(Test),
+    Tested(Arc<dyn Fn(&str) -> bool + Send + Sync>),
 }
-
-type Test = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// An origin, or a family of them.
 #[derive(Clone, Debug)]

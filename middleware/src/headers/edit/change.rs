@@ -1,15 +1,13 @@
-//! What is done to the lines of a header map, on either side.
+//! Changes of a header map, on either side.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::Error;
-use crate::error::ErrorKind;
-use crate::headers::names::{belongs_to_gateway, parse_name, parse_prefix, parse_value};
-use crate::rewriting::path_rule::{REGEX_SIZE, missing_group};
+use crate::headers::names::{belongs_to_gateway, parse_name, parse_value};
 
 /// How a value comes into a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,21 +17,21 @@ pub(super) enum Put {
     Default,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Change {
     Put(Put, HeaderName, HeaderValue),
     Remove(HeaderName),
     RemovePrefix(String),
-    Rename { from: HeaderName, to: HeaderName },
-    Replace(HeaderName, Replacement),
-}
-
-/// What is looked for in a value, and what it becomes.
-#[derive(Clone, Debug)]
-pub(super) struct Replacement {
-    regex: Regex,
-    /// With `$1` and `${name}` for groups.
-    to: String,
+    Rename {
+        from: HeaderName,
+        to: HeaderName,
+    },
+    /// Changes each value of a header, as the verb says.
+    Each(
+        &'static str,
+        HeaderName,
+        Arc<dyn Fn(&mut HeaderValue) + Send + Sync>,
+    ),
 }
 
 impl Put {
@@ -71,34 +69,6 @@ impl Change {
         Ok(Change::Put(put, parse_name(name)?, parse_value(value)?))
     }
 
-    pub(super) fn remove<N>(name: N) -> Result<Change, Error>
-    where
-        N: TryInto<HeaderName> + fmt::Debug,
-    {
-        parse_name(name).map(Change::Remove)
-    }
-
-    pub(super) fn remove_prefix(prefix: &str) -> Result<Change, Error> {
-        parse_prefix(prefix).map(Change::RemovePrefix)
-    }
-
-    pub(super) fn rename<N, M>(from: N, to: M) -> Result<Change, Error>
-    where
-        N: TryInto<HeaderName> + fmt::Debug,
-        M: TryInto<HeaderName> + fmt::Debug,
-    {
-        let (from, to) = (parse_name(from)?, parse_name(to)?);
-        Ok(Change::Rename { from, to })
-    }
-
-    pub(super) fn replace<N>(name: N, pattern: &str, to: &str) -> Result<Change, Error>
-    where
-        N: TryInto<HeaderName> + fmt::Debug,
-    {
-        let replacement = Replacement::new(pattern, to)?;
-        Ok(Change::Replace(parse_name(name)?, replacement))
-    }
-
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         match self {
             Change::Put(put, name, value) => {
@@ -111,9 +81,9 @@ impl Change {
             }
             Change::RemovePrefix(prefix) => remove_prefix(headers, prefix),
             Change::Rename { from, to } => rename(headers, from, to),
-            Change::Replace(name, replacement) => {
-                if let Entry::Occupied(mut lines) = headers.entry(name) {
-                    lines.iter_mut().for_each(|line| replacement.apply(line));
+            Change::Each(_, name, change) => {
+                if let Entry::Occupied(mut values) = headers.entry(name) {
+                    values.iter_mut().for_each(|value| change(value));
                 }
             }
         }
@@ -126,7 +96,7 @@ impl Change {
             Change::Remove(name) => ("remove", name.to_string()),
             Change::RemovePrefix(prefix) => ("remove", format!("{prefix}*")),
             Change::Rename { from, to } => ("rename", format!("{from} to {to}")),
-            Change::Replace(name, _) => ("replace in", name.to_string()),
+            Change::Each(verb, name, _) => (verb, name.to_string()),
         }
     }
 }
@@ -152,37 +122,5 @@ fn rename(headers: &mut HeaderMap, from: &HeaderName, to: &HeaderName) {
     headers.remove(to);
     for line in lines {
         headers.append(to, line);
-    }
-}
-
-impl Replacement {
-    fn new(pattern: &str, to: &str) -> Result<Replacement, Error> {
-        let wrong = |kind, why: String| {
-            let message = format!("{pattern:?} to {to:?} is not a replacement: {why}");
-            Error::new(kind, message)
-        };
-        let regex = RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
-        let regex = regex.map_err(|error| wrong(ErrorKind::Rule, error.to_string()))?;
-        if let Some(missing) = missing_group(to, regex.captures_len(), regex.capture_names()) {
-            let why = format!("there is no group {missing:?}");
-            return Err(wrong(ErrorKind::Rule, why));
-        }
-        if HeaderValue::from_str(to).is_err() {
-            let why = "a byte is not allowed in a value".to_owned();
-            return Err(wrong(ErrorKind::HeaderValue, why));
-        }
-        let to = to.to_owned();
-        Ok(Replacement { regex, to })
-    }
-
-    fn apply(&self, line: &mut HeaderValue) {
-        let changed = self.regex.replace_all(line.as_bytes(), self.to.as_bytes());
-        let std::borrow::Cow::Owned(changed) = changed else {
-            return;
-        };
-        let mut value = HeaderValue::from_maybe_shared(bytes::Bytes::from(changed))
-            .expect("bytes of two values");
-        value.set_sensitive(line.is_sensitive());
-        *line = value;
     }
 }

@@ -1,13 +1,15 @@
 use enfilade_core::Body;
 use enfilade_testing::{Client, Lint, TestResponse};
 
-use enfilade_core::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::*;
+use crate::error::{Error, ErrorKind};
+use crate::matching::guard::Guard;
+use crate::matching::response_filter::Answers;
 
-type Build = fn(Headers) -> Result<Headers, Error>;
+type Build<T = Response> = fn(Headers<T>) -> Result<Headers<T>, Error>;
 type Own = &'static [(&'static str, &'static str)];
 
 fn lines(headers: &HeaderMap, name: &str) -> Vec<String> {
@@ -18,7 +20,7 @@ fn lines(headers: &HeaderMap, name: &str) -> Vec<String> {
 }
 
 /// The wrapper with a checker of the contract on both its sides.
-fn linted(app: Application, headers: &Headers) -> Client {
+fn linted<T: Message>(app: Application, headers: &Headers<T>) -> Client {
     let inside = app.wrap(Lint::new());
     Client::new(inside.wrap(headers.clone()).wrap(Lint::new()))
 }
@@ -250,61 +252,41 @@ fn a_ready_reply_stays_ready() {
 
 #[test]
 fn requests_are_changed_before_the_application_sees_them() {
-    let cases: [(Build, &str, &[&str], &[&str]); 13] = [
-        (|h| h.request_default("X-A", "new"), "x-a", &[""], &[""]),
-        (|h| h.request_default("X-A", "new"), "x-a", &[], &["new"]),
-        (|h| h.request_remove_prefix("x-"), "x-a", &["1"], &[]),
-        (|h| h.request_rename("x-b", "x-a"), "x-a", &["1"], &["1"]),
+    let cases: [(Build<Request>, &str, &[&str], &[&str]); 13] = [
+        (|h| h.default("X-A", "new"), "x-a", &[""], &[""]),
+        (|h| h.default("X-A", "new"), "x-a", &[], &["new"]),
+        (|h| h.remove_prefix("x-"), "x-a", &["1"], &[]),
+        (|h| h.rename("x-b", "x-a"), "x-a", &["1"], &["1"]),
         (
-            |h| h.request_default("x-b", "2")?.request_rename("x-b", "x-a"),
+            |h| h.default("x-b", "2")?.rename("x-b", "x-a"),
             "x-a",
             &["1"],
             &["2"],
         ),
         (
-            |h| h.request_replace("x-a", "^b(.)", "$1"),
+            |h| h.replace("x-a", "^b(.)", "$1"),
             "x-a",
             &["abc", "bcd"],
             &["abc", "cd"],
         ),
         (
-            |h| h.request_set_with("x-a", |request| HeaderValue::from_str(request.path()).ok()),
+            |h| h.set_with("x-a", |request| HeaderValue::from_str(request.path()).ok()),
             "x-a",
             &["1"],
             &["/"],
         ),
+        (|h| h.append_with("x-a", |_| None), "x-a", &["1"], &["1"]),
         (
-            |h| h.request_append_with("x-a", |_| None),
+            |h| h.default_with("x-a", |_| unreachable!()),
             "x-a",
             &["1"],
             &["1"],
         ),
+        (|h| h.set("X-A", "new"), "x-a", &["1", "2"], &["new"]),
+        (|h| h.append("X-A", "new"), "x-a", &["1"], &["1", "new"]),
+        (|h| h.remove("Proxy"), "proxy", &["http://evil"], &[]),
         (
-            |h| h.request_default_with("x-a", |_| unreachable!()),
-            "x-a",
-            &["1"],
-            &["1"],
-        ),
-        (
-            |h| h.request_set("X-A", "new"),
-            "x-a",
-            &["1", "2"],
-            &["new"],
-        ),
-        (
-            |h| h.request_append("X-A", "new"),
-            "x-a",
-            &["1"],
-            &["1", "new"],
-        ),
-        (
-            |h| h.request_remove("Proxy"),
-            "proxy",
-            &["http://evil"],
-            &[],
-        ),
-        (
-            |h| h.request_remove("x-a")?.request_append("x-a", "2"),
+            |h| h.remove("x-a")?.append("x-a", "2"),
             "x-a",
             &["1"],
             &["2"],
@@ -313,7 +295,7 @@ fn requests_are_changed_before_the_application_sees_them() {
     for (build, name, sent, expected) in cases {
         let echo =
             Application::new(move |request: Request| lines(request.headers(), name).join("|"));
-        let client = linted(echo, &build(Headers::new()).unwrap());
+        let client = linted(echo, &build(Headers::request()).unwrap());
         let request = sent.iter().fold(client.get("/"), |request, value| {
             request.header(name, value)
         });
@@ -337,12 +319,9 @@ fn conditions_choose_requests_and_answers() {
         .unwrap();
     let headers = Headers::new()
         .for_answers(errors(), set("x-error").set("retry-after", "1").unwrap())
-        .unwrap()
-        .for_requests(posts(), Headers::new().request_set("x-post", "1").unwrap())
         .for_requests(api(), set("x-api").for_requests(posts(), set("x-api-post")))
         .for_answers(errors(), Headers::new().for_requests(api(), echo.clone()))
-        .unwrap()
-        .for_requests(posts(), Headers::new().for_answers(errors(), echo).unwrap())
+        .for_requests(posts(), Headers::new().for_answers(errors(), echo))
         // They are looked at once, so what one operation changes does not keep the next one from running.
         .for_answers(
             Answers::new().media_type("text/plain").unwrap(),
@@ -351,8 +330,9 @@ fn conditions_choose_requests_and_answers() {
                 .unwrap()
                 .set("x-text", "1")
                 .unwrap(),
-        )
-        .unwrap();
+        );
+    let post = Headers::request().set("x-post", "1").unwrap();
+    let requests = Headers::request().for_requests(posts(), post);
     let app = Application::new(|request: Request| {
         let status = if request.path().ends_with("bad") {
             500
@@ -362,7 +342,7 @@ fn conditions_choose_requests_and_answers() {
         let seen = request.headers().contains_key("x-post").to_string();
         (StatusCode::from_u16(status).unwrap(), seen)
     });
-    let client = linted(app, &headers);
+    let client = linted(app.wrap(headers).wrap(Lint::new()), &requests);
     for (method, path, seen, expected) in [
         (Method::GET, "/", "false", "x-text"),
         (Method::GET, "/bad", "false", "retry-after x-error x-text"),
@@ -427,9 +407,7 @@ fn what_belongs_to_the_gateway_stays_whatever_prefix_it_has() {
     ] {
         map.insert(name, HeaderValue::from_static("1"));
     }
-    change::Change::remove_prefix("con")
-        .unwrap()
-        .apply(&mut map);
+    change::Change::RemovePrefix("con".to_owned()).apply(&mut map);
     let mut left: Vec<&str> = map.keys().map(http::HeaderName::as_str).collect();
     left.sort_unstable();
     assert_eq!(left, ["connection", "content-length"]);
@@ -437,7 +415,7 @@ fn what_belongs_to_the_gateway_stays_whatever_prefix_it_has() {
 
 #[test]
 fn a_mistake_is_found_when_the_stack_is_built() {
-    let cases: [(Build, ErrorKind, &str); 22] = [
+    let cases: [(Build, ErrorKind, &str); 15] = [
         (
             |h| h.set(":", "hello"),
             ErrorKind::HeaderName,
@@ -464,11 +442,6 @@ fn a_mistake_is_found_when_the_stack_is_built() {
             r#""a\r\nSet-Cookie: x=1" is not a header value"#,
         ),
         (
-            |h| h.request_set("x-test", "a\0b".to_owned()),
-            ErrorKind::HeaderValue,
-            r#""a\0b" is not a header value"#,
-        ),
-        (
             |h| h.set("Content-Length", "1"),
             ErrorKind::HeaderName,
             "\"Content-Length\" is a header that belongs to the gateway",
@@ -484,34 +457,14 @@ fn a_mistake_is_found_when_the_stack_is_built() {
             "\"Keep-Alive\" is a header that belongs to the gateway",
         ),
         (
-            |h| h.request_append("TE", "trailers"),
-            ErrorKind::HeaderName,
-            "\"TE\" is a header that belongs to the gateway",
-        ),
-        (
-            |h| h.request_remove(http::header::TRANSFER_ENCODING),
-            ErrorKind::HeaderName,
-            "\"transfer-encoding\" is a header that belongs to the gateway",
-        ),
-        (
             |h| h.remove_prefix("x y"),
             ErrorKind::HeaderName,
             "\"x y\" is not what a header name begins with",
         ),
         (
-            |h| h.request_remove_prefix(""),
-            ErrorKind::HeaderName,
-            "\"\" is not what a header name begins with",
-        ),
-        (
             |h| h.rename("x-a", "content-length"),
             ErrorKind::HeaderName,
             "\"content-length\" is a header that belongs to the gateway",
-        ),
-        (
-            |h| h.request_rename("x a", "x-b"),
-            ErrorKind::HeaderName,
-            "\"x a\" is not a header name",
         ),
         (
             |h| h.replace("upgrade", "a", "b"),
@@ -522,11 +475,6 @@ fn a_mistake_is_found_when_the_stack_is_built() {
             |h| h.replace("x-a", "(a)", "$2"),
             ErrorKind::Rule,
             "\"(a)\" to \"$2\" is not a replacement: there is no group \"2\"",
-        ),
-        (
-            |h| h.request_replace("x-a", "(?<b>a)", "${c}"),
-            ErrorKind::Rule,
-            "\"(?<b>a)\" to \"${c}\" is not a replacement: there is no group \"c\"",
         ),
         (
             |h| h.replace("x-a", "a", "\r\nx: y"),
@@ -543,14 +491,45 @@ fn a_mistake_is_found_when_the_stack_is_built() {
             ErrorKind::HeaderName,
             "\"x a\" is not a header name",
         ),
-        (
-            |h| h.for_answers(Answers::new(), Headers::new().request_remove("x-a")?),
-            ErrorKind::Rule,
-            "the answer (all answers) cannot decide what is done to a request",
-        ),
     ];
     for (build, kind, text) in cases {
         let error = build(Headers::new()).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (kind, text.to_owned()));
+    }
+    let of_requests: [(Build<Request>, ErrorKind, &str); 6] = [
+        (
+            |h| h.set("x-test", "a\0b".to_owned()),
+            ErrorKind::HeaderValue,
+            r#""a\0b" is not a header value"#,
+        ),
+        (
+            |h| h.append("TE", "trailers"),
+            ErrorKind::HeaderName,
+            "\"TE\" is a header that belongs to the gateway",
+        ),
+        (
+            |h| h.remove(http::header::TRANSFER_ENCODING),
+            ErrorKind::HeaderName,
+            "\"transfer-encoding\" is a header that belongs to the gateway",
+        ),
+        (
+            |h| h.remove_prefix(""),
+            ErrorKind::HeaderName,
+            "\"\" is not what a header name begins with",
+        ),
+        (
+            |h| h.rename("x a", "x-b"),
+            ErrorKind::HeaderName,
+            "\"x a\" is not a header name",
+        ),
+        (
+            |h| h.replace("x-a", "(?<b>a)", "${c}"),
+            ErrorKind::Rule,
+            "\"(?<b>a)\" to \"${c}\" is not a replacement: there is no group \"c\"",
+        ),
+    ];
+    for (build, kind, text) in of_requests {
+        let error = build(Headers::request()).unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (kind, text.to_owned()));
     }
 }
@@ -566,39 +545,43 @@ fn takes_parsed_names_and_values() {
 
 #[test]
 fn is_described_by_names_without_values() {
-    let headers = Headers::new().request_set("authorization", "secret");
-    let headers = headers.unwrap().append("x-a", "1").unwrap();
-    let app = Application::from_handler(Garden).wrap(headers);
+    fn described<T: Message>(headers: Headers<T>) -> String {
+        let app = Application::from_handler(Garden).wrap(headers);
+        app.describe().to_string()
+    }
+    let set = Headers::request().set("authorization", "secret").unwrap();
     assert_eq!(
-        app.describe().to_string(),
-        "Headers (request set: authorization, append: x-a)\n└─ Garden\n"
+        described(set.clone()),
+        "Headers (request set: authorization)\n└─ Garden\n"
+    );
+    let requests = Headers::request()
+        .default_with("x-f", |_| None)
+        .unwrap()
+        .for_requests(
+            Guard::method([Method::GET]),
+            Headers::request().remove("x-h").unwrap(),
+        );
+    assert_eq!(
+        described(requests),
+        "Headers (request default with: x-f, for GET request remove: x-h)\n└─ Garden\n"
     );
     let all = Headers::new()
-        .remove_prefix("X-Debug-")
+        .append("x-a", "1")
+        .and_then(|h| h.remove_prefix("X-Debug-"))
         .and_then(|h| h.rename("x-a", "x-b"))
         .and_then(|h| h.replace("x-c", "secret", "hidden"))
         .and_then(|h| h.set_with("x-d", |_| None))
         .and_then(|h| h.append_from("x-e", |_| |_: &Response| None))
-        .and_then(|h| h.request_default_with("x-f", |_| None))
         .unwrap();
-    let nested = Headers::new()
-        .for_answers(
-            Answers::new().status_class(5).unwrap(),
-            Headers::new().set("x-g", "1").unwrap(),
-        )
-        .unwrap();
-    let nested = Headers::new()
-        .request_remove("x-h")
-        .unwrap()
-        .for_requests(Guard::path("/**").unwrap(), nested);
-    let all = all.for_requests(Guard::method([Method::GET]), nested);
+    let nested = Headers::new().for_answers(
+        Answers::new().status_class(5).unwrap(),
+        Headers::new().set("x-g", "1").unwrap(),
+    );
+    let nested = Headers::new().for_requests(Guard::path("/**").unwrap(), nested);
     assert_eq!(
-        Application::from_handler(Garden)
-            .wrap(all)
-            .describe()
-            .to_string(),
-        "Headers (request default with: x-f, for GET request remove: x-h, remove: x-debug-*, rename: x-a to x-b, \
-         replace in: x-c, set with: x-d, append from: x-e, for GET for /** for 5xx set: x-g)\n└─ Garden\n"
+        described(all.for_requests(Guard::method([Method::GET]), nested)),
+        "Headers (append: x-a, remove: x-debug-*, rename: x-a to x-b, replace in: x-c, set with: x-d, \
+         append from: x-e, for GET for /** for 5xx set: x-g)\n└─ Garden\n"
     );
 }
 
@@ -621,10 +604,8 @@ fn keeps_the_laws() {
         .default("x-default", "2")
         .unwrap();
     laws::check(headers.clone().append("x-new", "2").unwrap());
-    let touching = headers
-        .remove("etag")
-        .unwrap()
-        .request_set("user-agent", "x")
-        .unwrap();
-    laws::Check::new(touching).touches([ETAG, USER_AGENT]).run();
+    let touching = headers.remove("etag").unwrap();
+    laws::Check::new(touching).touches([ETAG]).run();
+    let touching = Headers::request().set("user-agent", "x").unwrap();
+    laws::Check::new(touching).touches([USER_AGENT]).run();
 }

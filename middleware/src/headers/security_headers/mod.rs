@@ -120,14 +120,11 @@ const PRESET: [(&str, &str); 8] = [
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct SecurityHeaders {
     headers: Vec<(HeaderName, Value)>,
-    nonces: Nonces,
+    nonces: Arc<dyn Fn() -> Option<CspNonce> + Send + Sync>,
     report_only: bool,
     overrides: bool,
     removes_software_names: bool,
 }
-
-/// Gives 128 bits, where the system has them.
-type Nonces = Arc<dyn Fn() -> Option<CspNonce> + Send + Sync>;
 
 impl SecurityHeaders {
     /// The values of the table.

@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enfilade_core::{Head, HttpError, Outcome, RemoteUser, Request, Response};
+use enfilade_core::{
+    Head, HttpError, MatchedPattern, Outcome, RemoteUser, Request, RequestIdValue, Response,
+};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::clock::{Clock, Moment};
-use crate::observe::request_id::RequestIdValue;
 use crate::shared::escape::{Escaped, Syntax};
 use crate::shared::header_values::SCAN_LIMIT;
 use crate::shared::redaction::{Redaction, Shown, Write};
-use enfilade_core::MatchedPattern;
 
 /// A part of a line that depends on the request.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,9 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use enfilade_core::unpoisoned;
 
 use time::{OffsetDateTime, UtcOffset};
 
@@ -249,7 +251,7 @@ fn fitting(size: u64, max: Option<u64>, lines: &[u8]) -> usize {
 
 impl Shared {
     fn next(&self) -> MutexGuard<'_, Option<File>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.next.lock())
     }
 
     fn open(&self) -> io::Result<File> {

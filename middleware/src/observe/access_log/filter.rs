@@ -17,15 +17,12 @@ const HEALTH_CHECKS: [&str; 7] = [
     "/readyz",
 ];
 
-type OfRequest = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
-type OfStatus = Arc<dyn Fn(StatusCode) -> bool + Send + Sync>;
-
 /// What is left out; nothing by default.
 #[derive(Clone, Default)]
 pub(super) struct Filters {
     pub(super) excluded: Vec<String>,
-    pub(super) request: Option<OfRequest>,
-    pub(super) status: Option<OfStatus>,
+    pub(super) request: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
+    pub(super) status: Option<Arc<dyn Fn(StatusCode) -> bool + Send + Sync>>,
     pub(super) sampling: Option<Sampling>,
     pub(super) skips_health_checks: bool,
 }

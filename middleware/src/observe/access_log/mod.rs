@@ -247,7 +247,7 @@ impl AccessLog {
             sink: Arc::new(sink),
             dropped,
             now: clock::system(),
-            timer: Timer::system(),
+            timer: Timer::default(),
             offset: UtcOffset::UTC,
             redaction: Redaction::new(),
             filters: Filters::default(),
@@ -293,9 +293,9 @@ impl AccessLog {
         self
     }
 
-    /// Sets what `%D`, `%T` and `%^FB` are measured with: the time since any moment, which must not run backward.
+    /// Sets the timer of `%D`, `%T` and `%^FB`: it returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock. It is not asked where the format has no such directive.
+    /// By default it is the system's monotonic clock; tests fix it. It is not read if the format has no such directive.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self

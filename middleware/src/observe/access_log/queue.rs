@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+use enfilade_core::unpoisoned;
 
 use crate::shared::escape::Syntax;
 
@@ -131,7 +133,7 @@ impl Shared {
 
     /// A panic of the writer cannot leave the queue half changed, so a poisoned lock is used as it is.
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.queue.lock())
     }
 
     pub(super) fn wait_for_room<'a>(
@@ -141,7 +143,7 @@ impl Shared {
         queue.hurries = true;
         self.work.notify_one();
         let waited = self.done.wait_timeout(queue, LOOK_AGAIN);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        unpoisoned(waited).0
     }
 
     /// Waits for lines and gathers more for a moment, then puts all in the place of `text`; answers how many there are, or
@@ -154,7 +156,7 @@ impl Shared {
         queue.sleeps = true;
         let is_idle = |queue: &mut Queue| queue.text.is_empty() && !queue.is_closed;
         let waited = self.work.wait_while(queue, is_idle);
-        queue = waited.unwrap_or_else(PoisonError::into_inner);
+        queue = unpoisoned(waited);
         queue.sleeps = false;
         if queue.text.is_empty() {
             return None;
@@ -162,7 +164,7 @@ impl Shared {
         let gathered = self
             .work
             .wait_timeout_while(queue, GATHER, |queue| !queue.is_urgent());
-        (queue, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        (queue, _) = unpoisoned(gathered);
         queue.hurries = false;
         mem::swap(&mut queue.text, text);
         queue.writing = text.len();

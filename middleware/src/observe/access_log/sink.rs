@@ -1,9 +1,11 @@
 //! Where lines go.
 
 use std::io::Write;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, mem, thread};
+
+use enfilade_core::unpoisoned;
 
 use super::queue::{
     DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Queue, ROOM, Shared, WAKE_BYTES, WhenFull,
@@ -98,7 +100,7 @@ impl Sink {
         shared.work.notify_one();
         let is_waiting = |queue: &mut Queue| queue.done < accepted && !queue.is_over;
         let waited = shared.done.wait_timeout_while(queue, timeout, is_waiting);
-        let (mut queue, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut queue, waited) = unpoisoned(waited);
         if waited.timed_out() {
             queue.given_up = accepted;
         }

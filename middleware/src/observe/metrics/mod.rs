@@ -7,11 +7,13 @@ mod plain;
 mod store;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use enfilade_core::{
+    Application, Description, Handler, Middleware, Reply, Request, Response, unpoisoned,
+};
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::registry::Registry;
@@ -129,7 +131,7 @@ impl Metrics {
             limit: LABEL_SETS,
         });
         Metrics {
-            timer: Timer::system(),
+            timer: Timer::default(),
             app: store.app(""),
             store: Arc::new(store),
             registry: Arc::default(),
@@ -158,7 +160,7 @@ impl Metrics {
         self.with(|settings| settings.limit = limit)
     }
 
-    /// Sets what durations are measured with: the time since any moment, which must not run backward.
+    /// Sets the timer: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
@@ -207,8 +209,8 @@ impl Metrics {
     /// assert!(page.text().ends_with("# TYPE orders_total counter\norders_total 1\n"));
     /// ```
     pub fn register(&self, register: impl FnOnce(&mut Registry)) {
-        let registry = self.registry.write();
-        register(&mut registry.unwrap_or_else(PoisonError::into_inner));
+        let mut registry = unpoisoned(self.registry.write());
+        register(&mut registry);
     }
 
     /// These numbers for a registry of one's own, which has a page already.

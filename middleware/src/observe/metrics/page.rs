@@ -1,9 +1,9 @@
 //! The numbers as text, for who collects them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use enfilade_core::headers::{members, vary_add};
-use enfilade_core::{Handler, HttpError, IntoResponse, Reply, Request, Response};
+use enfilade_core::{Handler, HttpError, IntoResponse, Reply, Request, Response, unpoisoned};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use prometheus_client::encoding::text;
@@ -50,7 +50,7 @@ fn page(
     let mut text = String::new();
     text::encode_registry(&mut text, &own)?;
     // Whoever panicked while he registered something has registered it or not, so a poisoned lock is used as it is.
-    let others = registry.read().unwrap_or_else(PoisonError::into_inner);
+    let others = unpoisoned(registry.read());
     text::encode_registry(&mut text, &others)?;
     drop(others);
     text::encode_eof(&mut text)?;

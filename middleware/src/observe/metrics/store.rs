@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+use enfilade_core::unpoisoned;
 
 use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
@@ -75,7 +77,7 @@ impl Store {
 
     /// The application of this name, which is made where there is none yet.
     pub(super) fn app(&self, name: &str) -> Arc<App> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apps = unpoisoned(self.apps.lock());
         let known = apps.iter().find(|app| app.name == name).cloned();
         known.unwrap_or_else(|| {
             let app = Arc::new(App::new(name));
@@ -85,10 +87,7 @@ impl Store {
     }
 
     pub(super) fn apps(&self) -> Vec<Arc<App>> {
-        self.apps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        unpoisoned(self.apps.lock()).clone()
     }
 
     /// The numbers of these labels; those of the overflow where there are too many label sets already.

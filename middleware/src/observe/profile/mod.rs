@@ -72,13 +72,13 @@ impl Profile {
     pub fn new() -> Self {
         Profile {
             components: Arc::new(Components::default()),
-            timer: Timer::system(),
+            timer: Timer::default(),
         }
     }
 
-    /// Sets what is measured with: the time since any moment, which must not run backward.
+    /// Sets the timer: it returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock.
+    /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self

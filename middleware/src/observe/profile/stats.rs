@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use enfilade_core::{Description, Outcome};
+use enfilade_core::{Description, Outcome, unpoisoned};
 use hdrhistogram::Histogram;
 
 /// The longest time that is told apart, in nanoseconds: a minute. What takes longer counts as that.
@@ -149,5 +149,5 @@ impl Numbers {
 
 /// Numbers are whole after each change, so one that panicked in between does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }

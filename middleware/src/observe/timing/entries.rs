@@ -1,11 +1,11 @@
 //! The entries of `Server-Timing`, as components add them.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use enfilade_core::Request;
 use enfilade_core::headers::is_token_byte;
+use enfilade_core::{Request, unpoisoned};
 
 use crate::shared::monotonic::{Start, Timer};
 
@@ -124,7 +124,7 @@ impl ServerTiming {
         };
         // A panic cannot leave half an entry there, so a poisoned lock is used as it is.
         let written = entries.written.lock();
-        let mut written = written.unwrap_or_else(PoisonError::into_inner);
+        let mut written = unpoisoned(written);
         if written.count < entries.limit {
             if written.count == 0 {
                 written.text.reserve(ROOM);
@@ -139,7 +139,7 @@ impl ServerTiming {
     pub(super) fn write_to(&self, text: &mut String) {
         if let Some(entries) = &self.0 {
             let written = entries.written.lock();
-            text.push_str(&written.unwrap_or_else(PoisonError::into_inner).text);
+            text.push_str(&unpoisoned(written).text);
         }
     }
 }

@@ -81,10 +81,8 @@ pub struct Timing {
     x_runtime: bool,
     limit: usize,
     timer: Timer,
-    shown_to: Option<Filter>,
+    shown_to: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
 }
-
-type Filter = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 impl Timing {
     /// Both headers, to everybody.
@@ -94,7 +92,7 @@ impl Timing {
             server_timing: true,
             x_runtime: true,
             limit: ENTRIES,
-            timer: Timer::system(),
+            timer: Timer::default(),
             shown_to: None,
         }
     }
@@ -132,7 +130,7 @@ impl Timing {
         self
     }
 
-    /// Sets what is measured with: the time since any moment, which must not run backward.
+    /// Sets the timer: it returns the time since any moment and must not run backward.
     ///
     /// By default it is the system's monotonic clock; tests fix it.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {

@@ -92,16 +92,12 @@ use enfilade_core::RouteWanted;
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Trace {
-    ids: Ids,
+    ids: Arc<dyn Fn() -> u128 + Send + Sync>,
     starts: bool,
     restarts: bool,
-    query: Option<Query>,
-    on_span: Option<OnSpan>,
+    query: Option<Arc<dyn Fn(&str) -> Option<String> + Send + Sync>>,
+    on_span: Option<Arc<dyn Fn(&Span, &mut Request) + Send + Sync>>,
 }
-
-type Ids = Arc<dyn Fn() -> u128 + Send + Sync>;
-type Query = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-type OnSpan = Arc<dyn Fn(&Span, &mut Request) + Send + Sync>;
 
 impl Trace {
     /// Goes on with the traces of clients, and begins one where there is none; keeps queries out of spans.

@@ -6,20 +6,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enfilade_core::headers::retry_after;
 use enfilade_core::{
     Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
     Response,
 };
+use http::StatusCode;
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
 
 use self::turns::{Permit, Turn, Turns};
-use crate::protect::delay::{self, Sleep};
+use crate::protect::delay::Sleep;
 
 /// How long a request waits for its turn.
 const WAIT: Duration = Duration::from_secs(1);
 /// When a client is to come again, in seconds.
-const RETRY: u64 = 1;
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Answers so many requests at a time, lets some wait, and refuses the rest with 503 and `Retry-After`.
 ///
@@ -53,7 +54,7 @@ pub struct ConcurrencyLimit {
     turns: Arc<Turns>,
     backlog: usize,
     wait: Duration,
-    retry_after: u64,
+    retry_after: Duration,
     sleep: Sleep,
 }
 
@@ -66,7 +67,7 @@ impl ConcurrencyLimit {
             backlog: 0,
             wait: WAIT,
             retry_after: RETRY,
-            sleep: delay::system(),
+            sleep: Sleep::default(),
         }
     }
 
@@ -82,18 +83,18 @@ impl ConcurrencyLimit {
         self
     }
 
-    /// When a client that was refused is to come again, in whole seconds; 1 by default.
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = seconds;
+    /// Sets when a client that is refused should come again, in whole seconds, rounded up; one second by default.
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = delay;
         self
     }
 
-    /// Waits with this, such as a runtime's own sleep; by default a thread keeps the time, and no runtime is needed.
+    /// Sets how to wait, such as a runtime's own sleep. By default a thread keeps the time, and no runtime is needed.
     pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.sleep = delay::of(sleep);
+        self.sleep = Sleep::new(sleep);
         self
     }
 
@@ -101,8 +102,8 @@ impl ConcurrencyLimit {
         let cause = format!("{} requests are being answered", self.limit);
         let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(cause);
         let mut response = error.into_response();
-        let seconds = HeaderValue::from(self.retry_after);
-        response.headers_mut().insert(RETRY_AFTER, seconds);
+        let value = retry_after(self.retry_after);
+        response.headers_mut().insert(RETRY_AFTER, value);
         response
     }
 }
@@ -137,8 +138,7 @@ impl Handler for Limited {
         };
         let (app, options) = (self.app.clone(), self.options.clone());
         Reply::from_future(async move {
-            let sleeping = (options.sleep)(options.wait);
-            match delay::timeout(sleeping, waiting).await {
+            match options.sleep.timeout(options.wait, waiting).await {
                 Some(permit) => answer(&app, request, permit).await,
                 None => options.refuse(),
             }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_permit_is_kept_until_the_body_has_ended_however_that_is() {
-        let app = stack(ConcurrencyLimit::new(1).retry_after(7));
+        let app = stack(ConcurrencyLimit::new(1).retry_after(Duration::from_secs(7)));
         for target in ["/", "/stream"] {
             let response = pollster::block_on(app.call(Request::get(target)));
             let refused = Client::new(app.clone()).get("/").send();

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+
+use enfilade_core::unpoisoned;
 
 /// A number of permits, and those who wait for one.
 ///
@@ -102,7 +104,7 @@ impl Turns {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.line.lock())
     }
 }
 

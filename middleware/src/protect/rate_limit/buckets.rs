@@ -2,8 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use enfilade_core::unpoisoned;
 
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, UnitWeighter};
@@ -47,9 +49,7 @@ impl Buckets {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let at = usize::try_from(hash[0] % self.parts.len() as u64).unwrap_or(0);
         // Whatever panics leaves each entry whole.
-        let mut part = self.parts[at]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut part = unpoisoned(self.parts[at].lock());
         let draw = |full_at: u64| {
             let (state, debt) = quota.draw(Duration::from_nanos(full_at.saturating_sub(now)));
             let debt = u64::try_from(debt.as_nanos()).unwrap_or(u64::MAX);

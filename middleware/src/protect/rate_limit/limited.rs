@@ -1,7 +1,9 @@
 //! An application inside a limit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use enfilade_core::headers::retry_after;
 use enfilade_core::{
     Application, BoxError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request, Response,
@@ -124,7 +126,7 @@ impl RateLimit {
     }
 
     fn ask(&self, key: &QuotaKey, quota: &Quota) -> QuotaAnswer {
-        let ask = QuotaAsk::new(self.fields.name(), key, quota, self.clock.now());
+        let ask = QuotaAsk::new(self.fields.name(), key, quota, self.timer.now());
         match &self.store {
             None => self.buckets.take(&ask),
             Some(store) => store.take(&ask),
@@ -146,7 +148,7 @@ impl RateLimit {
             function(&*error);
         }
         match self.when_store_fails {
-            WhenStoreFails::CountHere => Ok(Some(self.buckets.draw(key, quota, self.clock.now()))),
+            WhenStoreFails::CountHere => Ok(Some(self.buckets.draw(key, quota, self.timer.now()))),
             WhenStoreFails::Refuse => Err(error),
             WhenStoreFails::Pass => Ok(None),
         }
@@ -160,6 +162,7 @@ fn refuse(quota: &Quota, state: &QuotaState) -> Response {
         .message(format!("Try again in {seconds} s."))
         .caused_by(format!("the quota of {quota} is used up"));
     let mut response = error.into_response();
-    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    let value = retry_after(Duration::from_secs(seconds));
+    response.headers_mut().insert(RETRY_AFTER, value);
     response
 }

@@ -106,22 +106,18 @@ const IPV6_PREFIX: u8 = 64;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct RateLimit {
     quota: Quota,
-    quota_by: Option<QuotaBy>,
+    quota_by: Option<Arc<dyn Fn(&Request) -> Option<Quota> + Send + Sync>>,
     key: Source,
     when_no_key: WhenNoKey,
-    only_if: Option<OnlyIf>,
+    only_if: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
     fields: Fields,
     buckets: Arc<Buckets>,
     /// None where the buckets are all there is.
     store: Option<Arc<dyn QuotaStore>>,
     when_store_fails: WhenStoreFails,
-    on_store_error: Option<OnStoreError>,
-    clock: Timer,
+    on_store_error: Option<Arc<dyn Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync>>,
+    timer: Timer,
 }
-
-type OnlyIf = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
-type QuotaBy = Arc<dyn Fn(&Request) -> Option<Quota> + Send + Sync>;
-type OnStoreError = Arc<dyn Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync>;
 
 /// What happens to a request that has no key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,7 +161,7 @@ impl RateLimit {
             store: None,
             when_store_fails: WhenStoreFails::default(),
             on_store_error: None,
-            clock: Timer::system(),
+            timer: Timer::default(),
         }
     }
 
@@ -290,12 +286,12 @@ impl RateLimit {
         self
     }
 
-    /// Tells the time by this, which gives the time since some moment; by default the system's monotonic clock.
+    /// Sets the timer: it returns the time since any moment. By default it is the system's monotonic clock; tests fix it.
     ///
-    /// Where it goes back, no more is let through than by the time that went by; at worst a client waits for as long as a
+    /// If it runs backward, no more requests pass than by the time that went by; at worst a client waits for as long as a
     /// whole quota takes to come back.
-    pub fn clock(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.clock = Timer::new(elapsed);
+    pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.timer = Timer::new(elapsed);
         self
     }
 }

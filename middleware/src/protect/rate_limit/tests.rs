@@ -23,7 +23,7 @@ impl Clock {
 
     fn limit(&self, quota: Quota) -> RateLimit {
         let clock = self.clone();
-        RateLimit::new(quota).clock(move || Duration::from_millis(clock.0.load(Ordering::SeqCst)))
+        RateLimit::new(quota).timer(move || Duration::from_millis(clock.0.load(Ordering::SeqCst)))
     }
 }
 

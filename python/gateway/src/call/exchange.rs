@@ -1,9 +1,9 @@
 //! One call of an application: what it started, and what of its answer was sent.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use enfilade::{Body, Response};
+use enfilade::{Body, Response, unpoisoned};
 use http::StatusCode;
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
@@ -106,7 +106,7 @@ impl Exchange {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn start(

@@ -1,10 +1,10 @@
 //! `wsgi.input`: the request's body as a file to read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
-use enfilade::{Body, ErrorKind};
+use enfilade::{Body, ErrorKind, unpoisoned};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -106,7 +106,7 @@ impl Input {
     }
 
     fn lock(&self) -> MutexGuard<'_, Source> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.source.lock())
     }
 
     /// Takes the body away, as the request is over; it is given back with whether anything was read of it.

@@ -1,8 +1,8 @@
 //! What is left of an answer when its head was told, as a WSGI iterable.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use enfilade::Body;
+use enfilade::{Body, unpoisoned};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -20,7 +20,7 @@ impl Answer {
     }
 
     fn take(&self) -> Option<Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        unpoisoned(self.0.lock()).take()
     }
 }
 
@@ -42,7 +42,7 @@ impl Answer {
                     // Trailers are nothing that WSGI could say.
                     let data = frame.into_data().unwrap_or_default();
                     if !data.is_empty() {
-                        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+                        *unpoisoned(self.0.lock()) = Some(body);
                         return Ok(Some(PyBytes::new(py, &data)));
                     }
                 }

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use enfilade::headers::retry_after;
 use enfilade::{
     Application, Description, Handler, HttpError, IntoResponse, Reply, Request, Response,
 };
-use http::HeaderValue;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER};
 use pyo3::prelude::*;
@@ -156,8 +157,7 @@ impl Future for Answering {
 fn busy() -> Response {
     let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = error.into_response();
-    response
-        .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let value = retry_after(Duration::from_secs(1));
+    response.headers_mut().insert(RETRY_AFTER, value);
     response
 }

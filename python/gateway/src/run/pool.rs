@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use enfilade::unpoisoned;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
@@ -89,10 +91,7 @@ impl Pool {
                 .getattr("Thread")?
                 .call((), Some(&options))?;
             thread.call_method0("start")?;
-            pool.threads
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(thread.unbind());
+            unpoisoned(pool.threads.lock()).push(thread.unbind());
         }
         Ok(pool)
     }
@@ -116,19 +115,14 @@ impl Pool {
 
     /// What is done when a request was interrupted.
     pub(crate) fn on_interrupt(&self, act: impl Fn(PyErr) + Send + 'static) {
-        let mut place = self
-            .queue
-            .on_interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut place = unpoisoned(self.queue.on_interrupt.lock());
         *place = Some(Box::new(act));
     }
 
     /// Lets the threads end when they have done what waits, and waits for them, so many seconds for each.
     pub(crate) fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         self.queue.close();
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *unpoisoned(self.threads.lock()));
         for thread in threads {
             thread.bind(py).call_method1("join", (seconds,))?;
         }
@@ -150,7 +144,7 @@ impl std::fmt::Debug for Pool {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn close(&self) {
@@ -183,11 +177,7 @@ impl Queue {
     }
 
     fn interrupted(&self, py: Python<'_>, error: PyErr) {
-        match &*self
-            .on_interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        match &*unpoisoned(self.on_interrupt.lock()) {
             Some(act) => act(error),
             None => job::report(py, &error),
         }
@@ -207,10 +197,7 @@ impl Queue {
                 return None;
             }
             state.idle += 1;
-            state = self
-                .more
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = unpoisoned(self.more.wait(state));
             state.idle -= 1;
         }
     }

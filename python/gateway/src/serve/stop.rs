@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
+
+use enfilade::unpoisoned;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -40,7 +42,7 @@ impl Stop {
                 told.checked_add(1)
             });
         self.notify.notify_one();
-        if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(waker) = &*unpoisoned(self.waker.lock()) {
             waker.wake_by_ref();
         }
     }
@@ -50,7 +52,7 @@ impl Stop {
     }
 
     pub(super) fn set_waker(&self, waker: Option<Waker>) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+        *unpoisoned(self.waker.lock()) = waker;
     }
 }
 

@@ -96,6 +96,32 @@ fn pairs(given: Pairs<'_>) -> PyResult<Vec<(String, String)>> {
     }
 }
 
+/// Adds rules for responses or for requests, which are two types.
+macro_rules! with_rules {
+    ($headers:expr, $set:expr, $append:expr, $default:expr, $remove:expr) => {{
+        let mut headers = $headers;
+        for name in &$remove {
+            headers = headers.remove(name.as_str()).map_err(refused)?;
+        }
+        for (name, value) in &pairs($set)? {
+            headers = headers
+                .set(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs($append)? {
+            headers = headers
+                .append(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        for (name, value) in &pairs($default)? {
+            headers = headers
+                .default(name.as_str(), value.as_str())
+                .map_err(refused)?;
+        }
+        headers
+    }};
+}
+
 /// Sets, appends, defaults and removes headers of answers, and those of requests.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Headers;
@@ -122,44 +148,24 @@ impl Headers {
         request_default: Pairs<'_>,
         request_remove: Vec<String>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut wrapper = middleware::Headers::new();
-        for name in &remove {
-            wrapper = wrapper.remove(name.as_str()).map_err(refused)?;
+        let responses = middleware::Headers::new();
+        let responses = with_rules!(responses, set, append, default, remove);
+        let mut app = taken(app)?.wrap(responses);
+        if request_set.is_some()
+            || request_append.is_some()
+            || request_default.is_some()
+            || !request_remove.is_empty()
+        {
+            let requests = middleware::Headers::request();
+            app = app.wrap(with_rules!(
+                requests,
+                request_set,
+                request_append,
+                request_default,
+                request_remove
+            ));
         }
-        for (name, value) in &pairs(set)? {
-            wrapper = wrapper
-                .set(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        for (name, value) in &pairs(append)? {
-            wrapper = wrapper
-                .append(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        for (name, value) in &pairs(default)? {
-            wrapper = wrapper
-                .default(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        for name in &request_remove {
-            wrapper = wrapper.request_remove(name.as_str()).map_err(refused)?;
-        }
-        for (name, value) in &pairs(request_set)? {
-            wrapper = wrapper
-                .request_set(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        for (name, value) in &pairs(request_append)? {
-            wrapper = wrapper
-                .request_append(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        for (name, value) in &pairs(request_default)? {
-            wrapper = wrapper
-                .request_default(name.as_str(), value.as_str())
-                .map_err(refused)?;
-        }
-        Ok(based(taken(app)?.wrap(wrapper), Headers))
+        Ok(based(app, Headers))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What refuses requests, or gives up on them.
 
+use std::time::Duration;
+
 use enfilade::middleware::{self, MaintenanceSwitch, Quota};
 use pyo3::prelude::*;
 
@@ -125,7 +127,7 @@ impl Maintenance {
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Maintenance::new();
         if let Some(seconds) = retry_after {
-            wrapper = wrapper.retry_after(seconds);
+            wrapper = wrapper.retry_after(Duration::from_secs(seconds));
         }
         if let Some(page) = page {
             wrapper = wrapper.page(taken(page)?);

@@ -165,7 +165,7 @@ fn every_directive() {
             ("cookie", b"c=4; a=9"),
         ];
         let mut sent = request("GET", "/my/p%61th?foo=bar", &headers);
-        let id = crate::observe::request_id::RequestIdValue::new("an-id").unwrap();
+        let id = enfilade_core::RequestIdValue::new("an-id").unwrap();
         sent.extensions_mut().insert(id);
         let ticks = AtomicU64::new(0);
         let step = Duration::from_micros(1_500_042);

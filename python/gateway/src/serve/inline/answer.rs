@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use enfilade::headers::has_token;
+use enfilade::headers::{content_length, has_token};
 use enfilade::{Response, gateway};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, SERVER, TE, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -105,10 +105,6 @@ fn fit(mut response: Response, client: ClientSupport) -> http::Response<Sent> {
             .with_length(length)
             .measured(!has_trailers)
     })
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether an HTTP/1.0 connection is over with this response: its end is that of the content if no length is said

@@ -1,12 +1,12 @@
 //! The body of a request on its way in, which does not wait for ever.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use enfilade::Error;
+use enfilade::{Error, unpoisoned};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 /// Whether a body is waited for, and since when; the server looks at it now and then.
@@ -24,16 +24,12 @@ struct Waiting {
 impl BodyTimeout {
     /// Whether more of the body may come.
     pub(super) fn is_open(&self) -> bool {
-        !self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_done
+        !unpoisoned(self.0.lock()).is_done
     }
 
     /// Ends the waiting where it takes too long.
     pub(super) fn check(&self, now: Instant, limit: Duration) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = unpoisoned(self.0.lock());
         let is_late = |since: Instant| now.saturating_duration_since(since) >= limit;
         if waiting
             .since
@@ -70,10 +66,7 @@ impl HttpBody for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let body_timeout = self.body_timeout.clone();
-        let mut waiting = body_timeout
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = unpoisoned(body_timeout.0.lock());
         match polled {
             Poll::Ready(next) => {
                 waiting.since = None;
@@ -103,11 +96,7 @@ impl HttpBody for Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        let mut waiting = self
-            .body_timeout
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = unpoisoned(self.body_timeout.0.lock());
         waiting.is_done = true;
         waiting.since = None;
     }

@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
+
+use enfilade::unpoisoned;
 
 use mio::event::Event;
 use slab::Slab;
@@ -39,10 +41,7 @@ impl Shared {
     }
 
     fn push(&self, task: usize) {
-        self.ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(task);
+        unpoisoned(self.ready.lock()).push(task);
         self.interrupt();
     }
 
@@ -147,12 +146,7 @@ impl Tasks {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !self
-            .shared
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        !unpoisoned(self.shared.ready.lock()).is_empty()
     }
 
     /// Drops a task; what it owns may come back to this server while it is dropped.
@@ -175,11 +169,7 @@ impl Tasks {
             return;
         };
         loop {
-            let mut ready = self
-                .shared
-                .ready
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut ready = unpoisoned(self.shared.ready.lock());
             if ready.is_empty() {
                 return;
             }

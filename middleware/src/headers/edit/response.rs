@@ -1,0 +1,213 @@
+//! Rules for responses, which may depend on the request too.
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{Application, Reply, Request, Response};
+use http::{HeaderName, HeaderValue};
+
+use super::Headers;
+use super::change::{Change, Put};
+use super::rules::{Message, Rule, Rules};
+use crate::error::Error;
+use crate::headers::names::parse_name;
+use crate::matching::guard::Guard;
+use crate::matching::response_filter::Answers;
+
+/// Rules that requests do not have.
+#[derive(Clone)]
+pub(super) enum Only {
+    From(
+        Put,
+        HeaderName,
+        Arc<dyn Fn(&Request) -> Finish + Send + Sync>,
+    ),
+    ForAnswers(Answers, Rules<Response>),
+}
+
+type Finish = Box<dyn FnOnce(&Response) -> Option<HeaderValue> + Send>;
+
+/// What a rule keeps of the request until the response is there.
+enum Fact {
+    Value(Finish),
+    Inner(Vec<Fact>),
+    Skip,
+}
+
+impl Headers {
+    /// No rules for responses yet, which leaves them as they are.
+    pub fn new() -> Self {
+        Headers::none()
+    }
+
+    /// Sets a header to a value that depends on the request and the response; changes nothing if that is `None`.
+    ///
+    /// `begin` sees the request as it reaches this wrapper, and returns a function that sees the response later, with what
+    /// that needs of the request. It costs one or two allocations a request. The same goes for
+    /// [`append_from`](Headers::append_from) and [`default_from`](Headers::default_from).
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn set_from<N, F, G>(self, name: N, begin: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&Request) -> G + Send + Sync + 'static,
+        G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
+    {
+        self.compute_from(Put::Set, name, begin)
+    }
+
+    /// Adds a field value that depends on the request and the response, or none if that is `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn append_from<N, F, G>(self, name: N, begin: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&Request) -> G + Send + Sync + 'static,
+        G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
+    {
+        self.compute_from(Put::Append, name, begin)
+    }
+
+    /// Sets a header to a value that depends on the request and the response, if the response has none by that name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn default_from<N, F, G>(self, name: N, begin: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&Request) -> G + Send + Sync + 'static,
+        G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
+    {
+        self.compute_from(Put::Default, name, begin)
+    }
+
+    /// Applies the rules of `headers` to these responses alone; they are looked at once, before the first of its rules.
+    pub fn for_answers(mut self, answers: Answers, headers: Headers) -> Self {
+        self.rules.need_request |= headers.rules.need_request;
+        self.push(Rule::Only(Only::ForAnswers(answers, headers.rules)));
+        self
+    }
+
+    fn compute_from<N, F, G>(mut self, put: Put, name: N, begin: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&Request) -> G + Send + Sync + 'static,
+        G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
+    {
+        let begin = Arc::new(move |request: &Request| Box::new(begin(request)) as Finish);
+        self.push(Rule::Only(Only::From(put, parse_name(name)?, begin)));
+        self.rules.need_request = true;
+        Ok(self)
+    }
+}
+
+impl Message for Response {
+    type Only = Only;
+
+    const PREFIX: &'static str = "";
+
+    fn call(rules: &Arc<Rules<Self>>, app: &Application, request: Request) -> Reply {
+        if rules.need_request {
+            let (facts, rules) = (rules.look_at(&request), rules.clone());
+            let reply = app.call(request);
+            return reply.update(move |response| rules.apply(response, facts));
+        }
+        let mut reply = app.call(request);
+        if let Some(response) = reply.as_ready_mut() {
+            rules.apply(response, []);
+            return reply;
+        }
+        let rules = rules.clone();
+        reply.update(move |response| rules.apply(response, Vec::new()))
+    }
+
+    fn summarize(only: &Only, condition: &str, options: &mut Vec<(String, String)>) {
+        match only {
+            Only::From(put, name, _) => {
+                let verb = format!("{condition}{} from", put.verb());
+                options.push((verb, name.to_string()));
+            }
+            Only::ForAnswers(answers, rules) => {
+                rules.summarize(&format!("{condition}for {answers} "), options);
+            }
+        }
+    }
+}
+
+impl Rules<Response> {
+    /// What is to be kept of a request: in the order of the rules that need it.
+    fn look_at(&self, request: &Request) -> Vec<Fact> {
+        if !self.need_request {
+            return Vec::new();
+        }
+        let inner = |guard: &Guard, rules: &Rules<Response>| match guard.matches(request) {
+            true => Fact::Inner(rules.look_at(request)),
+            false => Fact::Skip,
+        };
+        let facts = self.list.iter().filter_map(|rule| match rule {
+            Rule::ForRequests(guard, rules) => Some(inner(guard, rules)),
+            Rule::Only(Only::From(_, _, begin)) => Some(Fact::Value(begin(request))),
+            Rule::Only(Only::ForAnswers(_, rules)) if rules.need_request => {
+                Some(Fact::Inner(rules.look_at(request)))
+            }
+            Rule::Only(Only::ForAnswers(..)) | Rule::Change(_) | Rule::Compute(..) => None,
+        });
+        facts.collect()
+    }
+
+    /// Applies them all; `facts` are what [`look_at`](Rules::look_at) returned.
+    ///
+    /// Inlined if there are none, it is little more than to insert the headers.
+    #[inline]
+    fn apply(&self, response: &mut Response, facts: impl IntoIterator<Item = Fact>) {
+        let mut facts = facts.into_iter();
+        for rule in &self.list {
+            match rule {
+                Rule::Change(Change::Put(Put::Set, name, value)) => {
+                    response.headers_mut().insert(name, value.clone());
+                }
+                Rule::Change(change) => change.apply(response.headers_mut()),
+                Rule::Compute(put, name, compute) => {
+                    compute_into(response, *put, name, |response| compute(response));
+                }
+                Rule::ForRequests(_, rules) => {
+                    if let Some(Fact::Inner(facts)) = facts.next() {
+                        rules.apply(response, facts);
+                    }
+                }
+                Rule::Only(Only::From(put, name, _)) => {
+                    if let Some(Fact::Value(finish)) = facts.next() {
+                        compute_into(response, *put, name, finish);
+                    }
+                }
+                Rule::Only(Only::ForAnswers(answers, rules)) => {
+                    let fact = rules.need_request.then(|| facts.next()).flatten();
+                    if answers.fit(response) {
+                        let facts = match fact {
+                            Some(Fact::Inner(facts)) => facts,
+                            _ => Vec::new(),
+                        };
+                        rules.apply(response, facts);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn compute_into(
+    response: &mut Response,
+    put: Put,
+    name: &HeaderName,
+    compute: impl FnOnce(&Response) -> Option<HeaderValue>,
+) {
+    let is_wanted = put.wants(response.headers(), name);
+    if let Some(value) = is_wanted.then(|| compute(response)).flatten() {
+        put.apply(response.headers_mut(), name, value);
+    }
+}

@@ -1,0 +1,249 @@
+//! The rules, which are the same for requests and for responses.
+
+use std::fmt;
+use std::sync::Arc;
+
+use enfilade_core::{Application, Reply, Request};
+use http::{HeaderName, HeaderValue};
+
+use super::Headers;
+use super::change::{Change, Put};
+use crate::error::Error;
+use crate::headers::names::{parse_name, parse_prefix};
+use crate::matching::guard::Guard;
+
+/// In the order in which they run.
+pub(super) struct Rules<T: Message> {
+    pub(super) list: Vec<Rule<T>>,
+    /// Whether a rule for responses, at any depth, has to see the request.
+    pub(super) need_request: bool,
+}
+
+pub(super) enum Rule<T: Message> {
+    Change(Change),
+    Compute(Put, HeaderName, Compute<T>),
+    ForRequests(Guard, Rules<T>),
+    Only(T::Only),
+}
+
+type Compute<T> = Arc<dyn Fn(&T) -> Option<HeaderValue> + Send + Sync>;
+
+/// What a rule is for: a request or a response.
+pub(super) trait Message: Sized + 'static {
+    /// The rules that the other side does not have.
+    type Only: Clone + Send + Sync + 'static;
+
+    /// What stands before the verb in the description.
+    const PREFIX: &'static str;
+
+    fn call(rules: &Arc<Rules<Self>>, app: &Application, request: Request) -> Reply;
+
+    fn summarize(only: &Self::Only, condition: &str, options: &mut Vec<(String, String)>);
+}
+
+/// Rules for either side.
+#[expect(private_bounds, reason = "only requests and responses have headers")]
+impl<T: Message> Headers<T> {
+    /// Sets a header; every field value by that name is replaced.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not a token or belongs to the gateway (hop-by-hop headers and `Content-Length`), or if the value
+    /// has a byte that is not allowed.
+    pub fn set<N, V>(self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        V: TryInto<HeaderValue> + fmt::Debug,
+    {
+        Change::put(Put::Set, name, value).map(|change| self.change(change))
+    }
+
+    /// Adds a field value after those that are there by that name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn append<N, V>(self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        V: TryInto<HeaderValue> + fmt::Debug,
+    {
+        Change::put(Put::Append, name, value).map(|change| self.change(change))
+    }
+
+    /// Sets a header if there is none by that name. An empty value counts as one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn default<N, V>(self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        V: TryInto<HeaderValue> + fmt::Debug,
+    {
+        Change::put(Put::Default, name, value).map(|change| self.change(change))
+    }
+
+    /// Removes a header, with all its field values.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn remove<N>(self, name: N) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+    {
+        Ok(self.change(Change::Remove(parse_name(name)?)))
+    }
+
+    /// Removes all headers whose names have this prefix, in upper or lower case: `x-debug-`.
+    ///
+    /// Those that belong to the gateway stay.
+    ///
+    /// # Errors
+    ///
+    /// If no name can have the prefix.
+    pub fn remove_prefix(self, prefix: &str) -> Result<Self, Error> {
+        Ok(self.change(Change::RemovePrefix(parse_prefix(prefix)?)))
+    }
+
+    /// Gives a header another name, and replaces one that has that name already.
+    ///
+    /// Changes nothing if there is none by the first name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn rename<N, M>(self, from: N, to: M) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        M: TryInto<HeaderName> + fmt::Debug,
+    {
+        let (from, to) = (parse_name(from)?, parse_name(to)?);
+        Ok(self.change(Change::Rename { from, to }))
+    }
+
+    /// Sets a header to what `compute` returns; changes nothing if that is `None`.
+    ///
+    /// `compute` sees the request or the response as the rules before left it. It runs once for each, on a thread that must
+    /// not block. The same goes for [`append_with`](Headers::append_with) and [`default_with`](Headers::default_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn set_with<N, F>(self, name: N, compute: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
+    {
+        self.compute(Put::Set, name, Arc::new(compute))
+    }
+
+    /// Adds the field value that `compute` returns, or none if that is `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn append_with<N, F>(self, name: N, compute: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
+    {
+        self.compute(Put::Append, name, Arc::new(compute))
+    }
+
+    /// Sets a header to what `compute` returns, if there is none by that name; otherwise `compute` is not called.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Headers::set).
+    pub fn default_with<N, F>(self, name: N, compute: F) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+        F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
+    {
+        self.compute(Put::Default, name, Arc::new(compute))
+    }
+
+    /// Applies the rules of `headers` if the guard matches the request.
+    ///
+    /// The guard sees the request as the rules before left it. A rule for responses sees the request as it reaches this
+    /// wrapper.
+    pub fn for_requests(mut self, guard: Guard, headers: Self) -> Self {
+        if !headers.rules.list.is_empty() {
+            self.push(Rule::ForRequests(guard, headers.rules));
+            self.rules.need_request = true;
+        }
+        self
+    }
+
+    pub(super) fn none() -> Self {
+        Headers {
+            rules: Rules {
+                list: Vec::new(),
+                need_request: false,
+            },
+        }
+    }
+
+    pub(super) fn change(mut self, change: Change) -> Self {
+        self.push(Rule::Change(change));
+        self
+    }
+
+    pub(super) fn push(&mut self, rule: Rule<T>) {
+        self.rules.list.push(rule);
+    }
+
+    fn compute<N>(mut self, put: Put, name: N, compute: Compute<T>) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName> + fmt::Debug,
+    {
+        self.push(Rule::Compute(put, parse_name(name)?, compute));
+        Ok(self)
+    }
+}
+
+impl<T: Message> Rules<T> {
+    /// What they do and to which names, if `condition` holds; values are not shown, as they may be secrets.
+    pub(super) fn summarize(&self, condition: &str, options: &mut Vec<(String, String)>) {
+        let prefix = format!("{condition}{}", T::PREFIX);
+        for rule in &self.list {
+            match rule {
+                Rule::Change(change) => {
+                    let (verb, names) = change.summary();
+                    options.push((format!("{prefix}{verb}"), names));
+                }
+                Rule::Compute(put, name, _) => {
+                    let verb = format!("{prefix}{} with", put.verb());
+                    options.push((verb, name.to_string()));
+                }
+                Rule::ForRequests(guard, rules) => {
+                    rules.summarize(&format!("{condition}for {guard} "), options);
+                }
+                Rule::Only(only) => T::summarize(only, condition, options),
+            }
+        }
+    }
+}
+
+// Derived, these would ask for a message that can be cloned.
+impl<T: Message> Clone for Rules<T> {
+    fn clone(&self) -> Self {
+        Rules {
+            list: self.list.clone(),
+            need_request: self.need_request,
+        }
+    }
+}
+
+impl<T: Message> Clone for Rule<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Rule::Change(change) => Rule::Change(change.clone()),
+            Rule::Compute(put, name, compute) => Rule::Compute(*put, name.clone(), compute.clone()),
+            Rule::ForRequests(guard, rules) => Rule::ForRequests(guard.clone(), rules.clone()),
+            Rule::Only(only) => Rule::Only(only.clone()),
+        }
+    }
+}
