@@ -1,6 +1,7 @@
 //! Sets, adds, removes, renames and rewrites headers.
 
 mod change;
+#[cfg(feature = "regex")]
 mod replace;
 mod request;
 mod response;
