@@ -51,6 +51,8 @@ pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
 pub use dispatch::mounts::Mounts;
 pub use dispatch::not_found::NotFound;
+#[cfg(feature = "route-check")]
+pub use dispatch::router::HiddenRoute;
 pub use dispatch::router::{RouteInfo, Router, UrlError, Urls};
 pub use dispatch::swap::Swap;
 pub use dispatch::when::When;

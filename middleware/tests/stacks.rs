@@ -230,5 +230,5 @@ fn what_watches_stands_outside_and_finds_nothing() {
 }
 
 fn pair(warning: &Warning) -> (&str, &str) {
-    (warning.outer(), warning.inner())
+    (warning.outer().unwrap_or_default(), warning.inner())
 }

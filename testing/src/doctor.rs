@@ -252,7 +252,7 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 /// let warnings = Doctor::new()
 ///     .rule("Cart", "Session", "the cart is kept in the session")
 ///     .examine(&app);
-/// assert_eq!(warnings[0].outer(), "Cart");
+/// assert_eq!(warnings[0].outer(), Some("Cart"));
 /// assert_eq!(warnings[0].path(), ["Cart", "Session"]);
 /// ```
 #[derive(Clone, Debug)]
@@ -303,6 +303,9 @@ impl Doctor {
 
     /// Warns of every component that is inside one that it should not be in, outermost first.
     ///
+    /// It also shows the [warnings](Description::warnings) of each component about itself, such as the routes that no
+    /// request reaches (`Router::check`, feature `route-check`).
+    ///
     /// Of several outer components with one name the nearest is meant.
     #[must_use]
     pub fn examine(&self, app: &Application) -> Vec<Warning> {
@@ -331,6 +334,8 @@ impl Doctor {
             label: label.to_owned(),
             is_around: false,
         });
+        let own = component.warnings();
+        warnings.extend(own.map(|reason| Warning::new(None, reason.to_owned().into(), outside)));
         let broken = self
             .rules
             .iter()
@@ -364,16 +369,11 @@ struct Place {
 impl Rule {
     /// A warning where the last place is inside of one that it should not be in.
     fn apply(&self, way: &[Place]) -> Option<Warning> {
-        let (last, outside) = way.split_last()?;
+        let (_, outside) = way.split_last()?;
         let is_outer =
             |place: &&Place| place.is_around && place.name.eq_ignore_ascii_case(&self.outer);
         let outer = outside.iter().rev().find(is_outer)?;
-        Some(Warning {
-            outer: outer.name.clone(),
-            inner: last.name.clone(),
-            reason: self.reason.clone(),
-            path: way.iter().map(ToString::to_string).collect(),
-        })
+        Some(Warning::new(Some(outer), self.reason.clone(), way))
     }
 }
 
@@ -386,25 +386,35 @@ impl fmt::Display for Place {
     }
 }
 
-/// Two components in an order that is known to be wrong.
+/// Two components in an order that is known to be wrong, or a mistake in one component.
 ///
 /// [`Display`](fmt::Display) puts it in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    outer: String,
+    outer: Option<String>,
     inner: String,
     reason: Cow<'static, str>,
     path: Vec<String>,
 }
 
 impl Warning {
-    /// The name of the component that is outside.
-    #[must_use]
-    pub fn outer(&self) -> &str {
-        &self.outer
+    /// A warning about the last place of a way, inside another one or alone.
+    fn new(outer: Option<&Place>, reason: Cow<'static, str>, way: &[Place]) -> Warning {
+        Warning {
+            outer: outer.map(|outer| outer.name.clone()),
+            inner: way.last().map(|last| last.name.clone()).unwrap_or_default(),
+            reason,
+            path: way.iter().map(ToString::to_string).collect(),
+        }
     }
 
-    /// The name of the component that is inside it.
+    /// The name of the outer component; `None` if the warning is about one component alone.
+    #[must_use]
+    pub fn outer(&self) -> Option<&str> {
+        self.outer.as_deref()
+    }
+
+    /// The name of the component inside it, or of the only one.
     #[must_use]
     pub fn inner(&self) -> &str {
         &self.inner
@@ -433,7 +443,10 @@ impl fmt::Display for Warning {
             path,
         } = self;
         let path = path.join(" > ");
-        write!(f, "{inner} is inside {outer}: {reason} ({path})")
+        match outer {
+            Some(outer) => write!(f, "{inner} is inside {outer}: {reason} ({path})"),
+            None => write!(f, "{inner}: {reason} ({path})"),
+        }
     }
 }
 
@@ -584,7 +597,10 @@ mod tests {
         let found = doctor(&stack(&["Compression", "COMPRESSION"], router));
         let pairs: Vec<_> = found
             .iter()
-            .map(|warning| (warning.outer(), warning.inner(), warning.path().join(" > ")))
+            .map(|warning| {
+                let outer = warning.outer().unwrap_or_default();
+                (outer, warning.inner(), warning.path().join(" > "))
+            })
             .collect();
         let path = |rest: &str| format!("Compression > COMPRESSION{rest}");
         assert_eq!(
@@ -603,6 +619,24 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn warnings_of_a_component_about_itself_are_shown() {
+        struct Wrong;
+        impl Handler for Wrong {
+            fn call(&self, _request: Request) -> Reply {
+                Reply::new(())
+            }
+
+            fn describe(&self) -> Description {
+                Description::new("Wrong").warning("no door")
+            }
+        }
+        let found = doctor(&stack(&["Hall"], Application::new(Wrong)));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string(), "Wrong: no door (Hall > Wrong)");
+        assert_eq!((found[0].outer(), found[0].inner()), (None, "Wrong"));
     }
 
     #[test]

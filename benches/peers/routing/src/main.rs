@@ -1,7 +1,7 @@
-//! Routing alone: the route set of the GitHub REST API through `matchit`, our router and axum's, in one run.
+//! Routing alone: three sets of routes through `matchit`, our router and axum's, in one run.
 //!
-//! Each is asked the same requests in interleaved rounds; what is printed are medians, ratios those within a round, and
-//! exact counts of allocations. Making the request is measured by itself and taken away.
+//! Each gets the same requests in interleaved rounds; the output has medians, ratios within a round, and exact counts of
+//! allocations. The cost of making the request is measured by itself and subtracted.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,14 +12,46 @@ use enfilade::{Application, Request};
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 
-/// The routes, one a line.
-const ROUTES: &str = include_str!("../github.txt");
-/// What is asked: a name, and a path.
-const ASKED: [(&str, &str); 4] = [
-    ("static", "/user/repos"),
-    ("one capture", "/gists/42"),
-    ("three captures", "/repos/enfilade/doors/issues/1347"),
-    (NOTHING, "/nothing/at/all"),
+/// Routes, one a line, and the requests for them: a name, and a path.
+struct Set {
+    name: &'static str,
+    routes: &'static str,
+    asked: &'static [(&'static str, &'static str)],
+}
+
+/// A small application, a shop whose captures have constraints, and the GitHub REST API.
+const SETS: [Set; 3] = [
+    Set {
+        name: "small",
+        routes: include_str!("../small.txt"),
+        asked: &[
+            ("static", "/users"),
+            ("one capture", "/users/42"),
+            ("the rest", "/static/css/main.css"),
+            (NOTHING, "/nothing/at/all"),
+        ],
+    },
+    Set {
+        name: "shop",
+        routes: include_str!("../shop.txt"),
+        asked: &[
+            ("static", "/account/orders"),
+            ("one capture", "/account/orders/1347"),
+            ("two captures", "/feeds/news/atom"),
+            ("the rest", "/media/2024/05/door.webp"),
+            (NOTHING, "/nothing/at/all"),
+        ],
+    },
+    Set {
+        name: "github",
+        routes: include_str!("../github.txt"),
+        asked: &[
+            ("static", "/user/repos"),
+            ("one capture", "/gists/42"),
+            ("three captures", "/repos/enfilade/doors/issues/1347"),
+            (NOTHING, "/nothing/at/all"),
+        ],
+    },
 ];
 const NOTHING: &str = "nothing there";
 /// The name of asking for every route, one after the other.
@@ -27,47 +59,74 @@ const EACH: &str = "each route once";
 const ROUNDS: usize = 101;
 const REQUESTS: usize = 4_540;
 
-fn routes() -> impl Iterator<Item = (Method, &'static str)> {
-    ROUTES.lines().map(|line| {
-        let (method, pattern) = line.split_once(' ').expect("a method and a pattern");
-        (method.parse().expect("a method"), pattern)
-    })
-}
+impl Set {
+    fn routes(&self) -> impl Iterator<Item = (Method, &'static str)> {
+        self.routes.lines().map(|line| {
+            let (method, pattern) = line.split_once(' ').expect("a method and a pattern");
+            (method.parse().expect("a method"), pattern)
+        })
+    }
 
-fn ours(nested: bool) -> Application {
-    let flat = routes().fold(Router::new(), |router, (method, pattern)| {
-        router.on(&[method], pattern, |_: Request| StatusCode::OK)
-    });
-    let router = if nested {
-        Router::new().nest("/api", flat)
-    } else {
-        flat
-    };
-    router.build().expect("no two of them are the same")
-}
+    fn ours(&self, nested: bool) -> Application {
+        let flat = self
+            .routes()
+            .fold(Router::new(), |router, (method, pattern)| {
+                router.on(&[method], pattern, |_: Request| StatusCode::OK)
+            });
+        let router = if nested {
+            Router::new().nest("/api", flat)
+        } else {
+            flat
+        };
+        router.build().expect("no two of them are the same")
+    }
 
-fn axums(nested: bool) -> axum::Router {
-    let flat = routes().fold(axum::Router::new(), |router, (method, pattern)| {
-        let filter = method.try_into().expect("a method that axum knows");
-        router.route(
-            pattern,
-            axum::routing::on(filter, || async { StatusCode::OK }),
-        )
-    });
-    if nested {
-        axum::Router::new().nest("/api", flat)
-    } else {
-        flat
+    fn axums(&self, nested: bool) -> axum::Router {
+        let flat = self
+            .routes()
+            .fold(axum::Router::new(), |router, (method, pattern)| {
+                let filter = method.try_into().expect("a method that axum knows");
+                let handler = axum::routing::on(filter, || async { StatusCode::OK });
+                router.route(&unconstrained(pattern), handler)
+            });
+        if nested {
+            axum::Router::new().nest("/api", flat)
+        } else {
+            flat
+        }
+    }
+
+    fn index(&self) -> matchit::Router<usize> {
+        let mut index = matchit::Router::new();
+        for (number, (_, pattern)) in self.routes().enumerate() {
+            // Several methods of one path are one entry.
+            let _ = index.insert(unconstrained(pattern), number);
+        }
+        index
+    }
+
+    /// The requests of this name: each route once, or one path.
+    fn asked(&self, what: &str, nested: bool) -> Vec<Asked> {
+        let path = self.asked.iter().find(|(name, _)| *name == what);
+        match path {
+            Some((_, path)) => vec![Asked::new(Method::GET, path, nested)],
+            None => self
+                .routes()
+                .map(|(method, pattern)| Asked::new(method, &filled(pattern), nested))
+                .collect(),
+        }
     }
 }
 
-fn index() -> matchit::Router<usize> {
-    let mut index = matchit::Router::new();
-    for (number, (_, pattern)) in routes().enumerate() {
-        // Several methods of one path are one entry.
-        let _ = index.insert(pattern, number);
-    }
-    index
+/// The pattern without the constraints that only our router has.
+fn unconstrained(pattern: &str) -> String {
+    pattern.replace(":int", "").replace(":slug", "")
+}
+
+/// A path that matches the pattern: the names of its captures are their values.
+fn filled(pattern: &str) -> String {
+    let numbers = pattern.replace("{id:int}", "7").replace("{line:int}", "7");
+    unconstrained(&numbers).replace(['{', '}', '*'], "")
 }
 
 /// Something to measure, with its nanoseconds a call in each round, and its allocations a call.
@@ -154,8 +213,9 @@ fn ratio(values: impl Iterator<Item = f64>, to: impl Iterator<Item = f64>) -> f6
     median(values.zip(to).map(|(value, to)| value / to))
 }
 
-fn compare(what: &str, asked: &[Asked], nested: bool) {
-    let (index, app, mut axum) = (index(), ours(nested), axums(nested));
+fn compare(set: &Set, what: &str, nested: bool) {
+    let asked = &set.asked(what, nested)[..];
+    let (index, app, mut axum) = (set.index(), set.ours(nested), set.axums(nested));
     let handler = Application::new(|_: Request| StatusCode::OK);
     let expected = if what == NOTHING { 404 } else { 200 };
     for asked in asked {
@@ -182,7 +242,7 @@ fn compare(what: &str, asked: &[Asked], nested: bool) {
     ];
     if let Ok(calls) = std::env::var("CALLS") {
         let chosen = std::env::args()
-            .nth(2)
+            .nth(3)
             .and_then(|number| number.parse::<usize>().ok());
         let candidate = &mut candidates[chosen.expect("the number of a candidate")];
         let calls = calls.parse().expect("a number");
@@ -210,7 +270,8 @@ fn compare(what: &str, asked: &[Asked], nested: bool) {
         (all.allocations - request.allocations) as f64 / count
     };
     println!(
-        "| {what}{} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} |",
+        "| {}: {what}{} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} |",
+        set.name,
         if nested { ", nested" } else { "" },
         matchit.median(),
         median(lookup()),
@@ -246,39 +307,25 @@ fn grown(count: usize) -> (f64, f64) {
     (build, candidate.median())
 }
 
-/// What is asked under a name: each route once, or one path.
-fn asked(what: &str, nested: bool) -> Vec<Asked> {
-    let path = ASKED.iter().find(|(name, _)| *name == what);
-    match path {
-        Some((_, path)) => vec![Asked::new(Method::GET, path, nested)],
-        None => routes()
-            .map(|(method, pattern)| Asked::new(method, &filled(pattern), nested))
-            .collect(),
-    }
-}
-
-/// A path that has the pattern: the names of its captures are their values.
-fn filled(pattern: &str) -> String {
-    pattern.replace(['{', '}'], "")
-}
-
 fn main() {
-    // For callgrind: `CALLS=1000 routing "one capture" 3` makes so many calls of the candidate with that number.
-    if let (Some(what), true) = (std::env::args().nth(1), std::env::var_os("CALLS").is_some()) {
-        return compare(&what, &asked(&what, false), false);
+    // For callgrind: `CALLS=1000 routing github "one capture" 3` makes so many calls of the candidate with that number.
+    if std::env::var_os("CALLS").is_some() {
+        let argument = |number| std::env::args().nth(number).expect("a set and a request");
+        let set = SETS.iter().find(|set| set.name == argument(1));
+        return compare(set.expect("a set"), &argument(2), false);
     }
-    println!(
-        "{} routes; nanoseconds and allocations beyond making the request",
-        routes().count()
-    );
+    println!("nanoseconds and allocations beyond making the request");
     println!(
         "| | matchit | our lookup | lookup/matchit | ours | axum | ours/axum | our allocations | axum's |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for nested in [false, true] {
-        for what in ASKED.map(|(name, _)| name).into_iter().chain([EACH]) {
-            compare(what, &asked(what, nested), nested);
-        }
+    // The last set also below a prefix.
+    let nested = SETS.iter().rev().take(1).map(|set| (set, true));
+    for (set, nested) in SETS.iter().map(|set| (set, false)).chain(nested) {
+        let named = set.asked.iter().map(|(name, _)| *name);
+        named
+            .chain([EACH])
+            .for_each(|what| compare(set, what, nested));
     }
     let (_, few) = grown(100);
     let (build, many) = grown(10_000);

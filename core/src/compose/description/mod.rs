@@ -23,6 +23,7 @@ pub struct Description {
     name: String,
     options: Vec<(String, String)>,
     children: Vec<(String, Description)>,
+    warnings: Vec<String>,
 }
 
 impl Description {
@@ -32,6 +33,7 @@ impl Description {
             name: name.into(),
             options: Vec::new(),
             children: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -55,6 +57,15 @@ impl Description {
         self
     }
 
+    /// Adds a sentence about a mistake in the component's set-up, for checks such as the `doctor` of the testing crate.
+    ///
+    /// The printed tree, the JSON and the picture do not show it.
+    #[must_use]
+    pub fn warning(mut self, text: impl Into<String>) -> Self {
+        self.warnings.push(text.into());
+        self
+    }
+
     /// The component's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -73,6 +84,11 @@ impl Description {
         self.children
             .iter()
             .map(|(label, child)| (label.as_str(), child))
+    }
+
+    /// The warnings in the order in which they were added.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().map(String::as_str)
     }
 
     /// The tree as JSON, for other tools: a component has `name`, `options` and `children`, and each of these a `label` and

@@ -1,6 +1,5 @@
-//! A router that was built: finds what answers a request.
+//! The handler that a router becomes: finds the route of a request, and calls its application.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,16 +9,16 @@ use enfilade_core::{
 use http::StatusCode;
 use http::header::ALLOW;
 
-use super::node::{Answers, Hit, Leaf, MOUNTED, Methods, refuse};
-use super::pattern::Form;
-use super::table::{First, Table};
+use super::route::{MOUNTED, Match, Methods, Route, Target, method_not_allowed};
+use super::shadowed;
+use super::table::{Lookup, Table};
 
 /// The patterns that routers matched so far, for a wrapper outside that may get no response: a request extension beside
 /// [`RouteWanted`].
 #[derive(Clone, Default)]
 pub(crate) struct RouteTrail(Arc<Mutex<Vec<Matched>>>);
 
-/// A pattern, and how much of the path was consumed where it matched.
+/// A pattern, and how much of the path was consumed when it matched.
 struct Matched {
     offset: usize,
     pattern: Arc<str>,
@@ -27,18 +26,18 @@ struct Matched {
 }
 
 impl RouteTrail {
-    /// A router that is not inside the last one comes in its place: that one had no answer.
-    fn note(&self, offset: usize, leaf: &Leaf) {
+    /// A router that is not inside the last one replaces it: that one had no response.
+    fn note(&self, offset: usize, route: &Route) {
         let mut matched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         matched.retain(|outer| outer.offset < offset);
         matched.push(Matched {
             offset,
-            pattern: leaf.pattern.text.clone(),
-            is_mount: leaf.is_mount(),
+            pattern: route.pattern.text.clone(),
+            is_mount: route.is_mount(),
         });
     }
 
-    /// All of them, one behind the other, as a [`MatchedPattern`] is.
+    /// All patterns in one, as in a [`MatchedPattern`].
     pub(crate) fn pattern(&self) -> Option<String> {
         let matched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, outer) = matched.split_last()?;
@@ -56,16 +55,16 @@ impl RouteTrail {
 /// The handler that a router becomes.
 #[derive(Clone)]
 pub(super) struct Dispatch {
-    table: Table,
+    table: Arc<Table>,
     fallback: Option<Application>,
     not_allowed: Option<Application>,
 }
 
-/// What was found for a request.
+/// The outcome of the search for a request's route.
 enum Found<'a> {
-    App(Hit<'a>),
-    /// The path is there, and none of its patterns has the method.
-    Refused(Vec<&'a Methods>),
+    Route(Match<'a>),
+    /// Patterns match the path, but none has the method.
+    NoMethod(Vec<&'a Methods>),
     Nothing,
 }
 
@@ -76,48 +75,40 @@ impl Dispatch {
         not_allowed: Option<Application>,
     ) -> Dispatch {
         Dispatch {
-            table,
+            table: table.into(),
             fallback,
             not_allowed,
         }
     }
 
-    /// What answers most requests, by a quick look at the path as it is written.
-    ///
-    /// Patterns are in canonical form, so what matches their text is too; captures are looked at when they are noted.
+    pub(super) fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// Finds the route of a request: most by a quick look at the path as the client wrote it.
     #[inline]
-    fn first(&self, request: &Request) -> First<Hit<'_>> {
-        let path = path_of(request);
-        let found = match self.table.whole(path) {
-            First::One(leaf) => First::One((leaf, path.len())),
-            First::None if is_canonical(path) => self.table.begins(path),
-            _ => First::Unsure,
-        };
-        match found {
-            First::One((leaf, taken)) => match leaf.answers.to(request.method()) {
-                Some(app) => First::One(Hit {
-                    leaf,
+    fn find(&self, request: &Request) -> Found<'_> {
+        match self.table.first(path_of(request)) {
+            Lookup::Found(route, length) => match route.target.to(request.method()) {
+                Some(app) => Found::Route(Match {
+                    route,
                     app,
-                    form: Form::Plain,
-                    taken: Some(taken),
+                    plain: Some(length),
                 }),
-                None => First::Unsure,
+                None => self.search(request),
             },
-            First::None => First::None,
-            First::Unsure => First::Unsure,
+            Lookup::Nothing => Found::Nothing,
+            Lookup::Unsure => self.search(request),
         }
     }
 
-    /// Looks at every pattern that the path has.
+    /// Looks at every route whose pattern matches the path.
+    #[inline(never)]
     fn search(&self, request: &Request) -> Found<'_> {
         let path = path::canonical(path_of(request));
-        let form = match &path {
-            Cow::Borrowed(_) => Form::Plain,
-            Cow::Owned(_) => Form::Raw,
-        };
         let mut found = Found::Nothing;
-        self.table.each(&path, &mut |leaf| {
-            found.look_at(leaf, leaf.answers.to(request.method()), form)
+        self.table.each(&path, &mut |route| {
+            found.look_at(route, route.target.to(request.method()))
         });
         found
     }
@@ -129,14 +120,14 @@ impl Dispatch {
         }
     }
 
-    fn refuse(&self, request: Request, found: &[&Methods]) -> Reply {
-        let refused = refuse(request.method(), found);
+    fn method_not_allowed(&self, request: Request, found: &[&Methods]) -> Reply {
+        let refused = method_not_allowed(request.method(), found);
         match &self.not_allowed {
             Some(not_allowed) if refused.status() == StatusCode::METHOD_NOT_ALLOWED => {
                 let allow = refused.headers().get(ALLOW).cloned();
                 not_allowed.call(request).update(move |response| {
                     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-                    // One line, whatever the application says: it does not know what there is.
+                    // Only this line: the application does not know the routes.
                     if let Some(allow) = allow {
                         response.headers_mut().insert(ALLOW, allow);
                     }
@@ -148,28 +139,22 @@ impl Dispatch {
 }
 
 impl<'a> Found<'a> {
-    /// Considers one more leaf, and the application that answers there, if one does.
-    fn look_at(
-        &mut self,
-        leaf: &'a Leaf,
-        app: Option<&'a Application>,
-        form: Form,
-    ) -> ControlFlow<()> {
-        match (&leaf.answers, app, &mut *self) {
-            // The path is there, so a mount around it is not asked.
-            (Answers::Mount(_), _, Found::Refused(_)) => return ControlFlow::Break(()),
+    /// Considers one more route, and its application for the method.
+    fn look_at(&mut self, route: &'a Route, app: Option<&'a Application>) -> ControlFlow<()> {
+        match (&route.target, app, &mut *self) {
+            // A pattern matches the whole path, so no mount around it is tried.
+            (Target::Mount(_), _, Found::NoMethod(_)) => return ControlFlow::Break(()),
             (_, Some(app), _) => {
-                *self = Found::App(Hit {
-                    leaf,
+                *self = Found::Route(Match {
+                    route,
                     app,
-                    form,
-                    taken: None,
+                    plain: None,
                 });
                 return ControlFlow::Break(());
             }
-            (Answers::Methods(methods), None, Found::Refused(others)) => others.push(methods),
-            (Answers::Methods(methods), None, _) => *self = Found::Refused(vec![methods]),
-            (Answers::Mount(_), None, _) => {}
+            (Target::Methods(methods), None, Found::NoMethod(others)) => others.push(methods),
+            (Target::Methods(methods), None, _) => *self = Found::NoMethod(vec![methods]),
+            (Target::Mount(_), None, _) => {}
         }
         ControlFlow::Continue(())
     }
@@ -179,32 +164,28 @@ impl<'a> Found<'a> {
 #[inline]
 fn path_of(request: &Request) -> &str {
     match request.path() {
-        // A mount consumed the whole path: `/` is what is left to say.
+        // A mount consumed the whole path.
         "" => "/",
         path => path,
     }
 }
 
-fn is_canonical(path: &str) -> bool {
-    matches!(path::canonical(path), Cow::Borrowed(_))
-}
-
-/// Answers a request whose captures are noted, and says which pattern it had where somebody outside wants to know.
+/// Calls the application of the route; the response has the pattern if a wrapper outside wants it.
 #[inline]
-fn answer(hit: &Hit<'_>, request: Request) -> Reply {
+fn call(found: &Match<'_>, request: Request) -> Reply {
     match request.extensions().get::<RouteWanted>() {
-        None => hit.call(request),
-        Some(_) => answer_and_tell(hit, request),
+        None => found.call(request),
+        Some(_) => call_with_pattern(found, request),
     }
 }
 
 #[cold]
-fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
-    let (pattern, is_mount) = (hit.leaf.pattern.text.clone(), hit.leaf.is_mount());
+fn call_with_pattern(found: &Match<'_>, request: Request) -> Reply {
+    let (pattern, is_mount) = (found.route.pattern.text.clone(), found.route.is_mount());
     if let Some(trail) = request.extensions().get::<RouteTrail>() {
-        trail.note(request.script_name().len(), hit.leaf);
+        trail.note(request.script_name().len(), found.route);
     }
-    hit.call(request).update(move |response| {
+    found.call(request).update(move |response| {
         let inner = response.extensions_mut().remove::<MatchedPattern>();
         let inner = inner.as_ref().map_or(MOUNTED, MatchedPattern::as_str);
         let whole = match is_mount {
@@ -217,21 +198,21 @@ fn answer_and_tell(hit: &Hit<'_>, request: Request) -> Reply {
 
 impl Handler for Dispatch {
     fn call(&self, mut request: Request) -> Reply {
-        let hit = match self.first(&request) {
-            First::One(hit) if hit.capture(&mut request).is_ok() => hit,
-            First::None => return self.miss(request),
-            First::One(_) | First::Unsure => match self.search(&request) {
-                Found::App(hit) if hit.capture(&mut request).is_ok() => hit,
-                Found::App(_) => return Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
-                Found::Refused(found) => return self.refuse(request, &found),
-                Found::Nothing => return self.miss(request),
-            },
+        let found = match self.find(&request) {
+            Found::Route(found) => found,
+            Found::NoMethod(found) => return self.method_not_allowed(request, &found),
+            Found::Nothing => return self.miss(request),
         };
-        answer(&hit, request)
+        match found.capture(&mut request) {
+            Ok(()) => call(&found, request),
+            Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
+        }
     }
 
     fn describe(&self) -> Description {
-        let apps = self.table.leaves.iter().flat_map(Leaf::apps);
+        let hidden = shadowed::warnings(&self.table);
+        let description = hidden.fold(Description::new("Router"), Description::warning);
+        let apps = self.table.routes.iter().flat_map(Route::apps);
         let others = [
             ("fallback", &self.fallback),
             ("method not allowed", &self.not_allowed),
@@ -239,20 +220,16 @@ impl Handler for Dispatch {
         let others = others
             .into_iter()
             .filter_map(|(label, app)| Some((label.to_owned(), app.as_ref()?)));
-        apps.chain(others)
-            .fold(Description::new("Router"), |all, (label, app)| {
-                all.child(label, app.describe())
-            })
+        apps.chain(others).fold(description, |all, (label, app)| {
+            all.child(label, app.describe())
+        })
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let mut router = self.clone();
         let mut replace = |app: &mut Application| *app = change(app.clone());
-        router
-            .table
-            .leaves
-            .iter_mut()
-            .for_each(|leaf| leaf.for_each_app(&mut replace));
+        let routes = Arc::make_mut(&mut router.table).routes.iter_mut();
+        routes.for_each(|route| route.for_each_app(&mut replace));
         router.fallback.iter_mut().for_each(&mut replace);
         router.not_allowed.iter_mut().for_each(replace);
         Some(Application::from_handler(router))

@@ -1,9 +1,8 @@
-//! Patterns as other routers write them, which would be text here, or constraints that never match.
+//! The pattern syntax of other routers, which is text here, or a constraint that hardly ever matches.
 
-/// How a capture is written here that another router writes as this text: `:id`, `*rest`, `<int:id>`, `[id]`.
+/// The capture for this text of another router: `:id`, `*rest`, `<int:id>`, `[id]`.
 ///
-/// `None` where it is text. What begins with one of the marks was hardly meant as text; where it was, a constraint says so:
-/// `{id:[:]id}`.
+/// `None` if it is text. To match a text that begins with one of these marks, write a constraint: `{id:[:]id}`.
 pub(super) fn capture(text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix(':') {
         return Some(format!("{{{}}}", word(name)));
@@ -23,15 +22,15 @@ pub(super) fn capture(text: &str) -> Option<String> {
     })
 }
 
-/// How a constraint is written here that is a word of another router: `integer`, `path`, `string`.
+/// The capture for a constraint that is a word of another router: `integer`, `path`, `string`.
 ///
-/// A word as a regular expression takes itself alone, and nobody captures what is known.
+/// A word as a regular expression matches only itself, and nobody captures what is known.
 pub(super) fn constraint(name: &str, text: &str) -> Option<String> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (!text.is_empty() && text.bytes().all(is_word)).then(|| with_kind(word(name), text))
 }
 
-/// A capture with what the word of another router means.
+/// A capture with the constraint that the word of another router means.
 fn with_kind(name: &str, kind: &str) -> String {
     match kind.to_ascii_lowercase().as_str() {
         "" | "str" | "string" | "any" | "segment" => format!("{{{name}}}"),
@@ -46,7 +45,7 @@ fn with_kind(name: &str, kind: &str) -> String {
     }
 }
 
-/// The name at the beginning of a text, or one that will do.
+/// The name at the beginning of a text, or `name`.
 fn word(text: &str) -> &str {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let end = text.find(|character| !is_name(character));

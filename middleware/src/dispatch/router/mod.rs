@@ -1,30 +1,41 @@
-//! Dispatch by path and method; parts of the path can be captured, and applications mounted.
+//! Dispatches requests by path and method; captures parts of the path, and mounts applications.
 
+#[cfg(feature = "route-check")]
+mod check;
+mod constraint;
+#[cfg(feature = "route-check")]
+mod dfa;
 mod dispatch;
 mod foreign;
-mod language;
-mod node;
+mod named;
+mod part;
 mod pattern;
-mod reach;
+mod route;
 mod segment;
+#[cfg_attr(not(feature = "route-check"), path = "unchecked.rs")]
+mod shadowed;
 mod table;
 mod urls;
+
+use std::sync::Arc;
 
 use enfilade_core::{Application, IntoHandler};
 use http::Method;
 
 use self::dispatch::Dispatch;
 pub(crate) use self::dispatch::RouteTrail;
-use self::node::{Answers, Leaf, Methods};
 use self::pattern::Pattern;
+use self::route::{Methods, Route, Target};
+#[cfg(feature = "route-check")]
+pub use self::shadowed::HiddenRoute;
 use self::table::Table;
 pub use self::urls::{UrlError, Urls};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// Dispatches by path and method; [`build`](Router::build) makes it an [`Application`].
+/// Dispatches requests by path and method to handlers and mounted applications.
 ///
-/// Mistakes in patterns are gathered, and `build` tells all of them at once.
+/// Add routes, then call [`build`](Router::build), which makes the [`Application`] or returns all mistakes at once.
 ///
 /// ```
 /// use enfilade_core::Request;
@@ -53,46 +64,49 @@ use crate::error::ErrorKind;
 ///
 /// # Patterns
 ///
-/// | | |
+/// | Pattern | Matches |
 /// |---|---|
-/// | `/users` | this path; a slash at the end counts, `/users/` is another |
-/// | `/users/{id}` | captures one segment, at least one character |
-/// | `/users/{id:int}` | one that is an integer; `uuid` and `slug` (letters and digits, single hyphens) are known too |
-/// | `/years/{year:[0-9]{4}}` | one that this regular expression takes from end to end |
-/// | `/files/{name}.{ext}` | captures parts of a segment; the first takes as little as it can |
-/// | `/static/{*path}` | captures all that is left, at least one character |
+/// | `/users` | this path only; a slash at the end counts, `/users/` is another path |
+/// | `/users/{id}` | captures one segment of at least one character |
+/// | `/users/{id:int}` | captures an integer; `uuid` and `slug` (letters and digits, single hyphens) work the same way |
+/// | `/years/{year:[0-9]{4}}` | captures a segment that this regular expression matches from end to end |
+/// | `/files/{name}.{ext}` | captures parts of a segment; the first part is as short as possible |
+/// | `/static/{*path}` | captures the rest of the path, at least one character |
 ///
-/// Patterns of the whole path win over those that take the rest, and these over mounts of the same length; of those the
-/// longest wins. Text wins over constraints, and these over plain captures, segment by segment. A constraint that does
-/// not take a segment is no match, and the next pattern is tried. Patterns that differ in the names of their captures
-/// alone may have different methods, each with the names that it was added with.
+/// The order in which routes are added does not matter, except between constraints. Patterns of the whole path win over
+/// patterns that capture the rest, and these over mounts of the same length; of several the longest wins. Segment by
+/// segment, text wins over constraints, and constraints win over plain captures. If a constraint does not match, the
+/// next pattern is tried. Patterns that differ only in the names of their captures may have different methods; each
+/// handler gets the names of its own pattern.
 ///
-/// What other routers write is an error that names the pattern here: `:id`, `*rest`, `<id>`, `[id]`, and constraints such as
-/// `{id:integer}`, of which a word would match itself alone. Write `{name:(?:integer)}` to capture such a word.
+/// The syntax of other routers is an error that shows the right pattern: `:id`, `*rest`, `<id>`, `[id]`, and words as
+/// constraints, such as `{id:integer}`, which would match only itself. Write `{name:(?:integer)}` to match such a word.
 ///
-/// Patterns are decoded text: `/café` matches the request `/caf%C3%A9`. Requests are split into segments before they
-/// are decoded, so `%2F` never makes a segment, and captures are decoded afterwards; one that is not UTF-8 is answered
-/// 400.
+/// Patterns are decoded text: `/café` matches the request `/caf%C3%A9`. A path is split into segments before it is
+/// decoded, so `%2F` never separates segments; captures are decoded afterwards. If a capture is not UTF-8, the response
+/// is 400.
 ///
 /// # Methods
 ///
-/// HEAD goes to the GET handler unless it has one of its own; the gateway drops the body. Where patterns have the path
-/// but none has the method, OPTIONS is answered 204 and everything else 405 (RFC 9110, section 15.5.6), with all methods
-/// of all those patterns in `Allow`.
+/// HEAD goes to the GET handler, unless it has one of its own; the gateway drops the body. If patterns match the path, but
+/// none has the method, the response is 204 for OPTIONS and 405 otherwise (RFC 9110, section 15.5.6), and `Allow` lists
+/// the methods of all these patterns.
 ///
 /// # Mounts
 ///
-/// [`mount`](Router::mount) puts an application under a prefix: it sees the rest of the path, and `script_name` tells
-/// it where it is. Only at a segment boundary, whatever the order of registration. What a mounted application does not
-/// find it answers itself.
+/// [`mount`](Router::mount) puts an application below a prefix. The application sees the rest of the path, and
+/// `script_name` has the prefix. A prefix matches only whole segments. If the application responds with 404, no other
+/// route is tried.
 ///
 /// # Order
 ///
-/// Wrappers outside a router see every request; wrappers around the handlers see what was routed to them.
+/// A wrapper around the router sees every request; a wrapper around a handler sees only the requests of its route.
 #[derive(Clone, Default)]
 #[must_use = "a router does nothing until it is built"]
 pub struct Router {
-    leaves: Vec<Leaf>,
+    routes: Vec<Route>,
+    /// The routes of nested routers, by prefix.
+    nested: Vec<(Pattern, Arc<Table>)>,
     problems: Vec<String>,
     urls: Urls,
     fallback: Option<Application>,
@@ -100,12 +114,12 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without routes: every path is a 404.
+    /// Makes a router without routes: every response is 404.
     pub fn new() -> Router {
         Router::default()
     }
 
-    /// Answers requests for `pattern` with one of `methods`, which may be of your own.
+    /// Adds a handler for these methods, which may be extension methods such as `PURGE`.
     pub fn on<M>(self, methods: &[Method], pattern: &str, handler: impl IntoHandler<M>) -> Router {
         let app = handler.into_application();
         let listed = methods.iter().map(|method| (method.clone(), app.clone()));
@@ -116,32 +130,32 @@ impl Router {
         self.route(pattern, methods)
     }
 
-    /// Answers GET, and HEAD with it.
+    /// Adds a handler for GET and HEAD.
     pub fn get<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::GET], pattern, handler)
     }
 
-    /// Answers POST.
+    /// Adds a handler for POST.
     pub fn post<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::POST], pattern, handler)
     }
 
-    /// Answers PUT.
+    /// Adds a handler for PUT.
     pub fn put<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::PUT], pattern, handler)
     }
 
-    /// Answers PATCH.
+    /// Adds a handler for PATCH.
     pub fn patch<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::PATCH], pattern, handler)
     }
 
-    /// Answers DELETE.
+    /// Adds a handler for DELETE.
     pub fn delete<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         self.on(&[Method::DELETE], pattern, handler)
     }
 
-    /// Answers every method that the pattern does not list.
+    /// Adds a handler for all methods that have no handler at this pattern.
     pub fn any<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
         let methods = Methods {
             any: Some(handler.into_application()),
@@ -150,22 +164,29 @@ impl Router {
         self.route(pattern, methods)
     }
 
-    /// Puts an application under a prefix, which may capture: `/tenants/{tenant}`. `/` takes all that is left.
+    /// Mounts an application below a prefix, which may have captures: `/tenants/{tenant}`.
     ///
-    /// A prefix begins with a slash and does not end with one.
+    /// A prefix begins with a slash and does not end with one. `/` matches every path that no other pattern matches.
     pub fn mount<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Router {
         let app = app.into_application();
-        self.add(Pattern::prefix(prefix), Answers::Mount(app))
+        self.add(Pattern::prefix(prefix), Target::Mount(app))
     }
 
-    /// Mounts a router: its mistakes are told with those of this one, and its names are known here.
-    pub fn nest(mut self, prefix: &str, inner: Router) -> Router {
+    /// Mounts a router: [`build`](Router::build) returns its mistakes too, and [`urls`](Router::urls) has its names.
+    pub fn nest(mut self, prefix: &str, mut inner: Router) -> Router {
+        let (urls, nested) = (inner.urls(), std::mem::take(&mut inner.nested));
+        let inner = inner.compile();
         if let Ok(pattern) = Pattern::prefix(prefix) {
-            self.problems
-                .extend(self.urls.add_all(&pattern, &inner.urls));
+            self.problems.extend(self.urls.add_all(&pattern, &urls));
+            let nested = nested.into_iter();
+            let below = nested.map(|(inner, table)| (pattern.join(&inner), table));
+            self.nested.extend(below);
+            let table = inner.as_ref().ok().map(Dispatch::table);
+            self.nested
+                .extend(table.map(|table| (pattern, table.clone())));
         }
-        match inner.build() {
-            Ok(app) => self.mount(prefix, app),
+        match inner {
+            Ok(inner) => self.mount(prefix, Application::from_handler(inner)),
             Err(error) => {
                 self.problems.push(format!("in {prefix:?}: {error}"));
                 self
@@ -173,10 +194,11 @@ impl Router {
         }
     }
 
-    /// Adds the routes of another router as if they had been added here; its fallbacks too, where this one has none.
+    /// Adds the routes of another router, without a prefix, and its fallbacks if this router has none.
     pub fn merge(mut self, other: Router) -> Router {
         self.problems.extend(other.problems);
-        self.leaves.extend(other.leaves);
+        self.routes.extend(other.routes);
+        self.nested.extend(other.nested);
         self.problems
             .extend(self.urls.add_all(&Pattern::root(), &other.urls));
         self.fallback = self.fallback.or(other.fallback);
@@ -184,12 +206,12 @@ impl Router {
         self
     }
 
-    /// Gives the route that was added last a name, for [`urls`](Router::urls).
+    /// Names the route that was added last, for [`urls`](Router::urls).
     pub fn name(mut self, name: &str) -> Router {
-        match self.leaves.last_mut() {
-            Some(leaf) => {
-                leaf.name = Some(name.to_owned());
-                let pattern = leaf.pattern.clone();
+        match self.routes.last_mut() {
+            Some(route) => {
+                route.name = Some(name.to_owned());
+                let pattern = route.pattern.clone();
                 self.problems.extend(self.urls.add(name, pattern));
             }
             None => self.problems.push(format!(
@@ -199,64 +221,89 @@ impl Router {
         self
     }
 
-    /// Answers what no route and no mount matches; a 404 without a body by default.
+    /// Sets the application for paths that no pattern matches; by default the response is 404 without a body.
     ///
-    /// `NotFound` around the router answers such a 404 too, and those of mounted applications with it.
+    /// `NotFound` around the router replaces these responses too, and the 404s of handlers and mounted applications.
     pub fn fallback<M>(mut self, app: impl IntoHandler<M>) -> Router {
         self.fallback = Some(app.into_application());
         self
     }
 
-    /// Answers requests for paths that are there with a method that is not; a short text by default.
+    /// Sets the application for methods that no matching pattern has; by default the response is a short text.
     ///
-    /// The status 405 and `Allow` are put on its answer.
+    /// Its response gets the status 405 and `Allow`. OPTIONS does not reach it.
     pub fn method_not_allowed<M>(mut self, app: impl IntoHandler<M>) -> Router {
         self.not_allowed = Some(app.into_application());
         self
     }
 
-    /// The names of routes, to make URLs of.
+    /// Returns the named routes, to make URLs.
     #[must_use]
     pub fn urls(&self) -> Urls {
         self.urls.clone()
     }
 
-    /// Every route in the order in which it was added.
+    /// Returns every route in the order in which it was added.
     #[must_use]
     pub fn routes(&self) -> Vec<RouteInfo> {
-        self.leaves.iter().map(RouteInfo::new).collect()
+        self.routes.iter().map(RouteInfo::new).collect()
     }
 
-    /// Makes the application.
+    /// Makes the application, or returns all mistakes.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    /// use enfilade_middleware::Router;
+    ///
+    /// let mistakes = Router::new()
+    ///     .get("/users/:id", |_: Request| "user")
+    ///     .get("/about", |_: Request| "about")
+    ///     .get("/about", |_: Request| "again")
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(
+    ///     mistakes.to_string(),
+    ///     "\"/users/:id\" is not a route: \":id\" would match only itself: write \"{id}\" to capture\n\
+    ///      GET \"/about\" is there already"
+    /// );
+    /// ```
     ///
     /// # Errors
     ///
-    /// Where a pattern is not well formed or is another router's, a method of a pattern or a mount or a name is there
-    /// twice, neither path nor method could tell two patterns apart, or a route is never reached, as one that comes before it takes all its paths. The text has
-    /// a line for each.
-    pub fn build(mut self) -> Result<Application, Error> {
+    /// The error has a line for each of these mistakes:
+    ///
+    /// - a pattern or a prefix is not well formed, or has the syntax of another router;
+    /// - a pattern has the same method twice, or a prefix has two mounts;
+    /// - two patterns differ only in the names of their captures, and have the same method;
+    /// - two routes have the same name, or a name has no route.
+    ///
+    /// A route that no request reaches because others match its paths is not an error; the feature `route-check` has
+    /// `Router::check` for such routes.
+    pub fn build(self) -> Result<Application, Error> {
+        self.compile().map(Application::from_handler)
+    }
+
+    fn compile(mut self) -> Result<Dispatch, Error> {
         let mut table = Table::default();
-        for leaf in std::mem::take(&mut self.leaves) {
-            self.problems.extend(table.insert(leaf));
+        for route in self.routes {
+            self.problems.extend(table.insert(route));
         }
-        self.problems.extend(reach::unreachable(&table));
         if !self.problems.is_empty() {
             return Err(Error::new(ErrorKind::Route, self.problems.join("\n")));
         }
-        let dispatch = Dispatch::new(table, self.fallback, self.not_allowed);
-        Ok(Application::from_handler(dispatch))
+        Ok(Dispatch::new(table, self.fallback, self.not_allowed))
     }
 
     fn route(self, pattern: &str, methods: Methods) -> Router {
-        self.add(Pattern::route(pattern), Answers::Methods(methods))
+        self.add(Pattern::route(pattern), Target::Methods(methods))
     }
 
-    fn add(mut self, pattern: Result<Pattern, String>, answers: Answers) -> Router {
+    fn add(mut self, pattern: Result<Pattern, String>, target: Target) -> Router {
         match pattern {
-            Ok(pattern) => self.leaves.push(Leaf {
+            Ok(pattern) => self.routes.push(Route {
                 pattern,
                 name: None,
-                answers,
+                target,
                 others: Vec::new(),
             }),
             Err(problem) => self.problems.push(problem),
@@ -284,45 +331,45 @@ pub struct RouteInfo {
 }
 
 impl RouteInfo {
-    fn new(leaf: &Leaf) -> RouteInfo {
-        let first = leaf.apps().into_iter().next();
+    fn new(route: &Route) -> RouteInfo {
+        let first = route.apps().into_iter().next();
         let (label, app) = first.map_or_else(Default::default, |(label, app)| {
             (label, app.describe().name().to_owned())
         });
-        let (methods, pattern) = match &leaf.answers {
-            Answers::Methods(methods) => {
+        let (methods, pattern) = match &route.target {
+            Target::Methods(methods) => {
                 let listed = methods.listed.iter().map(|(method, _)| method.clone());
-                (listed.collect(), leaf.pattern.text.to_string())
+                (listed.collect(), route.pattern.text.to_string())
             }
-            Answers::Mount(_) => (Vec::new(), label),
+            Target::Mount(_) => (Vec::new(), label),
         };
         RouteInfo {
             methods,
             pattern,
-            name: leaf.name.clone(),
+            name: route.name.clone(),
             handler: app,
         }
     }
 
-    /// The methods that are listed; none where every method is meant, or where an application is mounted.
+    /// The methods that are listed; empty for [`any`](Router::any) and for mounts.
     #[must_use]
     pub fn methods(&self) -> &[Method] {
         &self.methods
     }
 
-    /// The pattern as it was written; that of a mount ends with `/...`.
+    /// The pattern as it was written; for a mount, the prefix followed by `/...`.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern
     }
 
-    /// The name, where it has one.
+    /// The name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The handler's name, as its description has it.
+    /// The handler's name in its description.
     #[must_use]
     pub fn handler(&self) -> &str {
         &self.handler

@@ -1,4 +1,4 @@
-//! Patterns of paths: what may be written, and what a request captures with it.
+//! Patterns of paths: their syntax, and the values that they capture from a request.
 
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -13,29 +13,12 @@ pub(super) struct Pattern {
     /// As it was written.
     pub(super) text: Arc<str>,
     pub(super) segments: Vec<Segment>,
-    /// The name of what takes the rest, where the pattern ends so.
+    /// The name of the capture of the rest, if the pattern ends with one.
     pub(super) rest: Option<Arc<str>>,
     /// The names of its captures, in order.
     names: Arc<[Arc<str>]>,
-    /// How much text stands before each capture, where every capture is a whole segment.
+    /// The lengths of the text before each capture and after the last, if every capture is a whole segment.
     gaps: Option<Box<[usize]>>,
-}
-
-/// How a path is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// As [`path::canonical`] writes it, without anything that is percent-encoded: text is as long as in the pattern.
-    Plain,
-    Raw,
-}
-
-/// Nothing was captured: a value does not decode, or a path that was taken for plain is not.
-pub(super) struct NotCaptured;
-
-impl From<Utf8Error> for NotCaptured {
-    fn from(_: Utf8Error) -> NotCaptured {
-        NotCaptured
-    }
 }
 
 impl Pattern {
@@ -59,12 +42,12 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// The prefix that is no prefix.
+    /// The empty prefix.
     pub(super) fn root() -> Pattern {
         Pattern::new("", Vec::new(), None)
     }
 
-    /// This prefix with a pattern behind it.
+    /// A pattern below this prefix.
     pub(super) fn join(&self, inner: &Pattern) -> Pattern {
         let text = format!("{}{}", self.text.trim_end_matches('/'), inner.text);
         let segments = self.segments.iter().chain(&inner.segments);
@@ -110,68 +93,57 @@ impl Pattern {
         self.names.iter().map(|name| &**name)
     }
 
-    /// Whether every segment is text.
-    pub(super) fn is_static(&self) -> bool {
-        self.segments
-            .iter()
-            .all(|segment| matches!(segment, Segment::Text(_)))
-    }
-
-    /// Whether some segment takes only some values.
-    pub(super) fn is_constrained(&self) -> bool {
-        self.segments
-            .iter()
-            .any(|segment| matches!(segment, Segment::Shaped(_)))
-    }
-
-    /// As the index has it, which tells only text from the rest.
-    pub(super) fn shape(&self) -> String {
-        let mut shape = String::new();
-        for segment in &self.segments {
-            shape.push('/');
-            match segment {
-                Segment::Text(text) => shape.push_str(text),
-                Segment::Any(_) | Segment::Shaped(_) | Segment::Rest(_) => shape.push_str("{x}"),
-            }
+    /// The only path that matches, in canonical form, if every segment is text.
+    pub(super) fn static_path(&self) -> Option<String> {
+        let is_text = |segment| matches!(segment, &Segment::Text(_));
+        if self.rest.is_some() || !self.segments.iter().all(is_text) {
+            return None;
         }
-        if shape.is_empty() {
-            "/".to_owned()
-        } else {
-            shape
-        }
+        let texts = self.segments.iter().map(|segment| match segment {
+            Segment::Text(text) => format!("/{text}"),
+            _ => String::new(),
+        });
+        Some(texts.collect())
     }
 
-    /// Notes in the request what its path has for the captures.
+    /// Stores the values of the captures in the request.
     ///
-    /// The raw path has the same segments as its canonical form, by which the pattern was found.
+    /// The raw path has the same segments as its canonical form, which the pattern matched. `plain` is the length of what
+    /// the pattern matches, if the path is in canonical form so far.
     ///
     /// # Errors
     ///
-    /// Where a value does not decode, or is not plain in a path that was taken for it; nothing is noted then.
+    /// If a value does not decode to UTF-8; nothing is stored then.
     #[inline]
-    pub(super) fn capture(&self, request: &mut Request, form: Form) -> Result<(), NotCaptured> {
+    pub(super) fn capture(
+        &self,
+        request: &mut Request,
+        plain: Option<usize>,
+    ) -> Result<(), Utf8Error> {
         if self.names.is_empty() {
             return Ok(());
         }
-        request.capture_each(&self.names, |path, captures| match (&self.gaps, form) {
-            (Some(gaps), Form::Plain) => find_plain(gaps, path, captures),
+        request.capture_each(&self.names, |path, captures| match (&self.gaps, plain) {
+            (Some(gaps), Some(length)) => {
+                find_plain(gaps, path.get(..length).unwrap_or_default(), captures)
+            }
             _ => self.find_values(path, captures),
         })
     }
 
-    fn find_values(&self, path: &str, captures: &mut Capturing<'_>) -> Result<(), NotCaptured> {
+    fn find_values(&self, path: &str, captures: &mut Capturing<'_>) -> Result<(), Utf8Error> {
         let mut start = 1;
         for segment in &self.segments {
             let end = end_of_segment(path, start);
             match segment {
                 Segment::Text(_) | Segment::Rest(_) => {}
                 Segment::Any(_) => captures.add(Captured::Raw(start..end))?,
-                Segment::Shaped(shaped) if shaped.takes_whole() => {
+                Segment::Constrained(constrained) if constrained.captures_whole() => {
                     captures.add(Captured::Raw(start..end))?;
                 }
-                Segment::Shaped(shaped) => {
+                Segment::Constrained(constrained) => {
                     let decoded = path::decode(path.get(start..end).unwrap_or_default());
-                    for text in shaped.captures(&decoded) {
+                    for text in constrained.captures(&decoded) {
                         captures.add(Captured::Decoded(text.into()))?;
                     }
                 }
@@ -185,36 +157,38 @@ impl Pattern {
     }
 }
 
-/// How many bytes of text stand before each capture of whole segments, slashes included; `None` where one is a part.
+/// The lengths of the text before each capture and after the last, in bytes, slashes included; `None` if a capture is only
+/// a part of its segment.
 fn gaps(segments: &[Segment]) -> Option<Box<[usize]>> {
     let (mut gaps, mut gap) = (Vec::new(), 0);
     for segment in segments {
         gap += 1;
         match segment {
             Segment::Text(text) => gap += text.len(),
-            Segment::Shaped(shaped) if !shaped.takes_whole() => return None,
-            Segment::Any(_) | Segment::Shaped(_) | Segment::Rest(_) => {
+            Segment::Constrained(constrained) if !constrained.captures_whole() => return None,
+            Segment::Any(_) | Segment::Constrained(_) | Segment::Rest(_) => {
                 gaps.push(std::mem::take(&mut gap));
             }
         }
     }
+    gaps.push(gap);
     Some(gaps.into())
 }
 
-/// Finds the values in a path whose text is as the pattern has it, where they are plain too.
+/// Finds the values in the part of a path that the pattern matches: it has the same text, and nothing to decode.
 #[inline]
-fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Result<(), NotCaptured> {
-    let path = path.as_bytes();
+fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Result<(), Utf8Error> {
+    let [gaps @ .., last, tail] = gaps else {
+        return Ok(());
+    };
     let mut end = 0;
     for gap in gaps {
         let start = end + gap;
-        end = start + path::plain_length(path.get(start..).unwrap_or_default());
-        match path.get(end) {
-            None | Some(b'/') => captures.add(Captured::Plain(start..end))?,
-            Some(_) => return Err(NotCaptured),
-        }
+        end = end_of_segment(path, start);
+        captures.add(Captured::Plain(start..end))?;
     }
-    Ok(())
+    // No search for the last: the text after it has a fixed length.
+    captures.add(Captured::Plain(end + last..path.len() - tail))
 }
 
 /// Where the segment that begins at `start` ends.
@@ -227,7 +201,7 @@ fn end_of_segment(path: &str, start: usize) -> usize {
             .unwrap_or(rest.len())
 }
 
-/// Splits at slashes that stand in no braces: a regular expression may have some.
+/// Splits at slashes outside of braces: a regular expression may have slashes.
 fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
     inside.split(move |character| {
@@ -240,7 +214,7 @@ fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How many bytes of the raw path its first segments take up, each with the slash before it; `None` where it has fewer.
+/// The length of the first segments of a raw path, in bytes, each with the slash before it; `None` if it has fewer.
 pub(super) fn prefix_length(path: &str, segments: usize) -> Option<usize> {
     let mut length = 0;
     for _ in 0..segments {

@@ -1,103 +1,43 @@
-//! One segment of a pattern, and the values that it takes.
+//! One segment of a pattern, and the values that it matches.
 
 use std::sync::Arc;
 
 use enfilade_core::path;
-use regex::{Regex, RegexBuilder};
 
+use super::constraint::SegmentRegex;
 use super::foreign;
+use super::named::NamedConstraint;
+use super::part::{Part, split_parts};
 
-/// How large a compiled regular expression may be, in bytes.
-const REGEX_SIZE: usize = 64 * 1024;
-
-/// The expression that takes what `{name}` takes.
-pub(super) const ANYTHING: &str = "^(?s:.+)$";
-
-/// What stands between two slashes of a pattern.
+/// What a pattern has between two slashes.
 #[derive(Clone, Debug)]
 pub(super) enum Segment {
     /// Text, in canonical form.
     Text(Box<str>),
-    /// `{name}`: one segment, whatever it is.
+    /// `{name}`: matches every segment that is not empty.
     Any(Arc<str>),
-    /// Something that takes only some values: `{id:int}`, `{name}.{ext}`.
-    Shaped(Arc<Shaped>),
-    /// `{*name}`: all that is left.
+    /// A segment that matches only some values: `{id:int}`, `{name}.{ext}`.
+    Constrained(Arc<Constrained>),
+    /// `{*name}`: matches the rest of the path.
     Rest(Arc<str>),
 }
 
 /// A segment with at least one capture, and text or a constraint.
 #[derive(Debug)]
-pub(super) struct Shaped {
-    /// As it was written, without the names: two segments with the same are the same.
+pub(super) struct Constrained {
+    /// The segment as it was written, without the names: two segments with the same key match the same.
     pub(super) key: String,
-    /// The regular expression that takes all of it.
-    pub(super) expression: String,
+    pub(super) constraint: Constraint,
     names: Vec<Arc<str>>,
-    /// What stands before the first capture, between two, and behind the last.
+    /// The text before the first capture, between two captures, and after the last.
     texts: Vec<String>,
-    takes: Takes,
 }
 
+/// Which values a segment matches.
 #[derive(Debug)]
-enum Takes {
-    /// The whole segment, where this says so.
-    Kind(Kind),
-    /// What this matches from end to end; group `n + 1` is capture `n`.
-    Regex(Regex),
-}
-
-/// A constraint that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Int,
-    Uuid,
-    Slug,
-}
-
-impl Kind {
-    fn named(name: &str) -> Option<Kind> {
-        Some(match name {
-            "int" => Kind::Int,
-            "uuid" => Kind::Uuid,
-            "slug" => Kind::Slug,
-            _ => return None,
-        })
-    }
-
-    fn as_regex(self) -> &'static str {
-        match self {
-            Kind::Int => "-?[0-9]+",
-            Kind::Uuid => "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-            Kind::Slug => "[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*",
-        }
-    }
-
-    fn takes(self, text: &str) -> bool {
-        let all =
-            |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(is);
-        match self {
-            Kind::Int => all(text.strip_prefix('-').unwrap_or(text), u8::is_ascii_digit),
-            Kind::Uuid => {
-                let parts = text
-                    .split('-')
-                    .map(|part| all(part, u8::is_ascii_hexdigit).then_some(part.len()));
-                parts.eq([8, 4, 4, 4, 12].map(Some))
-            }
-            Kind::Slug => text
-                .split('-')
-                .all(|part| all(part, u8::is_ascii_alphanumeric)),
-        }
-    }
-}
-
-/// A part of a segment, as it was written.
-enum Part<'a> {
-    Text(&'a str),
-    Capture {
-        name: &'a str,
-        constraint: Option<&'a str>,
-    },
+pub(super) enum Constraint {
+    Named(NamedConstraint),
+    Regex(SegmentRegex),
 }
 
 impl Segment {
@@ -115,7 +55,9 @@ impl Segment {
                 Some(name) => Ok(Segment::Rest(parse_name(name)?)),
                 None => Ok(Segment::Any(parse_name(name)?)),
             },
-            ref parts => Shaped::new(parts).map(|shaped| Segment::Shaped(Arc::new(shaped))),
+            ref parts => {
+                Constrained::new(parts).map(|segment| Segment::Constrained(segment.into()))
+            }
         }
     }
 
@@ -124,95 +66,53 @@ impl Segment {
         match self {
             Segment::Text(_) => &[],
             Segment::Any(name) | Segment::Rest(name) => std::slice::from_ref(name),
-            Segment::Shaped(shaped) => &shaped.names,
+            Segment::Constrained(constrained) => &constrained.names,
         }
     }
 }
 
-/// A segment while its parts are read.
-struct Written {
-    key: String,
-    names: Vec<Arc<str>>,
-    texts: Vec<String>,
-}
-
-impl Written {
-    /// Adds a part to what is captured, and to the expression that takes all of it.
-    fn add(&mut self, part: &Part<'_>, expression: &mut String) -> Result<(), String> {
-        match part {
-            Part::Text(text) => {
-                self.key.push_str(text);
-                self.texts
-                    .iter_mut()
-                    .last()
-                    .into_iter()
-                    .for_each(|last| last.push_str(text));
-                expression.push_str(&regex::escape(text));
-            }
-            Part::Capture { name, constraint } => {
-                self.names.push(parse_name(name)?);
-                self.texts.push(String::new());
-                let inner = match constraint {
-                    None => ".+?",
-                    Some(text) => constraint_of(name, text)?,
-                };
-                // Alone first: what is wrong is told of it, and its brackets cannot close ours.
-                compile(inner)?;
-                self.key.extend(["{", constraint.unwrap_or_default(), "}"]);
-                expression.push_str(&format!("(?<c{}>{inner})", self.names.len()));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Shaped {
-    fn new(parts: &[Part<'_>]) -> Result<Shaped, String> {
-        let mut written = Written {
-            key: String::new(),
-            names: Vec::new(),
-            texts: vec![String::new()],
-        };
-        let mut expression = String::from("^(?s:");
+impl Constrained {
+    fn new(parts: &[Part<'_>]) -> Result<Constrained, String> {
+        let (mut key, mut names, mut texts) = (String::new(), Vec::new(), vec![String::new()]);
         for part in parts {
-            written.add(part, &mut expression)?;
+            match part {
+                Part::Text(text) => {
+                    key.push_str(text);
+                    texts
+                        .iter_mut()
+                        .last()
+                        .into_iter()
+                        .for_each(|last| last.push_str(text));
+                }
+                Part::Capture { name, constraint } => {
+                    key.extend(["{", constraint.unwrap_or_default(), "}"]);
+                    names.push(parse_name(name)?);
+                    texts.push(String::new());
+                }
+            }
         }
-        expression.push_str(")$");
-        let kind = match parts {
-            [
-                Part::Capture {
-                    constraint: Some(text),
-                    ..
-                },
-            ] => Kind::named(text),
-            _ => None,
-        };
-        let takes = match kind {
-            Some(kind) => Takes::Kind(kind),
-            None => Takes::Regex(compile(&expression)?),
-        };
-        let Written { key, names, texts } = written;
-        Ok(Shaped {
+        Ok(Constrained {
             key,
-            expression,
+            constraint: Constraint::new(parts)?,
             names,
             texts,
-            takes,
         })
     }
-    /// Whether it takes this segment of a path in canonical form.
-    pub(super) fn takes_coded(&self, segment: &str) -> bool {
-        path::decode_utf8(segment).is_some_and(|text| self.takes(&text))
+
+    /// Whether this segment of a path in canonical form matches.
+    pub(super) fn matches_encoded(&self, segment: &str) -> bool {
+        path::decode_utf8(segment).is_some_and(|text| self.matches(&text))
     }
 
-    pub(super) fn takes(&self, text: &str) -> bool {
-        match &self.takes {
-            Takes::Kind(kind) => kind.takes(text),
-            Takes::Regex(regex) => regex.is_match(text),
+    /// Whether this decoded segment matches.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        match &self.constraint {
+            Constraint::Named(named) => named.is_match(text),
+            Constraint::Regex(regex) => regex.is_match(text),
         }
     }
 
-    /// Appends the text that has these values for the captures.
+    /// Appends the text with these values for the captures.
     pub(super) fn assemble<'a, E>(
         &self,
         into: &mut String,
@@ -227,41 +127,36 @@ impl Shaped {
         Ok(())
     }
 
-    /// Whether its one capture is all of the segment.
-    pub(super) fn takes_whole(&self) -> bool {
+    /// Whether its only capture is the whole segment.
+    pub(super) fn captures_whole(&self) -> bool {
         self.names.len() == 1 && self.texts.iter().all(String::is_empty)
     }
 
-    /// The captures of decoded text that this takes.
-    pub(super) fn captures<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
-        let found = match &self.takes {
-            Takes::Kind(_) => None,
-            Takes::Regex(regex) => regex.captures(text),
+    /// The captures of a decoded segment that matches.
+    pub(super) fn captures<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        match &self.constraint {
+            Constraint::Named(_) => vec![text],
+            Constraint::Regex(regex) => regex.captures(text),
+        }
+    }
+}
+
+impl Constraint {
+    fn new(parts: &[Part<'_>]) -> Result<Constraint, String> {
+        let named = match parts {
+            [
+                Part::Capture {
+                    constraint: Some(text),
+                    ..
+                },
+            ] => NamedConstraint::new(text),
+            _ => None,
         };
-        (1..=self.names.len()).map(move |number| {
-            let group = found
-                .as_ref()
-                .and_then(|found| found.name(&format!("c{number}")));
-            group.map_or(text, |group| group.as_str())
-        })
+        named.map_or_else(
+            || SegmentRegex::new(parts).map(Constraint::Regex),
+            |named| Ok(Constraint::Named(named)),
+        )
     }
-}
-
-/// The expression of a constraint.
-fn constraint_of<'a>(name: &str, text: &'a str) -> Result<&'a str, String> {
-    match (Kind::named(text), foreign::constraint(name, text)) {
-        (Some(kind), _) => Ok(kind.as_regex()),
-        (None, Some(ours)) => Err(format!(
-            "{text:?} is no constraint and would match itself alone; write {ours}"
-        )),
-        (None, None) => Ok(text),
-    }
-}
-
-fn compile(expression: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(expression).size_limit(REGEX_SIZE).build();
-    built
-        .map_err(|error| format!("{expression:?} is not a regular expression for a route: {error}"))
 }
 
 fn parse_text(text: &str) -> Result<Segment, String> {
@@ -270,12 +165,12 @@ fn parse_text(text: &str) -> Result<Segment, String> {
     }
     if let Some(ours) = foreign::capture(text) {
         return Err(format!(
-            "{text:?} would match itself alone; write {ours:?} to capture"
+            "{text:?} would match only itself: write {ours:?} to capture"
         ));
     }
     if path::decode(text) != text {
         return Err(format!(
-            "{text:?} is percent-encoded; write the characters themselves"
+            "{text:?} is percent-encoded: write the characters themselves"
         ));
     }
     Ok(Segment::Text(path::encode_segment(text).into()))
@@ -292,73 +187,24 @@ fn parse_name(name: &str) -> Result<Arc<str>, String> {
         .ok_or_else(|| format!("{name:?} is not a name"))
 }
 
-/// Splits a segment into text and captures; braces inside a constraint may nest.
-fn split_parts(raw: &str) -> Result<Vec<Part<'_>>, String> {
-    let unbalanced = || format!("{raw:?} has a brace without its partner");
-    let mut parts = Vec::new();
-    let mut rest = raw;
-    while !rest.is_empty() {
-        let Some((text, after)) = rest.split_once('{') else {
-            parts.push(Part::Text(rest));
-            break;
-        };
-        if !text.is_empty() {
-            parts.push(Part::Text(text));
-        }
-        let end = closing_brace(after).ok_or_else(unbalanced)?;
-        let (inside, behind) = after.split_at_checked(end).ok_or_else(unbalanced)?;
-        parts.push(match inside.split_once(':') {
-            Some((name, constraint)) => Part::Capture {
-                name,
-                constraint: Some(constraint),
-            },
-            None => Part::Capture {
-                name: inside,
-                constraint: None,
-            },
-        });
-        rest = behind.strip_prefix('}').unwrap_or(behind);
-    }
-    match parts
-        .iter()
-        .any(|part| matches!(part, Part::Text(text) if text.contains('}')))
-    {
-        true => Err(unbalanced()),
-        false => Ok(parts),
-    }
-}
-
-/// Where the brace that was opened before `text` is closed.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 1_usize;
-    text.bytes().position(|byte| {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        depth == 0
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn captured(pattern: &str, text: &str) -> Option<Vec<(String, String)>> {
-        let Segment::Shaped(shaped) = Segment::parse(pattern).unwrap() else {
+        let Segment::Constrained(constrained) = Segment::parse(pattern).unwrap() else {
             panic!("{pattern} takes all")
         };
-        if !shaped.takes_coded(&path::encode_segment(text)) {
+        if !constrained.matches_encoded(&path::encode_segment(text)) {
             return None;
         }
-        let names = shaped.names.iter().map(ToString::to_string);
-        let values = shaped.captures(text).map(str::to_owned);
+        let names = constrained.names.iter().map(ToString::to_string);
+        let values = constrained.captures(text).into_iter().map(str::to_owned);
         Some(names.zip(values).collect())
     }
 
     #[test]
-    fn constraints_take_whole_segments() {
+    fn constraints_match_whole_segments() {
         let cases: [(&str, &[&str], &[&str]); 6] = [
             ("{x:int}", &["0", "42", "-7"], &["", "-", "4a", "4 ", "٣"]),
             (
@@ -375,11 +221,11 @@ mod tests {
             ("{x:a|bc}", &["a", "bc"], &["ab", "abc"]),
             ("{x:é+}", &["é", "éé"], &["e"]),
         ];
-        for (pattern, takes, refuses) in cases {
-            for text in takes {
+        for (pattern, matching, others) in cases {
+            for text in matching {
                 assert!(captured(pattern, text).is_some(), "{pattern} and {text}");
             }
-            for text in refuses {
+            for text in others {
                 assert!(captured(pattern, text).is_none(), "{pattern} and {text}");
             }
         }
@@ -420,15 +266,15 @@ mod tests {
             ("a?b", "a route is a path, without query or fragment"),
             (
                 ":id",
-                "\":id\" would match itself alone; write \"{id}\" to capture",
+                "\":id\" would match only itself: write \"{id}\" to capture",
             ),
             (
                 "{id:integer}",
-                "\"integer\" is no constraint and would match itself alone; write {id:int}",
+                "\"integer\" is not a constraint and would match only itself: write {id:int}",
             ),
             (
                 "caf%C3%A9",
-                "\"caf%C3%A9\" is percent-encoded; write the characters themselves",
+                "\"caf%C3%A9\" is percent-encoded: write the characters themselves",
             ),
         ] {
             assert_eq!(Segment::parse(pattern).unwrap_err(), expected);

@@ -9,7 +9,7 @@ use enfilade_core::path;
 use super::pattern::Pattern;
 use super::segment::Segment;
 
-/// The names of a router's routes, to make paths of; made by [`Router::urls`](super::Router::urls).
+/// Makes paths from the names of a router's routes; see [`Router::urls`](super::Router::urls).
 ///
 /// ```
 /// use enfilade_core::Request;
@@ -27,21 +27,21 @@ use super::segment::Segment;
 /// assert_eq!(error.to_string(), "\"ada\" cannot be the id of \"user\", /users/{id:int}");
 /// ```
 ///
-/// The path is below where the router is; under a mount, `request.url_for_path(&path)` puts the mount before it.
+/// The path is relative to the router: in a mounted router, `request.url_for_path(&path)` adds the prefix.
 #[derive(Clone, Debug, Default)]
 pub struct Urls(BTreeMap<String, Arc<Pattern>>);
 
-/// Why there is no URL for what was asked.
+/// Why [`Urls::url_for`] has no URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
     /// No route has this name.
     NoRoute(String),
-    /// The route of this name has no value for this capture.
+    /// There is no value for this capture of the route of this name.
     Missing(String, String),
     /// The route of this name has no such capture.
     Unknown(String, String),
-    /// The route of this name, with this pattern, would not take for this capture this value.
+    /// The route of this name, with this pattern, does not match if this capture has this value.
     Refused(String, String, String, String),
 }
 
@@ -60,19 +60,19 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// What is asked: a route by name, with values for its captures.
-struct Wish<'a> {
+/// A route by name, with values for its captures.
+struct UrlRequest<'a> {
     route: &'a str,
     pattern: &'a Pattern,
     params: &'a [(&'a str, &'a str)],
 }
 
 impl Urls {
-    /// The path of a named route, with these values for its captures, percent-encoded where they need it.
+    /// Makes the path of a named route from values for its captures, which are percent-encoded as needed.
     ///
     /// # Errors
     ///
-    /// Where there is no such route, a value is missing or not asked for, or the pattern would not take it.
+    /// If no route has this name, a value is missing or unknown, or the pattern does not match it.
     pub fn url_for(&self, name: &str, params: &[(&str, &str)]) -> Result<String, UrlError> {
         let pattern = self
             .0
@@ -84,7 +84,7 @@ impl Urls {
         if let Some((param, _)) = unknown {
             return Err(UrlError::Unknown(name.to_owned(), (*param).to_owned()));
         }
-        let wish = Wish {
+        let wanted = UrlRequest {
             route: name,
             pattern,
             params,
@@ -92,17 +92,17 @@ impl Urls {
         let mut url = String::new();
         for segment in &pattern.segments {
             url.push('/');
-            wish.write_segment(segment, &mut url)?;
+            wanted.write_segment(segment, &mut url)?;
         }
         if let Some(rest) = &pattern.rest {
-            // The slashes of what takes the rest are slashes.
+            // Slashes in the rest stay slashes.
             url.push('/');
-            url.push_str(&path::encode(wish.value(rest)?));
+            url.push_str(&path::encode(wanted.value(rest)?));
         }
         Ok(if url.is_empty() { "/".to_owned() } else { url })
     }
 
-    /// Adds a name; what is wrong with it, where something is.
+    /// Adds a name; returns a message if it is there already.
     pub(super) fn add(&mut self, name: &str, pattern: Pattern) -> Option<String> {
         let text = pattern.text.clone();
         let before = self.0.insert(name.to_owned(), Arc::new(pattern))?;
@@ -122,21 +122,21 @@ impl Urls {
     }
 }
 
-impl Wish<'_> {
+impl UrlRequest<'_> {
     fn write_segment(&self, segment: &Segment, url: &mut String) -> Result<(), UrlError> {
         match segment {
             Segment::Text(text) => url.push_str(text),
             Segment::Any(name) | Segment::Rest(name) => {
                 url.push_str(&path::encode_segment(self.value(name)?))
             }
-            Segment::Shaped(shaped) => {
+            Segment::Constrained(constrained) => {
                 let mut text = String::new();
-                shaped.assemble(&mut text, &mut |name| self.value(name))?;
-                // What is put together must come apart again as it was.
+                constrained.assemble(&mut text, &mut |name| self.value(name))?;
+                // The values must come back as they are when the path is matched.
                 let names = segment.names().iter();
-                let wrong = match shaped.takes(&text) {
+                let wrong = match constrained.matches(&text) {
                     true => names
-                        .zip(shaped.captures(&text))
+                        .zip(constrained.captures(&text))
                         .find(|(name, found)| self.value(name) != Ok(found))
                         .map(|(name, _)| name),
                     false => segment.names().first(),
@@ -150,7 +150,7 @@ impl Wish<'_> {
         Ok(())
     }
 
-    /// The value for a capture, which is at least one character.
+    /// The value for a capture: at least one character.
     fn value(&self, name: &str) -> Result<&str, UrlError> {
         match self.params.iter().find(|(param, _)| *param == name) {
             Some((_, "")) => Err(self.refused(name, "")),

@@ -459,7 +459,7 @@ fn a_doctor_warns_of_a_limit_outside() {
     let warnings = enfilade_testing::doctor(&app.wrap(limit));
     let pairs: Vec<_> = warnings
         .iter()
-        .map(|warning| (warning.outer(), warning.inner()))
+        .map(|warning| (warning.outer().unwrap_or_default(), warning.inner()))
         .collect();
     assert_eq!(pairs, [("BodyLimit", "Decompression")]);
 }

@@ -1,44 +1,45 @@
-//! Whether one regular expression takes all that another takes.
+//! Whether one regular expression matches all that another matches.
 
 use std::collections::HashSet;
 
-use regex_automata::dfa::{Automaton, dense};
+use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, Input};
 
-/// How large a table may be while it is made, in bytes; what needs more is not compared.
-const TABLE: usize = 1024 * 1024;
-/// How many pairs of states are looked at before it is given up.
-const PAIRS: usize = 4096;
+/// The limit for an automaton, in bytes; a larger one is not compared.
+const SIZE_LIMIT: usize = 1024 * 1024;
+/// The limit for pairs of states that are compared.
+const PAIR_LIMIT: usize = 4096;
 
-/// All texts that an anchored expression takes.
+/// A deterministic automaton for an anchored expression.
 #[derive(Debug)]
-pub(super) struct Language(dense::DFA<Vec<u32>>);
+pub(super) struct Dfa(dense::DFA<Vec<u32>>);
 
-impl Language {
-    /// `None` where the expression has what a table cannot tell, such as Unicode word boundaries, or is too large.
-    pub(super) fn of(expression: &str) -> Option<Language> {
+impl Dfa {
+    /// Returns `None` if the automaton is too large, or the expression has what no automaton decides, such as Unicode word
+    /// boundaries.
+    pub(super) fn new(expression: &str) -> Option<Dfa> {
         let config = dense::Config::new()
-            .start_kind(regex_automata::dfa::StartKind::Anchored)
-            .dfa_size_limit(Some(TABLE))
-            .determinize_size_limit(Some(TABLE));
-        let table = dense::Builder::new()
+            .start_kind(StartKind::Anchored)
+            .dfa_size_limit(Some(SIZE_LIMIT))
+            .determinize_size_limit(Some(SIZE_LIMIT));
+        let built = dense::Builder::new()
             .configure(config)
-            .thompson(thompson::Config::new().nfa_size_limit(Some(TABLE)))
+            .thompson(thompson::Config::new().nfa_size_limit(Some(SIZE_LIMIT)))
             .build(expression);
-        table.ok().map(Language)
+        built.ok().map(Dfa)
     }
 
-    /// Whether every text of `other` is one of these; `false` also where that takes too long to tell.
-    pub(super) fn takes_all_of(&self, other: &Language) -> bool {
+    /// Whether this automaton matches every text that `other` matches; `false` if that takes too many steps.
+    pub(super) fn is_superset_of(&self, other: &Dfa) -> bool {
         let (Some(here), Some(there)) = (self.start(), other.start()) else {
             return false;
         };
         let mut seen = HashSet::from([(here, there)]);
         let mut waiting = vec![(here, there)];
         while let Some((here, there)) = waiting.pop() {
-            if other.ends(there) && !self.ends(here) {
+            if other.is_match(there) && !self.is_match(here) {
                 return false;
             }
             for byte in 0..=u8::MAX {
@@ -50,7 +51,7 @@ impl Language {
                     waiting.push(next);
                 }
             }
-            if seen.len() > PAIRS {
+            if seen.len() > PAIR_LIMIT {
                 return false;
             }
         }
@@ -62,8 +63,8 @@ impl Language {
         self.0.start_state_forward(&input).ok()
     }
 
-    /// Whether a text that led to this state is taken.
-    fn ends(&self, state: StateID) -> bool {
+    /// Whether a text that leads to this state matches.
+    fn is_match(&self, state: StateID) -> bool {
         self.0.is_match_state(self.0.next_eoi_state(state))
     }
 }
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_expression_takes_all_of_another() {
+    fn one_expression_matches_all_of_another() {
         let cases = [
             ("a+", "a", true),
             ("a", "a+", false),
@@ -88,14 +89,14 @@ mod tests {
             ("[^x]*", "[a-z]*", false),
             ("é|e", "é", true),
             ("(?i)abc", "aBc", true),
-            // Nothing is taken of nothing.
+            // An expression that matches nothing.
             ("a", "[a&&b]", true),
         ];
         for (expression, other, expected) in cases {
-            let language = |text: &str| Language::of(&format!("^(?s:{text})$")).unwrap();
-            let found = language(expression).takes_all_of(&language(other));
+            let dfa = |text: &str| Dfa::new(&format!("^(?s:{text})$")).unwrap();
+            let found = dfa(expression).is_superset_of(&dfa(other));
             assert_eq!(found, expected, "{expression} and {other}");
         }
-        assert!(Language::of("^a\\b.$").is_none());
+        assert!(Dfa::new("^a\\b.$").is_none());
     }
 }

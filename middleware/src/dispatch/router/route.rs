@@ -1,61 +1,62 @@
-//! What stands at one pattern: handlers by method, or what is mounted there.
+//! A route: a pattern, and the handlers by method or the application that is mounted there.
+
+use std::str::Utf8Error;
 
 use enfilade_core::{Application, IntoResponse, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::pattern::{Form, NotCaptured, Pattern, prefix_length};
+use super::pattern::{Pattern, prefix_length};
 
-/// What stands for the path that a mounted application sees.
+/// Replaces the path of a mounted application in the pattern of a mount.
 pub(super) const MOUNTED: &str = "/...";
 
-/// A pattern and what answers there.
+/// A pattern and its target.
 #[derive(Clone)]
-pub(super) struct Leaf {
+pub(super) struct Route {
     pub(super) pattern: Pattern,
     pub(super) name: Option<String>,
-    pub(super) answers: Answers,
-    /// The numbers of the leaves whose patterns have this one's shape, at the first of them.
+    pub(super) target: Target,
+    /// The numbers of the other routes whose patterns have the same shape, at the first of them.
     pub(super) others: Vec<usize>,
 }
 
-/// What answers at a pattern.
+/// What a route leads to.
 #[derive(Clone)]
-pub(super) enum Answers {
+pub(super) enum Target {
     Methods(Methods),
     Mount(Application),
 }
 
-/// A leaf whose pattern a path has, and what answers there.
-pub(super) struct Hit<'a> {
-    pub(super) leaf: &'a Leaf,
+/// A route whose pattern matches the path, and the application for the method.
+pub(super) struct Match<'a> {
+    pub(super) route: &'a Route,
     pub(super) app: &'a Application,
-    pub(super) form: Form,
-    /// How much of the path a mount takes, where that is known.
-    pub(super) taken: Option<usize>,
+    /// The length of what the pattern matches of the path, if that is in canonical form.
+    pub(super) plain: Option<usize>,
 }
 
-/// Handlers by method; `any` is for those that are not listed.
+/// Handlers by method; `any` is for methods that are not listed.
 #[derive(Clone, Default)]
 pub(super) struct Methods {
     pub(super) listed: Vec<(Method, Application)>,
     pub(super) any: Option<Application>,
-    /// What is listed at another pattern of the same shape, where this one leaves it to.
+    /// Methods that a route of the same shape lists: `any` is not for them.
     pub(super) elsewhere: Vec<Method>,
 }
 
-impl Answers {
+impl Target {
     /// Adds handlers that are not there yet.
-    pub(super) fn add(&mut self, new: Answers) {
-        if let (Answers::Methods(known), Answers::Methods(new)) = (self, new) {
+    pub(super) fn add(&mut self, new: Target) {
+        if let (Target::Methods(known), Target::Methods(new)) = (self, new) {
             known.listed.extend(new.listed);
             known.any = known.any.take().or(new.any);
         }
     }
 
-    /// The methods that are listed; with GET, HEAD is too.
+    /// The methods that are listed, and HEAD if GET is.
     pub(super) fn listed(&self) -> Vec<Method> {
-        let Answers::Methods(methods) = self else {
+        let Target::Methods(methods) = self else {
             return Vec::new();
         };
         let listed = methods.listed.iter().map(|(method, _)| method.clone());
@@ -63,25 +64,25 @@ impl Answers {
         listed.chain(head).collect()
     }
 
-    /// Leaves these methods to others, but for those that it lists itself.
+    /// Leaves these methods to other routes, except those that this route lists.
     pub(super) fn leave(&mut self, elsewhere: Vec<Method>) {
-        if let Answers::Methods(methods) = self {
+        if let Target::Methods(methods) = self {
             methods.elsewhere = elsewhere;
         }
     }
 
-    /// What answers this method; a mounted application answers all.
+    /// The application for this method; a mounted application is for all.
     #[inline]
     pub(super) fn to(&self, method: &Method) -> Option<&Application> {
         match self {
-            Answers::Mount(app) => Some(app),
-            Answers::Methods(methods) => methods.handler(method),
+            Target::Mount(app) => Some(app),
+            Target::Methods(methods) => methods.handler(method),
         }
     }
 }
 
 impl Methods {
-    /// What is in both, where something is.
+    /// A method that both have, for an error message.
     fn clash(&self, new: &Methods) -> Option<String> {
         let mut listed = new.listed.iter().map(|(method, _)| method);
         let twice = listed.find(|method| self.has(method));
@@ -91,7 +92,7 @@ impl Methods {
             .or_else(|| any().map(str::to_owned))
     }
 
-    /// The handler of a method; HEAD has that of GET where it has none of its own.
+    /// The handler of a method; HEAD uses that of GET if it has none of its own.
     #[inline]
     fn handler(&self, method: &Method) -> Option<&Application> {
         for (known, app) in &self.listed {
@@ -111,36 +112,36 @@ impl Methods {
     }
 }
 
-impl Hit<'_> {
-    /// Notes in the request what its path has for the captures.
+impl Match<'_> {
+    /// Stores the values of the captures in the request.
     #[inline]
-    pub(super) fn capture(&self, request: &mut Request) -> Result<(), NotCaptured> {
-        self.leaf.pattern.capture(request, self.form)
+    pub(super) fn capture(&self, request: &mut Request) -> Result<(), Utf8Error> {
+        self.route.pattern.capture(request, self.plain)
     }
 
-    /// Answers the request, in which everything is noted.
+    /// Calls the application with a request that has the captures.
     #[inline]
     pub(super) fn call(&self, mut request: Request) -> Reply {
-        if self.leaf.is_mount() {
-            let segments = self.leaf.pattern.segments.len();
+        if self.route.is_mount() {
+            let segments = self.route.pattern.segments.len();
             let length = || prefix_length(request.path(), segments);
-            let length = self.taken.or_else(length);
+            let length = self.plain.or_else(length);
             request.advance(length.unwrap_or_default());
         }
         self.app.call(request)
     }
 }
 
-impl Leaf {
+impl Route {
     pub(super) fn is_mount(&self) -> bool {
-        matches!(self.answers, Answers::Mount(_))
+        matches!(self.target, Target::Mount(_))
     }
 
-    /// Why another leaf of the same shape cannot be beside this one, if it cannot.
-    pub(super) fn conflict(&self, new: &Leaf) -> Option<String> {
+    /// Why a route whose pattern has the same shape cannot be added, if it cannot.
+    pub(super) fn conflict(&self, new: &Route) -> Option<String> {
         let (text, there) = (&new.pattern.text, &self.pattern.text);
-        let clash = match (&self.answers, &new.answers) {
-            (Answers::Methods(known), Answers::Methods(new)) => Some(known.clash(new)?),
+        let clash = match (&self.target, &new.target) {
+            (Target::Methods(known), Target::Methods(new)) => Some(known.clash(new)?),
             _ => None,
         };
         Some(match clash {
@@ -152,23 +153,31 @@ impl Leaf {
         })
     }
 
-    /// Shows every application to `replace`.
+    /// The only path that matches, in canonical form, if there is only one.
+    pub(super) fn static_path(&self) -> Option<String> {
+        if self.is_mount() {
+            return None;
+        }
+        self.pattern.static_path()
+    }
+
+    /// Calls `replace` with every application.
     pub(super) fn for_each_app(&mut self, replace: &mut dyn FnMut(&mut Application)) {
-        match &mut self.answers {
-            Answers::Mount(app) => replace(app),
-            Answers::Methods(methods) => {
+        match &mut self.target {
+            Target::Mount(app) => replace(app),
+            Target::Methods(methods) => {
                 methods.listed.iter_mut().for_each(|(_, app)| replace(app));
                 methods.any.iter_mut().for_each(replace);
             }
         }
     }
 
-    /// Every application, with what leads to it: `GET /users/{id}`, `/any`, `/mounted/...`.
+    /// Every application with its label: `GET /users/{id}`, `/any`, `/mounted/...`.
     pub(super) fn apps(&self) -> Vec<(String, &Application)> {
         let text = &self.pattern.text;
-        match &self.answers {
-            Answers::Mount(app) => vec![(format!("{}{MOUNTED}", text.trim_end_matches('/')), app)],
-            Answers::Methods(methods) => {
+        match &self.target {
+            Target::Mount(app) => vec![(format!("{}{MOUNTED}", text.trim_end_matches('/')), app)],
+            Target::Methods(methods) => {
                 let listed = methods
                     .listed
                     .iter()
@@ -181,10 +190,10 @@ impl Leaf {
     }
 }
 
-/// The answer where patterns have the path, but none has the method.
+/// The response if patterns match the path, but no route has the method.
 ///
-/// OPTIONS is answered with what there is (RFC 9110, section 9.3.7), anything else refused with it (section 15.5.6).
-pub(super) fn refuse(method: &Method, found: &[&Methods]) -> Response {
+/// OPTIONS gets 204 with the methods in `Allow` (RFC 9110, section 9.3.7), other methods 405 (section 15.5.6).
+pub(super) fn method_not_allowed(method: &Method, found: &[&Methods]) -> Response {
     let allow = [(ALLOW, allowed(found))];
     if method == Method::OPTIONS {
         return (StatusCode::NO_CONTENT, allow, ()).into_response();
@@ -192,7 +201,7 @@ pub(super) fn refuse(method: &Method, found: &[&Methods]) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed").into_response()
 }
 
-/// The methods of all of them, each once.
+/// The value of `Allow`: all methods, each once.
 fn allowed(found: &[&Methods]) -> HeaderValue {
     let mut names: Vec<&str> = Vec::new();
     let listed = || {
