@@ -26,14 +26,6 @@ impl HeaderValues {
         }
     }
 
-    #[cfg_attr(
-        not(feature = "time"),
-        expect(dead_code, reason = "for the access log")
-    )]
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, HeaderValues::None)
-    }
-
     pub(crate) fn as_slice(&self) -> &[HeaderValue] {
         match self {
             HeaderValues::None => &[],

@@ -358,7 +358,7 @@ struct Asked {
 fn lines(headers: &HeaderMap) -> HeaderValues {
     let lines = HeaderValues::of(headers, &ACCEPT_ENCODING);
     // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
-    let is_forbidden = !lines.is_empty()
+    let is_forbidden = !lines.as_slice().is_empty()
         && headers.contains_key(CACHE_CONTROL)
         && has_token(headers, &CACHE_CONTROL, "no-transform");
     if is_forbidden {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "route-check")]
 mod check;
+#[cfg_attr(not(feature = "regex"), path = "no_regex.rs")]
 mod constraint;
 #[cfg(feature = "route-check")]
 mod dfa;

@@ -19,6 +19,10 @@ impl NamedConstraint {
     }
 
     /// The regular expression that matches the same.
+    #[cfg_attr(
+        not(feature = "regex"),
+        expect(dead_code, reason = "only a regular expression needs it")
+    )]
     pub(super) fn expression(self) -> &'static str {
         match self {
             NamedConstraint::Int => "-?[0-9]+",

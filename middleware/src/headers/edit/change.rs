@@ -27,6 +27,10 @@ pub(super) enum Change {
         to: HeaderName,
     },
     /// Changes each value of a header, as the verb says.
+    #[cfg_attr(
+        not(feature = "regex"),
+        expect(dead_code, reason = "only a regular expression needs it")
+    )]
     Each(
         &'static str,
         HeaderName,
