@@ -90,7 +90,6 @@ pub(crate) async fn pause_after(error: &io::Error) {
 pub(crate) struct Socket(Kept);
 
 /// The same socket, to look at while another owns its bytes.
-#[cfg(any(feature = "scgi", feature = "server"))]
 #[derive(Debug)]
 pub(crate) struct Watch(Kept);
 
@@ -148,7 +147,6 @@ impl Socket {
         }
     }
 
-    #[cfg(any(feature = "scgi", feature = "server"))]
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.0.clone())
     }
@@ -200,7 +198,6 @@ impl Watch {
     }
 }
 
-#[cfg(any(feature = "scgi", feature = "server"))]
 impl Watch {
     /// Has the connection reset when it is closed. A Unix socket knows no reset, and is closed.
     pub(crate) fn reset_on_close(&self) {
