@@ -1,8 +1,7 @@
-//! Paths: percent-coding, and matching of a raw path against text.
+//! Paths: percent-coding, the canonical form, and matching against text.
 //!
-//! A path is split into segments before it is decoded, so `%2F` never makes a segment (RFC 3986, section 2.2), and
-//! `/%66oo` is the same path as `/foo` (section 6.2.2.2). Everything that compares paths uses these functions, so that
-//! an authorisation wrapper and a router cannot disagree.
+//! A path is made canonical once, by the gateway ([`canonical`] has the table), and everything that compares paths looks
+//! at that one string, so that an authorisation wrapper and a router cannot disagree.
 
 use std::borrow::Cow;
 
@@ -63,30 +62,85 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
     utf8_percent_encode(text, SEGMENT).into()
 }
 
-/// Writes a raw path in the one form in which equal paths are equal strings.
+/// Makes a path canonical: the one form of it that is compared.
 ///
-/// Each segment is decoded and coded again, so that characters that need no coding have none and the rest is coded in
-/// upper-case hexadecimal; the number of segments stays. Borrows where the path is in that form already.
+/// Every gateway does so once, for [`Request::path`](crate::Request::path), and nothing decodes a path again to compare it.
+/// Borrows if the path is canonical already, as nearly every path is.
+///
+/// | received | canonical | why |
+/// |---|---|---|
+/// | `/%66oo`, `/%7Ea` | `/foo`, `/~a` | unreserved characters are decoded (RFC 3986, section 6.2.2.2) |
+/// | `/a%2fb`, `/a%40b` | `/a%2Fb`, `/a%40b` | others are not: coded, they mean something else (section 2.2); hexadecimal digits are capitals (section 6.2.2.1) |
+/// | `/a/./b/../c`, `/a/%2e%2E/b` | `/a/c`, `/b` | dot segments are resolved (section 6.2.2.3); above the root there is nothing |
+/// | `/a/..`, `/a/.` | `/`, `/a/` | (section 5.2.4) |
+/// | `//a//b`, `/a/..//b` | `//a//b`, `//b` | empty segments are segments |
+/// | `/a\\b`, `/a%5cb` | `/a%5Cb` | a backslash separates nothing, other than in the URL standard |
+/// | `/é`, `/{x}`, `/100%` | `/%C3%A9`, `/%7Bx%7D`, `/100%25` | what a path cannot have as it is, is encoded |
+/// | `/%00`, `/%FF` | `/%00`, `/%FF` | NUL, and what is not UTF-8, stay encoded: no text matches them |
+/// | `*`, and the empty path | the same | they are not paths |
 ///
 /// ```
-/// assert_eq!(enfilade_core::path::canonical("/%66oo/%e9%2f"), "/foo/%E9%2F");
+/// use enfilade_core::path;
+///
+/// assert_eq!(path::canonical("/%66oo/%e9%2f/../a%2fb"), "/foo/a%2Fb");
 /// ```
 #[must_use]
 pub fn canonical(raw: &str) -> Cow<'_, str> {
     if is_canonical(raw.as_bytes()) {
         return Cow::Borrowed(raw);
     }
+    let coded = canonical_coding(raw);
+    Cow::Owned(match coded.strip_prefix('/') {
+        Some(segments) if segments.split('/').any(is_dot_segment) => resolve_dots(segments),
+        _ => coded,
+    })
+}
+
+/// Encodes and decodes as [`canonical`] does, and leaves the segments as they are.
+fn canonical_coding(raw: &str) -> String {
     let mut path = String::with_capacity(raw.len() + 8);
-    for (at, segment) in raw.split('/').enumerate() {
-        if at > 0 {
-            path.push('/');
+    let mut rest = raw.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let decoded = match *after {
+            [high, low, ref after @ ..] if byte == b'%' => hex(high, low).inspect(|_| rest = after),
+            _ => None,
+        };
+        match decoded.unwrap_or(byte) {
+            byte if is_unreserved(byte) => path.push(char::from(byte)),
+            byte if decoded.is_none() && is_plain_or_slash(byte) => path.push(char::from(byte)),
+            byte => path.push_str(percent_encoding::percent_encode_byte(byte)),
         }
-        path.extend(percent_encoding::percent_encode(
-            &decode_bytes(segment),
-            SEGMENT,
-        ));
     }
-    Cow::Owned(path)
+    path
+}
+
+/// Resolves the segments `.` and `..` (RFC 3986, section 5.2.4) of what follows the first slash of a path.
+fn resolve_dots(segments: &str) -> String {
+    let mut resolved = String::with_capacity(segments.len() + 1);
+    let mut segments = segments.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => resolved.truncate(resolved.rfind('/').unwrap_or(0)),
+            _ => resolved.extend(["/", segment]),
+        }
+        // `/a/.` and `/a/b/..` are the folder `/a/`.
+        if is_dot_segment(segment) && segments.peek().is_none() {
+            resolved.push('/');
+        }
+    }
+    resolved
+}
+
+/// Whether a segment is one of the path's own steps; coded dots are decoded before.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
+/// Whether a character is the same character where it is encoded (RFC 3986, section 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// How many bytes at the start of a raw path may stand in a segment as they are: up to a slash, a percent sign, or what
@@ -137,67 +191,6 @@ pub fn repair(raw: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// Takes the segments `.` and `..` out of a path (RFC 3986, section 5.2.4); `..` takes the segment before it too.
-///
-/// `..` at the root stays there. `%2E` is a dot and `%2F` is no slash. What stays is left as it is written, empty
-/// segments among it: `/a/..//b` becomes `//b`, which in a `Location` is a host. Borrows where there is nothing to take
-/// out.
-///
-/// ```
-/// use enfilade_core::path::remove_dots;
-///
-/// assert_eq!(remove_dots("/a/./b/../c"), "/a/c");
-/// assert_eq!(remove_dots("/a/%2e%2E/../../etc/"), "/etc/");
-/// ```
-#[must_use]
-pub fn remove_dots(raw: &str) -> Cow<'_, str> {
-    if raw.split('/').all(|segment| dots(segment).is_none()) {
-        return Cow::Borrowed(raw);
-    }
-    let mut raw = raw;
-    // Before the first segment of a relative path there is none to take out, so nothing stays of these.
-    while let Some((_, rest)) = raw
-        .split_once('/')
-        .filter(|(first, _)| dots(first).is_some())
-    {
-        raw = rest;
-    }
-    let mut path = String::with_capacity(raw.len());
-    let mut segments = raw.split('/').peekable();
-    path.extend(segments.next().filter(|first| dots(first).is_none()));
-    while let Some(segment) = segments.next() {
-        match dots(segment) {
-            None => path.extend(["/", segment]),
-            Some(Dots::Here) => {}
-            Some(Dots::Up) => path.truncate(path.rfind('/').unwrap_or(0)),
-        }
-        // `/a/.` and `/a/b/..` are the folder `/a/`.
-        if dots(segment).is_some() && segments.peek().is_none() {
-            path.push('/');
-        }
-    }
-    Cow::Owned(path)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dots {
-    Here,
-    Up,
-}
-
-/// Which of `.` and `..` a segment is, if it is one.
-fn dots<'a>(segment: &'a str) -> Option<Dots> {
-    // A coded dot is the same character (RFC 3986, section 6.2.2.2), and whoever decodes before they look sees one.
-    let after_dot = |text: &'a str| {
-        let forms = [".", "%2E", "%2e"];
-        forms.into_iter().find_map(|form| text.strip_prefix(form))
-    };
-    match after_dot(segment)? {
-        "" => Some(Dots::Here),
-        rest => after_dot(rest)?.is_empty().then_some(Dots::Up),
-    }
-}
-
 /// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
 ///
 /// Every byte of many a request's path is looked up, so it is a table.
@@ -222,19 +215,49 @@ fn is_plain(byte: u8) -> bool {
     PLAIN[usize::from(byte)]
 }
 
-/// Whether a path has only plain bytes and slashes, as nearly every path has.
+fn is_plain_or_slash(byte: u8) -> bool {
+    PLAIN_OR_SLASH[usize::from(byte)]
+}
+
+/// Whether a path is canonical, which nearly every path is: most have plain bytes and slashes alone, and no dot after one.
 fn is_canonical(path: &[u8]) -> bool {
     // Eight at a time, without a branch for each.
     let (eights, rest) = path.as_chunks::<8>();
-    let is_plain = |byte: u8| PLAIN_OR_SLASH[usize::from(byte)];
-    let all = |bytes: &[u8; 8]| bytes.iter().fold(true, |all, &byte| all & is_plain(byte));
-    eights.iter().all(all) && rest.iter().all(|&byte| is_plain(byte))
+    let all = |bytes: &[u8; 8]| {
+        let bytes = bytes.iter();
+        bytes.fold(true, |all, &byte| all & is_plain_or_slash(byte))
+    };
+    let is_plain = eights.iter().all(all) && rest.iter().copied().all(is_plain_or_slash);
+    is_plain && !path.windows(2).any(|pair| pair == b"/.") || is_canonical_as_coded(path)
 }
 
-/// How many bytes of the raw `path` the decoded `prefix` takes up, if it ends at a segment boundary.
+/// The same for a path with coded characters or with dots.
+#[cold]
+fn is_canonical_as_coded(path: &[u8]) -> bool {
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = match *after {
+            [high, low, ref after @ ..] if byte == b'%' => {
+                let is_capital = |digit: u8| digit.is_ascii_digit() || digit.is_ascii_uppercase();
+                let coded = hex(high, low).filter(|_| is_capital(high) && is_capital(low));
+                match coded {
+                    Some(byte) if !is_unreserved(byte) => after,
+                    _ => return false,
+                }
+            }
+            _ if is_plain_or_slash(byte) => after,
+            _ => return false,
+        };
+    }
+    let mut segments = path.split(|byte| *byte == b'/');
+    path.first() != Some(&b'/') || !segments.any(|segment| matches!(segment, b"." | b".."))
+}
+
+/// How many bytes of a canonical path the prefix takes up, if it ends at a segment boundary.
 ///
-/// The prefix is text: `/caf\u{e9}` matches `/caf%C3%A9`, and a `/` in it matches only a `/`, never `%2F`. A slash at
-/// its end is not counted; an empty prefix and `/` match every path at 0.
+/// The prefix is text: `/caf\u{e9}` matches `/caf%C3%A9`, and a character in it that a path may have as it is, such as `/`
+/// or `@`, matches only itself, never `%2F` or `%40`. A slash at its end is not counted; an empty prefix and `/` match every
+/// path at 0.
 ///
 /// ```
 /// use enfilade_core::path::match_prefix;
@@ -245,24 +268,20 @@ fn is_canonical(path: &[u8]) -> bool {
 #[must_use]
 pub fn match_prefix(path: &str, prefix: &str) -> Option<usize> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    let at_boundary = |rest: &&[u8]| matches!(rest, [] | [b'/', ..]);
-    let same = path.strip_prefix(prefix).map(str::as_bytes);
-    let decoded = || match_decoded(path.as_bytes(), prefix.as_bytes());
-    let rest = same
-        .filter(at_boundary)
-        .or_else(|| decoded().filter(at_boundary))?;
-    Some(path.len() - rest.len())
+    let rest = strip_text(path.as_bytes(), prefix.as_bytes())?;
+    matches!(rest, [] | [b'/', ..]).then_some(path.len() - rest.len())
 }
 
-fn match_decoded<'a>(mut path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
-    for &wanted in prefix {
+/// What follows a text at the front of a canonical path.
+fn strip_text<'a>(mut path: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
+    for &wanted in text {
         path = match *path {
+            [byte, ref rest @ ..] if byte == wanted && is_plain_or_slash(byte) => rest,
             [b'%', high, low, ref rest @ ..]
-                if wanted != b'/' && hex(high, low) == Some(wanted) =>
+                if !is_plain_or_slash(wanted) && hex(high, low) == Some(wanted) =>
             {
                 rest
             }
-            [byte, ref rest @ ..] if byte == wanted && byte != b'%' => rest,
             _ => return None,
         };
     }
@@ -291,13 +310,13 @@ mod tests {
             ("", "/", Some(0)),
             ("*", "/", None),
             ("*", "/foo", None),
-            ("/%66oo/x", "/foo", Some(6)),
             ("/foo%2Fbar", "/foo/bar", None),
             ("/foo%2Fbar", "/foo", None),
-            ("/caf%c3%A9/x", "/café", Some(10)),
+            ("/caf%C3%A9/x", "/café", Some(10)),
             ("/a%25", "/a%", Some(5)),
-            ("/a%", "/a%", Some(3)),
-            ("/%6", "/o", None),
+            ("/a%40b", "/a@b", None),
+            ("/a@b", "/a@b", Some(4)),
+            ("/a%5Cb/c", "/a\\b", Some(6)),
         ];
         for (path, prefix, expected) in cases {
             assert_eq!(
@@ -316,7 +335,13 @@ mod tests {
             ("/a%2fb", "/a%2Fb"),
             ("/%C3%a9", "/%C3%A9"),
             ("/é", "/%C3%A9"),
-            ("/a%40b", "/a@b"),
+            ("/a%40b", "/a%40b"),
+            ("/a@b", "/a@b"),
+            ("/%7e%2D%2e%5f", "/~-._"),
+            ("/a\\b%5c", "/a%5Cb%5C"),
+            ("/%00%ff", "/%00%FF"),
+            ("/%2", "/%252"),
+            ("/%%32", "/%252"),
             ("/a b", "/a%20b"),
             ("/100%", "/100%25"),
             ("//", "//"),
@@ -331,10 +356,9 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_taken_out_and_nothing_above_the_root_is_reached() {
+    fn dot_segments_are_resolved_and_nothing_above_the_root_is_reached() {
         let cases = [
             ("/a/b/c/./../../g", "/a/g"),
-            ("mid/content=5/../6", "mid/6"),
             ("/a/./b", "/a/b"),
             ("/a/b/..", "/a/"),
             ("/a/b/.", "/a/b/"),
@@ -351,33 +375,20 @@ mod tests {
             ("/a/..//b", "//b"),
             ("/.//b", "//b"),
             ("/a/..%2Fb/../c", "/a/c"),
-            ("/x%41/./%zz", "/x%41/%zz"),
-            ("../a", "a"),
-            ("./../a/..", "/"),
-            ("a/../b", "/b"),
-            ("..", ""),
-            (".", ""),
-            ("./", ""),
+            ("/x%41/./%zz", "/xA/%25zz"),
+            ("//..", "/"),
         ];
         for (raw, expected) in cases {
-            assert_eq!(remove_dots(raw), expected, "{raw}");
-            assert_eq!(remove_dots(expected), expected, "again: {raw}");
+            assert_eq!(canonical(raw), expected, "{raw}");
+            assert_eq!(canonical(expected), expected, "again: {raw}");
         }
         for raw in [
-            "",
-            "/",
-            "*",
-            "//",
-            "/...",
-            "/.a",
-            "/a.",
-            "/a..",
-            "/%2E%2E%2E",
-            "/%252e",
-            "/a/..%2F",
+            "", "/", "*", "//", "/...", "/.a", "/a.", "/a..", "/.../", "/%252e", "/a/..%2F",
+            "/%C3%A9",
         ] {
+            let canonical = canonical(raw);
             assert!(
-                matches!(remove_dots(raw), Cow::Borrowed(same) if same == raw),
+                matches!(canonical, Cow::Borrowed(same) if same == raw),
                 "{raw}"
             );
         }

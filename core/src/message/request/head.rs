@@ -121,7 +121,8 @@ pub struct KeptHead {
     extensions: Extensions,
     /// Most have none, and pass through wrappers as what is small.
     captures: Option<Box<Captures>>,
-    prefixed: Option<Box<str>>,
+    full_path: Option<Box<str>>,
+    outside: usize,
     offset: usize,
 }
 
@@ -136,7 +137,8 @@ impl KeptHead {
             captures: self
                 .captures
                 .map_or_else(Captures::default, |captures| *captures),
-            prefixed: self.prefixed,
+            full_path: self.full_path,
+            outside: self.outside,
             offset: self.offset,
         }))
     }
@@ -183,7 +185,8 @@ impl Request {
             head: self.0.head.clone(),
             extensions: self.0.extensions.clone(),
             captures: (!self.0.captures.is_empty()).then(|| Box::new(self.0.captures.clone())),
-            prefixed: self.0.prefixed.clone(),
+            full_path: self.0.full_path.clone(),
+            outside: self.0.outside,
             offset: self.0.offset,
         }
     }

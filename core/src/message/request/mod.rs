@@ -50,8 +50,11 @@ struct Inner {
     extensions: Extensions,
     body: Body,
     captures: Captures,
-    /// `script_name` and `path` in one, where something stands before the path of `uri`.
-    prefixed: Option<Box<str>>,
+    /// `script_name` and `path` in one, if that is not the path of `uri`: something stands before it, or it is not
+    /// canonical.
+    full_path: Option<Box<str>>,
+    /// How much of it never reached this program.
+    outside: usize,
     /// Where `path` begins.
     offset: usize,
 }
@@ -99,6 +102,7 @@ impl Request {
     /// Puts a request together, as gateways do.
     #[must_use]
     pub fn from_parts(parts: Parts, body: Body, connection: Connection) -> Request {
+        let full_path = canonical_path(&parts.uri);
         let shared = Shared {
             method: parts.method,
             uri: parts.uri,
@@ -112,7 +116,8 @@ impl Request {
             extensions: parts.extensions,
             body,
             captures: Captures::default(),
-            prefixed: None,
+            full_path,
+            outside: 0,
             offset: 0,
         }))
     }
@@ -137,9 +142,9 @@ impl Request {
     /// Replaces the target, and with it the path; nothing is mounted afterwards, and what was captured stays.
     pub fn set_uri(&mut self, uri: Uri) {
         self.detach_captures();
+        self.0.full_path = canonical_path(&uri);
         self.shared_mut().uri = uri;
-        self.0.prefixed = None;
-        self.0.offset = 0;
+        (self.0.outside, self.0.offset) = (0, 0);
     }
 
     /// The version of HTTP.
@@ -220,15 +225,17 @@ impl Request {
         self.0.head.query()
     }
 
-    /// The part of the raw path that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
+    /// The part of the [canonical path](path::canonical) that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
     #[must_use]
     pub fn script_name(&self) -> &str {
         self.split_path().0
     }
 
-    /// The raw path that is left for this application; WSGI's `PATH_INFO` before decoding.
+    /// The [canonical path](path::canonical) that is left for this application; WSGI's `PATH_INFO` before decoding.
     ///
-    /// It is empty where a mount consumed all of it. `script_name` and `path` in one are always the path as received.
+    /// It is empty if a mount consumed all of it. `script_name` and `path` in one are the canonical path of the request;
+    /// [`uri`](Request::uri) has it as received. Every component reads this one string, so that
+    /// `request.path().starts_with("/admin/")` means what it says: there are no other spellings of the same path.
     #[must_use]
     #[inline]
     pub fn path(&self) -> &str {
@@ -241,9 +248,10 @@ impl Request {
         path::decode(self.path())
     }
 
-    /// Replaces the path that is left, raw, and keeps what is mounted and the query; for components that rewrite.
+    /// Replaces the path that is left and keeps what is mounted and the query; for components that rewrite.
     ///
-    /// Answers whether it did: a path begins with a slash and has no character that a target cannot have.
+    /// The new path is made [canonical](path::canonical). Returns whether it was set: a path begins with a slash and has no
+    /// character that a target cannot have.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -264,8 +272,7 @@ impl Request {
         if !path.starts_with('/') || path.contains(['?', '#']) {
             return false;
         }
-        let outside = self.full_path().len() - self.uri().path().len();
-        let mounted = self.script_name().get(outside..).unwrap_or_default();
+        let mounted = self.script_name().get(self.0.outside..).unwrap_or_default();
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let target = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"));
         let mut parts = self.uri().clone().into_parts();
@@ -276,12 +283,14 @@ impl Request {
         else {
             return false;
         };
+        let outside = self.full_path().get(..self.0.outside).unwrap_or_default();
+        // What is mounted stays as it is, whatever the dots of the new path say.
+        let path = path::canonical(path);
+        let is_as_written = outside.is_empty() && uri.path().strip_prefix(mounted) == Some(&*path);
+        let full_path =
+            (!is_as_written).then(|| format!("{outside}{mounted}{path}").into_boxed_str());
         self.detach_captures();
-        let prefix = self
-            .full_path()
-            .get(..outside)
-            .filter(|prefix| !prefix.is_empty());
-        self.0.prefixed = prefix.map(|prefix| format!("{prefix}{}", uri.path()).into_boxed_str());
+        self.0.full_path = full_path;
         self.shared_mut().uri = uri;
         true
     }
@@ -289,7 +298,7 @@ impl Request {
     fn detach_captures(&mut self) {
         let inner = &mut *self.0;
         let full_path = inner
-            .prefixed
+            .full_path
             .as_deref()
             .unwrap_or_else(|| inner.head.uri().path());
         inner.captures.detach(full_path);
@@ -298,7 +307,7 @@ impl Request {
     #[inline]
     fn full_path(&self) -> &str {
         self.0
-            .prefixed
+            .full_path
             .as_deref()
             .unwrap_or_else(|| self.0.head.uri().path())
     }
@@ -353,7 +362,8 @@ impl Request {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
             self.detach_captures();
-            self.0.prefixed = Some(format!("{prefix}{}", self.full_path()).into_boxed_str());
+            self.0.full_path = Some(format!("{prefix}{}", self.full_path()).into_boxed_str());
+            self.0.outside += prefix.len();
             self.0.offset += prefix.len();
         }
     }
@@ -418,7 +428,7 @@ impl Request {
     ) -> Result<(), E> {
         let inner = &mut *self.0;
         let full_path = inner
-            .prefixed
+            .full_path
             .as_deref()
             .unwrap_or_else(|| inner.head.uri().path());
         inner.captures.add(names, (full_path, inner.offset), find)
@@ -502,6 +512,14 @@ where
             request.restore(mounted);
         }
         request
+    }
+}
+
+/// The canonical path of a target, if it is not written so.
+fn canonical_path(uri: &Uri) -> Option<Box<str>> {
+    match path::canonical(uri.path()) {
+        std::borrow::Cow::Borrowed(_) => None,
+        std::borrow::Cow::Owned(path) => Some(path.into_boxed_str()),
     }
 }
 

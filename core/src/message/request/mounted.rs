@@ -11,7 +11,8 @@ pub(super) struct Mounted {
     uri: Uri,
     /// The target that went out, to see what came of it.
     remaining: Uri,
-    prefixed: Option<Box<str>>,
+    full_path: Option<Box<str>>,
+    outside: usize,
     offset: usize,
     captures: Captures,
 }
@@ -19,13 +20,15 @@ pub(super) struct Mounted {
 impl Request {
     /// What has to travel, where there is something.
     pub(super) fn take_mounted(&mut self, remaining: &Uri) -> Option<Mounted> {
-        if self.0.offset == 0 && self.0.captures.is_empty() {
+        let is_as_received = self.0.full_path.is_none();
+        if self.0.offset == 0 && self.0.captures.is_empty() && is_as_received {
             return None;
         }
         Some(Mounted {
             uri: self.0.head.uri().clone(),
             remaining: remaining.clone(),
-            prefixed: self.0.prefixed.take(),
+            full_path: self.0.full_path.take(),
+            outside: self.0.outside,
             offset: self.0.offset,
             captures: std::mem::take(&mut self.0.captures),
         })
@@ -36,7 +39,8 @@ impl Request {
     /// A path that became another one is what is left from now on, under what was mounted.
     pub(super) fn restore(&mut self, mounted: Mounted) {
         let now = std::mem::replace(&mut self.shared_mut().uri, mounted.uri);
-        self.0.prefixed = mounted.prefixed;
+        self.0.full_path = mounted.full_path;
+        self.0.outside = mounted.outside;
         self.0.offset = mounted.offset;
         self.0.captures = mounted.captures;
         if now == mounted.remaining {

@@ -5,7 +5,7 @@ use crate::message::connection::Scheme;
 
 #[test]
 fn mounting_moves_whole_segments() {
-    let cases: [(&'static str, &[&str], &str, &str); 9] = [
+    let cases: [(&'static str, &[&str], &str, &str); 11] = [
         ("/foo", &["/foo"], "/foo", ""),
         ("/foo/bar//quux", &["/foo/bar"], "/foo/bar", "//quux"),
         ("/foo/bard", &["/foo/bar"], "", "/foo/bard"),
@@ -13,7 +13,9 @@ fn mounting_moves_whole_segments() {
         ("/a/b/c", &["/a", "/b", "/c"], "/a/b/c", ""),
         ("/a/b", &["/"], "", "/a/b"),
         ("/a/b", &["/a/"], "/a", "/b"),
-        ("/%66oo/x", &["/foo"], "/%66oo", "/x"),
+        ("/%66oo/x", &["/foo"], "/foo", "/x"),
+        ("/a/../foo/%2e/x%2fy", &["/foo"], "/foo", "/x%2Fy"),
+        ("/foo/..//x", &["/foo"], "", "//x"),
         ("*", &["/"], "", "*"),
     ];
     for (target, mounts, script_name, path) in cases {
@@ -28,9 +30,10 @@ fn mounting_moves_whole_segments() {
         );
         assert_eq!(
             format!("{script_name}{path}"),
-            request.uri().path(),
+            crate::rules::path::canonical(target),
             "law 1: {target}"
         );
+        assert_eq!(request.uri(), target, "as received");
     }
 }
 
@@ -244,5 +247,30 @@ fn the_effective_host_leaves_the_schemes_port_out() {
             None => connection,
         });
         assert_eq!(request.effective_host().as_deref(), expected, "{hosts:?}");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_canonical_stays_so_on_every_way() {
+    let mut request = Request::get("/a/../%66oo/b%2fc?q=%66");
+    request.mount("/foo");
+    let kept = request.keep_head().into_request();
+    for request in [request, kept] {
+        assert_eq!((request.script_name(), request.path()), ("/foo", "/b%2Fc"));
+        let outside = request.into_http();
+        assert_eq!(outside.uri(), "/b%2Fc?q=%66");
+        let mut request = Request::from(outside);
+        assert_eq!(request.uri(), "/a/../%66oo/b%2fc?q=%66");
+        assert_eq!((request.script_name(), request.path()), ("/foo", "/b%2Fc"));
+        request.prepend_script_name("/x");
+        assert_eq!(
+            (request.script_name(), request.path()),
+            ("/x/foo", "/b%2Fc")
+        );
+        assert!(request.set_path("/%64/../../%65"));
+        assert_eq!((request.script_name(), request.path()), ("/x/foo", "/e"));
+        assert_eq!(request.uri(), "/foo/%64/../../%65?q=%66");
+        request.set_uri(http::Uri::from_static("/%66"));
+        assert_eq!((request.script_name(), request.path()), ("", "/f"));
     }
 }
