@@ -419,7 +419,7 @@ mod tests {
     #[test]
     fn keeps_the_laws() {
         let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
-        let misses = |response: &enfilade_testing::laws::Answer<'_>| {
+        let misses = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
             let coded = response.headers().contains_key(CONTENT_ENCODING);
             response.status() == StatusCode::NOT_FOUND && !response.has_content() && !coded
         };

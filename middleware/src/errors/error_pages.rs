@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn keeps_the_laws() {
-        let errors = |response: &enfilade_testing::laws::Answer<'_>| {
+        let errors = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
             let is_error =
                 response.status().is_client_error() || response.status().is_server_error();
             is_error && !response.has_content()

@@ -434,7 +434,7 @@ fn a_ready_answer_stays_ready_and_a_body_in_memory_stays_there() {
 #[test]
 fn keeps_the_laws() {
     for (wrapper, from) in [(shows(), 500), (shows().client_errors(), 400)] {
-        let pages = move |response: &laws::Answer<'_>| {
+        let pages = move |response: &laws::GeneratedResponse<'_>| {
             response.status().as_u16() >= from && !response.has_content()
         };
         laws::Check::new(wrapper).replaces(pages).run();
