@@ -353,7 +353,7 @@ impl Server {
                 let is_told = turn_away(socket, listener, &goodbyes, limits);
                 let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
                 let reason = "too many connections";
-                self.refusals.tell(&Refusal::new(peer, status, reason));
+                self.refusals.report(&Refusal::new(peer, status, reason));
                 continue;
             };
             let serving = Serving {

@@ -47,10 +47,10 @@ use enfilade_core::Pass;
 /// assert_eq!(client.get("/two").send().text(), "from the second");
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cascade(Arc<Inner>);
+pub struct Cascade(Arc<CascadeOptions>);
 
 #[derive(Clone, Debug)]
-struct Inner {
+struct CascadeOptions {
     apps: Vec<Application>,
     pass_on: Vec<StatusCode>,
     replay_limit: usize,
@@ -60,7 +60,7 @@ impl Cascade {
     /// Tries these applications, in this order.
     pub fn new(apps: impl IntoIterator<Item = Application>) -> Self {
         let pass_on = vec![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
-        Cascade(Arc::new(Inner {
+        Cascade(Arc::new(CascadeOptions {
             apps: apps.into_iter().collect(),
             pass_on,
             replay_limit: 0,
@@ -154,9 +154,9 @@ impl Handler for Cascade {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let apps = self.0.apps.iter().cloned().map(change).collect();
-        let inner = Inner {
+        let inner = CascadeOptions {
             apps,
-            ..Inner::clone(&self.0)
+            ..CascadeOptions::clone(&self.0)
         };
         Some(Application::from_handler(Cascade(Arc::new(inner))))
     }
@@ -270,9 +270,9 @@ mod tests {
         ];
         for (cascade, status, text) in cases {
             let name = format!("{cascade:?}");
-            let answer = client(cascade).get("/").send();
+            let response = client(cascade).get("/").send();
             assert_eq!(
-                (answer.status().as_u16(), answer.text().as_ref()),
+                (response.status().as_u16(), response.text().as_ref()),
                 (status, text),
                 "{name}"
             );

@@ -419,9 +419,9 @@ mod tests {
     #[test]
     fn keeps_the_laws() {
         let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
-        let misses = |answer: &enfilade_testing::laws::Answer<'_>| {
-            let coded = answer.headers().contains_key(CONTENT_ENCODING);
-            answer.status() == StatusCode::NOT_FOUND && !answer.has_content() && !coded
+        let misses = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
+            let coded = response.headers().contains_key(CONTENT_ENCODING);
+            response.status() == StatusCode::NOT_FOUND && !response.has_content() && !coded
         };
         enfilade_testing::laws::Check::new(NotFound::new(page))
             .replaces(misses)

@@ -69,12 +69,13 @@ impl Answers {
 
     /// Whether an answer is one of them.
     #[must_use]
-    pub fn fit<B>(&self, answer: &Response<B>) -> bool {
-        let status = answer.status();
-        let fits_status = || self.statuses.iter().any(|statuses| statuses.has(status));
-        let media_type = answer.headers().get(CONTENT_TYPE);
-        let fits_type = || self.media_types.iter().any(|range| range.has(media_type));
-        (self.statuses.is_empty() || fits_status()) && (self.media_types.is_empty() || fits_type())
+    pub fn fit<B>(&self, response: &Response<B>) -> bool {
+        let status = response.status();
+        let matches_status = || self.statuses.iter().any(|statuses| statuses.has(status));
+        let media_type = response.headers().get(CONTENT_TYPE);
+        let matches_type = || self.media_types.iter().any(|range| range.has(media_type));
+        (self.statuses.is_empty() || matches_status())
+            && (self.media_types.is_empty() || matches_type())
     }
 }
 
@@ -196,14 +197,14 @@ mod tests {
         for (answers, name, table) in cases {
             assert_eq!(answers.to_string(), name);
             for &(status, media_type, expected) in table {
-                let mut answer = Response::new(());
-                *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+                let mut response = Response::new(());
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
                 if let Some(media_type) = media_type {
                     let value = http::HeaderValue::from_bytes(media_type.as_bytes()).unwrap();
-                    answer.headers_mut().insert(CONTENT_TYPE, value);
+                    response.headers_mut().insert(CONTENT_TYPE, value);
                 }
                 assert_eq!(
-                    answers.fit(&answer),
+                    answers.fit(&response),
                     expected,
                     "{name}: {status} {media_type:?}"
                 );

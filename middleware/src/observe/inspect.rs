@@ -12,7 +12,7 @@ use enfilade_core::{
 };
 use http::{Method, StatusCode, Uri};
 
-use crate::shared::monotonic::{Start, Timer};
+use crate::shared::monotonic::{Timer, TimerInstant};
 
 /// Calls functions of one's own at the stations of a request: it came, its answer began, its answer ended, it failed.
 ///
@@ -148,14 +148,14 @@ impl Inspect {
     }
 
     /// The names of what is called, for people.
-    fn stations(&self) -> Vec<&'static str> {
-        let stations = [
+    fn hooks(&self) -> Vec<&'static str> {
+        let hooks = [
             ("request", self.on_request.is_some()),
             ("response", self.on_response.is_some()),
             ("body end", self.on_body_end.is_some()),
             ("error", self.on_error.is_some()),
         ];
-        let set = stations.into_iter().filter(|(_, is_set)| *is_set);
+        let set = hooks.into_iter().filter(|(_, is_set)| *is_set);
         set.map(|(name, _)| name).collect()
     }
 }
@@ -168,14 +168,14 @@ impl Default for Inspect {
 
 impl fmt::Debug for Inspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inspect({})", self.stations().join(", "))
+        write!(f, "Inspect({})", self.hooks().join(", "))
     }
 }
 
 impl Middleware for Inspect {
     fn wrap(self, app: Application) -> Application {
         let options = Arc::new(self);
-        Application::from_handler(Inspected { app, options })
+        Application::from_handler(WithInspect { app, options })
     }
 }
 
@@ -185,7 +185,7 @@ pub struct Exchange {
     method: Method,
     uri: Uri,
     status: Option<StatusCode>,
-    started: Start,
+    started: TimerInstant,
     timer: Timer,
 }
 
@@ -260,33 +260,33 @@ impl fmt::Display for Failure<'_> {
     }
 }
 
-struct Inspected {
+struct WithInspect {
     app: Application,
     options: Arc<Inspect>,
 }
 
-impl Handler for Inspected {
+impl Handler for WithInspect {
     fn call(&self, request: Request) -> Reply {
         if let Some(inspect) = &self.options.on_request {
             inspect(&request);
         }
-        let visit = Visit {
+        let unanswered = UnansweredRequest {
             exchange: Exchange::new(&request, &self.options.timer),
             options: self.options.clone(),
         };
         self.app
             .call(request)
-            .map(move |response| visit.watch(response))
+            .map(move |response| unanswered.watch(response))
     }
 
     fn describe(&self) -> Description {
         Description::new("Inspect")
-            .option("calls on", self.options.stations().join(", "))
+            .option("calls on", self.options.hooks().join(", "))
             .around(&self.app)
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(Inspected {
+        Some(Application::from_handler(WithInspect {
             app: change(self.app.clone()),
             options: self.options.clone(),
         }))
@@ -294,12 +294,12 @@ impl Handler for Inspected {
 }
 
 /// A request that is on its way; dropped before it has an answer, it tells that.
-struct Visit {
+struct UnansweredRequest {
     exchange: Exchange,
     options: Arc<Inspect>,
 }
 
-impl Visit {
+impl UnansweredRequest {
     fn watch(mut self, mut response: Response) -> Response {
         self.exchange.status = Some(response.status());
         let (exchange, options) = (self.exchange.clone(), self.options.clone());
@@ -329,7 +329,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for UnansweredRequest {
     fn drop(&mut self) {
         if self.exchange.status.is_none() {
             let failure = match thread::panicking() {
@@ -463,8 +463,8 @@ mod tests {
     fn a_body_that_fails_is_told_once_with_its_cause() {
         let told = Told::default();
         let app = Application::new(|_: Request| Body::new(Failing));
-        let answer = linted(app, &told).get("/").send();
-        assert!(answer.body_error().is_some());
+        let response = linted(app, &told).get("/").send();
+        assert!(response.body_error().is_some());
         assert_eq!(
             told.lines()[2..],
             [
@@ -502,9 +502,9 @@ mod tests {
             let told = Told::default();
             let app = app.wrap(inspect(&told));
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                let mut answer = std::pin::pin!(app.call(Request::get("/")).into_future());
+                let mut response = std::pin::pin!(app.call(Request::get("/")).into_future());
                 let mut context = Context::from_waker(Waker::noop());
-                assert!(answer.as_mut().poll(&mut context).is_pending());
+                assert!(response.as_mut().poll(&mut context).is_pending());
             }));
             assert_eq!(told.lines(), ["request /", expected]);
         }

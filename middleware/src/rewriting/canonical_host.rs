@@ -126,7 +126,7 @@ impl Handler for WithCanonicalHost {
             return self.app.call(request);
         }
         let scheme = request.scheme();
-        Reply::new(options.redirect.answer(&request, scheme, &options.host))
+        Reply::new(options.redirect.response(&request, scheme, &options.host))
     }
 
     fn describe(&self) -> Description {

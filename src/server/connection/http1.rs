@@ -8,7 +8,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::goodbye::{goodbye, say, tell};
+use crate::server::connection::goodbye::{goodbye, report, respond};
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
@@ -33,17 +33,17 @@ pub(super) async fn serve(
     match end.await {
         End::Ended(Err(error)) => {
             if let Some(refusal) = refused_by_hyper(peer, &error) {
-                refusals.tell(&refusal);
+                refusals.report(&refusal);
             }
         }
         End::Ended(Ok(())) | End::Stopped => {}
         End::Over(reason) => {
             let status = goodbye(reason).filter(|_| !activity.is_in_flight());
-            tell(&refusals, peer, status, reason);
+            report(&refusals, peer, status, reason);
             if let Some(status) = status {
                 let mut stream = connection.into_parts().io.into_inner();
                 stream.forget();
-                Box::pin(say(stream, status, "")).await;
+                Box::pin(respond(stream, status, "")).await;
             }
         }
     }

@@ -11,7 +11,7 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::goodbye::tell;
+use crate::server::connection::goodbye::report;
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
@@ -42,11 +42,11 @@ pub(super) async fn serve(
     match end.await {
         End::Ended(Err(error)) if is_protocol_error(&error) => {
             let reason = "HTTP/2 does not allow what the client sends";
-            refusals.tell(&Refusal::new(peer, None, reason));
+            refusals.report(&Refusal::new(peer, None, reason));
         }
         End::Ended(_) | End::Stopped => {}
         End::Over(reason) => {
-            tell(&refusals, peer, None, reason);
+            report(&refusals, peer, None, reason);
             // hyper says goodbye, a GOAWAY, when it is told to finish.
             finish(&mut connection);
             poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))

@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn a_failing_body_is_kept_as_far_as_it_came() {
         let app = Application::new(|_: Request| Body::new(Failing(2)));
-        let answer = Client::new(app).get("/").send();
-        assert_eq!(answer.text(), "2.1.");
-        let error = answer.body_error().unwrap();
+        let response = Client::new(app).get("/").send();
+        assert_eq!(response.text(), "2.1.");
+        let error = response.body_error().unwrap();
         assert_eq!(
             std::error::Error::source(error).unwrap().to_string(),
             "no more"

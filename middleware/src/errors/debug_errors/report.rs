@@ -9,8 +9,8 @@ use enfilade_core::{Description, HttpError, Request, Response};
 use http::StatusCode;
 
 use super::backtrace::{self, Frame};
-use super::facts::{self, Component, Facts};
-use super::hook::Seen;
+use super::facts::{self, ComponentFacts, RequestFacts};
+use super::hook::CaughtPanic;
 use super::shown;
 use super::source::{self, Excerpt};
 use crate::shared::redaction::Redaction;
@@ -32,8 +32,8 @@ pub(super) struct Report {
     /// The cause, its cause, and so on.
     pub(super) causes: Vec<Cause>,
     pub(super) panic: Option<PanicReport>,
-    pub(super) request: Facts,
-    pub(super) components: Vec<Component>,
+    pub(super) request: RequestFacts,
+    pub(super) components: Vec<ComponentFacts>,
     pub(super) more_components: usize,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Evidence<'a> {
     pub(super) request: &'a Request,
     pub(super) redaction: &'a Redaction,
     pub(super) tree: &'a Description,
-    pub(super) seen: Option<&'a Seen>,
+    pub(super) seen: Option<&'a CaughtPanic>,
     /// The folder that the program runs in, where sources are looked for.
     pub(super) folder: Option<&'a Path>,
 }
@@ -78,7 +78,7 @@ impl Report {
             panic: evidence
                 .seen
                 .map(|seen| PanicReport::new(seen, evidence.folder)),
-            request: Facts::new(evidence.request, response, evidence.redaction),
+            request: RequestFacts::new(evidence.request, response, evidence.redaction),
             components,
             more_components,
         }
@@ -154,7 +154,7 @@ fn known_type(error: &(dyn StdError + 'static)) -> Option<&'static str> {
 }
 
 impl PanicReport {
-    fn new(seen: &Seen, folder: Option<&Path>) -> PanicReport {
+    fn new(seen: &CaughtPanic, folder: Option<&Path>) -> PanicReport {
         let frames = backtrace::parse(&seen.backtrace.to_string(), folder);
         let mut left = MAX_EXCERPTS;
         let frames = frames.into_iter().map(|frame| {
@@ -178,7 +178,7 @@ impl PanicReport {
 }
 
 /// The lines around the place of a panic, whose file the backtrace has to name.
-fn source_of_panic(seen: &Seen, frames: &[(Frame, Option<Excerpt>)]) -> Option<Excerpt> {
+fn source_of_panic(seen: &CaughtPanic, frames: &[(Frame, Option<Excerpt>)]) -> Option<Excerpt> {
     let (file, line, _) = seen.location.as_ref()?;
     let mut places = frames.iter().filter_map(|(frame, _)| frame.place.as_ref());
     let place = places.find(|place| place.is_of(file))?;

@@ -27,7 +27,7 @@ pub struct CacheRule {
 
 /// Whether a rule is for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(super) enum Match {
     Yes,
     No,
     /// The answer stands for another one, and does not say enough of it.
@@ -101,27 +101,31 @@ impl CacheRule {
     }
 
     /// Whether it is for answers at this path, which is decoded.
-    pub(super) fn fits_path(&self, path: &str) -> bool {
+    pub(super) fn matches_path(&self, path: &str) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path))
     }
 
-    pub(super) fn fits_answer(&self, status: StatusCode, media_type: Option<&HeaderValue>) -> Fit {
-        let fits_type = || match media_type {
-            _ if self.media_types.is_empty() => Fit::Yes,
-            None if status == StatusCode::NOT_MODIFIED => Fit::Unknown,
-            None => Fit::No,
+    pub(super) fn match_response(
+        &self,
+        status: StatusCode,
+        media_type: Option<&HeaderValue>,
+    ) -> Match {
+        let match_type = || match media_type {
+            _ if self.media_types.is_empty() => Match::Yes,
+            None if status == StatusCode::NOT_MODIFIED => Match::Unknown,
+            None => Match::No,
             Some(_) => match self.media_types.iter().any(|range| range.has(media_type)) {
-                true => Fit::Yes,
-                false => Fit::No,
+                true => Match::Yes,
+                false => Match::No,
             },
         };
-        match self.fits_status(status) {
-            true => fits_type(),
-            false => Fit::No,
+        match self.matches_status(status) {
+            true => match_type(),
+            false => Match::No,
         }
     }
 
-    fn fits_status(&self, status: StatusCode) -> bool {
+    fn matches_status(&self, status: StatusCode) -> bool {
         // They must have the `Cache-Control` of the 200 (RFC 9110, sections 15.3.7 and 15.4.5).
         let status = match status {
             StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,

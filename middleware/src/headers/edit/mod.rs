@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
 
-use self::rules::{Message, Rules};
+use self::rules::{HeaderRules, Message};
 
 /// Sets, adds, removes, renames and rewrites headers of responses, or of requests.
 ///
@@ -94,7 +94,7 @@ use self::rules::{Message, Rules};
 #[expect(private_bounds, reason = "only requests and responses have headers")]
 #[must_use = "a middleware does nothing until it wraps an application"]
 pub struct Headers<T: Message = Response> {
-    rules: Rules<T>,
+    rules: HeaderRules<T>,
 }
 
 impl Default for Headers {
@@ -130,7 +130,7 @@ impl<T: Message> Middleware for Headers<T> {
 struct WithHeaders<T: Message> {
     app: Application,
     /// Shared with pending replies, which may outlive the application.
-    rules: Arc<Rules<T>>,
+    rules: Arc<HeaderRules<T>>,
 }
 
 impl<T: Message> Handler for WithHeaders<T> {

@@ -43,9 +43,9 @@ fn coding_requests(app: Application) -> Application {
                         Ok(data) => {
                             encoder.write_all(&data).unwrap();
                             encoder.flush().unwrap();
-                            let coded = std::mem::take(encoder.get_mut());
-                            if !coded.is_empty() {
-                                return Poll::Ready(Some(Ok(Frame::data(coded.into()))));
+                            let compressed = std::mem::take(encoder.get_mut());
+                            if !compressed.is_empty() {
+                                return Poll::Ready(Some(Ok(Frame::data(compressed.into()))));
                             }
                         }
                         Err(frame) => break this.finish(frame.into_trailers().ok()),
@@ -80,7 +80,7 @@ fn keeps_the_laws() {
     // Of the generated requests some are said to be coded and none is: the answers of those who read them are replaced.
     let check = laws::Check::new(Decompression::new()).touches([CONTENT_ENCODING]);
     check
-        .replaces(|answer| !answer.status().is_client_error())
+        .replaces(|response| !response.status().is_client_error())
         .run();
     // Without that header, nothing is replaced.
     let plain = |app: Application| {
@@ -89,6 +89,8 @@ fn keeps_the_laws() {
     };
     laws::Check::new(plain).touches([CONTENT_ENCODING]).run();
     // And all of it comes back where it is coded.
-    let coded = |app: Application| app.wrap(Decompression::new()).wrap(coding_requests);
-    laws::Check::new(coded).touches([CONTENT_ENCODING]).run();
+    let compressed = |app: Application| app.wrap(Decompression::new()).wrap(coding_requests);
+    laws::Check::new(compressed)
+        .touches([CONTENT_ENCODING])
+        .run();
 }

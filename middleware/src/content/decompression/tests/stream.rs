@@ -46,14 +46,19 @@ fn decoded(
     coding: Coding,
     script: Vec<Option<Result<Bytes, Error>>>,
 ) -> (Body, BodyFault, Arc<AtomicBool>) {
-    let (dropped, verdict) = (Arc::new(AtomicBool::new(false)), BodyFault::default());
+    let (dropped, body_fault) = (Arc::new(AtomicBool::new(false)), BodyFault::default());
     let inner = Body::new(Script(script, dropped.clone()));
     let codings = Codings {
         first: coding,
         then: None,
     };
-    let body = Body::new(Decoded::new(inner, codings, BOUNDS, verdict.clone()));
-    (body, verdict, dropped)
+    let body = Body::new(DecompressedBody::new(
+        inner,
+        codings,
+        BOUNDS,
+        body_fault.clone(),
+    ));
+    (body, body_fault, dropped)
 }
 
 fn part(content: &[u8]) -> Option<Result<Bytes, Error>> {
@@ -79,20 +84,20 @@ fn what_came_so_far_arrives_when_the_stream_pauses() {
     let all = encoder.finish().unwrap();
     let (first, second) = all.split_at(length);
     let script = vec![part(first), None, None, part(second), None];
-    let (mut body, verdict, _) = decoded(Coding::Gzip, script);
+    let (mut body, body_fault, _) = decoded(Coding::Gzip, script);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Ok("one,".into()))));
     assert_eq!(poll(&mut body), Poll::Pending);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Ok("two".into()))));
     assert_eq!(poll(&mut body), Poll::Ready(None));
-    assert!(verdict.status().is_none());
+    assert!(body_fault.status().is_none());
 }
 
 #[test]
 fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
-    let good = coded(Coding::Gzip, TEXT);
-    let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(b"garbage"), None]);
+    let good = compressed(Coding::Gzip, TEXT);
+    let (mut body, body_fault, dropped) = decoded(Coding::Gzip, vec![part(b"garbage"), None]);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert_eq!(verdict.status().map(|status| status.as_u16()), Some(400));
+    assert_eq!(body_fault.status().map(|status| status.as_u16()), Some(400));
     assert!(dropped.load(Ordering::SeqCst));
     assert_eq!(poll(&mut body), Poll::Ready(None));
 
@@ -104,22 +109,22 @@ fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
 
     // Not the content's fault, so nothing is made of the answer.
     let cut = Some(Err(Error::body("cut")));
-    let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
+    let (mut body, body_fault, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert!(verdict.status().is_none());
+    assert!(body_fault.status().is_none());
     assert!(dropped.load(Ordering::SeqCst));
 
     let large = Some(Err(Error::body_too_large()));
-    let (mut body, verdict, _) = decoded(Coding::Gzip, vec![large]);
+    let (mut body, body_fault, _) = decoded(Coding::Gzip, vec![large]);
     let expected = Poll::Ready(Some(Err(ErrorKind::BodyTooLarge)));
     assert_eq!(poll(&mut body), expected);
-    assert!(verdict.status().is_none());
+    assert!(body_fault.status().is_none());
 }
 
 #[test]
 fn pieces_are_bounded_and_small_ones_are_put_together() {
     for coding in Coding::ALL {
-        let body = coded(*coding, &vec![7; 100_000]);
+        let body = compressed(*coding, &vec![7; 100_000]);
         let script = body.iter().map(|byte| part(&[*byte])).collect();
         let (mut body, ..) = decoded(*coding, script);
         let mut lengths = Vec::new();
@@ -145,8 +150,8 @@ fn others_have_their_turn_while_much_is_decoded() {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let much = coded(Coding::Gzip, &vec![0; 8 << 20]);
-    let empty = coded(Coding::Gzip, b"").repeat(10_000);
+    let much = compressed(Coding::Gzip, &vec![0; 8 << 20]);
+    let empty = compressed(Coding::Gzip, b"").repeat(10_000);
     for (content, least) in [(much, 32), (empty, 39)] {
         let woken = Arc::new(Counting::default());
         let waker = Waker::from(woken.clone());

@@ -26,7 +26,7 @@ pub(in crate::server) struct Pace {
 }
 
 /// A body that fails where its client is too slow: a 408 where the application passes the failure on.
-pub(in crate::server) struct Received {
+pub(in crate::server) struct RequestBody {
     body: Incoming,
     pace: Pace,
     bytes: u64,
@@ -40,9 +40,9 @@ pub(in crate::server) struct Received {
     in_flight: Option<InFlight>,
 }
 
-impl Received {
-    pub(in crate::server) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> Received {
-        Received {
+impl RequestBody {
+    pub(in crate::server) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> RequestBody {
+        RequestBody {
             body,
             pace,
             bytes: 0,
@@ -61,15 +61,15 @@ impl Received {
         }
     }
 
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let patience = patience(self.pace, self.bytes, self.waited);
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let max_wait = max_wait(self.pace, self.bytes, self.waited);
         if self.waits_since.is_none() {
             let _entered = self.runtime.enter();
             let now = Instant::now();
             self.waits_since = Some(now);
             match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(now + patience),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep(patience))),
+                Some(sleep) => sleep.as_mut().reset(now + max_wait),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep(max_wait))),
             }
         }
         match &mut self.sleep {
@@ -82,7 +82,7 @@ impl Received {
 /// How long may be waited now: until there was nothing for too long, or too little for all the time.
 ///
 /// Only time in which the application waits counts, so a slow application is not taken for a slow client.
-fn patience(pace: Pace, bytes: u64, waited: Duration) -> Duration {
+fn max_wait(pace: Pace, bytes: u64, waited: Duration) -> Duration {
     match pace.rate {
         0 => pace.idle,
         rate => {
@@ -92,7 +92,7 @@ fn patience(pace: Pace, bytes: u64, waited: Duration) -> Duration {
     }
 }
 
-impl HttpBody for Received {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -123,8 +123,8 @@ impl HttpBody for Received {
                 Poll::Ready(next.map(|result| result.map_err(Error::body)))
             }
             Poll::Pending => {
-                let patience = self.poll_patience(context);
-                patience.map(|()| Some(Err(Error::body_timed_out())))
+                let max_wait = self.poll_timeout(context);
+                max_wait.map(|()| Some(Err(Error::body_timed_out())))
             }
         }
     }
@@ -159,7 +159,7 @@ mod tests {
             (pace(30, 1), u64::MAX, 6, 30),
         ] {
             assert_eq!(
-                patience(pace, bytes, seconds(waited)),
+                max_wait(pace, bytes, seconds(waited)),
                 seconds(expected),
                 "{pace:?} {bytes} {waited}"
             );

@@ -23,7 +23,7 @@ const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 ///
 /// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
 /// and sees that the response broke off.
-pub(super) struct Sent {
+pub(super) struct ResponseBody {
     body: Body,
     /// What was read of the body and is not handed over yet.
     first: Option<Result<Frame<Bytes>, Error>>,
@@ -40,9 +40,9 @@ pub(super) struct Sent {
     in_flight: Option<InFlight>,
 }
 
-impl Sent {
-    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> Sent {
-        Sent {
+impl ResponseBody {
+    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> ResponseBody {
+        ResponseBody {
             body,
             first: None,
             failure: None,
@@ -56,25 +56,25 @@ impl Sent {
     }
 
     /// With a frame that was read of the body already.
-    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> Sent {
+    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> ResponseBody {
         self.first = first.map(Ok);
         self
     }
 
     /// With the ID of the request.
-    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> Sent {
+    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> ResponseBody {
         self.request_id = id;
         self
     }
 
     /// With the number of bytes that the response announces.
-    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
     /// Whether hyper may know how long the body is.
-    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
+    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
@@ -121,7 +121,7 @@ impl Sent {
     }
 }
 
-impl HttpBody for Sent {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -130,7 +130,7 @@ impl HttpBody for Sent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.failure.is_none() {
-            Piece::handed(None);
+            Piece::record(None);
             match ready!(self.poll_body(context)) {
                 Some(Err(error)) => {
                     if let Some(in_flight) = &self.in_flight {
@@ -146,7 +146,7 @@ impl HttpBody for Sent {
                 }
                 next => {
                     if let Some(Ok(frame)) = &next {
-                        Piece::handed(frame.data_ref().map(Bytes::len));
+                        Piece::record(frame.data_ref().map(Bytes::len));
                     }
                     return Poll::Ready(next);
                 }
