@@ -122,7 +122,7 @@ mod tests {
                     let _ = feed.send(part.into()).await;
                 }
             });
-            let error = |error: enfilade_core::Error| {
+            let error = |error: enfilade_core::BodyError| {
                 std::error::Error::source(&error).unwrap().to_string()
             };
             body.collect(100).await.map_err(error)

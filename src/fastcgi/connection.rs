@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Application, Body, Error, HttpError, Response};
+use enfilade_core::{Application, Body, BodyError, HttpError, Response};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -367,7 +367,10 @@ async fn send<S: AsyncWrite>(
 /// Says that an answer is not whole. Web servers take the end of a connection for the end of an answer whose length they
 /// do not know, and the status of the application for nothing; what is no record they understand, and
 /// break off with; before it, they have a moment to pass on what they have.
-async fn break_off<S: AsyncWrite>(writer: &mut RecordWriter<S>, error: Error) -> io::Result<()> {
+async fn break_off<S: AsyncWrite>(
+    writer: &mut RecordWriter<S>,
+    error: BodyError,
+) -> io::Result<()> {
     tokio::time::sleep(PASSING_ON).await;
     writer.buffer.extend_from_slice(&NO_RECORD);
     writer.flush().await?;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BoxError, Connection, Error, IntoHandler, Request, Response, gateway,
+    Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response, gateway,
 };
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -195,18 +195,18 @@ fn prepare_for_server(response: Response, is_head: bool) -> Response {
 /// would see nothing of the answer.
 struct DelayedFailureBody {
     body: Body,
-    failure: Option<Error>,
+    failure: Option<BodyError>,
     is_unmeasured: bool,
 }
 
 impl HttpBody for DelayedFailureBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }

@@ -136,16 +136,16 @@ fn the_kind_of_an_error_is_known_at_the_other_end() {
     for (door, app) in doors(app) {
         let mut request = Request::from(get("/"));
         *request.body_mut() =
-            Body::from_stream(Failing(Some(enfilade_core::Error::body_timed_out())));
+            Body::from_stream(Failing(Some(enfilade_core::BodyError::timed_out())));
         let response = block_on(app.call(request).into_future());
         assert_eq!(response.status(), 408, "{door}");
     }
 }
 
-struct Failing(Option<enfilade_core::Error>);
+struct Failing(Option<enfilade_core::BodyError>);
 
 impl futures_core::Stream for Failing {
-    type Item = Result<Bytes, enfilade_core::Error>;
+    type Item = Result<Bytes, enfilade_core::BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Err))

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, Reply, Request, Response, unpoisoned,
+    Application, Body, BodyError, Description, Handler, Reply, Request, Response, unpoisoned,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
@@ -196,12 +196,12 @@ struct LentBody {
 
 impl HttpBody for LentBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if this.mine.is_none() {
             let mut slot = unpoisoned(this.slot.lock());
@@ -209,7 +209,7 @@ impl HttpBody for LentBody {
         }
         match &mut this.mine {
             Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(Some(Err(Error::body(
+            None => Poll::Ready(Some(Err(BodyError::new(
                 "an application before this one has read the body",
             )))),
         }

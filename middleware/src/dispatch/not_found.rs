@@ -1,7 +1,7 @@
 //! Asks a second application where the first has no answer.
 
 use enfilade_core::{
-    Application, Description, Handler, KeptHead, Middleware, Pass, Reply, Request, Response,
+    Application, Description, Handler, HeadSnapshot, Middleware, Pass, Reply, Request, Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -177,7 +177,7 @@ fn has_content(response: &Response) -> bool {
         || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
 }
 
-fn replace(response: Response, fallback: &Application, head: KeptHead) -> Reply {
+fn replace(response: Response, fallback: &Application, head: HeadSnapshot) -> Reply {
     let mut head = head.into_request();
     // The client did not go away, so what watches the content is told a good end.
     response.into_body().discard();

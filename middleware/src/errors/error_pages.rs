@@ -23,7 +23,7 @@ use crate::shared::json;
 /// [`replace_content`](ErrorPages::replace_content) says otherwise. Status and headers stay (`WWW-Authenticate`,
 /// `Retry-After`, `Allow`), but for those that speak of the content that was there.
 ///
-/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::detail), and
+/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::client_message), and
 /// nothing of the cause. `Vary: Accept` is added. A client that takes none of the formats gets plain text.
 ///
 /// # Order
@@ -221,7 +221,9 @@ impl ErrorPages {
         let error = parts.extensions.get::<Arc<HttpError>>();
         let page = ErrorPage {
             status: parts.status,
-            detail: error.and_then(|error| error.detail()).map(str::to_owned),
+            detail: error
+                .and_then(|error| error.client_message())
+                .map(str::to_owned),
         };
         let (media_type, content) = match format {
             ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),

@@ -13,30 +13,30 @@ use crate::matching::media_range::MediaRange;
 /// Of several statuses and classes one has to fit, and so of several media types; where none is named, all do.
 ///
 /// ```
-/// use enfilade_middleware::Answers;
+/// use enfilade_middleware::ResponseFilter;
 /// use http::{Response, StatusCode};
 ///
 /// # fn main() -> Result<(), enfilade_middleware::Error> {
-/// let pages_of_errors = Answers::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
+/// let pages_of_errors = ResponseFilter::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
 /// let mut answer = Response::new("<p>");
 /// answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
-/// assert!(!pages_of_errors.fit(&answer));
+/// assert!(!pages_of_errors.matches(&answer));
 /// *answer.status_mut() = StatusCode::NOT_FOUND;
-/// assert!(pages_of_errors.fit(&answer));
+/// assert!(pages_of_errors.matches(&answer));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "it chooses nothing until something asks it"]
-pub struct Answers {
+pub struct ResponseFilter {
     statuses: Vec<StatusMatcher>,
     media_types: Vec<MediaRange>,
 }
 
-impl Answers {
+impl ResponseFilter {
     /// All answers.
     pub fn new() -> Self {
-        Answers::default()
+        ResponseFilter::default()
     }
 
     /// Those of this status.
@@ -69,7 +69,7 @@ impl Answers {
 
     /// Whether an answer is one of them.
     #[must_use]
-    pub fn fit<B>(&self, response: &Response<B>) -> bool {
+    pub fn matches<B>(&self, response: &Response<B>) -> bool {
         let status = response.status();
         let matches_status = || self.statuses.iter().any(|statuses| statuses.has(status));
         let media_type = response.headers().get(CONTENT_TYPE);
@@ -79,7 +79,7 @@ impl Answers {
     }
 }
 
-impl fmt::Display for Answers {
+impl fmt::Display for ResponseFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statuses: Vec<_> = self.statuses.iter().map(ToString::to_string).collect();
         let media_types: Vec<_> = self.media_types.iter().map(ToString::to_string).collect();
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn one_of_each_kind_has_to_fit() {
-        let new = Answers::new;
-        let cases: [(Answers, &str, &[Answer]); 5] = [
+        let new = ResponseFilter::new;
+        let cases: [(ResponseFilter, &str, &[Answer]); 5] = [
             (
                 new(),
                 "all answers",
@@ -204,7 +204,7 @@ mod tests {
                     response.headers_mut().insert(CONTENT_TYPE, value);
                 }
                 assert_eq!(
-                    answers.fit(&response),
+                    answers.matches(&response),
                     expected,
                     "{name}: {status} {media_type:?}"
                 );
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_no_class_and_no_media_type_is_refused() {
-        let error = Answers::new().status_class(0).unwrap_err();
+        let error = ResponseFilter::new().status_class(0).unwrap_err();
         assert_eq!(
             error.to_string(),
             "0 is not a class of statuses, which are 1 to 5"
@@ -228,7 +228,7 @@ mod tests {
             "a b/c",
             "text/html; charset=utf-8",
         ] {
-            let error = Answers::new().media_type(text).unwrap_err();
+            let error = ResponseFilter::new().media_type(text).unwrap_err();
             let expected = format!("{text:?} is not a media type or a range of them");
             assert_eq!(
                 (error.kind(), error.to_string()),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, BodyEnd, Description, Error, Handler, HttpError, Middleware, Reply, Request,
+    Application, BodyEnd, BodyError, Description, Handler, HttpError, Middleware, Reply, Request,
     Response,
 };
 use http::{Method, StatusCode, Uri};
@@ -242,7 +242,7 @@ pub enum Failure<'a> {
     /// The application answered with an error, of any status; the cause is in it. Nothing of it need reach the client.
     Answer(&'a HttpError),
     /// The body of the answer failed, and the client sees that it is not whole.
-    Body(&'a Error),
+    Body(&'a BodyError),
     /// The request was given up before there was an answer: the client has gone, or somebody outside did not wait.
     Abandoned,
     /// The application panicked; a gateway answers 500.
@@ -449,13 +449,13 @@ mod tests {
 
     impl http_body::Body for Failing {
         type Data = bytes::Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             self: std::pin::Pin<&mut Self>,
             _context: &mut Context<'_>,
         ) -> enfilade_core::NextFrame {
-            Poll::Ready(Some(Err(Error::body("cable cut"))))
+            Poll::Ready(Some(Err(BodyError::new("cable cut"))))
         }
     }
 

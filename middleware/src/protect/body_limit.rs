@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use enfilade_core::headers::content_length;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request,
 };
 use http::StatusCode;
@@ -18,7 +18,7 @@ use crate::protect::body_fault::BodyFault;
 ///
 /// One that says so in its `Content-Length` never reaches the application, and nothing of it is read. One that does not
 /// say (a chunked one) fails as the application reads beyond the limit, with an error of the kind
-/// [`BodyTooLarge`](enfilade_core::ErrorKind::BodyTooLarge), which `?` makes a 413; where the application makes anything
+/// [`BodyTooLarge`](enfilade_core::BodyErrorKind::TooLarge), which `?` makes a 413; where the application makes anything
 /// but a 4xx of it, the answer is replaced by that 413. An application that does not read so far is not disturbed.
 ///
 /// # Order
@@ -111,12 +111,12 @@ struct LimitedBody {
 
 impl HttpBody for LimitedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let next = Pin::new(&mut this.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &next {
@@ -130,7 +130,7 @@ impl HttpBody for LimitedBody {
                     let status = StatusCode::PAYLOAD_TOO_LARGE;
                     this.body_fault
                         .record(status, "the body is longer than the limit");
-                    return Poll::Ready(Some(Err(Error::body_too_large())));
+                    return Poll::Ready(Some(Err(BodyError::too_large())));
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request, Response,
 };
 use http::StatusCode;
@@ -193,12 +193,12 @@ struct IdleTimeoutBody {
 
 impl HttpBody for IdleTimeoutBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(next) = Pin::new(&mut this.body).poll_frame(context) {
             this.sleeping = None;
@@ -210,7 +210,7 @@ impl HttpBody for IdleTimeoutBody {
         sleeping.as_mut().poll(context).map(|()| {
             // What fed it stops.
             this.body = Body::empty();
-            Some(Err(Error::body_timed_out()))
+            Some(Err(BodyError::timed_out()))
         })
     }
 
@@ -327,12 +327,12 @@ mod tests {
 
     impl HttpBody for Stuck {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match std::mem::replace(&mut self.0, true) {
                 true => Poll::Pending,
                 false => Poll::Ready(Some(Ok(Frame::data("begun".into())))),

@@ -257,7 +257,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use bytes::Bytes;
-    use enfilade_core::{Body, Error};
+    use enfilade_core::{Body, BodyError};
     use enfilade_testing::{Client, Lint, TestResponse};
     use http_body::{Body as HttpBody, Frame};
 
@@ -426,16 +426,16 @@ mod tests {
 
     impl HttpBody for Failing {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             self.0 = self.0.wrapping_sub(1);
             Poll::Ready(match self.0 {
                 u8::MAX => None,
-                0 => Some(Err(Error::body("cable cut"))),
+                0 => Some(Err(BodyError::new("cable cut"))),
                 _ => Some(Ok(Frame::data("_method=PUT".into()))),
             })
         }

@@ -208,7 +208,7 @@ impl Handler for WithRedirect {
                 } else {
                     format!("/{script_name}")
                 };
-                path::repair(&format!("{mount}/{inside}")).into_owned()
+                path::encode_invalid(&format!("{mount}/{inside}")).into_owned()
             }
             None => repair_url(&made),
         };
@@ -244,7 +244,7 @@ fn repair_url(url: &str) -> String {
     let (host, rest) = url
         .split_at_checked(host_end.unwrap_or(url.len()))
         .unwrap_or((url, ""));
-    format!("{host}{}", path::repair(rest))
+    format!("{host}{}", path::encode_invalid(rest))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Handler for WithRewrite {
         let Some(made) = first_match(&self.rules, &path, query) else {
             return self.app.call(request);
         };
-        let made = path::repair(&made);
+        let made = path::encode_invalid(&made);
         let (path, query) = made
             .split_once('?')
             .map_or((&*made, None), |(path, query)| (path, Some(query)));

@@ -151,7 +151,7 @@ impl Handler for WithSlashes {
         let script_name = request.script_name().trim_start_matches('/');
         let slash = if script_name.is_empty() { "" } else { "/" };
         let location = format!("{slash}{script_name}{right}{query}");
-        match HeaderValue::try_from(&*path::repair(&location)) {
+        match HeaderValue::try_from(&*path::encode_invalid(&location)) {
             Ok(location) => {
                 Reply::new((StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)], ()))
             }

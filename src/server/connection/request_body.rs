@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::Error;
+use enfilade_core::BodyError;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
@@ -94,12 +94,12 @@ fn max_wait(pace: Pace, bytes: u64, waited: Duration) -> Duration {
 
 impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(next) => {
                 self.go_on();
@@ -115,16 +115,16 @@ impl HttpBody for RequestBody {
                     if frame.trailers_ref().is_some_and(has_malformed_field) {
                         let error =
                             "a trailer's name is no token, or its value has blanks around it";
-                        return Poll::Ready(Some(Err(Error::body(error))));
+                        return Poll::Ready(Some(Err(BodyError::new(error))));
                     }
                 } else {
                     self.in_flight = None;
                 }
-                Poll::Ready(next.map(|result| result.map_err(Error::body)))
+                Poll::Ready(next.map(|result| result.map_err(BodyError::new)))
             }
             Poll::Pending => {
                 let max_wait = self.poll_timeout(context);
-                max_wait.map(|()| Some(Err(Error::body_timed_out())))
+                max_wait.map(|()| Some(Err(BodyError::timed_out())))
             }
         }
     }

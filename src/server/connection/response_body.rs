@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::{Body, Error, RequestIdValue};
+use enfilade_core::{Body, BodyError, RequestIdValue};
 use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -26,8 +26,8 @@ const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 pub(super) struct ResponseBody {
     body: Body,
     /// What was read of the body and is not handed over yet.
-    first: Option<Result<Frame<Bytes>, Error>>,
-    failure: Option<(Error, Pause)>,
+    first: Option<Result<Frame<Bytes>, BodyError>>,
+    failure: Option<(BodyError, Pause)>,
     version: Version,
     /// How many bytes there have to be in all, and how many there were.
     length: Option<u64>,
@@ -83,7 +83,7 @@ impl ResponseBody {
     fn poll_body(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let limit = match self.version {
             Version::HTTP_2 => Piece::limit(),
             _ => PIECE,
@@ -106,7 +106,7 @@ impl ResponseBody {
             match self.body.poll_piece(context, limit) {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    return Poll::Ready(Some(Err(Error::body(WRONG_LENGTH))));
+                    return Poll::Ready(Some(Err(BodyError::new(WRONG_LENGTH))));
                 }
                 // What it is comes after this.
                 Poll::Ready(Some(next)) => self.first = Some(next),
@@ -115,7 +115,7 @@ impl ResponseBody {
         }
         Poll::Ready(match next {
             Some(Err(error)) => Some(Err(error)),
-            _ if is_wrong => Some(Err(Error::body(WRONG_LENGTH))),
+            _ if is_wrong => Some(Err(BodyError::new(WRONG_LENGTH))),
             next => next,
         })
     }
@@ -123,12 +123,12 @@ impl ResponseBody {
 
 impl HttpBody for ResponseBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.failure.is_none() {
             Piece::record(None);
             match ready!(self.poll_body(context)) {

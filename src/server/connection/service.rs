@@ -75,7 +75,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         // Over HTTP/1 hyper writes it without a header of its own.
         let response_future = match version {
             Version::HTTP_2 => response_future,
-            _ => response_future.leave_length(),
+            _ => response_future.omit_length(),
         };
         ResponseFuture::new(Ok(response_future), client, in_flight)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BodyEnd, Error, Handler, Reply, Request, Response, unpoisoned};
+use enfilade_core::{Body, BodyEnd, BodyError, Handler, Reply, Request, Response, unpoisoned};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
@@ -191,12 +191,12 @@ impl GeneratedStream {
 
 impl HttpBody for GeneratedStream {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.pauses && !std::mem::replace(&mut self.paused, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -207,7 +207,9 @@ impl HttpBody for GeneratedStream {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         Poll::Ready(match self.ends.take() {
-            Some(StreamEnding::Badly) => Some(Err(Error::body("the generated stream fails here"))),
+            Some(StreamEnding::Badly) => {
+                Some(Err(BodyError::new("the generated stream fails here")))
+            }
             Some(StreamEnding::WithTrailers) => {
                 let mut trailers = HeaderMap::new();
                 trailers.insert(OWN_TRAILER, HeaderValue::from_static("kept"));

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::check::bytes;
@@ -117,12 +117,12 @@ impl CheckedBody {
 
 impl HttpBody for CheckedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = ready!(Pin::new(&mut self.body).poll_frame(context));
         match &next {
             Some(Ok(frame)) => {

@@ -88,7 +88,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use bytes::Bytes;
-    use enfilade_core::{Around, Body, Error, Reply, Request, Response, around};
+    use enfilade_core::{Around, Body, BodyError, Reply, Request, Response, around};
     use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
     use http::{HeaderMap, HeaderValue, StatusCode};
     use http_body::{Body as HttpBody, Frame};
@@ -139,12 +139,12 @@ mod tests {
 
     impl HttpBody for Twice {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match Pin::new(&mut self.0).poll_frame(context) {
                 Poll::Ready(None) if self.1 < 2 => {
                     self.1 += 1;

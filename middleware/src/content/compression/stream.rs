@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
@@ -37,7 +37,7 @@ pub(super) struct CompressedBody {
     ended: bool,
 }
 
-type Next = Option<Result<Frame<Bytes>, Error>>;
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
 
 impl CompressedBody {
     pub(super) fn new(inner: Body, pool: Arc<EncoderPool>, flush: Flush) -> CompressedBody {
@@ -54,22 +54,22 @@ impl CompressedBody {
         }
     }
 
-    fn run(&mut self, content: &[u8], then: Then) -> Result<(), Error> {
+    fn run(&mut self, content: &[u8], then: Then) -> Result<(), BodyError> {
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
             none => {
                 let length = self.inner.known_length();
                 let length =
                     length.map(|length| length + (content.len() + self.waiting.len()) as u64);
-                none.insert(self.pool.take(length).map_err(Error::body)?)
+                none.insert(self.pool.take(length).map_err(BodyError::new)?)
             }
         };
         let compressed = encoder.encode(content, then, &mut self.output);
-        compressed.map_err(Error::body)
+        compressed.map_err(BodyError::new)
     }
 
     /// Codes some of the content that waits.
-    fn compress(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+    fn compress(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         let step = self.waiting.split_to(self.waiting.remaining().min(STEP));
         self.run(&step, Then::More)?;
         self.unflushed = true;
@@ -77,7 +77,7 @@ impl CompressedBody {
     }
 
     /// The inner body has nothing now: what it gave so far is brought out, unless that is to wait.
-    fn pause(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+    fn pause(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         if !self.unflushed || self.flush == Flush::Never {
             return Ok(None);
         }
@@ -86,7 +86,7 @@ impl CompressedBody {
         Ok(self.take(1))
     }
 
-    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, BodyError> {
         self.ended = true;
         self.trailers = trailers.and_then(without_digests);
         self.run(&[], Then::Finish)?;
@@ -138,7 +138,7 @@ fn without_digests(mut trailers: HeaderMap) -> Option<HeaderMap> {
 
 impl HttpBody for CompressedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
         for _ in 0..STEPS {

@@ -282,7 +282,7 @@ struct Script(
 
 impl http_body::Body for Script {
     type Data = bytes::Bytes;
-    type Error = enfilade_core::Error;
+    type Error = enfilade_core::BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -294,7 +294,7 @@ impl http_body::Body for Script {
         match self.0.remove(0) {
             None => Poll::Pending,
             Some(Ok(text)) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
-            Some(Err(error)) => Poll::Ready(Some(Err(enfilade_core::Error::body(error)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(enfilade_core::BodyError::new(error)))),
         }
     }
 }
@@ -321,7 +321,7 @@ fn compressed(
     )
 }
 
-fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::Error>>> {
+fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::BodyError>>> {
     let mut context = Context::from_waker(Waker::noop());
     let next = Pin::new(body).poll_frame(&mut context);
     next.map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap().to_vec())))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use enfilade_core::{BoxError, Error};
+use enfilade_core::{BodyError, BoxError};
 use http::StatusCode;
 
 use super::decoder::{self, Decoder, Step};
@@ -74,11 +74,11 @@ impl From<io::Error> for DecodeError {
     }
 }
 
-impl From<DecodeError> for Error {
-    fn from(error: DecodeError) -> Error {
+impl From<DecodeError> for BodyError {
+    fn from(error: DecodeError) -> BodyError {
         match error {
-            DecodeError::Malformed(_) => Error::body(error.to_string()),
-            DecodeError::TooLarge => Error::body_too_large(),
+            DecodeError::Malformed(_) => BodyError::new(error.to_string()),
+            DecodeError::TooLarge => BodyError::too_large(),
         }
     }
 }

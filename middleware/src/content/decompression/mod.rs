@@ -83,7 +83,7 @@ const RATIO: u32 = 200;
 /// | that is not what its coding says, is cut off, or is followed by other bytes | 400 |
 /// | that becomes longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and no more of it is read |
 ///
-/// The latter two turn up while the application reads: its read fails with an [`Error`](enfilade_core::Error), and
+/// The latter two turn up while the application reads: its read fails with a [`BodyError`](enfilade_core::BodyError), and
 /// `request.take_body().collect(n).await?` answers that by itself. An application that answers otherwise after such a
 /// failure, with a 500 or as if nothing had happened, has its answer replaced, but for the extensions. One that answers
 /// 4xx knows that the client is to blame, and its answer stays.

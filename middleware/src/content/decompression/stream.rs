@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
@@ -36,7 +36,7 @@ pub(super) struct DecompressedBody {
     ended: bool,
 }
 
-type Next = Option<Result<Frame<Bytes>, Error>>;
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
 
 impl DecompressedBody {
     pub(super) fn new(
@@ -175,7 +175,7 @@ impl DecompressedBody {
 
 impl HttpBody for DecompressedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
         loop {

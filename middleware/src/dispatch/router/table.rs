@@ -165,7 +165,7 @@ impl Table {
             let Some(inside) = rest.strip_prefix('/') else {
                 break;
             };
-            let end = path::plain_length(inside.as_bytes());
+            let end = path::unreserved_prefix(inside.as_bytes());
             let Some((segment, after)) = inside.split_at_checked(end) else {
                 break;
             };

@@ -66,7 +66,7 @@ pub(super) struct Evidence<'a> {
 impl Report {
     pub(super) fn new(response: &Response, evidence: &Evidence<'_>) -> Report {
         let error = response.extensions().get::<Arc<HttpError>>();
-        let detail = error.and_then(|error| error.detail());
+        let detail = error.and_then(|error| error.client_message());
         let detail = detail.map(|detail| shown::display(detail, MAX_MESSAGE));
         let causes = error.map(|error| causes(error)).unwrap_or_default();
         let (components, more_components) = facts::components(evidence.tree);
@@ -147,7 +147,7 @@ fn known_type(error: &(dyn StdError + 'static)) -> Option<&'static str> {
         is::<std::net::AddrParseError>,
         is::<std::env::VarError>,
         is::<std::time::SystemTimeError>,
-        is::<enfilade_core::Error>,
+        is::<enfilade_core::BodyError>,
         is::<http::Error>,
     ];
     known.into_iter().find_map(|is| is(error))
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_chain_is_told_with_types_where_they_are_known() {
         let number = "x".parse::<u8>().unwrap_err();
-        let body = enfilade_core::Error::body(number);
+        let body = enfilade_core::BodyError::new(number);
         let error = HttpError::from(body);
         let found: Vec<_> = causes(&error)
             .into_iter()

@@ -12,7 +12,7 @@ use super::rules::{HeaderRule, HeaderRules, Message};
 use crate::error::Error;
 use crate::headers::names::parse_name;
 use crate::matching::guard::Guard;
-use crate::matching::response_filter::Answers;
+use crate::matching::response_filter::ResponseFilter;
 
 /// Rules that requests do not have.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub(super) enum ResponseRule {
         HeaderName,
         Arc<dyn Fn(&Request) -> FinishValue + Send + Sync>,
     ),
-    ForAnswers(Answers, HeaderRules<Response>),
+    ForResponses(ResponseFilter, HeaderRules<Response>),
 }
 
 type FinishValue = Box<dyn FnOnce(&Response) -> Option<HeaderValue> + Send>;
@@ -87,9 +87,9 @@ impl Headers {
     }
 
     /// Applies the rules of `headers` to these responses alone; they are looked at once, before the first of its rules.
-    pub fn for_answers(mut self, answers: Answers, headers: Headers) -> Self {
+    pub fn for_responses(mut self, answers: ResponseFilter, headers: Headers) -> Self {
         self.rules.need_request |= headers.rules.need_request;
-        self.push(HeaderRule::Extra(ResponseRule::ForAnswers(
+        self.push(HeaderRule::Extra(ResponseRule::ForResponses(
             answers,
             headers.rules,
         )));
@@ -139,7 +139,7 @@ impl Message for Response {
                 let verb = format!("{condition}{} from", put.verb());
                 options.push((verb, name.to_string()));
             }
-            ResponseRule::ForAnswers(answers, rules) => {
+            ResponseRule::ForResponses(answers, rules) => {
                 rules.summarize(&format!("{condition}for {answers} "), options);
             }
         }
@@ -161,10 +161,10 @@ impl HeaderRules<Response> {
             HeaderRule::Extra(ResponseRule::From(_, _, begin)) => {
                 Some(RequestFact::Value(begin(request)))
             }
-            HeaderRule::Extra(ResponseRule::ForAnswers(_, rules)) if rules.need_request => {
+            HeaderRule::Extra(ResponseRule::ForResponses(_, rules)) if rules.need_request => {
                 Some(RequestFact::Inner(rules.read_request(request)))
             }
-            HeaderRule::Extra(ResponseRule::ForAnswers(..))
+            HeaderRule::Extra(ResponseRule::ForResponses(..))
             | HeaderRule::Change(_)
             | HeaderRule::Compute(..) => None,
         });
@@ -196,9 +196,9 @@ impl HeaderRules<Response> {
                         compute_into(response, *put, name, finish);
                     }
                 }
-                HeaderRule::Extra(ResponseRule::ForAnswers(answers, rules)) => {
+                HeaderRule::Extra(ResponseRule::ForResponses(answers, rules)) => {
                     let fact = rules.need_request.then(|| facts.next()).flatten();
-                    if answers.fit(response) {
+                    if answers.matches(response) {
                         let facts = match fact {
                             Some(RequestFact::Inner(facts)) => facts,
                             _ => Vec::new(),

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::matching::guard::Guard;
-use crate::matching::response_filter::Answers;
+use crate::matching::response_filter::ResponseFilter;
 
 type Build<T = Response> = fn(Headers<T>) -> Result<Headers<T>, Error>;
 type Own = &'static [(&'static str, &'static str)];
@@ -306,7 +306,7 @@ fn requests_are_changed_before_the_application_sees_them() {
 #[test]
 fn conditions_choose_requests_and_answers() {
     let set = |name: &'static str| Headers::new().set(name, "1").unwrap();
-    let errors = || Answers::new().status_class(5).unwrap();
+    let errors = || ResponseFilter::new().status_class(5).unwrap();
     let posts = || Guard::method([Method::POST]);
     let api = || Guard::path("/api/**").unwrap();
     let echo = Headers::new()
@@ -318,13 +318,13 @@ fn conditions_choose_requests_and_answers() {
         })
         .unwrap();
     let headers = Headers::new()
-        .for_answers(errors(), set("x-error").set("retry-after", "1").unwrap())
+        .for_responses(errors(), set("x-error").set("retry-after", "1").unwrap())
         .for_requests(api(), set("x-api").for_requests(posts(), set("x-api-post")))
-        .for_answers(errors(), Headers::new().for_requests(api(), echo.clone()))
-        .for_requests(posts(), Headers::new().for_answers(errors(), echo))
+        .for_responses(errors(), Headers::new().for_requests(api(), echo.clone()))
+        .for_requests(posts(), Headers::new().for_responses(errors(), echo))
         // They are looked at once, so what one operation changes does not keep the next one from running.
-        .for_answers(
-            Answers::new().media_type("text/plain").unwrap(),
+        .for_responses(
+            ResponseFilter::new().media_type("text/plain").unwrap(),
             Headers::new()
                 .remove("content-type")
                 .unwrap()
@@ -573,8 +573,8 @@ fn is_described_by_names_without_values() {
         .and_then(|h| h.set_with("x-d", |_| None))
         .and_then(|h| h.append_from("x-e", |_| |_: &Response| None))
         .unwrap();
-    let nested = Headers::new().for_answers(
-        Answers::new().status_class(5).unwrap(),
+    let nested = Headers::new().for_responses(
+        ResponseFilter::new().status_class(5).unwrap(),
         Headers::new().set("x-g", "1").unwrap(),
     );
     let nested = Headers::new().for_requests(Guard::path("/**").unwrap(), nested);

@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use enfilade_core::{Body, Error, HttpError};
+use enfilade_core::{Body, BodyError, HttpError};
 use enfilade_testing::laws::Check;
 use enfilade_testing::{Client, Lint, TestResponse};
 use http::Method;
@@ -245,13 +245,13 @@ struct Failing;
 
 impl http_body::Body for Failing {
     type Data = bytes::Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
-        Poll::Ready(Some(Err(Error::body("cable cut"))))
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::new("cable cut"))))
     }
 }
 

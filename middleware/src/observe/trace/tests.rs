@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-use enfilade_core::{Body, Connection, Error, Scheme};
+use enfilade_core::{Body, BodyError, Connection, Scheme};
 use enfilade_testing::laws::{self, Check};
 use enfilade_testing::{Client, Lint};
 use http::{HeaderName, StatusCode, Version};
@@ -254,13 +254,13 @@ struct Failing;
 
 impl http_body::Body for Failing {
     type Data = bytes::Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> enfilade_core::NextFrame {
-        Poll::Ready(Some(Err(Error::body("cable\ncut"))))
+        Poll::Ready(Some(Err(BodyError::new("cable\ncut"))))
     }
 }
 

@@ -331,7 +331,7 @@ fn a_refusal_is_an_error_that_pages_can_show_and_nothing_is_done_for_it() {
             (429, 1)
         );
         let error = response.extensions().get::<Arc<HttpError>>().unwrap();
-        assert_eq!(error.detail(), Some("Try again in 60 s."));
+        assert_eq!(error.client_message(), Some("Try again in 60 s."));
         let cause = error.source().unwrap().to_string();
         assert_eq!(cause, "the quota of 1 in 60s is used up");
         let page = Client::new(app.wrap(crate::errors::error_pages::ErrorPages::new()));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
-use enfilade::{Body, ErrorKind, unpoisoned};
+use enfilade::{Body, BodyErrorKind, unpoisoned};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -30,7 +30,7 @@ struct Open {
     body: Body,
     current: Bytes,
     /// What went wrong, as nothing comes after it.
-    failure: Option<ErrorKind>,
+    failure: Option<BodyErrorKind>,
 }
 
 /// Who may read goes on, and gives back what they took.
@@ -119,7 +119,7 @@ impl Input {
     }
 
     /// What the body has failed of.
-    pub(crate) fn failure(&self) -> Option<ErrorKind> {
+    pub(crate) fn failure(&self) -> Option<BodyErrorKind> {
         match &*self.lock() {
             Source::Open(open) => open.failure,
             Source::Taken | Source::Over => None,
@@ -202,12 +202,12 @@ impl Open {
 }
 
 /// Never a short read: an application must not take a part for the whole.
-fn failed(kind: ErrorKind) -> PyErr {
+fn failed(kind: BodyErrorKind) -> PyErr {
     match kind {
-        ErrorKind::BodyTimedOut => {
+        BodyErrorKind::TimedOut => {
             PyTimeoutError::new_err("the request's body did not go on in time")
         }
-        ErrorKind::BodyTooLarge => {
+        BodyErrorKind::TooLarge => {
             PyOSError::new_err("the request's body is longer than the limit")
         }
         _ => PyConnectionAbortedError::new_err("the client broke off in the request's body"),

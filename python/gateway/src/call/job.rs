@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::{Body, ErrorKind, HttpError, IntoResponse, Request, Response};
+use enfilade::{Body, BodyErrorKind, HttpError, IntoResponse, Request, Response};
 use http::header::EXPECT;
 use http::{Method, StatusCode};
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -195,8 +195,8 @@ fn fail(
     let blamed = input.and_then(|input| input.get().failure());
     let blamed = blamed.filter(|_| error.is_instance_of::<pyo3::exceptions::PyOSError>(py));
     let status = match blamed {
-        Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-        Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
+        Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
         Some(_) => StatusCode::BAD_REQUEST,
         None => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -111,7 +111,7 @@ fn is_collected(request: &Request) -> bool {
 }
 
 /// The request with its body in memory.
-async fn collected(mut request: Request) -> Result<Request, enfilade::Error> {
+async fn collected(mut request: Request) -> Result<Request, enfilade::BodyError> {
     let body = request.take_body().collect(usize::MAX).await?;
     *request.body_mut() = body.into();
     Ok(request)

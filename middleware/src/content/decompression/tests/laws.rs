@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use enfilade_core::Error;
+use enfilade_core::BodyError;
 use enfilade_testing::laws;
 use http_body::Frame;
 
@@ -27,12 +27,12 @@ fn coding_requests(app: Application) -> Application {
 
     impl http_body::Body for Coder {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             let this = &mut *self;
             let Some(encoder) = &mut this.encoder else {
                 return Poll::Ready(this.trailers.take().map(|all| Ok(Frame::trailers(all))));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use enfilade_core::ErrorKind;
+use enfilade_core::BodyErrorKind;
 use enfilade_testing::{Client, Lint, lint_all};
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::HeaderMap;
@@ -436,7 +436,7 @@ fn an_answer_that_has_begun_is_not_replaced() {
         .body(compressed(Coding::Gzip, TEXT)[..20].to_vec())
         .send();
     assert_eq!(response.status(), 200);
-    assert_eq!(response.body_error().unwrap().kind(), ErrorKind::Body);
+    assert_eq!(response.body_error().unwrap().kind(), BodyErrorKind::Failed);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade::{Body, Error};
+use enfilade::{Body, BodyError};
 use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
@@ -18,7 +18,7 @@ use crate::serve::inline::records::OpenRecord;
 /// and sees that the response broke off.
 pub(super) struct Sent {
     body: Body,
-    failure: Option<Error>,
+    failure: Option<BodyError>,
     version: Version,
     /// How many bytes there have to be in all, and how many there were.
     length: Option<u64>,
@@ -82,7 +82,7 @@ impl Sent {
 
     /// Fails in the next turn.
     #[cold]
-    fn fail(&mut self, error: Error, context: &Context<'_>) {
+    fn fail(&mut self, error: BodyError, context: &Context<'_>) {
         self.failure = Some(error);
         if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
             // The end of the connection is that of the content, and must not look like one.
@@ -94,12 +94,12 @@ impl Sent {
 
 impl HttpBody for Sent {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -107,7 +107,7 @@ impl HttpBody for Sent {
         let error = match next {
             Some(Err(error)) => error,
             next => match self.is_wrong(next.as_ref().and_then(|next| next.as_ref().ok())) {
-                true => Error::body("the body is not as long as its Content-Length"),
+                true => BodyError::new("the body is not as long as its Content-Length"),
                 false => return Poll::Ready(next),
             },
         };
