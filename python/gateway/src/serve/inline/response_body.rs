@@ -16,7 +16,7 @@ use crate::serve::inline::records::OpenRecord;
 ///
 /// hyper drops what it has not written yet when a body fails. In that turn it writes, so that the client gets the head
 /// and sees that the response broke off.
-pub(super) struct Sent {
+pub(super) struct ResponseBody {
     body: Body,
     failure: Option<BodyError>,
     version: Version,
@@ -29,9 +29,9 @@ pub(super) struct Sent {
     record: Option<Box<OpenRecord>>,
 }
 
-impl Sent {
-    pub(super) fn new(body: Body, version: Version) -> Sent {
-        Sent {
+impl ResponseBody {
+    pub(super) fn new(body: Body, version: Version) -> ResponseBody {
+        ResponseBody {
             body,
             failure: None,
             version,
@@ -44,13 +44,13 @@ impl Sent {
     }
 
     /// With the number of bytes that the response announces.
-    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
     /// Whether hyper may know how long the body is.
-    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
+    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
@@ -60,7 +60,7 @@ impl Sent {
         mut self,
         connection: Rc<Connection>,
         record: Option<Box<OpenRecord>>,
-    ) -> Sent {
+    ) -> ResponseBody {
         self.connection = Some(connection);
         self.record = record;
         self
@@ -92,7 +92,7 @@ impl Sent {
     }
 }
 
-impl HttpBody for Sent {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -130,7 +130,7 @@ impl HttpBody for Sent {
     }
 }
 
-impl Drop for Sent {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
             record.end(self.count);

@@ -45,18 +45,18 @@ impl BodyTimeout {
 }
 
 /// A body that fails where its client is too slow.
-pub(super) struct Received {
+pub(super) struct RequestBody {
     body: Incoming,
     body_timeout: Arc<BodyTimeout>,
 }
 
-impl Received {
-    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> Received {
-        Received { body, body_timeout }
+impl RequestBody {
+    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> RequestBody {
+        RequestBody { body, body_timeout }
     }
 }
 
-impl HttpBody for Received {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -94,7 +94,7 @@ impl HttpBody for Received {
     }
 }
 
-impl Drop for Received {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let mut waiting = unpoisoned(self.body_timeout.0.lock());
         waiting.is_done = true;
