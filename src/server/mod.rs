@@ -27,7 +27,7 @@ use crate::listening::{
 use crate::panics::PanicHook;
 use crate::race::{First, race};
 use crate::server::admission::Admission;
-use crate::server::connection::Serving;
+use crate::server::connection::ServeContext;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::{Limits, at_most};
 #[cfg(feature = "proxy-protocol")]
@@ -356,7 +356,7 @@ impl Server {
                 self.refusals.report(&Refusal::new(peer, status, reason));
                 continue;
             };
-            let serving = Serving {
+            let context = ServeContext {
                 limits,
                 app: app.clone(),
                 refusals: self.refusals.clone(),
@@ -366,7 +366,7 @@ impl Server {
                 #[cfg(feature = "proxy-protocol")]
                 proxies: listener.proxies.clone(),
             };
-            tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
+            tokio::spawn(context.drive(socket, peer, admitted, lifetime.share()));
         };
         drop((listeners, app));
         #[cfg(all(unix, feature = "systemd"))]

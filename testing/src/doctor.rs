@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    fn said(app: &Application) -> Vec<String> {
+    fn warnings_of(app: &Application) -> Vec<String> {
         doctor(app).iter().map(ToString::to_string).collect()
     }
 
@@ -498,12 +498,12 @@ mod tests {
             reason,
         } in &rules
         {
-            let wrong = said(&stack(&["Hall", outer, "Salon", inner], room()));
+            let wrong = warnings_of(&stack(&["Hall", outer, "Salon", inner], room()));
             let expected =
                 format!("{inner} is inside {outer}: {reason} (Hall > {outer} > Salon > {inner})");
             assert_eq!(wrong, [expected]);
             if outer != inner {
-                let right = said(&stack(&[inner, outer], room()));
+                let right = warnings_of(&stack(&[inner, outer], room()));
                 assert_eq!(right, [""; 0], "{inner} around {outer}");
             }
             let apart = Branches(
@@ -513,7 +513,11 @@ mod tests {
                     ("/b", stack(&[inner], room())),
                 ],
             );
-            assert_eq!(said(&Application::new(apart)), [""; 0], "{outer}, {inner}");
+            assert_eq!(
+                warnings_of(&Application::new(apart)),
+                [""; 0],
+                "{outer}, {inner}"
+            );
         }
     }
 
@@ -551,16 +555,19 @@ mod tests {
             "NotFound",
             "Router",
         ];
-        assert_eq!(said(&stack(&names, room())), [""; 0]);
+        assert_eq!(warnings_of(&stack(&names, room())), [""; 0]);
     }
 
     #[test]
     fn a_lint_is_looked_through() {
         let app = stack(&["Compression", "AccessLog"], room());
-        assert_eq!(said(&lint_all(&app)), said(&app));
+        assert_eq!(warnings_of(&lint_all(&app)), warnings_of(&app));
         let wrapped = Branches("NotFound", vec![("", room()), ("otherwise", app)]);
         let app = Application::new(wrapped);
-        assert_eq!(said(&app.clone().wrap(Lint::new())), said(&app));
+        assert_eq!(
+            warnings_of(&app.clone().wrap(Lint::new())),
+            warnings_of(&app)
+        );
     }
 
     #[test]
@@ -572,7 +579,7 @@ mod tests {
             ))
         };
         let headers = || stack(&["Headers"], room());
-        assert_eq!(said(&not_found(room(), headers())), [""; 0]);
+        assert_eq!(warnings_of(&not_found(room(), headers())), [""; 0]);
         let inside = doctor(&not_found(headers(), headers()));
         assert_eq!(inside.len(), 1);
         assert_eq!(inside[0].path(), ["NotFound", "Headers"]);

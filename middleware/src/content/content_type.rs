@@ -101,7 +101,7 @@ impl ContentType {
         if self.paths.is_empty() {
             return &self.default;
         }
-        let path = path_glob::subject(request);
+        let path = path_glob::decoded_path(request);
         let first = self.paths.iter().find(|(glob, _)| glob.matches(&path));
         first.map_or(&self.default, |(_, value)| value)
     }

@@ -41,7 +41,7 @@ impl PathGlob {
         })
     }
 
-    /// Whether the pattern matches this path, as [`subject`] returns it.
+    /// Whether the pattern matches this path, as [`decoded_path`] returns it.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let mut alternatives = self.alternatives.iter();
         alternatives.any(|segments| match_segments(segments, path))
@@ -55,7 +55,7 @@ impl fmt::Display for PathGlob {
 }
 
 /// What patterns are compared with: the rest of the path, without dot segments and decoded.
-pub(crate) fn subject(request: &Request) -> String {
+pub(crate) fn decoded_path(request: &Request) -> String {
     let clean = path::remove_dots(request.path());
     let decoded = path::decode(&clean).into_owned();
     // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.

@@ -71,9 +71,17 @@ impl ResponseFilter {
     #[must_use]
     pub fn matches<B>(&self, response: &Response<B>) -> bool {
         let status = response.status();
-        let matches_status = || self.statuses.iter().any(|statuses| statuses.has(status));
+        let matches_status = || {
+            self.statuses
+                .iter()
+                .any(|statuses| statuses.matches(status))
+        };
         let media_type = response.headers().get(CONTENT_TYPE);
-        let matches_type = || self.media_types.iter().any(|range| range.has(media_type));
+        let matches_type = || {
+            self.media_types
+                .iter()
+                .any(|range| range.matches(media_type))
+        };
         (self.statuses.is_empty() || matches_status())
             && (self.media_types.is_empty() || matches_type())
     }
@@ -111,7 +119,7 @@ impl StatusMatcher {
         Ok(StatusMatcher::Class(class))
     }
 
-    pub(crate) fn has(self, status: StatusCode) -> bool {
+    pub(crate) fn matches(self, status: StatusCode) -> bool {
         match self {
             StatusMatcher::One(one) => one == status,
             StatusMatcher::Class(class) => status.as_u16() / 100 == class,

@@ -85,40 +85,40 @@ impl Slashes {
     }
 
     /// The right path for a request, where its own is wrong.
-    fn right_for(self, request: &Request) -> Option<String> {
+    fn corrected_path(self, request: &Request) -> Option<String> {
         match request.path() {
             // Nothing is left of the path of a mount. A target without a path, as CONNECT has it, is in none.
             "" if request.script_name().is_empty() => None,
             "" => (self.end == FinalSlash::Appended).then(|| "/".to_owned()),
-            path => self.right(path),
+            path => self.corrected(path),
         }
     }
 
     /// The right path, where this one is wrong.
-    fn right(self, path: &str) -> Option<String> {
+    fn corrected(self, path: &str) -> Option<String> {
         let inside = path.strip_prefix('/')?.trim_start_matches('/');
         let trimmed = inside.trim_end_matches('/');
-        let mut right = String::with_capacity(path.len() + 1);
+        let mut corrected = String::with_capacity(path.len() + 1);
         match self.merge {
             true => trimmed
                 .split('/')
                 .filter(|segment| !segment.is_empty())
                 .for_each(|segment| {
-                    right.push('/');
-                    right.push_str(segment);
+                    corrected.push('/');
+                    corrected.push_str(segment);
                 }),
             false if trimmed.is_empty() => {}
-            false => right.extend(["/", trimmed]),
+            false => corrected.extend(["/", trimmed]),
         }
         let ends = match self.end {
             FinalSlash::Kept => inside.len() > trimmed.len(),
             FinalSlash::Trimmed => false,
             FinalSlash::Appended => true,
         };
-        if ends || right.is_empty() {
-            right.push('/');
+        if ends || corrected.is_empty() {
+            corrected.push('/');
         }
-        (right != path).then_some(right)
+        (corrected != path).then_some(corrected)
     }
 }
 
@@ -136,11 +136,11 @@ struct WithSlashes {
 
 impl Handler for WithSlashes {
     fn call(&self, mut request: Request) -> Reply {
-        let Some(right) = self.slashes.right_for(&request) else {
+        let Some(corrected) = self.slashes.corrected_path(&request) else {
             return self.app.call(request);
         };
         if !self.slashes.redirect {
-            request.set_path(&right);
+            request.set_path(&corrected);
             return self.app.call(request);
         }
         let query = request
@@ -150,7 +150,7 @@ impl Handler for WithSlashes {
         // A mount that is all slashes must not make a host of what follows it.
         let script_name = request.script_name().trim_start_matches('/');
         let slash = if script_name.is_empty() { "" } else { "/" };
-        let location = format!("{slash}{script_name}{right}{query}");
+        let location = format!("{slash}{script_name}{corrected}{query}");
         match HeaderValue::try_from(&*path::encode_invalid(&location)) {
             Ok(location) => {
                 Reply::new((StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)], ()))
@@ -216,7 +216,7 @@ mod tests {
         ];
         for (slashes, path, expected) in cases {
             assert_eq!(
-                slashes.right(path).as_deref(),
+                slashes.corrected(path).as_deref(),
                 expected,
                 "{path} with {slashes:?}"
             );

@@ -101,7 +101,7 @@ impl Redaction {
         not(any(feature = "time", test)),
         expect(dead_code, reason = "for the access log")
     )]
-    pub(crate) fn of_variable(&self, name: &str) -> Visibility {
+    pub(crate) fn variable_visibility(&self, name: &str) -> Visibility {
         let header = name
             .strip_prefix("HTTP_")
             .map(|name| name.replace('_', "-"));
@@ -296,7 +296,7 @@ mod tests {
         ] {
             let name = HeaderName::from_static(name);
             assert_eq!(redaction.header_visibility(&name), expected);
-            assert_eq!(redaction.of_variable(variable), expected);
+            assert_eq!(redaction.variable_visibility(variable), expected);
         }
     }
 }

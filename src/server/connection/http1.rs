@@ -15,7 +15,7 @@ use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
 use crate::server::refusal::Refusal;
 
-type Connection = http1::Connection<TokioIo<Stream>, Service>;
+type Http1Connection = http1::Connection<TokioIo<Stream>, Service>;
 
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
@@ -28,7 +28,7 @@ pub(super) async fn serve(
     let (limits, refusals) = (service.limits, service.refusals.clone());
     let activity = service.activity.clone();
     let mut connection = Box::new(builder(&limits).serve_connection(stream, service));
-    let finish = |connection: &mut Connection| Pin::new(connection).graceful_shutdown();
+    let finish = |connection: &mut Http1Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
     match end.await {
         End::Ended(Err(error)) => {

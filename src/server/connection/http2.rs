@@ -19,7 +19,7 @@ use crate::server::connection::stream::Stream;
 use crate::server::connection::streams::Streams;
 use crate::server::refusal::Refusal;
 
-type Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
+type Http2Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
 
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
@@ -37,7 +37,7 @@ pub(super) async fn serve(
         waiting: Arc::default(),
     };
     let mut connection = Box::new(builder(&limits, streams).serve_connection(stream, service));
-    let finish = |connection: &mut Connection| Pin::new(connection).graceful_shutdown();
+    let finish = |connection: &mut Http2Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
     match end.await {
         End::Ended(Err(error)) if is_protocol_error(&error) => {

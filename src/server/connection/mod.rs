@@ -44,7 +44,7 @@ use crate::server::refusal::{Refusal, RefusalHooks};
 
 /// What all connections of a listener have in common.
 #[derive(Clone)]
-pub(super) struct Serving {
+pub(super) struct ServeContext {
     pub(super) limits: Limits,
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
@@ -55,7 +55,7 @@ pub(super) struct Serving {
     pub(super) proxies: Option<crate::server::proxy_protocol::Proxies>,
 }
 
-impl Serving {
+impl ServeContext {
     /// Serves one connection to its end, or as far as the server lets it.
     pub(super) async fn drive(
         self,

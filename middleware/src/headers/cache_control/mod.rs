@@ -11,7 +11,7 @@ use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
 use smallvec::SmallVec;
 
-use self::rule::Match;
+use self::rule::RuleMatch;
 use crate::matching::path_glob;
 
 pub use self::rule::CacheRule;
@@ -109,7 +109,7 @@ impl CacheControl {
     }
 
     fn path_matches(&self, request: &Request) -> PathMatches {
-        let path = path_glob::subject(request);
+        let path = path_glob::decoded_path(request);
         self.rules
             .iter()
             .map(|rule| rule.matches_path(&path))
@@ -128,8 +128,8 @@ impl CacheControl {
         let first = rules
             .filter(|(_, matches)| **matches)
             .map(|(rule, _)| (rule.match_response(status, media_type), rule))
-            .find(|(outcome, _)| *outcome != Match::No);
-        if let Some((Match::Yes, rule)) = first {
+            .find(|(outcome, _)| *outcome != RuleMatch::No);
+        if let Some((RuleMatch::Yes, rule)) = first {
             let headers = response.headers_mut();
             headers.insert(CACHE_CONTROL, rule.value().clone());
             headers.remove(EXPIRES);

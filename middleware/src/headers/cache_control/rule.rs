@@ -27,7 +27,7 @@ pub struct CacheRule {
 
 /// Whether a rule is for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Match {
+pub(super) enum RuleMatch {
     Yes,
     No,
     /// The answer stands for another one, and does not say enough of it.
@@ -109,19 +109,23 @@ impl CacheRule {
         &self,
         status: StatusCode,
         media_type: Option<&HeaderValue>,
-    ) -> Match {
+    ) -> RuleMatch {
         let match_type = || match media_type {
-            _ if self.media_types.is_empty() => Match::Yes,
-            None if status == StatusCode::NOT_MODIFIED => Match::Unknown,
-            None => Match::No,
-            Some(_) => match self.media_types.iter().any(|range| range.has(media_type)) {
-                true => Match::Yes,
-                false => Match::No,
+            _ if self.media_types.is_empty() => RuleMatch::Yes,
+            None if status == StatusCode::NOT_MODIFIED => RuleMatch::Unknown,
+            None => RuleMatch::No,
+            Some(_) => match self
+                .media_types
+                .iter()
+                .any(|range| range.matches(media_type))
+            {
+                true => RuleMatch::Yes,
+                false => RuleMatch::No,
             },
         };
         match self.matches_status(status) {
             true => match_type(),
-            false => Match::No,
+            false => RuleMatch::No,
         }
     }
 
@@ -133,7 +137,7 @@ impl CacheRule {
         };
         match &*self.statuses {
             [] => status.is_success(),
-            statuses => statuses.iter().any(|one| one.has(status)),
+            statuses => statuses.iter().any(|one| one.matches(status)),
         }
     }
 }

@@ -102,7 +102,7 @@ impl MediaRangeCase {
     fn matches(&self) -> bool {
         let rule = rule("no-cache").media_type(self.range).unwrap();
         let own = self.own.parse().unwrap();
-        rule.match_response(StatusCode::OK, Some(&own)) == Match::Yes
+        rule.match_response(StatusCode::OK, Some(&own)) == RuleMatch::Yes
     }
 }
 
@@ -131,7 +131,7 @@ fn a_rule_is_for_successful_answers_unless_it_says_which() {
     ] {
         let status = StatusCode::from_u16(status).unwrap();
         let outcome = rule.match_response(status, None);
-        assert_eq!(outcome == Match::Yes, expected, "{rule} {status}");
+        assert_eq!(outcome == RuleMatch::Yes, expected, "{rule} {status}");
     }
 }
 

@@ -118,7 +118,7 @@ impl Field {
             | Field::Response(ResponseField::Header(name, shown)) => {
                 *shown = redaction.header_visibility(name);
             }
-            Field::Variable(name, shown) => *shown = redaction.of_variable(name),
+            Field::Variable(name, shown) => *shown = redaction.variable_visibility(name),
             _ => {}
         }
     }
