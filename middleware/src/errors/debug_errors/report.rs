@@ -201,9 +201,9 @@ mod tests {
         let expected = [
             (
                 "the body could not be read to its end".to_owned(),
-                Some("enfilade_core::message::error::Error"),
+                Some("enfilade_core::message::error::BodyError"),
                 Some(
-                    "Error { kind: Body, cause: Some(ParseIntError { kind: InvalidDigit }) }"
+                    "BodyError { kind: Failed, cause: Some(ParseIntError { kind: InvalidDigit }) }"
                         .to_owned(),
                 ),
             ),
