@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
-use rapidhash::fast::RandomState;
+use foldhash::fast::RandomState;
 
 use super::pool::EncoderPool;
 use crate::content::coding::Coding;
@@ -93,8 +93,8 @@ impl Memo {
             .expect("both capacities are given");
         let lifecycle = DefaultLifecycle::default();
         Memo {
-            cache: Cache::with_options(options, Weight, RandomState::new(), lifecycle),
-            hasher: RandomState::new(),
+            cache: Cache::with_options(options, Weight, RandomState::default(), lifecycle),
+            hasher: RandomState::default(),
             seen: (0..SEEN).map(|_| AtomicU64::new(0)).collect(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use enfilade_core::path;
-use rapidhash::fast::RandomState;
+use foldhash::fast::RandomState;
 
 use super::route::{Route, Target};
 use super::segment::{Constrained, Segment};

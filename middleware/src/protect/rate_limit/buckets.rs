@@ -26,7 +26,7 @@ pub(super) struct Buckets {
 }
 
 /// The keys are hashes, that nobody outside can choose: so an entry has one size, and keeps no secret.
-type Shard = Cache<[u64; 2], u64, UnitWeighter, rapidhash::fast::RandomState>;
+type Shard = Cache<[u64; 2], u64, UnitWeighter, foldhash::fast::RandomState>;
 
 impl Buckets {
     /// So many keys at most; one at least.
@@ -87,7 +87,7 @@ fn part(keys: usize) -> Shard {
         .weight_capacity(keys as u64)
         .build()
         .expect("both capacities are given");
-    let hasher = rapidhash::fast::RandomState::new();
+    let hasher = foldhash::fast::RandomState::default();
     Cache::with_options(options, UnitWeighter, hasher, DefaultLifecycle::default())
 }
 
