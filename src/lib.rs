@@ -7,10 +7,10 @@
 //!
 
 pub use enfilade_core::{
-    Application, Around, Body, BodyEnd, BoxError, Connection, Description, Environ, Error,
-    ErrorKind, Handler, Head, HttpError, IntoHandler, IntoResponse, KeptHead, Middleware, Outcome,
-    Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request, Response, Scheme, Tls,
-    around, gateway, headers, host, marker, path, unpoisoned,
+    Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
+    Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoResponse,
+    Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request,
+    Response, Scheme, Tls, around, gateway, headers, host, marker, path, unpoisoned,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use enfilade_core::{Error, ErrorKind, RequestIdValue};
+use enfilade_core::{BodyError, BodyErrorKind, RequestIdValue};
 
 /// Gets the ID of a request that panicked, if it has one. By default the ID is a line on standard error.
 #[derive(Clone, Default)]
@@ -28,8 +28,8 @@ impl PanicHook {
     }
 
     /// Calls the hook if a body failed because of a panic.
-    pub(crate) fn call_for_body(&self, error: &Error, id: Option<&RequestIdValue>) {
-        if error.kind() == ErrorKind::BodyPanicked {
+    pub(crate) fn call_for_body(&self, error: &BodyError, id: Option<&RequestIdValue>) {
+        if error.kind() == BodyErrorKind::Panicked {
             self.call(id);
         }
     }

@@ -146,7 +146,7 @@ fn request(method: Method, headers: &[(&'static str, &'static str)], body: Body)
 }
 
 /// Reads a body frame by frame, and keeps none.
-async fn count(mut body: Body) -> Result<usize, enfilade::Error> {
+async fn count(mut body: Body) -> Result<usize, enfilade::BodyError> {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         read += frame?.into_data().map_or(0, |data| data.len());

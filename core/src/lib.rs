@@ -45,10 +45,12 @@ pub use message::body::inspect::NextFrame;
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
 pub use message::environ::Environ;
-pub use message::error::{BoxError, Error, ErrorKind};
+pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
-pub use message::request::{Captured, Capturing, Head, KeptHead, Params, RemoteUser, Request};
+pub use message::request::{
+    CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request,
+};
 pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
 pub use message::unwind::Panic;

@@ -68,7 +68,7 @@ pub use headers::propagate::Propagate;
 pub use headers::security_headers::{CspNonce, SecurityHeaders};
 pub use headers::sensitive::Sensitive;
 pub use matching::guard::Guard;
-pub use matching::response_filter::Answers;
+pub use matching::response_filter::ResponseFilter;
 #[cfg(all(feature = "time", feature = "tracing"))]
 pub use observe::access_log::TracingEvents;
 #[cfg(feature = "time")]

@@ -209,9 +209,9 @@ fn what_watches_stands_outside_and_finds_nothing() {
         for method in [http::Method::GET, http::Method::HEAD, http::Method::POST] {
             let request = client.request(method, target);
             let request = request.header("accept-encoding", "gzip").body("content");
-            let answer = request.send();
-            assert!(answer.body_error().is_none());
-            assert!(answer.header("x-runtime").is_some());
+            let response = request.send();
+            assert!(response.body_error().is_none());
+            assert!(response.header("x-runtime").is_some());
         }
     }
     let wrong = rooms()

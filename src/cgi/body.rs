@@ -18,7 +18,7 @@ pub(crate) type Feed = Sender<Bytes>;
 /// A body of parts that arrive, and of so many bytes where that is known.
 ///
 /// Anything else than what was announced is an error, so that a part is never taken for the whole.
-struct Received {
+struct ChannelBody {
     parts: Receiver<Bytes>,
     /// What begins to feed the body, once it is read.
     start: Option<(Box<dyn FnOnce(Feed) + Send>, Feed)>,
@@ -30,7 +30,7 @@ struct Received {
 #[cfg(any(test, feature = "fastcgi", feature = "scgi"))]
 pub(crate) fn received(length: Option<u64>) -> (Body, Feed) {
     let (feed, parts) = channel(WAITING);
-    let body = Received {
+    let body = ChannelBody {
         parts,
         start: None,
         left: length,
@@ -42,7 +42,7 @@ pub(crate) fn received(length: Option<u64>) -> (Body, Feed) {
 /// A body of `length` bytes that nobody reads from where it comes from before the application reads it.
 pub(super) fn on_demand(length: u64, start: impl FnOnce(Feed) + Send + 'static) -> Body {
     let (feed, parts) = channel(WAITING);
-    Body::new(Received {
+    Body::new(ChannelBody {
         parts,
         start: Some((Box::new(start), feed)),
         left: Some(length),
@@ -50,7 +50,7 @@ pub(super) fn on_demand(length: u64, start: impl FnOnce(Feed) + Send + 'static) 
     })
 }
 
-impl Received {
+impl ChannelBody {
     fn count(&mut self, part: Option<Bytes>) -> Option<Result<Frame<Bytes>, io::Error>> {
         let is_end = part.as_ref().is_none_or(Bytes::is_empty);
         match (part, self.left) {
@@ -76,7 +76,7 @@ fn broken_off() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, text)
 }
 
-impl http_body::Body for Received {
+impl http_body::Body for ChannelBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -122,7 +122,7 @@ mod tests {
                     let _ = feed.send(part.into()).await;
                 }
             });
-            let error = |error: enfilade_core::Error| {
+            let error = |error: enfilade_core::BodyError| {
                 std::error::Error::source(&error).unwrap().to_string()
             };
             body.collect(100).await.map_err(error)

@@ -35,9 +35,9 @@
 //! upgrades, and a program whose name begins with `nph-` gets no other treatment. An answer that breaks off in the
 //! middle ends the program with an error; the web server knows of it where the answer said its length.
 
-mod answer;
 mod body;
 mod request;
+mod response;
 mod target;
 mod variables;
 
@@ -46,11 +46,11 @@ use std::io::{self, Read, Write};
 use bytes::{Bytes, BytesMut};
 use enfilade_core::{Application, Body, HttpError, Request};
 
-pub(crate) use self::answer::{answer, write_head};
 use self::body::{Feed as Stdin, on_demand};
 #[cfg(any(feature = "fastcgi", feature = "scgi"))]
 pub(crate) use self::body::{Feed, received};
 pub(crate) use self::request::{content_length, request};
+pub(crate) use self::response::{respond, write_head};
 pub use self::variables::Variables;
 #[cfg(any(feature = "fastcgi", feature = "scgi"))]
 pub use crate::listening::web_server::{Protocol, Server};
@@ -119,7 +119,7 @@ pub fn exchange(
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
-        let response = answer(&app, read(&variables, input)).await;
+        let response = respond(&app, read(&variables, input)).await;
         let mut head = BytesMut::new();
         write_head(&response, &mut head);
         output.write_all(&head)?;

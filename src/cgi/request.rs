@@ -272,7 +272,7 @@ mod tests {
         for (more, status, message) in cases {
             let error = with(more).unwrap_err();
             assert_eq!(
-                (error.status().as_u16(), error.detail()),
+                (error.status().as_u16(), error.client_message()),
                 (status, Some(message))
             );
         }

@@ -92,7 +92,9 @@ fn parse(target: &str) -> Result<Uri, HttpError> {
     {
         return Err(bad("REQUEST_URI"));
     }
-    let found = target.parse().or_else(|_| path::repair(target).parse());
+    let found = target
+        .parse()
+        .or_else(|_| path::encode_invalid(target).parse());
     found.map_err(|_| bad("REQUEST_URI"))
 }
 

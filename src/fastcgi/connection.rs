@@ -5,14 +5,16 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Application, Body, Error, HttpError, Response};
+use enfilade_core::{Application, Body, BodyError, HttpError, Response};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::halves::{Reader, Writer, end};
-use super::record::{End, Kind, Malformed, Record, variables, write_end, write_stream};
-use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
+use super::halves::{RecordReader, RecordWriter, end};
+use super::record::{
+    MalformedRecord, ProtocolStatus, Record, RecordType, variables, write_end, write_stream,
+};
+use crate::cgi::{Feed, Variables, content_length, received, request, respond, write_head};
 use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
@@ -41,11 +43,11 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let (reader, writer) = tokio::io::split(stream);
-    let mut reader = Reader {
+    let mut reader = RecordReader {
         stream: reader,
         buffer: BytesMut::new(),
     };
-    let mut writer = Writer {
+    let mut writer = RecordWriter {
         stream: writer,
         buffer: BytesMut::new(),
         settings,
@@ -71,7 +73,7 @@ where
 }
 
 /// A request that has begun.
-struct Begun {
+struct BegunRequest {
     id: u16,
     keep: bool,
     variables: Result<Variables, HttpError>,
@@ -83,10 +85,10 @@ struct Begun {
 ///
 /// What is about requests that are over is passed over (section 3.3).
 async fn head<S: AsyncRead + AsyncWrite>(
-    reader: &mut Reader<S>,
-    writer: &mut Writer<S>,
+    reader: &mut RecordReader<S>,
+    writer: &mut RecordWriter<S>,
     is_new: bool,
-) -> io::Result<Option<Begun>> {
+) -> io::Result<Option<BegunRequest>> {
     let limit = writer.settings.head_read_timeout;
     // A kept connection may wait as long as the web server likes.
     let mut record = match is_new {
@@ -97,12 +99,12 @@ async fn head<S: AsyncRead + AsyncWrite>(
         let Some(found) = record else {
             return Ok(None);
         };
-        match found.kind {
+        match found.record_type {
             _ if found.id == 0 => {
                 writer.reply(&found)?;
                 writer.flush().await?;
             }
-            Kind::BeginRequest => {
+            RecordType::BeginRequest => {
                 let begun = tokio::time::timeout(limit, begin(reader, writer, &found)).await??;
                 if begun.is_some() {
                     return Ok(begun);
@@ -116,22 +118,22 @@ async fn head<S: AsyncRead + AsyncWrite>(
 
 /// Reads a request from its first record up to its body; `None` where it is refused or taken back.
 async fn begin<S: AsyncRead + AsyncWrite>(
-    reader: &mut Reader<S>,
-    writer: &mut Writer<S>,
+    reader: &mut RecordReader<S>,
+    writer: &mut RecordWriter<S>,
     first: &Record,
-) -> io::Result<Option<Begun>> {
+) -> io::Result<Option<BegunRequest>> {
     let Some(&[role1, role0, flags]) = first.content.first_chunk::<3>() else {
-        return Err(Malformed("a request begins without a role").into());
+        return Err(MalformedRecord("a request begins without a role").into());
     };
     if u16::from_be_bytes([role1, role0]) != RESPONDER {
-        write_end(&mut writer.buffer, first.id, End::UnknownRole);
+        write_end(&mut writer.buffer, first.id, ProtocolStatus::UnknownRole);
         writer.flush().await?;
         return Ok(None);
     }
     let Some(variables) = params(reader, writer, first.id).await? else {
         return Ok(None);
     };
-    let mut begun = Begun {
+    let mut begun = BegunRequest {
         id: first.id,
         keep: flags & KEEP_CONNECTION != 0,
         variables,
@@ -141,7 +143,9 @@ async fn begin<S: AsyncRead + AsyncWrite>(
     if is_unmeasured {
         // Web servers that pass bodies on while they arrive may not know how long one is; most requests have none.
         match next_of(reader, writer, begun.id).await? {
-            Some(record) if record.kind == Kind::Stdin => begun.first = Some(record.content),
+            Some(record) if record.record_type == RecordType::Stdin => {
+                begun.first = Some(record.content)
+            }
             _ => return Ok(None),
         }
     }
@@ -150,15 +154,15 @@ async fn begin<S: AsyncRead + AsyncWrite>(
 
 /// The variables of a request; `None` where it is taken back.
 async fn params<S: AsyncRead + AsyncWrite>(
-    reader: &mut Reader<S>,
-    writer: &mut Writer<S>,
+    reader: &mut RecordReader<S>,
+    writer: &mut RecordWriter<S>,
     id: u16,
 ) -> io::Result<Option<Result<Variables, HttpError>>> {
     let mut content = BytesMut::new();
     let mut is_too_long = false;
     loop {
         let record = match next_of(reader, writer, id).await? {
-            Some(record) if record.kind == Kind::Params => record.content,
+            Some(record) if record.record_type == RecordType::Params => record.content,
             _ => return Ok(None),
         };
         if record.is_empty() {
@@ -178,22 +182,26 @@ async fn params<S: AsyncRead + AsyncWrite>(
 
 /// The next record of a request, with those of others answered; `None` where it is taken back, or the connection ends.
 async fn next_of<S: AsyncRead + AsyncWrite>(
-    reader: &mut Reader<S>,
-    writer: &mut Writer<S>,
+    reader: &mut RecordReader<S>,
+    writer: &mut RecordWriter<S>,
     id: u16,
 ) -> io::Result<Option<Record>> {
     while let Some(record) = reader.record().await? {
-        match record.kind {
+        match record.record_type {
             _ if record.id == 0 => writer.reply(&record)?,
-            Kind::BeginRequest if record.id == id => return Err(twice().into()),
-            Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
+            RecordType::BeginRequest if record.id == id => return Err(twice().into()),
+            RecordType::BeginRequest => write_end(
+                &mut writer.buffer,
+                record.id,
+                ProtocolStatus::CannotMultiplex,
+            ),
             _ if record.id != id => {}
-            Kind::AbortRequest => {
-                write_end(&mut writer.buffer, id, End::Complete);
+            RecordType::AbortRequest => {
+                write_end(&mut writer.buffer, id, ProtocolStatus::Complete);
                 writer.flush().await?;
                 return Ok(None);
             }
-            Kind::Params | Kind::Stdin => return Ok(Some(record)),
+            RecordType::Params | RecordType::Stdin => return Ok(Some(record)),
             _ => {}
         }
         writer.flush().await?;
@@ -201,18 +209,18 @@ async fn next_of<S: AsyncRead + AsyncWrite>(
     Ok(None)
 }
 
-fn twice() -> Malformed {
-    Malformed("a request begins twice")
+fn twice() -> MalformedRecord {
+    MalformedRecord("a request begins twice")
 }
 
 /// Answers one request while its body arrives.
 async fn exchange<S: AsyncRead + AsyncWrite>(
-    reader: &mut Reader<S>,
-    writer: &mut Writer<S>,
+    reader: &mut RecordReader<S>,
+    writer: &mut RecordWriter<S>,
     app: &Application,
-    begun: Begun,
+    begun: BegunRequest,
 ) -> io::Result<()> {
-    let Begun {
+    let BegunRequest {
         id,
         variables,
         first,
@@ -228,15 +236,15 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
     let (replies, mut waiting) = mpsc::channel(REPLIES);
     let incoming = receive(reader, id, Some(feed).filter(|_| !is_over), replies);
     let outgoing = async {
-        let mut answering = pin!(answer(app, request));
-        let response = with_replies(writer, &mut waiting, answering.as_mut()).await?;
+        let mut response = pin!(respond(app, request));
+        let response = with_replies(writer, &mut waiting, response.as_mut()).await?;
         send(writer, &mut waiting, id, response).await
     };
     match race(outgoing, incoming).await {
         First::Left(sent) => return sent,
         First::Right(ended) => ended?,
     }
-    write_end(&mut writer.buffer, id, End::Complete);
+    write_end(&mut writer.buffer, id, ProtocolStatus::Complete);
     writer.flush().await
 }
 
@@ -260,20 +268,20 @@ fn body_of(variables: &Result<Variables, HttpError>, first: Option<Bytes>) -> (B
 ///
 /// Where the web server is gone or says what is no FastCGI.
 async fn receive<S: AsyncRead>(
-    reader: &mut Reader<S>,
+    reader: &mut RecordReader<S>,
     id: u16,
     mut feed: Option<Feed>,
     replies: mpsc::Sender<Record>,
 ) -> io::Result<()> {
     while let Some(record) = reader.record().await? {
-        match record.kind {
-            Kind::BeginRequest if record.id == id => return Err(twice().into()),
+        match record.record_type {
+            RecordType::BeginRequest if record.id == id => return Err(twice().into()),
             // Those are answered by the other side, which writes.
-            Kind::BeginRequest => offer(&replies, record)?,
+            RecordType::BeginRequest => offer(&replies, record)?,
             _ if record.id == 0 => offer(&replies, record)?,
             _ if record.id != id => {}
-            Kind::AbortRequest => return Ok(()),
-            Kind::Stdin => {
+            RecordType::AbortRequest => return Ok(()),
+            RecordType::Stdin => {
                 let is_last = record.content.is_empty();
                 let sent = match &feed {
                     Some(feed) => feed.send(record.content).await.is_ok(),
@@ -293,12 +301,12 @@ async fn receive<S: AsyncRead>(
 fn offer(replies: &mpsc::Sender<Record>, record: Record) -> io::Result<()> {
     replies
         .try_send(record)
-        .map_err(|_| Malformed("more questions than answers are taken").into())
+        .map_err(|_| MalformedRecord("more questions than answers are taken").into())
 }
 
 /// Waits for something, and writes replies meanwhile.
 async fn with_replies<S: AsyncWrite, T>(
-    writer: &mut Writer<S>,
+    writer: &mut RecordWriter<S>,
     replies: &mut mpsc::Receiver<Record>,
     mut awaited: Pin<&mut impl Future<Output = T>>,
 ) -> io::Result<T> {
@@ -309,8 +317,12 @@ async fn with_replies<S: AsyncWrite, T>(
             // Nothing is received any more.
             First::Right(None) => return Ok(awaited.await),
         };
-        match record.kind {
-            Kind::BeginRequest => write_end(&mut writer.buffer, record.id, End::CannotMultiplex),
+        match record.record_type {
+            RecordType::BeginRequest => write_end(
+                &mut writer.buffer,
+                record.id,
+                ProtocolStatus::CannotMultiplex,
+            ),
             _ => writer.reply(&record)?,
         }
         writer.flush().await?;
@@ -319,14 +331,14 @@ async fn with_replies<S: AsyncWrite, T>(
 
 /// Writes an answer as it is produced. One that breaks off has no end, and the connection with it.
 async fn send<S: AsyncWrite>(
-    writer: &mut Writer<S>,
+    writer: &mut RecordWriter<S>,
     replies: &mut mpsc::Receiver<Record>,
     id: u16,
     response: Response,
 ) -> io::Result<()> {
     let mut head = BytesMut::new();
     write_head(&response, &mut head);
-    write_stream(&mut writer.buffer, Kind::Stdout, id, &head);
+    write_stream(&mut writer.buffer, RecordType::Stdout, id, &head);
     let mut body: Body = response.into_body();
     if !body.is_in_memory() {
         writer.flush().await?;
@@ -344,18 +356,21 @@ async fn send<S: AsyncWrite>(
             Err(error) => return break_off(writer, error).await,
         };
         if let Ok(data) = frame.into_data() {
-            write_stream(&mut writer.buffer, Kind::Stdout, id, &data);
+            write_stream(&mut writer.buffer, RecordType::Stdout, id, &data);
             writer.flush().await?;
         }
     }
-    write_end(&mut writer.buffer, id, End::Complete);
+    write_end(&mut writer.buffer, id, ProtocolStatus::Complete);
     writer.flush().await
 }
 
 /// Says that an answer is not whole. Web servers take the end of a connection for the end of an answer whose length they
 /// do not know, and the status of the application for nothing; what is no record they understand, and
 /// break off with; before it, they have a moment to pass on what they have.
-async fn break_off<S: AsyncWrite>(writer: &mut Writer<S>, error: Error) -> io::Result<()> {
+async fn break_off<S: AsyncWrite>(
+    writer: &mut RecordWriter<S>,
+    error: BodyError,
+) -> io::Result<()> {
     tokio::time::sleep(PASSING_ON).await;
     writer.buffer.extend_from_slice(&NO_RECORD);
     writer.flush().await?;

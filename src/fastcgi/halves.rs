@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::record::{Malformed, Record, write_reply};
+use super::record::{MalformedRecord, Record, write_reply};
 use crate::listening::web_server::Settings;
 
 /// How much is read at a time.
@@ -15,12 +15,12 @@ const PART: usize = 16 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The side that the web server writes.
-pub(super) struct Reader<S> {
+pub(super) struct RecordReader<S> {
     pub(super) stream: ReadHalf<S>,
     pub(super) buffer: BytesMut,
 }
 
-impl<S: AsyncRead> Reader<S> {
+impl<S: AsyncRead> RecordReader<S> {
     /// The next record; `None` at the end. A future that is dropped loses nothing.
     pub(super) async fn record(&mut self) -> io::Result<Option<Record>> {
         loop {
@@ -50,14 +50,14 @@ impl<S: AsyncRead> Reader<S> {
 }
 
 /// The side that the web server reads.
-pub(super) struct Writer<S> {
+pub(super) struct RecordWriter<S> {
     pub(super) stream: WriteHalf<S>,
     /// Whole records that are to be written; a future that is dropped loses none of them.
     pub(super) buffer: BytesMut,
     pub(super) settings: Settings,
 }
 
-impl<S: AsyncWrite> Writer<S> {
+impl<S: AsyncWrite> RecordWriter<S> {
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         while !self.buffer.is_empty() {
             if self.stream.write_buf(&mut self.buffer).await? == 0 {
@@ -67,15 +67,15 @@ impl<S: AsyncWrite> Writer<S> {
         self.stream.flush().await
     }
 
-    pub(super) fn reply(&mut self, record: &Record) -> Result<(), Malformed> {
+    pub(super) fn reply(&mut self, record: &Record) -> Result<(), MalformedRecord> {
         write_reply(&mut self.buffer, record, self.settings.max_connections)
     }
 }
 
 /// Closes a connection, once the web server has read all that is to be written.
 pub(super) async fn end<S: AsyncRead + AsyncWrite>(
-    mut reader: Reader<S>,
-    mut writer: Writer<S>,
+    mut reader: RecordReader<S>,
+    mut writer: RecordWriter<S>,
 ) -> io::Result<()> {
     writer.flush().await?;
     let _ = writer.stream.shutdown().await;

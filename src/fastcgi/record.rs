@@ -12,7 +12,7 @@ const VERSION: u8 = 1;
 
 /// What a record is about (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RecordType {
     BeginRequest,
     AbortRequest,
     EndRequest,
@@ -26,30 +26,30 @@ pub(super) enum Kind {
     Other(u8),
 }
 
-const KINDS: [(u8, Kind); 9] = [
-    (1, Kind::BeginRequest),
-    (2, Kind::AbortRequest),
-    (3, Kind::EndRequest),
-    (4, Kind::Params),
-    (5, Kind::Stdin),
-    (6, Kind::Stdout),
-    (9, Kind::GetValues),
-    (10, Kind::GetValuesResult),
-    (11, Kind::UnknownType),
+const RECORD_TYPES: [(u8, RecordType); 9] = [
+    (1, RecordType::BeginRequest),
+    (2, RecordType::AbortRequest),
+    (3, RecordType::EndRequest),
+    (4, RecordType::Params),
+    (5, RecordType::Stdin),
+    (6, RecordType::Stdout),
+    (9, RecordType::GetValues),
+    (10, RecordType::GetValuesResult),
+    (11, RecordType::UnknownType),
 ];
 
-impl Kind {
-    fn of(number: u8) -> Kind {
-        let found = KINDS.iter().find(|(known, _)| *known == number);
-        found.map_or(Kind::Other(number), |(_, kind)| *kind)
+impl RecordType {
+    fn of(number: u8) -> RecordType {
+        let found = RECORD_TYPES.iter().find(|(known, _)| *known == number);
+        found.map_or(RecordType::Other(number), |(_, record_type)| *record_type)
     }
 
     fn number(self) -> u8 {
         match self {
-            Kind::Other(number) => number,
-            kind => KINDS
+            RecordType::Other(number) => number,
+            record_type => RECORD_TYPES
                 .iter()
-                .find(|(_, known)| *known == kind)
+                .find(|(_, known)| *known == record_type)
                 .map_or(0, |(number, _)| *number),
         }
     }
@@ -58,7 +58,7 @@ impl Kind {
 /// One record, without its padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    pub(super) kind: Kind,
+    pub(super) record_type: RecordType,
     /// 0 is for what is about no request (section 3.3).
     pub(super) id: u16,
     pub(super) content: Bytes,
@@ -66,29 +66,29 @@ pub(super) struct Record {
 
 /// What is no FastCGI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(super) struct MalformedRecord(pub(super) &'static str);
 
-impl From<Malformed> for std::io::Error {
-    fn from(error: Malformed) -> std::io::Error {
+impl From<MalformedRecord> for std::io::Error {
+    fn from(error: MalformedRecord) -> std::io::Error {
         std::io::Error::new(std::io::ErrorKind::InvalidData, error.0)
     }
 }
 
 impl Record {
     /// Takes the first record off `input`; `None` where it is not all there.
-    pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Record>, Malformed> {
-        let Some(&[version, kind, id1, id0, length1, length0, padding, _]) =
+    pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Record>, MalformedRecord> {
+        let Some(&[version, record_type, id1, id0, length1, length0, padding, _]) =
             input.first_chunk::<HEAD>()
         else {
             return match input.first() {
                 Some(&version) if version != VERSION => {
-                    Err(Malformed("another version of FastCGI"))
+                    Err(MalformedRecord("another version of FastCGI"))
                 }
                 _ => Ok(None),
             };
         };
         if version != VERSION {
-            return Err(Malformed("another version of FastCGI"));
+            return Err(MalformedRecord("another version of FastCGI"));
         }
         let length = usize::from(u16::from_be_bytes([length1, length0]));
         let total = HEAD + length + usize::from(padding);
@@ -100,7 +100,7 @@ impl Record {
         whole.advance(HEAD);
         whole.truncate(length);
         Ok(Some(Record {
-            kind: Kind::of(kind),
+            record_type: RecordType::of(record_type),
             id: u16::from_be_bytes([id1, id0]),
             content: whole,
         }))
@@ -108,20 +108,25 @@ impl Record {
 }
 
 /// Writes `content` as records of a stream; nothing where it is empty, as that would end the stream.
-pub(super) fn write_stream(output: &mut BytesMut, kind: Kind, id: u16, content: &[u8]) {
+pub(super) fn write_stream(
+    output: &mut BytesMut,
+    record_type: RecordType,
+    id: u16,
+    content: &[u8],
+) {
     for part in content.chunks(MAX_CONTENT) {
-        write(output, kind, id, part);
+        write(output, record_type, id, part);
     }
 }
 
 /// Ends a request (section 5.5), and its output before.
-pub(super) fn write_end(output: &mut BytesMut, id: u16, end: End) {
-    if end == End::Complete {
-        write(output, Kind::Stdout, id, &[]);
+pub(super) fn write_end(output: &mut BytesMut, id: u16, end: ProtocolStatus) {
+    if end == ProtocolStatus::Complete {
+        write(output, RecordType::Stdout, id, &[]);
     }
     write(
         output,
-        Kind::EndRequest,
+        RecordType::EndRequest,
         id,
         &[0, 0, 0, 0, end as u8, 0, 0, 0],
     );
@@ -130,16 +135,16 @@ pub(super) fn write_end(output: &mut BytesMut, id: u16, end: End) {
 /// How a request ended (section 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum End {
+pub(super) enum ProtocolStatus {
     Complete = 0,
     CannotMultiplex = 1,
     UnknownRole = 3,
 }
 
 /// Writes one record; `content` is at most [`MAX_CONTENT`] bytes.
-fn write(output: &mut BytesMut, kind: Kind, id: u16, content: &[u8]) {
+fn write(output: &mut BytesMut, record_type: RecordType, id: u16, content: &[u8]) {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
-    output.put_slice(&[VERSION, kind.number()]);
+    output.put_slice(&[VERSION, record_type.number()]);
     output.put_u16(id);
     output.put_u16(length);
     output.put_slice(&[0, 0]);
@@ -151,13 +156,13 @@ pub(super) fn write_reply(
     output: &mut BytesMut,
     record: &Record,
     max_connections: usize,
-) -> Result<(), Malformed> {
-    if record.kind != Kind::GetValues {
+) -> Result<(), MalformedRecord> {
+    if record.record_type != RecordType::GetValues {
         write(
             output,
-            Kind::UnknownType,
+            RecordType::UnknownType,
             0,
-            &[record.kind.number(), 0, 0, 0, 0, 0, 0, 0],
+            &[record.record_type.number(), 0, 0, 0, 0, 0, 0, 0],
         );
         return Ok(());
     }
@@ -179,37 +184,37 @@ pub(super) fn write_reply(
             content.put_slice(value.as_bytes());
         }
     }
-    write(output, Kind::GetValuesResult, 0, &content);
+    write(output, RecordType::GetValuesResult, 0, &content);
     Ok(())
 }
 
 /// The variables that a stream of parameters has.
-pub(super) fn variables(content: &Bytes, max: usize) -> Result<Variables, Malformed> {
+pub(super) fn variables(content: &Bytes, max: usize) -> Result<Variables, MalformedRecord> {
     Ok(pairs(content, max)?.into_iter().collect())
 }
 
 /// Reads names and values (section 3.4), `max` pairs of them at most.
-fn pairs(content: &Bytes, max: usize) -> Result<Vec<(Bytes, Bytes)>, Malformed> {
+fn pairs(content: &Bytes, max: usize) -> Result<Vec<(Bytes, Bytes)>, MalformedRecord> {
     let mut rest = content.clone();
     let mut pairs = Vec::new();
     while !rest.is_empty() {
         if pairs.len() == max {
-            return Err(Malformed("too many variables"));
+            return Err(MalformedRecord("too many variables"));
         }
         let (name, value) = (length(&mut rest)?, length(&mut rest)?);
         let is_there = name
             .checked_add(value)
             .is_some_and(|both| both <= rest.len());
         if !is_there {
-            return Err(Malformed("a variable is cut off"));
+            return Err(MalformedRecord("a variable is cut off"));
         }
         pairs.push((rest.split_to(name), rest.split_to(value)));
     }
     Ok(pairs)
 }
 
-fn length(rest: &mut Bytes) -> Result<usize, Malformed> {
-    let cut_off = Malformed("a variable is cut off");
+fn length(rest: &mut Bytes) -> Result<usize, MalformedRecord> {
+    let cut_off = MalformedRecord("a variable is cut off");
     let first = *rest.first().ok_or(cut_off)?;
     if first < 0x80 {
         rest.advance(1);
@@ -246,8 +251,8 @@ mod tests {
         let mut input = BytesMut::from(&whole[..]);
         let record = Record::decode(&mut input).unwrap().unwrap();
         assert_eq!(
-            (record.kind, record.id, &record.content[..]),
-            (Kind::Stdin, 0x102, &b"abc"[..])
+            (record.record_type, record.id, &record.content[..]),
+            (RecordType::Stdin, 0x102, &b"abc"[..])
         );
         assert_eq!(input, "rest");
     }
@@ -263,19 +268,19 @@ mod tests {
     fn content_is_cut_into_records() {
         let mut output = BytesMut::new();
         let content = vec![b'x'; MAX_CONTENT + 1];
-        write_stream(&mut output, Kind::Stdout, 1, &content);
-        write_stream(&mut output, Kind::Stdout, 1, b"");
-        write_end(&mut output, 1, End::Complete);
+        write_stream(&mut output, RecordType::Stdout, 1, &content);
+        write_stream(&mut output, RecordType::Stdout, 1, b"");
+        write_end(&mut output, 1, ProtocolStatus::Complete);
         let records = decoded(output);
         let found: Vec<_> = records
             .iter()
-            .map(|record| (record.kind, record.content.len()))
+            .map(|record| (record.record_type, record.content.len()))
             .collect();
         let expected = [
-            (Kind::Stdout, MAX_CONTENT),
-            (Kind::Stdout, 1),
-            (Kind::Stdout, 0),
-            (Kind::EndRequest, 8),
+            (RecordType::Stdout, MAX_CONTENT),
+            (RecordType::Stdout, 1),
+            (RecordType::Stdout, 0),
+            (RecordType::EndRequest, 8),
         ];
         assert_eq!(found, expected);
     }
@@ -318,13 +323,13 @@ mod tests {
 
     #[test]
     fn what_the_server_can_do_is_told() {
-        let ask = |kind, content: &'static [u8]| {
+        let ask = |record_type, content: &'static [u8]| {
             let mut output = BytesMut::new();
             let content = Bytes::from_static(content);
             write_reply(
                 &mut output,
                 &Record {
-                    kind,
+                    record_type,
                     id: 0,
                     content,
                 },
@@ -334,27 +339,27 @@ mod tests {
             decoded(output).remove(0)
         };
         let result = ask(
-            Kind::GetValues,
+            RecordType::GetValues,
             b"\x0f\0FCGI_MPXS_CONNS\x0e\0FCGI_MAX_CONNS\x01\0x",
         );
-        assert_eq!(result.kind, Kind::GetValuesResult);
+        assert_eq!(result.record_type, RecordType::GetValuesResult);
         assert_eq!(
             result.content,
             "\u{e}\u{1}FCGI_MAX_CONNS7\u{f}\u{1}FCGI_MPXS_CONNS0"
         );
-        let unknown = ask(Kind::Other(77), b"");
+        let unknown = ask(RecordType::Other(77), b"");
         assert_eq!(
-            (unknown.kind, &unknown.content[..]),
-            (Kind::UnknownType, &[77, 0, 0, 0, 0, 0, 0, 0][..])
+            (unknown.record_type, &unknown.content[..]),
+            (RecordType::UnknownType, &[77, 0, 0, 0, 0, 0, 0, 0][..])
         );
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(kind in any::<u8>(), id in any::<u16>(), content in proptest::collection::vec(any::<u8>(), 1..300)) {
+        fn what_is_written_is_read(record_type in any::<u8>(), id in any::<u16>(), content in proptest::collection::vec(any::<u8>(), 1..300)) {
             let mut output = BytesMut::new();
-            write_stream(&mut output, Kind::of(kind), id, &content);
-            let expected = Record { kind: Kind::of(kind), id, content: content.into() };
+            write_stream(&mut output, RecordType::of(record_type), id, &content);
+            let expected = Record { record_type: RecordType::of(record_type), id, content: content.into() };
             assert_eq!(decoded(output), [expected]);
         }
 

@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use enfilade_core::{Application, Body, HttpError, Outcome, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use super::record::{End, Kind, MAX_CONTENT, Record, write_end, write_stream};
+use super::record::{MAX_CONTENT, ProtocolStatus, Record, RecordType, write_end, write_stream};
 use super::serve_connection;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -38,15 +38,15 @@ fn begin(id: u16, role: u8, flags: u8) -> Vec<u8> {
     vec![1, 1, high, low, 0, 8, 0, 0, 0, role, flags, 0, 0, 0, 0, 0]
 }
 
-fn stream(kind: Kind, id: u16, content: &[u8]) -> Vec<u8> {
+fn stream(record_type: RecordType, id: u16, content: &[u8]) -> Vec<u8> {
     let mut output = BytesMut::new();
-    write_stream(&mut output, kind, id, content);
+    write_stream(&mut output, record_type, id, content);
     output.to_vec()
 }
 
-fn last(kind: u8, id: u16) -> Vec<u8> {
+fn last(record_type: u8, id: u16) -> Vec<u8> {
     let [high, low] = id.to_be_bytes();
-    vec![1, kind, high, low, 0, 0, 0, 0]
+    vec![1, record_type, high, low, 0, 0, 0, 0]
 }
 
 fn params(id: u16, pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -58,7 +58,7 @@ fn params(id: u16, pairs: &[(&str, &str)]) -> Vec<u8> {
         content.put_slice(name.as_bytes());
         content.put_slice(value.as_bytes());
     }
-    [stream(Kind::Params, id, &content), last(4, id)].concat()
+    [stream(RecordType::Params, id, &content), last(4, id)].concat()
 }
 
 /// A whole request that keeps the connection.
@@ -72,7 +72,7 @@ fn asked(id: u16, path: &str, body: &[u8]) -> Vec<u8> {
     [
         begin(id, 1, 1),
         params(id, &pairs),
-        stream(Kind::Stdin, id, body),
+        stream(RecordType::Stdin, id, body),
         last(5, id),
     ]
     .concat()
@@ -95,22 +95,24 @@ impl Front {
     }
 
     /// The output of a request, and how it ended.
-    async fn answer(&mut self, id: u16) -> (String, u8) {
+    async fn response(&mut self, id: u16) -> (String, u8) {
         let mut output = Vec::new();
         loop {
             let record = self.record().await.expect("an end of the request");
             assert_eq!(record.id, id);
-            match record.kind {
-                Kind::Stdout => output.extend_from_slice(&record.content),
-                Kind::EndRequest => return (String::from_utf8(output).unwrap(), record.content[4]),
+            match record.record_type {
+                RecordType::Stdout => output.extend_from_slice(&record.content),
+                RecordType::EndRequest => {
+                    return (String::from_utf8(output).unwrap(), record.content[4]);
+                }
                 other => panic!("{other:?}"),
             }
         }
     }
 
     async fn text(&mut self, id: u16) -> String {
-        let (output, end) = self.answer(id).await;
-        assert_eq!(end, End::Complete as u8);
+        let (output, end) = self.response(id).await;
+        assert_eq!(end, ProtocolStatus::Complete as u8);
         output.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 }
@@ -186,8 +188,8 @@ fn large_bodies_pass_in_both_directions_at_the_same_time() {
                     continue;
                 };
                 assert!(record.content.len() <= MAX_CONTENT);
-                match record.kind {
-                    Kind::Stdout => output.extend_from_slice(&record.content),
+                match record.record_type {
+                    RecordType::Stdout => output.extend_from_slice(&record.content),
                     _ => break,
                 }
             }
@@ -207,7 +209,7 @@ fn a_body_without_a_length_ends_where_it_is_said() {
                     &[
                         begin(1, 1, 1),
                         params(1, &pairs),
-                        stream(Kind::Stdin, 1, body),
+                        stream(RecordType::Stdin, 1, body),
                         last(5, 1),
                     ]
                     .concat(),
@@ -232,13 +234,13 @@ fn a_body_of_another_length_is_a_400() {
                     &[
                         begin(1, 1, 1),
                         params(1, &pairs),
-                        stream(Kind::Stdin, 1, body),
+                        stream(RecordType::Stdin, 1, body),
                         last(5, 1),
                     ]
                     .concat(),
                 )
                 .await;
-            assert!(front.answer(1).await.0.starts_with("Status: 400 "));
+            assert!(front.response(1).await.0.starts_with("Status: 400 "));
         }
     });
 }
@@ -249,17 +251,23 @@ fn a_second_request_at_the_same_time_is_refused() {
     connected(app, 1 << 16, async |mut front| {
         front.send(&asked(1, "/", b"")).await;
         let head = front.record().await.unwrap();
-        assert_eq!((head.kind, head.id), (Kind::Stdout, 1));
+        assert_eq!((head.record_type, head.id), (RecordType::Stdout, 1));
         front.send(&asked(2, "/", b"")).await;
         assert_eq!(
-            front.answer(2).await,
-            (String::new(), End::CannotMultiplex as u8)
+            front.response(2).await,
+            (String::new(), ProtocolStatus::CannotMultiplex as u8)
         );
         front.send(&[1, 9, 0, 0, 0, 17, 0, 0, 15, 0]).await;
         front.send(b"FCGI_MPXS_CONNS").await;
-        assert_eq!(front.record().await.unwrap().kind, Kind::GetValuesResult);
+        assert_eq!(
+            front.record().await.unwrap().record_type,
+            RecordType::GetValuesResult
+        );
         front.send(&last(2, 1)).await;
-        assert_eq!(front.answer(1).await, (String::new(), End::Complete as u8));
+        assert_eq!(
+            front.response(1).await,
+            (String::new(), ProtocolStatus::Complete as u8)
+        );
         assert_eq!(ends.recv(), Ok(Outcome::Dropped));
     });
 }
@@ -272,7 +280,11 @@ fn a_request_can_be_taken_back_at_any_time() {
         for cut in [16, whole.len() - 20, whole.len() - 8] {
             front.send(&whole[..cut]).await;
             front.send(&last(2, 1)).await;
-            assert_eq!(front.answer(1).await.1, End::Complete as u8, "{cut}");
+            assert_eq!(
+                front.response(1).await.1,
+                ProtocolStatus::Complete as u8,
+                "{cut}"
+            );
         }
         front.send(&whole).await;
         assert_eq!(front.text(1).await, "/ 4");
@@ -284,7 +296,10 @@ fn a_web_server_that_is_gone_ends_the_answer() {
     let (app, ends) = endless();
     connected(app, 1 << 16, async |mut front| {
         front.send(&asked(1, "/", b"")).await;
-        assert_eq!(front.record().await.unwrap().kind, Kind::Stdout);
+        assert_eq!(
+            front.record().await.unwrap().record_type,
+            RecordType::Stdout
+        );
         drop(front);
         let ended = tokio::task::spawn_blocking(move || ends.recv_timeout(WAIT));
         assert_eq!(ended.await.unwrap(), Ok(Outcome::Dropped));
@@ -296,14 +311,17 @@ fn other_roles_and_records_are_answered() {
     connected(echo(), 1 << 16, async |mut front| {
         front.send(&begin(1, 2, 1)).await;
         assert_eq!(
-            front.answer(1).await,
-            (String::new(), End::UnknownRole as u8)
+            front.response(1).await,
+            (String::new(), ProtocolStatus::UnknownRole as u8)
         );
         front.send(&[1, 77, 0, 0, 0, 0, 0, 0]).await;
         let unknown = front.record().await.unwrap();
-        assert_eq!((unknown.kind, unknown.content[0]), (Kind::UnknownType, 77));
+        assert_eq!(
+            (unknown.record_type, unknown.content[0]),
+            (RecordType::UnknownType, 77)
+        );
         // Of a request that is none.
-        front.send(&stream(Kind::Stdin, 9, b"late")).await;
+        front.send(&stream(RecordType::Stdin, 9, b"late")).await;
         front.send(&asked(1, "/", b"four")).await;
         assert_eq!(front.text(1).await, "/ 4");
     });
@@ -314,7 +332,7 @@ fn what_is_no_fastcgi_closes_the_connection() {
     let twice = [begin(1, 1, 1), begin(1, 1, 1)].concat();
     let cut = [
         begin(1, 1, 1),
-        stream(Kind::Params, 1, b"\x05\x05ab"),
+        stream(RecordType::Params, 1, b"\x05\x05ab"),
         last(4, 1),
     ]
     .concat();
@@ -343,7 +361,7 @@ fn variables_have_a_limit() {
         front
             .send(&[begin(1, 1, 1), params(1, &pairs), last(5, 1)].concat())
             .await;
-        assert!(front.answer(1).await.0.starts_with("Status: 431 "));
+        assert!(front.response(1).await.0.starts_with("Status: 431 "));
         front.send(&asked(1, "/", b"four")).await;
         assert_eq!(front.text(1).await, "/ 4");
     });
@@ -390,8 +408,8 @@ impl http_body::Body for Failing {
 #[test]
 fn an_end_has_the_output_s_end_before_it() {
     let mut output = BytesMut::new();
-    write_end(&mut output, 1, End::UnknownRole);
+    write_end(&mut output, 1, ProtocolStatus::UnknownRole);
     assert_eq!(output.len(), 16);
-    write_end(&mut output, 1, End::Complete);
+    write_end(&mut output, 1, ProtocolStatus::Complete);
     assert_eq!(output.len(), 40);
 }

@@ -87,15 +87,15 @@ pub(crate) async fn pause_after(error: &io::Error) {
 
 /// What was accepted.
 #[derive(Debug)]
-pub(crate) struct Socket(Kept);
+pub(crate) struct Socket(SharedSocket);
 
 /// The same socket, to look at while another owns its bytes.
 #[derive(Debug)]
-pub(crate) struct Watch(Kept);
+pub(crate) struct Watch(SharedSocket);
 
 /// Shared, so that a connection can be watched.
 #[derive(Clone, Debug)]
-enum Kept {
+enum SharedSocket {
     Tcp(Arc<TcpStream>),
     #[cfg(unix)]
     Unix(Arc<UnixStream>),
@@ -103,30 +103,30 @@ enum Kept {
 
 /// The same call for whichever it is.
 macro_rules! forward {
-    ($kept:expr, $stream:ident => $call:expr) => {
-        match $kept {
-            Kept::Tcp($stream) => $call,
+    ($shared:expr, $stream:ident => $call:expr) => {
+        match $shared {
+            SharedSocket::Tcp($stream) => $call,
             #[cfg(unix)]
-            Kept::Unix($stream) => $call,
+            SharedSocket::Unix($stream) => $call,
         }
     };
 }
 
 impl Socket {
     fn tcp(stream: TcpStream) -> Socket {
-        Socket(Kept::Tcp(Arc::new(stream)))
+        Socket(SharedSocket::Tcp(Arc::new(stream)))
     }
 
     #[cfg(unix)]
     fn unix(stream: UnixStream) -> Socket {
-        Socket(Kept::Unix(Arc::new(stream)))
+        Socket(SharedSocket::Unix(Arc::new(stream)))
     }
 
     /// Without it, the last small segment of a response waits for the client's acknowledgement. A socket that does not
     /// take it still works.
     pub(crate) fn send_at_once(&self) {
         match &self.0 {
-            Kept::Tcp(stream) => {
+            SharedSocket::Tcp(stream) => {
                 let _ = stream.set_nodelay(true);
                 // Otherwise Linux lets nobody write before a third of its buffer, which may be megabytes, is free: a client
                 // that reads steadily would look like one that reads nothing.
@@ -134,16 +134,16 @@ impl Socket {
                 let _ = SockRef::from(&**stream).set_tcp_notsent_lowat(UNSENT);
             }
             #[cfg(unix)]
-            Kept::Unix(_) => {}
+            SharedSocket::Unix(_) => {}
         }
     }
 
     #[cfg(feature = "server")]
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
-            Kept::Tcp(stream) => stream.local_addr().ok(),
+            SharedSocket::Tcp(stream) => stream.local_addr().ok(),
             #[cfg(unix)]
-            Kept::Unix(_) => None,
+            SharedSocket::Unix(_) => None,
         }
     }
 
@@ -186,14 +186,14 @@ impl Watch {
     /// reset.
     pub(crate) fn probe(&self) {
         match &self.0 {
-            Kept::Tcp(stream) => {
+            SharedSocket::Tcp(stream) => {
                 let probes = TcpKeepalive::new().with_time(PROBES).with_interval(PROBES);
                 // Without it, the client is found to be gone when something is sent.
                 let _ = SockRef::from(&**stream).set_tcp_keepalive(&probes);
             }
             // Its readiness tells.
             #[cfg(unix)]
-            Kept::Unix(_) => {}
+            SharedSocket::Unix(_) => {}
         }
     }
 }
@@ -201,7 +201,7 @@ impl Watch {
 impl Watch {
     /// Has the connection reset when it is closed. A Unix socket knows no reset, and is closed.
     pub(crate) fn reset_on_close(&self) {
-        if let Kept::Tcp(stream) = &self.0 {
+        if let SharedSocket::Tcp(stream) = &self.0 {
             // A socket that has no such option is closed.
             let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
         }

@@ -8,7 +8,7 @@ use enfilade_core::{Application, Body, HttpError, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::netstring::decode;
-use crate::cgi::{Feed, Variables, answer, content_length, received, request, write_head};
+use crate::cgi::{Feed, Variables, content_length, received, request, respond, write_head};
 use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
@@ -47,7 +47,7 @@ where
     let (body, feed) = received(Some(length));
     let request = head.and_then(|variables| made(&variables, body, settings));
     let outgoing = async {
-        let response = answer(app, request).await;
+        let response = respond(app, request).await;
         send(&mut writer, response).await
     };
     let incoming = receive(&mut reader, &mut buffer, length, feed);

@@ -56,9 +56,9 @@ fn echo() -> Application {
 #[test]
 fn a_request_is_answered_and_the_connection_closed() {
     for size in [16, 1 << 16] {
-        let answer = said(echo(), size, asked("4", "four"));
+        let response = said(echo(), size, asked("4", "four"));
         let expected = "Status: 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 8\r\n\r\n/a%2Fb 4";
-        assert_eq!(answer, expected);
+        assert_eq!(response, expected);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::listening::{
 use crate::panics::PanicHook;
 use crate::race::{First, race};
 use crate::server::admission::Admission;
-use crate::server::connection::Serving;
+use crate::server::connection::ServeContext;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::{Limits, at_most};
 #[cfg(feature = "proxy-protocol")]
@@ -353,10 +353,10 @@ impl Server {
                 let is_told = turn_away(socket, listener, &goodbyes, limits);
                 let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
                 let reason = "too many connections";
-                self.refusals.tell(&Refusal::new(peer, status, reason));
+                self.refusals.report(&Refusal::new(peer, status, reason));
                 continue;
             };
-            let serving = Serving {
+            let context = ServeContext {
                 limits,
                 app: app.clone(),
                 refusals: self.refusals.clone(),
@@ -366,7 +366,7 @@ impl Server {
                 #[cfg(feature = "proxy-protocol")]
                 proxies: listener.proxies.clone(),
             };
-            tokio::spawn(serving.drive(socket, peer, admitted, lifetime.share()));
+            tokio::spawn(context.drive(socket, peer, admitted, lifetime.share()));
         };
         drop((listeners, app));
         #[cfg(all(unix, feature = "systemd"))]

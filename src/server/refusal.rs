@@ -76,7 +76,7 @@ impl RefusalHooks {
         self.0.push(Arc::new(hook));
     }
 
-    pub(super) fn tell(&self, refusal: &Refusal) {
+    pub(super) fn report(&self, refusal: &Refusal) {
         for hook in &self.0 {
             hook(refusal);
         }

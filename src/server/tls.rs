@@ -45,20 +45,20 @@ use crate::server::connection::wire::Wire;
 #[derive(Clone)]
 #[must_use = "certificates do nothing until they are given to a listener"]
 pub struct Certificates {
-    files: Files,
+    files: CertificateFiles,
     config: Arc<ArcSwap<ServerConfig>>,
 }
 
 /// Where everything was read from.
 #[derive(Clone, Debug, Default)]
-struct Files {
-    default: Option<Pair>,
-    named: Vec<(String, Pair)>,
+struct CertificateFiles {
+    default: Option<KeyPairFiles>,
+    named: Vec<(String, KeyPairFiles)>,
     clients: Option<(PathBuf, ClientCertificate)>,
 }
 
 #[derive(Clone, Debug)]
-struct Pair {
+struct KeyPairFiles {
     chain: PathBuf,
     key: PathBuf,
 }
@@ -81,9 +81,9 @@ impl Certificates {
     /// Where a file cannot be read, has no certificate or no key, or where the two do not belong together; the text
     /// names the file.
     pub fn load(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Certificates> {
-        let files = Files {
-            default: Some(Pair::new(chain.as_ref(), key.as_ref())),
-            ..Files::default()
+        let files = CertificateFiles {
+            default: Some(KeyPairFiles::new(chain.as_ref(), key.as_ref())),
+            ..CertificateFiles::default()
         };
         Certificates::of(files)
     }
@@ -103,7 +103,7 @@ impl Certificates {
             let message = format!("{name:?} is not a name of a host");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let pair = Pair::new(chain.as_ref(), key.as_ref());
+        let pair = KeyPairFiles::new(chain.as_ref(), key.as_ref());
         self.files.named.push((name.to_ascii_lowercase(), pair));
         Certificates::of(self.files)
     }
@@ -135,7 +135,7 @@ impl Certificates {
         Ok(())
     }
 
-    fn of(files: Files) -> io::Result<Certificates> {
+    fn of(files: CertificateFiles) -> io::Result<Certificates> {
         let config = Arc::new(ArcSwap::from_pointee(files.read()?));
         Ok(Certificates { files, config })
     }
@@ -172,11 +172,11 @@ fn facts(connection: &ServerConnection) -> Tls {
     }
 }
 
-impl Files {
+impl CertificateFiles {
     fn read(&self) -> io::Result<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let load = |pair: &Pair| pair.read(&provider).map(Arc::new);
-        let resolver = ByName {
+        let load = |pair: &KeyPairFiles| pair.read(&provider).map(Arc::new);
+        let resolver = CertificateByName {
             default: self.default.as_ref().map(load).transpose()?,
             named: self
                 .named
@@ -213,9 +213,9 @@ impl Files {
     }
 }
 
-impl Pair {
-    fn new(chain: &Path, key: &Path) -> Pair {
-        Pair {
+impl KeyPairFiles {
+    fn new(chain: &Path, key: &Path) -> KeyPairFiles {
+        KeyPairFiles {
             chain: chain.to_owned(),
             key: key.to_owned(),
         }
@@ -257,12 +257,12 @@ fn in_file(path: &Path, error: &dyn fmt::Display) -> io::Error {
 
 /// Chooses a certificate by the name that a client asks for.
 #[derive(Debug)]
-struct ByName {
+struct CertificateByName {
     default: Option<Arc<CertifiedKey>>,
     named: Vec<(String, Arc<CertifiedKey>)>,
 }
 
-impl ResolvesServerCert for ByName {
+impl ResolvesServerCert for CertificateByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let asked = hello.server_name();
         let is_asked = |name: &str| asked.is_some_and(|asked| asked.eq_ignore_ascii_case(name));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BoxError, Connection, Error, IntoHandler, Request, Response, gateway,
+    Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response, gateway,
 };
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -145,45 +145,45 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = AppAnswer;
+    type Future = AppServiceFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<B>) -> AppAnswer {
+    fn call(&mut self, request: http::Request<B>) -> AppServiceFuture {
         let is_head = request.method() == Method::HEAD;
-        let answer = gateway::answer(&self.app, self.request(request));
-        AppAnswer { answer, is_head }
+        let response = gateway::answer(&self.app, self.request(request));
+        AppServiceFuture { response, is_head }
     }
 }
 
 /// The future of an [`AppService`].
 #[derive(Debug)]
-pub struct AppAnswer {
-    answer: gateway::Answer,
+pub struct AppServiceFuture {
+    response: gateway::Answer,
     is_head: bool,
 }
 
-impl Future for AppAnswer {
+impl Future for AppServiceFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let is_head = self.is_head;
-        let answered = Pin::new(&mut self.answer).poll(context);
-        answered.map(|response| Ok(fit(response, is_head)))
+        let polled = Pin::new(&mut self.response).poll(context);
+        polled.map(|response| Ok(prepare_for_server(response, is_head)))
     }
 }
 
 /// Tells what serves what it does not see by itself.
-fn fit(response: Response, is_head: bool) -> Response {
+fn prepare_for_server(response: Response, is_head: bool) -> Response {
     // axum says that the length is 0 where the body is seen to be empty, which GET would not say.
     let is_unmeasured = is_head && !response.headers().contains_key(CONTENT_LENGTH);
     if response.body().is_in_memory() && !is_unmeasured {
         return response;
     }
     response.map(|body| {
-        Body::new(Sent {
+        Body::new(DelayedFailureBody {
             body,
             failure: None,
             is_unmeasured,
@@ -193,20 +193,20 @@ fn fit(response: Response, is_head: bool) -> Response {
 
 /// A body with one turn before its failure: hyper drops what it has not written yet when a body fails, and the client
 /// would see nothing of the answer.
-struct Sent {
+struct DelayedFailureBody {
     body: Body,
-    failure: Option<Error>,
+    failure: Option<BodyError>,
     is_unmeasured: bool,
 }
 
-impl HttpBody for Sent {
+impl HttpBody for DelayedFailureBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }

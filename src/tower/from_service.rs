@@ -93,7 +93,7 @@ impl<S, E> FromService<S, E> {
         E: 'static,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        Application::from_handler(Called {
+        Application::from_handler(ServiceHandler {
             name: short_name::<S>(),
             call: move |request| self.call(request),
         })
@@ -144,12 +144,12 @@ impl<S, E> fmt::Debug for FromService<S, E> {
 }
 
 /// A handler whose type does not say what its service's bodies are.
-struct Called<C> {
+struct ServiceHandler<C> {
     name: &'static str,
     call: C,
 }
 
-impl<C> Handler for Called<C>
+impl<C> Handler for ServiceHandler<C>
 where
     C: Fn(Request) -> Reply + Send + Sync + 'static,
 {

@@ -69,7 +69,7 @@ where
 {
     fn wrap(self, app: Application) -> Application {
         let outside = application(self.0.layer(InnerService(app.clone())));
-        Application::from_handler(Layered {
+        Application::from_handler(WithLayer {
             app,
             outside,
             name: short_name::<L>(),
@@ -79,14 +79,14 @@ where
 }
 
 /// An application with a layer around it.
-struct Layered<A> {
+struct WithLayer<A> {
     app: Application,
     outside: Application,
     name: &'static str,
     again: A,
 }
 
-impl<A> Handler for Layered<A>
+impl<A> Handler for WithLayer<A>
 where
     A: Fn(Application) -> Application + Send + Sync + 'static,
 {
@@ -115,22 +115,22 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = InnerAnswer;
+    type Future = InnerServiceFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<B>) -> InnerAnswer {
-        InnerAnswer(self.0.call(Request::from(request)).into_future())
+    fn call(&mut self, request: http::Request<B>) -> InnerServiceFuture {
+        InnerServiceFuture(self.0.call(Request::from(request)).into_future())
     }
 }
 
 /// The future of an [`InnerService`].
 #[derive(Debug)]
-pub struct InnerAnswer(ReplyFuture);
+pub struct InnerServiceFuture(ReplyFuture);
 
-impl Future for InnerAnswer {
+impl Future for InnerServiceFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -41,9 +41,9 @@ mod app_service;
 mod from_service;
 mod layer;
 
-pub use self::app_service::{AppAnswer, AppService};
+pub use self::app_service::{AppService, AppServiceFuture};
 pub use self::from_service::{FromService, application};
-pub use self::layer::{InnerAnswer, InnerService, TowerLayer, layer};
+pub use self::layer::{InnerService, InnerServiceFuture, TowerLayer, layer};
 
 #[cfg(test)]
 mod tests;

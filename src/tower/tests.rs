@@ -136,16 +136,16 @@ fn the_kind_of_an_error_is_known_at_the_other_end() {
     for (door, app) in doors(app) {
         let mut request = Request::from(get("/"));
         *request.body_mut() =
-            Body::from_stream(Failing(Some(enfilade_core::Error::body_timed_out())));
+            Body::from_stream(Failing(Some(enfilade_core::BodyError::timed_out())));
         let response = block_on(app.call(request).into_future());
         assert_eq!(response.status(), 408, "{door}");
     }
 }
 
-struct Failing(Option<enfilade_core::Error>);
+struct Failing(Option<enfilade_core::BodyError>);
 
 impl futures_core::Stream for Failing {
-    type Item = Result<Bytes, enfilade_core::Error>;
+    type Item = Result<Bytes, enfilade_core::BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Err))
@@ -202,8 +202,8 @@ fn what_is_mounted_and_captured_is_known_inside() {
     });
     for (door, app) in doors(page) {
         let router = Router::new().mount("/a/{name}", app).build().unwrap();
-        let answer = Client::new(router).get("/a/b/c?q").send();
-        assert_eq!(answer.text(), "b /a/b /c /a/b/c?q", "{door}");
+        let response = Client::new(router).get("/a/b/c?q").send();
+        assert_eq!(response.text(), "b /a/b /c /a/b/c?q", "{door}");
     }
     let nested = axum::Router::new().nest_service(
         "/x",
@@ -335,17 +335,17 @@ fn the_service_that_was_ready_is_called() {
 #[test]
 fn an_error_of_the_service_is_a_500_or_what_is_asked_for() {
     for error in ["never", "later"] {
-        let answer = Client::new(application(shy(Some(error)))).get("/").send();
+        let response = Client::new(application(shy(Some(error)))).get("/").send();
         assert_eq!(
-            (answer.status().as_u16(), &*answer.text()),
+            (response.status().as_u16(), &*response.text()),
             (500, "Internal Server Error")
         );
-        let cause = answer.extensions().get::<Arc<HttpError>>().unwrap();
+        let cause = response.extensions().get::<Arc<HttpError>>().unwrap();
         assert_eq!(cause.source().unwrap().to_string(), error);
         let busy = FromService::new(shy(Some(error)))
             .on_error(|cause| HttpError::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(cause));
-        let answer = Client::new(busy.into_application()).get("/").send();
-        assert_eq!(answer.status(), 503);
+        let response = Client::new(busy.into_application()).get("/").send();
+        assert_eq!(response.status(), 503);
     }
 }
 
@@ -417,9 +417,9 @@ fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows(
     // A service inside is an application as any other.
     let service = tower_http::compression::CompressionLayer::new();
     let app = Application::new(move |_: Request| (headers, "x")).wrap(layer(service));
-    let answer = Client::new(app).get("/").send();
+    let inside = Client::new(app).get("/").send();
     assert_eq!(
-        (answer.header("x-private"), answer.header("x-a")),
+        (inside.header("x-private"), inside.header("x-a")),
         (None, Some("2"))
     );
 }

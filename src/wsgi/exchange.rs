@@ -11,9 +11,9 @@ use futures_core::Stream;
 use http::{Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::client_timeout::{ClientGone, ClientTimeout};
 use super::environ::Errors;
-use super::head::{Head, StartError};
-use super::patience::{NotTaken, Patience};
+use super::head::{ResponseHead, StartError};
 
 /// How many byte strings may wait for a slow client before the callable waits too.
 const CHUNKS_AHEAD: usize = 16;
@@ -22,29 +22,29 @@ const CHUNKS_AHEAD: usize = 16;
 ///
 /// Only the thread that the call runs on waits while it holds the lock: for the client to take a byte string.
 pub(super) struct Exchange {
-    state: Mutex<State>,
+    state: Mutex<ExchangeState>,
     errors: Errors,
     method: Method,
-    patience: Patience,
+    client_timeout: ClientTimeout,
 }
 
-enum State {
+enum ExchangeState {
     /// Nothing was sent. `start_response` may have been called, and the only bytes may be there already.
     Waiting {
-        head: Option<Head>,
+        head: Option<ResponseHead>,
         only: Bytes,
         respond: oneshot::Sender<Response>,
     },
     /// The head was sent, and byte strings follow it; `left` of those that `Content-Length` announced.
     Streaming {
-        chunks: mpsc::Sender<Item>,
+        chunks: mpsc::Sender<BodyItem>,
         left: Option<u64>,
     },
     /// The whole response was sent, or nobody wants it.
     Over,
 }
 
-enum Item {
+enum BodyItem {
     Chunk(Bytes),
     Failed(BoxError),
     End,
@@ -55,13 +55,13 @@ impl Exchange {
     pub(super) fn new(
         method: Method,
         errors: Errors,
-        patience: Patience,
+        client_timeout: ClientTimeout,
     ) -> (
         Arc<Exchange>,
         impl Future<Output = Response> + Send + 'static,
     ) {
         let (respond, response) = oneshot::channel();
-        let state = Mutex::new(State::Waiting {
+        let state = Mutex::new(ExchangeState::Waiting {
             head: None,
             only: Bytes::new(),
             respond,
@@ -73,27 +73,27 @@ impl Exchange {
                 state,
                 errors,
                 method,
-                patience,
+                client_timeout,
             }),
             response,
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         unpoisoned(self.state.lock())
     }
 
     /// What `start_response` does.
-    pub(super) fn start(&self, new: Head, replace: bool) -> Result<(), StartError> {
+    pub(super) fn start(&self, new: ResponseHead, replace: bool) -> Result<(), StartError> {
         match &mut *self.lock() {
-            State::Waiting { head, .. } if replace || head.is_none() => {
+            ExchangeState::Waiting { head, .. } if replace || head.is_none() => {
                 *head = Some(new);
                 Ok(())
             }
-            State::Waiting { .. } => Err(StartError::Repeated),
-            State::Streaming { .. } if replace => Err(StartError::Sent),
-            State::Streaming { .. } => Err(StartError::Repeated),
-            State::Over => Err(StartError::Gone),
+            ExchangeState::Waiting { .. } => Err(StartError::Repeated),
+            ExchangeState::Streaming { .. } if replace => Err(StartError::Sent),
+            ExchangeState::Streaming { .. } => Err(StartError::Repeated),
+            ExchangeState::Over => Err(StartError::Gone),
         }
     }
 
@@ -104,15 +104,15 @@ impl Exchange {
         }
         let mut state = self.lock();
         state.begin_streaming()?;
-        let State::Streaming { chunks, left } = &mut *state else {
+        let ExchangeState::Streaming { chunks, left } = &mut *state else {
             return Err(StartError::Gone);
         };
-        let (bytes, fits) = cut(bytes, left);
-        if let Err(NotTaken) = self.patience.send(chunks, Item::Chunk(bytes)) {
-            *state = State::Over;
+        let (bytes, is_whole) = cut(bytes, left);
+        if let Err(ClientGone) = self.client_timeout.send(chunks, BodyItem::Chunk(bytes)) {
+            *state = ExchangeState::Over;
             return Err(StartError::Gone);
         }
-        if fits {
+        if is_whole {
             Ok(())
         } else {
             Err(StartError::TooLong)
@@ -121,7 +121,7 @@ impl Exchange {
 
     /// Sends bytes after which nothing comes; as a body of known length where they are the only ones.
     pub(super) fn send_last(&self, bytes: Bytes) -> Result<(), StartError> {
-        if let State::Waiting {
+        if let ExchangeState::Waiting {
             head: Some(_),
             only,
             ..
@@ -137,30 +137,34 @@ impl Exchange {
     pub(super) fn end(&self) -> Result<(), HttpError> {
         let mut state = self.lock();
         match &mut *state {
-            State::Waiting { head: None, .. } => return Err(StartError::NotStarted.into()),
-            State::Waiting {
+            ExchangeState::Waiting { head: None, .. } => return Err(StartError::NotStarted.into()),
+            ExchangeState::Waiting {
                 head: Some(head),
                 only,
                 ..
             } => {
                 let mut left = head.declared_length();
-                let (bytes, fits) = cut(std::mem::take(only), &mut left);
-                self.check_length(left, fits, head.status)?;
+                let (bytes, is_whole) = cut(std::mem::take(only), &mut left);
+                self.check_length(left, is_whole, head.status)?;
                 *only = bytes;
             }
-            State::Streaming { left, .. } => self.check_length(*left, true, StatusCode::OK)?,
-            State::Over => {}
+            ExchangeState::Streaming { left, .. } => {
+                self.check_length(*left, true, StatusCode::OK)?
+            }
+            ExchangeState::Over => {}
         }
-        match std::mem::replace(&mut *state, State::Over) {
+        match std::mem::replace(&mut *state, ExchangeState::Over) {
             // A client that is gone by now has no use for either.
-            State::Waiting {
+            ExchangeState::Waiting {
                 head: Some(head),
                 only,
                 respond,
                 ..
             } => drop(respond.send(head.into_response(only.into()))),
-            State::Streaming { chunks, .. } => drop(self.patience.send(&chunks, Item::End)),
-            State::Waiting { .. } | State::Over => {}
+            ExchangeState::Streaming { chunks, .. } => {
+                drop(self.client_timeout.send(&chunks, BodyItem::End))
+            }
+            ExchangeState::Waiting { .. } | ExchangeState::Over => {}
         }
         Ok(())
     }
@@ -172,10 +176,10 @@ impl Exchange {
     fn check_length(
         &self,
         left: Option<u64>,
-        fits: bool,
+        is_whole: bool,
         status: StatusCode,
     ) -> Result<(), HttpError> {
-        if !fits {
+        if !is_whole {
             self.report(&StartError::TooLong);
         }
         let has_body = self.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
@@ -192,18 +196,21 @@ impl Exchange {
             .map(|source| format!(": {source}"))
             .unwrap_or_default();
         let text = format!("{error}{source}");
-        match std::mem::replace(&mut *self.lock(), State::Over) {
-            State::Waiting { respond, .. } => {
+        match std::mem::replace(&mut *self.lock(), ExchangeState::Over) {
+            ExchangeState::Waiting { respond, .. } => {
                 if error.status().is_server_error() {
                     self.report(&text);
                 }
                 drop(respond.send(error.into_response()));
             }
-            State::Streaming { chunks, .. } => {
+            ExchangeState::Streaming { chunks, .. } => {
                 self.report(&text);
-                drop(self.patience.send(&chunks, Item::Failed(text.into())));
+                drop(
+                    self.client_timeout
+                        .send(&chunks, BodyItem::Failed(text.into())),
+                );
             }
-            State::Over => {}
+            ExchangeState::Over => {}
         }
     }
 
@@ -218,14 +225,14 @@ impl Exchange {
     }
 }
 
-impl State {
+impl ExchangeState {
     /// Sends the head where it was not sent, with a body that is still to come.
     fn begin_streaming(&mut self) -> Result<(), StartError> {
-        if let State::Waiting { head: None, .. } = self {
+        if let ExchangeState::Waiting { head: None, .. } = self {
             return Err(StartError::NotStarted);
         }
-        match std::mem::replace(self, State::Over) {
-            State::Waiting {
+        match std::mem::replace(self, ExchangeState::Over) {
+            ExchangeState::Waiting {
                 head: Some(head),
                 respond,
                 ..
@@ -236,7 +243,7 @@ impl State {
                 respond
                     .send(head.into_response(body))
                     .map_err(|_| StartError::Gone)?;
-                *self = State::Streaming { chunks, left };
+                *self = ExchangeState::Streaming { chunks, left };
             }
             other => *self = other,
         }
@@ -245,7 +252,7 @@ impl State {
 }
 
 /// The byte strings on their way from the callable's thread to the gateway.
-struct Chunks(Option<mpsc::Receiver<Item>>);
+struct Chunks(Option<mpsc::Receiver<BodyItem>>);
 
 impl Stream for Chunks {
     type Item = Result<Bytes, BoxError>;
@@ -255,9 +262,9 @@ impl Stream for Chunks {
             return Poll::Ready(None);
         };
         let item = match ready!(receiver.poll_recv(context)) {
-            Some(Item::Chunk(bytes)) => return Poll::Ready(Some(Ok(bytes))),
-            Some(Item::End) => None,
-            Some(Item::Failed(error)) => Some(Err(error)),
+            Some(BodyItem::Chunk(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+            Some(BodyItem::End) => None,
+            Some(BodyItem::Failed(error)) => Some(Err(error)),
             // Only a word says that the end is the end: anything else must not look whole.
             None => Some(Err("the call was broken off".into())),
         };
@@ -272,10 +279,10 @@ fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
         return (bytes, true);
     };
     let room = usize::try_from(*left).unwrap_or(usize::MAX);
-    let fits = bytes.len() <= room;
+    let is_whole = bytes.len() <= room;
     bytes.truncate(room);
     *left -= bytes.len() as u64;
-    (bytes, fits)
+    (bytes, is_whole)
 }
 
 fn internal(cause: impl Into<BoxError>) -> HttpError {

@@ -60,15 +60,15 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// A status line and headers that are fit to be sent.
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: StatusCode,
     /// The reason phrase, where it is not the standard one.
     pub(super) reason: Option<ReasonPhrase>,
     pub(super) headers: HeaderMap,
 }
 
-impl Head {
-    pub(super) fn parse(line: &str, list: &[(&str, &str)]) -> Result<Head, StartError> {
+impl ResponseHead {
+    pub(super) fn parse(line: &str, list: &[(&str, &str)]) -> Result<ResponseHead, StartError> {
         let (status, reason) =
             parse_status(line).ok_or_else(|| StartError::Status(line.to_owned()))?;
         let mut headers = HeaderMap::with_capacity(list.len());
@@ -82,7 +82,7 @@ impl Head {
                 parse_value(value).ok_or_else(|| StartError::HeaderValue(name.to_owned()))?;
             headers.append(parsed, value);
         }
-        Ok(Head {
+        Ok(ResponseHead {
             status,
             reason,
             headers,
@@ -90,7 +90,7 @@ impl Head {
     }
 }
 
-impl Head {
+impl ResponseHead {
     pub(super) fn declared_length(&self) -> Option<u64> {
         content_length(&self.headers)
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn refusal(line: &str, headers: &[(&str, &str)]) -> Option<StartError> {
-        Head::parse(line, headers).err()
+        ResponseHead::parse(line, headers).err()
     }
 
     #[test]
@@ -175,8 +175,11 @@ mod tests {
 
     #[test]
     fn an_unusual_reason_is_kept() {
-        assert!(Head::parse("200 OK", &[]).unwrap().reason.is_none());
-        let reason = Head::parse("200 Froody", &[]).unwrap().reason.unwrap();
+        assert!(ResponseHead::parse("200 OK", &[]).unwrap().reason.is_none());
+        let reason = ResponseHead::parse("200 Froody", &[])
+            .unwrap()
+            .reason
+            .unwrap();
         assert_eq!(reason.as_bytes(), b"Froody");
     }
 

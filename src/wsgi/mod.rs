@@ -39,10 +39,10 @@
 
 mod call;
 mod chunk;
+mod client_timeout;
 mod environ;
 mod exchange;
 mod head;
-mod patience;
 mod pool;
 mod start;
 
@@ -174,9 +174,12 @@ where
     I: IntoIterator<Item: IntoChunk>,
 {
     fn call(&self, mut request: Request) -> Reply {
-        let patience = self.pool.patience(self.client_timeout);
-        let (exchange, response) =
-            Exchange::new(request.method().clone(), self.errors.clone(), patience);
+        let client_timeout = self.pool.client_timeout(self.client_timeout);
+        let (exchange, response) = Exchange::new(
+            request.method().clone(),
+            self.errors.clone(),
+            client_timeout,
+        );
         let input = Input::new(request.take_body());
         let environ = Environ::new(request, input, self.errors.clone());
         let callable = self.callable.clone();

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 
-use super::patience::Patience;
+use super::client_timeout::ClientTimeout;
 
 /// Runs at most `threads` calls at the same time, and lets at most `backlog` more wait.
 ///
@@ -24,25 +24,25 @@ pub(super) struct Pool {
 }
 
 /// One of the calls that wait for a thread.
-struct Waits(Arc<AtomicUsize>);
+struct QueuedCall(Arc<AtomicUsize>);
 
-impl Waits {
-    fn new(waiting: Arc<AtomicUsize>) -> Waits {
+impl QueuedCall {
+    fn new(waiting: Arc<AtomicUsize>) -> QueuedCall {
         waiting.fetch_add(1, Ordering::Relaxed);
-        Waits(waiting)
+        QueuedCall(waiting)
     }
 }
 
-impl Drop for Waits {
+impl Drop for QueuedCall {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A place among the running and waiting calls; given back when dropped.
-struct Place(Arc<AtomicUsize>);
+struct PoolPlace(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for PoolPlace {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -59,8 +59,8 @@ impl Pool {
     }
 
     /// How long a thread of this pool waits for a client.
-    pub(super) fn patience(&self, timeout: Duration) -> Patience {
-        Patience {
+    pub(super) fn client_timeout(&self, timeout: Duration) -> ClientTimeout {
+        ClientTimeout {
             timeout,
             waiting: self.waiting.clone(),
         }
@@ -87,18 +87,18 @@ impl Pool {
                 room.checked_sub(1)
             });
         if taken.is_err() {
-            let answer = (
+            let response = (
                 StatusCode::SERVICE_UNAVAILABLE,
                 [(RETRY_AFTER, retry_after(Duration::from_secs(1)))],
                 "Service Unavailable",
             );
-            return Err(answer.into_response());
+            return Err(response.into_response());
         }
-        let place = Place(self.room.clone());
+        let place = PoolPlace(self.room.clone());
         let permits = self.permits.clone();
         let waiting = self.waiting.clone();
         Ok(async move {
-            let waits = Waits::new(waiting);
+            let waits = QueuedCall::new(waiting);
             let permit = permits.acquire_owned().await;
             drop(waits);
             blocking::unblock(move || {

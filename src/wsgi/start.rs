@@ -6,10 +6,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::exchange::Exchange;
-use super::head::{Head, StartError};
+use super::head::{ResponseHead, StartError};
 
 /// What `start_response` dereferences to.
-type Call = dyn Fn(&str, &[(&str, &str)]) -> Result<Writer, StartError> + Send + Sync;
+type StartFunction = dyn Fn(&str, &[(&str, &str)]) -> Result<Writer, StartError> + Send + Sync;
 
 /// Begins the response: call it like a function, with a status line and headers.
 ///
@@ -28,7 +28,7 @@ type Call = dyn Fn(&str, &[(&str, &str)]) -> Result<Writer, StartError> + Send +
 /// wrong in between.
 #[derive(Clone)]
 pub struct StartResponse {
-    call: Arc<Call>,
+    call: Arc<StartFunction>,
     exchange: Arc<Exchange>,
 }
 
@@ -36,7 +36,7 @@ impl StartResponse {
     pub(super) fn new(exchange: Arc<Exchange>) -> StartResponse {
         let started = exchange.clone();
         let call = move |status: &str, headers: &[(&str, &str)]| {
-            started.start(Head::parse(status, headers)?, false)?;
+            started.start(ResponseHead::parse(status, headers)?, false)?;
             Ok(Writer(started.clone()))
         };
         StartResponse {
@@ -53,15 +53,16 @@ impl StartResponse {
     /// Where bytes were sent already: the response can only be broken off then, by returning an `Err`. Also where the
     /// status line or a header is not valid.
     pub fn replace(&self, status: &str, headers: &[(&str, &str)]) -> Result<Writer, StartError> {
-        self.exchange.start(Head::parse(status, headers)?, true)?;
+        self.exchange
+            .start(ResponseHead::parse(status, headers)?, true)?;
         Ok(Writer(self.exchange.clone()))
     }
 }
 
 impl Deref for StartResponse {
-    type Target = Call;
+    type Target = StartFunction;
 
-    fn deref(&self) -> &Call {
+    fn deref(&self) -> &StartFunction {
         &*self.call
     }
 }

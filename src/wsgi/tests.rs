@@ -56,27 +56,27 @@ fn one_byte_string_has_a_length_and_more_are_streamed() {
         start_response("200 OK", &[("Content-Type", "text/plain")])?;
         Ok(["only"])
     });
-    let answer = one.get("/").send();
+    let response = one.get("/").send();
     assert_eq!(
-        (answer.header("content-length"), answer.text().as_ref()),
+        (response.header("content-length"), response.text().as_ref()),
         (Some("4"), "only")
     );
     let many = client(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(vec!["", "a", "", "b"])
     });
-    let answer = many.get("/").send();
+    let response = many.get("/").send();
     assert_eq!(
-        (answer.header("content-length"), answer.text().as_ref()),
+        (response.header("content-length"), response.text().as_ref()),
         (None, "ab")
     );
     let none = client(|_, start_response| {
         start_response("200 OK", &[])?;
         Ok(Vec::<Bytes>::new())
     });
-    let answer = none.get("/").send();
+    let response = none.get("/").send();
     assert_eq!(
-        (answer.header("content-length"), answer.text().as_ref()),
+        (response.header("content-length"), response.text().as_ref()),
         (Some("0"), "")
     );
 }
@@ -97,9 +97,9 @@ fn what_is_not_started_or_not_valid_is_a_500() {
         start_response("200 OK", &[("X-A", "1\r\nX-Forged: 1")])?;
         Ok(["x"])
     });
-    let answer = split.get("/").send();
+    let response = split.get("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.header("x-forged")),
+        (response.status().as_u16(), response.header("x-forged")),
         (500, None)
     );
     let panics = client(|_, start_response| {
@@ -109,9 +109,9 @@ fn what_is_not_started_or_not_valid_is_a_500() {
         }
         Ok(["x"])
     });
-    let answer = panics.get("/").send();
+    let response = panics.get("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.text().as_ref()),
+        (response.status().as_u16(), response.text().as_ref()),
         (500, "Internal Server Error")
     );
 }
@@ -124,12 +124,12 @@ fn an_error_before_the_first_byte_replaces_the_response() {
             [Ok(""), Err(HttpError::new(http::StatusCode::CONFLICT))];
         Ok(items)
     });
-    let answer = app.get("/").send();
+    let response = app.get("/").send();
     assert_eq!(
         (
-            answer.status().as_u16(),
-            answer.header("x-old"),
-            answer.text().as_ref()
+            response.status().as_u16(),
+            response.header("x-old"),
+            response.text().as_ref()
         ),
         (409, None, "Conflict")
     );
@@ -138,12 +138,12 @@ fn an_error_before_the_first_byte_replaces_the_response() {
         start_response.replace("503 Later", &[("X-New", "1")])?;
         Ok(["later"])
     });
-    let answer = app.get("/").send();
+    let response = app.get("/").send();
     assert_eq!(
         (
-            answer.status().as_u16(),
-            answer.header("x-old"),
-            answer.header("x-new")
+            response.status().as_u16(),
+            response.header("x-old"),
+            response.header("x-new")
         ),
         (503, None, Some("1"))
     );
@@ -167,12 +167,12 @@ fn an_error_after_the_first_byte_breaks_the_response_off() {
         });
         Ok(Closing(items, count.clone()))
     });
-    let answer = app.get("/").send();
+    let response = app.get("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.text().as_ref()),
+        (response.status().as_u16(), response.text().as_ref()),
         (200, "sent")
     );
-    assert!(answer.body_error().is_some());
+    assert!(response.body_error().is_some());
     assert_eq!(closed(&closes), 1);
     assert_eq!(*refused.lock().unwrap(), Some(StartError::Sent));
 }
@@ -190,9 +190,9 @@ fn start_response_may_come_with_the_first_byte() {
             Ok(at.to_string())
         }))
     });
-    let answer = app.get("/").send();
+    let response = app.get("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.text().as_ref()),
+        (response.status().as_u16(), response.text().as_ref()),
         (201, "12")
     );
 }
@@ -223,9 +223,9 @@ fn head_stops_the_iterable_after_its_head() {
         start_response("200 OK", &[("Content-Length", "12345")])?;
         Ok(Closing(std::iter::repeat("endless "), count.clone()))
     });
-    let answer = app.head("/").send();
+    let response = app.head("/").send();
     assert_eq!(
-        (answer.header("content-length"), answer.text().as_ref()),
+        (response.header("content-length"), response.text().as_ref()),
         (Some("12345"), "")
     );
     assert_eq!(closed(&closes), 1);
@@ -269,9 +269,9 @@ fn a_short_stream_is_broken_off() {
             Ok(["ab", "cd"].into_iter().filter(|_| true))
         });
     // Lint would say so too: without it, to see what the client sees.
-    let answer = Client::new(app).get("/").send();
-    assert_eq!(answer.text(), "abcd");
-    assert!(answer.body_error().is_some());
+    let response = Client::new(app).get("/").send();
+    assert_eq!(response.text(), "abcd");
+    assert!(response.body_error().is_some());
 }
 
 #[test]
@@ -295,11 +295,11 @@ fn input_is_read_as_it_arrives() {
         start_response("200 OK", &[])?;
         Ok([format!("{}|{}", line.trim_end(), rest.len())])
     });
-    let answer = app
+    let response = app
         .post("/")
         .body(Body::from_iterator(["on", "e\ntw", "o\nthree"]))
         .send();
-    assert_eq!(answer.text(), "one|9");
+    assert_eq!(response.text(), "one|9");
     assert_eq!(app.get("/").send().text(), "|0");
 }
 
@@ -404,8 +404,8 @@ fn the_environ_has_what_the_standards_name() {
         Ok([values.join(" ")])
     });
     let connection = enfilade_core::Connection::default().with_local("[::1]:80".parse().unwrap());
-    let answer = app.get("/a%FFb").connection(connection).send();
-    assert_eq!(answer.text(), "[::1] /a\u{ff}b true");
+    let response = app.get("/a%FFb").connection(connection).send();
+    assert_eq!(response.text(), "[::1] /a\u{ff}b true");
 }
 
 #[test]

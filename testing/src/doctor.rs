@@ -258,11 +258,11 @@ pub fn doctor(app: &Application) -> Vec<Warning> {
 #[derive(Clone, Debug)]
 #[must_use = "a doctor says nothing until something is examined"]
 pub struct Doctor {
-    rules: Vec<Rule>,
+    rules: Vec<OrderRule>,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct OrderRule {
     outer: Cow<'static, str>,
     inner: Cow<'static, str>,
     reason: Cow<'static, str>,
@@ -275,7 +275,7 @@ impl Doctor {
             let pairs = outers
                 .iter()
                 .flat_map(|outer| inners.iter().map(move |inner| (outer, inner)));
-            pairs.map(|(outer, inner)| Rule {
+            pairs.map(|(outer, inner)| OrderRule {
                 outer: (*outer).into(),
                 inner: (*inner).into(),
                 reason: (*reason).into(),
@@ -293,7 +293,7 @@ impl Doctor {
         inner: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
     ) -> Doctor {
-        self.rules.push(Rule {
+        self.rules.push(OrderRule {
             outer: outer.into(),
             inner: inner.into(),
             reason: reason.into(),
@@ -318,7 +318,7 @@ impl Doctor {
         &self,
         component: &Description,
         label: &str,
-        outside: &mut Vec<Place>,
+        outside: &mut Vec<PathStep>,
         warnings: &mut Vec<Warning>,
     ) {
         let name = component.name();
@@ -329,7 +329,7 @@ impl Doctor {
             }
             return;
         }
-        outside.push(Place {
+        outside.push(PathStep {
             name: name.to_owned(),
             label: label.to_owned(),
             is_around: false,
@@ -359,25 +359,25 @@ impl Default for Doctor {
 }
 
 /// A component on the way from the outermost one.
-struct Place {
+struct PathStep {
     name: String,
     label: String,
     /// Whether it is around what comes next, and not beside it.
     is_around: bool,
 }
 
-impl Rule {
+impl OrderRule {
     /// A warning where the last place is inside of one that it should not be in.
-    fn apply(&self, way: &[Place]) -> Option<Warning> {
+    fn apply(&self, way: &[PathStep]) -> Option<Warning> {
         let (_, outside) = way.split_last()?;
         let is_outer =
-            |place: &&Place| place.is_around && place.name.eq_ignore_ascii_case(&self.outer);
+            |place: &&PathStep| place.is_around && place.name.eq_ignore_ascii_case(&self.outer);
         let outer = outside.iter().rev().find(is_outer)?;
         Some(Warning::new(Some(outer), self.reason.clone(), way))
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PathStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.label.is_empty() {
             write!(f, "{}: ", self.label)?;
@@ -399,7 +399,7 @@ pub struct Warning {
 
 impl Warning {
     /// A warning about the last place of a way, inside another one or alone.
-    fn new(outer: Option<&Place>, reason: Cow<'static, str>, way: &[Place]) -> Warning {
+    fn new(outer: Option<&PathStep>, reason: Cow<'static, str>, way: &[PathStep]) -> Warning {
         Warning {
             outer: outer.map(|outer| outer.name.clone()),
             inner: way.last().map(|last| last.name.clone()).unwrap_or_default(),
@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    fn said(app: &Application) -> Vec<String> {
+    fn warnings_of(app: &Application) -> Vec<String> {
         doctor(app).iter().map(ToString::to_string).collect()
     }
 
@@ -492,18 +492,18 @@ mod tests {
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
         assert_eq!(rules.len(), 89);
-        for Rule {
+        for OrderRule {
             outer,
             inner,
             reason,
         } in &rules
         {
-            let wrong = said(&stack(&["Hall", outer, "Salon", inner], room()));
+            let wrong = warnings_of(&stack(&["Hall", outer, "Salon", inner], room()));
             let expected =
                 format!("{inner} is inside {outer}: {reason} (Hall > {outer} > Salon > {inner})");
             assert_eq!(wrong, [expected]);
             if outer != inner {
-                let right = said(&stack(&[inner, outer], room()));
+                let right = warnings_of(&stack(&[inner, outer], room()));
                 assert_eq!(right, [""; 0], "{inner} around {outer}");
             }
             let apart = Branches(
@@ -513,7 +513,11 @@ mod tests {
                     ("/b", stack(&[inner], room())),
                 ],
             );
-            assert_eq!(said(&Application::new(apart)), [""; 0], "{outer}, {inner}");
+            assert_eq!(
+                warnings_of(&Application::new(apart)),
+                [""; 0],
+                "{outer}, {inner}"
+            );
         }
     }
 
@@ -551,16 +555,19 @@ mod tests {
             "NotFound",
             "Router",
         ];
-        assert_eq!(said(&stack(&names, room())), [""; 0]);
+        assert_eq!(warnings_of(&stack(&names, room())), [""; 0]);
     }
 
     #[test]
     fn a_lint_is_looked_through() {
         let app = stack(&["Compression", "AccessLog"], room());
-        assert_eq!(said(&lint_all(&app)), said(&app));
+        assert_eq!(warnings_of(&lint_all(&app)), warnings_of(&app));
         let wrapped = Branches("NotFound", vec![("", room()), ("otherwise", app)]);
         let app = Application::new(wrapped);
-        assert_eq!(said(&app.clone().wrap(Lint::new())), said(&app));
+        assert_eq!(
+            warnings_of(&app.clone().wrap(Lint::new())),
+            warnings_of(&app)
+        );
     }
 
     #[test]
@@ -572,7 +579,7 @@ mod tests {
             ))
         };
         let headers = || stack(&["Headers"], room());
-        assert_eq!(said(&not_found(room(), headers())), [""; 0]);
+        assert_eq!(warnings_of(&not_found(room(), headers())), [""; 0]);
         let inside = doctor(&not_found(headers(), headers()));
         assert_eq!(inside.len(), 1);
         assert_eq!(inside[0].path(), ["NotFound", "Headers"]);

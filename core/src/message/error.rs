@@ -10,38 +10,38 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// An error of the contract: a body that could not be read.
 ///
-/// What it was is in [`kind`](Error::kind); the cause, where there is one, in [`source`](StdError::source).
+/// What it was is in [`kind`](BodyError::kind); the cause, where there is one, in [`source`](StdError::source).
 #[derive(Debug)]
-pub struct Error {
-    kind: ErrorKind,
+pub struct BodyError {
+    kind: BodyErrorKind,
     cause: Option<BoxError>,
 }
 
-/// What an [`Error`] is about.
+/// What a [`BodyError`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ErrorKind {
+pub enum BodyErrorKind {
     /// The source of a body failed, or the peer broke off in the middle of it.
-    Body,
+    Failed,
     /// A body is longer than the limit that was set for reading it.
-    BodyTooLarge,
+    TooLarge,
     /// Nothing came of a body for longer than it may take.
-    BodyTimedOut,
+    TimedOut,
     /// The source of a body panicked.
-    BodyPanicked,
+    Panicked,
 }
 
-impl Error {
+impl BodyError {
     /// A body's source failed because of `cause`.
     ///
     /// Where `cause` is an error of this type, or has one among its own causes, this is of the same kind: other libraries
     /// put an error of their own around it on its way through them.
-    pub fn body(cause: impl Into<BoxError>) -> Error {
+    pub fn new(cause: impl Into<BoxError>) -> BodyError {
         let cause = cause.into();
-        match cause.downcast::<Error>() {
+        match cause.downcast::<BodyError>() {
             Ok(error) => *error,
-            Err(cause) => Error {
-                kind: inner_kind(&*cause).unwrap_or(ErrorKind::Body),
+            Err(cause) => BodyError {
+                kind: inner_kind(&*cause).unwrap_or(BodyErrorKind::Failed),
                 cause: Some(cause),
             },
         }
@@ -49,40 +49,40 @@ impl Error {
 
     /// A body is longer than it may be.
     #[must_use]
-    pub fn body_too_large() -> Error {
-        Error {
-            kind: ErrorKind::BodyTooLarge,
+    pub fn too_large() -> BodyError {
+        BodyError {
+            kind: BodyErrorKind::TooLarge,
             cause: None,
         }
     }
 
     /// Nothing came of a body for too long.
     #[must_use]
-    pub fn body_timed_out() -> Error {
-        Error {
-            kind: ErrorKind::BodyTimedOut,
+    pub fn timed_out() -> BodyError {
+        BodyError {
+            kind: BodyErrorKind::TimedOut,
             cause: None,
         }
     }
 
     /// The source of a body panicked, which was caught. The text of the panic becomes the cause.
     #[must_use]
-    pub fn body_panicked(panic: impl Into<Panic>) -> Error {
-        Error {
-            kind: ErrorKind::BodyPanicked,
+    pub fn panicked(panic: impl Into<Panic>) -> BodyError {
+        BodyError {
+            kind: BodyErrorKind::Panicked,
             cause: Some(panic.into().to_string().into()),
         }
     }
 
     /// What this error is about.
     #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> BodyErrorKind {
         self.kind
     }
 }
 
-fn inner_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
-    if let Some(error) = error.downcast_ref::<Error>() {
+fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKind> {
+    if let Some(error) = error.downcast_ref::<BodyError>() {
         return Some(error.kind);
     }
     // An `io::Error` passes over what it holds when it is asked for its source.
@@ -95,18 +95,18 @@ fn inner_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            ErrorKind::Body => "the body could not be read to its end",
-            ErrorKind::BodyTooLarge => "the body is longer than the limit",
-            ErrorKind::BodyTimedOut => "the body did not go on in time",
-            ErrorKind::BodyPanicked => "what makes the body panicked",
+            BodyErrorKind::Failed => "the body could not be read to its end",
+            BodyErrorKind::TooLarge => "the body is longer than the limit",
+            BodyErrorKind::TimedOut => "the body did not go on in time",
+            BodyErrorKind::Panicked => "what makes the body panicked",
         })
     }
 }
 
-impl StdError for Error {
+impl StdError for BodyError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause
             .as_deref()
@@ -120,16 +120,16 @@ mod tests {
 
     #[test]
     fn keeps_the_cause_and_does_not_wrap_itself() {
-        let error = Error::body("cable cut");
+        let error = BodyError::new("cable cut");
         assert_eq!(error.to_string(), "the body could not be read to its end");
         assert_eq!(error.source().unwrap().to_string(), "cable cut");
         assert_eq!(
-            Error::body(Error::body_too_large()).kind(),
-            ErrorKind::BodyTooLarge
+            BodyError::new(BodyError::too_large()).kind(),
+            BodyErrorKind::TooLarge
         );
-        let wrapped = std::io::Error::other(Error::body_too_large());
-        assert_eq!(Error::body(wrapped).kind(), ErrorKind::BodyTooLarge);
+        let wrapped = std::io::Error::other(BodyError::too_large());
+        assert_eq!(BodyError::new(wrapped).kind(), BodyErrorKind::TooLarge);
         let other = std::io::Error::other("cable cut");
-        assert_eq!(Error::body(other).kind(), ErrorKind::Body);
+        assert_eq!(BodyError::new(other).kind(), BodyErrorKind::Failed);
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::message::error::BodyError;
+use crate::message::error::BodyErrorKind;
 use crate::message::error::BoxError;
-use crate::message::error::Error;
-use crate::message::error::ErrorKind;
 use crate::message::response::IntoResponse;
 use crate::message::response::Response;
 use crate::message::unwind::Panic;
@@ -73,7 +73,7 @@ impl HttpError {
 
     /// Sets another status.
     #[must_use]
-    pub fn answering(mut self, status: StatusCode) -> Self {
+    pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
@@ -88,7 +88,7 @@ impl HttpError {
 
     /// The text for the client, where one was [set](HttpError::message).
     #[must_use]
-    pub fn detail(&self) -> Option<&str> {
+    pub fn client_message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
@@ -159,11 +159,11 @@ impl<T: IntoResponse, E: Into<HttpError>> IntoResponse for Result<T, E> {
 impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
     fn from(error: E) -> Self {
         let any: &dyn Any = &error;
-        let status = match any.downcast_ref::<Error>().map(Error::kind) {
-            Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Some(ErrorKind::Body) => StatusCode::BAD_REQUEST,
-            Some(ErrorKind::BodyPanicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
+        let status = match any.downcast_ref::<BodyError>().map(BodyError::kind) {
+            Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Some(BodyErrorKind::Failed) => StatusCode::BAD_REQUEST,
+            Some(BodyErrorKind::Panicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
         };
         HttpError::new(status).caused_by(error)
     }
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn body_errors_blame_the_client() {
-        assert_eq!(HttpError::from(Error::body("gone")).status(), 400);
-        assert_eq!(HttpError::from(Error::body_too_large()).status(), 413);
-        assert_eq!(HttpError::from(Error::body_timed_out()).status(), 408);
+        assert_eq!(HttpError::from(BodyError::new("gone")).status(), 400);
+        assert_eq!(HttpError::from(BodyError::too_large()).status(), 413);
+        assert_eq!(HttpError::from(BodyError::timed_out()).status(), 408);
         assert_eq!(HttpError::from(std::io::Error::other("disk")).status(), 500);
     }
 
@@ -203,10 +203,10 @@ mod tests {
         ] {
             assert_eq!(error.source_type(), None, "{error:?}");
         }
-        let error = new().caused_by("x").caused_by(Error::body_too_large());
+        let error = new().caused_by("x").caused_by(BodyError::too_large());
         assert_eq!(
             error.source_type(),
-            Some("enfilade_core::message::error::Error")
+            Some("enfilade_core::message::error::BodyError")
         );
         let disk = HttpError::from(std::io::Error::other("disk"));
         assert!(disk.source_type().unwrap().ends_with("::Error"));

@@ -147,14 +147,14 @@ fn is_unreserved(byte: u8) -> bool {
 /// [`canonical`] would code.
 ///
 /// ```
-/// use enfilade_core::path::plain_length;
+/// use enfilade_core::path::unreserved_prefix;
 ///
-/// assert_eq!(plain_length(b"a.b/c"), 3);
-/// assert_eq!(plain_length(b"100%25"), 3);
+/// assert_eq!(unreserved_prefix(b"a.b/c"), 3);
+/// assert_eq!(unreserved_prefix(b"100%25"), 3);
 /// ```
 #[must_use]
 #[inline]
-pub fn plain_length(raw: &[u8]) -> usize {
+pub fn unreserved_prefix(raw: &[u8]) -> usize {
     let end = raw.iter().position(|&byte| !is_plain(byte));
     end.unwrap_or(raw.len())
 }
@@ -164,10 +164,10 @@ pub fn plain_length(raw: &[u8]) -> usize {
 /// A peer's target may have such characters; a URL that is made of it must not.
 ///
 /// ```
-/// assert_eq!(enfilade_core::path::repair("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
+/// assert_eq!(enfilade_core::path::encode_invalid("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
 /// ```
 #[must_use]
-pub fn repair(raw: &str) -> Cow<'_, str> {
+pub fn encode_invalid(raw: &str) -> Cow<'_, str> {
     let bytes = raw.as_bytes();
     let is_coded = |at: usize| {
         bytes
@@ -403,8 +403,8 @@ mod tests {
             ("/%2f%E9", "/%2f%E9"),
         ];
         for (raw, expected) in cases {
-            assert_eq!(repair(raw), expected);
-            assert_eq!(repair(expected), expected);
+            assert_eq!(encode_invalid(raw), expected);
+            assert_eq!(encode_invalid(expected), expected);
         }
     }
 

@@ -101,7 +101,7 @@ impl ContentType {
         if self.paths.is_empty() {
             return &self.default;
         }
-        let path = path_glob::subject(request);
+        let path = path_glob::decoded_path(request);
         let first = self.paths.iter().find(|(glob, _)| glob.matches(&path));
         first.map_or(&self.default, |(_, value)| value)
     }
@@ -122,7 +122,7 @@ impl ContentType {
 
 impl Middleware for ContentType {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Typed {
+        Application::from_handler(WithContentType {
             app,
             options: Arc::new(self),
         })
@@ -130,12 +130,12 @@ impl Middleware for ContentType {
 }
 
 #[derive(Clone)]
-struct Typed {
+struct WithContentType {
     app: Application,
     options: Arc<ContentType>,
 }
 
-impl Handler for Typed {
+impl Handler for WithContentType {
     fn call(&self, request: Request) -> Reply {
         let options = self.options.clone();
         let default = options.choose(&request).clone();
@@ -159,7 +159,7 @@ impl Handler for Typed {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Typed {
+        Some(Application::from_handler(WithContentType {
             app,
             ..self.clone()
         }))
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     /// What becomes of an answer with this status and this `Content-Type`, if any.
-    fn answer(
+    fn content_type_of(
         types: &ContentType,
         path: &'static str,
         status: u16,
@@ -211,9 +211,9 @@ mod tests {
             response
         });
         let app = app.wrap(Lint::new()).wrap(types.clone()).wrap(Lint::new());
-        let answer = Client::new(app).get(path).send();
-        assert!(answer.headers().get_all(CONTENT_TYPE).iter().count() < 2);
-        answer.header("content-type").unwrap_or("none").to_owned()
+        let response = Client::new(app).get(path).send();
+        assert!(response.headers().get_all(CONTENT_TYPE).iter().count() < 2);
+        response.header("content-type").unwrap_or("none").to_owned()
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             (304, Some("a/b"), "a/b"),
         ] {
             assert_eq!(
-                answer(&types, "/", status, own),
+                content_type_of(&types, "/", status, own),
                 expected,
                 "{status} {own:?}"
             );
@@ -250,7 +250,7 @@ mod tests {
             ("/x/a.jsx", "a/default"),
             ("/", "a/default"),
         ] {
-            assert_eq!(answer(&types, path, 200, None), expected, "{path}");
+            assert_eq!(content_type_of(&types, path, 200, None), expected, "{path}");
         }
     }
 
@@ -274,10 +274,13 @@ mod tests {
             ),
             (Some("application/json"), "application/json"),
         ] {
-            assert_eq!(answer(&types, "/", 200, own), expected, "{own:?}");
+            assert_eq!(content_type_of(&types, "/", 200, own), expected, "{own:?}");
         }
         // What has no content is not said anything of.
-        assert_eq!(answer(&types, "/", 304, Some("text/css")), "text/css");
+        assert_eq!(
+            content_type_of(&types, "/", 304, Some("text/css")),
+            "text/css"
+        );
     }
 
     #[test]

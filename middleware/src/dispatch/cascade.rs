@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, Reply, Request, Response, unpoisoned,
+    Application, Body, BodyError, Description, Handler, Reply, Request, Response, unpoisoned,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
@@ -47,10 +47,10 @@ use enfilade_core::Pass;
 /// assert_eq!(client.get("/two").send().text(), "from the second");
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cascade(Arc<Inner>);
+pub struct Cascade(Arc<CascadeOptions>);
 
 #[derive(Clone, Debug)]
-struct Inner {
+struct CascadeOptions {
     apps: Vec<Application>,
     pass_on: Vec<StatusCode>,
     replay_limit: usize,
@@ -60,7 +60,7 @@ impl Cascade {
     /// Tries these applications, in this order.
     pub fn new(apps: impl IntoIterator<Item = Application>) -> Self {
         let pass_on = vec![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
-        Cascade(Arc::new(Inner {
+        Cascade(Arc::new(CascadeOptions {
             apps: apps.into_iter().collect(),
             pass_on,
             replay_limit: 0,
@@ -154,9 +154,9 @@ impl Handler for Cascade {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let apps = self.0.apps.iter().cloned().map(change).collect();
-        let inner = Inner {
+        let inner = CascadeOptions {
             apps,
-            ..Inner::clone(&self.0)
+            ..CascadeOptions::clone(&self.0)
         };
         Some(Application::from_handler(Cascade(Arc::new(inner))))
     }
@@ -196,12 +196,12 @@ struct LentBody {
 
 impl HttpBody for LentBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if this.mine.is_none() {
             let mut slot = unpoisoned(this.slot.lock());
@@ -209,7 +209,7 @@ impl HttpBody for LentBody {
         }
         match &mut this.mine {
             Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(Some(Err(Error::body(
+            None => Poll::Ready(Some(Err(BodyError::new(
                 "an application before this one has read the body",
             )))),
         }
@@ -270,9 +270,9 @@ mod tests {
         ];
         for (cascade, status, text) in cases {
             let name = format!("{cascade:?}");
-            let answer = client(cascade).get("/").send();
+            let response = client(cascade).get("/").send();
             assert_eq!(
-                (answer.status().as_u16(), answer.text().as_ref()),
+                (response.status().as_u16(), response.text().as_ref()),
                 (status, text),
                 "{name}"
             );

@@ -59,12 +59,12 @@ use crate::matching::host_pattern::{HostPattern, host_and_port};
 #[must_use = "mounts do nothing until an application is made of them"]
 pub struct Mounts {
     /// In the order in which they are looked at.
-    entries: Vec<Entry>,
+    entries: Vec<Mount>,
     otherwise: Option<Application>,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct Mount {
     host: Option<HostPattern>,
     prefix: String,
     app: Application,
@@ -135,7 +135,7 @@ impl Mounts {
         if prefix.split('/').any(is_capture) {
             return refused("would match itself alone: captures are for a Router");
         }
-        let entry = Entry {
+        let entry = Mount {
             host,
             prefix: trimmed.to_owned(),
             app,
@@ -144,7 +144,7 @@ impl Mounts {
             return refused("has an application already");
         }
         self.entries.push(entry);
-        self.entries.sort_by_key(Entry::rank);
+        self.entries.sort_by_key(Mount::rank);
         Ok(self)
     }
 
@@ -158,7 +158,7 @@ impl Mounts {
     }
 
     /// The entry that a request is for, and how much of its path the prefix takes up.
-    fn find(&self, request: &Request) -> Option<(&Entry, usize)> {
+    fn find(&self, request: &Request) -> Option<(&Mount, usize)> {
         // Those for one host are the first, so without one there nobody asks for the host.
         let has_hosts = self.entries.first()?.host.is_some();
         let host = has_hosts.then(|| host_and_port(request)).flatten();
@@ -170,8 +170,8 @@ impl Mounts {
     }
 }
 
-impl Entry {
-    fn is_at(&self, other: &Entry) -> bool {
+impl Mount {
+    fn is_at(&self, other: &Mount) -> bool {
         self.host == other.host && self.prefix == other.prefix
     }
 

@@ -1,7 +1,7 @@
 //! Asks a second application where the first has no answer.
 
 use enfilade_core::{
-    Application, Description, Handler, KeptHead, Middleware, Pass, Reply, Request, Response,
+    Application, Description, Handler, HeadSnapshot, Middleware, Pass, Reply, Request, Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -177,7 +177,7 @@ fn has_content(response: &Response) -> bool {
         || (length.is_none() && headers.contains_key(CONTENT_ENCODING))
 }
 
-fn replace(response: Response, fallback: &Application, head: KeptHead) -> Reply {
+fn replace(response: Response, fallback: &Application, head: HeadSnapshot) -> Reply {
     let mut head = head.into_request();
     // The client did not go away, so what watches the content is told a good end.
     response.into_body().discard();
@@ -419,9 +419,9 @@ mod tests {
     #[test]
     fn keeps_the_laws() {
         let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
-        let misses = |answer: &enfilade_testing::laws::Answer<'_>| {
-            let coded = answer.headers().contains_key(CONTENT_ENCODING);
-            answer.status() == StatusCode::NOT_FOUND && !answer.has_content() && !coded
+        let misses = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
+            let coded = response.headers().contains_key(CONTENT_ENCODING);
+            response.status() == StatusCode::NOT_FOUND && !response.has_content() && !coded
         };
         enfilade_testing::laws::Check::new(NotFound::new(page))
             .replaces(misses)

@@ -95,11 +95,11 @@ mod tests {
             Guard::new("never", |_| false),
             Application::new(|_: Request| "x"),
         );
-        let answer = Client::new(Application::new(when).wrap(Lint::new()))
+        let response = Client::new(Application::new(when).wrap(Lint::new()))
             .get("/")
             .send();
-        assert_eq!(answer.status(), 404);
-        assert!(answer.extensions().get::<Pass>().is_some());
+        assert_eq!(response.status(), 404);
+        assert!(response.extensions().get::<Pass>().is_some());
     }
 
     #[test]

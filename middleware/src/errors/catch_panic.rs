@@ -43,7 +43,7 @@ use crate::errors::catching;
 #[derive(Clone, Default)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct CatchPanic {
-    answer: Option<Arc<dyn Fn(HttpError) -> Response + Send + Sync>>,
+    make_response: Option<Arc<dyn Fn(HttpError) -> Response + Send + Sync>>,
 }
 
 impl CatchPanic {
@@ -57,16 +57,16 @@ impl CatchPanic {
     /// Without it the error itself is the answer. The client should not learn what the panic said.
     pub fn answer<R: IntoResponse>(
         mut self,
-        answer: impl Fn(HttpError) -> R + Send + Sync + 'static,
+        response: impl Fn(HttpError) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.answer = Some(Arc::new(move |error| answer(error).into_response()));
+        self.make_response = Some(Arc::new(move |error| response(error).into_response()));
         self
     }
 
-    fn answer_for(&self, panic: Panic) -> Response {
+    fn response_for(&self, panic: Panic) -> Response {
         let error = HttpError::from_panic(panic);
-        match &self.answer {
-            Some(answer) => answer(error),
+        match &self.make_response {
+            Some(make_response) => make_response(error),
             None => error.into_response(),
         }
     }
@@ -74,7 +74,7 @@ impl CatchPanic {
 
 impl Middleware for CatchPanic {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Caught { app, options: self })
+        Application::from_handler(WithCatchPanic { app, options: self })
     }
 }
 
@@ -84,19 +84,19 @@ impl fmt::Debug for CatchPanic {
     }
 }
 
-struct Caught {
+struct WithCatchPanic {
     app: Application,
     options: CatchPanic,
 }
 
-impl Handler for Caught {
+impl Handler for WithCatchPanic {
     fn call(&self, request: Request) -> Reply {
         let options = self.options.clone();
         let id = request.extensions().get::<RequestIdValue>().cloned();
-        let answer = move |outcome: Result<Response, Panic>| {
-            outcome.unwrap_or_else(|panic| options.answer_for(panic.or_request_id(id)))
+        let finish = move |outcome: Result<Response, Panic>| {
+            outcome.unwrap_or_else(|panic| options.response_for(panic.or_request_id(id)))
         };
-        catching::call_catching(&self.app, request, || (), answer)
+        catching::call_catching(&self.app, request, || (), finish)
     }
 
     fn describe(&self) -> Description {
@@ -145,10 +145,10 @@ mod tests {
             (call, "panicked: in the call"),
             (future, "panicked: with a value that is no text"),
         ] {
-            let answer = client(app).get("/").send();
-            assert_eq!(answer.status(), 500);
-            assert_eq!(answer.text(), "Internal Server Error");
-            let error = answer.extensions().get::<Arc<HttpError>>().unwrap();
+            let response = client(app).get("/").send();
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.text(), "Internal Server Error");
+            let error = response.extensions().get::<Arc<HttpError>>().unwrap();
             assert_eq!(error.source().unwrap().to_string(), cause);
         }
     }
@@ -180,12 +180,12 @@ mod tests {
                 "own page",
             )
         });
-        let answer = client(app).get("/").send();
+        let response = client(app).get("/").send();
         assert_eq!(
-            (answer.status().as_u16(), answer.header("x-a")),
+            (response.status().as_u16(), response.header("x-a")),
             (500, Some("1"))
         );
-        assert_eq!(answer.text(), "own page");
+        assert_eq!(response.text(), "own page");
     }
 
     #[test]
@@ -195,8 +195,8 @@ mod tests {
             (StatusCode::BAD_GATEWAY, "{}")
         });
         let app = Application::new(|_: Request| -> &str { panic!("x") }).wrap(catch);
-        let answer = Client::new(app).get("/").send();
-        assert_eq!((answer.status().as_u16(), &*answer.text()), (502, "{}"));
+        let response = Client::new(app).get("/").send();
+        assert_eq!((response.status().as_u16(), &*response.text()), (502, "{}"));
     }
 
     #[test]

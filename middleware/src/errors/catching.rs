@@ -5,22 +5,22 @@ use std::task::Poll;
 
 use enfilade_core::{Application, Panic, Reply, Request, Response};
 
-/// Calls an application; `answer` gets its response, or the panic of its call or of its future.
+/// Calls an application; `finish` gets its response, or the panic of its call or of its future.
 ///
-/// `enter` is called as the call and each poll of the future begin, and what it gives is dropped as they end; `answer` is
+/// `enter` is called as the call and each poll of the future begin, and what it gives is dropped as they end; `finish` is
 /// called on the same thread right after.
 pub(crate) fn call_catching<G: 'static>(
     app: &Application,
     request: Request,
     enter: fn() -> G,
-    answer: impl FnOnce(Result<Response, Panic>) -> Response + Send + 'static,
+    finish: impl FnOnce(Result<Response, Panic>) -> Response + Send + 'static,
 ) -> Reply {
     let reply = match catch(enter, || app.call(request)) {
         Ok(reply) => reply,
-        Err(panic) => return answer(Err(panic)).into(),
+        Err(panic) => return finish(Err(panic)).into(),
     };
     match reply.try_into_response() {
-        Ok(response) => answer(Ok(response)).into(),
+        Ok(response) => finish(Ok(response)).into(),
         Err(pending) => {
             let mut future = pending.into_future();
             Reply::from_future(async move {
@@ -30,7 +30,7 @@ pub(crate) fn call_catching<G: 'static>(
                         Err(panic) => Poll::Ready(Err(panic)),
                     }
                 });
-                answer(polled.await)
+                finish(polled.await)
             })
         }
     }

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::shared::header_values::HeaderValues;
-use crate::shared::html::Escaped;
+use crate::shared::html::HtmlEscaped;
 use crate::shared::json;
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
@@ -23,7 +23,7 @@ use crate::shared::json;
 /// [`replace_content`](ErrorPages::replace_content) says otherwise. Status and headers stay (`WWW-Authenticate`,
 /// `Retry-After`, `Allow`), but for those that speak of the content that was there.
 ///
-/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::detail), and
+/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::client_message), and
 /// nothing of the cause. `Vary: Accept` is added. A client that takes none of the formats gets plain text.
 ///
 /// # Order
@@ -110,7 +110,7 @@ impl ErrorPage {
         let detail = self
             .detail
             .as_deref()
-            .map(|detail| format!("<p>{}</p>\n", Escaped(detail)));
+            .map(|detail| format!("<p>{}</p>\n", HtmlEscaped(detail)));
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -221,7 +221,9 @@ impl ErrorPages {
         let error = parts.extensions.get::<Arc<HttpError>>();
         let page = ErrorPage {
             status: parts.status,
-            detail: error.and_then(|error| error.detail()).map(str::to_owned),
+            detail: error
+                .and_then(|error| error.client_message())
+                .map(str::to_owned),
         };
         let (media_type, content) = match format {
             ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),
@@ -241,7 +243,7 @@ impl Default for ErrorPages {
 
 impl Middleware for ErrorPages {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Paged { app, options: self })
+        Application::from_handler(WithErrorPages { app, options: self })
     }
 }
 
@@ -255,12 +257,12 @@ impl fmt::Debug for ErrorPages {
 }
 
 #[derive(Clone)]
-struct Paged {
+struct WithErrorPages {
     app: Application,
     options: ErrorPages,
 }
 
-impl Handler for Paged {
+impl Handler for WithErrorPages {
     fn call(&self, request: Request) -> Reply {
         let accepted = HeaderValues::of(request.headers(), &ACCEPT);
         let reply = self.app.call(request);
@@ -353,14 +355,18 @@ mod tests {
                 (ErrorPages::new(), by_default),
                 (ErrorPages::new().replace_content(), by_force),
             ] {
-                let answer = client(answers(status, &[], body), pages).get("/").send();
-                assert_eq!(answer.status().as_u16(), status);
+                let response = client(answers(status, &[], body), pages).get("/").send();
+                assert_eq!(response.status().as_u16(), status);
                 assert_eq!(
-                    answer.header("vary"),
+                    response.header("vary"),
                     expected.then_some("accept"),
                     "{status} {body}"
                 );
-                assert_eq!(answer.text().contains("<h1>"), expected, "{status} {body}");
+                assert_eq!(
+                    response.text().contains("<h1>"),
+                    expected,
+                    "{status} {body}"
+                );
             }
         }
     }
@@ -401,12 +407,20 @@ mod tests {
             ),
         ];
         for (accept, media_type, part) in cases {
-            let answer = client.get("/").header("accept", accept).send();
-            assert_eq!(answer.status(), 409);
-            assert_eq!(answer.header("content-type"), Some(media_type), "{accept}");
-            assert!(answer.text().contains(part), "{accept}: {}", answer.text());
-            assert!(!answer.text().contains("secret"));
-            assert!(answer.extensions().get::<Arc<HttpError>>().is_some());
+            let response = client.get("/").header("accept", accept).send();
+            assert_eq!(response.status(), 409);
+            assert_eq!(
+                response.header("content-type"),
+                Some(media_type),
+                "{accept}"
+            );
+            assert!(
+                response.text().contains(part),
+                "{accept}: {}",
+                response.text()
+            );
+            assert!(!response.text().contains("secret"));
+            assert!(response.extensions().get::<Arc<HttpError>>().is_some());
         }
     }
 
@@ -425,7 +439,7 @@ mod tests {
         ];
         for (status, range) in [(401, None), (416, Some("bytes */9"))] {
             let pages = ErrorPages::new().replace_content();
-            let answer = client(answers(status, headers, "xxx"), pages)
+            let response = client(answers(status, headers, "xxx"), pages)
                 .get("/")
                 .send();
             for gone in [
@@ -434,16 +448,19 @@ mod tests {
                 "last-modified",
                 "content-language",
             ] {
-                assert_eq!(answer.header(gone), None, "{gone}");
+                assert_eq!(response.header(gone), None, "{gone}");
             }
             assert_eq!(
-                answer.header("content-type"),
+                response.header("content-type"),
                 Some("text/html; charset=utf-8")
             );
-            assert_eq!(answer.header("content-range"), range);
-            assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"x\""));
-            assert_eq!(answer.header("retry-after"), Some("7"));
-            assert_eq!(answer.header("vary"), Some("cookie, accept"));
+            assert_eq!(response.header("content-range"), range);
+            assert_eq!(
+                response.header("www-authenticate"),
+                Some("Basic realm=\"x\"")
+            );
+            assert_eq!(response.header("retry-after"), Some("7"));
+            assert_eq!(response.header("vary"), Some("cookie, accept"));
         }
     }
 
@@ -458,29 +475,30 @@ mod tests {
             (403, "4xx"),
             (503, "503 Service Unavailable Service Unavailable"),
         ] {
-            let answer = client(answers(status, &[], ""), pages.clone())
+            let response = client(answers(status, &[], ""), pages.clone())
                 .get("/")
                 .send();
-            assert_eq!(answer.text(), expected);
+            assert_eq!(response.text(), expected);
         }
-        let answer = client(answers(500, &[], ""), pages.server_errors("5xx"))
+        let response = client(answers(500, &[], ""), pages.server_errors("5xx"))
             .get("/")
             .send();
-        assert_eq!(answer.text(), "5xx");
+        assert_eq!(response.text(), "5xx");
         let programs = ErrorPages::new().formats([ErrorFormat::Problem]);
-        let answer = client(answers(500, &[], ""), programs).head("/").send();
+        let response = client(answers(500, &[], ""), programs).head("/").send();
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             Some("application/problem+json")
         );
-        assert_eq!(answer.header("content-length"), Some("67"));
+        assert_eq!(response.header("content-length"), Some("67"));
     }
 
     #[test]
     fn keeps_the_laws() {
-        let errors = |answer: &enfilade_testing::laws::Answer<'_>| {
-            let is_error = answer.status().is_client_error() || answer.status().is_server_error();
-            is_error && !answer.has_content()
+        let errors = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
+            let is_error =
+                response.status().is_client_error() || response.status().is_server_error();
+            is_error && !response.has_content()
         };
         let check = enfilade_testing::laws::Check::new(ErrorPages::new());
         check.replaces(errors).run();

@@ -66,16 +66,16 @@ impl Propagate {
 
 impl Middleware for Propagate {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Propagated { app, options: self })
+        Application::from_handler(WithPropagate { app, options: self })
     }
 }
 
-struct Propagated {
+struct WithPropagate {
     app: Application,
     options: Propagate,
 }
 
-impl Handler for Propagated {
+impl Handler for WithPropagate {
     fn call(&self, request: Request) -> Reply {
         let mut copied = HeaderMap::new();
         for name in self.options.names.iter() {
@@ -135,8 +135,8 @@ mod tests {
             let request = sent.iter().fold(client.get(target), |request, value| {
                 request.header("x-a", value)
             });
-            let answer = request.send();
-            let found: Vec<_> = answer.headers().get_all("x-a").iter().collect();
+            let response = request.send();
+            let found: Vec<_> = response.headers().get_all("x-a").iter().collect();
             assert_eq!(found, expected, "{target}");
         }
     }

@@ -68,16 +68,16 @@ impl Default for Sensitive {
 
 impl Middleware for Sensitive {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Marked { app, options: self })
+        Application::from_handler(WithSensitive { app, options: self })
     }
 }
 
-struct Marked {
+struct WithSensitive {
     app: Application,
     options: Sensitive,
 }
 
-impl Handler for Marked {
+impl Handler for WithSensitive {
     fn call(&self, mut request: Request) -> Reply {
         self.options.mark(request.headers_mut());
         let options = self.options.clone();
@@ -160,12 +160,12 @@ mod tests {
             .header("x-key", "1")
             .header("x-key", "2")
             .header("cookie", "a=b");
-        let answer = request.header("x-other", "3").send();
-        assert_eq!(answer.text(), "2 1 0");
-        let values: Vec<_> = answer.headers().get_all("x-key").iter().collect();
+        let response = request.header("x-other", "3").send();
+        assert_eq!(response.text(), "2 1 0");
+        let values: Vec<_> = response.headers().get_all("x-key").iter().collect();
         assert!(values.iter().all(|value| value.is_sensitive()));
         assert_eq!(values, ["one", "two"]);
-        drop((client, answer));
+        drop((client, response));
         // The log stands inside: it sees the marks of requests, and answers before they are marked.
         let line = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
         assert_eq!(line, "*** 3 one, two three\n");

@@ -51,7 +51,7 @@ impl Guard {
     pub fn path(pattern: &str) -> Result<Guard, Error> {
         let glob = PathGlob::new(pattern)?;
         Ok(Guard::new(pattern, move |request| {
-            glob.matches(&path_glob::subject(request))
+            glob.matches(&path_glob::decoded_path(request))
         }))
     }
 

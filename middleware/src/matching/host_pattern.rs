@@ -12,7 +12,7 @@ use crate::error::ErrorKind;
 /// A host, or a family of them, read when a stack is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPattern {
-    form: Form,
+    form: HostForm,
     /// What follows the form's mark, in lower case.
     name: String,
     port: Option<u16>,
@@ -20,7 +20,7 @@ pub(crate) struct HostPattern {
 
 /// Which hosts with a name at their end are meant; the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
+enum HostForm {
     /// `example.org`: none but this.
     Exact,
     /// `*.example.org`: with one label before it.
@@ -39,14 +39,14 @@ impl HostPattern {
             return refused("is not ASCII: write the `xn--` form of the name");
         }
         let forms = [
-            ("**.", Form::AnyDepth),
-            ("*.", Form::OneLabel),
-            (".", Form::Domain),
+            ("**.", HostForm::AnyDepth),
+            ("*.", HostForm::OneLabel),
+            (".", HostForm::Domain),
         ];
         let (form, rest) = forms
             .into_iter()
             .find_map(|(mark, form)| Some((form, text.strip_prefix(mark)?)))
-            .unwrap_or((Form::Exact, text));
+            .unwrap_or((HostForm::Exact, text));
         match Host::parse(rest) {
             None => refused("is not a host"),
             Some(host) if host.name().contains('*') => {
@@ -58,7 +58,7 @@ impl HostPattern {
             Some(host) if !is_host_name(&host) => {
                 refused("has a label that is not 1 to 63 letters, digits, `-` and `_`")
             }
-            Some(host) if form != Form::Exact && host.address().is_some() => {
+            Some(host) if form != HostForm::Exact && host.address().is_some() => {
                 refused("is an address, which has nothing below it")
             }
             Some(host) => Ok(HostPattern {
@@ -81,7 +81,7 @@ impl HostPattern {
 
     /// Whether it means one host.
     pub(crate) fn is_exact(&self) -> bool {
-        self.form == Form::Exact
+        self.form == HostForm::Exact
     }
 
     /// Whether it names a port; without one it stands for all.
@@ -98,13 +98,15 @@ impl HostPattern {
     fn matches_name(&self, host: &Host<'_>) -> bool {
         if host.address().is_some() {
             // Addresses may be written in many ways, and have no labels.
-            return self.form == Form::Exact
+            return self.form == HostForm::Exact
                 && Host::parse(&self.name).is_some_and(|own| own.has_name_of(host));
         }
         match (self.form, labels_before(host.name(), &self.name)) {
-            (Form::Exact | Form::Domain, Some("")) => true,
-            (Form::OneLabel, Some(labels)) => is_label(labels),
-            (Form::AnyDepth | Form::Domain, Some(labels)) => labels.split('.').all(is_label),
+            (HostForm::Exact | HostForm::Domain, Some("")) => true,
+            (HostForm::OneLabel, Some(labels)) => is_label(labels),
+            (HostForm::AnyDepth | HostForm::Domain, Some(labels)) => {
+                labels.split('.').all(is_label)
+            }
             (_, _) => false,
         }
     }
@@ -121,10 +123,10 @@ impl HostPattern {
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.form {
-            Form::Exact => "",
-            Form::OneLabel => "*.",
-            Form::AnyDepth => "**.",
-            Form::Domain => ".",
+            HostForm::Exact => "",
+            HostForm::OneLabel => "*.",
+            HostForm::AnyDepth => "**.",
+            HostForm::Domain => ".",
         })?;
         f.write_str(&self.name)?;
         match self.port {

@@ -31,7 +31,7 @@ impl MediaRange {
     }
 
     /// Whether a `Content-Type` is in it; where there is none, only `*/*` has it.
-    pub(crate) fn has(&self, value: Option<&HeaderValue>) -> bool {
+    pub(crate) fn matches(&self, value: Option<&HeaderValue>) -> bool {
         let text = value.and_then(|value| value.to_str().ok());
         let essence = text.unwrap_or_default().split(';').next();
         let is = |wanted: &str, part: &str| wanted == "*" || part.eq_ignore_ascii_case(wanted);

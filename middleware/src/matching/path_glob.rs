@@ -20,7 +20,7 @@ const MAX_ALTERNATIVES: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct PathGlob {
     text: String,
-    alternatives: Vec<Vec<Segment>>,
+    alternatives: Vec<Vec<GlobSegment>>,
 }
 
 impl PathGlob {
@@ -41,7 +41,7 @@ impl PathGlob {
         })
     }
 
-    /// Whether the pattern matches this path, as [`subject`] returns it.
+    /// Whether the pattern matches this path, as [`decoded_path`] returns it.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let mut alternatives = self.alternatives.iter();
         alternatives.any(|segments| match_segments(segments, path))
@@ -55,7 +55,7 @@ impl fmt::Display for PathGlob {
 }
 
 /// What patterns are compared with: the rest of the path, without dot segments and decoded.
-pub(crate) fn subject(request: &Request) -> String {
+pub(crate) fn decoded_path(request: &Request) -> String {
     let clean = path::remove_dots(request.path());
     let decoded = path::decode(&clean).into_owned();
     // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
@@ -68,7 +68,7 @@ pub(crate) fn subject(request: &Request) -> String {
 
 /// What a segment of a path has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+enum GlobSegment {
     /// `**`: any number of segments.
     Many,
     /// One that these characters match.
@@ -110,20 +110,20 @@ impl Character {
 
 /// Compares segment by segment. Where they differ, the last `**` takes one segment more: what an earlier one could take,
 /// that one can take as well, so that no other way has to be tried.
-fn match_segments(mut pattern: &[Segment], path: &str) -> bool {
+fn match_segments(mut pattern: &[GlobSegment], path: &str) -> bool {
     let mut rest = Some(path);
     let mut again = None;
     loop {
         match (pattern.split_first(), rest) {
             (None, None) => return true,
             // At the end it takes all that is left, and at least one.
-            (Some((Segment::Many, [])), _) => return rest.is_some(),
-            (Some((Segment::Many, after)), _) => {
+            (Some((GlobSegment::Many, [])), _) => return rest.is_some(),
+            (Some((GlobSegment::Many, after)), _) => {
                 pattern = after;
                 again = Some((after, rest));
                 continue;
             }
-            (Some((Segment::One(wanted), after)), Some(path)) => {
+            (Some((GlobSegment::One(wanted), after)), Some(path)) => {
                 let (segment, next) = first_segment(path);
                 if match_characters(wanted, segment) {
                     (pattern, rest) = (after, next);
@@ -177,11 +177,11 @@ fn match_characters(mut pattern: &[Character], segment: &str) -> bool {
 }
 
 /// Cuts at the slashes.
-fn into_segments(sequence: Vec<Character>) -> Vec<Segment> {
+fn into_segments(sequence: Vec<Character>) -> Vec<GlobSegment> {
     let segments = sequence.split(|character| *character == Character::Slash);
     let segments = segments.map(|characters| match characters {
-        [Character::ManyMany] => Segment::Many,
-        _ => Segment::One(characters.to_vec()),
+        [Character::ManyMany] => GlobSegment::Many,
+        _ => GlobSegment::One(characters.to_vec()),
     });
     segments.collect()
 }

@@ -13,30 +13,30 @@ use crate::matching::media_range::MediaRange;
 /// Of several statuses and classes one has to fit, and so of several media types; where none is named, all do.
 ///
 /// ```
-/// use enfilade_middleware::Answers;
+/// use enfilade_middleware::ResponseFilter;
 /// use http::{Response, StatusCode};
 ///
 /// # fn main() -> Result<(), enfilade_middleware::Error> {
-/// let pages_of_errors = Answers::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
+/// let pages_of_errors = ResponseFilter::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
 /// let mut answer = Response::new("<p>");
 /// answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
-/// assert!(!pages_of_errors.fit(&answer));
+/// assert!(!pages_of_errors.matches(&answer));
 /// *answer.status_mut() = StatusCode::NOT_FOUND;
-/// assert!(pages_of_errors.fit(&answer));
+/// assert!(pages_of_errors.matches(&answer));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "it chooses nothing until something asks it"]
-pub struct Answers {
+pub struct ResponseFilter {
     statuses: Vec<StatusMatcher>,
     media_types: Vec<MediaRange>,
 }
 
-impl Answers {
+impl ResponseFilter {
     /// All answers.
     pub fn new() -> Self {
-        Answers::default()
+        ResponseFilter::default()
     }
 
     /// Those of this status.
@@ -69,16 +69,25 @@ impl Answers {
 
     /// Whether an answer is one of them.
     #[must_use]
-    pub fn fit<B>(&self, answer: &Response<B>) -> bool {
-        let status = answer.status();
-        let fits_status = || self.statuses.iter().any(|statuses| statuses.has(status));
-        let media_type = answer.headers().get(CONTENT_TYPE);
-        let fits_type = || self.media_types.iter().any(|range| range.has(media_type));
-        (self.statuses.is_empty() || fits_status()) && (self.media_types.is_empty() || fits_type())
+    pub fn matches<B>(&self, response: &Response<B>) -> bool {
+        let status = response.status();
+        let matches_status = || {
+            self.statuses
+                .iter()
+                .any(|statuses| statuses.matches(status))
+        };
+        let media_type = response.headers().get(CONTENT_TYPE);
+        let matches_type = || {
+            self.media_types
+                .iter()
+                .any(|range| range.matches(media_type))
+        };
+        (self.statuses.is_empty() || matches_status())
+            && (self.media_types.is_empty() || matches_type())
     }
 }
 
-impl fmt::Display for Answers {
+impl fmt::Display for ResponseFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statuses: Vec<_> = self.statuses.iter().map(ToString::to_string).collect();
         let media_types: Vec<_> = self.media_types.iter().map(ToString::to_string).collect();
@@ -110,7 +119,7 @@ impl StatusMatcher {
         Ok(StatusMatcher::Class(class))
     }
 
-    pub(crate) fn has(self, status: StatusCode) -> bool {
+    pub(crate) fn matches(self, status: StatusCode) -> bool {
         match self {
             StatusMatcher::One(one) => one == status,
             StatusMatcher::Class(class) => status.as_u16() / 100 == class,
@@ -138,8 +147,8 @@ mod tests {
 
     #[test]
     fn one_of_each_kind_has_to_fit() {
-        let new = Answers::new;
-        let cases: [(Answers, &str, &[Answer]); 5] = [
+        let new = ResponseFilter::new;
+        let cases: [(ResponseFilter, &str, &[Answer]); 5] = [
             (
                 new(),
                 "all answers",
@@ -196,14 +205,14 @@ mod tests {
         for (answers, name, table) in cases {
             assert_eq!(answers.to_string(), name);
             for &(status, media_type, expected) in table {
-                let mut answer = Response::new(());
-                *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+                let mut response = Response::new(());
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
                 if let Some(media_type) = media_type {
                     let value = http::HeaderValue::from_bytes(media_type.as_bytes()).unwrap();
-                    answer.headers_mut().insert(CONTENT_TYPE, value);
+                    response.headers_mut().insert(CONTENT_TYPE, value);
                 }
                 assert_eq!(
-                    answers.fit(&answer),
+                    answers.matches(&response),
                     expected,
                     "{name}: {status} {media_type:?}"
                 );
@@ -213,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_no_class_and_no_media_type_is_refused() {
-        let error = Answers::new().status_class(0).unwrap_err();
+        let error = ResponseFilter::new().status_class(0).unwrap_err();
         assert_eq!(
             error.to_string(),
             "0 is not a class of statuses, which are 1 to 5"
@@ -227,7 +236,7 @@ mod tests {
             "a b/c",
             "text/html; charset=utf-8",
         ] {
-            let error = Answers::new().media_type(text).unwrap_err();
+            let error = ResponseFilter::new().media_type(text).unwrap_err();
             let expected = format!("{text:?} is not a media type or a range of them");
             assert_eq!(
                 (error.kind(), error.to_string()),

@@ -7,12 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, BodyEnd, Description, Error, Handler, HttpError, Middleware, Reply, Request,
+    Application, BodyEnd, BodyError, Description, Handler, HttpError, Middleware, Reply, Request,
     Response,
 };
 use http::{Method, StatusCode, Uri};
 
-use crate::shared::monotonic::{Start, Timer};
+use crate::shared::monotonic::{Timer, TimerInstant};
 
 /// Calls functions of one's own at the stations of a request: it came, its answer began, its answer ended, it failed.
 ///
@@ -148,14 +148,14 @@ impl Inspect {
     }
 
     /// The names of what is called, for people.
-    fn stations(&self) -> Vec<&'static str> {
-        let stations = [
+    fn hooks(&self) -> Vec<&'static str> {
+        let hooks = [
             ("request", self.on_request.is_some()),
             ("response", self.on_response.is_some()),
             ("body end", self.on_body_end.is_some()),
             ("error", self.on_error.is_some()),
         ];
-        let set = stations.into_iter().filter(|(_, is_set)| *is_set);
+        let set = hooks.into_iter().filter(|(_, is_set)| *is_set);
         set.map(|(name, _)| name).collect()
     }
 }
@@ -168,14 +168,14 @@ impl Default for Inspect {
 
 impl fmt::Debug for Inspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inspect({})", self.stations().join(", "))
+        write!(f, "Inspect({})", self.hooks().join(", "))
     }
 }
 
 impl Middleware for Inspect {
     fn wrap(self, app: Application) -> Application {
         let options = Arc::new(self);
-        Application::from_handler(Inspected { app, options })
+        Application::from_handler(WithInspect { app, options })
     }
 }
 
@@ -185,7 +185,7 @@ pub struct Exchange {
     method: Method,
     uri: Uri,
     status: Option<StatusCode>,
-    started: Start,
+    started: TimerInstant,
     timer: Timer,
 }
 
@@ -242,7 +242,7 @@ pub enum Failure<'a> {
     /// The application answered with an error, of any status; the cause is in it. Nothing of it need reach the client.
     Answer(&'a HttpError),
     /// The body of the answer failed, and the client sees that it is not whole.
-    Body(&'a Error),
+    Body(&'a BodyError),
     /// The request was given up before there was an answer: the client has gone, or somebody outside did not wait.
     Abandoned,
     /// The application panicked; a gateway answers 500.
@@ -260,33 +260,33 @@ impl fmt::Display for Failure<'_> {
     }
 }
 
-struct Inspected {
+struct WithInspect {
     app: Application,
     options: Arc<Inspect>,
 }
 
-impl Handler for Inspected {
+impl Handler for WithInspect {
     fn call(&self, request: Request) -> Reply {
         if let Some(inspect) = &self.options.on_request {
             inspect(&request);
         }
-        let visit = Visit {
+        let unanswered = UnansweredRequest {
             exchange: Exchange::new(&request, &self.options.timer),
             options: self.options.clone(),
         };
         self.app
             .call(request)
-            .map(move |response| visit.watch(response))
+            .map(move |response| unanswered.watch(response))
     }
 
     fn describe(&self) -> Description {
         Description::new("Inspect")
-            .option("calls on", self.options.stations().join(", "))
+            .option("calls on", self.options.hooks().join(", "))
             .around(&self.app)
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(Inspected {
+        Some(Application::from_handler(WithInspect {
             app: change(self.app.clone()),
             options: self.options.clone(),
         }))
@@ -294,12 +294,12 @@ impl Handler for Inspected {
 }
 
 /// A request that is on its way; dropped before it has an answer, it tells that.
-struct Visit {
+struct UnansweredRequest {
     exchange: Exchange,
     options: Arc<Inspect>,
 }
 
-impl Visit {
+impl UnansweredRequest {
     fn watch(mut self, mut response: Response) -> Response {
         self.exchange.status = Some(response.status());
         let (exchange, options) = (self.exchange.clone(), self.options.clone());
@@ -329,7 +329,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for UnansweredRequest {
     fn drop(&mut self) {
         if self.exchange.status.is_none() {
             let failure = match thread::panicking() {
@@ -354,10 +354,10 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Told(Arc<Mutex<Vec<String>>>);
+    struct RecordedLines(Arc<Mutex<Vec<String>>>);
 
-    impl Told {
-        fn tell(&self, line: String) {
+    impl RecordedLines {
+        fn record(&self, line: String) {
             self.0.lock().unwrap().push(line);
         }
 
@@ -375,20 +375,24 @@ mod tests {
     }
 
     /// Tells of every station; each look at the time takes a second.
-    fn inspect(told: &Told) -> Inspect {
+    fn inspect(recorded: &RecordedLines) -> Inspect {
         let seconds = AtomicU32::new(0);
         let timer = move || Duration::from_secs(seconds.fetch_add(1, Ordering::Relaxed).into());
-        let (first, second, third, fourth) =
-            (told.clone(), told.clone(), told.clone(), told.clone());
+        let (first, second, third, fourth) = (
+            recorded.clone(),
+            recorded.clone(),
+            recorded.clone(),
+            recorded.clone(),
+        );
         Inspect::new()
             .timer(timer)
-            .on_request(move |request| first.tell(format!("request {}", request.path())))
+            .on_request(move |request| first.record(format!("request {}", request.path())))
             .on_response(move |exchange, response| {
                 let length = response.body().known_length();
-                second.tell(format!("head {} {length:?}", line(exchange)));
+                second.record(format!("head {} {length:?}", line(exchange)));
             })
             .on_body_end(move |exchange, end| {
-                third.tell(format!(
+                third.record(format!(
                     "end {} {:?} {}",
                     line(exchange),
                     end.outcome(),
@@ -396,38 +400,41 @@ mod tests {
                 ));
             })
             .on_error(move |exchange, failure| {
-                fourth.tell(format!("error {} {failure}", line(exchange)));
+                fourth.record(format!("error {} {failure}", line(exchange)));
             })
     }
 
-    fn linted(app: Application, told: &Told) -> Client {
-        let app = app.wrap(Lint::new()).wrap(inspect(told)).wrap(Lint::new());
+    fn linted(app: Application, recorded: &RecordedLines) -> Client {
+        let app = app
+            .wrap(Lint::new())
+            .wrap(inspect(recorded))
+            .wrap(Lint::new());
         Client::new(app)
     }
 
     #[test]
     fn every_station_is_called_once_and_in_order() {
-        let told = Told::default();
+        let recorded = RecordedLines::default();
         let ready = Application::new(|_: Request| "text");
         let pending = Application::new(async |_: Request| Body::from_iterator(["te", "xt"]));
         for (app, length) in [(ready, "Some(4)"), (pending, "None")] {
-            linted(app, &told).get("/a?b").send();
+            linted(app, &recorded).get("/a?b").send();
             let expected = [
                 "request /a".to_owned(),
                 format!("head GET /a?b 200 1s {length}"),
                 "end GET /a?b 200 2s Complete 4".to_owned(),
             ];
-            assert_eq!(told.lines(), expected);
+            assert_eq!(recorded.lines(), expected);
         }
-        linted(Application::new(|_: Request| "text"), &told)
+        linted(Application::new(|_: Request| "text"), &recorded)
             .head("/")
             .send();
-        assert_eq!(told.lines()[2], "end HEAD / 200 2s Complete 0");
+        assert_eq!(recorded.lines()[2], "end HEAD / 200 2s Complete 0");
     }
 
     #[test]
     fn an_error_as_an_answer_is_told_with_its_status() {
-        let told = Told::default();
+        let recorded = RecordedLines::default();
         let app = Application::new(|request: Request| {
             let missing = request.path() == "/missing";
             match missing {
@@ -438,35 +445,40 @@ mod tests {
                     .into_response(),
             }
         });
-        let client = linted(app, &told);
+        let client = linted(app, &recorded);
         assert_eq!(client.get("/").send().text(), "taken");
-        assert_eq!(told.lines()[1], "error GET / 409 1s answered 409 taken");
+        assert_eq!(recorded.lines()[1], "error GET / 409 1s answered 409 taken");
         client.get("/missing").send();
-        assert!(told.lines().iter().all(|line| !line.starts_with("error")));
+        assert!(
+            recorded
+                .lines()
+                .iter()
+                .all(|line| !line.starts_with("error"))
+        );
     }
 
     struct Failing;
 
     impl http_body::Body for Failing {
         type Data = bytes::Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             self: std::pin::Pin<&mut Self>,
             _context: &mut Context<'_>,
         ) -> enfilade_core::NextFrame {
-            Poll::Ready(Some(Err(Error::body("cable cut"))))
+            Poll::Ready(Some(Err(BodyError::new("cable cut"))))
         }
     }
 
     #[test]
     fn a_body_that_fails_is_told_once_with_its_cause() {
-        let told = Told::default();
+        let recorded = RecordedLines::default();
         let app = Application::new(|_: Request| Body::new(Failing));
-        let answer = linted(app, &told).get("/").send();
-        assert!(answer.body_error().is_some());
+        let response = linted(app, &recorded).get("/").send();
+        assert!(response.body_error().is_some());
         assert_eq!(
-            told.lines()[2..],
+            recorded.lines()[2..],
             [
                 "error GET / 200 2s the body could not be read to its end",
                 "end GET / 200 3s Failed 0",
@@ -476,13 +488,13 @@ mod tests {
 
     #[test]
     fn a_client_that_has_gone_is_no_failure_of_the_body() {
-        let told = Told::default();
+        let recorded = RecordedLines::default();
         let app = Application::new(|_: Request| Body::from_iterator(["te", "xt"]));
-        let app = app.wrap(inspect(&told));
+        let app = app.wrap(inspect(&recorded));
         let mut body = pollster::block_on(app.call(Request::get("/"))).into_body();
         drop(pollster::block_on(body.frame()));
         drop(body);
-        assert_eq!(told.lines()[2..], ["end GET / 200 2s Dropped 2"]);
+        assert_eq!(recorded.lines()[2..], ["end GET / 200 2s Dropped 2"]);
     }
 
     #[test]
@@ -499,20 +511,20 @@ mod tests {
         let panicked = "error GET / - 1s the application panicked";
         let given_up = "error GET / - 1s given up before there was an answer";
         for (app, expected) in [(pending, given_up), (panics, panicked), (late, panicked)] {
-            let told = Told::default();
-            let app = app.wrap(inspect(&told));
+            let recorded = RecordedLines::default();
+            let app = app.wrap(inspect(&recorded));
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                let mut answer = std::pin::pin!(app.call(Request::get("/")).into_future());
+                let mut response = std::pin::pin!(app.call(Request::get("/")).into_future());
                 let mut context = Context::from_waker(Waker::noop());
-                assert!(answer.as_mut().poll(&mut context).is_pending());
+                assert!(response.as_mut().poll(&mut context).is_pending());
             }));
-            assert_eq!(told.lines(), ["request /", expected]);
+            assert_eq!(recorded.lines(), ["request /", expected]);
         }
     }
 
     #[test]
     fn a_body_in_memory_stays_there_and_a_ready_reply_stays_ready() {
-        let app = Application::new(|_: Request| "text").wrap(inspect(&Told::default()));
+        let app = Application::new(|_: Request| "text").wrap(inspect(&RecordedLines::default()));
         let reply = app.call(Request::get("/"));
         let body = reply.as_ready().unwrap().body();
         assert_eq!(body.as_bytes().unwrap(), "text");
@@ -533,6 +545,6 @@ mod tests {
 
     #[test]
     fn keeps_the_laws() {
-        laws::check(inspect(&Told::default()));
+        laws::check(inspect(&RecordedLines::default()));
     }
 }

@@ -134,16 +134,16 @@ impl fmt::Debug for RequestId {
 
 impl Middleware for RequestId {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Identified { app, options: self })
+        Application::from_handler(WithRequestId { app, options: self })
     }
 }
 
-struct Identified {
+struct WithRequestId {
     app: Application,
     options: RequestId,
 }
 
-impl Handler for Identified {
+impl Handler for WithRequestId {
     fn call(&self, mut request: Request) -> Reply {
         let (name, id) = (self.options.header.clone(), self.options.id_of(&request));
         let headers = request.headers_mut();
@@ -269,8 +269,8 @@ mod tests {
         request.send()
     }
 
-    fn id_of(answer: &TestResponse) -> &str {
-        answer.header("x-request-id").unwrap()
+    fn id_of(response: &TestResponse) -> &str {
+        response.header("x-request-id").unwrap()
     }
 
     #[test]
@@ -297,11 +297,11 @@ mod tests {
             (&[GOOD, GOOD], false),
         ];
         for (lines, is_kept) in cases {
-            let answer = ask(RequestId::new(), lines);
-            let id = id_of(&answer);
+            let response = ask(RequestId::new(), lines);
+            let id = id_of(&response);
             assert_eq!(lines.contains(&id), is_kept, "{lines:?}");
-            assert_eq!(answer.text(), format!("{id} {id}"));
-            let value = answer.extensions().get::<RequestIdValue>().unwrap();
+            assert_eq!(response.text(), format!("{id} {id}"));
+            let value = response.extensions().get::<RequestIdValue>().unwrap();
             assert_eq!(value.as_str(), id);
             assert!(is_kept || is_uuid_v7(id), "{id}");
             let ignored = ask(RequestId::new().ignore_inbound(), lines);
@@ -364,9 +364,9 @@ mod tests {
             (long.as_str(), false),
         ] {
             let given = id.to_owned();
-            let answer = ask(RequestId::new().generator(move || given.clone()), &[]);
-            assert_eq!(id_of(&answer) == id, is_taken, "{id:?}");
-            assert!(is_taken || is_uuid_v7(id_of(&answer)));
+            let response = ask(RequestId::new().generator(move || given.clone()), &[]);
+            assert_eq!(id_of(&response) == id, is_taken, "{id:?}");
+            assert!(is_taken || is_uuid_v7(id_of(&response)));
         }
     }
 
@@ -375,9 +375,9 @@ mod tests {
         let wrapper = || RequestId::new().header("Custom-Id").unwrap();
         let app = Application::new(|_: Request| "x").wrap(wrapper());
         let client = Client::new(app);
-        let answer = client.get("/").header("custom-id", GOOD).send();
-        assert_eq!(answer.header("custom-id"), Some(GOOD));
-        assert_eq!(answer.header("x-request-id"), None);
+        let response = client.get("/").header("custom-id", GOOD).send();
+        assert_eq!(response.header("custom-id"), Some(GOOD));
+        assert_eq!(response.header("x-request-id"), None);
         assert_eq!(id_of(&ask(wrapper(), &[])), "its own");
         for name in ["a b", "", "Connection", "content-length"] {
             let error = RequestId::new().header(name).unwrap_err();
@@ -388,11 +388,11 @@ mod tests {
     #[test]
     fn an_id_from_further_out_is_kept() {
         let app = echo().wrap(RequestId::new().ignore_inbound());
-        let answer = Client::new(app.wrap(RequestId::new()))
+        let response = Client::new(app.wrap(RequestId::new()))
             .get("/")
             .header("x-request-id", GOOD)
             .send();
-        assert_eq!(answer.text(), format!("{GOOD} {GOOD}"));
+        assert_eq!(response.text(), format!("{GOOD} {GOOD}"));
         assert_eq!(RequestIdValue::new("a b"), None);
         let mut request = Request::get("/");
         let value = RequestIdValue::new("short").unwrap();

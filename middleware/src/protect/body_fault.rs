@@ -17,7 +17,7 @@ struct Fault {
 
 impl BodyFault {
     /// Notes a fault; the first of a body counts.
-    pub(crate) fn note(&self, status: StatusCode, text: impl Into<String>) {
+    pub(crate) fn record(&self, status: StatusCode, text: impl Into<String>) {
         let text = text.into();
         let _ = self.0.set(Fault { status, text });
     }
@@ -29,7 +29,7 @@ impl BodyFault {
     }
 
     /// The application's answer, or, where the body was at fault and it does not say so, one that does.
-    pub(crate) fn judge(&self, mut response: Response) -> Response {
+    pub(crate) fn override_response(&self, mut response: Response) -> Response {
         let fault = self
             .0
             .get()

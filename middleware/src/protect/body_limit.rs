@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use enfilade_core::headers::content_length;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request,
 };
 use http::StatusCode;
@@ -18,7 +18,7 @@ use crate::protect::body_fault::BodyFault;
 ///
 /// One that says so in its `Content-Length` never reaches the application, and nothing of it is read. One that does not
 /// say (a chunked one) fails as the application reads beyond the limit, with an error of the kind
-/// [`BodyTooLarge`](enfilade_core::ErrorKind::BodyTooLarge), which `?` makes a 413; where the application makes anything
+/// [`BodyTooLarge`](enfilade_core::BodyErrorKind::TooLarge), which `?` makes a 413; where the application makes anything
 /// but a 4xx of it, the answer is replaced by that 413. An application that does not read so far is not disturbed.
 ///
 /// # Order
@@ -56,16 +56,16 @@ impl BodyLimit {
 
 impl Middleware for BodyLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Limited { app, limit: self })
+        Application::from_handler(WithBodyLimit { app, limit: self })
     }
 }
 
-struct Limited {
+struct WithBodyLimit {
     app: Application,
     limit: BodyLimit,
 }
 
-impl Handler for Limited {
+impl Handler for WithBodyLimit {
     fn call(&self, mut request: Request) -> Reply {
         let limit = self.limit.bytes;
         let known = request.body().known_length();
@@ -78,15 +78,15 @@ impl Handler for Limited {
             Some(_) if known.is_some() => self.app.call(request),
             // What a header says of a stream is no more than said.
             _ => {
-                let verdict = BodyFault::default();
-                let body = Counted {
+                let body_fault = BodyFault::default();
+                let body = LimitedBody {
                     body: request.take_body(),
                     left: limit,
-                    verdict: verdict.clone(),
+                    body_fault: body_fault.clone(),
                 };
                 *request.body_mut() = Body::new(body);
                 let reply = self.app.call(request);
-                reply.map(move |response| verdict.judge(response))
+                reply.map(move |response| body_fault.override_response(response))
             }
         }
     }
@@ -103,20 +103,20 @@ impl Handler for Limited {
 }
 
 /// A body of which only so much is given.
-struct Counted {
+struct LimitedBody {
     body: Body,
     left: u64,
-    verdict: BodyFault,
+    body_fault: BodyFault,
 }
 
-impl HttpBody for Counted {
+impl HttpBody for LimitedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let next = Pin::new(&mut this.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &next {
@@ -128,9 +128,9 @@ impl HttpBody for Counted {
                     this.body = Body::empty();
                     this.left = 0;
                     let status = StatusCode::PAYLOAD_TOO_LARGE;
-                    this.verdict
-                        .note(status, "the body is longer than the limit");
-                    return Poll::Ready(Some(Err(Error::body_too_large())));
+                    this.body_fault
+                        .record(status, "the body is longer than the limit");
+                    return Poll::Ready(Some(Err(BodyError::too_large())));
                 }
             }
         }
@@ -187,8 +187,8 @@ mod tests {
             let client = client(reads(), limit);
             let streamed = Body::from_iterator(content.as_bytes().chunks(2));
             for body in [Body::from(content), streamed] {
-                let answer = client.post("/").body(body).send();
-                assert_eq!(answer.status().as_u16(), status, "{content:?} {limit}");
+                let response = client.post("/").body(body).send();
+                assert_eq!(response.status().as_u16(), status, "{content:?} {limit}");
             }
         }
     }
@@ -227,11 +227,14 @@ mod tests {
             }
         });
         let body = || Body::from_iterator(["123", "456"]);
-        let answer = client(ignores, 5).post("/").body(body()).send();
-        assert_eq!(answer.status(), 413);
+        let response = client(ignores, 5).post("/").body(body()).send();
+        assert_eq!(response.status(), 413);
         let reads_not = Application::new(|_: Request| "fine");
-        let answer = client(reads_not, 5).post("/").body(body()).send();
-        assert_eq!((answer.status().as_u16(), &*answer.text()), (200, "fine"));
+        let response = client(reads_not, 5).post("/").body(body()).send();
+        assert_eq!(
+            (response.status().as_u16(), &*response.text()),
+            (200, "fine")
+        );
     }
 
     #[test]

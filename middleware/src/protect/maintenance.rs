@@ -136,16 +136,16 @@ impl Default for Maintenance {
 
 impl Middleware for Maintenance {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Maintained { app, options: self })
+        Application::from_handler(WithMaintenance { app, options: self })
     }
 }
 
-struct Maintained {
+struct WithMaintenance {
     app: Application,
     options: Maintenance,
 }
 
-impl Handler for Maintained {
+impl Handler for WithMaintenance {
     fn call(&self, request: Request) -> Reply {
         let options = &self.options;
         if !options.switch.is_closed()
@@ -208,14 +208,14 @@ mod tests {
                 true => switch.close(),
                 false => switch.open(),
             }
-            let answer = client.get("/").send();
+            let response = client.get("/").send();
             let expected = if is_closed {
                 (503, "Service Unavailable")
             } else {
                 (200, "open")
             };
-            assert_eq!((answer.status().as_u16(), &*answer.text()), expected);
-            assert_eq!(answer.header("retry-after"), None);
+            assert_eq!((response.status().as_u16(), &*response.text()), expected);
+            assert_eq!(response.header("retry-after"), None);
         }
     }
 

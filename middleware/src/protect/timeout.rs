@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Error, Handler, HttpError, IntoResponse, Middleware, Reply,
+    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
     Request, Response,
 };
 use http::StatusCode;
@@ -50,14 +50,14 @@ pub struct Timeout {
     head: Duration,
     body_idle: Option<Duration>,
     request_idle: Option<Duration>,
-    answer: Arc<dyn Fn() -> Response + Send + Sync>,
+    make_response: Arc<dyn Fn() -> Response + Send + Sync>,
     sleep: Sleep,
 }
 
 impl Timeout {
     /// Gives an application so long for the head of its answer.
     pub fn new(head: Duration) -> Self {
-        let answer = move || {
+        let response = move || {
             let cause = format!("there was no answer within {head:?}");
             HttpError::new(StatusCode::SERVICE_UNAVAILABLE)
                 .caused_by(cause)
@@ -67,7 +67,7 @@ impl Timeout {
             head,
             body_idle: None,
             request_idle: None,
-            answer: Arc::new(answer),
+            make_response: Arc::new(response),
             sleep: Sleep::default(),
         }
     }
@@ -75,9 +75,9 @@ impl Timeout {
     /// Answers this in place of the 503: `|| StatusCode::GATEWAY_TIMEOUT`, or a whole response.
     pub fn answer<R: IntoResponse>(
         mut self,
-        answer: impl Fn() -> R + Send + Sync + 'static,
+        response: impl Fn() -> R + Send + Sync + 'static,
     ) -> Self {
-        self.answer = Arc::new(move || answer().into_response());
+        self.make_response = Arc::new(move || response().into_response());
         self
     }
 
@@ -108,7 +108,7 @@ impl Timeout {
 
     fn watch(&self, body: Body, limit: Option<Duration>) -> Body {
         match limit {
-            Some(limit) if !body.is_in_memory() => Body::new(Watched {
+            Some(limit) if !body.is_in_memory() => Body::new(IdleTimeoutBody {
                 body,
                 limit,
                 sleep: self.sleep.clone(),
@@ -121,7 +121,7 @@ impl Timeout {
 
 impl Middleware for Timeout {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Timed { app, options: self })
+        Application::from_handler(WithTimeout { app, options: self })
     }
 }
 
@@ -136,12 +136,12 @@ impl fmt::Debug for Timeout {
 }
 
 #[derive(Clone)]
-struct Timed {
+struct WithTimeout {
     app: Application,
     options: Timeout,
 }
 
-impl Handler for Timed {
+impl Handler for WithTimeout {
     fn call(&self, mut request: Request) -> Reply {
         if let Some(limit) = self.options.request_idle {
             let body = request.take_body();
@@ -157,8 +157,10 @@ impl Handler for Timed {
             Err(pending) => {
                 let (sleep, limit) = (&self.options.sleep, self.options.head);
                 let response = sleep.timeout(limit, pending.into_future());
-                let answer = self.options.answer.clone();
-                Reply::from_future(async move { response.await.map_or_else(|| answer(), watch) })
+                let make_response = self.options.make_response.clone();
+                Reply::from_future(
+                    async move { response.await.map_or_else(|| make_response(), watch) },
+                )
             }
         }
     }
@@ -181,7 +183,7 @@ impl Handler for Timed {
 }
 
 /// A stream that fails where it pauses for too long.
-struct Watched {
+struct IdleTimeoutBody {
     body: Body,
     limit: Duration,
     sleep: Sleep,
@@ -189,14 +191,14 @@ struct Watched {
     sleeping: Option<SyncWrapper<Sleeping>>,
 }
 
-impl HttpBody for Watched {
+impl HttpBody for IdleTimeoutBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(next) = Pin::new(&mut this.body).poll_frame(context) {
             this.sleeping = None;
@@ -208,7 +210,7 @@ impl HttpBody for Watched {
         sleeping.as_mut().poll(context).map(|()| {
             // What fed it stops.
             this.body = Body::empty();
-            Some(Err(Error::body_timed_out()))
+            Some(Err(BodyError::timed_out()))
         })
     }
 
@@ -314,10 +316,10 @@ mod tests {
         assert_eq!(Client::new(soon).get("/").send().text(), "soon");
         let never = Application::new(async |_: Request| std::future::pending::<&str>().await);
         let own = clock.timeout().answer(|| StatusCode::GATEWAY_TIMEOUT);
-        let answer = Client::new(never.wrap(own).wrap(Lint::new()))
+        let response = Client::new(never.wrap(own).wrap(Lint::new()))
             .get("/")
             .send();
-        assert_eq!((answer.status().as_u16(), &*answer.text()), (504, ""));
+        assert_eq!((response.status().as_u16(), &*response.text()), (504, ""));
     }
 
     /// A body that gives one chunk and then waits for ever.
@@ -325,12 +327,12 @@ mod tests {
 
     impl HttpBody for Stuck {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match std::mem::replace(&mut self.0, true) {
                 true => Poll::Pending,
                 false => Poll::Ready(Some(Ok(Frame::data("begun".into())))),

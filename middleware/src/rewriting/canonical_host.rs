@@ -98,7 +98,7 @@ impl CanonicalHost {
         Ok(self)
     }
 
-    fn lets_pass(&self, request: &Request) -> bool {
+    fn is_exempt(&self, request: &Request) -> bool {
         let is_canonical = |(host, port)| self.host.matches(&host, port);
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
         (self.safe_methods_only && !is_safe)
@@ -122,11 +122,11 @@ struct WithCanonicalHost {
 impl Handler for WithCanonicalHost {
     fn call(&self, request: Request) -> Reply {
         let options = &self.options;
-        if options.lets_pass(&request) {
+        if options.is_exempt(&request) {
             return self.app.call(request);
         }
         let scheme = request.scheme();
-        Reply::new(options.redirect.answer(&request, scheme, &options.host))
+        Reply::new(options.redirect.response(&request, scheme, &options.host))
     }
 
     fn describe(&self) -> Description {

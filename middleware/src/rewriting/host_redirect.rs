@@ -49,7 +49,7 @@ impl HostRedirect {
     }
 
     /// The answer that sends a request to its own path at `authority`.
-    pub(crate) fn answer(
+    pub(crate) fn response(
         &self,
         request: &Request,
         scheme: Scheme,
@@ -95,11 +95,11 @@ fn location(request: &Request, scheme: Scheme, authority: impl Display) -> Strin
 fn push(url: &mut String, text: &str) {
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
-        let fits = match byte {
-            b'%' => is_coded(bytes, at),
+        let is_allowed = match byte {
+            b'%' => is_percent_encoded(bytes, at),
             _ => byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=".contains(&byte),
         };
-        if fits {
+        if is_allowed {
             url.push(char::from(byte));
         } else {
             url.push_str(&format!("%{byte:02X}"));
@@ -108,7 +108,7 @@ fn push(url: &mut String, text: &str) {
 }
 
 /// Whether two digits follow the percent sign at this place.
-fn is_coded(bytes: &[u8], at: usize) -> bool {
+fn is_percent_encoded(bytes: &[u8], at: usize) -> bool {
     let digits = bytes.get(at + 1..at + 3);
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }

@@ -115,7 +115,7 @@ impl HttpsRedirect {
             true => host.name().to_owned(),
             false => format!("{}:{}", host.name(), self.port),
         };
-        Some(self.redirect.answer(request, Scheme::Https, authority))
+        Some(self.redirect.response(request, Scheme::Https, authority))
     }
 }
 

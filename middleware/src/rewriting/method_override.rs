@@ -144,17 +144,17 @@ impl Default for MethodOverride {
 impl Middleware for MethodOverride {
     fn wrap(self, app: Application) -> Application {
         let options = Arc::new(self);
-        Application::from_handler(Overridden { app, options })
+        Application::from_handler(WithMethodOverride { app, options })
     }
 }
 
 #[derive(Clone)]
-struct Overridden {
+struct WithMethodOverride {
     app: Application,
     options: Arc<MethodOverride>,
 }
 
-impl Handler for Overridden {
+impl Handler for WithMethodOverride {
     fn call(&self, mut request: Request) -> Reply {
         if request.method() != Method::POST {
             return self.app.call(request);
@@ -189,14 +189,14 @@ impl Handler for Overridden {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Overridden {
+        Some(Application::from_handler(WithMethodOverride {
             app,
             ..self.clone()
         }))
     }
 }
 
-impl Overridden {
+impl WithMethodOverride {
     fn read_form(&self, name: String, mut request: Request) -> Reply {
         let this = self.clone();
         let limit = this.options.form_limit as u64;
@@ -257,7 +257,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use bytes::Bytes;
-    use enfilade_core::{Body, Error};
+    use enfilade_core::{Body, BodyError};
     use enfilade_testing::{Client, Lint, TestResponse};
     use http_body::{Body as HttpBody, Frame};
 
@@ -374,14 +374,14 @@ mod tests {
                 Body::from_iterator(body.as_bytes().chunks(3)),
             ];
             for body in bodies {
-                let answer = post(options.clone(), target, headers, body);
-                assert_eq!(answer.text(), expected, "{target} {headers:?}");
+                let response = post(options.clone(), target, headers, body);
+                assert_eq!(response.text(), expected, "{target} {headers:?}");
             }
         }
         let client = client(all());
         for request in [client.get("/?m=put"), client.put("/?m=delete")] {
-            let answer = request.header(header, "DELETE").send();
-            let method = answer.text();
+            let response = request.header(header, "DELETE").send();
+            let method = response.text();
             assert!(["GET ", "PUT "].contains(&&*method), "{method}");
         }
     }
@@ -400,25 +400,25 @@ mod tests {
             taken.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             vec![b'a'; 1024]
         }));
-        let answer = Client::new(app)
+        let response = Client::new(app)
             .post("/")
             .header(FORM.0, FORM.1)
             .body(body)
             .send();
         // The first chunk that is beyond the limit is the last that is read.
-        assert_eq!(answer.text(), "65");
+        assert_eq!(response.text(), "65");
     }
 
     #[test]
     fn a_form_that_breaks_off_does_so_for_the_application() {
         let failing = Body::new(Failing(2));
-        let answer = post(
+        let response = post(
             MethodOverride::new().form_field("_method"),
             "/",
             &[FORM],
             failing,
         );
-        assert_eq!(answer.text(), "POST ");
+        assert_eq!(response.text(), "POST ");
     }
 
     /// Some chunks, and then an error.
@@ -426,16 +426,16 @@ mod tests {
 
     impl HttpBody for Failing {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             self.0 = self.0.wrapping_sub(1);
             Poll::Ready(match self.0 {
                 u8::MAX => None,
-                0 => Some(Err(Error::body("cable cut"))),
+                0 => Some(Err(BodyError::new("cable cut"))),
                 _ => Some(Ok(Frame::data("_method=PUT".into()))),
             })
         }

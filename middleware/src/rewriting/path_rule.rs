@@ -11,32 +11,36 @@ pub(crate) const REGEX_SIZE: usize = 256 * 1024;
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub(crate) enum RuleInput {
     Path,
     PathAndQuery,
 }
 
 /// A regular expression, and what becomes of what it matches.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    subject: Subject,
+pub(crate) struct PathRule {
+    canonical_target: RuleInput,
     regex: Regex,
     /// With `$1` and `${name}` for groups.
     to: String,
     /// The same, read.
-    parts: Vec<Part>,
+    parts: Vec<ReplacementPart>,
 }
 
 /// A part of a replacement.
 #[derive(Clone, Debug)]
-enum Part {
+enum ReplacementPart {
     Text(String),
     /// What the group with this number found.
     Group(usize),
 }
 
-impl Rule {
-    pub(crate) fn new(subject: Subject, pattern: &str, to: &str) -> Result<Rule, Error> {
+impl PathRule {
+    pub(crate) fn new(
+        canonical_target: RuleInput,
+        pattern: &str,
+        to: &str,
+    ) -> Result<PathRule, Error> {
         let wrong = |why: String| {
             Error::new(
                 ErrorKind::Rule,
@@ -47,8 +51,8 @@ impl Rule {
         let regex = regex.map_err(|error| wrong(error.to_string()))?;
         match missing_group(to, regex.captures_len(), regex.capture_names()) {
             Some(missing) => Err(wrong(format!("there is no group {missing:?}"))),
-            None => Ok(Rule {
-                subject,
+            None => Ok(PathRule {
+                canonical_target,
                 parts: pieces(to).map(|piece| piece.read(&regex)).collect(),
                 regex,
                 to: to.to_owned(),
@@ -67,40 +71,42 @@ impl Rule {
     /// What becomes of this path and query, in canonical form, where the rule matches.
     fn apply(&self, path: &str, query: Option<&str>) -> Option<String> {
         let whole;
-        let subject = match (self.subject, query) {
-            (Subject::PathAndQuery, Some(query)) => {
+        let canonical_target = match (self.canonical_target, query) {
+            (RuleInput::PathAndQuery, Some(query)) => {
                 whole = format!("{path}?{query}");
                 &whole
             }
             _ => path,
         };
-        let found: Captures<'_> = self.regex.captures(subject)?;
-        let mut made = self.expand(&found, subject.find('?'));
+        let found: Captures<'_> = self.regex.captures(canonical_target)?;
+        let mut made = self.expand(&found, canonical_target.find('?'));
         // The query stays where the rule looks at the path alone and says nothing of it.
-        if let (Subject::Path, Some(query), false) = (self.subject, query, self.to.contains('?')) {
+        if let (RuleInput::Path, Some(query), false) =
+            (self.canonical_target, query, self.to.contains('?'))
+        {
             made.extend(["?", query]);
         }
         Some(made)
     }
 }
 
-impl Rule {
+impl PathRule {
     /// The replacement with what was found, of a subject whose query begins at `query_at`.
     fn expand(&self, found: &Captures<'_>, query_at: Option<usize>) -> String {
         let mut made = String::new();
         for part in &self.parts {
             let group = match part {
-                Part::Text(text) => {
+                ReplacementPart::Text(text) => {
                     made.push_str(text);
                     continue;
                 }
-                Part::Group(number) => found.get(*number),
+                ReplacementPart::Group(number) => found.get(*number),
             };
             let Some(group) = group else { continue };
             let is_of_query = query_at.is_some_and(|at| group.start() > at);
             match (is_of_query, made.contains('?')) {
-                (false, true) => push_coded(&mut made, group.as_str(), END_IN_QUERY),
-                (true, false) => push_coded(&mut made, group.as_str(), END_IN_PATH),
+                (false, true) => push_encoded(&mut made, group.as_str(), END_IN_QUERY),
+                (true, false) => push_encoded(&mut made, group.as_str(), END_IN_PATH),
                 // What has its place in the path or the query already, or goes from the one into the other.
                 _ => made.push_str(group.as_str()),
             }
@@ -115,10 +121,10 @@ const END_IN_QUERY: &str = "&=+;";
 const END_IN_PATH: &str = "?";
 
 /// Adds text in which these characters are percent-encoded.
-fn push_coded(made: &mut String, text: &str, coded: &str) {
+fn push_encoded(made: &mut String, text: &str, encoded: &str) {
     for character in text.chars() {
         match character {
-            _ if coded.contains(character) => {
+            _ if encoded.contains(character) => {
                 made.extend(["%", &format!("{:02X}", u32::from(character))]);
             }
             _ => made.push(character),
@@ -127,12 +133,12 @@ fn push_coded(made: &mut String, text: &str, coded: &str) {
 }
 
 /// What the first rule that matches makes of the path that is left.
-pub(crate) fn first(rules: &[Rule], path: &str, query: Option<&str>) -> Option<String> {
+pub(crate) fn first_match(rules: &[PathRule], path: &str, query: Option<&str>) -> Option<String> {
     rules.iter().find_map(|rule| rule.apply(path, query))
 }
 
 /// The path that is left in the form that rules see, and the query.
-pub(crate) fn subject(request: &Request) -> (String, Option<&str>) {
+pub(crate) fn canonical_target(request: &Request) -> (String, Option<&str>) {
     let path = match request.path() {
         // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
         "" if !request.script_name().is_empty() => "/",
@@ -152,45 +158,45 @@ pub(crate) fn missing_group<'t, 'n>(
         Err(_) => names.clone().flatten().any(|known| known == group),
     };
     let mut named = pieces(to).filter_map(|piece| match piece {
-        Piece::Text(_) => None,
-        Piece::Group(name) => Some(name),
+        ReplacementToken::Text(_) => None,
+        ReplacementToken::Group(name) => Some(name),
     });
     named.find(|group| !is_known(group))
 }
 
 /// A part of a replacement as it is written.
-enum Piece<'t> {
+enum ReplacementToken<'t> {
     Text(&'t str),
     /// The number or the name of a group.
     Group(&'t str),
 }
 
-impl Piece<'_> {
+impl ReplacementToken<'_> {
     /// With the number of a group, which the expression has.
-    fn read(&self, regex: &Regex) -> Part {
+    fn read(&self, regex: &Regex) -> ReplacementPart {
         match *self {
-            Piece::Text(text) => Part::Text(text.to_owned()),
-            Piece::Group(group) => {
+            ReplacementToken::Text(text) => ReplacementPart::Text(text.to_owned()),
+            ReplacementToken::Group(group) => {
                 let named = || regex.capture_names().position(|name| name == Some(group));
                 let number = group.parse().ok().or_else(named);
-                Part::Group(number.expect("a group that was looked for"))
+                ReplacementPart::Group(number.expect("a group that was looked for"))
             }
         }
     }
 }
 
 /// The parts of a replacement.
-fn pieces(to: &str) -> impl Iterator<Item = Piece<'_>> {
+fn pieces(to: &str) -> impl Iterator<Item = ReplacementToken<'_>> {
     // `$$` is a dollar.
     to.split("$$").enumerate().flat_map(|(at, text)| {
-        let dollar = (at > 0).then_some(Piece::Text("$"));
+        let dollar = (at > 0).then_some(ReplacementToken::Text("$"));
         let mut texts = text.split('$');
-        let first = texts.next().map(Piece::Text);
+        let first_match = texts.next().map(ReplacementToken::Text);
         let groups = texts.flat_map(|after| {
             let (group, text) = group_before(after);
-            [Piece::Group(group), Piece::Text(text)]
+            [ReplacementToken::Group(group), ReplacementToken::Text(text)]
         });
-        dollar.into_iter().chain(first).chain(groups)
+        dollar.into_iter().chain(first_match).chain(groups)
     })
 }
 

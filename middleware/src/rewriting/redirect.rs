@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::rewriting::path_rule::{Rule, Subject, first, subject};
+use crate::rewriting::path_rule::{PathRule, RuleInput, canonical_target, first_match};
 
 /// Sends clients to other paths by ordered rules; what no rule matches goes inside.
 ///
@@ -52,7 +52,7 @@ use crate::rewriting::path_rule::{Rule, Subject, first, subject};
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Redirect {
     status: StatusCode,
-    rules: Vec<Rule>,
+    rules: Vec<PathRule>,
 }
 
 impl Redirect {
@@ -96,7 +96,7 @@ impl Redirect {
     /// path nor an `http` or `https` URL, or has a group in its host.
     pub fn rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
         check(pattern, to)?;
-        self.add(Subject::Path, pattern, to)
+        self.add(RuleInput::Path, pattern, to)
     }
 
     /// Adds a rule for the path and, where there is one, `?` and the query; the replacement is both.
@@ -106,7 +106,7 @@ impl Redirect {
     /// As for [`rule`](Redirect::rule).
     pub fn rule_with_query(self, pattern: &str, to: &str) -> Result<Self, Error> {
         check(pattern, to)?;
-        self.add(Subject::PathAndQuery, pattern, to)
+        self.add(RuleInput::PathAndQuery, pattern, to)
     }
 
     /// Adds a rule for the path whose replacement may have groups anywhere, so that clients may choose the host.
@@ -115,11 +115,12 @@ impl Redirect {
     ///
     /// As for [`rule`](Redirect::rule), but for the host.
     pub fn insecure_rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
-        self.add(Subject::Path, pattern, to)
+        self.add(RuleInput::Path, pattern, to)
     }
 
-    fn add(mut self, subject: Subject, pattern: &str, to: &str) -> Result<Self, Error> {
-        self.rules.push(Rule::new(subject, pattern, to)?);
+    fn add(mut self, canonical_target: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
+        self.rules
+            .push(PathRule::new(canonical_target, pattern, to)?);
         Ok(self)
     }
 }
@@ -146,7 +147,7 @@ fn check(pattern: &str, to: &str) -> Result<(), Error> {
 
 impl Middleware for Redirect {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Redirected {
+        Application::from_handler(WithRedirect {
             app,
             status: self.status,
             rules: self.rules.into(),
@@ -155,20 +156,20 @@ impl Middleware for Redirect {
 }
 
 #[derive(Clone)]
-struct Redirected {
+struct WithRedirect {
     app: Application,
     status: StatusCode,
-    rules: Arc<[Rule]>,
+    rules: Arc<[PathRule]>,
 }
 
-impl Redirected {
+impl WithRedirect {
     /// Where the rules lead in the end; `None` where they lead nowhere, or back.
     fn destination(&self, path: &str, query: Option<&str>) -> Option<String> {
         let mut way = vec![(path.to_owned(), query.map(str::to_owned))];
         // A way that is longer than the list of rules has been somewhere twice, or grows for ever.
         for _ in 0..=self.rules.len() {
             let (path, query) = way.last()?;
-            let Some(made) = first(&self.rules, path, query.as_deref()) else {
+            let Some(made) = first_match(&self.rules, path, query.as_deref()) else {
                 let query = query
                     .as_deref()
                     .map(|query| format!("?{query}"))
@@ -192,9 +193,9 @@ impl Redirected {
     }
 }
 
-impl Handler for Redirected {
+impl Handler for WithRedirect {
     fn call(&self, request: Request) -> Reply {
-        let (path, query) = subject(&request);
+        let (path, query) = canonical_target(&request);
         let Some(made) = self.destination(&path, query) else {
             return self.app.call(request);
         };
@@ -207,7 +208,7 @@ impl Handler for Redirected {
                 } else {
                     format!("/{script_name}")
                 };
-                path::repair(&format!("{mount}/{inside}")).into_owned()
+                path::encode_invalid(&format!("{mount}/{inside}")).into_owned()
             }
             None => repair_url(&made),
         };
@@ -228,7 +229,7 @@ impl Handler for Redirected {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Redirected {
+        Some(Application::from_handler(WithRedirect {
             app,
             ..self.clone()
         }))
@@ -243,7 +244,7 @@ fn repair_url(url: &str) -> String {
     let (host, rest) = url
         .split_at_checked(host_end.unwrap_or(url.len()))
         .unwrap_or((url, ""));
-    format!("{host}{}", path::repair(rest))
+    format!("{host}{}", path::encode_invalid(rest))
 }
 
 #[cfg(test)]
@@ -307,10 +308,10 @@ mod tests {
             ),
         ];
         for (target, location) in cases {
-            let answer = client.get(target).send();
-            assert_eq!(answer.header("location"), location, "{target}");
+            let response = client.get(target).send();
+            assert_eq!(response.header("location"), location, "{target}");
             assert_eq!(
-                answer.status(),
+                response.status(),
                 if location.is_some() { 302 } else { 200 },
                 "{target}"
             );

@@ -8,7 +8,7 @@ use enfilade_core::{
 use http::StatusCode;
 
 use crate::error::Error;
-use crate::rewriting::path_rule::{Rule, Subject, first, subject};
+use crate::rewriting::path_rule::{PathRule, RuleInput, canonical_target, first_match};
 
 /// Changes the path of a request by ordered rules before the application sees it; the client learns nothing of it.
 ///
@@ -50,7 +50,7 @@ use crate::rewriting::path_rule::{Rule, Subject, first, subject};
 #[derive(Clone, Debug, Default)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Rewrite {
-    rules: Vec<Rule>,
+    rules: Vec<PathRule>,
 }
 
 impl Rewrite {
@@ -66,7 +66,7 @@ impl Rewrite {
     /// Where the pattern is no regular expression, or the replacement names a group that it does not have, or does not
     /// begin with a slash.
     pub fn rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
-        self.add(Subject::Path, pattern, to)
+        self.add(RuleInput::Path, pattern, to)
     }
 
     /// Adds a rule for the path and, where there is one, `?` and the query; the replacement is both.
@@ -75,11 +75,11 @@ impl Rewrite {
     ///
     /// As for [`rule`](Rewrite::rule).
     pub fn rule_with_query(self, pattern: &str, to: &str) -> Result<Self, Error> {
-        self.add(Subject::PathAndQuery, pattern, to)
+        self.add(RuleInput::PathAndQuery, pattern, to)
     }
 
-    fn add(mut self, subject: Subject, pattern: &str, to: &str) -> Result<Self, Error> {
-        let rule = Rule::new(subject, pattern, to)?;
+    fn add(mut self, canonical_target: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
+        let rule = PathRule::new(canonical_target, pattern, to)?;
         if !to.starts_with('/') {
             let why = "it does not begin with a slash";
             return Err(Error::new(
@@ -94,7 +94,7 @@ impl Rewrite {
 
 impl Middleware for Rewrite {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Rewritten {
+        Application::from_handler(WithRewrite {
             app,
             rules: self.rules.into(),
         })
@@ -102,18 +102,18 @@ impl Middleware for Rewrite {
 }
 
 #[derive(Clone)]
-struct Rewritten {
+struct WithRewrite {
     app: Application,
-    rules: Arc<[Rule]>,
+    rules: Arc<[PathRule]>,
 }
 
-impl Handler for Rewritten {
+impl Handler for WithRewrite {
     fn call(&self, mut request: Request) -> Reply {
-        let (path, query) = subject(&request);
-        let Some(made) = first(&self.rules, &path, query) else {
+        let (path, query) = canonical_target(&request);
+        let Some(made) = first_match(&self.rules, &path, query) else {
             return self.app.call(request);
         };
-        let made = path::repair(&made);
+        let made = path::encode_invalid(&made);
         let (path, query) = made
             .split_once('?')
             .map_or((&*made, None), |(path, query)| (path, Some(query)));
@@ -136,7 +136,7 @@ impl Handler for Rewritten {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Rewritten {
+        Some(Application::from_handler(WithRewrite {
             app,
             ..self.clone()
         }))

@@ -32,13 +32,13 @@ use http::{HeaderValue, StatusCode};
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Slashes {
-    end: End,
+    end: FinalSlash,
     merge: bool,
     redirect: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum FinalSlash {
     Kept,
     Trimmed,
     Appended,
@@ -48,7 +48,7 @@ impl Slashes {
     /// Takes slashes at the end away; `/` stays.
     pub fn trim() -> Self {
         Slashes {
-            end: End::Trimmed,
+            end: FinalSlash::Trimmed,
             merge: false,
             redirect: false,
         }
@@ -57,7 +57,7 @@ impl Slashes {
     /// Has every path end with one slash, also one that looks like a file, and the one of a mount.
     pub fn append() -> Self {
         Slashes {
-            end: End::Appended,
+            end: FinalSlash::Appended,
             merge: false,
             redirect: false,
         }
@@ -66,7 +66,7 @@ impl Slashes {
     /// Makes one of repeated slashes and leaves the end as it is but for that.
     pub fn merged() -> Self {
         Slashes {
-            end: End::Kept,
+            end: FinalSlash::Kept,
             merge: true,
             redirect: false,
         }
@@ -85,62 +85,62 @@ impl Slashes {
     }
 
     /// The right path for a request, where its own is wrong.
-    fn right_for(self, request: &Request) -> Option<String> {
+    fn corrected_path(self, request: &Request) -> Option<String> {
         match request.path() {
             // Nothing is left of the path of a mount. A target without a path, as CONNECT has it, is in none.
             "" if request.script_name().is_empty() => None,
-            "" => (self.end == End::Appended).then(|| "/".to_owned()),
-            path => self.right(path),
+            "" => (self.end == FinalSlash::Appended).then(|| "/".to_owned()),
+            path => self.corrected(path),
         }
     }
 
     /// The right path, where this one is wrong.
-    fn right(self, path: &str) -> Option<String> {
+    fn corrected(self, path: &str) -> Option<String> {
         let inside = path.strip_prefix('/')?.trim_start_matches('/');
         let trimmed = inside.trim_end_matches('/');
-        let mut right = String::with_capacity(path.len() + 1);
+        let mut corrected = String::with_capacity(path.len() + 1);
         match self.merge {
             true => trimmed
                 .split('/')
                 .filter(|segment| !segment.is_empty())
                 .for_each(|segment| {
-                    right.push('/');
-                    right.push_str(segment);
+                    corrected.push('/');
+                    corrected.push_str(segment);
                 }),
             false if trimmed.is_empty() => {}
-            false => right.extend(["/", trimmed]),
+            false => corrected.extend(["/", trimmed]),
         }
         let ends = match self.end {
-            End::Kept => inside.len() > trimmed.len(),
-            End::Trimmed => false,
-            End::Appended => true,
+            FinalSlash::Kept => inside.len() > trimmed.len(),
+            FinalSlash::Trimmed => false,
+            FinalSlash::Appended => true,
         };
-        if ends || right.is_empty() {
-            right.push('/');
+        if ends || corrected.is_empty() {
+            corrected.push('/');
         }
-        (right != path).then_some(right)
+        (corrected != path).then_some(corrected)
     }
 }
 
 impl Middleware for Slashes {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Slashed { app, slashes: self })
+        Application::from_handler(WithSlashes { app, slashes: self })
     }
 }
 
 #[derive(Clone)]
-struct Slashed {
+struct WithSlashes {
     app: Application,
     slashes: Slashes,
 }
 
-impl Handler for Slashed {
+impl Handler for WithSlashes {
     fn call(&self, mut request: Request) -> Reply {
-        let Some(right) = self.slashes.right_for(&request) else {
+        let Some(corrected) = self.slashes.corrected_path(&request) else {
             return self.app.call(request);
         };
         if !self.slashes.redirect {
-            request.set_path(&right);
+            request.set_path(&corrected);
             return self.app.call(request);
         }
         let query = request
@@ -150,8 +150,8 @@ impl Handler for Slashed {
         // A mount that is all slashes must not make a host of what follows it.
         let script_name = request.script_name().trim_start_matches('/');
         let slash = if script_name.is_empty() { "" } else { "/" };
-        let location = format!("{slash}{script_name}{right}{query}");
-        match HeaderValue::try_from(&*path::repair(&location)) {
+        let location = format!("{slash}{script_name}{corrected}{query}");
+        match HeaderValue::try_from(&*path::encode_invalid(&location)) {
             Ok(location) => {
                 Reply::new((StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)], ()))
             }
@@ -161,9 +161,9 @@ impl Handler for Slashed {
 
     fn describe(&self) -> Description {
         let end = match self.slashes.end {
-            End::Kept => "kept",
-            End::Trimmed => "trimmed",
-            End::Appended => "appended",
+            FinalSlash::Kept => "kept",
+            FinalSlash::Trimmed => "trimmed",
+            FinalSlash::Appended => "appended",
         };
         let description = Description::new("Slashes")
             .option("end", end)
@@ -216,7 +216,7 @@ mod tests {
         ];
         for (slashes, path, expected) in cases {
             assert_eq!(
-                slashes.right(path).as_deref(),
+                slashes.corrected(path).as_deref(),
                 expected,
                 "{path} with {slashes:?}"
             );
@@ -235,9 +235,9 @@ mod tests {
             ("//evil.example", "/evil.example/"),
             ("/%5Cevil.example", "/%5Cevil.example/"),
         ] {
-            let answer = client.get(target).send();
+            let response = client.get(target).send();
             assert_eq!(
-                (answer.status().as_u16(), answer.header("location")),
+                (response.status().as_u16(), response.header("location")),
                 (308, Some(location)),
                 "{target}"
             );
@@ -271,8 +271,8 @@ mod tests {
             (Slashes::append().merge(), "/app?q", "/app|/"),
             (Slashes::append(), "/app//", "/app|/"),
         ] {
-            let answer = mounted(slashes).get(target).send();
-            assert_eq!(answer.text(), expected, "{target} with {slashes:?}");
+            let response = mounted(slashes).get(target).send();
+            assert_eq!(response.text(), expected, "{target} with {slashes:?}");
         }
     }
 
@@ -283,15 +283,15 @@ mod tests {
             (Slashes::append(), "/app", "/app/"),
             (Slashes::append().merge(), "/app?q=1", "/app/?q=1"),
         ] {
-            let answer = mounted(slashes.redirect()).get(target).send();
-            assert_eq!(answer.status(), 308, "{target}");
-            assert_eq!(answer.header("location"), Some(location), "{target}");
+            let response = mounted(slashes.redirect()).get(target).send();
+            assert_eq!(response.status(), 308, "{target}");
+            assert_eq!(response.header("location"), Some(location), "{target}");
         }
-        let answer = mounted(Slashes::append().redirect()).get("/app/").send();
-        assert_eq!(answer.text(), "/app|/");
+        let response = mounted(Slashes::append().redirect()).get("/app/").send();
+        assert_eq!(response.text(), "/app|/");
         // A mount of nothing but slashes is no host.
-        let answer = mounted(Slashes::append().redirect()).get("/").send();
-        assert_eq!(answer.text(), "|/");
+        let response = mounted(Slashes::append().redirect()).get("/").send();
+        assert_eq!(response.text(), "|/");
     }
 
     #[test]

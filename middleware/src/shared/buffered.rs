@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use enfilade_core::NextFrame;
@@ -16,7 +16,7 @@ use enfilade_core::NextFrame;
 pub(crate) struct Kept {
     start: Bytes,
     /// What was read last and is no part of the start: a chunk that is too much, trailers, or a failure.
-    next: Option<Result<Frame<Bytes>, Error>>,
+    next: Option<Result<Frame<Bytes>, BodyError>>,
     rest: Body,
     is_whole: bool,
 }
@@ -61,7 +61,7 @@ impl Kept {
 
 impl HttpBody for Kept {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame {
         if !self.start.is_empty() {
@@ -101,30 +101,30 @@ mod tests {
     use super::*;
 
     /// Chunks, and whatever ends them.
-    struct Frames(Vec<Result<Frame<Bytes>, Error>>);
+    struct Frames(Vec<Result<Frame<Bytes>, BodyError>>);
 
     impl HttpBody for Frames {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> NextFrame {
             Poll::Ready((!self.0.is_empty()).then(|| self.0.remove(0)))
         }
     }
 
-    fn kept(frames: Vec<Result<Frame<Bytes>, Error>>, limit: usize) -> Kept {
+    fn kept(frames: Vec<Result<Frame<Bytes>, BodyError>>, limit: usize) -> Kept {
         pollster::block_on(Kept::read(Body::new(Frames(frames)), limit))
     }
 
-    fn data(text: &'static str) -> Result<Frame<Bytes>, Error> {
+    fn data(text: &'static str) -> Result<Frame<Bytes>, BodyError> {
         Ok(Frame::data(text.into()))
     }
 
     #[test]
     fn a_body_is_whole_up_to_its_limit_and_the_same_afterwards() {
         let trailers = || Ok(Frame::trailers(HeaderMap::new()));
-        let failure = || Err(Error::body("cable cut"));
-        type Make<'a> = &'a dyn Fn() -> Vec<Result<Frame<Bytes>, Error>>;
+        let failure = || Err(BodyError::new("cable cut"));
+        type Make<'a> = &'a dyn Fn() -> Vec<Result<Frame<Bytes>, BodyError>>;
         let cases: [(Make<'_>, Option<&str>, &str); 7] = [
             (&Vec::new, Some(""), ""),
             (

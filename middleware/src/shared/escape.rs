@@ -132,9 +132,9 @@ fn digits(byte: u8) -> [u8; 2] {
     not(feature = "time"),
     expect(dead_code, reason = "for the access log")
 )]
-pub(crate) struct Escaped<'a>(pub(crate) Syntax, pub(crate) &'a mut Vec<u8>);
+pub(crate) struct EscapeWriter<'a>(pub(crate) Syntax, pub(crate) &'a mut Vec<u8>);
 
-impl Write for Escaped<'_> {
+impl Write for EscapeWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.escape(self.1, text.as_bytes());
         Ok(())

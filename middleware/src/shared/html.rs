@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// Text as HTML shows it, in content and in quoted attributes.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+pub(crate) struct HtmlEscaped<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for HtmlEscaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
         while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
@@ -40,7 +40,7 @@ mod tests {
             ("&amp;", "&amp;amp;"),
             ("", ""),
         ] {
-            assert_eq!(Escaped(text).to_string(), expected);
+            assert_eq!(HtmlEscaped(text).to_string(), expected);
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Timer {
 
 /// A moment by a timer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
+pub(crate) enum TimerInstant {
     System(Instant),
     Given(Duration),
 }
@@ -40,18 +40,18 @@ impl Timer {
     }
 
     /// Begins to measure; of the system's clock the reading is kept as it is, and counted from only once.
-    pub(crate) fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> TimerInstant {
         match self {
-            Timer::System(_) => Start::System(Instant::now()),
-            Timer::Given(elapsed) => Start::Given(elapsed()),
+            Timer::System(_) => TimerInstant::System(Instant::now()),
+            Timer::Given(elapsed) => TimerInstant::Given(elapsed()),
         }
     }
 
     /// The time since `start`, which is one of this timer's.
-    pub(crate) fn since(&self, start: Start) -> Duration {
+    pub(crate) fn since(&self, start: TimerInstant) -> Duration {
         match start {
-            Start::System(start) => start.elapsed(),
-            Start::Given(start) => self.now().saturating_sub(start),
+            TimerInstant::System(start) => start.elapsed(),
+            TimerInstant::Given(start) => self.now().saturating_sub(start),
         }
     }
 }

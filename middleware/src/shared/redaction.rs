@@ -14,7 +14,7 @@ const REDACTED: &[u8] = b"***";
 
 /// How much of a header is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum Visibility {
     Whole,
     /// As a URL, whose parameters may be redacted.
     Url,
@@ -57,22 +57,22 @@ impl Redaction {
         !self.parameters.is_empty()
     }
 
-    pub(crate) fn header_visibility(&self, name: &HeaderName) -> Shown {
+    pub(crate) fn header_visibility(&self, name: &HeaderName) -> Visibility {
         if self.headers.contains(name) {
-            Shown::Nothing
+            Visibility::Nothing
         } else if [REFERER, LOCATION, CONTENT_LOCATION].contains(name) {
-            Shown::Url
+            Visibility::Url
         } else {
-            Shown::Whole
+            Visibility::Whole
         }
     }
 
     /// What a page shows of a header: a URL without what is hidden in it, escaped as in a log where anything may be.
     pub(crate) fn header<'a>(&self, name: &HeaderName, value: &'a [u8]) -> Cow<'a, [u8]> {
         match self.header_visibility(name) {
-            Shown::Nothing => Cow::Borrowed(REDACTED),
-            Shown::Url => self.url(value),
-            Shown::Whole | Shown::Query => Cow::Borrowed(value),
+            Visibility::Nothing => Cow::Borrowed(REDACTED),
+            Visibility::Url => self.url(value),
+            Visibility::Whole | Visibility::Query => Cow::Borrowed(value),
         }
     }
 
@@ -82,7 +82,7 @@ impl Redaction {
             return Cow::Borrowed(url);
         }
         let mut line = Vec::new();
-        let write = Write {
+        let write = TextEscape {
             syntax: Syntax::Text,
             is_word: false,
         };
@@ -101,15 +101,15 @@ impl Redaction {
         not(any(feature = "time", test)),
         expect(dead_code, reason = "for the access log")
     )]
-    pub(crate) fn of_variable(&self, name: &str) -> Shown {
+    pub(crate) fn variable_visibility(&self, name: &str) -> Visibility {
         let header = name
             .strip_prefix("HTTP_")
             .map(|name| name.replace('_', "-"));
         match (name, header.map(HeaderName::try_from)) {
             (_, Some(Ok(name))) => self.header_visibility(&name),
-            ("REQUEST_URI", _) => Shown::Url,
-            ("QUERY_STRING", _) => Shown::Query,
-            _ => Shown::Whole,
+            ("REQUEST_URI", _) => Visibility::Url,
+            ("QUERY_STRING", _) => Visibility::Query,
+            _ => Visibility::Whole,
         }
     }
 
@@ -118,17 +118,23 @@ impl Redaction {
         not(feature = "time"),
         expect(dead_code, reason = "for the access log")
     )]
-    pub(crate) fn write(&self, line: &mut Vec<u8>, value: &[u8], shown: Shown, write: Write) {
+    pub(crate) fn write(
+        &self,
+        line: &mut Vec<u8>,
+        value: &[u8],
+        shown: Visibility,
+        write: TextEscape,
+    ) {
         match shown {
-            Shown::Whole => write.text(line, value),
-            Shown::Url => self.write_url(line, value, write),
-            Shown::Query => self.write_query(line, value, write),
-            Shown::Nothing => line.extend_from_slice(REDACTED),
+            Visibility::Whole => write.text(line, value),
+            Visibility::Url => self.write_url(line, value, write),
+            Visibility::Query => self.write_query(line, value, write),
+            Visibility::Nothing => line.extend_from_slice(REDACTED),
         }
     }
 
     /// Appends a URL without the values that are hidden; those behind a `#` are parameters too (RFC 6749, section 4.2.2).
-    pub(crate) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: Write) {
+    pub(crate) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: TextEscape) {
         if self.parameters.is_empty() {
             return write.text(line, url);
         }
@@ -145,7 +151,7 @@ impl Redaction {
     }
 
     /// Appends a query without the values that are hidden.
-    pub(crate) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: Write) {
+    pub(crate) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: TextEscape) {
         if self.parameters.is_empty() {
             return write.text(line, query);
         }
@@ -180,12 +186,12 @@ impl Redaction {
 
 /// How text is made safe, in a word or not.
 #[derive(Clone, Copy)]
-pub(crate) struct Write {
+pub(crate) struct TextEscape {
     pub(crate) syntax: Syntax,
     pub(crate) is_word: bool,
 }
 
-impl Write {
+impl TextEscape {
     fn text(self, line: &mut Vec<u8>, text: &[u8]) {
         match self.is_word {
             true => self.syntax.escape_word(line, text),
@@ -265,7 +271,7 @@ mod tests {
         ];
         for (url, expected) in cases {
             let mut line = Vec::new();
-            let write = Write {
+            let write = TextEscape {
                 syntax: Syntax::Text,
                 is_word: true,
             };
@@ -280,17 +286,17 @@ mod tests {
         redaction.show_header(&COOKIE);
         redaction.hide_header(HeaderName::from_static("x-key"));
         for (name, variable, expected) in [
-            ("authorization", "HTTP_AUTHORIZATION", Shown::Nothing),
-            ("set-cookie", "HTTP_SET_COOKIE", Shown::Nothing),
-            ("x-key", "HTTP_X_KEY", Shown::Nothing),
-            ("cookie", "HTTP_COOKIE", Shown::Whole),
-            ("user-agent", "REQUEST_METHOD", Shown::Whole),
-            ("referer", "HTTP_REFERER", Shown::Url),
-            ("location", "REQUEST_URI", Shown::Url),
+            ("authorization", "HTTP_AUTHORIZATION", Visibility::Nothing),
+            ("set-cookie", "HTTP_SET_COOKIE", Visibility::Nothing),
+            ("x-key", "HTTP_X_KEY", Visibility::Nothing),
+            ("cookie", "HTTP_COOKIE", Visibility::Whole),
+            ("user-agent", "REQUEST_METHOD", Visibility::Whole),
+            ("referer", "HTTP_REFERER", Visibility::Url),
+            ("location", "REQUEST_URI", Visibility::Url),
         ] {
             let name = HeaderName::from_static(name);
             assert_eq!(redaction.header_visibility(&name), expected);
-            assert_eq!(redaction.of_variable(variable), expected);
+            assert_eq!(redaction.variable_visibility(variable), expected);
         }
     }
 }

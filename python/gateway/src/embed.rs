@@ -7,11 +7,11 @@ use enfilade::{Application, unpoisoned};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::call::environ::Facts;
+use crate::call::environ::ServerFacts;
 use crate::error::Error;
 use crate::ffi;
-use crate::run::leaf;
 use crate::run::pool::{self, Pool};
+use crate::run::python_app;
 
 /// What a module's application is called where nobody says.
 const NAME: &str = "application";
@@ -91,15 +91,15 @@ impl Wsgi {
         Python::attach(|py| {
             check_version(py)?;
             check_environment(py, virtual_env.as_ref())?;
-            let text = |error: PyErr| told(py, &self.target, error);
+            let text = |error: PyErr| import_error(py, &self.target, error);
             self.extend_path(py).map_err(text)?;
             let callable = self.import(py)?;
-            let facts = Facts {
+            let facts = ServerFacts {
                 is_multithreaded: self.threads > 1,
-                ..Facts::default()
+                ..ServerFacts::default()
             };
             let pool = Pool::start(py, self.threads, self.backlog, &facts).map_err(text)?;
-            leaf::application(&callable, Some(pool)).map_err(text)
+            python_app::application(&callable, Some(pool)).map_err(text)
         })
     }
 
@@ -137,16 +137,18 @@ impl Wsgi {
         }
         let found = name.split('.').try_fold(
             py.import(PyString::new(py, module))
-                .map_err(|error| told(py, &self.target, error))?
+                .map_err(|error| import_error(py, &self.target, error))?
                 .into_any(),
             |found, name| {
                 found
                     .getattr(name)
-                    .map_err(|error| told(py, &self.target, error))
+                    .map_err(|error| import_error(py, &self.target, error))
             },
         )?;
         match is_factory {
-            true => found.call0().map_err(|error| told(py, &self.target, error)),
+            true => found
+                .call0()
+                .map_err(|error| import_error(py, &self.target, error)),
             false => Ok(found),
         }
     }
@@ -205,7 +207,7 @@ fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<()
     let prefix = py
         .import("sys")
         .and_then(|sys| sys.getattr("prefix")?.extract::<PathBuf>());
-    let prefix = prefix.map_err(|error| told(py, "sys.prefix", error))?;
+    let prefix = prefix.map_err(|error| import_error(py, "sys.prefix", error))?;
     match (wanted.canonicalize(), prefix.canonicalize()) {
         (Ok(wanted), Ok(prefix)) if wanted == prefix => Ok(()),
         _ => Err(Error::new(format!(
@@ -217,7 +219,7 @@ fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<()
 }
 
 /// What went wrong, with Python's own words.
-fn told(py: Python<'_>, target: &str, error: PyErr) -> Error {
+fn import_error(py: Python<'_>, target: &str, error: PyErr) -> Error {
     let text = traceback(py, &error).unwrap_or_else(|_| error.to_string());
     Error::raised(
         format!("cannot have {target:?}:\n{}", text.trim_end()),

@@ -32,9 +32,9 @@ mod serve;
 
 pub use self::call::file_wrapper::FileWrapper;
 pub use self::callable::call;
-pub use self::callable::response_iter::Answer;
+pub use self::callable::response_iter::ResponseIter;
 pub use self::embed::{Wsgi, wsgi};
 pub use self::error::Error;
-pub use self::run::leaf::from_callable;
+pub use self::run::python_app::from_callable;
 pub use self::serve::Server;
 pub use self::serve::options::Options;

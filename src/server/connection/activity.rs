@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::panics::PanicHook;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::frames::Frames;
-use crate::server::connection::framing::{Content, Framing};
+use crate::server::connection::framing::{Framing, MessageBody};
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,11 +49,11 @@ pub(in crate::server) struct Activity {
     must_reset: AtomicBool,
     /// Whether what the client sent ends the connection.
     is_over: AtomicBool,
-    received: Mutex<Received>,
+    received: Mutex<Inbound>,
 }
 
 #[derive(Debug)]
-struct Received {
+struct Inbound {
     messages: Messages,
     over: Option<CloseReason>,
 }
@@ -104,7 +104,7 @@ impl Activity {
             delivered: AtomicU64::new(0),
             must_reset: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            received: Mutex::new(Received {
+            received: Mutex::new(Inbound {
                 messages,
                 over: None,
             }),
@@ -115,7 +115,7 @@ impl Activity {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn received(&self) -> std::sync::MutexGuard<'_, Received> {
+    fn lock_inbound(&self) -> std::sync::MutexGuard<'_, Inbound> {
         unpoisoned(self.received.lock())
     }
 
@@ -125,7 +125,7 @@ impl Activity {
 
     /// Some bytes came; returns how many of them may be read now, or `None` if the connection is over.
     pub(in crate::server) fn receives(&self, bytes: &[u8]) -> Option<usize> {
-        let mut received = self.received();
+        let mut received = self.lock_inbound();
         let is_in_flight = self.is_in_flight();
         let (count, is_in_head) = match &mut received.messages {
             Messages::Http1(framing) => {
@@ -177,7 +177,7 @@ impl Activity {
         if !self.is_http2 {
             return;
         }
-        if let Messages::Http2(frames) = &mut self.received().messages {
+        if let Messages::Http2(frames) = &mut self.lock_inbound().messages {
             for part in parts {
                 // What keeps a connection alive, such as the answer to a PING, moves nothing on.
                 if frames.send(part) {
@@ -191,8 +191,8 @@ impl Activity {
     }
 
     /// A head is whole, and this follows.
-    pub(super) fn begin(self: &Arc<Self>, content: Content) -> InFlight {
-        if let Messages::Http1(framing) = &mut self.received().messages {
+    pub(super) fn begin(self: &Arc<Self>, content: MessageBody) -> InFlight {
+        if let Messages::Http1(framing) = &mut self.lock_inbound().messages {
             framing.begin(content);
             self.delivered.store(0, Ordering::Relaxed);
             self.head_since.store(0, Ordering::Relaxed);
@@ -228,7 +228,7 @@ impl Activity {
 
     /// At least how many bytes of the request in flight did not come; 0 if it may be whole.
     pub(in crate::server) fn missing(&self) -> u64 {
-        match &self.received().messages {
+        match &self.lock_inbound().messages {
             Messages::Http1(_) if self.is_encrypted.load(Ordering::Relaxed) => 0,
             Messages::Http1(framing) => {
                 let held = self.held.load(Ordering::Relaxed) as u64;
@@ -241,7 +241,7 @@ impl Activity {
     /// Why the connection has to be closed now, by what the client sent.
     pub(in crate::server) fn over(&self) -> Option<CloseReason> {
         let is_over = self.is_over.load(Ordering::Relaxed);
-        is_over.then(|| self.received().over).flatten()
+        is_over.then(|| self.lock_inbound().over).flatten()
     }
 
     /// When the connection is over, and why, unless something happens before; `None` while something is in flight, but
@@ -283,7 +283,7 @@ impl Activity {
 impl Activity {
     /// How much the client lets the server send over HTTP/2.
     pub(super) fn flow(&self) -> Option<crate::server::connection::frames::Flow> {
-        match &self.received().messages {
+        match &self.lock_inbound().messages {
             Messages::Http1(_) => None,
             Messages::Http2(frames) => Some(frames.flow()),
         }
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(activity.receives(b" / HTTP/1.1"), Some(11));
         assert_eq!(left(&activity), Some((13, CloseReason::SlowHead)));
         assert_eq!(activity.receives(b"\r\n\r\n"), Some(4));
-        let first = activity.begin(Content::Known(0));
+        let first = activity.begin(MessageBody::Known(0));
         let second = activity.read();
         assert_eq!(left(&activity), None);
         pass(100).await;
@@ -354,12 +354,12 @@ mod tests {
     async fn a_head_that_comes_whole_is_not_timed() {
         let activity = connection();
         activity.receives(GET);
-        drop(activity.begin(Content::Known(0)));
+        drop(activity.begin(MessageBody::Known(0)));
         left(&activity);
         pass(5).await;
         activity.receives(GET);
         assert_eq!(left(&activity), Some((60, CloseReason::Idle)));
-        drop(activity.begin(Content::Known(0)));
+        drop(activity.begin(MessageBody::Known(0)));
         assert_eq!(left(&activity), Some((65, CloseReason::Idle)));
     }
 
@@ -367,7 +367,7 @@ mod tests {
     async fn a_connection_that_still_writes_is_not_idle() {
         let activity = connection();
         activity.receives(GET);
-        drop(activity.begin(Content::Known(0)));
+        drop(activity.begin(MessageBody::Known(0)));
         for second in 1..100 {
             pass(1).await;
             activity.writes(false);
@@ -389,7 +389,7 @@ mod tests {
         activity.receives(b"GET");
         assert_eq!(deadline(), Some((at(5), CloseReason::SlowHead)));
         activity.receives(&GET[3..]);
-        let in_flight = activity.begin(Content::Known(0));
+        let in_flight = activity.begin(MessageBody::Known(0));
         assert_eq!(deadline(), None);
         drop(in_flight);
         // Something moved.
@@ -401,7 +401,7 @@ mod tests {
         let activity = Arc::new(Activity::http2(10, PanicHook::default()));
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         assert_eq!(activity.receives(preface), Some(24));
-        let _in_flight = activity.begin(Content::Known(0));
+        let _in_flight = activity.begin(MessageBody::Known(0));
         assert_eq!(left(&activity), None);
         // A frame with a part of the fields.
         assert_eq!(

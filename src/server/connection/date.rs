@@ -7,18 +7,18 @@ use http::HeaderValue;
 
 thread_local! {
     // What hyper keeps on this thread too: the text of the latest second that it has seen.
-    static SEEN: Cell<Seen> = const { Cell::new(Seen::NOTHING) };
+    static CLOCK: Cell<SystemClock> = const { Cell::new(SystemClock::NOTHING) };
 }
 
 /// Looks at the clock, as hyper does each time that it is polled.
 pub(in crate::server) fn look() {
-    SEEN.set(SEEN.get().at(time_of_day()));
+    CLOCK.set(CLOCK.get().at(time_of_day()));
 }
 
 /// The value that hyper would get wrong: its date stays in the future after the clock was set back. `None` if hyper
 /// may set it.
 pub(in crate::server) fn correction() -> Option<HeaderValue> {
-    let seen = SEEN.get();
+    let seen = CLOCK.get();
     (seen.now < seen.latest).then(|| value(seen.now))
 }
 
@@ -44,20 +44,20 @@ fn value(time: SystemTime) -> HeaderValue {
 
 /// The time of day, and the latest that it ever was.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct SystemClock {
     now: SystemTime,
     latest: SystemTime,
 }
 
-impl Seen {
-    const NOTHING: Seen = Seen {
+impl SystemClock {
+    const NOTHING: SystemClock = SystemClock {
         now: SystemTime::UNIX_EPOCH,
         latest: SystemTime::UNIX_EPOCH,
     };
 
-    fn at(self, now: SystemTime) -> Seen {
+    fn at(self, now: SystemTime) -> SystemClock {
         let latest = self.latest.max(now);
-        Seen { now, latest }
+        SystemClock { now, latest }
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
             (784_115_378, None),
         ] {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
-            SEEN.set(SEEN.get().at(time));
+            CLOCK.set(CLOCK.get().at(time));
             let found = correction();
             let found = found.as_ref().map(|date| date.to_str().unwrap());
             assert_eq!(found, expected);

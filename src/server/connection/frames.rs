@@ -36,7 +36,7 @@ const END_HEADERS: u8 = 4;
 
 /// Finds the headers of frames in bytes that come in parts.
 #[derive(Debug, Default)]
-struct Reader {
+struct FrameReader {
     header: [u8; HEADER],
     /// How much of a frame's header came.
     known: usize,
@@ -46,15 +46,15 @@ struct Reader {
 
 /// What a frame's header says, and how it begins.
 #[derive(Clone, Copy)]
-struct Header {
+struct FrameHeader {
     length: usize,
     kind: u8,
     flags: u8,
 }
 
-impl Reader {
+impl FrameReader {
     /// Passes over bytes until the header of a frame is whole.
-    fn next(&mut self, bytes: &mut &[u8]) -> Option<Header> {
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameHeader> {
         skip(bytes, &mut self.left);
         if self.known == HEADER && self.left == 0 {
             self.known = 0;
@@ -69,7 +69,7 @@ impl Reader {
         (self.known == HEADER && self.left == 0).then(|| {
             let [a, b, c, kind, flags, ..] = self.header;
             let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-            Header {
+            FrameHeader {
                 length,
                 kind,
                 flags,
@@ -82,13 +82,13 @@ impl Reader {
 #[derive(Debug)]
 pub(super) struct Frames {
     preface: usize,
-    received: Reader,
+    received: FrameReader,
     /// Whether a block of fields goes on in the next frame.
     is_in_block: bool,
     /// A setting or an opened window that is being read.
     value: Vec<u8>,
     budget: Budget,
-    sent: Reader,
+    sent: FrameReader,
     flow: Flow,
 }
 
@@ -125,7 +125,7 @@ impl Frames {
     pub(super) fn new(max_cheap_frames: u32) -> Frames {
         Frames {
             preface: PREFACE,
-            received: Reader::default(),
+            received: FrameReader::default(),
             is_in_block: false,
             value: Vec::new(),
             budget: Budget {
@@ -134,7 +134,7 @@ impl Frames {
                 filled: Instant::now(),
                 credit: 0,
             },
-            sent: Reader::default(),
+            sent: FrameReader::default(),
             flow: Flow {
                 initial_window: DEFAULT_WINDOW,
                 window: DEFAULT_WINDOW.into(),
@@ -160,7 +160,7 @@ impl Frames {
     }
 
     /// The header of a frame is whole.
-    fn begin(&mut self, header: Header) -> Result<(), CloseReason> {
+    fn begin(&mut self, header: FrameHeader) -> Result<(), CloseReason> {
         self.received.left = header.length;
         self.value.clear();
         match header.kind {

@@ -12,7 +12,7 @@ const OVERHEAD_RATE: u64 = 16;
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum MessageBody {
     /// Another head, so many bytes later.
     Known(u64),
     /// A chunked body, whose end hyper finds.
@@ -28,14 +28,14 @@ pub(super) struct Framing {
     max_line: usize,
     /// Finds the end of a head that comes whole, as most do, in one go.
     end: memmem::Finder<'static>,
-    state: State,
-    chunked: Chunked,
-    tail: Tail,
+    state: FramingState,
+    chunked: ChunkedProgress,
+    tail: LastBytes,
 }
 
 #[derive(Debug)]
-enum State {
-    Head(Head),
+enum FramingState {
+    Head(HeadProgress),
     /// A whole head was handed over, which hyper has not parsed yet.
     Given,
     /// So many bytes of a body are left.
@@ -49,7 +49,7 @@ enum State {
 
 /// How far a head has come.
 #[derive(Debug, Default)]
-struct Head {
+struct HeadProgress {
     /// How many bytes of the current line came, and whether the last of them is a carriage return.
     line: usize,
     ends_in_cr: bool,
@@ -61,7 +61,7 @@ struct Head {
 
 /// How a chunked body comes.
 #[derive(Debug, Default)]
-struct Chunked {
+struct ChunkedProgress {
     /// Bytes that hyper has decoded, and those of the latest read, which may not be decoded yet.
     decoded: u64,
     latest: u64,
@@ -69,9 +69,9 @@ struct Chunked {
 
 /// The last bytes that were handed over.
 #[derive(Debug, Default)]
-struct Tail([u8; 4]);
+struct LastBytes([u8; 4]);
 
-impl Tail {
+impl LastBytes {
     fn take(&mut self, bytes: &[u8]) {
         let all = [
             &self.0[..],
@@ -94,9 +94,9 @@ impl Framing {
         Framing {
             max_line,
             end: memmem::Finder::new(b"\r\n\r\n"),
-            state: State::Head(Head::default()),
-            chunked: Chunked::default(),
-            tail: Tail::default(),
+            state: FramingState::Head(HeadProgress::default()),
+            chunked: ChunkedProgress::default(),
+            tail: LastBytes::default(),
         }
     }
 
@@ -108,40 +108,44 @@ impl Framing {
         bytes: &[u8],
         delivered: Option<u64>,
     ) -> Result<usize, CloseReason> {
-        if matches!(self.state, State::Chunked | State::Lost { .. }) && delivered.is_none() {
+        if matches!(
+            self.state,
+            FramingState::Chunked | FramingState::Lost { .. }
+        ) && delivered.is_none()
+        {
             // All that was handed over is dealt with, if it ended where messages can end.
             self.state = match self.tail.is_at_end() {
-                true => State::Head(Head::default()),
-                false => State::Lost { is_chunked: false },
+                true => FramingState::Head(HeadProgress::default()),
+                false => FramingState::Lost { is_chunked: false },
             };
         }
-        if matches!(self.state, State::Given) {
-            self.state = State::Lost { is_chunked: false };
+        if matches!(self.state, FramingState::Given) {
+            self.state = FramingState::Lost { is_chunked: false };
         }
         match &mut self.state {
-            State::Head(head) => {
+            FramingState::Head(head) => {
                 let end = match head.whole(bytes, &self.end, self.max_line) {
                     Some(end) => Some(end),
                     None => head.find_end(bytes, self.max_line)?,
                 };
                 if end.is_some() {
-                    self.state = State::Given;
+                    self.state = FramingState::Given;
                 }
                 Ok(end.unwrap_or(bytes.len()))
             }
-            State::Body(left) => {
+            FramingState::Body(left) => {
                 let count =
                     usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 *left -= count as u64;
                 if *left == 0 {
-                    self.state = State::Head(Head::default());
+                    self.state = FramingState::Head(HeadProgress::default());
                 }
                 Ok(count)
             }
-            State::Chunked | State::Lost { .. } | State::Given => {
+            FramingState::Chunked | FramingState::Lost { .. } | FramingState::Given => {
                 let is_chunked = matches!(
                     self.state,
-                    State::Chunked | State::Lost { is_chunked: true }
+                    FramingState::Chunked | FramingState::Lost { is_chunked: true }
                 );
                 if is_chunked {
                     self.chunked.take(bytes, delivered.unwrap_or_default())?;
@@ -153,41 +157,43 @@ impl Framing {
     }
 
     /// hyper has parsed a head, which this follows.
-    pub(super) fn begin(&mut self, content: Content) {
+    pub(super) fn begin(&mut self, content: MessageBody) {
         self.state = match (&self.state, content) {
-            (State::Given, Content::Known(0)) => State::Head(Head::default()),
-            (State::Given, Content::Known(length)) => State::Body(length),
-            (State::Given, Content::Chunked) => State::Chunked,
-            (_, content) => State::Lost {
-                is_chunked: content == Content::Chunked,
+            (FramingState::Given, MessageBody::Known(0)) => {
+                FramingState::Head(HeadProgress::default())
+            }
+            (FramingState::Given, MessageBody::Known(length)) => FramingState::Body(length),
+            (FramingState::Given, MessageBody::Chunked) => FramingState::Chunked,
+            (_, content) => FramingState::Lost {
+                is_chunked: content == MessageBody::Chunked,
             },
         };
-        self.chunked = Chunked::default();
-        if !matches!(self.state, State::Lost { .. }) {
-            self.tail = Tail::default();
+        self.chunked = ChunkedProgress::default();
+        if !matches!(self.state, FramingState::Lost { .. }) {
+            self.tail = LastBytes::default();
         }
     }
 
     /// Whether a head has begun and is not whole.
     pub(super) fn is_in_head(&self) -> bool {
         match &self.state {
-            State::Head(head) => head.line > 0 || head.has_line,
-            State::Lost { .. } => true,
-            State::Given | State::Body(_) | State::Chunked => false,
+            FramingState::Head(head) => head.line > 0 || head.has_line,
+            FramingState::Lost { .. } => true,
+            FramingState::Given | FramingState::Body(_) | FramingState::Chunked => false,
         }
     }
 
     /// At least how many bytes of the message's body did not come; 0 if it may be whole.
     pub(super) fn missing(&self) -> u64 {
         match &self.state {
-            State::Body(left) => *left,
-            State::Chunked if !self.tail.is_at_end() => 1,
+            FramingState::Body(left) => *left,
+            FramingState::Chunked if !self.tail.is_at_end() => 1,
             _ => 0,
         }
     }
 }
 
-impl Head {
+impl HeadProgress {
     /// The place behind a head that has not begun before and is whole; `None` if it has to be looked at line by line.
     ///
     /// If only some of its lines end in bare line feeds, what follows it may be handed over with it: hyper finds its way,
@@ -246,7 +252,7 @@ impl Head {
     }
 }
 
-impl Chunked {
+impl ChunkedProgress {
     fn take(&mut self, bytes: &[u8], delivered: u64) -> Result<(), CloseReason> {
         // hyper reads on when it has decoded all that it has.
         self.decoded += std::mem::replace(&mut self.latest, bytes.len() as u64);
@@ -327,9 +333,9 @@ mod tests {
             take(&mut framing, &[&format!("{first}{second}")]),
             Ok(vec![10])
         );
-        framing.begin(Content::Known(0));
+        framing.begin(MessageBody::Known(0));
         assert_eq!(take(&mut framing, &[second]), Ok(vec![10]));
-        framing.begin(Content::Known(5));
+        framing.begin(MessageBody::Known(5));
         assert_eq!(framing.missing(), 5);
         assert_eq!(framing.take(b"abc", IN_BODY), Ok(3));
         assert_eq!(framing.missing(), 2);
@@ -349,7 +355,7 @@ mod tests {
         ] {
             let mut framing = framing();
             assert_eq!(take(&mut framing, &["POST /\r\n\r\n"]), Ok(vec![10]));
-            framing.begin(Content::Chunked);
+            framing.begin(MessageBody::Chunked);
             assert_eq!(framing.missing(), 1);
             assert_eq!(framing.take(body.as_bytes(), IN_BODY), Ok(body.len()));
             assert_eq!(framing.take(b"GET /#x", None), expected, "{body:?}");
@@ -361,7 +367,7 @@ mod tests {
         let chunked = || {
             let mut framing = framing();
             take(&mut framing, &["POST /\r\n\r\n"]).unwrap();
-            framing.begin(Content::Chunked);
+            framing.begin(MessageBody::Chunked);
             framing
         };
         let zeros = [b'0'; 1024];

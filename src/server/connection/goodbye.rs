@@ -34,7 +34,7 @@ pub(super) fn goodbye(reason: CloseReason) -> Option<StatusCode> {
     }
 }
 
-pub(super) fn tell(
+pub(super) fn report(
     refusals: &RefusalHooks,
     peer: Option<SocketAddr>,
     status: Option<StatusCode>,
@@ -49,19 +49,19 @@ pub(super) fn tell(
         // These are no fault of the client's, and a log of the application has them.
         CloseReason::Idle | CloseReason::Gone => return,
     };
-    refusals.tell(&Refusal::new(peer, status, reason));
+    refusals.report(&Refusal::new(peer, status, reason));
 }
 
 /// Says to a client that there is no room for it.
 pub(in crate::server) async fn refuse(socket: Socket, limits: &Limits) {
     let stream = Stream::new(Wire::new(socket, limits.write_pace));
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    say(stream, status, "retry-after: 1\r\n").await;
+    respond(stream, status, "retry-after: 1\r\n").await;
 }
 
 /// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
 /// was said is lost (RFC 9112, section 9.6).
-pub(super) async fn say(mut stream: Stream, status: StatusCode, headers: &str) {
+pub(super) async fn respond(mut stream: Stream, status: StatusCode, headers: &str) {
     let date = date::now();
     let date = date.to_str().unwrap_or_default();
     let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");

@@ -8,14 +8,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::goodbye::{goodbye, say, tell};
+use crate::server::connection::goodbye::{goodbye, report, respond};
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
 use crate::server::refusal::Refusal;
 
-type Connection = http1::Connection<TokioIo<Stream>, Service>;
+type Http1Connection = http1::Connection<TokioIo<Stream>, Service>;
 
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
@@ -28,22 +28,22 @@ pub(super) async fn serve(
     let (limits, refusals) = (service.limits, service.refusals.clone());
     let activity = service.activity.clone();
     let mut connection = Box::new(builder(&limits).serve_connection(stream, service));
-    let finish = |connection: &mut Connection| Pin::new(connection).graceful_shutdown();
+    let finish = |connection: &mut Http1Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
     match end.await {
         End::Ended(Err(error)) => {
             if let Some(refusal) = refused_by_hyper(peer, &error) {
-                refusals.tell(&refusal);
+                refusals.report(&refusal);
             }
         }
         End::Ended(Ok(())) | End::Stopped => {}
         End::Over(reason) => {
             let status = goodbye(reason).filter(|_| !activity.is_in_flight());
-            tell(&refusals, peer, status, reason);
+            report(&refusals, peer, status, reason);
             if let Some(status) = status {
                 let mut stream = connection.into_parts().io.into_inner();
                 stream.forget();
-                Box::pin(say(stream, status, "")).await;
+                Box::pin(respond(stream, status, "")).await;
             }
         }
     }

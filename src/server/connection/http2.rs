@@ -11,7 +11,7 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::goodbye::tell;
+use crate::server::connection::goodbye::report;
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
@@ -19,7 +19,7 @@ use crate::server::connection::stream::Stream;
 use crate::server::connection::streams::Streams;
 use crate::server::refusal::Refusal;
 
-type Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
+type Http2Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
 
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
@@ -37,16 +37,16 @@ pub(super) async fn serve(
         waiting: Arc::default(),
     };
     let mut connection = Box::new(builder(&limits, streams).serve_connection(stream, service));
-    let finish = |connection: &mut Connection| Pin::new(connection).graceful_shutdown();
+    let finish = |connection: &mut Http2Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
     match end.await {
         End::Ended(Err(error)) if is_protocol_error(&error) => {
             let reason = "HTTP/2 does not allow what the client sends";
-            refusals.tell(&Refusal::new(peer, None, reason));
+            refusals.report(&Refusal::new(peer, None, reason));
         }
         End::Ended(_) | End::Stopped => {}
         End::Over(reason) => {
-            tell(&refusals, peer, None, reason);
+            report(&refusals, peer, None, reason);
             // hyper says goodbye, a GOAWAY, when it is told to finish.
             finish(&mut connection);
             poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::server::connection::progress::WritePace;
-use crate::server::connection::received::Pace;
+use crate::server::connection::request_body::Pace;
 
 /// The longest time there is for a limit: no clock overflows that adds it.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

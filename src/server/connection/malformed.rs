@@ -12,24 +12,24 @@ use http::{HeaderMap, HeaderValue, Version};
 /// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, the scheme of a request that has no
 /// authority, and a fragment in `:path`, which the type `Uri` has no place for.
 #[derive(Debug)]
-pub(super) struct Malformed(#[cfg(feature = "http2")] h2::Error);
+pub(super) struct MalformedStream(#[cfg(feature = "http2")] h2::Error);
 
-impl Malformed {
-    pub(super) fn new() -> Malformed {
-        Malformed(
+impl MalformedStream {
+    pub(super) fn new() -> MalformedStream {
+        MalformedStream(
             #[cfg(feature = "http2")]
             h2::Reason::PROTOCOL_ERROR.into(),
         )
     }
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("malformed request")
     }
 }
 
-impl std::error::Error for Malformed {
+impl std::error::Error for MalformedStream {
     #[cfg(feature = "http2")]
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)

@@ -1,7 +1,6 @@
 //! One connection: hyper on one side, the application on the other.
 
 mod activity;
-mod answer;
 mod clock;
 mod close_reason;
 pub(super) mod date;
@@ -16,8 +15,9 @@ pub(super) mod limits;
 mod malformed;
 mod piece;
 pub(super) mod progress;
-pub(super) mod received;
-mod sent;
+pub(super) mod request_body;
+mod response_body;
+mod response_future;
 mod service;
 pub(super) mod stream;
 #[cfg(feature = "http2")]
@@ -44,7 +44,7 @@ use crate::server::refusal::{Refusal, RefusalHooks};
 
 /// What all connections of a listener have in common.
 #[derive(Clone)]
-pub(super) struct Serving {
+pub(super) struct ServeContext {
     pub(super) limits: Limits,
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
@@ -55,7 +55,7 @@ pub(super) struct Serving {
     pub(super) proxies: Option<crate::server::proxy_protocol::Proxies>,
 }
 
-impl Serving {
+impl ServeContext {
     /// Serves one connection to its end, or as far as the server lets it.
     pub(super) async fn drive(
         self,
@@ -80,13 +80,13 @@ impl Serving {
             Some(Ok(Err(error))) => {
                 if error.kind() == io::ErrorKind::InvalidData {
                     let reason = "the connection does not begin as it has to";
-                    refusals.tell(&Refusal::new(peer, None, reason));
+                    refusals.report(&Refusal::new(peer, None, reason));
                 }
                 return;
             }
             Some(Err(_)) => {
                 let reason = "the connection does not begin in time";
-                return refusals.tell(&Refusal::new(peer, None, reason));
+                return refusals.report(&Refusal::new(peer, None, reason));
             }
             None => return,
         };

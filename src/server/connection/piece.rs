@@ -7,7 +7,7 @@ pub(super) const PIECE: usize = 16 * 1024;
 
 /// What became of a stream's body while the stream ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Handed {
+pub(super) enum Handover {
     /// Nobody asked for a piece.
     #[default]
     NotAsked,
@@ -18,7 +18,7 @@ pub(super) enum Handed {
 }
 
 tokio::task_local! {
-    static HANDED: Cell<Handed>;
+    static HANDOVER: Cell<Handover>;
     static LIMIT: usize;
 }
 
@@ -27,16 +27,16 @@ pub(super) struct Piece;
 
 impl Piece {
     /// The body gave so many bytes, or had none.
-    pub(super) fn handed(bytes: Option<usize>) {
+    pub(super) fn record(bytes: Option<usize>) {
         // No stream is what HTTP/1 has.
-        let _ = HANDED.try_with(|handed| {
+        let _ = HANDOVER.try_with(|handed| {
             handed.set(match (bytes, handed.get()) {
-                (None, _) => Handed::Nothing,
-                (Some(bytes), Handed::Pieces { others, last }) => Handed::Pieces {
+                (None, _) => Handover::Nothing,
+                (Some(bytes), Handover::Pieces { others, last }) => Handover::Pieces {
                     others: others + last,
                     last: bytes as u64,
                 },
-                (Some(bytes), _) => Handed::Pieces {
+                (Some(bytes), _) => Handover::Pieces {
                     others: 0,
                     last: bytes as u64,
                 },
@@ -51,9 +51,9 @@ impl Piece {
 
     /// Polls a stream whose body may give so many bytes at a time, and tells what it gave.
     #[cfg(feature = "http2")]
-    pub(super) fn within<T>(limit: usize, poll: impl FnOnce() -> T) -> (T, Handed) {
-        HANDED.sync_scope(Cell::default(), || {
-            (LIMIT.sync_scope(limit, poll), HANDED.with(Cell::get))
+    pub(super) fn within<T>(limit: usize, poll: impl FnOnce() -> T) -> (T, Handover) {
+        HANDOVER.sync_scope(Cell::default(), || {
+            (LIMIT.sync_scope(limit, poll), HANDOVER.with(Cell::get))
         })
     }
 }

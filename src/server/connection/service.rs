@@ -10,12 +10,12 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::server::connection::activity::Activity;
-use crate::server::connection::answer::{Answered, ClientSupport, MalformedRequest};
-use crate::server::connection::framing::Content;
+use crate::server::connection::framing::MessageBody;
 use crate::server::connection::limits::Limits;
-use crate::server::connection::malformed::{Malformed, is_malformed};
-use crate::server::connection::received::Received;
-use crate::server::connection::sent::Sent;
+use crate::server::connection::malformed::{MalformedStream, is_malformed};
+use crate::server::connection::request_body::RequestBody;
+use crate::server::connection::response_body::ResponseBody;
+use crate::server::connection::response_future::{ClientSupport, MalformedRequest, ResponseFuture};
 use crate::server::refusal::{Refusal, RefusalHooks};
 
 /// The application, as hyper calls it.
@@ -28,23 +28,23 @@ pub(super) struct Service {
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<Sent>;
-    type Error = Malformed;
-    type Future = Answered;
+    type Response = http::Response<ResponseBody>;
+    type Error = MalformedStream;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answered {
+    fn call(&self, request: http::Request<Incoming>) -> ResponseFuture {
         let (mut parts, body) = request.into_parts();
         let in_flight = self.activity.begin(match body.is_end_stream() {
-            true => Content::Known(0),
+            true => MessageBody::Known(0),
             false => body
                 .size_hint()
                 .exact()
-                .map_or(Content::Chunked, Content::Known),
+                .map_or(MessageBody::Chunked, MessageBody::Known),
         });
         let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
         if is_malformed(&parts) {
             self.refuse(None, "the HTTP/2 request is malformed");
-            return Answered::new(Err(MalformedRequest), client, in_flight);
+            return ResponseFuture::new(Err(MalformedRequest), client, in_flight);
         }
         // In HTTP/1 hyper has counted them.
         let has_too_many =
@@ -52,11 +52,15 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         name_host(&mut parts);
         let body = match body.is_end_stream() {
             true => Body::empty(),
-            false => Body::new(Received::new(body, self.limits.pace, self.activity.read())),
+            false => Body::new(RequestBody::new(
+                body,
+                self.limits.pace,
+                self.activity.read(),
+            )),
         };
         let request = Request::from_parts(parts, body, self.connection.clone());
         let version = request.version();
-        let answer = match *request.method() {
+        let response_future = match *request.method() {
             // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
             Method::CONNECT => self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT"),
             _ if has_too_many => {
@@ -65,22 +69,22 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             }
             _ => gateway::answer(&self.app, request),
         };
-        if let Some(error) = answer.refusal() {
+        if let Some(error) = response_future.refusal() {
             self.refuse(Some(error.status()), "HTTP does not allow the request");
         }
         // Over HTTP/1 hyper writes it without a header of its own.
-        let answer = match version {
-            Version::HTTP_2 => answer,
-            _ => answer.leave_length(),
+        let response_future = match version {
+            Version::HTTP_2 => response_future,
+            _ => response_future.omit_length(),
         };
-        Answered::new(Ok(answer), client, in_flight)
+        ResponseFuture::new(Ok(response_future), client, in_flight)
     }
 }
 
 impl Service {
     fn refuse(&self, status: Option<StatusCode>, reason: &'static str) {
         let peer = self.connection.peer();
-        self.refusals.tell(&Refusal::new(peer, status, reason));
+        self.refusals.report(&Refusal::new(peer, status, reason));
     }
 
     /// The response to a request that no application gets: an origin server need not know CONNECT (RFC 9110, section
@@ -92,11 +96,11 @@ impl Service {
         reason: &'static str,
     ) -> gateway::Answer {
         let app = Application::new(move |_: Request| HttpError::new(status));
-        let answer = gateway::answer(&app, request);
-        if answer.refusal().is_none() {
+        let response_future = gateway::answer(&app, request);
+        if response_future.refusal().is_none() {
             self.refuse(Some(status), reason);
         }
-        answer
+        response_future
     }
 }
 

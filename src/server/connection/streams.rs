@@ -11,7 +11,7 @@ use hyper::rt::Executor;
 
 use crate::server::connection::activity::Activity;
 use crate::server::connection::date;
-use crate::server::connection::piece::{Handed, PIECE, Piece};
+use crate::server::connection::piece::{Handover, PIECE, Piece};
 use crate::server::connection::progress::{Progress, WritePace};
 
 /// How many where nobody knows yet how fast the client is.
@@ -34,7 +34,7 @@ pub(super) struct Streams {
 }
 
 /// How a stream's client takes the response.
-struct Taking {
+struct StreamProgress {
     streams: Streams,
     progress: Progress,
     /// The window that the stream began with, and how much was handed over.
@@ -51,10 +51,10 @@ struct Taking {
     sent: u64,
 }
 
-impl Taking {
-    fn new(streams: Streams) -> Taking {
+impl StreamProgress {
+    fn new(streams: Streams) -> StreamProgress {
         let flow = streams.activity.flow();
-        Taking {
+        StreamProgress {
             progress: Progress::new(streams.pace),
             window: flow.map_or(0, |flow| flow.initial_window.into()),
             handed: 0,
@@ -129,7 +129,7 @@ impl Taking {
     }
 }
 
-impl Drop for Taking {
+impl Drop for StreamProgress {
     fn drop(&mut self) {
         self.waits(false);
     }
@@ -137,23 +137,23 @@ impl Drop for Taking {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let mut taking = Taking::new(self.clone());
+        let mut progress = StreamProgress::new(self.clone());
         tokio::spawn(async move {
             let mut stream = pin!(stream);
             poll_fn(|context| {
                 date::look();
-                let limit = taking.limit();
+                let limit = progress.limit();
                 let (polled, handed) = Piece::within(limit, || stream.as_mut().poll(context));
                 if polled.is_ready() {
                     return Poll::Ready(());
                 }
                 match handed {
-                    Handed::NotAsked => {}
-                    Handed::Nothing => taking.waits(false),
-                    Handed::Pieces { others, last } => taking.hands_over(others, last),
+                    Handover::NotAsked => {}
+                    Handover::Nothing => progress.waits(false),
+                    Handover::Pieces { others, last } => progress.hands_over(others, last),
                 }
-                match taking.is_waiting {
-                    true => taking.poll_wait(context),
+                match progress.is_waiting {
+                    true => progress.poll_wait(context),
                     false => Poll::Pending,
                 }
             })

@@ -361,8 +361,8 @@ mod tests {
             Reply::new(format!("{peer} {number}"))
         });
         let request = Client::new(app).get("/").extension(7_u32);
-        let answer = request.peer("127.0.0.1:80".parse().unwrap()).send();
-        assert_eq!(answer.text(), "80 7");
+        let response = request.peer("127.0.0.1:80".parse().unwrap()).send();
+        assert_eq!(response.text(), "80 7");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Body, Error, Response};
+use enfilade_core::{Body, BodyError, Response};
 use http::response::Parts;
 use http::{Extensions, HeaderMap, StatusCode, Version};
 
@@ -35,7 +35,7 @@ pub struct TestResponse {
     head: Parts,
     bytes: Bytes,
     trailers: Option<HeaderMap>,
-    error: Option<Error>,
+    error: Option<BodyError>,
 }
 
 impl TestResponse {
@@ -51,13 +51,13 @@ impl TestResponse {
         answer
     }
 
-    async fn read(&mut self, mut body: Body) -> Result<(), Error> {
+    async fn read(&mut self, mut body: Body) -> Result<(), BodyError> {
         let mut all = BytesMut::new();
         let mut outcome = Ok(());
         while let Some(frame) = body.frame().await {
             match frame.map(http_body::Frame::into_data) {
                 Ok(Ok(data)) if data.len() > LIMIT - all.len() => {
-                    outcome = Err(Error::body_too_large());
+                    outcome = Err(BodyError::too_large());
                     break;
                 }
                 Ok(Ok(data)) => all.extend_from_slice(&data),
@@ -132,7 +132,7 @@ impl TestResponse {
     ///
     /// A body of more than 256 MiB is broken off by the client.
     #[must_use]
-    pub fn body_error(&self) -> Option<&Error> {
+    pub fn body_error(&self) -> Option<&BodyError> {
         self.error.as_ref()
     }
 }
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn a_failing_body_is_kept_as_far_as_it_came() {
         let app = Application::new(|_: Request| Body::new(Failing(2)));
-        let answer = Client::new(app).get("/").send();
-        assert_eq!(answer.text(), "2.1.");
-        let error = answer.body_error().unwrap();
+        let response = Client::new(app).get("/").send();
+        assert_eq!(response.text(), "2.1.");
+        let error = response.body_error().unwrap();
         assert_eq!(
             std::error::Error::source(error).unwrap().to_string(),
             "no more"

@@ -15,26 +15,26 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 
 use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
-use super::subject::{Mark, Record, Subject, body};
+use super::subject::{GeneratedApplication, Mark, Record, body};
 use crate::lint::Finding;
 use crate::lint::Lint;
 use crate::lint::Side;
 
 /// How long a component may take to wake whoever waits for it; some have threads of their own.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// How many frames are read of an endless body.
 const FRAMES_OF_ENDLESS: u8 = 2;
 
 /// What came of a try.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     pub(super) panic: Option<String>,
     pub(super) is_stuck: bool,
-    pub(super) head: Option<Head>,
+    pub(super) head: Option<ObservedHead>,
     pub(super) content: BytesMut,
     pub(super) trailers: Option<HeaderMap>,
     /// Whether the body was read to its end, and whether that was a good one.
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<BodyEnding>,
     /// The most bytes that were taken from the application and not given to the client yet.
     pub(super) held_back: u64,
     /// What the Lints said that stand outside and inside the component, of the component.
@@ -42,14 +42,14 @@ pub(super) struct Seen {
 }
 
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct ObservedHead {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) has_mark: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum BodyEnding {
     Well,
     Badly,
 }
@@ -57,36 +57,40 @@ pub(super) enum Ended {
 /// The records of a try: what the application saw and gave, and what was taken of the request's body.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    pub(super) answer: Record,
+    pub(super) response: Record,
     pub(super) request: Record,
 }
 
 impl Plan {
     /// Tries the plan on a component.
-    pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Seen, Records) {
+    pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Observation, Records) {
         self.try_each(middleware, &[self])
     }
 
     /// Tries it with a client that takes no coding, and with one that takes what there is.
-    pub(super) fn attempt_codings<M: Middleware + Clone>(&self, middleware: &M) -> Seen {
+    pub(super) fn attempt_codings<M: Middleware + Clone>(&self, middleware: &M) -> Observation {
         let mut plain = self.clone();
         let headers = &mut plain.request.headers;
         headers.retain(|(name, _)| *name != ACCEPT_ENCODING);
         // The heads say it all.
         plain.client = ClientPlan::LeavesAfterFrames(0);
-        let mut coded = plain.clone();
+        let mut compressed = plain.clone();
         let codings = HeaderValue::from_static("gzip, deflate, br, zstd");
-        coded.request.headers.push((ACCEPT_ENCODING, codings));
-        self.try_each(middleware, &[&plain, &coded]).0
+        compressed.request.headers.push((ACCEPT_ENCODING, codings));
+        self.try_each(middleware, &[&plain, &compressed]).0
     }
 
     /// Sends the requests of all these plans to one application, which is that of this one.
-    fn try_each<M: Middleware + Clone>(&self, middleware: &M, plans: &[&Plan]) -> (Seen, Records) {
-        let (seen, records) = (Mutex::new(Seen::default()), Records::default());
+    fn try_each<M: Middleware + Clone>(
+        &self,
+        middleware: &M,
+        plans: &[&Plan],
+    ) -> (Observation, Records) {
+        let (seen, records) = (Mutex::new(Observation::default()), Records::default());
         let (inner, outer) = (Findings::default(), Findings::default());
-        let subject = Subject {
-            plan: Arc::new(self.answer.clone()),
-            record: records.answer.clone(),
+        let subject = GeneratedApplication {
+            plan: Arc::new(self.response.clone()),
+            record: records.response.clone(),
         };
         let app = Application::new(subject).wrap(inner.lint());
         let tried = catch_unwind(AssertUnwindSafe(|| {
@@ -103,39 +107,39 @@ impl Plan {
         (seen, records)
     }
 
-    fn drive(&self, app: &Application, seen: &Mutex<Seen>, records: &Records) {
+    fn drive(&self, app: &Application, seen: &Mutex<Observation>, records: &Records) {
         let mut reply = app.call(self.request(&records.request)).into_future();
         let polls = match self.client {
             ClientPlan::LeavesBeforeHead(polls) => Some(polls),
             ClientPlan::ReadsAll | ClientPlan::LeavesAfterFrames(_) => None,
         };
         match wait(|context| Pin::new(&mut reply).poll(context), polls) {
-            Waited::Stuck => lock(seen).is_stuck = true,
-            Waited::LeftAlone => {}
-            Waited::Ready(response) if polls.is_none() => {
-                self.read(response, seen, &records.answer)
+            WaitResult::Stuck => lock(seen).is_stuck = true,
+            WaitResult::LeftAlone => {}
+            WaitResult::Ready(response) if polls.is_none() => {
+                self.read(response, seen, &records.response)
             }
-            Waited::Ready(response) => drop(response),
+            WaitResult::Ready(response) => drop(response),
         }
     }
 
-    fn read(&self, response: Response, seen: &Mutex<Seen>, record: &Record) {
+    fn read(&self, response: Response, seen: &Mutex<Observation>, record: &Record) {
         let (head, mut body) = response.into_parts();
-        lock(seen).head = Some(Head {
+        lock(seen).head = Some(ObservedHead {
             status: head.status,
             has_mark: head.extensions.get::<Mark>().is_some(),
             headers: head.headers,
         });
         let mut frames = match self.client {
             ClientPlan::LeavesAfterFrames(frames) => frames,
-            _ if matches!(self.answer.body, BodyPlan::Endless) => FRAMES_OF_ENDLESS,
+            _ if matches!(self.response.body, BodyPlan::Endless) => FRAMES_OF_ENDLESS,
             _ => u8::MAX,
         };
         while frames > 0 {
             let next = wait(|context| Pin::new(&mut body).poll_frame(context), None);
             let mut seen = lock(seen);
             let ended = match next {
-                Waited::Ready(Some(Ok(frame))) => {
+                WaitResult::Ready(Some(Ok(frame))) => {
                     seen.take(frame);
                     let held_back = record
                         .notes()
@@ -144,9 +148,9 @@ impl Plan {
                     seen.held_back = seen.held_back.max(held_back);
                     None
                 }
-                Waited::Ready(Some(Err(_))) => Some(Ended::Badly),
-                Waited::Ready(None) => Some(Ended::Well),
-                Waited::Stuck | Waited::LeftAlone => {
+                WaitResult::Ready(Some(Err(_))) => Some(BodyEnding::Badly),
+                WaitResult::Ready(None) => Some(BodyEnding::Well),
+                WaitResult::Stuck | WaitResult::LeftAlone => {
                     seen.is_stuck = true;
                     return;
                 }
@@ -202,7 +206,7 @@ fn of_the_component(inner: &[Finding], outer: &[Finding]) -> Vec<Finding> {
     found
 }
 
-impl Seen {
+impl Observation {
     fn take(&mut self, frame: http_body::Frame<Bytes>) {
         match frame.into_data() {
             Ok(data) => self.content.extend_from_slice(&data),
@@ -211,7 +215,7 @@ impl Seen {
     }
 }
 
-enum Waited<T> {
+enum WaitResult<T> {
     Ready(T),
     /// It said that it would wake somebody, and did not.
     Stuck,
@@ -220,43 +224,43 @@ enum Waited<T> {
 }
 
 /// Polls until it is ready, at most `polls` times.
-fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>, polls: Option<u8>) -> Waited<T> {
-    let bell = Arc::new(Bell::default());
+fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>, polls: Option<u8>) -> WaitResult<T> {
+    let bell = Arc::new(BellWaker::default());
     let waker = Waker::from(bell.clone());
     let mut left = polls;
     loop {
         if left == Some(0) {
-            return Waited::LeftAlone;
+            return WaitResult::LeftAlone;
         }
         left = left.map(|left| left - 1);
         match poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return Waited::Ready(value),
+            Poll::Ready(value) => return WaitResult::Ready(value),
             Poll::Pending if bell.wait() => {}
-            Poll::Pending => return Waited::Stuck,
+            Poll::Pending => return WaitResult::Stuck,
         }
     }
 }
 
 /// A waker that can be waited for.
 #[derive(Default)]
-struct Bell {
+struct BellWaker {
     rung: Mutex<bool>,
     ringing: Condvar,
 }
 
-impl Bell {
+impl BellWaker {
     /// Whether it rang in time.
     fn wait(&self) -> bool {
         let silent = |rung: &mut bool| !*rung;
         let waited = self
             .ringing
-            .wait_timeout_while(lock(&self.rung), PATIENCE, silent);
+            .wait_timeout_while(lock(&self.rung), TIMEOUT, silent);
         let (mut rung, _) = unpoisoned(waited);
         std::mem::take(&mut *rung)
     }
 }
 
-impl Wake for Bell {
+impl Wake for BellWaker {
     fn wake(self: Arc<Self>) {
         *lock(&self.rung) = true;
         self.ringing.notify_all();

@@ -7,7 +7,9 @@ use proptest::option::weighted;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
-use super::plan::{AnswerPlan, BodyPlan, ClientPlan, Ends, OWN_HEADER, Plan, RequestPlan};
+use super::plan::{
+    BodyPlan, ClientPlan, OWN_HEADER, Plan, RequestPlan, ResponsePlan, StreamEnding,
+};
 
 /// Statuses that mean something to a wrapper.
 const STATUSES: [u16; 18] = [
@@ -115,9 +117,9 @@ const ANSWER_HEADERS: [(&str, &[&[u8]]); 13] = [
 ];
 
 pub(super) fn plan() -> impl Strategy<Value = Plan> {
-    (request(), answer(), client()).prop_map(|(request, answer, client)| Plan {
+    (request(), response(), client()).prop_map(|(request, response, client)| Plan {
         request,
-        answer,
+        response,
         client,
     })
 }
@@ -137,7 +139,7 @@ fn request() -> impl Strategy<Value = RequestPlan> {
     })
 }
 
-fn answer() -> impl Strategy<Value = AnswerPlan> {
+fn response() -> impl Strategy<Value = ResponsePlan> {
     let status = prop_oneof![3 => Just(200_u16), 2 => select(&STATUSES[..])];
     let body = prop_oneof![6 => content(), 1 => Just(BodyPlan::Endless)];
     let parts = (
@@ -149,7 +151,7 @@ fn answer() -> impl Strategy<Value = AnswerPlan> {
         body,
     );
     parts.prop_map(
-        |(reads_body, waits, status, headers, says_length, body)| AnswerPlan {
+        |(reads_body, waits, status, headers, says_length, body)| ResponsePlan {
             reads_body,
             waits,
             status,
@@ -179,7 +181,13 @@ fn client() -> impl Strategy<Value = ClientPlan> {
 
 /// Content that comes to an end, good or bad.
 fn content() -> impl Strategy<Value = BodyPlan> {
-    let ends = select(&[Ends::Well, Ends::WithTrailers, Ends::Badly][..]);
+    let ends = select(
+        &[
+            StreamEnding::Well,
+            StreamEnding::WithTrailers,
+            StreamEnding::Badly,
+        ][..],
+    );
     prop_oneof![
         2 => Just(BodyPlan::Empty),
         2 => bytes().prop_map(BodyPlan::Full),

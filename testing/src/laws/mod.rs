@@ -33,8 +33,8 @@ use enfilade_core::Middleware;
 use http::{HeaderMap, HeaderName, StatusCode};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use self::plan::{AnswerPlan, ClientPlan, Plan};
-use self::verdict::Broken;
+use self::plan::{ClientPlan, Plan, ResponsePlan};
+use self::verdict::BrokenLaw;
 use crate::fail::fail;
 use crate::lint::Law;
 
@@ -85,29 +85,29 @@ pub fn check<M: Middleware + Clone>(middleware: M) {
 #[must_use = "a check does nothing until it is run"]
 pub struct Check<M> {
     middleware: M,
-    options: Options,
+    options: Allowances,
     cases: u32,
 }
 
 /// What a component may do.
-struct Options {
+struct Allowances {
     touches: Vec<HeaderName>,
     varies: Vec<HeaderName>,
-    replaces: Vec<Arc<dyn Fn(&Answer<'_>) -> bool>>,
+    replaces: Vec<Arc<dyn Fn(&GeneratedResponse<'_>) -> bool>>,
     decodes: Arc<dyn Fn(&HeaderMap, Bytes) -> Bytes>,
     rewrites: bool,
 }
 
 /// An answer that the generated application gives.
 #[derive(Debug)]
-pub struct Answer<'a> {
-    plan: &'a AnswerPlan,
+pub struct GeneratedResponse<'a> {
+    plan: &'a ResponsePlan,
     headers: HeaderMap,
 }
 
-impl<'a> Answer<'a> {
-    fn new(plan: &'a AnswerPlan) -> Answer<'a> {
-        Answer {
+impl<'a> GeneratedResponse<'a> {
+    fn new(plan: &'a ResponsePlan) -> GeneratedResponse<'a> {
+        GeneratedResponse {
             plan,
             headers: plan::header_map(&plan.headers),
         }
@@ -135,7 +135,7 @@ impl<'a> Answer<'a> {
 impl<M: Middleware + Clone> Check<M> {
     /// A check of a wrapper that passes on what it does not add.
     pub fn new(middleware: M) -> Check<M> {
-        let options = Options {
+        let options = Allowances {
             touches: Vec::new(),
             varies: Vec::new(),
             replaces: Vec::new(),
@@ -162,7 +162,10 @@ impl<M: Middleware + Clone> Check<M> {
     }
 
     /// Which answers of the application the wrapper replaces by its own.
-    pub fn replaces(mut self, replaces: impl Fn(&Answer<'_>) -> bool + 'static) -> Check<M> {
+    pub fn replaces(
+        mut self,
+        replaces: impl Fn(&GeneratedResponse<'_>) -> bool + 'static,
+    ) -> Check<M> {
         self.options.replaces.push(Arc::new(replaces));
         self
     }
@@ -217,7 +220,7 @@ impl<M: Middleware + Clone> Check<M> {
             Err(TestError::Abort(reason)) => fail(&format!("nothing could be tried: {reason}")),
         };
         let broken = self.try_plan(&plan).err();
-        let flaky = || Broken {
+        let flaky = || BrokenLaw {
             law: Law::Robust,
             message: "a law is broken, but not each time".to_owned(),
         };
@@ -227,20 +230,20 @@ impl<M: Middleware + Clone> Check<M> {
         })
     }
 
-    fn try_plan(&self, plan: &Plan) -> Result<(), Broken> {
+    fn try_plan(&self, plan: &Plan) -> Result<(), BrokenLaw> {
         let (seen, records) = plan.attempt(&self.middleware);
-        verdict::judge(plan, &seen, &records, &self.options)?;
+        verdict::check_plan(plan, &seen, &records, &self.options)?;
         if plan.request.method != "GET" || plan.client != ClientPlan::ReadsAll {
             return Ok(());
         }
         let mut head = plan.clone();
         "HEAD".clone_into(&mut head.request.method);
         let (by_head, _) = head.attempt(&self.middleware);
-        verdict::judge_head(&seen, &by_head, &self.options)?;
-        if plan.answer.status != 200 || !plan.answer.body.may_have_content() {
+        verdict::check_head(&seen, &by_head, &self.options)?;
+        if plan.response.status != 200 || !plan.response.body.may_have_content() {
             return Ok(());
         }
-        verdict::judge_conduct(&plan.attempt_codings(&self.middleware))
+        verdict::check_conduct(&plan.attempt_codings(&self.middleware))
     }
 }
 
@@ -257,7 +260,7 @@ impl<M> fmt::Debug for Check<M> {
 /// A law that a component broke, and the simplest plan that was found for which it does.
 #[derive(Clone, Debug)]
 pub struct CounterExample {
-    broken: Broken,
+    broken: BrokenLaw,
     plan: Plan,
 }
 
@@ -277,7 +280,7 @@ impl CounterExample {
 
 impl fmt::Display for CounterExample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Broken { law, message } = &self.broken;
+        let BrokenLaw { law, message } = &self.broken;
         write!(
             f,
             "law {} is broken ({law}): {message}\nwith\n{}",

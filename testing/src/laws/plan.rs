@@ -14,7 +14,7 @@ pub(super) const OWN_TRAILER: HeaderName = HeaderName::from_static("x-law-traile
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) request: RequestPlan,
-    pub(super) answer: AnswerPlan,
+    pub(super) response: ResponsePlan,
     pub(super) client: ClientPlan,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct RequestPlan {
 
 /// What the generated application does.
 #[derive(Clone, Debug)]
-pub(super) struct AnswerPlan {
+pub(super) struct ResponsePlan {
     pub(super) reads_body: bool,
     /// How often it waits before it answers; never means that its reply is ready at once.
     pub(super) waits: u8,
@@ -47,14 +47,14 @@ pub(super) enum BodyPlan {
     Stream {
         chunks: Vec<Bytes>,
         pauses: bool,
-        ends: Ends,
+        ends: StreamEnding,
     },
     /// Bytes that do not compress, without an end.
     Endless,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ends {
+pub(super) enum StreamEnding {
     Well,
     WithTrailers,
     Badly,
@@ -78,7 +78,8 @@ impl BodyPlan {
             BodyPlan::Full(bytes) => Some(bytes.clone()),
             BodyPlan::List(chunks) => Some(chunks.concat().into()),
             BodyPlan::Stream {
-                ends: Ends::Badly, ..
+                ends: StreamEnding::Badly,
+                ..
             }
             | BodyPlan::Endless => None,
             BodyPlan::Stream { chunks, .. } => Some(chunks.concat().into()),
@@ -98,7 +99,7 @@ impl BodyPlan {
         matches!(
             self,
             BodyPlan::Stream {
-                ends: Ends::WithTrailers,
+                ends: StreamEnding::WithTrailers,
                 ..
             }
         )
@@ -118,22 +119,22 @@ impl fmt::Display for Plan {
             "  the request\n    {method} {target} HTTP/1.1\n{}    {body}\n",
             Lines(headers)
         )?;
-        let answer = &self.answer;
-        let reads = if answer.reads_body {
+        let response = &self.response;
+        let reads = if response.reads_body {
             ", which reads the body"
         } else {
             ""
         };
-        let waits = match answer.waits {
+        let waits = match response.waits {
             0 => String::new(),
             waits => format!(", which waits {waits} times before it answers"),
         };
-        let length = if answer.says_length {
+        let length = if response.says_length {
             " (and its Content-Length)"
         } else {
             ""
         };
-        let (status, lines, body) = (answer.status, Lines(&answer.headers), &answer.body);
+        let (status, lines, body) = (response.status, Lines(&response.headers), &response.body);
         write!(
             f,
             "  the application{reads}{waits}\n    {status}\n{lines}    {body}{length}\n"
@@ -159,9 +160,9 @@ impl fmt::Display for BodyPlan {
                     ""
                 };
                 let ends = match ends {
-                    Ends::Well => "",
-                    Ends::WithTrailers => ", then trailers",
-                    Ends::Badly => ", then a failure",
+                    StreamEnding::Well => "",
+                    StreamEnding::WithTrailers => ", then trailers",
+                    StreamEnding::Badly => ", then a failure",
                 };
                 write!(f, "a stream of {}{pauses}{ends}", Sizes(chunks))
             }

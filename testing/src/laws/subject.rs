@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BodyEnd, Error, Handler, Reply, Request, Response, unpoisoned};
+use enfilade_core::{Body, BodyEnd, BodyError, Handler, Reply, Request, Response, unpoisoned};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 
-use super::plan::{AnswerPlan, BodyPlan, Ends, OWN_TRAILER, header_map};
+use super::plan::{BodyPlan, OWN_TRAILER, ResponsePlan, StreamEnding, header_map};
 
 /// After so many bytes an endless stream fails: whoever took them has kept them.
 pub(super) const ENDLESS_STOPS_AT: u64 = 8 * 1024 * 1024;
@@ -27,9 +27,9 @@ pub(super) struct Record(Arc<Mutex<Notes>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<ObservedCall>,
     /// How many answers were given; a future that was dropped before has none.
-    pub(super) answers: usize,
+    pub(super) responses: usize,
     pub(super) ends: Vec<BodyEnd>,
     pub(super) sources_alive: usize,
     pub(super) pulled: u64,
@@ -37,7 +37,7 @@ pub(super) struct Notes {
 
 /// One call, as it arrived.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct ObservedCall {
     pub(super) method: Method,
     pub(super) target: String,
     pub(super) headers: HeaderMap,
@@ -53,17 +53,17 @@ impl Record {
 }
 
 /// An application that does what it was told to, and notes what it sees.
-pub(super) struct Subject {
-    pub(super) plan: Arc<AnswerPlan>,
+pub(super) struct GeneratedApplication {
+    pub(super) plan: Arc<ResponsePlan>,
     pub(super) record: Record,
 }
 
-impl Handler for Subject {
+impl Handler for GeneratedApplication {
     fn call(&self, mut request: Request) -> Reply {
         let at = self.note(&request);
         let (plan, record) = (self.plan.clone(), self.record.clone());
         if plan.waits == 0 && !plan.reads_body {
-            return Reply::from(answer(&plan, &record));
+            return Reply::from(response(&plan, &record));
         }
         Reply::from_future(async move {
             for _ in 0..plan.waits {
@@ -75,15 +75,15 @@ impl Handler for Subject {
                     call.body = body;
                 }
             }
-            answer(&plan, &record)
+            response(&plan, &record)
         })
     }
 }
 
-impl Subject {
+impl GeneratedApplication {
     fn note(&self, request: &Request) -> usize {
         let calls = &mut self.record.notes().calls;
-        calls.push(Call {
+        calls.push(ObservedCall {
             method: request.method().clone(),
             target: request.uri().to_string(),
             headers: request.headers().clone(),
@@ -94,8 +94,8 @@ impl Subject {
     }
 }
 
-fn answer(plan: &AnswerPlan, record: &Record) -> Response {
-    record.notes().answers += 1;
+fn response(plan: &ResponsePlan, record: &Record) -> Response {
+    record.notes().responses += 1;
     let body = body(&plan.body, record);
     let mut response = Response::new(body);
     *response.status_mut() =
@@ -125,36 +125,41 @@ pub(super) fn body(plan: &BodyPlan, record: &Record) -> Body {
             chunks,
             pauses,
             ends,
-        } => Body::new(Source::new(
+        } => Body::new(GeneratedStream::new(
             record,
             Some(chunks.clone().into_iter()),
             *pauses,
             *ends,
         )),
-        BodyPlan::Endless => Body::new(Source::new(record, None, false, Ends::Badly)),
+        BodyPlan::Endless => Body::new(GeneratedStream::new(
+            record,
+            None,
+            false,
+            StreamEnding::Badly,
+        )),
     }
 }
 
 /// A stream that knows whether somebody still holds it, and how much was taken.
-struct Source {
+struct GeneratedStream {
     record: Record,
     /// None for one without an end.
     chunks: Option<std::vec::IntoIter<Bytes>>,
     pauses: bool,
     paused: bool,
-    ends: Option<Ends>,
+    ends: Option<StreamEnding>,
     noise: u64,
 }
 
-impl Source {
+impl GeneratedStream {
     fn new(
         record: &Record,
         chunks: Option<std::vec::IntoIter<Bytes>>,
         pauses: bool,
-        ends: Ends,
-    ) -> Source {
+        ends: StreamEnding,
+    ) -> GeneratedStream {
         record.notes().sources_alive += 1;
-        Source {
+        GeneratedStream {
             record: record.clone(),
             chunks,
             pauses,
@@ -184,14 +189,14 @@ impl Source {
     }
 }
 
-impl HttpBody for Source {
+impl HttpBody for GeneratedStream {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.pauses && !std::mem::replace(&mut self.paused, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -202,18 +207,20 @@ impl HttpBody for Source {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         Poll::Ready(match self.ends.take() {
-            Some(Ends::Badly) => Some(Err(Error::body("the generated stream fails here"))),
-            Some(Ends::WithTrailers) => {
+            Some(StreamEnding::Badly) => {
+                Some(Err(BodyError::new("the generated stream fails here")))
+            }
+            Some(StreamEnding::WithTrailers) => {
                 let mut trailers = HeaderMap::new();
                 trailers.insert(OWN_TRAILER, HeaderValue::from_static("kept"));
                 Some(Ok(Frame::trailers(trailers)))
             }
-            Some(Ends::Well) | None => None,
+            Some(StreamEnding::Well) | None => None,
         })
     }
 }
 
-impl Drop for Source {
+impl Drop for GeneratedStream {
     fn drop(&mut self) {
         self.record.notes().sources_alive -= 1;
     }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use enfilade_core::headers::vary_add;
-use enfilade_core::{Application, Body, Error, Reply, Request, Response, around, path};
+use enfilade_core::{Application, Body, BodyError, Reply, Request, Response, around, path};
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame};
@@ -37,11 +37,11 @@ fn a_body_that_ends_twice_is_found() {
     struct Twice(Body, bool);
     impl HttpBody for Twice {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match Pin::new(&mut self.0).poll_frame(context) {
                 Poll::Ready(None) if !self.1 => {
                     self.1 = true;
@@ -172,25 +172,25 @@ fn a_buffer_without_a_cap_is_found() {
 }
 
 /// A stream of one error.
-struct Failed(Option<Error>);
+struct Failed(Option<BodyError>);
 
 impl futures_core::Stream for Failed {
-    type Item = Result<Bytes, Error>;
+    type Item = Result<Bytes, BodyError>;
     fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Err))
     }
 }
 
 /// Frames that were kept, and the failure after them.
-struct Kept(std::vec::IntoIter<Frame<Bytes>>, Option<Error>);
+struct Kept(std::vec::IntoIter<Frame<Bytes>>, Option<BodyError>);
 
 impl HttpBody for Kept {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = self.0.next().map(Ok);
         Poll::Ready(next.or_else(|| self.1.take().map(Err)))
     }
@@ -201,11 +201,11 @@ fn lost_trailers_are_found() {
     struct DataOnly(Body);
     impl HttpBody for DataOnly {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match Pin::new(&mut self.0).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
                 next => next,
@@ -271,11 +271,11 @@ fn a_body_that_is_kept_when_the_client_is_gone_is_found() {
     struct Hoarding(Option<Body>, Arc<Mutex<Vec<Body>>>);
     impl HttpBody for Hoarding {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             Pin::new(self.0.get_or_insert_default()).poll_frame(context)
         }
     }
@@ -332,11 +332,11 @@ fn a_failure_that_becomes_a_good_end_is_found() {
     struct Forgiving(Body);
     impl HttpBody for Forgiving {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match Pin::new(&mut self.0).poll_frame(context) {
                 Poll::Ready(Some(Err(_))) => Poll::Ready(None),
                 next => next,

@@ -5,48 +5,53 @@ use std::time::{Duration, Instant};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::attempt::{Ended, Head, Records, Seen};
+use super::attempt::{BodyEnding, Observation, ObservedHead, Records};
 use super::plan::{ClientPlan, OWN_TRAILER, Plan, RequestPlan, header_map};
-use super::subject::{Call, ENDLESS_STOPS_AT, Record};
-use super::{Answer, Options};
+use super::subject::{ENDLESS_STOPS_AT, ObservedCall, Record};
+use super::{Allowances, GeneratedResponse};
 use crate::lint::Law;
 
 /// How many bytes a component may hold back without saying so.
 const HELD_BACK_MOST: u64 = 1024 * 1024;
 /// How long a component with a thread of its own may take to let go of a body.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A law that was broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct BrokenLaw {
     pub(super) law: Law,
     pub(super) message: String,
 }
 
-type Verdict = Result<(), Broken>;
+type Verdict = Result<(), BrokenLaw>;
 
 fn broken(law: Law, message: impl Into<String>) -> Verdict {
-    Err(Broken {
+    Err(BrokenLaw {
         law,
         message: message.into(),
     })
 }
 
 /// Judges one try.
-pub(super) fn judge(plan: &Plan, seen: &Seen, records: &Records, options: &Options) -> Verdict {
-    judge_conduct(seen)?;
-    judge_ends(plan, seen, records)?;
-    judge_request(plan, &records.answer, options)?;
+pub(super) fn check_plan(
+    plan: &Plan,
+    seen: &Observation,
+    records: &Records,
+    options: &Allowances,
+) -> Verdict {
+    check_conduct(seen)?;
+    check_ends(plan, seen, records)?;
+    check_request(plan, &records.response, options)?;
     match &seen.head {
-        Some(head) if !is_replaced(plan, &records.answer, options) => {
-            judge_answer(plan, seen, head, options)
+        Some(head) if !is_replaced(plan, &records.response, options) => {
+            check_response(plan, seen, head, options)
         }
         _ => Ok(()),
     }
 }
 
 /// Law 6, and what the Lints say.
-pub(super) fn judge_conduct(seen: &Seen) -> Verdict {
+pub(super) fn check_conduct(seen: &Observation) -> Verdict {
     if let Some(panic) = &seen.panic {
         return broken(Law::Robust, format!("the component {panic}"));
     }
@@ -63,14 +68,14 @@ pub(super) fn judge_conduct(seen: &Seen) -> Verdict {
 }
 
 /// Whether the answer is not the application's: it gave none, or the component said that it would replace it.
-fn is_replaced(plan: &Plan, record: &Record, options: &Options) -> bool {
-    let answer = Answer::new(&plan.answer);
-    record.notes().answers == 0 || options.replaces.iter().any(|replaces| replaces(&answer))
+fn is_replaced(plan: &Plan, record: &Record, options: &Allowances) -> bool {
+    let response = GeneratedResponse::new(&plan.response);
+    record.notes().responses == 0 || options.replaces.iter().any(|replaces| replaces(&response))
 }
 
 /// Law 4, and the part of law 5 that is about buffers.
-fn judge_ends(plan: &Plan, seen: &Seen, records: &Records) -> Verdict {
-    for (whose, record) in [("answer", &records.answer), ("request", &records.request)] {
+fn check_ends(plan: &Plan, seen: &Observation, records: &Records) -> Verdict {
+    for (whose, record) in [("answer", &records.response), ("request", &records.request)] {
         if !wait_for(|| record.notes().sources_alive == 0) {
             let message =
                 format!("the body of the {whose} is still held although the client is gone");
@@ -78,23 +83,23 @@ fn judge_ends(plan: &Plan, seen: &Seen, records: &Records) -> Verdict {
         }
     }
     let all_ended = || {
-        let notes = records.answer.notes();
-        notes.ends.len() == notes.answers
+        let notes = records.response.notes();
+        notes.ends.len() == notes.responses
     };
     if !wait_for(all_ended) {
         let message =
             "the client is gone, and the end of the body is not reported: it is still held";
         return broken(Law::BodyEnd, message);
     }
-    if seen.held_back > HELD_BACK_MOST || records.answer.notes().pulled >= ENDLESS_STOPS_AT {
+    if seen.held_back > HELD_BACK_MOST || records.response.notes().pulled >= ENDLESS_STOPS_AT {
         let message =
             "an endless body is kept in memory: nothing of it comes out, and there is no cap";
         return broken(Law::Unchanged, message);
     }
-    let fails = plan.answer.body.content().is_none();
+    let fails = plan.response.body.content().is_none();
     if fails
         && plan.client == ClientPlan::ReadsAll
-        && seen.ended == Some(Ended::Well)
+        && seen.ended == Some(BodyEnding::Well)
         && seen.head_is_marked()
     {
         return broken(
@@ -106,7 +111,7 @@ fn judge_ends(plan: &Plan, seen: &Seen, records: &Records) -> Verdict {
 }
 
 /// Law 5 for what the application was given.
-fn judge_request(plan: &Plan, record: &Record, options: &Options) -> Verdict {
+fn check_request(plan: &Plan, record: &Record, options: &Allowances) -> Verdict {
     let sent = &plan.request;
     for call in &record.notes().calls {
         if !call.has_mark {
@@ -131,7 +136,7 @@ fn judge_request(plan: &Plan, record: &Record, options: &Options) -> Verdict {
             &call.headers,
             options,
         )?;
-        judge_request_body(plan, call)?;
+        check_request_body(plan, call)?;
     }
     Ok(())
 }
@@ -144,7 +149,7 @@ fn target(request: &RequestPlan) -> String {
         .map_or_else(|_| request.target.clone(), |uri| uri.to_string())
 }
 
-fn judge_request_body(plan: &Plan, call: &Call) -> Verdict {
+fn check_request_body(plan: &Plan, call: &ObservedCall) -> Verdict {
     match (&call.body, plan.request.body.content()) {
         (Some(found), Some(sent)) if *found != sent => {
             let (found, sent) = (found.len(), sent.len());
@@ -161,33 +166,38 @@ fn judge_request_body(plan: &Plan, call: &Call) -> Verdict {
 }
 
 /// Law 5 for what the client is given, where it is the application's answer.
-fn judge_answer(plan: &Plan, seen: &Seen, head: &Head, options: &Options) -> Verdict {
+fn check_response(
+    plan: &Plan,
+    seen: &Observation,
+    head: &ObservedHead,
+    options: &Allowances,
+) -> Verdict {
     if !head.has_mark {
         return broken(
             Law::Unchanged,
             "the response's extensions are lost on the way out",
         );
     }
-    if head.status.as_u16() != plan.answer.status {
+    if head.status.as_u16() != plan.response.status {
         let message = format!(
             "the status {} became {}",
-            plan.answer.status,
+            plan.response.status,
             head.status.as_u16()
         );
         return broken(Law::Unchanged, message);
     }
     same_headers(
         "answer",
-        &header_map(&plan.answer.headers),
+        &header_map(&plan.response.headers),
         &head.headers,
         options,
     )?;
-    if seen.ended != Some(Ended::Well) || plan.request.method == "HEAD" {
+    if seen.ended != Some(BodyEnding::Well) || plan.request.method == "HEAD" {
         return Ok(());
     }
     let content = (options.decodes)(&head.headers, seen.content.clone().freeze());
     if plan
-        .answer
+        .response
         .body
         .content()
         .is_some_and(|given| given != content)
@@ -198,7 +208,7 @@ fn judge_answer(plan: &Plan, seen: &Seen, head: &Head, options: &Options) -> Ver
         );
     }
     let trailers = seen.trailers.as_ref();
-    if plan.answer.body.has_trailers()
+    if plan.response.body.has_trailers()
         && trailers.is_none_or(|trailers| !trailers.contains_key(OWN_TRAILER))
     {
         return broken(Law::Unchanged, "the trailers of the answer are lost");
@@ -207,7 +217,12 @@ fn judge_answer(plan: &Plan, seen: &Seen, head: &Head, options: &Options) -> Ver
 }
 
 /// Whether every header that was `given` arrived with all its lines, but for those that the component may touch.
-fn same_headers(whose: &str, given: &HeaderMap, found: &HeaderMap, options: &Options) -> Verdict {
+fn same_headers(
+    whose: &str,
+    given: &HeaderMap,
+    found: &HeaderMap,
+    options: &Allowances,
+) -> Verdict {
     for name in given.keys().filter(|name| !options.touches.contains(name)) {
         if lines(given, name) != lines(found, name) {
             let (given, found) = (lines(given, name), lines(found, name));
@@ -223,7 +238,7 @@ fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a HeaderValue> 
 }
 
 /// Law 2 for HEAD: the headers of GET (RFC 9110, section 9.3.2), but for a length that nobody has to work out.
-pub(super) fn judge_head(get: &Seen, head: &Seen, options: &Options) -> Verdict {
+pub(super) fn check_head(get: &Observation, head: &Observation, options: &Allowances) -> Verdict {
     let (Some(get), Some(head)) = (&get.head, &head.head) else {
         return Ok(());
     };
@@ -252,7 +267,7 @@ pub(super) fn judge_head(get: &Seen, head: &Seen, options: &Options) -> Verdict 
     Ok(())
 }
 
-impl Seen {
+impl Observation {
     fn head_is_marked(&self) -> bool {
         self.head.as_ref().is_some_and(|head| head.has_mark)
     }
@@ -261,7 +276,7 @@ impl Seen {
 fn wait_for(is_so: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !is_so() {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             return false;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::check::bytes;
@@ -12,12 +12,12 @@ use super::finding::{Law, Side};
 use super::report::Report;
 
 /// Passes a stream on as it is, and tells where its length is not what was said or something follows its end.
-pub(super) struct Watched {
+pub(super) struct CheckedBody {
     body: Body,
     /// Who makes this body.
     side: Side,
     report: Report,
-    promise: Option<Promise>,
+    expected: Option<ExpectedLength>,
     passed: u64,
     progress: Progress,
     /// HTTP does not send it, so dropping it is its proper end.
@@ -26,7 +26,7 @@ pub(super) struct Watched {
 
 /// What was said of the length of a body, and where.
 #[derive(Clone)]
-pub(super) struct Promise {
+pub(super) struct ExpectedLength {
     pub(super) length: u64,
     pub(super) source: String,
 }
@@ -39,31 +39,31 @@ enum Progress {
     Ended,
 }
 
-impl Watched {
+impl CheckedBody {
     /// Watches `body`, which `side` makes, unless it is in memory, where nothing can go wrong any more.
     pub(super) fn around(
         body: Body,
         side: Side,
         report: &Report,
-        promise: Option<Promise>,
+        expected: Option<ExpectedLength>,
         unsent: bool,
     ) -> Body {
         if body.as_bytes().is_some() {
             return body;
         }
-        Body::new(Watched {
+        Body::new(CheckedBody {
             body,
             side,
             report: report.clone(),
-            promise,
+            expected,
             passed: 0,
             progress: Progress::Data,
             unsent,
         })
     }
 
-    fn tell(&self, law: Law, message: String) {
-        self.report.tell(law, self.side, message);
+    fn record(&self, law: Law, message: String) {
+        self.report.record(law, self.side, message);
     }
 
     fn saw(&mut self, frame: &Frame<Bytes>) {
@@ -71,11 +71,11 @@ impl Watched {
         match self.progress {
             Progress::Data => {}
             Progress::Trailers => {
-                self.tell(Law::BodyEnd, format!("{kind} came after the trailers"));
+                self.record(Law::BodyEnd, format!("{kind} came after the trailers"));
             }
             Progress::Ended => {
                 let message = format!("{kind} came after the body had said that it had ended");
-                self.tell(Law::BodyEnd, message);
+                self.record(Law::BodyEnd, message);
             }
         }
         if let Some(trailers) = frame.trailers_ref() {
@@ -84,13 +84,16 @@ impl Watched {
                 let wrong = super::values::trailers(trailers);
                 wrong
                     .into_iter()
-                    .for_each(|wrong| self.tell(Law::Values, wrong));
+                    .for_each(|wrong| self.record(Law::Values, wrong));
             }
         }
         self.passed += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if let Some(promise) = self.promise.take_if(|promise| promise.length < self.passed) {
-            let (source, passed) = (promise.source, bytes(self.passed));
-            self.tell(
+        if let Some(expected) = self
+            .expected
+            .take_if(|expected| expected.length < self.passed)
+        {
+            let (source, passed) = (expected.source, bytes(self.passed));
+            self.record(
                 Law::Length,
                 format!("{source}, and the body has {passed} or more"),
             );
@@ -100,11 +103,11 @@ impl Watched {
     fn ended(&mut self) {
         self.progress = Progress::Ended;
         // Taken, so that it is told once.
-        if let Some(promise) = self.promise.take()
-            && promise.length > self.passed
+        if let Some(expected) = self.expected.take()
+            && expected.length > self.passed
         {
-            let (source, passed) = (promise.source, bytes(self.passed));
-            self.tell(
+            let (source, passed) = (expected.source, bytes(self.passed));
+            self.record(
                 Law::Length,
                 format!("{source}, and the body ended after {passed}"),
             );
@@ -112,14 +115,14 @@ impl Watched {
     }
 }
 
-impl HttpBody for Watched {
+impl HttpBody for CheckedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = ready!(Pin::new(&mut self.body).poll_frame(context));
         match &next {
             Some(Ok(frame)) => {
@@ -130,7 +133,7 @@ impl HttpBody for Watched {
                 }
             }
             None => self.ended(),
-            Some(Err(_)) => self.promise = None,
+            Some(Err(_)) => self.expected = None,
         }
         Poll::Ready(next)
     }
@@ -144,7 +147,7 @@ impl HttpBody for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for CheckedBody {
     fn drop(&mut self) {
         if self.unsent {
             std::mem::take(&mut self.body).discard();

@@ -26,40 +26,40 @@ const IDENTITY: &str = "identity";
 /// All but the names of codings is kept as hashes with a key of this process, so that an entry has a known size. Where
 /// another thread is looking, an answer is passed over: no request waits here.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct CodingMemory {
     hashes: RandomState,
-    targets: Mutex<Targets>,
+    targets: Mutex<TargetRing>,
     /// A target was to be forgotten while another thread was looking: all of them will be.
     is_stale: AtomicBool,
 }
 
 /// What has to be kept of a request to judge its answer.
-pub(super) struct Asked {
+pub(super) struct RequestCodings {
     target: u64,
-    kind: Kind,
+    method_class: MethodClass,
     accepts: Vec<u64>,
     others: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MethodClass {
     Get,
     Head,
     /// It may change what the target is, as caches see it (RFC 9111, section 4.4).
     Unsafe,
 }
 
-impl Memory {
-    pub(super) fn asked(&self, request: &Request) -> Asked {
-        let kind = match *request.method() {
-            Method::GET => Kind::Get,
-            Method::HEAD => Kind::Head,
-            _ => Kind::Unsafe,
+impl CodingMemory {
+    pub(super) fn read_request(&self, request: &Request) -> RequestCodings {
+        let method_class = match *request.method() {
+            Method::GET => MethodClass::Get,
+            Method::HEAD => MethodClass::Head,
+            _ => MethodClass::Unsafe,
         };
         let (scheme, headers) = (request.scheme().as_str(), request.headers());
-        Asked {
+        RequestCodings {
             target: self.hash((scheme, request.host(), request.uri())),
-            kind,
+            method_class,
             accepts: accepted(headers)
                 .take(ACCEPTED + 1)
                 .map(|coding| self.hash(coding))
@@ -81,13 +81,13 @@ impl Memory {
     }
 
     /// Remembers an answer, and says what is wrong between it and earlier ones.
-    pub(super) fn answered(
+    pub(super) fn record_response(
         &self,
-        asked: Asked,
+        asked: RequestCodings,
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Vec<String> {
-        if asked.kind == Kind::Unsafe {
+        if asked.method_class == MethodClass::Unsafe {
             match self.try_lock() {
                 Some(mut targets) => targets.forget(asked.target),
                 None => self.is_stale.store(true, Ordering::Relaxed),
@@ -99,16 +99,16 @@ impl Memory {
         else {
             return Vec::new();
         };
-        let (target, kind) = (asked.target, asked.kind);
+        let (target, method_class) = (asked.target, asked.method_class);
         let seen = self.seen(asked, coding, headers);
         let targets = self.try_lock();
         targets.map_or_else(Vec::new, |mut targets| {
-            targets.at(target, kind).add(seen, headers)
+            targets.at(target, method_class).add(seen, headers)
         })
     }
 
-    fn seen(&self, asked: Asked, coding: String, headers: &HeaderMap) -> Seen {
-        Seen {
+    fn seen(&self, asked: RequestCodings, coding: String, headers: &HeaderMap) -> SeenCoding {
+        SeenCoding {
             hash: self.hash(&coding),
             coding,
             strong_etag: strong_etag(headers).map(|etag| self.hash(etag.as_bytes())),
@@ -119,14 +119,14 @@ impl Memory {
         }
     }
 
-    fn try_lock(&self) -> Option<MutexGuard<'_, Targets>> {
+    fn try_lock(&self) -> Option<MutexGuard<'_, TargetRing>> {
         let mut targets = match self.targets.try_lock() {
             Ok(targets) => targets,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
         if self.is_stale.swap(false, Ordering::Relaxed) {
-            *targets = Targets::default();
+            *targets = TargetRing::default();
         }
         Some(targets)
     }
@@ -134,19 +134,19 @@ impl Memory {
 
 /// A ring once it is full.
 #[derive(Default)]
-struct Targets {
-    list: Vec<Target>,
+struct TargetRing {
+    list: Vec<TargetCodings>,
     oldest: usize,
 }
 
-impl Targets {
-    fn at(&mut self, hash: u64, kind: Kind) -> &mut Target {
+impl TargetRing {
+    fn at(&mut self, hash: u64, method_class: MethodClass) -> &mut TargetCodings {
         let known = self
             .list
             .iter()
-            .position(|target| target.hash == hash && target.kind == kind);
+            .position(|target| target.hash == hash && target.method_class == method_class);
         let at = known.unwrap_or_else(|| {
-            let new = Target::new(hash, kind);
+            let new = TargetCodings::new(hash, method_class);
             if self.list.len() < TARGETS {
                 self.list.push(new);
                 return self.list.len() - 1;
@@ -165,32 +165,32 @@ impl Targets {
     }
 }
 
-struct Target {
+struct TargetCodings {
     hash: u64,
-    kind: Kind,
-    seen: Vec<Seen>,
+    method_class: MethodClass,
+    seen: Vec<SeenCoding>,
     // A fault of a target is told once.
-    told_etag: bool,
-    told_vary: bool,
+    reported_etag: bool,
+    reported_vary: bool,
 }
 
-impl Target {
-    fn new(hash: u64, kind: Kind) -> Target {
-        Target {
+impl TargetCodings {
+    fn new(hash: u64, method_class: MethodClass) -> TargetCodings {
+        TargetCodings {
             hash,
-            kind,
+            method_class,
             seen: Vec::new(),
-            told_etag: false,
-            told_vary: false,
+            reported_etag: false,
+            reported_vary: false,
         }
     }
 
-    fn add(&mut self, new: Seen, headers: &HeaderMap) -> Vec<String> {
+    fn add(&mut self, new: SeenCoding, headers: &HeaderMap) -> Vec<String> {
         let earlier = || self.seen.iter().filter(|seen| seen.coding != new.coding);
         let shares = earlier().find(|seen| seen.shares_etag(&new));
-        let shares = shares.filter(|_| !self.told_etag);
+        let shares = shares.filter(|_| !self.reported_etag);
         let unsaid = earlier().find(|seen| seen.is_chosen_unsaid(&new));
-        let unsaid = unsaid.filter(|_| !self.told_vary);
+        let unsaid = unsaid.filter(|_| !self.reported_vary);
         let message = shares.map(|seen| {
             let etag = headers.get(ETAG).map(super::values::shown);
             format!(
@@ -207,13 +207,13 @@ impl Target {
                 seen.coding, new.coding
             )
         });
-        self.told_etag |= message.is_some();
-        self.told_vary |= second.is_some();
+        self.reported_etag |= message.is_some();
+        self.reported_vary |= second.is_some();
         self.remember(new);
         message.into_iter().chain(second).collect()
     }
 
-    fn remember(&mut self, new: Seen) {
+    fn remember(&mut self, new: SeenCoding) {
         self.seen.retain(|seen| seen.coding != new.coding);
         if self.seen.len() == CODINGS {
             self.seen.remove(0);
@@ -223,7 +223,7 @@ impl Target {
 }
 
 /// One coding of a target.
-struct Seen {
+struct SeenCoding {
     coding: String,
     hash: u64,
     strong_etag: Option<u64>,
@@ -245,12 +245,12 @@ enum Varies {
     Others,
 }
 
-impl Seen {
-    fn shares_etag(&self, other: &Seen) -> bool {
+impl SeenCoding {
+    fn shares_etag(&self, other: &SeenCoding) -> bool {
         self.strong_etag.is_some() && self.strong_etag == other.strong_etag
     }
 
-    fn accepts(&self, coding: &Seen) -> bool {
+    fn accepts(&self, coding: &SeenCoding) -> bool {
         self.any || coding.coding == IDENTITY || self.accepts.contains(&coding.hash)
     }
 
@@ -258,7 +258,7 @@ impl Seen {
     ///
     /// That they were chosen is certain where each request took what it was given, and one of them would not have taken
     /// what the other one was given. A target that merely changed does not look like that.
-    fn is_chosen_unsaid(&self, other: &Seen) -> bool {
+    fn is_chosen_unsaid(&self, other: &SeenCoding) -> bool {
         let is_chosen = self.accepts(self)
             && other.accepts(other)
             && !(self.accepts(other) && other.accepts(self));
@@ -342,7 +342,7 @@ mod tests {
         &'static [(&'static str, &'static str)],
     );
 
-    fn exchange(memory: &Memory, (line, accepts, answer): &Exchange) -> Vec<String> {
+    fn exchange(memory: &CodingMemory, (line, accepts, response): &Exchange) -> Vec<String> {
         let (method, target) = line.split_once(' ').unwrap();
         let mut request = Request::new(method.parse().unwrap(), target.parse().unwrap());
         if !accepts.is_empty() {
@@ -352,14 +352,14 @@ mod tests {
         let agent = HeaderValue::from_str(accepts).unwrap();
         request.headers_mut().insert("user-agent", agent);
         let mut headers = HeaderMap::new();
-        for (name, value) in *answer {
+        for (name, value) in *response {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        memory.answered(memory.asked(&request), StatusCode::OK, &headers)
+        memory.record_response(memory.read_request(&request), StatusCode::OK, &headers)
     }
 
-    fn told(exchanges: &[Exchange]) -> Vec<String> {
-        let memory = Memory::default();
+    fn reported(exchanges: &[Exchange]) -> Vec<String> {
+        let memory = CodingMemory::default();
         let all = exchanges.iter();
         all.flat_map(|one| exchange(&memory, one)).collect()
     }
@@ -424,7 +424,7 @@ mod tests {
             ),
         ];
         for (exchanges, expected) in cases {
-            assert_eq!(told(exchanges), expected, "{exchanges:?}");
+            assert_eq!(reported(exchanges), expected, "{exchanges:?}");
         }
     }
 
@@ -471,14 +471,14 @@ mod tests {
             ],
         ];
         for exchanges in cases {
-            assert_eq!(told(exchanges), [""; 0], "{exchanges:?}");
+            assert_eq!(reported(exchanges), [""; 0], "{exchanges:?}");
         }
     }
 
     #[test]
     fn other_headers_must_be_the_same_where_they_count() {
-        let memory = Memory::default();
-        let answered = |accepts: &'static str, coded: bool| {
+        let memory = CodingMemory::default();
+        let record_response = |accepts: &'static str, coded: bool| {
             let mut request = Request::get("/");
             let value = HeaderValue::from_static(accepts);
             request.headers_mut().insert(ACCEPT_ENCODING, value);
@@ -487,15 +487,15 @@ mod tests {
             if coded {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
-            memory.answered(memory.asked(&request), StatusCode::OK, &headers)
+            memory.record_response(memory.read_request(&request), StatusCode::OK, &headers)
         };
-        assert!(answered("gzip", true).is_empty());
-        assert_eq!(answered("br", false).len(), 1);
+        assert!(record_response("gzip", true).is_empty());
+        assert_eq!(record_response("br", false).len(), 1);
     }
 
     #[test]
     fn nobody_waits_and_what_could_not_be_forgotten_is_not_held_against_anyone() {
-        let memory = Memory::default();
+        let memory = CodingMemory::default();
         let coded: Exchange = ("GET /", "gzip", &[GZIP, STRONG]);
         let plain: Exchange = ("GET /", "", &[STRONG]);
         assert!(exchange(&memory, &coded).is_empty());
@@ -509,11 +509,11 @@ mod tests {
 
     #[test]
     fn the_memory_has_a_bound() {
-        let memory = Memory::default();
+        let memory = CodingMemory::default();
         let get = |at: usize| {
             let uri = format!("/{at}").parse().unwrap();
-            let asked = memory.asked(&Request::new(Method::GET, uri));
-            memory.answered(asked, StatusCode::OK, &HeaderMap::new());
+            let asked = memory.read_request(&Request::new(Method::GET, uri));
+            memory.record_response(asked, StatusCode::OK, &HeaderMap::new());
         };
         (0..3 * TARGETS / 2).for_each(get);
         let targets = memory.targets.lock().unwrap();

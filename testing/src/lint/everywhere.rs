@@ -88,7 +88,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use bytes::Bytes;
-    use enfilade_core::{Around, Body, Error, Reply, Request, Response, around};
+    use enfilade_core::{Around, Body, BodyError, Reply, Request, Response, around};
     use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
     use http::{HeaderMap, HeaderValue, StatusCode};
     use http_body::{Body as HttpBody, Frame};
@@ -98,7 +98,7 @@ mod tests {
     use crate::lint::Law;
     use crate::lint::Side;
 
-    type Function = fn(&Application, Request) -> Reply;
+    type ReportFunction = fn(&Application, Request) -> Reply;
 
     /// What answers with the content of the request.
     fn echo() -> Application {
@@ -109,8 +109,8 @@ mod tests {
     }
 
     /// Five wrappers, the third of which does what it is told; the outermost one mounts.
-    fn house(broken: Function) -> Application {
-        let nothing = |name| around(name, Application::call as Function);
+    fn house(broken: ReportFunction) -> Application {
+        let nothing = |name| around(name, Application::call as ReportFunction);
         let mount = around("Mount", |inner: &Application, mut request: Request| {
             request.mount("/house");
             inner.call(request)
@@ -139,12 +139,12 @@ mod tests {
 
     impl HttpBody for Twice {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             match Pin::new(&mut self.0).poll_frame(context) {
                 Poll::Ready(None) if self.1 < 2 => {
                     self.1 += 1;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// Each law, on each side where it can be broken.
-    const BREACHES: [(Law, Side, Function); 12] = [
+    const BREACHES: [(Law, Side, ReportFunction); 12] = [
         (Law::Path, Side::Gateway, |inner, mut request| {
             request.set_uri("/room".parse().unwrap());
             inner.call(request)
@@ -222,11 +222,11 @@ mod tests {
             let client = Client::new(app).without_gateway();
             client.post("/house/room").body("content").send();
             let findings = findings.lock().unwrap();
-            let told: Vec<_> = findings
+            let reported: Vec<_> = findings
                 .iter()
                 .map(|found| (found.law(), found.side(), found.component()))
                 .collect();
-            assert_eq!(told, [(law, side, "Broken")], "{findings:?}");
+            assert_eq!(reported, [(law, side, "Broken")], "{findings:?}");
         }
     }
 
@@ -252,8 +252,8 @@ mod tests {
         let client = Client::new(app.clone());
         for target in ["/house/room?a=b", "/house", "/street"] {
             let body = Body::from_iterator(["con", "tent"]);
-            let answer = client.post(target).header("content-length", "7").body(body);
-            assert_eq!(answer.send().text(), "content");
+            let response = client.post(target).header("content-length", "7").body(body);
+            assert_eq!(response.send().text(), "content");
             assert_eq!(client.head(target).send().status(), 200);
         }
         assert_eq!(
@@ -297,8 +297,8 @@ mod tests {
 
     #[test]
     fn a_lint_that_is_there_already_is_nobody() {
-        let nothing: fn(&str) -> Around<Function> =
-            |name| around(name, Application::call as Function);
+        let nothing: fn(&str) -> Around<ReportFunction> =
+            |name| around(name, Application::call as ReportFunction);
         let findings = Arc::new(Mutex::new(Vec::new()));
         let list = findings.clone();
         let app = echo().wrap(Lint::report(drop)).wrap(nothing("Salon"));
@@ -310,12 +310,12 @@ mod tests {
         let app = lint_all_with(&app, move |finding| list.lock().unwrap().push(finding));
         Client::new(app).get("/").send();
         let findings = findings.lock().unwrap();
-        let told: Vec<_> = findings
+        let reported: Vec<_> = findings
             .iter()
             .map(|found| (found.side(), found.component()))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [(Side::Gateway, "Broken"), (Side::Application, "Broken")]
         );
     }

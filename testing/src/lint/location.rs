@@ -7,7 +7,7 @@ use super::values::shown;
 
 /// Where a `Location` may lead without a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum LocationScope {
     /// A path stays under the mount.
     Mount,
     /// A path may lead anywhere on the host.
@@ -15,14 +15,18 @@ pub(super) enum Reach {
 }
 
 /// What is wrong with a `Location` of an application that is mounted at `script_name`.
-pub(super) fn location(value: &HeaderValue, script_name: &str, reach: Reach) -> Option<String> {
+pub(super) fn location(
+    value: &HeaderValue,
+    script_name: &str,
+    location_scope: LocationScope,
+) -> Option<String> {
     let wrong = if value.as_bytes().contains(&b'\\') {
         "has a backslash, which browsers read as a slash".to_owned()
     } else if !is_reference(value.as_bytes()) {
         "is not a URI reference".to_owned()
     } else if value.as_bytes().starts_with(b"//") {
         "leads to another host: a path has one slash at its beginning".to_owned()
-    } else if reach == Reach::Mount && !is_under(value, script_name) {
+    } else if location_scope == LocationScope::Mount && !is_under(value, script_name) {
         format!(
             "leads out of the mount {script_name:?}: `Request::url_for_path` makes one that stays"
         )
@@ -93,8 +97,12 @@ fn resolved(raw: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn found(value: &str, script_name: &str, reach: Reach) -> Option<String> {
-        location(&HeaderValue::from_str(value).unwrap(), script_name, reach)
+    fn found(value: &str, script_name: &str, location_scope: LocationScope) -> Option<String> {
+        location(
+            &HeaderValue::from_str(value).unwrap(),
+            script_name,
+            location_scope,
+        )
     }
 
     #[test]
@@ -119,7 +127,7 @@ mod tests {
             "/;a,b='c'(d)",
         ];
         for value in right {
-            assert_eq!(found(value, "", Reach::Mount), None, "{value}");
+            assert_eq!(found(value, "", LocationScope::Mount), None, "{value}");
         }
         let wrong = [
             "/a b",
@@ -137,7 +145,7 @@ mod tests {
             "ht tp://x/",
         ];
         for value in wrong {
-            let found = found(value, "", Reach::Host).unwrap_or_default();
+            let found = found(value, "", LocationScope::Host).unwrap_or_default();
             assert!(
                 found.ends_with(", which is not a URI reference"),
                 "{value}: {found}"
@@ -157,8 +165,8 @@ mod tests {
             ("\\\\evil.example", backslash),
             ("/a?b=\\", backslash),
         ] {
-            for reach in [Reach::Mount, Reach::Host] {
-                let found = found(value, "", reach).unwrap();
+            for location_scope in [LocationScope::Mount, LocationScope::Host] {
+                let found = found(value, "", location_scope).unwrap();
                 assert!(found.ends_with(&format!(", which {wrong}")), "{found}");
             }
         }
@@ -194,12 +202,16 @@ mod tests {
             ("", "/shop", true),
         ];
         for (value, script_name, stays) in cases {
-            let found_there = found(value, script_name, Reach::Mount);
+            let found_there = found(value, script_name, LocationScope::Mount);
             assert_eq!(found_there.is_none(), stays, "{value} under {script_name}");
-            assert_eq!(found(value, script_name, Reach::Host), None, "{value}");
+            assert_eq!(
+                found(value, script_name, LocationScope::Host),
+                None,
+                "{value}"
+            );
         }
         assert_eq!(
-            found("/login", "/shop", Reach::Mount).unwrap(),
+            found("/login", "/shop", LocationScope::Mount).unwrap(),
             "the header location is \"/login\", which leads out of the mount \"/shop\": \
              `Request::url_for_path` makes one that stays"
         );

@@ -18,11 +18,11 @@ use enfilade_core::{
 use http::header::LOCATION;
 use http::{HeaderMap, Method};
 
-use self::body::{Promise, Watched};
+use self::body::{CheckedBody, ExpectedLength};
 use self::check::Content;
-use self::codings::{Asked, Memory};
+use self::codings::{CodingMemory, RequestCodings};
 pub use self::finding::{Finding, Law, Side};
-use self::location::Reach;
+use self::location::LocationScope;
 pub(crate) use self::report::Ledger;
 use self::report::{Destination, Names, Report};
 
@@ -116,7 +116,7 @@ pub struct Lint {
     destination: Destination,
     inside: Option<Arc<str>>,
     outside: Option<Arc<str>>,
-    reach: Reach,
+    location_scope: LocationScope,
 }
 
 impl Lint {
@@ -159,7 +159,7 @@ impl Lint {
             destination,
             inside: None,
             outside: None,
-            reach: Reach::Mount,
+            location_scope: LocationScope::Mount,
         }
     }
 
@@ -180,7 +180,7 @@ impl Lint {
     /// For an application that knows the paths of its neighbours. One that begins with `//` is told all the same, and
     /// so is one with a backslash: browsers take both for another host.
     pub fn allow_external_locations(mut self) -> Self {
-        self.reach = Reach::Host;
+        self.location_scope = LocationScope::Host;
         self
     }
 
@@ -210,7 +210,7 @@ impl Middleware for Lint {
     fn wrap(self, app: Application) -> Application {
         let inside = self.inside.clone();
         let outside = self.outside.clone();
-        Application::from_handler(Linted {
+        Application::from_handler(WithLint {
             names: Names {
                 inside: inside.unwrap_or_else(|| name_of(&app.describe()).into()),
                 outside: outside.unwrap_or_else(|| "the gateway".into()),
@@ -233,30 +233,30 @@ fn name_of(description: &Description) -> &str {
     found.name()
 }
 
-struct Linted {
+struct WithLint {
     app: Application,
     lint: Lint,
     names: Names,
-    memory: Arc<Memory>,
+    memory: Arc<CodingMemory>,
 }
 
-impl Handler for Linted {
+impl Handler for WithLint {
     fn call(&self, mut request: Request) -> Reply {
         let report = Report::new(&self.lint.destination, &self.names, &mut request);
-        let question = Question {
+        let facts = RequestFacts {
             method: request.method().clone(),
             script_name: request.script_name().into(),
-            asked: self.memory.asked(&request),
-            reach: self.lint.reach,
+            codings: self.memory.read_request(&request),
+            location_scope: self.lint.location_scope,
         };
         let memory = self.memory.clone();
         let reply = self
             .app
-            .call(incoming(request, &question.script_name, &report));
+            .call(incoming(request, &facts.script_name, &report));
         reply.map(move |response| {
-            let response = outgoing(&question.method, response, &report);
-            for wrong in wrong_values(question, &response, &memory) {
-                report.tell(Law::Values, Side::Application, wrong);
+            let response = outgoing(&facts.method, response, &report);
+            for wrong in wrong_values(facts, &response, &memory) {
+                report.record(Law::Values, Side::Application, wrong);
             }
             response
         })
@@ -272,11 +272,11 @@ impl Handler for Linted {
 }
 
 /// What has to be kept of a request to judge its answer.
-struct Question {
+struct RequestFacts {
     method: Method,
     script_name: Arc<str>,
-    asked: Asked,
-    reach: Reach,
+    codings: RequestCodings,
+    location_scope: LocationScope,
 }
 
 /// What the nearest `Lint` further out saw mounted.
@@ -284,12 +284,12 @@ struct Question {
 struct Mounted(Arc<str>);
 
 fn incoming(mut request: Request, script_name: &Arc<str>, report: &Report) -> Request {
-    let tell = |wrong: Option<String>| {
+    let record = |wrong: Option<String>| {
         wrong
             .into_iter()
-            .for_each(|wrong| report.tell(Law::Path, Side::Gateway, wrong));
+            .for_each(|wrong| report.record(Law::Path, Side::Gateway, wrong));
     };
-    tell(check::path(
+    record(check::path(
         script_name,
         request.path(),
         request.uri().path(),
@@ -298,34 +298,38 @@ fn incoming(mut request: Request, script_name: &Arc<str>, report: &Report) -> Re
         .extensions_mut()
         .insert(Mounted(script_name.clone()));
     if let Some(Mounted(outer)) = outer {
-        tell(check::mounts(&outer, script_name));
+        record(check::mounts(&outer, script_name));
     }
     let said = said_length(request.headers(), request.body(), Side::Gateway, report);
     let body = request.take_body();
-    *request.body_mut() = Watched::around(body, Side::Gateway, report, said, false);
+    *request.body_mut() = CheckedBody::around(body, Side::Gateway, report, said, false);
     request
 }
 
 fn outgoing(method: &Method, mut response: Response, report: &Report) -> Response {
-    let tell = |law, wrong| report.tell(law, Side::Application, wrong);
+    let record = |law, wrong| report.record(law, Side::Application, wrong);
     let (status, headers) = (response.status(), response.headers());
     let hop = check::hop_by_hop(status, headers);
-    hop.into_iter().for_each(|hop| tell(Law::HopByHop, hop));
+    hop.into_iter().for_each(|hop| record(Law::HopByHop, hop));
     let content = check::content(method, status);
-    let promise = match content {
+    let expected = match content {
         Content::Sent => said_length(headers, response.body(), Side::Application, report),
         // The body is that of GET, and nothing is known of what it should be.
         Content::Unsent => {
             let wrong = check::content_length(headers).err();
-            wrong.into_iter().for_each(|wrong| tell(Law::Length, wrong));
+            wrong
+                .into_iter()
+                .for_each(|wrong| record(Law::Length, wrong));
             None
         }
         Content::Forbidden => {
             let known = response.body().known_length();
             let wrong = check::no_content(status, headers, known);
-            wrong.into_iter().for_each(|wrong| tell(Law::Length, wrong));
+            wrong
+                .into_iter()
+                .for_each(|wrong| record(Law::Length, wrong));
             let source = || format!("a {} has no body", status.as_u16());
-            known.is_none().then(|| Promise {
+            known.is_none().then(|| ExpectedLength {
                 length: 0,
                 source: source(),
             })
@@ -333,35 +337,40 @@ fn outgoing(method: &Method, mut response: Response, report: &Report) -> Respons
     };
     let body = std::mem::take(response.body_mut());
     let unsent = content != Content::Sent;
-    *response.body_mut() = Watched::around(body, Side::Application, report, promise, unsent);
+    *response.body_mut() = CheckedBody::around(body, Side::Application, report, expected, unsent);
     response
 }
 
 /// Law 7, for one answer and for what came before it.
-fn wrong_values(question: Question, response: &Response, memory: &Memory) -> Vec<String> {
+fn wrong_values(facts: RequestFacts, response: &Response, memory: &CodingMemory) -> Vec<String> {
     let (status, headers) = (response.status(), response.headers());
     let location = headers.get(LOCATION);
-    let location =
-        location.and_then(|value| location::location(value, &question.script_name, question.reach));
+    let location = location
+        .and_then(|value| location::location(value, &facts.script_name, facts.location_scope));
     let mut wrong = values::values(headers);
     wrong.extend(location);
-    wrong.extend(memory.answered(question.asked, status, headers));
+    wrong.extend(memory.record_response(facts.codings, status, headers));
     wrong
 }
 
 /// Checks what is said of the length, and gives what the bytes are to be held against.
-fn said_length(headers: &HeaderMap, body: &Body, side: Side, report: &Report) -> Option<Promise> {
+fn said_length(
+    headers: &HeaderMap,
+    body: &Body,
+    side: Side,
+    report: &Report,
+) -> Option<ExpectedLength> {
     let known = body.known_length();
-    let hint = known.map(|length| Promise {
+    let hint = known.map(|length| ExpectedLength {
         length,
         source: format!("the body's size hint is {length}"),
     });
     match check::content_length(headers) {
-        Err(wrong) => report.tell(Law::Length, side, wrong),
+        Err(wrong) => report.record(Law::Length, side, wrong),
         Ok(said) => match check::length(said, known) {
-            Some(wrong) => report.tell(Law::Length, side, wrong),
+            Some(wrong) => report.record(Law::Length, side, wrong),
             None => {
-                return hint.or(said.map(|length| Promise {
+                return hint.or(said.map(|length| ExpectedLength {
                     length,
                     source: format!("Content-Length is {length}"),
                 }));

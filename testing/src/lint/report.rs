@@ -17,12 +17,12 @@ const MOST_OF_A_REQUEST: usize = 64;
 pub(super) enum Destination {
     Panic,
     /// Every boundary tells what it sees.
-    Call(Function),
+    Call(ReportFunction),
     /// What one boundary told of a request, the others do not.
-    CallOnce(Function),
+    CallOnce(ReportFunction),
 }
 
-type Function = Arc<dyn Fn(Finding) + Send + Sync>;
+type ReportFunction = Arc<dyn Fn(Finding) + Send + Sync>;
 
 impl Destination {
     /// One line for each finding.
@@ -83,35 +83,39 @@ pub(super) struct Report {
     destination: Destination,
     names: Names,
     ledger: Option<Ledger>,
-    told: Option<Told>,
+    reported: Option<ReportedFindings>,
 }
 
 impl Report {
     /// For a request, which may come from a client that wants to know, or have been through a boundary further out.
     pub(super) fn new(destination: &Destination, names: &Names, request: &mut Request) -> Report {
         let extensions = request.extensions_mut();
-        let told = match destination {
-            Destination::CallOnce(_) => Some(extensions.get_or_insert_default::<Told>().clone()),
+        let reported = match destination {
+            Destination::CallOnce(_) => Some(
+                extensions
+                    .get_or_insert_default::<ReportedFindings>()
+                    .clone(),
+            ),
             Destination::Call(_) | Destination::Panic => None,
         };
         Report {
             destination: destination.clone(),
             names: names.clone(),
             ledger: extensions.get().cloned(),
-            told,
+            reported,
         }
     }
 
-    pub(super) fn tell(&self, law: Law, side: Side, message: impl Into<String>) {
+    pub(super) fn record(&self, law: Law, side: Side, message: impl Into<String>) {
         let component = match side {
             Side::Application => &self.names.inside,
             Side::Gateway => &self.names.outside,
         };
         let finding = Finding::new(law, side, component.clone(), message.into());
         if self
-            .told
+            .reported
             .as_ref()
-            .is_some_and(|told| !told.is_new(&finding))
+            .is_some_and(|reported| !reported.is_new(&finding))
         {
             return;
         }
@@ -140,15 +144,15 @@ impl Ledger {
 
 /// What was told of one request already; it travels with the request.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<Finding>>>);
+struct ReportedFindings(Arc<Mutex<Vec<Finding>>>);
 
-impl Told {
+impl ReportedFindings {
     fn is_new(&self, finding: &Finding) -> bool {
-        let mut told = lock(&self.0);
-        let is_new = told.len() < MOST_OF_A_REQUEST
-            && !told.iter().any(|known| known.is_same_fault(finding));
+        let mut reported = lock(&self.0);
+        let is_new = reported.len() < MOST_OF_A_REQUEST
+            && !reported.iter().any(|known| known.is_same_fault(finding));
         if is_new {
-            told.push(finding.clone());
+            reported.push(finding.clone());
         }
         is_new
     }
@@ -182,10 +186,10 @@ mod tests {
 
     #[test]
     fn a_request_has_only_so_many_faults() {
-        let told = Told::default();
+        let reported = ReportedFindings::default();
         let told_of = |at: usize| {
             let message = at.to_string();
-            told.is_new(&Finding::new(Law::Path, Side::Gateway, "x".into(), message))
+            reported.is_new(&Finding::new(Law::Path, Side::Gateway, "x".into(), message))
         };
         let number = (0..1_000).filter(|&at| told_of(at % 500)).count();
         assert_eq!(number, MOST_OF_A_REQUEST);

@@ -71,12 +71,12 @@ pub(super) fn recording(
     })
 }
 
-async fn read(mut body: Body) -> Result<(Vec<u8>, HeaderMap), enfilade::Error> {
+async fn read(mut body: Body) -> Result<(Vec<u8>, HeaderMap), enfilade::BodyError> {
     let (mut content, mut trailers) = (Vec::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
         match frame?.into_data() {
             Ok(data) if content.len() + data.len() > BODY_LIMIT => {
-                return Err(enfilade::Error::body_too_large());
+                return Err(enfilade::BodyError::too_large());
             }
             Ok(data) => content.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),

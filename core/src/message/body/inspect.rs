@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::message::body::Body;
-use crate::message::error::Error;
+use crate::message::error::BodyError;
 
 /// What asking a body for a frame gives.
-pub type NextFrame = Poll<Option<Result<Frame<Bytes>, Error>>>;
+pub type NextFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Body {
     /// Calls `inspect` each time that a frame of this body is asked for, with the way to ask for it.
@@ -56,7 +56,7 @@ where
     F: FnMut(&mut dyn FnMut() -> NextFrame) -> NextFrame + Unpin,
 {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame {
         let Inspected { body, inspect } = &mut *self;

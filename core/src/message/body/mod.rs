@@ -18,8 +18,8 @@ use http_body::{Frame, SizeHint};
 use self::end::Watch;
 pub use self::end::{BodyEnd, Outcome};
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
+use crate::message::error::BodyError;
 use crate::message::error::BoxError;
-use crate::message::error::Error;
 
 /// The content of a request or response.
 ///
@@ -219,7 +219,7 @@ impl Body {
     /// # Errors
     ///
     /// Where the source of the body failed; nothing comes after it.
-    pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, Error>> {
+    pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await
     }
 
@@ -228,12 +228,12 @@ impl Body {
     /// # Errors
     ///
     /// Where it is longer than `limit` bytes (nothing beyond the limit is kept), or where its source failed.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, Error> {
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, BodyError> {
         if self
             .known_length()
             .is_some_and(|length| length > limit as u64)
         {
-            return Err(Error::body_too_large());
+            return Err(BodyError::too_large());
         }
         self = match self.try_into_bytes() {
             Ok(bytes) => return Ok(bytes),
@@ -243,7 +243,7 @@ impl Body {
         while let Some(frame) = self.frame().await {
             if let Ok(data) = frame?.into_data() {
                 if data.len() > limit - all.len() {
-                    return Err(Error::body_too_large());
+                    return Err(BodyError::too_large());
                 }
                 all.extend_from_slice(&data);
             }
@@ -263,7 +263,7 @@ impl Body {
         &mut self,
         context: &mut Context<'_>,
         limit: usize,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         assert!(limit > 0, "a piece has at least one byte");
         let next = self.next(context, limit);
         match &next {
@@ -292,7 +292,7 @@ impl Body {
         &mut self,
         context: &mut Context<'_>,
         limit: usize,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let bytes = match &mut self.content {
             Content::Empty => None,
             Content::Full(bytes) => {
@@ -356,12 +356,12 @@ fn join(list: std::vec::IntoIter<Bytes>, length: u64) -> Bytes {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.poll_piece(context, usize::MAX)
     }
 

@@ -11,13 +11,13 @@ use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
 use super::Body;
+use crate::message::error::BodyError;
 use crate::message::error::BoxError;
-use crate::message::error::Error;
 use crate::message::unwind::{Panic, drop_quietly};
 
-pub(super) trait Source: HttpBody<Data = Bytes, Error = Error> + Send {}
+pub(super) trait Source: HttpBody<Data = Bytes, Error = BodyError> + Send {}
 
-impl<S: HttpBody<Data = Bytes, Error = Error> + Send> Source for S {}
+impl<S: HttpBody<Data = Bytes, Error = BodyError> + Send> Source for S {}
 
 type NextFrame<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
@@ -41,7 +41,7 @@ impl BoxStream {
         }
     }
 
-    pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> NextFrame<Error> {
+    pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> NextFrame<BodyError> {
         let source = self.source.get_mut();
         let polled = Panic::catch(|| {
             let next = ready!(source.as_mut().poll_frame(context));
@@ -57,12 +57,12 @@ impl BoxStream {
     }
 
     /// What the source holds may panic once more as it is dropped.
-    fn give_up(&mut self, panic: Panic) -> Error {
+    fn give_up(&mut self, panic: Panic) -> BodyError {
         let empty = SyncWrapper::new(Box::pin(Body::empty()) as Pin<Box<dyn Source>>);
         let source = std::mem::replace(&mut self.source, empty);
         drop_quietly(source);
         (self.hint, self.ended) = (SizeHint::with_exact(0), true);
-        Error::body_panicked(panic)
+        BodyError::panicked(panic)
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
@@ -93,10 +93,13 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
-        self.project().body.poll_frame(context).map_err(Error::body)
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<BodyError> {
+        self.project()
+            .body
+            .poll_frame(context)
+            .map_err(BodyError::new)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -119,9 +122,9 @@ impl<I: Iterator<Item: Into<Bytes>>> Iter<I> {
 
 impl<I: Iterator<Item: Into<Bytes>> + Unpin> HttpBody for Iter<I> {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> NextFrame<Error> {
+    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> NextFrame<BodyError> {
         let next = self.0.as_mut().and_then(|iterator| {
             iterator
                 .map(Into::into)
@@ -159,9 +162,9 @@ where
     E: Into<BoxError>,
 {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<BodyError> {
         let mut stream = self.project().stream;
         loop {
             let next = ready!(stream.as_mut().poll_next(context)).map(|item| item.map(Into::into));
@@ -169,7 +172,7 @@ where
                 Some(Ok(bytes)) if Bytes::is_empty(&bytes) => {}
                 next => {
                     return Poll::Ready(
-                        next.map(|item| item.map(Frame::data).map_err(Error::body)),
+                        next.map(|item| item.map(Frame::data).map_err(BodyError::new)),
                     );
                 }
             }
@@ -194,9 +197,9 @@ impl WithTrailers {
 
 impl HttpBody for WithTrailers {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<Error> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> NextFrame<BodyError> {
         let next = ready!(Pin::new(&mut self.body).poll_frame(context));
         let own = match next {
             Some(Ok(frame)) => match frame.into_trailers() {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::message::error::ErrorKind;
+use crate::message::error::BodyErrorKind;
 
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<(u64, Outcome)>>>);
@@ -72,7 +72,7 @@ fn collect_stops_at_the_limit() {
         .filter(|(text, ..)| text.len() == 4)
     {
         let error = pollster::block_on(body.collect(3)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::BodyTooLarge, "{text}");
+        assert_eq!(error.kind(), BodyErrorKind::TooLarge, "{text}");
     }
 }
 
@@ -216,7 +216,7 @@ fn a_source_that_panics_is_a_failure_and_is_dropped() {
     let first = pollster::block_on(body.frame()).unwrap().unwrap();
     assert_eq!(first.into_data().unwrap(), "begun");
     let error = pollster::block_on(body.frame()).unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BodyPanicked);
+    assert_eq!(error.kind(), BodyErrorKind::Panicked);
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "panicked: with false");
     assert!(dropped.load(Ordering::SeqCst));

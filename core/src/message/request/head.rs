@@ -116,7 +116,7 @@ impl std::fmt::Debug for Head {
 
 /// The head of a request, and its place in the tree of applications, at one moment, for a component that may call a second application; see
 /// [`Request::keep_head`].
-pub struct KeptHead {
+pub struct HeadSnapshot {
     head: Head,
     extensions: Extensions,
     /// Most have none, and pass through wrappers as what is small.
@@ -126,7 +126,7 @@ pub struct KeptHead {
     offset: usize,
 }
 
-impl KeptHead {
+impl HeadSnapshot {
     /// A second request with this head and an empty body.
     #[must_use]
     pub fn into_request(self) -> Request {
@@ -144,9 +144,9 @@ impl KeptHead {
     }
 }
 
-impl std::fmt::Debug for KeptHead {
+impl std::fmt::Debug for HeadSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeptHead")
+        f.debug_struct("HeadSnapshot")
             .field("head", &self.head)
             .finish_non_exhaustive()
     }
@@ -180,8 +180,8 @@ impl Request {
     /// assert!(!request.body().is_finished());
     /// ```
     #[must_use]
-    pub fn keep_head(&self) -> KeptHead {
-        KeptHead {
+    pub fn keep_head(&self) -> HeadSnapshot {
+        HeadSnapshot {
             head: self.0.head.clone(),
             extensions: self.0.extensions.clone(),
             captures: (!self.0.captures.is_empty()).then(|| Box::new(self.0.captures.clone())),

@@ -16,11 +16,11 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
 use self::head::Shared;
-pub use self::head::{Head, KeptHead};
+pub use self::head::{Head, HeadSnapshot};
 use self::mounted::Mounted;
 use self::origin::Origin;
 use self::params::Captures;
-pub use self::params::{Captured, Capturing, Params};
+pub use self::params::{CaptureSink, Captured, Params};
 use crate::message::body::Body;
 use crate::message::connection::Connection;
 use crate::message::error::BoxError;
@@ -424,7 +424,7 @@ impl Request {
     pub fn capture_each<E>(
         &mut self,
         names: &Arc<[Arc<str>]>,
-        find: impl FnOnce(&str, &mut Capturing<'_>) -> Result<(), E>,
+        find: impl FnOnce(&str, &mut CaptureSink<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let inner = &mut *self.0;
         let full_path = inner
@@ -453,7 +453,7 @@ impl Request {
     /// # Errors
     ///
     /// Where it was not captured, or is no `T`: a 404, as there is nothing at such a path. For another answer, say
-    /// `request.param("id").map_err(|error| error.answering(StatusCode::BAD_REQUEST))`.
+    /// `request.param("id").map_err(|error| error.with_status(StatusCode::BAD_REQUEST))`.
     pub fn param<T>(&self, name: &str) -> Result<T, HttpError>
     where
         T: std::str::FromStr<Err: Into<BoxError>>,

@@ -50,10 +50,10 @@ impl Captures {
         &mut self,
         names: &Names,
         (full_path, offset): (&str, usize),
-        find: impl FnOnce(&str, &mut Capturing<'_>) -> Result<(), E>,
+        find: impl FnOnce(&str, &mut CaptureSink<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let before = self.values.len();
-        let mut capturing = Capturing {
+        let mut capturing = CaptureSink {
             values: &mut self.values,
             limit: before + names.len(),
             full_path,
@@ -105,7 +105,7 @@ impl Captures {
 /// Takes what a router captures, a value for each of its names: see
 /// [`Request::capture_each`](crate::Request::capture_each).
 #[derive(Debug)]
-pub struct Capturing<'a> {
+pub struct CaptureSink<'a> {
     values: &'a mut SmallVec<[Value; 4]>,
     /// How many values there may be.
     limit: usize,
@@ -113,7 +113,7 @@ pub struct Capturing<'a> {
     offset: usize,
 }
 
-impl Capturing<'_> {
+impl CaptureSink<'_> {
     /// Adds the value of the next name; what is beyond the names is left out.
     ///
     /// # Errors

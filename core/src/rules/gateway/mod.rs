@@ -91,7 +91,7 @@ pub struct Answer {
 impl Answer {
     /// Leaves out a `Content-Length` that nobody set, for a transport that says by itself how long a body is that knows it.
     #[must_use]
-    pub fn leave_length(mut self) -> Answer {
+    pub fn omit_length(mut self) -> Answer {
         self.leaves_length = true;
         self
     }
@@ -108,7 +108,7 @@ impl Answer {
     /// Whether the application panicked, in its call or in its future, and nobody inside has caught that.
     ///
     /// A panic of the response's body comes later: the body fails with
-    /// [`ErrorKind::BodyPanicked`](crate::ErrorKind::BodyPanicked).
+    /// [`BodyErrorKind::Panicked`](crate::BodyErrorKind::Panicked).
     #[must_use]
     pub fn has_panicked(&self) -> bool {
         matches!(self.state, State::Panicked(_))

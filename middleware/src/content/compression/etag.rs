@@ -60,13 +60,17 @@ fn restore(headers: &mut HeaderMap, name: &HeaderName, codings: &[Coding]) {
 
 /// Gives a 304 the tag that the client asked about: that of the coded content it has (RFC 9110, section 15.4.5).
 ///
-/// `asked` are the lines of its `If-None-Match`.
-pub(super) fn mark_not_modified(headers: &mut HeaderMap, asked: &HeaderMap, coding: Coding) {
+/// `if_none_match` has the lines of its `If-None-Match`.
+pub(super) fn mark_not_modified(
+    headers: &mut HeaderMap,
+    if_none_match: &HeaderMap,
+    coding: Coding,
+) {
     let Some(tag) = headers.get(ETAG).and_then(|tag| suffixed(tag, coding)) else {
         return;
     };
-    let is_same = |asked: &str| asked.strip_prefix("W/").unwrap_or(asked) == tag;
-    if members(asked, &IF_NONE_MATCH).any(is_same) {
+    let is_same = |member: &str| member.strip_prefix("W/").unwrap_or(member) == tag;
+    if members(if_none_match, &IF_NONE_MATCH).any(is_same) {
         headers.insert(ETAG, tag);
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
-use rapidhash::fast::RandomState;
 
-use super::pool::Pool;
+use super::pool::EncoderPool;
 use crate::content::coding::Coding;
 
 /// What an entry takes beside its content, in bytes: about.
@@ -75,7 +75,7 @@ pub(super) struct Memo {
 
 /// Whether content that is not in the memo comes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Sighting {
     First,
     Second,
 }
@@ -93,8 +93,8 @@ impl Memo {
             .expect("both capacities are given");
         let lifecycle = DefaultLifecycle::default();
         Memo {
-            cache: Cache::with_options(options, Weight, RandomState::new(), lifecycle),
-            hasher: RandomState::new(),
+            cache: Cache::with_options(options, Weight, RandomState::default(), lifecycle),
+            hasher: RandomState::default(),
             seen: (0..SEEN).map(|_| AtomicU64::new(0)).collect(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -102,26 +102,30 @@ impl Memo {
     }
 
     /// The coded content, or a promise to keep it.
-    pub(super) fn find(self: &Arc<Memo>, pool: &Pool, content: &Bytes) -> Result<Bytes, Missing> {
-        let sought = Sought {
+    pub(super) fn find(
+        self: &Arc<Memo>,
+        pool: &EncoderPool,
+        content: &Bytes,
+    ) -> Result<Bytes, MemoMiss> {
+        let lookup = LookupKey {
             hash: self.hasher.hash_one(&content[..]),
             coding: pool.coding(),
             content,
         };
-        if let Some(coded) = self.cache.get(&sought) {
+        if let Some(compressed) = self.cache.get(&lookup) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(coded);
+            return Ok(compressed);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let place = usize::try_from(sought.hash % SEEN as u64).unwrap_or(0);
-        let before = self.seen[place].swap(sought.hash, Ordering::Relaxed);
-        Err(Missing {
-            hash: sought.hash,
-            coding: sought.coding,
-            sight: if before == sought.hash {
-                Sight::Second
+        let place = usize::try_from(lookup.hash % SEEN as u64).unwrap_or(0);
+        let before = self.seen[place].swap(lookup.hash, Ordering::Relaxed);
+        Err(MemoMiss {
+            hash: lookup.hash,
+            coding: lookup.coding,
+            sight: if before == lookup.hash {
+                Sighting::Second
             } else {
-                Sight::First
+                Sighting::First
             },
             memo: self.clone(),
         })
@@ -129,17 +133,17 @@ impl Memo {
 }
 
 /// Content that was not there.
-pub(super) struct Missing {
+pub(super) struct MemoMiss {
     hash: u64,
     coding: Coding,
-    sight: Sight,
+    sight: Sighting,
     memo: Arc<Memo>,
 }
 
-impl Missing {
+impl MemoMiss {
     /// Keeps what the content was coded to, where it was seen before: most content is never given again.
-    pub(super) fn keep(self, content: &Bytes, coded: &Bytes) {
-        if self.sight == Sight::First {
+    pub(super) fn keep(self, content: &Bytes, compressed: &Bytes) {
+        if self.sight == Sighting::First {
             return;
         }
         // Copies, as a part of a larger buffer would keep all of it.
@@ -148,7 +152,9 @@ impl Missing {
             coding: self.coding,
             content: Bytes::copy_from_slice(content),
         };
-        self.memo.cache.insert(key, Bytes::copy_from_slice(coded));
+        self.memo
+            .cache
+            .insert(key, Bytes::copy_from_slice(compressed));
     }
 }
 
@@ -158,7 +164,7 @@ struct Key {
     content: Bytes,
 }
 
-struct Sought<'a> {
+struct LookupKey<'a> {
     hash: u64,
     coding: Coding,
     content: &'a [u8],
@@ -170,7 +176,7 @@ impl Hash for Key {
     }
 }
 
-impl Hash for Sought<'_> {
+impl Hash for LookupKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
@@ -184,7 +190,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-impl Equivalent<Key> for Sought<'_> {
+impl Equivalent<Key> for LookupKey<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         (self.hash, self.coding) == (key.hash, key.coding) && self.content == key.content
     }
@@ -194,7 +200,7 @@ impl Equivalent<Key> for Sought<'_> {
 struct Weight;
 
 impl Weighter<Key, Bytes> for Weight {
-    fn weight(&self, key: &Key, coded: &Bytes) -> u64 {
-        key.content.len() as u64 + coded.len() as u64 + OVERHEAD
+    fn weight(&self, key: &Key, compressed: &Bytes) -> u64 {
+        key.content.len() as u64 + compressed.len() as u64 + OVERHEAD
     }
 }

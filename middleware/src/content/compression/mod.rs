@@ -21,8 +21,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 use self::memo::Memo;
 pub use self::memo::MemoUsage;
-use self::pool::Pool;
-use self::stream::Coded;
+use self::pool::EncoderPool;
+use self::stream::CompressedBody;
 use crate::content::coding::{Coding, Negotiated, negotiate};
 use crate::shared::header_values::HeaderValues;
 
@@ -93,7 +93,7 @@ pub struct Compression {
     flush: Flush,
     etags: Etags,
     memo: Option<Arc<Memo>>,
-    gains: Arc<dyn Fn(&Response) -> bool + Send + Sync>,
+    predicate: Arc<dyn Fn(&Response) -> bool + Send + Sync>,
 }
 
 /// When a coded stream brings out what it has so far.
@@ -130,7 +130,7 @@ impl Compression {
             flush: Flush::default(),
             etags: Etags::default(),
             memo: None,
-            gains: Arc::new(|response| {
+            predicate: Arc::new(|response| {
                 policy::media_type(response.headers()).is_some_and(policy::is_compressible)
             }),
         }
@@ -244,27 +244,30 @@ impl Compression {
         })
     }
 
-    /// Codes only answers for which `gains` says so, in place of the list of media types.
-    pub fn only_if(mut self, gains: impl Fn(&Response) -> bool + Send + Sync + 'static) -> Self {
-        self.gains = Arc::new(gains);
+    /// Compresses only responses for which `predicate` returns true, in place of the list of media types.
+    pub fn only_if(
+        mut self,
+        predicate: impl Fn(&Response) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.predicate = Arc::new(predicate);
         self
     }
 
     /// The level of a coding: what was asked for last, in its range.
     fn level_of(&self, coding: Coding) -> u32 {
-        let mut asked = self.levels.iter().rev();
-        let asked = asked.find(|(of, _)| *of == coding);
+        let mut levels = self.levels.iter().rev();
+        let chosen = levels.find(|(of, _)| *of == coding);
         let range = encoder::levels(coding);
-        asked.map_or_else(
+        chosen.map_or_else(
             || encoder::default_level(coding),
             |(_, level)| (*level).clamp(*range.start(), *range.end()),
         )
     }
 
-    fn is_worth_coding(&self, response: &Response) -> bool {
+    fn is_worth_compressing(&self, response: &Response) -> bool {
         policy::is_long_enough(response, self.min_size)
-            && (self.gains)(response)
-            && policy::may_be_coded(response)
+            && (self.predicate)(response)
+            && policy::may_be_compressed(response)
     }
 }
 
@@ -277,17 +280,17 @@ impl Default for Compression {
 impl Middleware for Compression {
     fn wrap(self, app: Application) -> Application {
         let pools = self.codings.iter().map(|coding| {
-            let pool = Pool::new(*coding, self.level_of(*coding));
+            let pool = EncoderPool::new(*coding, self.level_of(*coding));
             Arc::new(pool)
         });
-        let coders = Encoders {
+        let encoders = Encoders {
             pools: pools.collect(),
             names: self.codings.iter().map(|coding| coding.name()).collect(),
             options: self,
         };
-        Application::from_handler(Compressed {
+        Application::from_handler(WithCompression {
             app,
-            coders: Arc::new(coders),
+            encoders: Arc::new(encoders),
         })
     }
 }
@@ -307,30 +310,30 @@ impl fmt::Debug for Compression {
 }
 
 #[derive(Clone)]
-struct Compressed {
+struct WithCompression {
     app: Application,
-    coders: Arc<Encoders>,
+    encoders: Arc<Encoders>,
 }
 
-impl Handler for Compressed {
+impl Handler for WithCompression {
     fn call(&self, mut request: Request) -> Reply {
-        let Ok(asked) = self.coders.read(&mut request) else {
+        let Ok(accepted) = self.encoders.read(&mut request) else {
             return Reply::new(not_acceptable());
         };
         let mut reply = self.app.call(request);
         // Most answers are not concerned: they are not even moved.
-        let is_done = |response| !self.coders.is_concerned(response);
+        let is_done = |response| !self.encoders.is_concerned(response);
         if !reply.as_ready().is_some_and(is_done) {
-            let coders = self.coders.clone();
-            reply = reply.then(move |response| coders.answer(asked, response));
+            let encoders = self.encoders.clone();
+            reply = reply.then(move |response| encoders.compress_response(accepted, response));
         }
         reply
     }
 
     fn describe(&self) -> Description {
-        let options = &self.coders.options;
-        let coding = |pool: &Arc<Pool>| format!("{} {}", pool.coding().name(), pool.level());
-        let codings: Vec<String> = self.coders.pools.iter().map(coding).collect();
+        let options = &self.encoders.options;
+        let coding = |pool: &Arc<EncoderPool>| format!("{} {}", pool.coding().name(), pool.level());
+        let codings: Vec<String> = self.encoders.pools.iter().map(coding).collect();
         Description::new("Compression")
             .option("codings", codings.join(", "))
             .option("min_size", options.min_size)
@@ -339,32 +342,32 @@ impl Handler for Compressed {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Compressed {
+        Some(Application::from_handler(WithCompression {
             app,
             ..self.clone()
         }))
     }
 }
 
-/// What a request says of the coding of its answer. It is kept as it came: most answers are not coded, and need no more.
-struct Asked {
-    lines: HeaderValues,
+/// What a request says of the coding of its response, as it came: most responses are not compressed, and need no more.
+struct AcceptedEncodings {
+    values: HeaderValues,
     is_head: bool,
     /// The conditions, and the coding that they were given back for.
     conditions: Option<Box<(HeaderMap, Coding)>>,
 }
 
-/// The lines of `Accept-Encoding`; none where `Cache-Control` forbids all codings.
-fn lines(headers: &HeaderMap) -> HeaderValues {
-    let lines = HeaderValues::of(headers, &ACCEPT_ENCODING);
+/// The values of `Accept-Encoding`; none if `Cache-Control` forbids all codings.
+fn accepted_encodings(headers: &HeaderMap) -> HeaderValues {
+    let values = HeaderValues::of(headers, &ACCEPT_ENCODING);
     // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
-    let is_forbidden = !lines.as_slice().is_empty()
+    let is_forbidden = !values.as_slice().is_empty()
         && headers.contains_key(CACHE_CONTROL)
         && has_token(headers, &CACHE_CONTROL, "no-transform");
     if is_forbidden {
         HeaderValues::None
     } else {
-        lines
+        values
     }
 }
 
@@ -375,15 +378,15 @@ struct NotAcceptable;
 struct Encoders {
     options: Compression,
     /// One for each coding, in their order.
-    pools: Vec<Arc<Pool>>,
+    pools: Vec<Arc<EncoderPool>>,
     /// Of the codings, in their order.
     names: Vec<&'static str>,
 }
 
 impl Encoders {
     /// Reads what a request asks for, and gives its conditions back as the application knows them.
-    fn read(&self, request: &mut Request) -> Result<Asked, NotAcceptable> {
-        let lines = lines(request.headers());
+    fn read(&self, request: &mut Request) -> Result<AcceptedEncodings, NotAcceptable> {
+        let values = accepted_encodings(request.headers());
         if self.options.strict
             && negotiate(request.headers().get_all(ACCEPT_ENCODING), &self.names)
                 == Negotiated::NotAcceptable
@@ -392,10 +395,10 @@ impl Encoders {
         }
         let conditions = match self.options.etags {
             Etags::Weaken => None,
-            Etags::PerCoding => self.restore_conditions(&lines, request.headers_mut()),
+            Etags::PerCoding => self.restore_conditions(&values, request.headers_mut()),
         };
-        Ok(Asked {
-            lines,
+        Ok(AcceptedEncodings {
+            values,
             is_head: request.method() == Method::HEAD,
             conditions,
         })
@@ -403,10 +406,10 @@ impl Encoders {
 
     fn restore_conditions(
         &self,
-        lines: &HeaderValues,
+        values: &HeaderValues,
         headers: &mut HeaderMap,
     ) -> Option<Box<(HeaderMap, Coding)>> {
-        let chosen = self.choose(lines).map(|pool| pool.coding());
+        let chosen = self.choose(values).map(|pool| pool.coding());
         let mut before = HeaderMap::new();
         for line in headers.get_all(IF_NONE_MATCH) {
             before.append(IF_NONE_MATCH, line.clone());
@@ -416,8 +419,8 @@ impl Encoders {
     }
 
     /// The coding that the client wants.
-    fn choose(&self, lines: &HeaderValues) -> Option<&Arc<Pool>> {
-        match negotiate(lines.as_slice(), &self.names) {
+    fn choose(&self, values: &HeaderValues) -> Option<&Arc<EncoderPool>> {
+        match negotiate(values.as_slice(), &self.names) {
             Negotiated::Coding(name) => {
                 let mut pools = self.pools.iter();
                 pools.find(|pool| pool.coding().name() == name)
@@ -429,31 +432,31 @@ impl Encoders {
     /// Whether the answer could be coded, or stands for one that could.
     fn is_concerned(&self, response: &Response) -> bool {
         let options = &self.options;
-        options.is_worth_coding(response)
-            || policy::stands_for_coded(response, options.min_size, &*options.gains)
+        options.is_worth_compressing(response)
+            || policy::stands_for_compressed(response, options.min_size, &*options.predicate)
     }
 
     /// Codes the answer where it could be and the client wants that.
-    fn answer(&self, asked: Asked, mut response: Response) -> Reply {
+    fn compress_response(&self, accepted: AcceptedEncodings, mut response: Response) -> Reply {
         if !self.is_concerned(&response) {
             return response.into();
         }
         vary_add(response.headers_mut(), &ACCEPT_ENCODING);
         if response.status() == StatusCode::NOT_MODIFIED
-            && let Some(asked) = &asked.conditions
+            && let Some(conditions) = &accepted.conditions
         {
-            let (before, coding) = &**asked;
+            let (before, coding) = &**conditions;
             etag::mark_not_modified(response.headers_mut(), before, *coding);
         }
-        match self.choose(&asked.lines) {
-            Some(pool) if self.options.is_worth_coding(&response) => {
-                self.code(pool, asked.is_head, response)
+        match self.choose(&accepted.values) {
+            Some(pool) if self.options.is_worth_compressing(&response) => {
+                self.compress(pool, accepted.is_head, response)
             }
             _ => response.into(),
         }
     }
 
-    fn code(&self, pool: &Arc<Pool>, is_head: bool, response: Response) -> Reply {
+    fn compress(&self, pool: &Arc<EncoderPool>, is_head: bool, response: Response) -> Reply {
         let (mut parts, body) = response.into_parts();
         let whole = if is_head {
             Err(body)
@@ -461,18 +464,18 @@ impl Encoders {
             body.try_into_bytes()
         };
         match whole {
-            Ok(content) => self.code_whole(pool, parts, content),
+            Ok(content) => self.compress_whole(pool, parts, content),
             Err(stream) => {
-                policy::mark_coded(&mut parts.headers, pool.coding(), self.options.etags);
-                let coded = Coded::new(stream, pool.clone(), self.options.flush);
-                Response::from_parts(parts, Body::new(coded)).into()
+                policy::mark_compressed(&mut parts.headers, pool.coding(), self.options.etags);
+                let compressed = CompressedBody::new(stream, pool.clone(), self.options.flush);
+                Response::from_parts(parts, Body::new(compressed)).into()
             }
         }
     }
 
     /// Codes content that is all there, or finds that it was coded before.
-    fn code_whole(&self, pool: &Arc<Pool>, parts: Parts, content: Bytes) -> Reply {
-        let head = Head {
+    fn compress_whole(&self, pool: &Arc<EncoderPool>, parts: Parts, content: Bytes) -> Reply {
+        let head = ResponseHead {
             parts,
             coding: pool.coding(),
             etags: self.options.etags,
@@ -484,46 +487,46 @@ impl Encoders {
             .as_ref()
             .map(|memo| memo.find(pool, &content))
         {
-            Some(Ok(coded)) => return head.with(coded).into(),
+            Some(Ok(compressed)) => return head.with(compressed).into(),
             Some(Err(missing)) => Some(missing),
             None => None,
         };
         let pool = pool.clone();
-        let code = move || {
-            let coded = pool.code(&content).map(Bytes::from);
-            if let (Ok(coded), Some(missing)) = (&coded, missing) {
-                missing.keep(&content, coded);
+        let compress = move || {
+            let compressed = pool.encode(&content).map(Bytes::from);
+            if let (Ok(compressed), Some(missing)) = (&compressed, missing) {
+                missing.keep(&content, compressed);
             }
             // An encoder that cannot be had is no reason to give nothing.
-            coded.map_err(|_| content)
+            compressed.map_err(|_| content)
         };
         if length < OFFLOAD_FROM {
-            return head.with_result(code()).into();
+            return head.with_result(compress()).into();
         }
-        Reply::from_future(async move { head.with_result(blocking::unblock(code).await) })
+        Reply::from_future(async move { head.with_result(blocking::unblock(compress).await) })
     }
 }
 
 /// The head of an answer whose content is coded as a whole.
-struct Head {
+struct ResponseHead {
     parts: Parts,
     coding: Coding,
     etags: Etags,
 }
 
-impl Head {
-    fn with(mut self, coded: Bytes) -> Response {
-        policy::mark_coded(&mut self.parts.headers, self.coding, self.etags);
+impl ResponseHead {
+    fn with(mut self, compressed: Bytes) -> Response {
+        policy::mark_compressed(&mut self.parts.headers, self.coding, self.etags);
         self.parts
             .headers
-            .insert(CONTENT_LENGTH, coded.len().into());
-        Response::from_parts(self.parts, coded.into())
+            .insert(CONTENT_LENGTH, compressed.len().into());
+        Response::from_parts(self.parts, compressed.into())
     }
 
     /// With the coded content, or the plain one.
-    fn with_result(self, coded: Result<Bytes, Bytes>) -> Response {
-        match coded {
-            Ok(coded) => self.with(coded),
+    fn with_result(self, compressed: Result<Bytes, Bytes>) -> Response {
+        match compressed {
+            Ok(compressed) => self.with(compressed),
             Err(plain) => Response::from_parts(self.parts, plain.into()),
         }
     }

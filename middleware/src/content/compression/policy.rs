@@ -34,15 +34,15 @@ const COMPRESSIBLE: [&str; 13] = [
 ];
 
 /// Whether HTTP allows this answer to be coded at all.
-pub(super) fn may_be_coded(response: &Response) -> bool {
+pub(super) fn may_be_compressed(response: &Response) -> bool {
     let (status, headers) = (response.status(), response.headers());
     allows_content(status)
         && status != StatusCode::PARTIAL_CONTENT
         && !headers.contains_key(CONTENT_RANGE)
-        && may_be_changed(headers)
+        && may_be_transformed(headers)
 }
 
-fn may_be_changed(headers: &HeaderMap) -> bool {
+fn may_be_transformed(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -52,11 +52,11 @@ fn may_be_changed(headers: &HeaderMap) -> bool {
 /// Whether the whole of which this answer has a part, or nothing, may be coded: what its 200 says of that, it says too
 /// (RFC 9110, sections 15.3.7 and 15.4.5).
 ///
-/// `gains` says whether content of this answer's type would be. A 304 and a 206 of several parts do not have the type.
-pub(super) fn stands_for_coded(
+/// `predicate` says whether content of this answer's type would be. A 304 and a 206 of several parts do not have the type.
+pub(super) fn stands_for_compressed(
     response: &Response,
     min_size: u64,
-    gains: impl Fn(&Response) -> bool,
+    predicate: impl Fn(&Response) -> bool,
 ) -> bool {
     let headers = response.headers();
     match response.status() {
@@ -64,9 +64,9 @@ pub(super) fn stands_for_coded(
         StatusCode::PARTIAL_CONTENT => {
             let is_multipart = media_type(headers)
                 .is_some_and(|found| found.eq_ignore_ascii_case("multipart/byteranges"));
-            may_be_changed(headers)
+            may_be_transformed(headers)
                 && complete_length(headers).is_none_or(|length| length >= min_size.max(1))
-                && (is_multipart || gains(response))
+                && (is_multipart || predicate(response))
         }
         _ => false,
     }
@@ -117,7 +117,7 @@ pub(super) fn is_compressible(media_type: &str) -> bool {
 }
 
 /// Says in the headers that the content is coded, and removes what is no longer true.
-pub(super) fn mark_coded(headers: &mut HeaderMap, coding: Coding, etags: Etags) {
+pub(super) fn mark_compressed(headers: &mut HeaderMap, coding: Coding, etags: Etags) {
     for name in &OF_THE_OLD_BYTES {
         headers.remove(name);
     }

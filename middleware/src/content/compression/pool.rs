@@ -12,16 +12,16 @@ use crate::content::coding::Coding;
 const IDLE: usize = 8;
 
 /// The encoders of one coding at one level.
-pub(super) struct Pool {
+pub(super) struct EncoderPool {
     coding: Coding,
     level: u32,
     idle: ConcurrentQueue<Box<dyn Encoder>>,
     idle_whole: ConcurrentQueue<Box<dyn WholeEncoder>>,
 }
 
-impl Pool {
-    pub(super) fn new(coding: Coding, level: u32) -> Pool {
-        Pool {
+impl EncoderPool {
+    pub(super) fn new(coding: Coding, level: u32) -> EncoderPool {
+        EncoderPool {
             coding,
             level,
             idle: ConcurrentQueue::bounded(IDLE),
@@ -38,13 +38,13 @@ impl Pool {
     }
 
     /// An encoder that has begun; `length` is that of the content, where it is known.
-    pub(super) fn take(self: &Arc<Pool>, length: Option<u64>) -> io::Result<Pooled> {
+    pub(super) fn take(self: &Arc<EncoderPool>, length: Option<u64>) -> io::Result<PooledEncoder> {
         let mut encoder = match self.idle.pop() {
             Ok(encoder) => encoder,
             Err(_) => encoder::new(self.coding, self.level)?,
         };
         encoder.begin(length)?;
-        Ok(Pooled {
+        Ok(PooledEncoder {
             encoder: Some(encoder),
             is_finished: false,
             pool: self.clone(),
@@ -52,17 +52,17 @@ impl Pool {
     }
 
     /// Codes content that is all there.
-    pub(super) fn code(self: &Arc<Pool>, content: &[u8]) -> io::Result<Vec<u8>> {
+    pub(super) fn encode(self: &Arc<EncoderPool>, content: &[u8]) -> io::Result<Vec<u8>> {
         let whole = self.idle_whole.pop().ok();
         if let Some(mut encoder) = whole.or_else(|| encoder::new_whole(self.coding, self.level)) {
-            let coded = encoder.code_whole(content);
+            let compressed = encoder.encode_whole(content);
             // A full pool drops it.
             let _ = self.idle_whole.push(encoder);
-            return coded;
+            return compressed;
         }
         let mut output = Vec::with_capacity(content.len() / 2);
         let mut encoder = self.take(Some(content.len() as u64))?;
-        encoder.code(content, Then::Finish, &mut output)?;
+        encoder.encode(content, Then::Finish, &mut output)?;
         Ok(output)
     }
 }
@@ -71,30 +71,30 @@ impl Pool {
 ///
 /// One that was left before is dropped: zlib-rs, reset in the middle at level 1, begins the next content with the end of
 /// a block that it never opened.
-pub(super) struct Pooled {
+pub(super) struct PooledEncoder {
     /// `None` only while it is dropped.
     encoder: Option<Box<dyn Encoder>>,
     is_finished: bool,
-    pool: Arc<Pool>,
+    pool: Arc<EncoderPool>,
 }
 
-impl Pooled {
+impl PooledEncoder {
     /// As [`Encoder::code`].
-    pub(super) fn code(
+    pub(super) fn encode(
         &mut self,
         content: &[u8],
         then: Then,
         output: &mut Vec<u8>,
     ) -> io::Result<()> {
         if let Some(encoder) = &mut self.encoder {
-            encoder.code(content, then, output)?;
+            encoder.encode(content, then, output)?;
             self.is_finished = then == Then::Finish;
         }
         Ok(())
     }
 }
 
-impl Drop for Pooled {
+impl Drop for PooledEncoder {
     fn drop(&mut self) {
         if let Some(encoder) = self.encoder.take().filter(|_| self.is_finished) {
             // A full pool drops it.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
 use super::Flush;
 use super::encoder::Then;
-use super::pool::{Pool, Pooled};
+use super::pool::{EncoderPool, PooledEncoder};
 use crate::content::digests::remove_digests;
 
 /// Coded bytes are sent on in pieces of at least this size, where nothing has to be flushed.
@@ -22,11 +22,11 @@ const STEP: usize = 32 * 1024;
 const STEPS: usize = 8;
 
 /// Codes a body frame by frame; nothing is set up before the first frame is asked for.
-pub(super) struct Coded {
+pub(super) struct CompressedBody {
     inner: Body,
-    pool: Arc<Pool>,
+    pool: Arc<EncoderPool>,
     flush: Flush,
-    encoder: Option<Pooled>,
+    encoder: Option<PooledEncoder>,
     /// Content that was taken from the body and is not coded yet.
     waiting: Bytes,
     /// Coded bytes that are not sent on yet.
@@ -37,11 +37,11 @@ pub(super) struct Coded {
     ended: bool,
 }
 
-type Next = Option<Result<Frame<Bytes>, Error>>;
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
 
-impl Coded {
-    pub(super) fn new(inner: Body, pool: Arc<Pool>, flush: Flush) -> Coded {
-        Coded {
+impl CompressedBody {
+    pub(super) fn new(inner: Body, pool: Arc<EncoderPool>, flush: Flush) -> CompressedBody {
+        CompressedBody {
             inner,
             pool,
             flush,
@@ -54,22 +54,22 @@ impl Coded {
         }
     }
 
-    fn run(&mut self, content: &[u8], then: Then) -> Result<(), Error> {
+    fn run(&mut self, content: &[u8], then: Then) -> Result<(), BodyError> {
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
             none => {
                 let length = self.inner.known_length();
                 let length =
                     length.map(|length| length + (content.len() + self.waiting.len()) as u64);
-                none.insert(self.pool.take(length).map_err(Error::body)?)
+                none.insert(self.pool.take(length).map_err(BodyError::new)?)
             }
         };
-        let coded = encoder.code(content, then, &mut self.output);
-        coded.map_err(Error::body)
+        let compressed = encoder.encode(content, then, &mut self.output);
+        compressed.map_err(BodyError::new)
     }
 
     /// Codes some of the content that waits.
-    fn code(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+    fn compress(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         let step = self.waiting.split_to(self.waiting.remaining().min(STEP));
         self.run(&step, Then::More)?;
         self.unflushed = true;
@@ -77,7 +77,7 @@ impl Coded {
     }
 
     /// The inner body has nothing now: what it gave so far is brought out, unless that is to wait.
-    fn pause(&mut self) -> Result<Option<Frame<Bytes>>, Error> {
+    fn pause(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         if !self.unflushed || self.flush == Flush::Never {
             return Ok(None);
         }
@@ -86,9 +86,9 @@ impl Coded {
         Ok(self.take(1))
     }
 
-    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, Error> {
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<Option<Frame<Bytes>>, BodyError> {
         self.ended = true;
-        self.trailers = trailers.and_then(of_coded);
+        self.trailers = trailers.and_then(without_digests);
         self.run(&[], Then::Finish)?;
         self.encoder = None;
         Ok(self.take(1))
@@ -106,7 +106,7 @@ impl Coded {
             let trailers = self.trailers.take().map(Frame::trailers);
             return Poll::Ready(Some(trailers.map(Ok)));
         } else if self.waiting.has_remaining() {
-            self.code()
+            self.compress()
         } else {
             match Pin::new(&mut self.inner).poll_frame(context) {
                 Poll::Pending => match self.pause() {
@@ -131,14 +131,14 @@ impl Coded {
 }
 
 /// What is still true of coded content; nothing where that is none of it.
-fn of_coded(mut trailers: HeaderMap) -> Option<HeaderMap> {
+fn without_digests(mut trailers: HeaderMap) -> Option<HeaderMap> {
     remove_digests(&mut trailers);
     Some(trailers).filter(|trailers| !trailers.is_empty())
 }
 
-impl HttpBody for Coded {
+impl HttpBody for CompressedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
         for _ in 0..STEPS {

@@ -20,23 +20,25 @@ type Make = fn() -> Body;
 type HeaderList = &'static [(&'static str, &'static str)];
 
 /// What content was before it was coded.
-fn decoded(coding: Coding, coded: &[u8]) -> io::Result<Vec<u8>> {
+fn decoded(coding: Coding, compressed: &[u8]) -> io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     match coding {
-        Coding::Gzip => MultiGzDecoder::new(coded).read_to_end(&mut plain),
-        Coding::Deflate => ZlibDecoder::new(coded).read_to_end(&mut plain),
+        Coding::Gzip => MultiGzDecoder::new(compressed).read_to_end(&mut plain),
+        Coding::Deflate => ZlibDecoder::new(compressed).read_to_end(&mut plain),
         #[cfg(feature = "brotli")]
-        Coding::Brotli => brotli::Decompressor::new(coded, 4096).read_to_end(&mut plain),
+        Coding::Brotli => brotli::Decompressor::new(compressed, 4096).read_to_end(&mut plain),
         #[cfg(feature = "zstd")]
-        Coding::Zstd => zstd::stream::read::Decoder::new(coded)
+        Coding::Zstd => zstd::stream::read::Decoder::new(compressed)
             .and_then(|mut decoder| decoder.read_to_end(&mut plain)),
     }
     .map(|_| plain)
 }
 
-fn gunzip(coded: &[u8]) -> Vec<u8> {
+fn gunzip(compressed: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    MultiGzDecoder::new(coded).read_to_end(&mut plain).unwrap();
+    MultiGzDecoder::new(compressed)
+        .read_to_end(&mut plain)
+        .unwrap();
     plain
 }
 
@@ -71,13 +73,13 @@ fn content_is_coded_in_memory_and_as_a_stream() {
         Body::from_list(["Hello, hello", ", hello!"])
     }] {
         let client = client(&[("content-type", TEXT)], 200, body);
-        let answer = client.get("/").header("accept-encoding", "gzip").send();
-        assert_eq!(answer.header("content-encoding"), Some("gzip"));
-        assert_eq!(answer.header("vary"), Some("accept-encoding"));
-        assert_eq!(gunzip(answer.bytes()), b"Hello, hello, hello!");
-        let answer = client.get("/").header("accept-encoding", "deflate").send();
+        let response = client.get("/").header("accept-encoding", "gzip").send();
+        assert_eq!(response.header("content-encoding"), Some("gzip"));
+        assert_eq!(response.header("vary"), Some("accept-encoding"));
+        assert_eq!(gunzip(response.bytes()), b"Hello, hello, hello!");
+        let response = client.get("/").header("accept-encoding", "deflate").send();
         let mut plain = String::new();
-        ZlibDecoder::new(&answer.bytes()[..])
+        ZlibDecoder::new(&response.bytes()[..])
             .read_to_string(&mut plain)
             .unwrap();
         assert_eq!(plain, "Hello, hello, hello!");
@@ -141,16 +143,20 @@ fn only_what_may_be_and_gains_is_coded() {
         (&[("content-type", TEXT)], 304, Body::empty, false),
         (&[("content-type", TEXT)], 101, Body::empty, false),
     ];
-    for (headers, status, body, coded) in cases {
-        let answer = client(headers, status, body)
+    for (headers, status, body, compressed) in cases {
+        let response = client(headers, status, body)
             .get("/")
             .header("accept-encoding", "gzip")
             .send();
-        let found = answer.header("content-encoding") == Some("gzip");
-        assert_eq!(found, coded, "{status} {headers:?}");
-        let varies = answer.header("vary").is_some();
-        let stands_for_coded = status == 206 || status == 304;
-        assert_eq!(varies, coded || stands_for_coded, "{status} {headers:?}");
+        let found = response.header("content-encoding") == Some("gzip");
+        assert_eq!(found, compressed, "{status} {headers:?}");
+        let varies = response.header("vary").is_some();
+        let stands_for_compressed = status == 206 || status == 304;
+        assert_eq!(
+            varies,
+            compressed || stands_for_compressed,
+            "{status} {headers:?}"
+        );
     }
 }
 
@@ -161,9 +167,9 @@ fn a_request_can_forbid_it() {
         .get("/")
         .header("accept-encoding", "gzip")
         .header("cache-control", "No-Transform");
-    let answer = request.send();
-    assert_eq!(answer.header("content-encoding"), None);
-    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    let response = request.send();
+    assert_eq!(response.header("content-encoding"), None);
+    assert_eq!(response.header("vary"), Some("accept-encoding"));
 }
 
 #[test]
@@ -179,33 +185,33 @@ fn headers_of_the_old_bytes_go() {
         ("set-cookie", "a=1"),
         ("set-cookie", "b=2"),
     ];
-    let answer = client(headers, 200, body)
+    let response = client(headers, 200, body)
         .get("/")
         .header("accept-encoding", "gzip")
         .send();
     for name in ["accept-ranges", "content-md5", "repr-digest"] {
-        assert_eq!(answer.header(name), None, "{name}");
+        assert_eq!(response.header(name), None, "{name}");
     }
     assert_eq!(
-        answer.header("content-length"),
-        Some(answer.bytes().len().to_string().as_str())
+        response.header("content-length"),
+        Some(response.bytes().len().to_string().as_str())
     );
-    assert_eq!(answer.header("etag"), Some("W/\"v1\""));
+    assert_eq!(response.header("etag"), Some("W/\"v1\""));
     assert_eq!(
-        answer.header("last-modified"),
+        response.header("last-modified"),
         Some("Sun, 06 Nov 1994 08:49:37 GMT")
     );
-    assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
+    assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
 }
 
 #[test]
 fn head_has_the_headers_of_get_and_nothing_is_coded() {
     let client = client(&[("content-type", TEXT)], 200, body);
-    let answer = client.head("/").header("accept-encoding", "gzip").send();
-    assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert_eq!(answer.header("vary"), Some("accept-encoding"));
-    assert_eq!(answer.header("content-length"), None);
-    assert!(answer.bytes().is_empty());
+    let response = client.head("/").header("accept-encoding", "gzip").send();
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    assert_eq!(response.header("vary"), Some("accept-encoding"));
+    assert_eq!(response.header("content-length"), None);
+    assert!(response.bytes().is_empty());
     let plain = client.head("/").send();
     assert_eq!(plain.header("content-length"), Some("20"));
 }
@@ -213,21 +219,24 @@ fn head_has_the_headers_of_get_and_nothing_is_coded() {
 #[test]
 fn a_refused_identity_is_served_unless_that_is_refused() {
     let refusing = "identity;q=0, compress";
-    let answer = client(&[("content-type", TEXT)], 200, body)
+    let response = client(&[("content-type", TEXT)], 200, body)
         .get("/")
         .header("accept-encoding", refusing)
         .send();
     assert_eq!(
-        (answer.status().as_u16(), answer.header("content-encoding")),
+        (
+            response.status().as_u16(),
+            response.header("content-encoding")
+        ),
         (200, None)
     );
     let called = Arc::new(AtomicBool::new(false));
     let seen = called.clone();
     let app = Application::new(move |_: Request| seen.store(true, Ordering::SeqCst));
     let client = Client::new(app.wrap(Compression::new().strict()));
-    let answer = client.get("/").header("accept-encoding", refusing).send();
+    let response = client.get("/").header("accept-encoding", refusing).send();
     assert_eq!(
-        (answer.status().as_u16(), answer.header("vary")),
+        (response.status().as_u16(), response.header("vary")),
         (406, Some("accept-encoding"))
     );
     assert!(!called.load(Ordering::SeqCst));
@@ -256,13 +265,13 @@ fn trailers_follow_coded_content() {
         trailers.insert("repr-digest", "sha-256=:AAAA:".parse().unwrap());
         stream().with_trailers(trailers)
     }
-    let answer = client(&[("content-type", TEXT)], 200, with_trailers)
+    let response = client(&[("content-type", TEXT)], 200, with_trailers)
         .get("/")
         .header("accept-encoding", "gzip")
         .send();
-    assert_eq!(gunzip(answer.bytes()), b"Hello, hello, hello!");
-    assert_eq!(answer.trailers().unwrap()["grpc-status"], "0");
-    assert_eq!(answer.trailers().unwrap().len(), 1);
+    assert_eq!(gunzip(response.bytes()), b"Hello, hello, hello!");
+    assert_eq!(response.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(response.trailers().unwrap().len(), 1);
 }
 
 /// A body that plays back what it is given; `None` is a pause.
@@ -273,7 +282,7 @@ struct Script(
 
 impl http_body::Body for Script {
     type Data = bytes::Bytes;
-    type Error = enfilade_core::Error;
+    type Error = enfilade_core::BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -285,7 +294,7 @@ impl http_body::Body for Script {
         match self.0.remove(0) {
             None => Poll::Pending,
             Some(Ok(text)) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
-            Some(Err(error)) => Poll::Ready(Some(Err(enfilade_core::Error::body(error)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(enfilade_core::BodyError::new(error)))),
         }
     }
 }
@@ -296,35 +305,35 @@ impl Drop for Script {
     }
 }
 
-fn coded(
+fn compressed(
     script: Vec<Option<Result<&'static str, &'static str>>>,
     flush: Flush,
 ) -> (Body, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
     let inner = Body::new(Script(script, dropped.clone()));
     (
-        Body::new(Coded::new(
+        Body::new(CompressedBody::new(
             inner,
-            Arc::new(Pool::new(Coding::Gzip, 6)),
+            Arc::new(EncoderPool::new(Coding::Gzip, 6)),
             flush,
         )),
         dropped,
     )
 }
 
-fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::Error>>> {
+fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::BodyError>>> {
     let mut context = Context::from_waker(Waker::noop());
     let next = Pin::new(body).poll_frame(&mut context);
     next.map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap().to_vec())))
 }
 
 /// What a gzip decoder can make of the beginning of coded content.
-fn readable(coded: &[u8]) -> String {
+fn readable(compressed: &[u8]) -> String {
     let mut plain = vec![0; 100];
     let mut decoder = flate2::Decompress::new(false);
     // The header of a gzip file without options has ten bytes (RFC 1952, section 2.3).
     decoder
-        .decompress(&coded[10..], &mut plain, flate2::FlushDecompress::Sync)
+        .decompress(&compressed[10..], &mut plain, flate2::FlushDecompress::Sync)
         .unwrap();
     plain.truncate(usize::try_from(decoder.total_out()).unwrap());
     String::from_utf8(plain).unwrap()
@@ -332,7 +341,7 @@ fn readable(coded: &[u8]) -> String {
 
 #[test]
 fn what_was_written_arrives_when_the_stream_pauses() {
-    let (mut body, _) = coded(
+    let (mut body, _) = compressed(
         vec![Some(Ok("one,")), None, None, Some(Ok("two")), None],
         Flush::WhenPending,
     );
@@ -356,7 +365,7 @@ fn what_was_written_arrives_when_the_stream_pauses() {
 
 #[test]
 fn without_flushing_nothing_arrives_before_the_end() {
-    let (mut body, _) = coded(vec![Some(Ok("one,")), None, Some(Ok("two"))], Flush::Never);
+    let (mut body, _) = compressed(vec![Some(Ok("one,")), None, Some(Ok("two"))], Flush::Never);
     assert!(poll(&mut body).is_pending());
     let Poll::Ready(Some(Ok(all))) = poll(&mut body) else {
         panic!("no end")
@@ -366,7 +375,7 @@ fn without_flushing_nothing_arrives_before_the_end() {
 
 #[test]
 fn a_stream_that_fails_is_never_valid_content() {
-    let (mut body, dropped) = coded(
+    let (mut body, dropped) = compressed(
         vec![Some(Ok("one")), None, Some(Err("cut"))],
         Flush::WhenPending,
     );
@@ -385,7 +394,7 @@ fn a_stream_that_fails_is_never_valid_content() {
 
 #[test]
 fn a_client_that_leaves_stops_the_stream() {
-    let (mut body, dropped) = coded(vec![Some(Ok("one")), None, None], Flush::WhenPending);
+    let (mut body, dropped) = compressed(vec![Some(Ok("one")), None, None], Flush::WhenPending);
     assert!(poll(&mut body).is_ready());
     drop(body);
     assert!(dropped.load(Ordering::SeqCst));
@@ -402,13 +411,13 @@ fn a_large_body_in_memory_is_coded_on_another_thread() {
         .insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     let reply = app.call(request);
     assert!(!reply.is_ready());
-    let answer = Client::new(app)
+    let response = Client::new(app)
         .get("/")
         .header("accept-encoding", "gzip")
         .send();
-    let length = answer.bytes().len().to_string();
-    assert_eq!(answer.header("content-length"), Some(&*length));
-    assert_eq!(gunzip(answer.bytes()), expected.as_bytes());
+    let length = response.bytes().len().to_string();
+    assert_eq!(response.header("content-length"), Some(&*length));
+    assert_eq!(gunzip(response.bytes()), expected.as_bytes());
 }
 
 #[test]
@@ -418,7 +427,7 @@ fn types_can_be_chosen() {
             .min_size(1)
             .content_types(types.iter().copied())
     };
-    for (compression, coded) in [
+    for (compression, compressed) in [
         (only(&["text/plain"]), true),
         (only(&["Text/Plain"]), true),
         (only(&["text/json"]), false),
@@ -431,8 +440,8 @@ fn types_can_be_chosen() {
             200,
             body,
         );
-        let answer = client.get("/").header("accept-encoding", "gzip").send();
-        assert_eq!(answer.header("content-encoding").is_some(), coded);
+        let response = client.get("/").header("accept-encoding", "gzip").send();
+        assert_eq!(response.header("content-encoding").is_some(), compressed);
     }
 }
 
@@ -499,25 +508,25 @@ proptest! {
     ) {
         for coding in Coding::ALL {
             let level = Compression::new().level(*coding, level).level_of(*coding);
-            let pool = Arc::new(Pool::new(*coding, level));
+            let pool = Arc::new(EncoderPool::new(*coding, level));
             // The second time with an encoder that was used before, and left in the middle.
             for _ in 0..2 {
                 let length = length_is_known.then_some(content.len() as u64);
                 let mut encoder = pool.take(length).unwrap();
-                let (mut rest, mut coded) = (&content[..], Vec::new());
+                let (mut rest, mut compressed) = (&content[..], Vec::new());
                 for (size, is_flushed) in &pieces {
                     let (piece, after) = rest.split_at((*size).min(rest.len()));
                     let then = if *is_flushed { Then::Flush } else { Then::More };
-                    encoder.code(piece, then, &mut coded).unwrap();
+                    encoder.encode(piece, then, &mut compressed).unwrap();
                     rest = after;
                 }
-                encoder.code(rest, Then::Finish, &mut coded).unwrap();
-                prop_assert_eq!(&decoded(*coding, &coded).unwrap(), &content, "{:?} {}", coding, level);
-                let whole = pool.code(&content).unwrap();
+                encoder.encode(rest, Then::Finish, &mut compressed).unwrap();
+                prop_assert_eq!(&decoded(*coding, &compressed).unwrap(), &content, "{:?} {}", coding, level);
+                let whole = pool.encode(&content).unwrap();
                 prop_assert_eq!(&decoded(*coding, &whole).unwrap(), &content, "{:?} {}", coding, level);
                 drop(encoder);
                 let mut encoder = pool.take(None).unwrap();
-                encoder.code(&content, Then::More, &mut Vec::new()).unwrap();
+                encoder.encode(&content, Then::More, &mut Vec::new()).unwrap();
             }
         }
     }
@@ -612,30 +621,34 @@ fn tags_of_each_coding_come_back_as_the_application_gave_them() {
         let request = headers.iter().fold(request, |request, (name, value)| {
             request.header(*name, *value)
         });
-        let answer = request.send();
-        assert_eq!(answer.status().as_u16(), status, "{accepted} {headers:?}");
-        assert_eq!(answer.header("etag"), Some(etag), "{accepted} {headers:?}");
+        let response = request.send();
+        assert_eq!(response.status().as_u16(), status, "{accepted} {headers:?}");
         assert_eq!(
-            answer.header("x-seen"),
+            response.header("etag"),
+            Some(etag),
+            "{accepted} {headers:?}"
+        );
+        assert_eq!(
+            response.header("x-seen"),
             Some(seen),
             "{accepted} {headers:?}"
         );
-        assert_eq!(answer.header("vary"), Some("accept-encoding"));
+        assert_eq!(response.header("vary"), Some("accept-encoding"));
     }
 }
 
 #[test]
 fn content_comes_into_the_memo_the_second_time_and_leaves_when_it_is_full() {
     let memo = Arc::new(Memo::new(10_000));
-    let pool = Arc::new(Pool::new(Coding::Gzip, 3));
+    let pool = Arc::new(EncoderPool::new(Coding::Gzip, 3));
     let usage = MemoUsage(Some(memo.clone()));
     let content = |byte: u8| Bytes::from(vec![byte; 3_000]);
     let give = |content: Bytes| match memo.find(&pool, &content) {
-        Ok(coded) => coded,
+        Ok(compressed) => compressed,
         Err(missing) => {
-            let coded = Bytes::from(pool.code(&content).unwrap());
-            missing.keep(&content, &coded);
-            coded
+            let compressed = Bytes::from(pool.encode(&content).unwrap());
+            missing.keep(&content, &compressed);
+            compressed
         }
     };
     let first = give(content(1));
@@ -647,7 +660,7 @@ fn content_comes_into_the_memo_the_second_time_and_leaves_when_it_is_full() {
     assert_eq!((usage.hits(), usage.misses()), (1, 2));
     // Another coding of the same content is another entry.
     assert!(
-        memo.find(&Pool::new(Coding::Deflate, 3), &content(1))
+        memo.find(&EncoderPool::new(Coding::Deflate, 3), &content(1))
             .is_err()
     );
     for byte in 0..200 {
@@ -672,12 +685,12 @@ fn every_coding_answers_from_memory_as_a_stream_and_from_the_memo() {
             let compression = Compression::new().min_size(10).memo(100_000);
             let client = client_with(compression, &[("content-type", TEXT)], 200, body);
             for _ in 0..3 {
-                let answer = client
+                let response = client
                     .get("/")
                     .header("accept-encoding", coding.name())
                     .send();
-                assert_eq!(answer.header("content-encoding"), Some(coding.name()));
-                let plain = decoded(*coding, answer.bytes()).unwrap();
+                assert_eq!(response.header("content-encoding"), Some(coding.name()));
+                let plain = decoded(*coding, response.bytes()).unwrap();
                 assert_eq!(plain, b"Hello, hello, hello!");
             }
         }
@@ -696,8 +709,15 @@ fn what_was_written_arrives_in_every_coding() {
             ],
             Arc::default(),
         );
-        let pool = Arc::new(Pool::new(*coding, Compression::new().level_of(*coding)));
-        let mut body = Body::new(Coded::new(Body::new(script), pool, Flush::WhenPending));
+        let pool = Arc::new(EncoderPool::new(
+            *coding,
+            Compression::new().level_of(*coding),
+        ));
+        let mut body = Body::new(CompressedBody::new(
+            Body::new(script),
+            pool,
+            Flush::WhenPending,
+        ));
         let Poll::Ready(Some(Ok(sent))) = poll(&mut body) else {
             panic!("{coding:?}: nothing arrived")
         };
@@ -762,9 +782,9 @@ fn a_tag_that_the_application_wrote_itself_matches_as_it_is() {
     ] {
         let request = client.get("/").header("accept-encoding", "gzip");
         let request = request.header(name, "\"v-gzip\"");
-        let answer = request.header("range", "bytes=0-1").send();
-        assert_eq!(answer.status().as_u16(), status, "{name}");
-        assert_eq!(answer.header("etag"), Some("\"v-gzip\""), "{name}");
+        let response = request.header("range", "bytes=0-1").send();
+        assert_eq!(response.status().as_u16(), status, "{name}");
+        assert_eq!(response.header("etag"), Some("\"v-gzip\""), "{name}");
     }
 }
 
@@ -781,7 +801,7 @@ fn a_part_varies_as_its_whole_does() {
         ("content-type", "image/png"),
         ("content-range", "bytes 0-19/1000"),
     ];
-    let coded = [long[0], long[1], ("content-encoding", "br")];
+    let compressed = [long[0], long[1], ("content-encoding", "br")];
     let kept = [long[0], long[1], ("cache-control", "no-transform")];
     let cases: [(HeaderList, u16, bool); 9] = [
         (long.to_vec().leak(), 206, true),
@@ -789,7 +809,7 @@ fn a_part_varies_as_its_whole_does() {
         (parts.to_vec().leak(), 206, true),
         (short.to_vec().leak(), 206, false),
         (image.to_vec().leak(), 206, false),
-        (coded.to_vec().leak(), 206, false),
+        (compressed.to_vec().leak(), 206, false),
         (kept.to_vec().leak(), 206, false),
         (&[], 304, true),
         (&[("content-type", TEXT)], 412, true),
@@ -798,10 +818,10 @@ fn a_part_varies_as_its_whole_does() {
         let body = if status == 304 { Body::empty } else { body };
         let client = client(headers, status, body);
         for accepted in ["gzip", ""] {
-            let answer = client.get("/").header("accept-encoding", accepted).send();
-            let found = answer.header("vary") == Some("accept-encoding");
+            let response = client.get("/").header("accept-encoding", accepted).send();
+            let found = response.header("vary") == Some("accept-encoding");
             assert_eq!(found, varies, "{accepted} {status} {headers:?}");
-            let is_coded = answer.header("content-encoding") == Some("gzip");
+            let is_coded = response.header("content-encoding") == Some("gzip");
             assert_eq!(is_coded, status == 412 && !accepted.is_empty());
         }
     }

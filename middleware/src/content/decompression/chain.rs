@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use enfilade_core::{BoxError, Error};
+use enfilade_core::{BodyError, BoxError};
 use http::StatusCode;
 
 use super::decoder::{self, Decoder, Step};
@@ -32,12 +32,12 @@ impl Bounds {
     ///
     /// Coders never double what they are given; but formats have empty members and blocks, and frames to be skipped,
     /// which are work without end and of which nothing comes out.
-    fn coded(self) -> u64 {
+    fn max_compressed(self) -> u64 {
         self.limit.saturating_mul(2).saturating_add(SLACK)
     }
 
-    fn has_ratio(self, taken: u64, given: u64) -> bool {
-        given <= FREE_OF_RATIO || given <= taken.saturating_mul(self.ratio.into())
+    fn has_ratio(self, consumed: u64, produced: u64) -> bool {
+        produced <= FREE_OF_RATIO || produced <= consumed.saturating_mul(self.ratio.into())
     }
 }
 
@@ -74,57 +74,64 @@ impl From<io::Error> for DecodeError {
     }
 }
 
-impl From<DecodeError> for Error {
-    fn from(trouble: DecodeError) -> Error {
-        match trouble {
-            DecodeError::Malformed(_) => Error::body(trouble.to_string()),
-            DecodeError::TooLarge => Error::body_too_large(),
+impl From<DecodeError> for BodyError {
+    fn from(error: DecodeError) -> BodyError {
+        match error {
+            DecodeError::Malformed(_) => BodyError::new(error.to_string()),
+            DecodeError::TooLarge => BodyError::too_large(),
         }
     }
 }
 
 /// The decoders of a body.
-pub(super) struct Chain {
-    first: Layer,
-    second: Option<Second>,
+pub(super) struct DecoderChain {
+    first: DecoderStage,
+    second: Option<SecondStage>,
     bounds: Bounds,
     /// How many coded bytes were taken.
-    taken: u64,
+    consumed: u64,
 }
 
-impl Chain {
-    pub(super) fn new(codings: Codings, bounds: Bounds) -> io::Result<Chain> {
-        let (between, last) = (bounds.coded(), bounds.limit);
-        let most = match codings.then {
+impl DecoderChain {
+    pub(super) fn new(codings: Codings, bounds: Bounds) -> io::Result<DecoderChain> {
+        let (between, last) = (bounds.max_compressed(), bounds.limit);
+        let limit = match codings.then {
             Some(_) => between,
             None => last,
         };
-        let second = codings.then.map(|coding| -> io::Result<Second> {
-            Ok(Second {
-                layer: Layer::new(decoder::new(coding)?, last),
+        let second = codings.then.map(|coding| -> io::Result<SecondStage> {
+            Ok(SecondStage {
+                layer: DecoderStage::new(decoder::new(coding)?, last),
                 between: vec![0; PIECE],
                 waiting: 0..0,
             })
         });
-        Ok(Chain {
-            first: Layer::new(decoder::new(codings.first)?, most),
+        Ok(DecoderChain {
+            first: DecoderStage::new(decoder::new(codings.first)?, limit),
             second: second.transpose()?,
             bounds,
-            taken: 0,
+            consumed: 0,
         })
     }
 
-    /// Decodes some of `coded` into `room`, which is not empty.
-    pub(super) fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, DecodeError> {
+    /// Decodes some of `compressed` into `room`, which is not empty.
+    pub(super) fn decode(
+        &mut self,
+        compressed: &[u8],
+        room: &mut [u8],
+    ) -> Result<Step, DecodeError> {
         let step = match &mut self.second {
-            None => self.first.decode(coded, room)?,
-            Some(second) => second.decode(&mut self.first, coded, room)?,
+            None => self.first.decode(compressed, room)?,
+            Some(second) => second.decode(&mut self.first, compressed, room)?,
         };
-        self.taken += step.taken as u64;
-        let layers = [Some(&self.first), self.second.as_ref().map(Second::layer)];
+        self.consumed += step.consumed as u64;
+        let layers = [
+            Some(&self.first),
+            self.second.as_ref().map(SecondStage::layer),
+        ];
         let mut layers = layers.into_iter().flatten();
-        let has_ratio = layers.all(|layer| self.bounds.has_ratio(self.taken, layer.given));
-        match has_ratio && self.taken <= self.bounds.coded() {
+        let has_ratio = layers.all(|layer| self.bounds.has_ratio(self.consumed, layer.produced));
+        match has_ratio && self.consumed <= self.bounds.max_compressed() {
             true => Ok(step),
             false => Err(DecodeError::TooLarge),
         }
@@ -132,21 +139,24 @@ impl Chain {
 
     /// How many bytes were moved so far, as a measure of the work.
     pub(super) fn moved(&self) -> u64 {
-        let second = self.second.as_ref().map_or(0, |second| second.layer.given);
-        self.taken + self.first.given + second
+        let second = self
+            .second
+            .as_ref()
+            .map_or(0, |second| second.layer.produced);
+        self.consumed + self.first.produced + second
     }
 
     /// Whether nothing more can come out before something goes in.
     pub(super) fn is_starved(&self) -> bool {
         let second = self.second.as_ref();
-        !self.first.has_more && second.is_none_or(Second::is_starved)
+        !self.first.has_more && second.is_none_or(SecondStage::is_starved)
     }
 
     /// Whether the content may end here. Nothing at all is content of no bytes, as it is without a coding.
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
-        let second = self.second.as_ref().map(Second::layer);
+        let second = self.second.as_ref().map(SecondStage::layer);
         let is_whole = self.first.ended && second.is_none_or(|layer| layer.ended);
-        match is_whole || self.taken == 0 {
+        match is_whole || self.consumed == 0 {
             true => Ok(()),
             false => Err(DecodeError::Malformed("it is cut off".into())),
         }
@@ -154,47 +164,47 @@ impl Chain {
 }
 
 /// A decoder, and how far it is.
-struct Layer {
+struct DecoderStage {
     decoder: Box<dyn Decoder>,
     /// How many bytes may come out, and have.
-    most: u64,
-    given: u64,
+    limit: u64,
+    produced: u64,
     /// Whether it filled the room, so that more may be waiting inside.
     has_more: bool,
     ended: bool,
 }
 
-impl Layer {
-    fn new(decoder: Box<dyn Decoder>, most: u64) -> Layer {
-        Layer {
+impl DecoderStage {
+    fn new(decoder: Box<dyn Decoder>, limit: u64) -> DecoderStage {
+        DecoderStage {
             decoder,
-            most,
-            given: 0,
+            limit,
+            produced: 0,
             has_more: false,
             ended: false,
         }
     }
 
-    fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> Result<Step, DecodeError> {
+    fn decode(&mut self, compressed: &[u8], room: &mut [u8]) -> Result<Step, DecodeError> {
         if self.ended {
-            if coded.is_empty() {
+            if compressed.is_empty() {
                 return Ok(Step::default());
             }
             self.decoder.restart()?;
             self.ended = false;
         }
         // One byte more than there may be tells that there are too many.
-        let left = (self.most - self.given).saturating_add(1);
+        let left = (self.limit - self.produced).saturating_add(1);
         let length = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let room = room.get_mut(..length).unwrap_or_default();
-        let step = self.decoder.decode(coded, room)?;
-        self.given += step.given as u64;
+        let step = self.decoder.decode(compressed, room)?;
+        self.produced += step.produced as u64;
         self.ended = step.ended;
-        self.has_more = step.given == length && !step.ended;
-        if self.given > self.most {
+        self.has_more = step.produced == length && !step.ended;
+        if self.produced > self.limit {
             return Err(DecodeError::TooLarge);
         }
-        if step == Step::default() && !coded.is_empty() {
+        if step == Step::default() && !compressed.is_empty() {
             return Err(DecodeError::Malformed("its decoder does not go on".into()));
         }
         Ok(step)
@@ -202,16 +212,16 @@ impl Layer {
 }
 
 /// A decoder behind another.
-struct Second {
-    layer: Layer,
+struct SecondStage {
+    layer: DecoderStage,
     /// What passes between the two.
     between: Vec<u8>,
     /// The part of it that the second one has not taken yet.
     waiting: Range<usize>,
 }
 
-impl Second {
-    fn layer(&self) -> &Layer {
+impl SecondStage {
+    fn layer(&self) -> &DecoderStage {
         &self.layer
     }
 
@@ -221,23 +231,26 @@ impl Second {
 
     fn decode(
         &mut self,
-        first: &mut Layer,
-        coded: &[u8],
+        first: &mut DecoderStage,
+        compressed: &[u8],
         room: &mut [u8],
     ) -> Result<Step, DecodeError> {
-        let mut taken = 0;
+        let mut consumed = 0;
         if self.is_starved() {
-            let step = first.decode(coded, &mut self.between)?;
-            taken = step.taken;
-            self.waiting = 0..step.given;
+            let step = first.decode(compressed, &mut self.between)?;
+            consumed = step.consumed;
+            self.waiting = 0..step.produced;
             if self.waiting.is_empty() {
                 // A decoder that is asked for something out of nothing takes that for a mistake at some time.
-                return Ok(Step { given: 0, ..step });
+                return Ok(Step {
+                    produced: 0,
+                    ..step
+                });
             }
         }
         let waiting = self.between.get(self.waiting.clone()).unwrap_or_default();
         let step = self.layer.decode(waiting, room)?;
-        self.waiting.start += step.taken;
-        Ok(Step { taken, ..step })
+        self.waiting.start += step.consumed;
+        Ok(Step { consumed, ..step })
     }
 }

@@ -13,8 +13,8 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, StatusCode};
 
 use self::chain::Bounds;
-use self::plan::{Codings, Plan};
-use self::stream::Decoded;
+use self::plan::{Codings, DecodePlan};
+use self::stream::DecompressedBody;
 use crate::content::coding::Coding;
 use crate::protect::body_fault::BodyFault;
 
@@ -83,7 +83,7 @@ const RATIO: u32 = 200;
 /// | that is not what its coding says, is cut off, or is followed by other bytes | 400 |
 /// | that becomes longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and no more of it is read |
 ///
-/// The latter two turn up while the application reads: its read fails with an [`Error`](enfilade_core::Error), and
+/// The latter two turn up while the application reads: its read fails with a [`BodyError`](enfilade_core::BodyError), and
 /// `request.take_body().collect(n).await?` answers that by itself. An application that answers otherwise after such a
 /// failure, with a 500 or as if nothing had happened, has its answer replaced, but for the extensions. One that answers
 /// 4xx knows that the client is to blame, and its answer stays.
@@ -169,7 +169,7 @@ impl Default for Decompression {
 
 impl Middleware for Decompression {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Decompressed {
+        Application::from_handler(WithDecompression {
             app,
             accepted: self.accepted(),
             options: self,
@@ -178,23 +178,23 @@ impl Middleware for Decompression {
 }
 
 #[derive(Clone)]
-struct Decompressed {
+struct WithDecompression {
     app: Application,
     options: Decompression,
     /// What an answer of 415 says.
     accepted: HeaderValue,
 }
 
-impl Handler for Decompressed {
+impl Handler for WithDecompression {
     fn call(&self, mut request: Request) -> Reply {
         match plan::plan(&request, &self.options.codings) {
-            Plan::Pass => self.app.call(request),
-            Plan::Uncoded => {
+            DecodePlan::Pass => self.app.call(request),
+            DecodePlan::Uncoded => {
                 request.headers_mut().remove(CONTENT_ENCODING);
                 self.app.call(request)
             }
-            Plan::Decode(codings) => self.decode(codings, request),
-            Plan::Refuse => Reply::new(refuse(&self.accepted)),
+            DecodePlan::Decode(codings) => self.decode(codings, request),
+            DecodePlan::Refuse => Reply::new(refuse(&self.accepted)),
         }
     }
 
@@ -214,15 +214,16 @@ impl Handler for Decompressed {
     }
 }
 
-impl Decompressed {
+impl WithDecompression {
     fn decode(&self, codings: Codings, mut request: Request) -> Reply {
-        let verdict = BodyFault::default();
-        let coded = request.take_body();
-        let decoded = Decoded::new(coded, codings, self.options.bounds, verdict.clone());
+        let body_fault = BodyFault::default();
+        let compressed = request.take_body();
+        let decoded =
+            DecompressedBody::new(compressed, codings, self.options.bounds, body_fault.clone());
         *request.body_mut() = Body::new(decoded);
         plan::mark_decoded(request.headers_mut());
         let reply = self.app.call(request);
-        reply.map(move |response| verdict.judge(response))
+        reply.map(move |response| body_fault.override_response(response))
     }
 }
 

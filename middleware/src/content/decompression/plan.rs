@@ -10,7 +10,7 @@ use crate::content::digests::remove_digests;
 
 /// What is to be done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum DecodePlan {
     /// It passes as it is.
     Pass,
     /// Its content is not coded, whatever a header says.
@@ -27,23 +27,23 @@ pub(super) struct Codings {
     pub(super) then: Option<Coding>,
 }
 
-pub(super) fn plan(request: &Request, accepted: &[Coding]) -> Plan {
+pub(super) fn plan(request: &Request, accepted: &[Coding]) -> DecodePlan {
     let headers = request.headers();
     if !headers.contains_key(CONTENT_ENCODING) || headers.contains_key(CONTENT_RANGE) {
-        Plan::Pass
+        DecodePlan::Pass
     } else if request.body().is_finished() {
-        Plan::Uncoded
+        DecodePlan::Uncoded
     } else {
         read(headers, accepted)
     }
 }
 
 /// Reads all lines of `Content-Encoding`, which are one list (RFC 9110, section 8.4).
-fn read(headers: &HeaderMap, accepted: &[Coding]) -> Plan {
+fn read(headers: &HeaderMap, accepted: &[Coding]) -> DecodePlan {
     // `members` passes over a line that is no text, and what it says is not known either.
     let mut lines = headers.get_all(CONTENT_ENCODING).iter();
     if lines.any(|line| line.to_str().is_err()) {
-        return Plan::Refuse;
+        return DecodePlan::Refuse;
     }
     let mut codings: Option<Codings> = None;
     let names = members(headers, &CONTENT_ENCODING);
@@ -61,10 +61,10 @@ fn read(headers: &HeaderMap, accepted: &[Coding]) -> Plan {
                 first,
                 then: Some(then),
             }),
-            _ => return Plan::Refuse,
+            _ => return DecodePlan::Refuse,
         };
     }
-    codings.map_or(Plan::Uncoded, Plan::Decode)
+    codings.map_or(DecodePlan::Uncoded, DecodePlan::Decode)
 }
 
 /// Removes what is not true of decoded content.
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn planned(lines: &[&[u8]], accepted: &[Coding]) -> Plan {
+    fn planned(lines: &[&[u8]], accepted: &[Coding]) -> DecodePlan {
         let mut request = Request::get("/");
         *request.body_mut() = Body::from("x");
         for line in lines {
@@ -91,40 +91,40 @@ mod tests {
         plan(&request, accepted)
     }
 
-    fn decode(first: Coding, then: Option<Coding>) -> Plan {
-        Plan::Decode(Codings { first, then })
+    fn decode(first: Coding, then: Option<Coding>) -> DecodePlan {
+        DecodePlan::Decode(Codings { first, then })
     }
 
     #[test]
     fn the_list_is_read_from_its_end() {
         use Coding::{Deflate, Gzip};
-        let cases: [(&[&[u8]], Plan); 21] = [
-            (&[], Plan::Pass),
-            (&[b""], Plan::Uncoded),
-            (&[b"identity"], Plan::Uncoded),
-            (&[b"Identity, ,", b"identity"], Plan::Uncoded),
+        let cases: [(&[&[u8]], DecodePlan); 21] = [
+            (&[], DecodePlan::Pass),
+            (&[b""], DecodePlan::Uncoded),
+            (&[b"identity"], DecodePlan::Uncoded),
+            (&[b"Identity, ,", b"identity"], DecodePlan::Uncoded),
             (&[b"gzip"], decode(Gzip, None)),
             (&[b"X-GZip"], decode(Gzip, None)),
             (&[b"identity, deflate"], decode(Deflate, None)),
             (&[b"gzip,deflate"], decode(Deflate, Some(Gzip))),
             (&[b"gzip", b"deflate"], decode(Deflate, Some(Gzip))),
             (&[b"gzip", b"identity", b"gzip"], decode(Gzip, Some(Gzip))),
-            (&[b"gzip, gzip, gzip"], Plan::Refuse),
-            (&[b"gzip", b"gzip", b"gzip"], Plan::Refuse),
-            (&[b"compress"], Plan::Refuse),
-            (&[b"gzip, compress"], Plan::Refuse),
-            (&[b"compress, gzip"], Plan::Refuse),
-            (&[b"gzip;q=1"], Plan::Refuse),
-            (&[b"\"gzip\""], Plan::Refuse),
-            (&[b"utf-8"], Plan::Refuse),
-            (&[b"*"], Plan::Refuse),
-            (&[b"\xff"], Plan::Refuse),
-            (&[b"gzip", b"\xff"], Plan::Refuse),
+            (&[b"gzip, gzip, gzip"], DecodePlan::Refuse),
+            (&[b"gzip", b"gzip", b"gzip"], DecodePlan::Refuse),
+            (&[b"compress"], DecodePlan::Refuse),
+            (&[b"gzip, compress"], DecodePlan::Refuse),
+            (&[b"compress, gzip"], DecodePlan::Refuse),
+            (&[b"gzip;q=1"], DecodePlan::Refuse),
+            (&[b"\"gzip\""], DecodePlan::Refuse),
+            (&[b"utf-8"], DecodePlan::Refuse),
+            (&[b"*"], DecodePlan::Refuse),
+            (&[b"\xff"], DecodePlan::Refuse),
+            (&[b"gzip", b"\xff"], DecodePlan::Refuse),
         ];
         for (lines, expected) in cases {
             assert_eq!(planned(lines, Coding::ALL), expected, "{lines:?}");
         }
-        assert_eq!(planned(&[b"gzip"], &[Deflate]), Plan::Refuse);
+        assert_eq!(planned(&[b"gzip"], &[Deflate]), DecodePlan::Refuse);
     }
 
     #[test]
@@ -132,11 +132,11 @@ mod tests {
         let mut request = Request::get("/");
         let headers = request.headers_mut();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));
-        assert_eq!(plan(&request, Coding::ALL), Plan::Uncoded);
+        assert_eq!(plan(&request, Coding::ALL), DecodePlan::Uncoded);
         *request.body_mut() = Body::from("x");
-        assert_eq!(plan(&request, Coding::ALL), Plan::Refuse);
+        assert_eq!(plan(&request, Coding::ALL), DecodePlan::Refuse);
         let part = HeaderValue::from_static("bytes 0-0/10");
         request.headers_mut().insert(CONTENT_RANGE, part);
-        assert_eq!(plan(&request, Coding::ALL), Plan::Pass);
+        assert_eq!(plan(&request, Coding::ALL), DecodePlan::Pass);
     }
 }

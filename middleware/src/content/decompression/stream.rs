@@ -4,11 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Error};
+use enfilade_core::{Body, BodyError};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 
-use super::chain::{Bounds, Chain, DecodeError, PIECE};
+use super::chain::{Bounds, DecodeError, DecoderChain, PIECE};
 use super::plan::Codings;
 use crate::content::digests::remove_digests;
 use crate::protect::body_fault::BodyFault;
@@ -19,12 +19,12 @@ const TURN: usize = 256 * 1024;
 const BEGINNING: usize = 1024;
 
 /// Decodes a body frame by frame; nothing is set up before the first frame is asked for.
-pub(super) struct Decoded {
+pub(super) struct DecompressedBody {
     inner: Body,
     codings: Codings,
     bounds: Bounds,
-    verdict: BodyFault,
-    chain: Option<Chain>,
+    body_fault: BodyFault,
+    chain: Option<DecoderChain>,
     /// Coded bytes that were taken from the body and are not decoded yet.
     waiting: Bytes,
     /// Where decoded bytes come out, and how many are there.
@@ -36,20 +36,20 @@ pub(super) struct Decoded {
     ended: bool,
 }
 
-type Next = Option<Result<Frame<Bytes>, Error>>;
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
 
-impl Decoded {
+impl DecompressedBody {
     pub(super) fn new(
         inner: Body,
         codings: Codings,
         bounds: Bounds,
-        verdict: BodyFault,
-    ) -> Decoded {
-        Decoded {
+        body_fault: BodyFault,
+    ) -> DecompressedBody {
+        DecompressedBody {
             inner,
             codings,
             bounds,
-            verdict,
+            body_fault,
             chain: None,
             waiting: Bytes::new(),
             room: Vec::new(),
@@ -66,15 +66,15 @@ impl Decoded {
             Some(chain) => chain,
             none => {
                 self.room = vec![0; PIECE];
-                none.insert(Chain::new(self.codings, self.bounds)?)
+                none.insert(DecoderChain::new(self.codings, self.bounds)?)
             }
         };
-        let coded = self.waiting.get(..PIECE).unwrap_or(&self.waiting);
+        let compressed = self.waiting.get(..PIECE).unwrap_or(&self.waiting);
         let room = self.room.get_mut(self.filled..).unwrap_or_default();
         let before = chain.moved();
-        let step = chain.decode(coded, room)?;
-        self.waiting.advance(step.taken);
-        self.filled += step.given;
+        let step = chain.decode(compressed, room)?;
+        self.waiting.advance(step.consumed);
+        self.filled += step.produced;
         self.work += BEGINNING + usize::try_from(chain.moved() - before).unwrap_or(TURN);
         Ok(())
     }
@@ -84,12 +84,12 @@ impl Decoded {
             remove_digests(&mut trailers);
             trailers
         });
-        self.chain.as_ref().map_or(Ok(()), Chain::finish)
+        self.chain.as_ref().map_or(Ok(()), DecoderChain::finish)
     }
 
     /// Whether there is something to decode.
     fn has_work(&self) -> bool {
-        let is_starved = self.chain.as_ref().is_none_or(Chain::is_starved);
+        let is_starved = self.chain.as_ref().is_none_or(DecoderChain::is_starved);
         self.waiting.has_remaining() || !is_starved
     }
 
@@ -109,11 +109,11 @@ impl Decoded {
         self.chain = None;
     }
 
-    fn fail(&mut self, trouble: DecodeError) -> Next {
-        self.verdict.note(trouble.status(), trouble.to_string());
+    fn fail(&mut self, error: DecodeError) -> Next {
+        self.body_fault.record(error.status(), error.to_string());
         self.filled = 0;
         self.end();
-        Some(Err(trouble.into()))
+        Some(Err(error.into()))
     }
 
     /// The next frame of the coded body; `None` inside where there is nothing to send on yet.
@@ -147,7 +147,7 @@ impl Decoded {
                 self.end();
                 None
             }
-            Err(trouble) => Some(self.fail(trouble)),
+            Err(error) => Some(self.fail(error)),
         })
     }
 
@@ -169,13 +169,13 @@ impl Decoded {
             return self.read(context);
         }
         let failed = self.decode().err();
-        Poll::Ready(failed.map(|trouble| self.fail(trouble)))
+        Poll::Ready(failed.map(|error| self.fail(error)))
     }
 }
 
-impl HttpBody for Decoded {
+impl HttpBody for DecompressedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
         loop {

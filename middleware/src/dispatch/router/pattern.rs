@@ -3,7 +3,7 @@
 use std::str::Utf8Error;
 use std::sync::Arc;
 
-use enfilade_core::{Captured, Capturing, Request, path};
+use enfilade_core::{CaptureSink, Captured, Request, path};
 
 use super::segment::Segment;
 
@@ -131,7 +131,7 @@ impl Pattern {
         })
     }
 
-    fn find_values(&self, path: &str, captures: &mut Capturing<'_>) -> Result<(), Utf8Error> {
+    fn find_values(&self, path: &str, captures: &mut CaptureSink<'_>) -> Result<(), Utf8Error> {
         let mut start = 1;
         for segment in &self.segments {
             let end = end_of_segment(path, start);
@@ -177,7 +177,7 @@ fn gaps(segments: &[Segment]) -> Option<Box<[usize]>> {
 
 /// Finds the values in the part of a path that the pattern matches: it has the same text, and nothing to decode.
 #[inline]
-fn find_plain(gaps: &[usize], path: &str, captures: &mut Capturing<'_>) -> Result<(), Utf8Error> {
+fn find_plain(gaps: &[usize], path: &str, captures: &mut CaptureSink<'_>) -> Result<(), Utf8Error> {
     let [gaps @ .., last, tail] = gaps else {
         return Ok(());
     };

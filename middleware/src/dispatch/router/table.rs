@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use enfilade_core::path;
-use rapidhash::fast::RandomState;
+use foldhash::fast::RandomState;
 
 use super::route::{Route, Target};
 use super::segment::{Constrained, Segment};
@@ -165,7 +165,7 @@ impl Table {
             let Some(inside) = rest.strip_prefix('/') else {
                 break;
             };
-            let end = path::plain_length(inside.as_bytes());
+            let end = path::unreserved_prefix(inside.as_bytes());
             let Some((segment, after)) = inside.split_at_checked(end) else {
                 break;
             };

@@ -37,14 +37,14 @@ const ROOMS: [&str; 4] = ["core/src", "middleware/src", "src", "testing/src"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) symbol: String,
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<SourceLocation>,
     /// Whether it is the application's own, as far as the place of its source and its name say.
     pub(super) is_own: bool,
 }
 
 /// A place in a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     /// As the backtrace tells it; where it begins with a dot, it is below the folder that the program runs in.
     pub(super) path: String,
     /// The same, from the root on where the folder is known.
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str, folder: Option<&Path>) -> Vec<Frame> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let place = line
             .strip_prefix("at ")
-            .and_then(|place| Place::parse(place, folder));
+            .and_then(|place| SourceLocation::parse(place, folder));
         let is_full = frames.len() == MAX_FRAMES;
         match (place, frames.last_mut()) {
             (Some(place), Some(frame)) if frame.place.is_none() => frame.place = Some(place),
@@ -74,7 +74,7 @@ pub(super) fn parse(text: &str, folder: Option<&Path>) -> Vec<Frame> {
             }),
         }
     }
-    frames.iter_mut().for_each(Frame::judge);
+    frames.iter_mut().for_each(Frame::mark_own);
     let is_machinery = |frame: &Frame| MACHINERY.iter().any(|end| frame.symbol.ends_with(end));
     let own = frames.iter().position(|frame| frame.is_own);
     let machinery = frames.iter().take(own.unwrap_or(0)).rposition(is_machinery);
@@ -90,17 +90,17 @@ fn without_number(line: &str) -> &str {
 }
 
 impl Frame {
-    fn judge(&mut self) {
+    fn mark_own(&mut self) {
         let start = self.symbol.trim_start_matches(['<', '&', '(', '[']);
         let end = start.find(|next: char| next != '_' && !next.is_alphanumeric());
         let name = start.split_at_checked(end.unwrap_or(start.len()));
         let has_own_name = !name.is_some_and(|(name, _)| LIBRARIES.contains(&name));
-        self.is_own = has_own_name && self.place.as_ref().is_some_and(Place::is_own);
+        self.is_own = has_own_name && self.place.as_ref().is_some_and(SourceLocation::is_own);
     }
 }
 
-impl Place {
-    fn parse(text: &str, folder: Option<&Path>) -> Option<Place> {
+impl SourceLocation {
+    fn parse(text: &str, folder: Option<&Path>) -> Option<SourceLocation> {
         let (rest, last) = text.rsplit_once(':')?;
         let last = last.parse().ok()?;
         let with_column = rest
@@ -110,7 +110,7 @@ impl Place {
             Some((path, line)) => (path, line, Some(last)),
             None => (rest, last, None),
         };
-        Some(Place {
+        Some(SourceLocation {
             path: path.to_owned(),
             file: match folder {
                 Some(folder) => folder.join(path.trim_start_matches("./")),
@@ -185,7 +185,7 @@ mod tests {
         let found: Vec<_> = frames
             .iter()
             .map(|frame| {
-                let place = frame.place.as_ref().map(Place::text);
+                let place = frame.place.as_ref().map(SourceLocation::text);
                 (&*frame.symbol, place.unwrap_or_default(), frame.is_own)
             })
             .collect();

@@ -19,33 +19,37 @@ const MAX_OPTION: usize = 300;
 const HIDDEN: &str = "***";
 
 /// A request as it came to the wrapper.
-pub(super) struct Facts {
+pub(super) struct RequestFacts {
     /// The method and the target.
     pub(super) line: String,
     /// Names for people, and values.
     pub(super) rows: Vec<(&'static str, String)>,
-    pub(super) query: Pairs,
-    pub(super) headers: Pairs,
+    pub(super) query: ShownPairs,
+    pub(super) headers: ShownPairs,
 }
 
 /// Names and values, and how many more there are.
 #[derive(Default)]
-pub(super) struct Pairs {
+pub(super) struct ShownPairs {
     pub(super) shown: Vec<(String, String)>,
     pub(super) more: usize,
 }
 
 /// A component of the stack, so many levels below the outermost.
-pub(super) struct Component {
+pub(super) struct ComponentFacts {
     pub(super) depth: usize,
     pub(super) label: String,
     pub(super) name: String,
     pub(super) options: Vec<(String, String)>,
 }
 
-impl Facts {
+impl RequestFacts {
     /// The answer may know what a component inside found out.
-    pub(super) fn new(request: &Request, response: &Response, redaction: &Redaction) -> Facts {
+    pub(super) fn new(
+        request: &Request,
+        response: &Response,
+        redaction: &Redaction,
+    ) -> RequestFacts {
         // The page that HEAD does not get is that of GET, so that both have the same headers (RFC 9110, section 9.3.2).
         let method = match *request.method() {
             Method::HEAD => &Method::GET,
@@ -53,7 +57,7 @@ impl Facts {
         };
         let target = request.uri().to_string();
         let target = shown::bytes(&redaction.url(target.as_bytes()), MAX_TEXT);
-        Facts {
+        RequestFacts {
             line: format!("{} {target}", shown::display(method, MAX_TEXT)),
             rows: rows(request, response, redaction),
             query: query(request, redaction),
@@ -115,10 +119,10 @@ fn id(request: &Request, response: &Response) -> Option<String> {
     Some(id.as_str().to_owned())
 }
 
-fn query(request: &Request, redaction: &Redaction) -> Pairs {
+fn query(request: &Request, redaction: &Redaction) -> ShownPairs {
     let query = request.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes());
-    Pairs::of(pairs.map(|(name, value)| {
+    ShownPairs::of(pairs.map(|(name, value)| {
         let value = match redaction.hides_parameter(&name) {
             true => HIDDEN.to_owned(),
             false => shown::bytes(value.as_bytes(), MAX_TEXT),
@@ -127,9 +131,9 @@ fn query(request: &Request, redaction: &Redaction) -> Pairs {
     }))
 }
 
-fn headers(request: &Request, redaction: &Redaction) -> Pairs {
+fn headers(request: &Request, redaction: &Redaction) -> ShownPairs {
     let headers = request.headers().iter();
-    Pairs::of(headers.map(|(name, value)| {
+    ShownPairs::of(headers.map(|(name, value)| {
         let value = match value.is_sensitive() {
             true => HIDDEN.to_owned(),
             false => shown::bytes(&redaction.header(name, value.as_bytes()), MAX_TEXT),
@@ -138,9 +142,9 @@ fn headers(request: &Request, redaction: &Redaction) -> Pairs {
     }))
 }
 
-impl Pairs {
-    fn of(mut pairs: impl Iterator<Item = (String, String)>) -> Pairs {
-        Pairs {
+impl ShownPairs {
+    fn of(mut pairs: impl Iterator<Item = (String, String)>) -> ShownPairs {
+        ShownPairs {
             shown: pairs.by_ref().take(MAX_PAIRS).collect(),
             more: pairs.count(),
         }
@@ -148,14 +152,14 @@ impl Pairs {
 }
 
 /// The components of a tree, outermost first, and how many more there are.
-pub(super) fn components(tree: &Description) -> (Vec<Component>, usize) {
+pub(super) fn components(tree: &Description) -> (Vec<ComponentFacts>, usize) {
     let mut found = Vec::new();
     let mut more = 0;
     // No recursion: a tree may be as deep as memory allows.
     let mut pending = vec![(0, "", tree)];
     while let Some((depth, label, component)) = pending.pop() {
         match found.len() < MAX_COMPONENTS {
-            true => found.push(Component::new(depth, label, component)),
+            true => found.push(ComponentFacts::new(depth, label, component)),
             false => more += 1,
         }
         let children: Vec<_> = component.children().collect();
@@ -165,11 +169,11 @@ pub(super) fn components(tree: &Description) -> (Vec<Component>, usize) {
     (found, more)
 }
 
-impl Component {
-    fn new(depth: usize, label: &str, component: &Description) -> Component {
+impl ComponentFacts {
+    fn new(depth: usize, label: &str, component: &Description) -> ComponentFacts {
         let text = |text: &str| shown::bytes(text.as_bytes(), MAX_OPTION);
         let options = component.options();
-        Component {
+        ComponentFacts {
             depth,
             label: text(label),
             name: text(component.name()),
@@ -186,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    fn facts(request: &Request, redaction: &Redaction) -> Facts {
-        Facts::new(request, &Response::default(), redaction)
+    fn facts(request: &Request, redaction: &Redaction) -> RequestFacts {
+        RequestFacts::new(request, &Response::default(), redaction)
     }
 
     #[test]

@@ -8,20 +8,20 @@ use std::sync::Once;
 use std::thread;
 
 thread_local! {
-    static WATCH: RefCell<Watch> = const { RefCell::new(Watch { depth: 0, seen: None }) };
+    static WATCH: RefCell<ThreadPanics> = const { RefCell::new(ThreadPanics { depth: 0, seen: None }) };
 }
 
 /// What a thread does.
-struct Watch {
+struct ThreadPanics {
     /// How many of these wrappers it is inside of.
     depth: usize,
     /// The last panic since it came into the outermost.
-    seen: Option<Seen>,
+    seen: Option<CaughtPanic>,
 }
 
 /// A panic, as the hook saw it.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct CaughtPanic {
     pub(super) message: Option<String>,
     /// The path of the source as the compiler was told it, the line and the column.
     pub(super) location: Option<(String, u32, u32)>,
@@ -46,31 +46,31 @@ pub(super) fn install() {
 }
 
 /// While it lives, panics of this thread are noted.
-pub(super) struct Watching(());
+pub(super) struct PanicWatch(());
 
-pub(super) fn watch() -> Watching {
+pub(super) fn watch() -> PanicWatch {
     WATCH.with_borrow_mut(|watch| {
         if watch.depth == 0 {
             watch.seen = None;
         }
         watch.depth += 1;
     });
-    Watching(())
+    PanicWatch(())
 }
 
-impl Drop for Watching {
+impl Drop for PanicWatch {
     fn drop(&mut self) {
         WATCH.with_borrow_mut(|watch| watch.depth -= 1);
     }
 }
 
 /// The last panic that was noted, if `said` is the text of an error that was made of it.
-pub(super) fn take(said: &str) -> Option<Seen> {
+pub(super) fn take(said: &str) -> Option<CaughtPanic> {
     // The ID of the request may stand before it.
     WATCH.with_borrow_mut(|watch| watch.seen.take_if(|seen| said.ends_with(&seen.text())))
 }
 
-impl Seen {
+impl CaughtPanic {
     /// The text of a `Panic` without an ID.
     fn text(&self) -> String {
         let message = self.message.as_deref();
@@ -90,7 +90,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let location = info
         .location()
         .map(|at| (at.file().to_owned(), at.line(), at.column()));
-    let seen = Seen {
+    let seen = CaughtPanic {
         message: text_of(info.payload()),
         location,
         thread: thread::current().name().map(str::to_owned),

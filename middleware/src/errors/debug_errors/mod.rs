@@ -166,7 +166,7 @@ impl Middleware for DebugErrors {
     fn wrap(self, app: Application) -> Application {
         hook::install();
         let options = Arc::new(self);
-        Application::from_handler(Shown { app, options })
+        Application::from_handler(WithDebugErrors { app, options })
     }
 }
 
@@ -182,23 +182,23 @@ fn permitted(debug_assertions: bool) -> Result<(), Error> {
     }
 }
 
-struct Shown {
+struct WithDebugErrors {
     app: Application,
     options: Arc<DebugErrors>,
 }
 
-impl Handler for Shown {
+impl Handler for WithDebugErrors {
     fn call(&self, mut request: Request) -> Reply {
         let trail = RouteTrail::default();
         request.extensions_mut().insert(trail);
-        let visit = Visit {
+        let debugged = DebuggedRequest {
             request: request.clone_head(),
             app: self.app.clone(),
             options: self.options.clone(),
         };
         request.extensions_mut().insert(RouteWanted);
         catching::call_catching(&self.app, request, hook::watch, move |outcome| {
-            visit.answer(outcome)
+            debugged.response(outcome)
         })
     }
 
@@ -213,7 +213,7 @@ impl Handler for Shown {
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(Shown {
+        Some(Application::from_handler(WithDebugErrors {
             app: change(self.app.clone()),
             options: self.options.clone(),
         }))
@@ -221,14 +221,14 @@ impl Handler for Shown {
 }
 
 /// A request that is on its way.
-struct Visit {
+struct DebuggedRequest {
     request: Request,
     app: Application,
     options: Arc<DebugErrors>,
 }
 
-impl Visit {
-    fn answer(&self, outcome: Result<Response, Panic>) -> Response {
+impl DebuggedRequest {
+    fn response(&self, outcome: Result<Response, Panic>) -> Response {
         let response = outcome.unwrap_or_else(|panic| {
             let error = HttpError::from_panic(panic);
             error.into_response()

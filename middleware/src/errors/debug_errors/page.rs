@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::backtrace::Frame;
-use super::facts::{Component, Pairs};
+use super::facts::{ComponentFacts, ShownPairs};
 use super::report::{Cause, PanicReport, Report};
 use super::source::Excerpt;
-use crate::shared::html::Escaped;
+use crate::shared::html::HtmlEscaped;
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing but the style that is in the page itself, known by its SHA-256: no script, no image, no form, no frame.
@@ -16,17 +16,17 @@ pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-SPdDHuTqe
 const MAX_INDENT: usize = 24;
 
 pub(super) fn html(report: &Report) -> String {
-    let (status, headline) = (report.status_text(), Escaped(&report.headline));
+    let (status, headline) = (report.status_text(), HtmlEscaped(&report.headline));
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{status}: {headline}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<header>\n<p class=\"status\">{status}</p>\n\
          <h1>{headline}</h1>\n<p class=\"line\">{}</p>\n</header>\n<main>\n",
-        Escaped(&report.request.line),
+        HtmlEscaped(&report.request.line),
     );
     if let Some(detail) = &report.detail {
-        let detail = Escaped(detail);
+        let detail = HtmlEscaped(detail);
         let _ = writeln!(html, "<p>The client is told: <q>{detail}</q></p>");
     }
     match &report.panic {
@@ -53,13 +53,13 @@ fn write_causes(html: &mut String, causes: &[Cause]) {
     }
     html.push_str("<section>\n<h2>Errors</h2>\n<ol class=\"causes\">\n");
     for cause in causes {
-        let message = Escaped(&cause.message);
+        let message = HtmlEscaped(&cause.message);
         let _ = write!(html, "<li><span class=\"message\">{message}</span>");
         if let Some(name) = cause.type_name {
-            let _ = write!(html, " <code class=\"type\">{}</code>", Escaped(name));
+            let _ = write!(html, " <code class=\"type\">{}</code>", HtmlEscaped(name));
         }
         if let Some(debug) = &cause.debug {
-            let _ = write!(html, "<pre class=\"wrap\">{}</pre>", Escaped(debug));
+            let _ = write!(html, "<pre class=\"wrap\">{}</pre>", HtmlEscaped(debug));
         }
         html.push_str("</li>\n");
     }
@@ -73,8 +73,8 @@ fn write_panic(html: &mut String, panic: &PanicReport) {
         let _ = writeln!(
             html,
             "<p>At <code>{}</code>, in the thread <code>{}</code></p>",
-            Escaped(location),
-            Escaped(thread),
+            HtmlEscaped(location),
+            HtmlEscaped(thread),
         );
     }
     if let Some(source) = &panic.source {
@@ -97,7 +97,7 @@ fn write_panic(html: &mut String, panic: &PanicReport) {
 
 /// A frame of the application; its source can be unfolded.
 fn write_frame(html: &mut String, frame: &Frame, excerpt: Option<&Excerpt>) {
-    let (name, place) = (Escaped(&frame.symbol), place(frame));
+    let (name, place) = (HtmlEscaped(&frame.symbol), place(frame));
     let Some(excerpt) = excerpt else {
         let _ = writeln!(html, "<li class=\"own\"><b>{name}</b>{place}</li>");
         return;
@@ -118,7 +118,7 @@ fn write_libraries(html: &mut String, frames: &[(Frame, Option<Excerpt>)]) {
         frames.len(),
     );
     for (frame, _) in frames {
-        let (name, place) = (Escaped(&frame.symbol), place(frame));
+        let (name, place) = (HtmlEscaped(&frame.symbol), place(frame));
         let _ = writeln!(html, "<li>{name}{place}</li>");
     }
     html.push_str("</ol>\n</details></li>\n");
@@ -127,7 +127,7 @@ fn write_libraries(html: &mut String, frames: &[(Frame, Option<Excerpt>)]) {
 fn place(frame: &Frame) -> String {
     let place = frame.place.as_ref().map(|place| {
         let place = place.text();
-        format!(" <span class=\"place\">{}</span>", Escaped(&place))
+        format!(" <span class=\"place\">{}</span>", HtmlEscaped(&place))
     });
     place.unwrap_or_default()
 }
@@ -139,7 +139,11 @@ fn write_excerpt(html: &mut String, excerpt: &Excerpt) {
             true => " class=\"here\"",
             false => "",
         };
-        let _ = write!(html, "<span{class}><i>{number}</i>{}</span>", Escaped(line));
+        let _ = write!(
+            html,
+            "<span{class}><i>{number}</i>{}</span>",
+            HtmlEscaped(line)
+        );
     }
     html.push_str("</code></pre>\n");
 }
@@ -148,7 +152,7 @@ fn write_request(html: &mut String, report: &Report) {
     let request = &report.request;
     html.push_str("<section>\n<h2>Request</h2>\n<dl>\n");
     for (name, value) in &request.rows {
-        let _ = writeln!(html, "<dt>{name}</dt><dd>{}</dd>", Escaped(value));
+        let _ = writeln!(html, "<dt>{name}</dt><dd>{}</dd>", HtmlEscaped(value));
     }
     html.push_str("</dl>\n");
     write_pairs(html, "Query", &request.query);
@@ -156,25 +160,25 @@ fn write_request(html: &mut String, report: &Report) {
     html.push_str("</section>\n");
 }
 
-fn write_pairs(html: &mut String, title: &str, pairs: &Pairs) {
+fn write_pairs(html: &mut String, title: &str, pairs: &ShownPairs) {
     if pairs.shown.is_empty() {
         return;
     }
     let _ = writeln!(html, "<h3>{title}</h3>\n<dl>");
     for (name, value) in &pairs.shown {
-        let (name, value) = (Escaped(name), Escaped(value));
+        let (name, value) = (HtmlEscaped(name), HtmlEscaped(value));
         let _ = writeln!(html, "<dt>{name}</dt><dd>{value}</dd>");
     }
     html.push_str("</dl>\n");
     write_more(html, pairs.more);
 }
 
-fn write_component(html: &mut String, component: &Component) {
+fn write_component(html: &mut String, component: &ComponentFacts) {
     let label = match component.label.is_empty() {
         true => String::new(),
         false => format!(
             "<span class=\"label\">{}</span> ",
-            Escaped(&component.label)
+            HtmlEscaped(&component.label)
         ),
     };
     let options = component.options.iter();
@@ -185,7 +189,7 @@ fn write_component(html: &mut String, component: &Component) {
         true => String::new(),
         false => format!(
             " <span class=\"options\">{}</span>",
-            Escaped(&options.join(", "))
+            HtmlEscaped(&options.join(", "))
         ),
     };
     let _ = writeln!(
@@ -193,7 +197,7 @@ fn write_component(html: &mut String, component: &Component) {
         "<li>{}{label}<b>{}</b>{options}</li>",
         // The tree is in the text itself, so that it is there without a style sheet too.
         "<i></i>".repeat(component.depth.min(MAX_INDENT)),
-        Escaped(&component.name),
+        HtmlEscaped(&component.name),
     );
 }
 

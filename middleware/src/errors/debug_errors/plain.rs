@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::backtrace::Place;
-use super::facts::Pairs;
+use super::backtrace::SourceLocation;
+use super::facts::ShownPairs;
 use super::report::{PanicReport, Report};
 use super::source::Excerpt;
 
@@ -64,7 +64,7 @@ fn write_panic(text: &mut String, panic: &PanicReport) {
     {
         match group {
             [(frame, _)] if frame.is_own => {
-                let place = frame.place.as_ref().map(Place::text);
+                let place = frame.place.as_ref().map(SourceLocation::text);
                 indented(text, "  ", &frame.symbol);
                 indented(text, "      at ", &place.unwrap_or_default());
             }
@@ -110,7 +110,7 @@ fn write_request(text: &mut String, report: &Report) {
     write_pairs(text, "Headers", &request.headers);
 }
 
-fn write_pairs(text: &mut String, title: &str, pairs: &Pairs) {
+fn write_pairs(text: &mut String, title: &str, pairs: &ShownPairs) {
     if pairs.shown.is_empty() {
         return;
     }

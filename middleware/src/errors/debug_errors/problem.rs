@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::backtrace::{Frame, Place};
-use super::facts::{Component, Pairs};
+use super::backtrace::{Frame, SourceLocation};
+use super::facts::{ComponentFacts, ShownPairs};
 use super::report::{PanicReport, Report};
 use crate::shared::json::{array, object, object_of_texts, string, string_or_null};
 
@@ -48,12 +48,12 @@ fn request(report: &Report) -> String {
     object(members)
 }
 
-fn pairs(pairs: &Pairs) -> String {
+fn pairs(pairs: &ShownPairs) -> String {
     let pairs = pairs.shown.iter();
     array(pairs.map(|(name, value)| array([string(name), string(value)])))
 }
 
-fn component(component: &Component) -> String {
+fn component(component: &ComponentFacts) -> String {
     object([
         ("depth", component.depth.to_string()),
         ("label", string(&component.label)),
@@ -72,7 +72,7 @@ fn panic(panic: &PanicReport) -> String {
 }
 
 fn frame(frame: &Frame) -> String {
-    let place = frame.place.as_ref().map(Place::text);
+    let place = frame.place.as_ref().map(SourceLocation::text);
     object([
         ("is_application", frame.is_own.to_string()),
         ("place", string_or_null(place.as_deref())),

@@ -9,8 +9,8 @@ use enfilade_core::{Description, HttpError, Request, Response};
 use http::StatusCode;
 
 use super::backtrace::{self, Frame};
-use super::facts::{self, Component, Facts};
-use super::hook::Seen;
+use super::facts::{self, ComponentFacts, RequestFacts};
+use super::hook::CaughtPanic;
 use super::shown;
 use super::source::{self, Excerpt};
 use crate::shared::redaction::Redaction;
@@ -32,8 +32,8 @@ pub(super) struct Report {
     /// The cause, its cause, and so on.
     pub(super) causes: Vec<Cause>,
     pub(super) panic: Option<PanicReport>,
-    pub(super) request: Facts,
-    pub(super) components: Vec<Component>,
+    pub(super) request: RequestFacts,
+    pub(super) components: Vec<ComponentFacts>,
     pub(super) more_components: usize,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Evidence<'a> {
     pub(super) request: &'a Request,
     pub(super) redaction: &'a Redaction,
     pub(super) tree: &'a Description,
-    pub(super) seen: Option<&'a Seen>,
+    pub(super) seen: Option<&'a CaughtPanic>,
     /// The folder that the program runs in, where sources are looked for.
     pub(super) folder: Option<&'a Path>,
 }
@@ -66,7 +66,7 @@ pub(super) struct Evidence<'a> {
 impl Report {
     pub(super) fn new(response: &Response, evidence: &Evidence<'_>) -> Report {
         let error = response.extensions().get::<Arc<HttpError>>();
-        let detail = error.and_then(|error| error.detail());
+        let detail = error.and_then(|error| error.client_message());
         let detail = detail.map(|detail| shown::display(detail, MAX_MESSAGE));
         let causes = error.map(|error| causes(error)).unwrap_or_default();
         let (components, more_components) = facts::components(evidence.tree);
@@ -78,7 +78,7 @@ impl Report {
             panic: evidence
                 .seen
                 .map(|seen| PanicReport::new(seen, evidence.folder)),
-            request: Facts::new(evidence.request, response, evidence.redaction),
+            request: RequestFacts::new(evidence.request, response, evidence.redaction),
             components,
             more_components,
         }
@@ -147,14 +147,14 @@ fn known_type(error: &(dyn StdError + 'static)) -> Option<&'static str> {
         is::<std::net::AddrParseError>,
         is::<std::env::VarError>,
         is::<std::time::SystemTimeError>,
-        is::<enfilade_core::Error>,
+        is::<enfilade_core::BodyError>,
         is::<http::Error>,
     ];
     known.into_iter().find_map(|is| is(error))
 }
 
 impl PanicReport {
-    fn new(seen: &Seen, folder: Option<&Path>) -> PanicReport {
+    fn new(seen: &CaughtPanic, folder: Option<&Path>) -> PanicReport {
         let frames = backtrace::parse(&seen.backtrace.to_string(), folder);
         let mut left = MAX_EXCERPTS;
         let frames = frames.into_iter().map(|frame| {
@@ -178,7 +178,7 @@ impl PanicReport {
 }
 
 /// The lines around the place of a panic, whose file the backtrace has to name.
-fn source_of_panic(seen: &Seen, frames: &[(Frame, Option<Excerpt>)]) -> Option<Excerpt> {
+fn source_of_panic(seen: &CaughtPanic, frames: &[(Frame, Option<Excerpt>)]) -> Option<Excerpt> {
     let (file, line, _) = seen.location.as_ref()?;
     let mut places = frames.iter().filter_map(|(frame, _)| frame.place.as_ref());
     let place = places.find(|place| place.is_of(file))?;
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_chain_is_told_with_types_where_they_are_known() {
         let number = "x".parse::<u8>().unwrap_err();
-        let body = enfilade_core::Error::body(number);
+        let body = enfilade_core::BodyError::new(number);
         let error = HttpError::from(body);
         let found: Vec<_> = causes(&error)
             .into_iter()
@@ -201,9 +201,9 @@ mod tests {
         let expected = [
             (
                 "the body could not be read to its end".to_owned(),
-                Some("enfilade_core::message::error::Error"),
+                Some("enfilade_core::message::error::BodyError"),
                 Some(
-                    "Error { kind: Body, cause: Some(ParseIntError { kind: InvalidDigit }) }"
+                    "BodyError { kind: Failed, cause: Some(ParseIntError { kind: InvalidDigit }) }"
                         .to_owned(),
                 ),
             ),

@@ -82,17 +82,20 @@ fn the_format_is_what_the_client_likes() {
         ("application/problem+json", "application/problem+json"),
         ("text/foo", "text/plain; charset=utf-8"),
     ] {
-        let answer = get(&client, accept);
-        assert_eq!(answer.status(), 500);
-        assert_eq!(answer.header("content-type"), Some(expected), "{accept}");
-        assert_eq!(answer.header("vary"), Some("accept"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("content-security-policy"), Some(page::POLICY));
-        assert_eq!(answer.text().contains("<html"), expected.contains("html"));
+        let response = get(&client, accept);
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.header("content-type"), Some(expected), "{accept}");
+        assert_eq!(response.header("vary"), Some("accept"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(
+            response.header("content-security-policy"),
+            Some(page::POLICY)
+        );
+        assert_eq!(response.text().contains("<html"), expected.contains("html"));
     }
-    let answer = client.get("/").send();
-    let media_type = answer.header("content-type");
+    let response = client.get("/").send();
+    let media_type = response.header("content-type");
     assert_eq!(media_type, Some("text/plain; charset=utf-8"));
 }
 
@@ -210,9 +213,9 @@ fn which_answers_have_a_page() {
         let all = shows().client_errors();
         for (wrapper, expected) in [(shows(), by_default), (all, with_client_errors)] {
             let client = Client::new(app(status, content, has_error).wrap(wrapper));
-            let answer = client.get("/").send();
-            assert_eq!(answer.status(), status);
-            let is_page = answer.text().contains("Components");
+            let response = client.get("/").send();
+            assert_eq!(response.status(), status);
+            let is_page = response.text().contains("Components");
             assert_eq!(is_page, expected, "{status} {content:?} {has_error}");
         }
     }
@@ -242,7 +245,7 @@ fn headers_stay_but_for_those_of_the_old_content() {
         }
         Response::from_parts(parts, body)
     });
-    let answer = Client::new(app.wrap(shows())).get("/").send();
+    let response = Client::new(app.wrap(shows())).get("/").send();
     for (name, expected) in [
         ("retry-after", Some("3")),
         ("www-authenticate", Some("Basic realm=x")),
@@ -253,9 +256,9 @@ fn headers_stay_but_for_those_of_the_old_content() {
         ("content-security-policy", Some(page::POLICY)),
         ("content-security-policy-report-only", None),
     ] {
-        assert_eq!(answer.header(name), expected, "{name}");
+        assert_eq!(response.header(name), expected, "{name}");
     }
-    let error = answer.extensions().get::<Arc<HttpError>>().unwrap();
+    let error = response.extensions().get::<Arc<HttpError>>().unwrap();
     assert_eq!(error.status(), 503);
 }
 
@@ -311,8 +314,8 @@ fn what_is_known_of_the_request_is_shown() {
     let client = Client::new(app);
     let request = client.get("/users/7?a=%C3%A9&b").header("x-key", "s3cret");
     let request = request.header("authorization", "Basic s3cret");
-    let answer = request.header("accept", "application/json").send();
-    let problem: Value = serde_json::from_str(&answer.text()).unwrap();
+    let response = request.header("accept", "application/json").send();
+    let problem: Value = serde_json::from_str(&response.text()).unwrap();
     let request = &problem["request"];
     for (name, expected) in [
         ("line", "GET /users/7?a=%C3%A9&b"),
@@ -338,8 +341,8 @@ fn more_can_be_hidden() {
     for accept in [HTML, "application/json", "text/plain"] {
         let request = client.get("/?Token=s3cret&b=1").header("x-key", "s3cret");
         let request = request.header("referer", "http://h/?token=s3cret");
-        let answer = request.header("accept", accept).send();
-        let text = answer.text();
+        let response = request.header("accept", accept).send();
+        let text = response.text();
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.matches("***").count() == 5, "{text}");
     }
@@ -386,9 +389,12 @@ fn a_body_that_panics_fails_and_has_no_page() {
         });
         Body::from_iterator(chunks)
     });
-    let answer = get(&client(app), HTML);
-    assert_eq!((answer.status().as_u16(), &*answer.text()), (200, "begun"));
-    let cause = answer.body_error().unwrap().source().unwrap();
+    let response = get(&client(app), HTML);
+    assert_eq!(
+        (response.status().as_u16(), &*response.text()),
+        (200, "begun")
+    );
+    let cause = response.body_error().unwrap().source().unwrap();
     assert_eq!(cause.to_string(), "panicked: late");
 }
 
@@ -405,9 +411,9 @@ fn an_error_that_panics_when_it_is_shown_leaves_the_answer() {
     let app = Application::new(|_: Request| -> Result<(), HttpError> {
         Err(Mad(AtomicBool::new(true)).into())
     });
-    let answer = get(&client(app), HTML);
+    let response = get(&client(app), HTML);
     let expected = (500, "Internal Server Error");
-    assert_eq!((answer.status().as_u16(), &*answer.text()), expected);
+    assert_eq!((response.status().as_u16(), &*response.text()), expected);
 }
 
 #[test]
@@ -428,8 +434,8 @@ fn a_ready_answer_stays_ready_and_a_body_in_memory_stays_there() {
 #[test]
 fn keeps_the_laws() {
     for (wrapper, from) in [(shows(), 500), (shows().client_errors(), 400)] {
-        let pages = move |answer: &laws::Answer<'_>| {
-            answer.status().as_u16() >= from && !answer.has_content()
+        let pages = move |response: &laws::GeneratedResponse<'_>| {
+            response.status().as_u16() >= from && !response.has_content()
         };
         laws::Check::new(wrapper).replaces(pages).run();
     }

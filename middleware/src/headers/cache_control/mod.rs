@@ -11,7 +11,7 @@ use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
 use smallvec::SmallVec;
 
-use self::rule::Fit;
+use self::rule::RuleMatch;
 use crate::matching::path_glob;
 
 pub use self::rule::CacheRule;
@@ -80,7 +80,7 @@ pub struct CacheControl {
 }
 
 /// Which rules fit the path of a request; looked up before the application may change it.
-type PathFits = SmallVec<[bool; 16]>;
+type PathMatches = SmallVec<[bool; 16]>;
 
 impl CacheControl {
     /// No rules, which leaves answers as they are.
@@ -108,15 +108,15 @@ impl CacheControl {
         self
     }
 
-    fn path_fits(&self, request: &Request) -> PathFits {
-        let path = path_glob::subject(request);
+    fn path_matches(&self, request: &Request) -> PathMatches {
+        let path = path_glob::decoded_path(request);
         self.rules
             .iter()
-            .map(|rule| rule.fits_path(&path))
+            .map(|rule| rule.matches_path(&path))
             .collect()
     }
 
-    fn decorate(&self, path_fits: &PathFits, response: &mut Response) {
+    fn decorate(&self, path_matches: &PathMatches, response: &mut Response) {
         let headers = response.headers();
         // RFC 9111, section 5.3: `max-age` would count and the application's `Expires` would not.
         let is_said = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
@@ -124,12 +124,12 @@ impl CacheControl {
             return;
         }
         let (status, media_type) = (response.status(), headers.get(CONTENT_TYPE));
-        let rules = self.rules.iter().zip(path_fits);
+        let rules = self.rules.iter().zip(path_matches);
         let first = rules
-            .filter(|(_, fits)| **fits)
-            .map(|(rule, _)| (rule.fits_answer(status, media_type), rule))
-            .find(|(fit, _)| *fit != Fit::No);
-        if let Some((Fit::Yes, rule)) = first {
+            .filter(|(_, matches)| **matches)
+            .map(|(rule, _)| (rule.match_response(status, media_type), rule))
+            .find(|(outcome, _)| *outcome != RuleMatch::No);
+        if let Some((RuleMatch::Yes, rule)) = first {
             let headers = response.headers_mut();
             headers.insert(CACHE_CONTROL, rule.value().clone());
             headers.remove(EXPIRES);
@@ -149,7 +149,7 @@ impl fmt::Debug for CacheControl {
 
 impl Middleware for CacheControl {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Ruled {
+        Application::from_handler(WithCacheControl {
             app,
             options: Arc::new(self),
         })
@@ -157,20 +157,20 @@ impl Middleware for CacheControl {
 }
 
 #[derive(Clone)]
-struct Ruled {
+struct WithCacheControl {
     app: Application,
     options: Arc<CacheControl>,
 }
 
-impl Handler for Ruled {
+impl Handler for WithCacheControl {
     fn call(&self, request: Request) -> Reply {
         let is_kept = matches!(*request.method(), Method::GET | Method::HEAD);
         if !is_kept && !self.options.every_method {
             return self.app.call(request);
         }
-        let (options, path_fits) = (self.options.clone(), self.options.path_fits(&request));
+        let (options, path_matches) = (self.options.clone(), self.options.path_matches(&request));
         self.app.call(request).update(move |response| {
-            options.decorate(&path_fits, response);
+            options.decorate(&path_matches, response);
         })
     }
 
@@ -193,7 +193,7 @@ impl Handler for Ruled {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Ruled {
+        Some(Application::from_handler(WithCacheControl {
             app,
             ..self.clone()
         }))

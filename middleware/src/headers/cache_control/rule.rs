@@ -27,7 +27,7 @@ pub struct CacheRule {
 
 /// Whether a rule is for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(super) enum RuleMatch {
     Yes,
     No,
     /// The answer stands for another one, and does not say enough of it.
@@ -101,27 +101,35 @@ impl CacheRule {
     }
 
     /// Whether it is for answers at this path, which is decoded.
-    pub(super) fn fits_path(&self, path: &str) -> bool {
+    pub(super) fn matches_path(&self, path: &str) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path))
     }
 
-    pub(super) fn fits_answer(&self, status: StatusCode, media_type: Option<&HeaderValue>) -> Fit {
-        let fits_type = || match media_type {
-            _ if self.media_types.is_empty() => Fit::Yes,
-            None if status == StatusCode::NOT_MODIFIED => Fit::Unknown,
-            None => Fit::No,
-            Some(_) => match self.media_types.iter().any(|range| range.has(media_type)) {
-                true => Fit::Yes,
-                false => Fit::No,
+    pub(super) fn match_response(
+        &self,
+        status: StatusCode,
+        media_type: Option<&HeaderValue>,
+    ) -> RuleMatch {
+        let match_type = || match media_type {
+            _ if self.media_types.is_empty() => RuleMatch::Yes,
+            None if status == StatusCode::NOT_MODIFIED => RuleMatch::Unknown,
+            None => RuleMatch::No,
+            Some(_) => match self
+                .media_types
+                .iter()
+                .any(|range| range.matches(media_type))
+            {
+                true => RuleMatch::Yes,
+                false => RuleMatch::No,
             },
         };
-        match self.fits_status(status) {
-            true => fits_type(),
-            false => Fit::No,
+        match self.matches_status(status) {
+            true => match_type(),
+            false => RuleMatch::No,
         }
     }
 
-    fn fits_status(&self, status: StatusCode) -> bool {
+    fn matches_status(&self, status: StatusCode) -> bool {
         // They must have the `Cache-Control` of the 200 (RFC 9110, sections 15.3.7 and 15.4.5).
         let status = match status {
             StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
@@ -129,7 +137,7 @@ impl CacheRule {
         };
         match &*self.statuses {
             [] => status.is_success(),
-            statuses => statuses.iter().any(|one| one.has(status)),
+            statuses => statuses.iter().any(|one| one.matches(status)),
         }
     }
 }

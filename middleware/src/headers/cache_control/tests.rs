@@ -33,8 +33,8 @@ fn send(
 
 /// What the answer to a GET says.
 fn said(cache: CacheControl, path: &'static str, status: u16, own: Own) -> Option<String> {
-    let answer = send(cache, Method::GET, path, status, own);
-    answer.header("cache-control").map(str::to_owned)
+    let response = send(cache, Method::GET, path, status, own);
+    response.header("cache-control").map(str::to_owned)
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn media_types_are_compared_without_parameters_and_case() {
         ("*/*", "a/b", true),
     ] {
         let range = MediaRangeCase { range, own };
-        assert_eq!(range.fits(), expected, "{range:?}");
+        assert_eq!(range.matches(), expected, "{range:?}");
     }
     let cache = CacheControl::new().rule(rule("no-cache").media_type("*/*").unwrap());
     assert_eq!(said(cache, "/", 404, &[]), None);
@@ -99,10 +99,10 @@ struct MediaRangeCase {
 }
 
 impl MediaRangeCase {
-    fn fits(&self) -> bool {
+    fn matches(&self) -> bool {
         let rule = rule("no-cache").media_type(self.range).unwrap();
         let own = self.own.parse().unwrap();
-        rule.fits_answer(StatusCode::OK, Some(&own)) == Fit::Yes
+        rule.match_response(StatusCode::OK, Some(&own)) == RuleMatch::Yes
     }
 }
 
@@ -130,8 +130,8 @@ fn a_rule_is_for_successful_answers_unless_it_says_which() {
         (success().any_status(), 500, true),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let fit = rule.fits_answer(status, None);
-        assert_eq!(fit == Fit::Yes, expected, "{rule} {status}");
+        let outcome = rule.match_response(status, None);
+        assert_eq!(outcome == RuleMatch::Yes, expected, "{rule} {status}");
     }
 }
 
@@ -197,10 +197,10 @@ fn what_the_application_says_stays_unless_told() {
             Some(date),
         ),
     ] {
-        let answer = send(cache, Method::GET, path, 200, own);
-        let lines = answer.headers().get_all(CACHE_CONTROL).into_iter();
+        let response = send(cache, Method::GET, path, 200, own);
+        let lines = response.headers().get_all(CACHE_CONTROL).into_iter();
         let lines: Vec<_> = lines.map(|line| line.to_str().unwrap()).collect();
-        assert_eq!((lines, answer.header("expires")), (expected, expires));
+        assert_eq!((lines, response.header("expires")), (expected, expires));
     }
 }
 
@@ -213,8 +213,8 @@ fn only_answers_to_get_and_head_unless_told() {
         (rules(), Method::POST, None),
         (rules().every_method(), Method::POST, Some("no-store")),
     ] {
-        let answer = send(cache, method, "/", 200, &[]);
-        assert_eq!(answer.header("cache-control"), expected);
+        let response = send(cache, method, "/", 200, &[]);
+        assert_eq!(response.header("cache-control"), expected);
     }
 }
 

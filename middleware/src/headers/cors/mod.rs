@@ -285,9 +285,9 @@ impl Cors {
                 ACCESS_CONTROL_ALLOW_HEADERS,
             ),
         ];
-        for (allowed, question, answer) in lists {
-            if let Some(list) = allowed.answer(only(asked, &question), self.credentials) {
-                headers.insert(answer, list);
+        for (allowed, request_name, response_name) in lists {
+            if let Some(list) = allowed.header_value(only(asked, &request_name), self.credentials) {
+                headers.insert(response_name, list);
             }
         }
         if let Some(seconds) = self.max_age {
@@ -309,7 +309,7 @@ impl Allowed {
         Allowed::Listed(Some(list).filter(|list| !list.is_empty()))
     }
 
-    fn answer(&self, asked: Option<&HeaderValue>, credentials: bool) -> Option<HeaderValue> {
+    fn header_value(&self, asked: Option<&HeaderValue>, credentials: bool) -> Option<HeaderValue> {
         match self {
             Allowed::Listed(list) => list.clone(),
             Allowed::Any if !credentials => Some(HeaderValue::from_static("*")),
@@ -335,7 +335,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
 
 impl Middleware for Cors {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Shared {
+        Application::from_handler(WithCors {
             app,
             cors: Arc::new(self),
         })
@@ -357,12 +357,12 @@ impl fmt::Debug for Cors {
 }
 
 #[derive(Clone)]
-struct Shared {
+struct WithCors {
     app: Application,
     cors: Arc<Cors>,
 }
 
-impl Handler for Shared {
+impl Handler for WithCors {
     fn call(&self, request: Request) -> Reply {
         let headers = request.headers();
         let is_preflight = request.method() == Method::OPTIONS
@@ -386,7 +386,7 @@ impl Handler for Shared {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Shared {
+        Some(Application::from_handler(WithCors {
             app,
             ..self.clone()
         }))

@@ -38,9 +38,9 @@ fn a_preflight_is_answered_with_what_is_allowed() {
         .credentials()
         .unwrap()
         .max_age(60);
-    let answer = preflight(cors, &[("access-control-request-method", "PUT")]);
-    assert_eq!(answer.status(), 204);
-    assert!(answer.bytes().is_empty());
+    let response = preflight(cors, &[("access-control-request-method", "PUT")]);
+    assert_eq!(response.status(), 204);
+    assert!(response.bytes().is_empty());
     for (name, value) in [
         ("access-control-allow-origin", "https://example.org"),
         ("access-control-allow-credentials", "true"),
@@ -52,7 +52,7 @@ fn a_preflight_is_answered_with_what_is_allowed() {
             "origin, access-control-request-method, access-control-request-headers",
         ),
     ] {
-        assert_eq!(answer.header(name), Some(value), "{name}");
+        assert_eq!(response.header(name), Some(value), "{name}");
     }
 }
 
@@ -77,14 +77,14 @@ fn what_is_asked_for_is_named_where_everything_is_allowed() {
         (site(), Some("GET, HEAD, POST"), None),
     ];
     for (cors, methods, headers) in cases {
-        let answer = preflight(cors.clone(), asked);
+        let response = preflight(cors.clone(), asked);
         assert_eq!(
-            answer.header("access-control-allow-methods"),
+            response.header("access-control-allow-methods"),
             methods,
             "{cors:?}"
         );
         assert_eq!(
-            answer.header("access-control-allow-headers"),
+            response.header("access-control-allow-headers"),
             headers,
             "{cors:?}"
         );
@@ -94,8 +94,8 @@ fn what_is_asked_for_is_named_where_everything_is_allowed() {
         ("access-control-request-method", "GET"),
         ("access-control-request-headers", "x=\"1\""),
     ];
-    let answer = preflight(site().asked_headers(), &odd);
-    assert_eq!(answer.header("access-control-allow-headers"), None);
+    let response = preflight(site().asked_headers(), &odd);
+    assert_eq!(response.header("access-control-allow-headers"), None);
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn a_private_network_is_opened_where_that_is_asked_for() {
         (site().private_network(), &[method], None),
         (site(), &[method, asked], None),
     ] {
-        let answer = preflight(cors, headers);
+        let response = preflight(cors, headers);
         assert_eq!(
-            answer.header("access-control-allow-private-network"),
+            response.header("access-control-allow-private-network"),
             expected
         );
     }
@@ -127,8 +127,8 @@ fn a_preflight_varies_on_all_that_it_reads() {
         (site().private_network(), &network),
         (Cors::any_origin().private_network(), &network),
     ] {
-        let answer = preflight(cors.clone(), &method);
-        assert_eq!(answer.header("vary"), Some(expected), "{cors:?}");
+        let response = preflight(cors.clone(), &method);
+        assert_eq!(response.header("vary"), Some(expected), "{cors:?}");
     }
 }
 
@@ -142,8 +142,8 @@ fn a_test_sees_no_origin_that_is_read_in_two_ways() {
         ("https://evil.test,.example.org", false),
         ("https://..example.org", false),
     ] {
-        let answer = client.get("/").header("origin", origin).send();
-        let allowed = answer.header("access-control-allow-origin");
+        let response = client.get("/").header("origin", origin).send();
+        let allowed = response.header("access-control-allow-origin");
         assert_eq!(allowed, is_allowed.then_some(origin), "{origin}");
     }
 }
@@ -187,8 +187,8 @@ fn answers_name_one_origin_or_none() {
         let request = origins.iter().fold(client.get(target), |request, origin| {
             request.header("origin", *origin)
         });
-        let answer = request.send();
-        let text = |name: &str| answer.header(name).map(str::to_owned);
+        let response = request.send();
+        let text = |name: &str| response.header(name).map(str::to_owned);
         (
             text("access-control-allow-origin"),
             text("access-control-allow-credentials"),
@@ -250,8 +250,8 @@ fn answers_name_one_origin_or_none() {
             found(None, None, Some("origin")),
         ),
     ];
-    for (number, (answer, expected)) in cases.into_iter().enumerate() {
-        assert_eq!(answer, expected, "{number}");
+    for (number, (response, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(response, expected, "{number}");
     }
 }
 
@@ -277,8 +277,8 @@ fn headers_are_exposed_to_those_who_may_read() {
             None,
         ),
     ] {
-        let answer = client(cors).get("/").header("origin", origin).send();
-        assert_eq!(answer.header("access-control-expose-headers"), expected);
+        let response = client(cors).get("/").header("origin", origin).send();
+        assert_eq!(response.header("access-control-expose-headers"), expected);
     }
 }
 

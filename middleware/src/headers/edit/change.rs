@@ -11,7 +11,7 @@ use crate::headers::names::{belongs_to_gateway, parse_name, parse_value};
 
 /// How a value comes into a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum PutMode {
     Set,
     Append,
     Default,
@@ -19,7 +19,7 @@ pub(super) enum Put {
 
 #[derive(Clone)]
 pub(super) enum Change {
-    Put(Put, HeaderName, HeaderValue),
+    Put(PutMode, HeaderName, HeaderValue),
     Remove(HeaderName),
     RemovePrefix(String),
     Rename {
@@ -38,18 +38,18 @@ pub(super) enum Change {
     ),
 }
 
-impl Put {
+impl PutMode {
     /// Whether a value is wanted at all.
     pub(super) fn wants(self, headers: &HeaderMap, name: &HeaderName) -> bool {
-        self != Put::Default || !headers.contains_key(name)
+        self != PutMode::Default || !headers.contains_key(name)
     }
 
     pub(super) fn apply(self, headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
         match self {
-            Put::Append => {
+            PutMode::Append => {
                 headers.append(name, value);
             }
-            Put::Set | Put::Default => {
+            PutMode::Set | PutMode::Default => {
                 headers.insert(name, value);
             }
         }
@@ -57,15 +57,15 @@ impl Put {
 
     pub(super) fn verb(self) -> &'static str {
         match self {
-            Put::Set => "set",
-            Put::Append => "append",
-            Put::Default => "default",
+            PutMode::Set => "set",
+            PutMode::Append => "append",
+            PutMode::Default => "default",
         }
     }
 }
 
 impl Change {
-    pub(super) fn put<N, V>(put: Put, name: N, value: V) -> Result<Change, Error>
+    pub(super) fn put<N, V>(put: PutMode, name: N, value: V) -> Result<Change, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
         V: TryInto<HeaderValue> + fmt::Debug,

@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
 
-use self::rules::{Message, Rules};
+use self::rules::{HeaderRules, Message};
 
 /// Sets, adds, removes, renames and rewrites headers of responses, or of requests.
 ///
 /// [`Headers::new`] is for responses, [`Headers::request`] for requests; the rules are the same. Rules run in the order
 /// in which they are written, on responses of every status and on headers of inner wrappers;
-/// [`for_requests`](Headers::for_requests) and [`for_answers`](Headers::for_answers) limit some of them.
+/// [`for_requests`](Headers::for_requests) and [`for_responses`](Headers::for_responses) limit some of them.
 /// Names and values are text or already parsed. Text is parsed here, once, so that a request costs no more than the
 /// entry in the header map. [`describe`](Application::describe) shows the names but not the values, which may be secrets.
 ///
@@ -58,13 +58,13 @@ use self::rules::{Message, Rules};
 ///
 /// ```
 /// use enfilade_core::{Application, Request, Response};
-/// use enfilade_middleware::{Answers, Guard, Headers};
+/// use enfilade_middleware::{ResponseFilter, Guard, Headers};
 /// use http::HeaderValue;
 ///
 /// # fn main() -> Result<(), enfilade_middleware::Error> {
-/// let pages = Answers::new().media_type("text/html")?;
+/// let pages = ResponseFilter::new().media_type("text/html")?;
 /// let headers = Headers::new()
-///     .for_answers(pages, Headers::new().set("x-frame-options", "DENY")?)
+///     .for_responses(pages, Headers::new().set("x-frame-options", "DENY")?)
 ///     .for_requests(Guard::path("/api/**")?, Headers::new().set("cache-control", "no-store")?)
 ///     .replace("location", "^http://", "https://")?
 ///     .set_with("x-length", |response| response.body().known_length().map(HeaderValue::from))?
@@ -94,7 +94,7 @@ use self::rules::{Message, Rules};
 #[expect(private_bounds, reason = "only requests and responses have headers")]
 #[must_use = "a middleware does nothing until it wraps an application"]
 pub struct Headers<T: Message = Response> {
-    rules: Rules<T>,
+    rules: HeaderRules<T>,
 }
 
 impl Default for Headers {
@@ -130,7 +130,7 @@ impl<T: Message> Middleware for Headers<T> {
 struct WithHeaders<T: Message> {
     app: Application,
     /// Shared with pending replies, which may outlive the application.
-    rules: Arc<Rules<T>>,
+    rules: Arc<HeaderRules<T>>,
 }
 
 impl<T: Message> Handler for WithHeaders<T> {

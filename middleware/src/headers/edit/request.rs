@@ -6,7 +6,7 @@ use std::sync::Arc;
 use enfilade_core::{Application, Reply, Request};
 
 use super::Headers;
-use super::rules::{Message, Rule, Rules};
+use super::rules::{HeaderRule, HeaderRules, Message};
 
 impl Headers<Request> {
     /// No rules for requests yet, which leaves them as they are. Rules change the request before the application gets it.
@@ -16,37 +16,37 @@ impl Headers<Request> {
 }
 
 impl Message for Request {
-    type Only = Infallible;
+    type Extra = Infallible;
 
     const PREFIX: &'static str = "request ";
 
-    fn call(rules: &Arc<Rules<Self>>, app: &Application, mut request: Request) -> Reply {
+    fn call(rules: &Arc<HeaderRules<Self>>, app: &Application, mut request: Request) -> Reply {
         rules.apply(&mut request);
         app.call(request)
     }
 
-    fn summarize(only: &Infallible, _: &str, _: &mut Vec<(String, String)>) {
-        match *only {}
+    fn summarize(rule: &Infallible, _: &str, _: &mut Vec<(String, String)>) {
+        match *rule {}
     }
 }
 
-impl Rules<Request> {
+impl HeaderRules<Request> {
     fn apply(&self, request: &mut Request) {
         for rule in &self.list {
             match rule {
-                Rule::Change(change) => change.apply(request.headers_mut()),
-                Rule::Compute(put, name, compute) => {
+                HeaderRule::Change(change) => change.apply(request.headers_mut()),
+                HeaderRule::Compute(put, name, compute) => {
                     let is_wanted = put.wants(request.headers(), name);
                     if let Some(value) = is_wanted.then(|| compute(request)).flatten() {
                         put.apply(request.headers_mut(), name, value);
                     }
                 }
-                Rule::ForRequests(guard, rules) => {
+                HeaderRule::ForRequests(guard, rules) => {
                     if guard.matches(request) {
                         rules.apply(request);
                     }
                 }
-                Rule::Only(only) => match *only {},
+                HeaderRule::Extra(rule) => match *rule {},
             }
         }
     }

@@ -7,30 +7,30 @@ use enfilade_core::{Application, Reply, Request, Response};
 use http::{HeaderName, HeaderValue};
 
 use super::Headers;
-use super::change::{Change, Put};
-use super::rules::{Message, Rule, Rules};
+use super::change::{Change, PutMode};
+use super::rules::{HeaderRule, HeaderRules, Message};
 use crate::error::Error;
 use crate::headers::names::parse_name;
 use crate::matching::guard::Guard;
-use crate::matching::response_filter::Answers;
+use crate::matching::response_filter::ResponseFilter;
 
 /// Rules that requests do not have.
 #[derive(Clone)]
-pub(super) enum Only {
+pub(super) enum ResponseRule {
     From(
-        Put,
+        PutMode,
         HeaderName,
-        Arc<dyn Fn(&Request) -> Finish + Send + Sync>,
+        Arc<dyn Fn(&Request) -> FinishValue + Send + Sync>,
     ),
-    ForAnswers(Answers, Rules<Response>),
+    ForResponses(ResponseFilter, HeaderRules<Response>),
 }
 
-type Finish = Box<dyn FnOnce(&Response) -> Option<HeaderValue> + Send>;
+type FinishValue = Box<dyn FnOnce(&Response) -> Option<HeaderValue> + Send>;
 
 /// What a rule keeps of the request until the response is there.
-enum Fact {
-    Value(Finish),
-    Inner(Vec<Fact>),
+enum RequestFact {
+    Value(FinishValue),
+    Inner(Vec<RequestFact>),
     Skip,
 }
 
@@ -55,7 +55,7 @@ impl Headers {
         F: Fn(&Request) -> G + Send + Sync + 'static,
         G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
     {
-        self.compute_from(Put::Set, name, begin)
+        self.compute_from(PutMode::Set, name, begin)
     }
 
     /// Adds a field value that depends on the request and the response, or none if that is `None`.
@@ -69,7 +69,7 @@ impl Headers {
         F: Fn(&Request) -> G + Send + Sync + 'static,
         G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
     {
-        self.compute_from(Put::Append, name, begin)
+        self.compute_from(PutMode::Append, name, begin)
     }
 
     /// Sets a header to a value that depends on the request and the response, if the response has none by that name.
@@ -83,37 +83,44 @@ impl Headers {
         F: Fn(&Request) -> G + Send + Sync + 'static,
         G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
     {
-        self.compute_from(Put::Default, name, begin)
+        self.compute_from(PutMode::Default, name, begin)
     }
 
     /// Applies the rules of `headers` to these responses alone; they are looked at once, before the first of its rules.
-    pub fn for_answers(mut self, answers: Answers, headers: Headers) -> Self {
+    pub fn for_responses(mut self, answers: ResponseFilter, headers: Headers) -> Self {
         self.rules.need_request |= headers.rules.need_request;
-        self.push(Rule::Only(Only::ForAnswers(answers, headers.rules)));
+        self.push(HeaderRule::Extra(ResponseRule::ForResponses(
+            answers,
+            headers.rules,
+        )));
         self
     }
 
-    fn compute_from<N, F, G>(mut self, put: Put, name: N, begin: F) -> Result<Self, Error>
+    fn compute_from<N, F, G>(mut self, put: PutMode, name: N, begin: F) -> Result<Self, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
         F: Fn(&Request) -> G + Send + Sync + 'static,
         G: FnOnce(&Response) -> Option<HeaderValue> + Send + 'static,
     {
-        let begin = Arc::new(move |request: &Request| Box::new(begin(request)) as Finish);
-        self.push(Rule::Only(Only::From(put, parse_name(name)?, begin)));
+        let begin = Arc::new(move |request: &Request| Box::new(begin(request)) as FinishValue);
+        self.push(HeaderRule::Extra(ResponseRule::From(
+            put,
+            parse_name(name)?,
+            begin,
+        )));
         self.rules.need_request = true;
         Ok(self)
     }
 }
 
 impl Message for Response {
-    type Only = Only;
+    type Extra = ResponseRule;
 
     const PREFIX: &'static str = "";
 
-    fn call(rules: &Arc<Rules<Self>>, app: &Application, request: Request) -> Reply {
+    fn call(rules: &Arc<HeaderRules<Self>>, app: &Application, request: Request) -> Reply {
         if rules.need_request {
-            let (facts, rules) = (rules.look_at(&request), rules.clone());
+            let (facts, rules) = (rules.read_request(&request), rules.clone());
             let reply = app.call(request);
             return reply.update(move |response| rules.apply(response, facts));
         }
@@ -126,36 +133,40 @@ impl Message for Response {
         reply.update(move |response| rules.apply(response, Vec::new()))
     }
 
-    fn summarize(only: &Only, condition: &str, options: &mut Vec<(String, String)>) {
-        match only {
-            Only::From(put, name, _) => {
+    fn summarize(rule: &ResponseRule, condition: &str, options: &mut Vec<(String, String)>) {
+        match rule {
+            ResponseRule::From(put, name, _) => {
                 let verb = format!("{condition}{} from", put.verb());
                 options.push((verb, name.to_string()));
             }
-            Only::ForAnswers(answers, rules) => {
+            ResponseRule::ForResponses(answers, rules) => {
                 rules.summarize(&format!("{condition}for {answers} "), options);
             }
         }
     }
 }
 
-impl Rules<Response> {
+impl HeaderRules<Response> {
     /// What is to be kept of a request: in the order of the rules that need it.
-    fn look_at(&self, request: &Request) -> Vec<Fact> {
+    fn read_request(&self, request: &Request) -> Vec<RequestFact> {
         if !self.need_request {
             return Vec::new();
         }
-        let inner = |guard: &Guard, rules: &Rules<Response>| match guard.matches(request) {
-            true => Fact::Inner(rules.look_at(request)),
-            false => Fact::Skip,
+        let inner = |guard: &Guard, rules: &HeaderRules<Response>| match guard.matches(request) {
+            true => RequestFact::Inner(rules.read_request(request)),
+            false => RequestFact::Skip,
         };
         let facts = self.list.iter().filter_map(|rule| match rule {
-            Rule::ForRequests(guard, rules) => Some(inner(guard, rules)),
-            Rule::Only(Only::From(_, _, begin)) => Some(Fact::Value(begin(request))),
-            Rule::Only(Only::ForAnswers(_, rules)) if rules.need_request => {
-                Some(Fact::Inner(rules.look_at(request)))
+            HeaderRule::ForRequests(guard, rules) => Some(inner(guard, rules)),
+            HeaderRule::Extra(ResponseRule::From(_, _, begin)) => {
+                Some(RequestFact::Value(begin(request)))
             }
-            Rule::Only(Only::ForAnswers(..)) | Rule::Change(_) | Rule::Compute(..) => None,
+            HeaderRule::Extra(ResponseRule::ForResponses(_, rules)) if rules.need_request => {
+                Some(RequestFact::Inner(rules.read_request(request)))
+            }
+            HeaderRule::Extra(ResponseRule::ForResponses(..))
+            | HeaderRule::Change(_)
+            | HeaderRule::Compute(..) => None,
         });
         facts.collect()
     }
@@ -164,32 +175,32 @@ impl Rules<Response> {
     ///
     /// Inlined if there are none, it is little more than to insert the headers.
     #[inline]
-    fn apply(&self, response: &mut Response, facts: impl IntoIterator<Item = Fact>) {
+    fn apply(&self, response: &mut Response, facts: impl IntoIterator<Item = RequestFact>) {
         let mut facts = facts.into_iter();
         for rule in &self.list {
             match rule {
-                Rule::Change(Change::Put(Put::Set, name, value)) => {
+                HeaderRule::Change(Change::Put(PutMode::Set, name, value)) => {
                     response.headers_mut().insert(name, value.clone());
                 }
-                Rule::Change(change) => change.apply(response.headers_mut()),
-                Rule::Compute(put, name, compute) => {
+                HeaderRule::Change(change) => change.apply(response.headers_mut()),
+                HeaderRule::Compute(put, name, compute) => {
                     compute_into(response, *put, name, |response| compute(response));
                 }
-                Rule::ForRequests(_, rules) => {
-                    if let Some(Fact::Inner(facts)) = facts.next() {
+                HeaderRule::ForRequests(_, rules) => {
+                    if let Some(RequestFact::Inner(facts)) = facts.next() {
                         rules.apply(response, facts);
                     }
                 }
-                Rule::Only(Only::From(put, name, _)) => {
-                    if let Some(Fact::Value(finish)) = facts.next() {
+                HeaderRule::Extra(ResponseRule::From(put, name, _)) => {
+                    if let Some(RequestFact::Value(finish)) = facts.next() {
                         compute_into(response, *put, name, finish);
                     }
                 }
-                Rule::Only(Only::ForAnswers(answers, rules)) => {
+                HeaderRule::Extra(ResponseRule::ForResponses(answers, rules)) => {
                     let fact = rules.need_request.then(|| facts.next()).flatten();
-                    if answers.fit(response) {
+                    if answers.matches(response) {
                         let facts = match fact {
-                            Some(Fact::Inner(facts)) => facts,
+                            Some(RequestFact::Inner(facts)) => facts,
                             _ => Vec::new(),
                         };
                         rules.apply(response, facts);
@@ -202,7 +213,7 @@ impl Rules<Response> {
 
 fn compute_into(
     response: &mut Response,
-    put: Put,
+    put: PutMode,
     name: &HeaderName,
     compute: impl FnOnce(&Response) -> Option<HeaderValue>,
 ) {

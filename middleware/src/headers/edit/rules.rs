@@ -7,23 +7,23 @@ use enfilade_core::{Application, Reply, Request};
 use http::{HeaderName, HeaderValue};
 
 use super::Headers;
-use super::change::{Change, Put};
+use super::change::{Change, PutMode};
 use crate::error::Error;
 use crate::headers::names::{parse_name, parse_prefix};
 use crate::matching::guard::Guard;
 
 /// In the order in which they run.
-pub(super) struct Rules<T: Message> {
-    pub(super) list: Vec<Rule<T>>,
+pub(super) struct HeaderRules<T: Message> {
+    pub(super) list: Vec<HeaderRule<T>>,
     /// Whether a rule for responses, at any depth, has to see the request.
     pub(super) need_request: bool,
 }
 
-pub(super) enum Rule<T: Message> {
+pub(super) enum HeaderRule<T: Message> {
     Change(Change),
-    Compute(Put, HeaderName, Compute<T>),
-    ForRequests(Guard, Rules<T>),
-    Only(T::Only),
+    Compute(PutMode, HeaderName, Compute<T>),
+    ForRequests(Guard, HeaderRules<T>),
+    Extra(T::Extra),
 }
 
 type Compute<T> = Arc<dyn Fn(&T) -> Option<HeaderValue> + Send + Sync>;
@@ -31,14 +31,14 @@ type Compute<T> = Arc<dyn Fn(&T) -> Option<HeaderValue> + Send + Sync>;
 /// What a rule is for: a request or a response.
 pub(super) trait Message: Sized + 'static {
     /// The rules that the other side does not have.
-    type Only: Clone + Send + Sync + 'static;
+    type Extra: Clone + Send + Sync + 'static;
 
     /// What stands before the verb in the description.
     const PREFIX: &'static str;
 
-    fn call(rules: &Arc<Rules<Self>>, app: &Application, request: Request) -> Reply;
+    fn call(rules: &Arc<HeaderRules<Self>>, app: &Application, request: Request) -> Reply;
 
-    fn summarize(only: &Self::Only, condition: &str, options: &mut Vec<(String, String)>);
+    fn summarize(rule: &Self::Extra, condition: &str, options: &mut Vec<(String, String)>);
 }
 
 /// Rules for either side.
@@ -55,7 +55,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         V: TryInto<HeaderValue> + fmt::Debug,
     {
-        Change::put(Put::Set, name, value).map(|change| self.change(change))
+        Change::put(PutMode::Set, name, value).map(|change| self.change(change))
     }
 
     /// Adds a field value after those that are there by that name.
@@ -68,7 +68,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         V: TryInto<HeaderValue> + fmt::Debug,
     {
-        Change::put(Put::Append, name, value).map(|change| self.change(change))
+        Change::put(PutMode::Append, name, value).map(|change| self.change(change))
     }
 
     /// Sets a header if there is none by that name. An empty value counts as one.
@@ -81,7 +81,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         V: TryInto<HeaderValue> + fmt::Debug,
     {
-        Change::put(Put::Default, name, value).map(|change| self.change(change))
+        Change::put(PutMode::Default, name, value).map(|change| self.change(change))
     }
 
     /// Removes a header, with all its field values.
@@ -136,7 +136,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
     {
-        self.compute(Put::Set, name, Arc::new(compute))
+        self.compute(PutMode::Set, name, Arc::new(compute))
     }
 
     /// Adds the field value that `compute` returns, or none if that is `None`.
@@ -149,7 +149,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
     {
-        self.compute(Put::Append, name, Arc::new(compute))
+        self.compute(PutMode::Append, name, Arc::new(compute))
     }
 
     /// Sets a header to what `compute` returns, if there is none by that name; otherwise `compute` is not called.
@@ -162,7 +162,7 @@ impl<T: Message> Headers<T> {
         N: TryInto<HeaderName> + fmt::Debug,
         F: Fn(&T) -> Option<HeaderValue> + Send + Sync + 'static,
     {
-        self.compute(Put::Default, name, Arc::new(compute))
+        self.compute(PutMode::Default, name, Arc::new(compute))
     }
 
     /// Applies the rules of `headers` if the guard matches the request.
@@ -171,7 +171,7 @@ impl<T: Message> Headers<T> {
     /// wrapper.
     pub fn for_requests(mut self, guard: Guard, headers: Self) -> Self {
         if !headers.rules.list.is_empty() {
-            self.push(Rule::ForRequests(guard, headers.rules));
+            self.push(HeaderRule::ForRequests(guard, headers.rules));
             self.rules.need_request = true;
         }
         self
@@ -179,7 +179,7 @@ impl<T: Message> Headers<T> {
 
     pub(super) fn none() -> Self {
         Headers {
-            rules: Rules {
+            rules: HeaderRules {
                 list: Vec::new(),
                 need_request: false,
             },
@@ -187,63 +187,67 @@ impl<T: Message> Headers<T> {
     }
 
     pub(super) fn change(mut self, change: Change) -> Self {
-        self.push(Rule::Change(change));
+        self.push(HeaderRule::Change(change));
         self
     }
 
-    pub(super) fn push(&mut self, rule: Rule<T>) {
+    pub(super) fn push(&mut self, rule: HeaderRule<T>) {
         self.rules.list.push(rule);
     }
 
-    fn compute<N>(mut self, put: Put, name: N, compute: Compute<T>) -> Result<Self, Error>
+    fn compute<N>(mut self, put: PutMode, name: N, compute: Compute<T>) -> Result<Self, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
     {
-        self.push(Rule::Compute(put, parse_name(name)?, compute));
+        self.push(HeaderRule::Compute(put, parse_name(name)?, compute));
         Ok(self)
     }
 }
 
-impl<T: Message> Rules<T> {
+impl<T: Message> HeaderRules<T> {
     /// What they do and to which names, if `condition` holds; values are not shown, as they may be secrets.
     pub(super) fn summarize(&self, condition: &str, options: &mut Vec<(String, String)>) {
         let prefix = format!("{condition}{}", T::PREFIX);
         for rule in &self.list {
             match rule {
-                Rule::Change(change) => {
+                HeaderRule::Change(change) => {
                     let (verb, names) = change.summary();
                     options.push((format!("{prefix}{verb}"), names));
                 }
-                Rule::Compute(put, name, _) => {
+                HeaderRule::Compute(put, name, _) => {
                     let verb = format!("{prefix}{} with", put.verb());
                     options.push((verb, name.to_string()));
                 }
-                Rule::ForRequests(guard, rules) => {
+                HeaderRule::ForRequests(guard, rules) => {
                     rules.summarize(&format!("{condition}for {guard} "), options);
                 }
-                Rule::Only(only) => T::summarize(only, condition, options),
+                HeaderRule::Extra(rule) => T::summarize(rule, condition, options),
             }
         }
     }
 }
 
 // Derived, these would ask for a message that can be cloned.
-impl<T: Message> Clone for Rules<T> {
+impl<T: Message> Clone for HeaderRules<T> {
     fn clone(&self) -> Self {
-        Rules {
+        HeaderRules {
             list: self.list.clone(),
             need_request: self.need_request,
         }
     }
 }
 
-impl<T: Message> Clone for Rule<T> {
+impl<T: Message> Clone for HeaderRule<T> {
     fn clone(&self) -> Self {
         match self {
-            Rule::Change(change) => Rule::Change(change.clone()),
-            Rule::Compute(put, name, compute) => Rule::Compute(*put, name.clone(), compute.clone()),
-            Rule::ForRequests(guard, rules) => Rule::ForRequests(guard.clone(), rules.clone()),
-            Rule::Only(only) => Rule::Only(only.clone()),
+            HeaderRule::Change(change) => HeaderRule::Change(change.clone()),
+            HeaderRule::Compute(put, name, compute) => {
+                HeaderRule::Compute(*put, name.clone(), compute.clone())
+            }
+            HeaderRule::ForRequests(guard, rules) => {
+                HeaderRule::ForRequests(guard.clone(), rules.clone())
+            }
+            HeaderRule::Extra(rule) => HeaderRule::Extra(rule.clone()),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::matching::guard::Guard;
-use crate::matching::response_filter::Answers;
+use crate::matching::response_filter::ResponseFilter;
 
 type Build<T = Response> = fn(Headers<T>) -> Result<Headers<T>, Error>;
 type Own = &'static [(&'static str, &'static str)];
@@ -26,7 +26,7 @@ fn linted<T: Message>(app: Application, headers: &Headers<T>) -> Client {
 }
 
 /// What an application that answers with these headers gives through `headers`, ready and pending.
-fn answer(headers: &Headers, status: u16, own: Own, body: &'static str) -> TestResponse {
+fn response_to(headers: &Headers, status: u16, own: Own, body: &'static str) -> TestResponse {
     let make = move || {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -114,7 +114,7 @@ fn operations_run_in_order_on_what_is_there() {
             ],
         ),
         (
-            |h| h.append_with("x-a", |answer| answer.headers().get("x-a").cloned()),
+            |h| h.append_with("x-a", |response| response.headers().get("x-a").cloned()),
             &[("x-a", "1")],
             "x-a",
             &["1", "1"],
@@ -218,7 +218,7 @@ fn operations_run_in_order_on_what_is_there() {
     ];
     for (at, (build, own, name, expected)) in cases.into_iter().enumerate() {
         let headers = build(Headers::new()).unwrap();
-        let response = answer(&headers, 200, own, "");
+        let response = response_to(&headers, 200, own, "");
         assert_eq!(lines(response.headers(), name), expected, "case {at}");
     }
 }
@@ -236,7 +236,7 @@ fn applies_to_every_status_and_to_what_the_body_says() {
         (404, "Hello"),
         (500, "Hello"),
     ] {
-        let response = answer(&headers, status, &[], body);
+        let response = response_to(&headers, status, &[], body);
         let length = body.len().to_string();
         assert_eq!(response.header("x-a"), Some("1"), "{status}");
         assert_eq!(response.header("x-length"), Some(&*length), "{status}");
@@ -306,25 +306,25 @@ fn requests_are_changed_before_the_application_sees_them() {
 #[test]
 fn conditions_choose_requests_and_answers() {
     let set = |name: &'static str| Headers::new().set(name, "1").unwrap();
-    let errors = || Answers::new().status_class(5).unwrap();
+    let errors = || ResponseFilter::new().status_class(5).unwrap();
     let posts = || Guard::method([Method::POST]);
     let api = || Guard::path("/api/**").unwrap();
     let echo = Headers::new()
         .set_from("x-both", |request: &Request| {
             let path = request.path().to_owned();
-            move |answer: &Response| {
-                HeaderValue::from_str(&format!("{path} {}", answer.status().as_u16())).ok()
+            move |response: &Response| {
+                HeaderValue::from_str(&format!("{path} {}", response.status().as_u16())).ok()
             }
         })
         .unwrap();
     let headers = Headers::new()
-        .for_answers(errors(), set("x-error").set("retry-after", "1").unwrap())
+        .for_responses(errors(), set("x-error").set("retry-after", "1").unwrap())
         .for_requests(api(), set("x-api").for_requests(posts(), set("x-api-post")))
-        .for_answers(errors(), Headers::new().for_requests(api(), echo.clone()))
-        .for_requests(posts(), Headers::new().for_answers(errors(), echo))
+        .for_responses(errors(), Headers::new().for_requests(api(), echo.clone()))
+        .for_requests(posts(), Headers::new().for_responses(errors(), echo))
         // They are looked at once, so what one operation changes does not keep the next one from running.
-        .for_answers(
-            Answers::new().media_type("text/plain").unwrap(),
+        .for_responses(
+            ResponseFilter::new().media_type("text/plain").unwrap(),
             Headers::new()
                 .remove("content-type")
                 .unwrap()
@@ -363,14 +363,14 @@ fn conditions_choose_requests_and_answers() {
             "retry-after x-both=/bad 500 x-error x-text",
         ),
     ] {
-        let answer = client.request(method.clone(), path).send();
-        assert_eq!(answer.text(), seen);
+        let response = client.request(method.clone(), path).send();
+        assert_eq!(response.text(), seen);
         let line = |(name, value): (&http::HeaderName, &HeaderValue)| match value.to_str().unwrap()
         {
             "1" => name.to_string(),
             value => format!("{name}={value}"),
         };
-        let own = answer
+        let own = response
             .headers()
             .iter()
             .filter(|(name, _)| *name != "content-length");
@@ -390,8 +390,8 @@ fn values_that_are_no_text_are_replaced_too_and_keep_their_mark() {
         response
     });
     let headers = Headers::new().replace("x-a", "secret", "\u{e9}").unwrap();
-    let answer = Client::new(app.wrap(headers)).get("/").send();
-    let value = &answer.headers()["x-a"];
+    let response = Client::new(app.wrap(headers)).get("/").send();
+    let value = &response.headers()["x-a"];
     assert_eq!(value.as_bytes(), b"\xff \xc3\xa9 \xfe");
     assert!(value.is_sensitive());
 }
@@ -539,7 +539,7 @@ fn takes_parsed_names_and_values() {
     let headers = Headers::new()
         .set(CONTENT_TYPE, HeaderValue::from_static("a/b"))
         .unwrap();
-    let response = answer(&headers, 200, &[("content-type", "c/d")], "");
+    let response = response_to(&headers, 200, &[("content-type", "c/d")], "");
     assert_eq!(response.header("content-type"), Some("a/b"));
 }
 
@@ -573,8 +573,8 @@ fn is_described_by_names_without_values() {
         .and_then(|h| h.set_with("x-d", |_| None))
         .and_then(|h| h.append_from("x-e", |_| |_: &Response| None))
         .unwrap();
-    let nested = Headers::new().for_answers(
-        Answers::new().status_class(5).unwrap(),
+    let nested = Headers::new().for_responses(
+        ResponseFilter::new().status_class(5).unwrap(),
         Headers::new().set("x-g", "1").unwrap(),
     );
     let nested = Headers::new().for_requests(Guard::path("/**").unwrap(), nested);

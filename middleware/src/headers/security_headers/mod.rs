@@ -276,7 +276,7 @@ impl fmt::Debug for SecurityHeaders {
 
 impl Middleware for SecurityHeaders {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Secured {
+        Application::from_handler(WithSecurityHeaders {
             app,
             options: Arc::new(self.sent()),
         })
@@ -284,12 +284,12 @@ impl Middleware for SecurityHeaders {
 }
 
 #[derive(Clone)]
-struct Secured {
+struct WithSecurityHeaders {
     app: Application,
     options: Arc<SecurityHeaders>,
 }
 
-impl Handler for Secured {
+impl Handler for WithSecurityHeaders {
     fn call(&self, mut request: Request) -> Reply {
         let mut nonce = None;
         if self.options.wants_nonce() {
@@ -329,7 +329,7 @@ impl Handler for Secured {
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         let app = change(self.app.clone());
-        Some(Application::from_handler(Secured {
+        Some(Application::from_handler(WithSecurityHeaders {
             app,
             ..self.clone()
         }))

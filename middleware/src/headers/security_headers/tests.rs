@@ -13,7 +13,7 @@ fn fixed() -> SecurityHeaders {
 }
 
 /// What an application that answers with these headers, and tells its nonce, gives through the wrapper.
-fn answer(security: SecurityHeaders, scheme: Scheme, status: u16, own: Own) -> TestResponse {
+fn response_to(security: SecurityHeaders, scheme: Scheme, status: u16, own: Own) -> TestResponse {
     let app = Application::new(move |request: Request| {
         let nonce = request.extensions().get::<CspNonce>();
         let text = nonce.map_or("none".to_owned(), ToString::to_string);
@@ -39,16 +39,16 @@ fn answer(security: SecurityHeaders, scheme: Scheme, status: u16, own: Own) -> T
 fn answers_of_every_status_have_the_fixed() {
     let policy = PRESET[0].1.replace("{nonce}", NONCE);
     for status in [200, 204, 301, 404, 500] {
-        let answer = answer(fixed(), Scheme::Https, status, &[]);
+        let response = response_to(fixed(), Scheme::Https, status, &[]);
         for (name, value) in PRESET {
             let value = if name == "content-security-policy" {
                 &policy
             } else {
                 value
             };
-            assert_eq!(answer.header(name), Some(value), "{status}");
+            assert_eq!(response.header(name), Some(value), "{status}");
         }
-        assert_eq!(answer.header("cross-origin-embedder-policy"), None);
+        assert_eq!(response.header("cross-origin-embedder-policy"), None);
     }
 }
 
@@ -58,8 +58,8 @@ fn hsts_is_sent_where_the_client_came_over_tls() {
         (Scheme::Http, None),
         (Scheme::Https, Some("max-age=31536000; includeSubDomains")),
     ] {
-        let answer = answer(fixed(), scheme, 200, &[]);
-        assert_eq!(answer.header("strict-transport-security"), expected);
+        let response = response_to(fixed(), scheme, 200, &[]);
+        assert_eq!(response.header("strict-transport-security"), expected);
     }
 }
 
@@ -82,9 +82,9 @@ fn keeps_a_header_the_application_set_unless_told() {
             "strict-origin-when-cross-origin",
         ),
     ] {
-        let answer = answer(security, Scheme::Http, 200, own);
-        assert_eq!(answer.header("x-frame-options"), Some(frame));
-        assert_eq!(answer.header("referrer-policy"), Some(referrer));
+        let response = response_to(security, Scheme::Http, 200, own);
+        assert_eq!(response.header("x-frame-options"), Some(frame));
+        assert_eq!(response.header("referrer-policy"), Some(referrer));
     }
 }
 
@@ -104,9 +104,9 @@ fn the_application_and_the_policy_have_the_same_nonce_where_one_is_wanted() {
             None,
         ),
     ] {
-        let answer = answer(security, Scheme::Http, 200, &[]);
-        assert_eq!(answer.text(), text);
-        assert_eq!(answer.header("content-security-policy"), policy);
+        let response = response_to(security, Scheme::Http, 200, &[]);
+        assert_eq!(response.text(), text);
+        assert_eq!(response.header("content-security-policy"), policy);
     }
 }
 
@@ -123,8 +123,8 @@ fn an_inner_wrapper_keeps_the_nonce_of_the_outer_one() {
 #[test]
 fn a_nonce_is_another_one_for_each_request() {
     let nonces: Vec<String> = (0..2)
-        .map(|_| answer(SecurityHeaders::new(), Scheme::Http, 200, &[]))
-        .map(|answer| answer.text().into_owned())
+        .map(|_| response_to(SecurityHeaders::new(), Scheme::Http, 200, &[]))
+        .map(|response| response.text().into_owned())
         .collect();
     assert_ne!(nonces[0], nonces[1]);
     assert_eq!(nonces[0].len(), 24);
@@ -134,9 +134,9 @@ fn a_nonce_is_another_one_for_each_request() {
 fn a_304_keeps_the_nonce_of_the_page_that_is_stored() {
     let own = fixed().set("content-security-policy", "img-src 'self'");
     for (security, expected) in [(fixed(), None), (own.unwrap(), Some("img-src 'self'"))] {
-        let answer = answer(security, Scheme::Http, 304, &[]);
-        assert_eq!(answer.header("content-security-policy"), expected);
-        assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+        let response = response_to(security, Scheme::Http, 304, &[]);
+        assert_eq!(response.header("content-security-policy"), expected);
+        assert_eq!(response.header("x-frame-options"), Some("DENY"));
     }
 }
 
@@ -152,9 +152,9 @@ fn a_policy_that_only_reports() {
         (both(), Some("img-src a"), Some("img-src b")),
         (both().report_only(), None, Some("img-src b")),
     ] {
-        let answer = answer(security, Scheme::Http, 200, &[]);
-        assert_eq!(answer.header("content-security-policy"), enforced);
-        assert_eq!(answer.header(reported), expected);
+        let response = response_to(security, Scheme::Http, 200, &[]);
+        assert_eq!(response.header("content-security-policy"), enforced);
+        assert_eq!(response.header(reported), expected);
     }
 }
 
@@ -165,9 +165,9 @@ fn names_of_software_go_where_that_is_wanted() {
         (fixed(), Some("steam/1"), Some("coal")),
         (fixed().remove_software_names(), None, None),
     ] {
-        let answer = answer(security, Scheme::Http, 200, own);
-        assert_eq!(answer.header("server"), server);
-        assert_eq!(answer.header("x-powered-by"), powered);
+        let response = response_to(security, Scheme::Http, 200, own);
+        assert_eq!(response.header("server"), server);
+        assert_eq!(response.header("x-powered-by"), powered);
     }
 }
 
@@ -175,13 +175,13 @@ fn names_of_software_go_where_that_is_wanted() {
 fn without_random_bits_the_application_is_not_called() {
     let mut security = fixed();
     security.nonces = Arc::new(|| None);
-    let answer = answer(security, Scheme::Http, 200, &[]);
+    let response = response_to(security, Scheme::Http, 200, &[]);
     assert_eq!(
-        (answer.status().as_u16(), &*answer.text()),
+        (response.status().as_u16(), &*response.text()),
         (500, "Internal Server Error")
     );
-    assert_eq!(answer.header("content-security-policy"), None);
-    assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+    assert_eq!(response.header("content-security-policy"), None);
+    assert_eq!(response.header("x-frame-options"), Some("DENY"));
 }
 
 #[test]

@@ -4,20 +4,23 @@ use http::HeaderName;
 
 use super::clock::TimeFormat;
 use super::field::{EitherField, EndField, Field, RequestField, ResponseField};
-use crate::shared::redaction::Shown;
+use crate::shared::redaction::Visibility;
 
 /// A part of a format.
 #[derive(Debug, PartialEq)]
-pub(super) enum Piece {
+pub(super) enum FormatPiece {
     Literal(String),
     Field(Field),
 }
 
 /// Where in a format a mistake is, and what it is.
-pub(super) type Mistake = (usize, String);
+pub(super) type FormatMistake = (usize, String);
 
 /// Reads a format; the formats of its times go to `times`.
-pub(super) fn parse(text: &str, times: &mut Vec<TimeFormat>) -> Result<Vec<Piece>, Mistake> {
+pub(super) fn parse(
+    text: &str,
+    times: &mut Vec<TimeFormat>,
+) -> Result<Vec<FormatPiece>, FormatMistake> {
     let is_control = |character: char| character.is_control() && character != '\t';
     if let Some(at) = text.find(is_control) {
         let why = "a control character, which would break the line";
@@ -28,14 +31,14 @@ pub(super) fn parse(text: &str, times: &mut Vec<TimeFormat>) -> Result<Vec<Piece
     while let Some((literal, directive)) = rest.split_once('%') {
         let at = text.len() - directive.len() - 1;
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
+            pieces.push(FormatPiece::Literal(literal.to_owned()));
         }
         let (piece, after) = parse_directive(directive, times).map_err(|why| (at, why))?;
         pieces.push(piece);
         rest = after;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
+        pieces.push(FormatPiece::Literal(rest.to_owned()));
     }
     Ok(pieces)
 }
@@ -44,7 +47,7 @@ pub(super) fn parse(text: &str, times: &mut Vec<TimeFormat>) -> Result<Vec<Piece
 fn parse_directive<'a>(
     text: &'a str,
     times: &mut Vec<TimeFormat>,
-) -> Result<(Piece, &'a str), String> {
+) -> Result<(FormatPiece, &'a str), String> {
     if let Some(inner) = text.strip_prefix('{') {
         let (argument, after) = inner
             .split_once('}')
@@ -54,10 +57,13 @@ fn parse_directive<'a>(
             .next()
             .ok_or_else(|| format!("no letter after \"%{{{argument}}}\""))?;
         let field = with_argument(argument, letter, times)?;
-        return Ok((Piece::Field(field), letters.as_str()));
+        return Ok((FormatPiece::Field(field), letters.as_str()));
     }
     if let Some(after) = text.strip_prefix("^FB") {
-        return Ok((Piece::Field(Field::End(EndField::FirstByte)), after));
+        return Ok((
+            FormatPiece::Field(Field::RequestEnd(EndField::FirstByte)),
+            after,
+        ));
     }
     // The status of the final answer is the only one there is.
     let text = match text.strip_prefix('>') {
@@ -70,16 +76,16 @@ fn parse_directive<'a>(
     Ok((without_argument(letter, times)?, letters.as_str()))
 }
 
-fn without_argument(letter: char, times: &mut Vec<TimeFormat>) -> Result<Piece, String> {
-    let request = |field| Ok(Piece::Field(Field::Request(field)));
-    let end = |field| Ok(Piece::Field(Field::End(field)));
+fn without_argument(letter: char, times: &mut Vec<TimeFormat>) -> Result<FormatPiece, String> {
+    let request = |field| Ok(FormatPiece::Field(Field::Request(field)));
+    let end = |field| Ok(FormatPiece::Field(Field::RequestEnd(field)));
     match letter {
-        '%' => Ok(Piece::Literal("%".to_owned())),
+        '%' => Ok(FormatPiece::Literal("%".to_owned())),
         // Nobody asks RFC 1413 any more; the column stays.
-        'l' => Ok(Piece::Literal("-".to_owned())),
+        'l' => Ok(FormatPiece::Literal("-".to_owned())),
         'h' | 'a' => request(RequestField::Client),
-        'u' => Ok(Piece::Field(Field::Either(EitherField::User))),
-        't' => Ok(Piece::Field(time("", times)?)),
+        'u' => Ok(FormatPiece::Field(Field::Either(EitherField::User))),
+        't' => Ok(FormatPiece::Field(time("", times)?)),
         'r' => request(RequestField::Line),
         'm' => request(RequestField::Method),
         'U' => request(RequestField::Path),
@@ -96,15 +102,15 @@ fn without_argument(letter: char, times: &mut Vec<TimeFormat>) -> Result<Piece, 
         'D' => end(EndField::Microseconds),
         'T' => end(EndField::Seconds),
         'X' => end(EndField::Connection),
-        'i' | 'o' => needs(letter, "a header name", "Name"),
-        'C' => needs(letter, "a cookie's name", "name"),
-        'e' => needs(letter, "a variable's name", "name"),
-        'x' => needs(letter, "a word", "route"),
+        'i' | 'o' => required(letter, "a header name", "Name"),
+        'C' => required(letter, "a cookie's name", "name"),
+        'e' => required(letter, "a variable's name", "name"),
+        'x' => required(letter, "a word", "route"),
         other => Err(format!("{:?} is not a directive", format!("%{other}"))),
     }
 }
 
-fn needs(letter: char, what: &str, name: &str) -> Result<Piece, String> {
+fn required(letter: char, what: &str, name: &str) -> Result<FormatPiece, String> {
     Err(format!(
         "\"%{letter}\" needs {what}: \"%{{{name}}}{letter}\""
     ))
@@ -122,15 +128,15 @@ fn with_argument(
         _ => Ok(argument.to_owned()),
     };
     Ok(match (argument, letter) {
-        (_, 'i') => Field::Request(RequestField::Header(header()?, Shown::Whole)),
-        (_, 'o') => Field::Response(ResponseField::Header(header()?, Shown::Whole)),
+        (_, 'i') => Field::Request(RequestField::Header(header()?, Visibility::Whole)),
+        (_, 'o') => Field::Response(ResponseField::Header(header()?, Visibility::Whole)),
         (_, 'C') => Field::Request(RequestField::Cookie(name()?)),
-        (_, 'e') => Field::Variable(name()?, Shown::Whole),
+        (_, 'e') => Field::Variable(name()?, Visibility::Whole),
         (_, 't') => time(argument, times)?,
         ("c", 'a') => Field::Request(RequestField::Peer),
-        ("s", 'T') => Field::End(EndField::Seconds),
-        ("ms", 'T') => Field::End(EndField::Milliseconds),
-        ("us", 'T') => Field::End(EndField::Microseconds),
+        ("s", 'T') => Field::RequestEnd(EndField::Seconds),
+        ("ms", 'T') => Field::RequestEnd(EndField::Milliseconds),
+        ("us", 'T') => Field::RequestEnd(EndField::Microseconds),
         (_, 'T') => {
             return Err(format!(
                 "{argument:?} is not a unit: \"s\", \"ms\" or \"us\""
@@ -140,7 +146,7 @@ fn with_argument(
         ("error", 'x') => Field::Response(ResponseField::Error),
         ("route", 'x') => Field::Response(ResponseField::Route),
         ("id", 'x') => Field::Either(EitherField::Id),
-        ("outcome", 'x') => Field::End(EndField::Outcome),
+        ("outcome", 'x') => Field::RequestEnd(EndField::Outcome),
         (_, 'x') => {
             return Err(format!(
                 "{argument:?} is not one of \"error\", \"route\", \"id\" and \"outcome\""
@@ -168,7 +174,7 @@ fn time(argument: &str, times: &mut Vec<TimeFormat>) -> Result<Field, String> {
         times.push(format);
     }
     Ok(match is_end {
-        true => Field::End(EndField::Time(number)),
+        true => Field::RequestEnd(EndField::Time(number)),
         false => Field::Request(RequestField::Time(number)),
     })
 }

@@ -13,9 +13,9 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use super::clock::{Clock, Moment};
-use crate::shared::escape::{Escaped, Syntax};
+use crate::shared::escape::{EscapeWriter, Syntax};
 use crate::shared::header_values::SCAN_LIMIT;
-use crate::shared::redaction::{Redaction, Shown, Write};
+use crate::shared::redaction::{Redaction, TextEscape, Visibility};
 
 /// A part of a line that depends on the request.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,13 +23,13 @@ pub(super) enum Field {
     /// Known from the head of the request.
     Request(RequestField),
     /// A variable of the environ, known when the request comes.
-    Variable(String, Shown),
+    Variable(String, Visibility),
     /// Known from the response, else from the request.
     Either(EitherField),
     /// Known from the response's head.
     Response(ResponseField),
     /// Known when the body has ended.
-    End(EndField),
+    RequestEnd(EndField),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub(super) enum RequestField {
     Host,
     Port,
     Process,
-    Header(HeaderName, Shown),
+    Header(HeaderName, Visibility),
     Cookie(String),
 }
 
@@ -62,7 +62,7 @@ pub(super) enum EitherField {
 pub(super) enum ResponseField {
     Error,
     Route,
-    Header(HeaderName, Shown),
+    Header(HeaderName, Visibility),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +90,7 @@ pub(super) struct Context<'a> {
 }
 
 /// What is known when a request is over.
-pub(super) struct End {
+pub(super) struct RequestEnd {
     pub(super) status: StatusCode,
     pub(super) bytes: u64,
     pub(super) received: u64,
@@ -107,7 +107,7 @@ impl Field {
         match self {
             Field::Request(field) => matches!(field, RequestField::Port | RequestField::Process),
             Field::Variable(..) | Field::Either(_) | Field::Response(_) => false,
-            Field::End(field) => !matches!(field, Connection | Outcome | Time(_)),
+            Field::RequestEnd(field) => !matches!(field, Connection | Outcome | Time(_)),
         }
     }
 
@@ -118,7 +118,7 @@ impl Field {
             | Field::Response(ResponseField::Header(name, shown)) => {
                 *shown = redaction.header_visibility(name);
             }
-            Field::Variable(name, shown) => *shown = redaction.of_variable(name),
+            Field::Variable(name, shown) => *shown = redaction.variable_visibility(name),
             _ => {}
         }
     }
@@ -129,7 +129,7 @@ impl Field {
         matches!(
             self,
             Field::Request(Line | Method | Protocol)
-                | Field::End(EndField::Outcome | EndField::Connection)
+                | Field::RequestEnd(EndField::Outcome | EndField::Connection)
         )
     }
 
@@ -243,7 +243,7 @@ fn causes(error: &HttpError) -> String {
 
 impl EndField {
     /// Appends the field; nothing where it is not there.
-    pub(super) fn write_to(self, line: &mut Vec<u8>, end: &End, context: &Context<'_>) {
+    pub(super) fn write_to(self, line: &mut Vec<u8>, end: &RequestEnd, context: &Context<'_>) {
         match self {
             EndField::Status => line.extend_from_slice(end.status.as_str().as_bytes()),
             EndField::BytesOrDash if end.bytes == 0 => {}
@@ -307,15 +307,15 @@ fn header_lines(headers: &HeaderMap) -> u64 {
     (lines + "\r\n".len()) as u64
 }
 
-fn unquoted(syntax: Syntax, is_word: bool) -> Write {
-    Write { syntax, is_word }
+fn unquoted(syntax: Syntax, is_word: bool) -> TextEscape {
+    TextEscape { syntax, is_word }
 }
 
 /// A variable of the request's environ, as CGI calls it.
 pub(super) fn variable(
     line: &mut Vec<u8>,
     request: &Request,
-    (name, shown): (&str, Shown),
+    (name, shown): (&str, Visibility),
     context: &Context<'_>,
 ) {
     if let Some(value) = request.environ().get(name) {
@@ -341,7 +341,9 @@ fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
         None if redaction.is_of_urls() => {
             redaction.write_url(line, uri.to_string().as_bytes(), unquoted(syntax, true));
         }
-        None => write!(Escaped(syntax, line), "{uri}").expect("memory takes all that is written"),
+        None => {
+            write!(EscapeWriter(syntax, line), "{uri}").expect("memory takes all that is written")
+        }
     }
     line.push(b' ');
     protocol(line, head);
@@ -377,7 +379,7 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
 fn header(
     line: &mut Vec<u8>,
     headers: &HeaderMap,
-    (name, shown): (&HeaderName, Shown),
+    (name, shown): (&HeaderName, Visibility),
     context: &Context<'_>,
 ) {
     // To look at a few names takes less than to look one up, and most of those that are asked for are not there.
@@ -389,10 +391,10 @@ fn header(
     };
     let shown = as_shown(line, first, shown, context);
     // There are further lines only where any header has some; and how many there are of a secret is nobody's business.
-    if headers.len() > headers.keys_len() && shown != Shown::Nothing {
+    if headers.len() > headers.keys_len() && shown != Visibility::Nothing {
         for value in headers.get_all(name).into_iter().skip(1) {
             line.extend_from_slice(b", ");
-            if as_shown(line, value, shown, context) == Shown::Nothing {
+            if as_shown(line, value, shown, context) == Visibility::Nothing {
                 return;
             }
         }
@@ -400,9 +402,14 @@ fn header(
 }
 
 /// Appends one value, and answers how much of it was shown: nothing where some component said so of this one.
-fn as_shown(line: &mut Vec<u8>, value: &HeaderValue, shown: Shown, context: &Context<'_>) -> Shown {
+fn as_shown(
+    line: &mut Vec<u8>,
+    value: &HeaderValue,
+    shown: Visibility,
+    context: &Context<'_>,
+) -> Visibility {
     let shown = match value.is_sensitive() {
-        true => Shown::Nothing,
+        true => Visibility::Nothing,
         false => shown,
     };
     let write = unquoted(context.syntax, false);

@@ -53,7 +53,7 @@ const TRY_AGAIN: i64 = 60;
 /// ```
 #[must_use = "a file that nothing is written to"]
 pub struct LogFile {
-    shared: Arc<Shared>,
+    shared: Arc<SharedFile>,
     file: File,
     size: u64,
     /// When what is in the file began, in periods.
@@ -79,10 +79,10 @@ pub enum Period {
 
 /// Opens a [`LogFile`] anew.
 #[derive(Clone)]
-pub struct LogFileHandle(Arc<Shared>);
+pub struct LogFileHandle(Arc<SharedFile>);
 
 /// What a file and its handles share.
-struct Shared {
+struct SharedFile {
     path: PathBuf,
     /// A file to go on with. The lock is held for moving and opening files, never for writing to one.
     next: Mutex<Option<File>>,
@@ -95,7 +95,7 @@ impl LogFile {
     ///
     /// Where it cannot be opened; the text names it.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedFile {
             path: path.into(),
             next: Mutex::new(None),
         });
@@ -249,7 +249,7 @@ fn fitting(size: u64, max: Option<u64>, lines: &[u8]) -> usize {
     }
 }
 
-impl Shared {
+impl SharedFile {
     fn next(&self) -> MutexGuard<'_, Option<File>> {
         unpoisoned(self.next.lock())
     }
@@ -361,7 +361,7 @@ mod tests {
         fn files(&self) -> Vec<(String, String)> {
             let entries = fs::read_dir(&self.0)
                 .unwrap()
-                .map(|entry| entry.unwrap().path());
+                .map(|pending| pending.unwrap().path());
             let mut files: Vec<_> = entries
                 .map(|path| {
                     let name = path.file_name().unwrap().to_string_lossy().into_owned();

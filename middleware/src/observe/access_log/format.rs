@@ -9,8 +9,10 @@ use enfilade_core::{Head, Request, Response};
 
 use super::basic;
 use super::clock::{Moment, TimeFormat};
-use super::directive::{self, Piece};
-use super::field::{self, Context, EitherField, End, EndField, Field, RequestField, ResponseField};
+use super::directive::{self, FormatPiece};
+use super::field::{
+    self, Context, EitherField, EndField, Field, RequestEnd, RequestField, ResponseField,
+};
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::shared::escape::Syntax;
@@ -56,12 +58,12 @@ pub(super) struct Format {
 struct Item {
     before: Literal,
     field: Field,
-    form: Form,
+    form: FieldForm,
 }
 
 /// How a field is written, and what stands for it where it is not there.
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum FieldForm {
     /// As it is, or `-`.
     Text,
     /// An address, or one that is nobody's: analysers refuse a line that has none.
@@ -117,7 +119,7 @@ impl Format {
                 }
             };
             format.push_raw(if names.is_empty() { "{\"" } else { ",\"" });
-            format.push(Piece::Literal(name.to_owned()));
+            format.push(FormatPiece::Literal(name.to_owned()));
             format.push_raw("\":");
             format.push_value(pieces);
             names.push(name);
@@ -138,17 +140,17 @@ impl Format {
     }
 
     /// Adds the value of a member: that of one directive by itself, or a text.
-    fn push_value(&mut self, mut pieces: Vec<Piece>) {
+    fn push_value(&mut self, mut pieces: Vec<FormatPiece>) {
         match pieces.pop() {
-            Some(Piece::Field(field)) if pieces.is_empty() => {
+            Some(FormatPiece::Field(field)) if pieces.is_empty() => {
                 if field.is_number() {
-                    return self.push_field(field, Form::Number);
+                    return self.push_field(field, FieldForm::Number);
                 }
                 self.push_raw("\"");
                 if !field.is_always_there() {
-                    return self.push_field(field, Form::Quoted);
+                    return self.push_field(field, FieldForm::Quoted);
                 }
-                self.push_field(field, Form::Part);
+                self.push_field(field, FieldForm::Part);
                 self.push_raw("\"");
             }
             last => {
@@ -162,18 +164,25 @@ impl Format {
         }
     }
 
-    fn push(&mut self, piece: Piece) {
+    fn push(&mut self, piece: FormatPiece) {
         match (piece, self.syntax) {
-            (Piece::Field(field), Syntax::Text) if field.is_address() => {
-                self.push_field(field, Form::Address);
+            (FormatPiece::Field(field), Syntax::Text) if field.is_address() => {
+                self.push_field(field, FieldForm::Address);
             }
-            (Piece::Field(field), _) => {
+            (FormatPiece::Field(field), _) => {
                 let is_missed = field.is_missed();
-                self.push_field(field, if is_missed { Form::Text } else { Form::Part });
+                self.push_field(
+                    field,
+                    if is_missed {
+                        FieldForm::Text
+                    } else {
+                        FieldForm::Part
+                    },
+                );
             }
             // What is not a peer's need not be escaped, unless it would not be JSON.
-            (Piece::Literal(text), Syntax::Text) => self.push_raw(&text),
-            (Piece::Literal(text), Syntax::Json) => {
+            (FormatPiece::Literal(text), Syntax::Text) => self.push_raw(&text),
+            (FormatPiece::Literal(text), Syntax::Json) => {
                 let mut escaped = Vec::new();
                 self.syntax.escape(&mut escaped, text.as_bytes());
                 self.push_bytes(&escaped);
@@ -190,7 +199,7 @@ impl Format {
         self.rest = Literal::of([self.rest.as_bytes(), text].concat());
     }
 
-    fn push_field(&mut self, field: Field, form: Form) {
+    fn push_field(&mut self, field: Field, form: FieldForm) {
         let at = self.items.len();
         if matches!(field, Field::Variable(..) | Field::Either(_)) {
             self.from_request.push(at);
@@ -231,20 +240,25 @@ impl Format {
     }
 
     /// What has to be found out for this format.
-    pub(super) fn needs(&self) -> Needs {
+    pub(super) fn required_facts(&self) -> RequiredFacts {
         use EndField::{FirstByte, Microseconds, Milliseconds, Seconds};
         let has = |is: fn(&Field) -> bool| self.fields().any(is);
-        Needs {
+        RequiredFacts {
             now: has(|field| matches!(field, Field::Request(RequestField::Time(_)))),
             elapsed: has(|field| {
                 matches!(
                     field,
-                    Field::End(Seconds | Milliseconds | Microseconds | FirstByte)
+                    Field::RequestEnd(Seconds | Milliseconds | Microseconds | FirstByte)
                 )
             }),
-            first_byte: has(|field| *field == Field::End(FirstByte)),
+            first_byte: has(|field| *field == Field::RequestEnd(FirstByte)),
             route: has(|field| *field == Field::Response(ResponseField::Route)),
-            sizes: has(|field| matches!(field, Field::End(EndField::Received | EndField::Sent))),
+            sizes: has(|field| {
+                matches!(
+                    field,
+                    Field::RequestEnd(EndField::Received | EndField::Sent)
+                )
+            }),
         }
     }
 
@@ -255,7 +269,7 @@ impl Format {
         request: &Request,
         context: &Context<'_>,
     ) {
-        for (at, field) in self.those(&self.from_request) {
+        for (at, field) in self.fields_at(&self.from_request) {
             if *field == Field::Either(EitherField::ClaimedUser) {
                 captured.add(at, |text| {
                     if let Some(user) = basic::user(request.headers()) {
@@ -285,7 +299,7 @@ impl Format {
         response: &Response,
         context: &Context<'_>,
     ) {
-        for (at, field) in self.those(&self.from_response) {
+        for (at, field) in self.fields_at(&self.from_response) {
             if matches!(field, Field::Either(_)) && response.extensions().is_empty() {
                 continue;
             }
@@ -299,34 +313,34 @@ impl Format {
         }
     }
 
-    fn those<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = (usize, &'a Field)> {
+    fn fields_at<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = (usize, &'a Field)> {
         let field = |at: &usize| Some((*at, &self.items.get(*at)?.field));
         places.iter().filter_map(field)
     }
 
     /// Appends the line, without its end.
-    pub(super) fn write(&self, line: &mut Vec<u8>, known: &Known<'_>, context: &Context<'_>) {
+    pub(super) fn write(&self, line: &mut Vec<u8>, inputs: &LineInputs<'_>, context: &Context<'_>) {
         for (at, item) in self.items.iter().enumerate() {
             item.before.write_to(line);
             let start = line.len();
             match &item.field {
-                Field::Request(field) => field.write_to(line, known.head, known.at, context),
-                Field::End(field) => field.write_to(line, known.end, context),
+                Field::Request(field) => field.write_to(line, inputs.head, inputs.at, context),
+                Field::RequestEnd(field) => field.write_to(line, inputs.end, context),
                 Field::Either(_) | Field::Response(_) | Field::Variable(..) => {
-                    line.extend_from_slice(known.captured.get(at));
+                    line.extend_from_slice(inputs.captured.get(at));
                 }
             }
             match item.form {
-                Form::Quoted if line.len() > start => line.push(b'"'),
+                FieldForm::Quoted if line.len() > start => line.push(b'"'),
                 _ if line.len() > start => {}
-                Form::Text => line.push(b'-'),
-                Form::Address => line.extend_from_slice(NOBODY),
-                Form::Part => {}
-                Form::Quoted => {
+                FieldForm::Text => line.push(b'-'),
+                FieldForm::Address => line.extend_from_slice(NOBODY),
+                FieldForm::Part => {}
+                FieldForm::Quoted => {
                     line.pop();
                     line.extend_from_slice(b"null");
                 }
-                Form::Number => line.extend_from_slice(b"null"),
+                FieldForm::Number => line.extend_from_slice(b"null"),
             }
         }
         self.rest.write_to(line);
@@ -368,18 +382,18 @@ impl Literal {
 }
 
 /// What is known of a request when its line is written.
-pub(super) struct Known<'a> {
+pub(super) struct LineInputs<'a> {
     pub(super) head: &'a Head,
     /// When it came.
     pub(super) at: Moment,
     pub(super) captured: &'a Captured,
-    pub(super) end: &'a End,
+    pub(super) end: &'a RequestEnd,
 }
 
 /// What a format has to be told, besides what is there in any case.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
-pub(super) struct Needs {
+pub(super) struct RequiredFacts {
     pub(super) now: bool,
     pub(super) elapsed: bool,
     pub(super) first_byte: bool,

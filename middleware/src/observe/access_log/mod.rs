@@ -3,13 +3,13 @@
 mod basic;
 mod clock;
 mod directive;
-mod entry;
 #[cfg(feature = "tracing")]
 mod events;
 mod field;
 mod file;
 mod filter;
 mod format;
+mod pending_line;
 mod queue;
 mod sink;
 mod writer;
@@ -24,12 +24,12 @@ use http::{HeaderName, StatusCode};
 use time::{OffsetDateTime, UtcOffset};
 
 use self::clock::{Clock, Moment, Now};
-use self::entry::{Log, Logged};
 #[cfg(feature = "tracing")]
 pub use self::events::TracingEvents;
 pub use self::file::{LogFile, LogFileHandle, Period};
 use self::filter::{Filters, Sampling};
 use self::format::Format;
+use self::pending_line::{Log, WithAccessLog};
 pub use self::queue::{DroppedLines, WhenFull};
 use self::sink::Sink;
 use crate::error::Error;
@@ -397,7 +397,7 @@ impl Middleware for AccessLog {
         let (syntax, times) = (self.format.syntax, &self.format.times);
         let log = Log {
             name: self.name,
-            needs: self.format.needs(),
+            required: self.format.required_facts(),
             clock: Clock::new(self.now, self.offset, syntax, times),
             format: self.format,
             offset: self.offset,
@@ -409,7 +409,7 @@ impl Middleware for AccessLog {
             sink: self.sink,
         };
         let log = Arc::new(log);
-        Application::from_handler(Logged { app, log })
+        Application::from_handler(WithAccessLog { app, log })
     }
 }
 

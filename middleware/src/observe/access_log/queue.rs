@@ -55,7 +55,7 @@ impl DroppedLines {
 }
 
 /// What the sink and its thread both know.
-pub(super) struct Shared {
+pub(super) struct SharedQueue {
     queue: Mutex<Queue>,
     /// Tells the thread that it is to do something.
     pub(super) work: Condvar,
@@ -107,8 +107,8 @@ impl Queue {
     }
 }
 
-impl Shared {
-    pub(super) fn new(setup: WriterSetup, dropped: DroppedLines) -> Shared {
+impl SharedQueue {
+    pub(super) fn new(setup: WriterSetup, dropped: DroppedLines) -> SharedQueue {
         let queue = Queue {
             text: Vec::new(),
             lines: 0,
@@ -123,7 +123,7 @@ impl Shared {
             is_closed: false,
             is_over: false,
         };
-        Shared {
+        SharedQueue {
             queue: Mutex::new(queue),
             work: Condvar::new(),
             done: Condvar::new(),

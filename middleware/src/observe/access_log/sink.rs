@@ -8,7 +8,7 @@ use std::{fmt, mem, thread};
 use enfilade_core::unpoisoned;
 
 use super::queue::{
-    DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Queue, ROOM, Shared, WAKE_BYTES, WhenFull,
+    DroppedLines, FLUSH_TIMEOUT, QUEUE_BYTES, Queue, ROOM, SharedQueue, WAKE_BYTES, WhenFull,
     WriterSetup,
 };
 use super::writer::Writer;
@@ -19,7 +19,7 @@ use crate::shared::escape::Syntax;
 /// The thread starts with the first line and not before, so that nothing that can fail happens while a stack is built,
 /// and so that a program may fork in between. Where it cannot be started, lines wait and each one tries again.
 pub(super) struct Sink {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
 impl Sink {
@@ -34,7 +34,7 @@ impl Sink {
             syntax,
         };
         Sink {
-            shared: Arc::new(Shared::new(setup, dropped)),
+            shared: Arc::new(SharedQueue::new(setup, dropped)),
         }
     }
 
@@ -122,18 +122,18 @@ impl fmt::Debug for Sink {
 }
 
 /// What the thread does until the sink is gone.
-fn run(shared: &Shared) {
+fn run(shared: &SharedQueue) {
     // However this ends, nobody waits for it any longer.
-    let _end = Over(shared);
+    let _end = EndOfThread(shared);
     let setup = shared.lock().setup.take();
     if let Some(setup) = setup {
         Writer::run(shared, setup);
     }
 }
 
-struct Over<'a>(&'a Shared);
+struct EndOfThread<'a>(&'a SharedQueue);
 
-impl Drop for Over<'_> {
+impl Drop for EndOfThread<'_> {
     fn drop(&mut self) {
         let mut queue = self.0.lock();
         queue.is_over = true;

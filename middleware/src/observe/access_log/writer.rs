@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::queue::{Shared, WriterSetup};
+use super::queue::{SharedQueue, WriterSetup};
 use crate::shared::escape::Syntax;
 
 /// How much is written at once, give or take a line.
@@ -13,23 +13,23 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the thread works on.
 pub(super) struct Writer<'a> {
-    shared: &'a Shared,
+    shared: &'a SharedQueue,
     setup: WriterSetup,
     /// How many dropped lines have been told of.
     reported: u64,
     is_torn: bool,
-    trouble: Trouble,
+    error_reports: ErrorReports,
 }
 
 impl<'a> Writer<'a> {
     /// Writes what comes, until nothing can come any more.
-    pub(super) fn run(shared: &'a Shared, setup: WriterSetup) {
+    pub(super) fn run(shared: &'a SharedQueue, setup: WriterSetup) {
         let mut this = Writer {
             shared,
             setup,
             reported: 0,
             is_torn: false,
-            trouble: Trouble::default(),
+            error_reports: ErrorReports::default(),
         };
         let mut text = Vec::new();
         while let Some(lines) = shared.take(&mut text) {
@@ -75,7 +75,7 @@ impl<'a> Writer<'a> {
             false => lines_in(rest).min(lines_in(batch)),
         };
         self.shared.dropped.add(lost);
-        let told = self.trouble.tell(Instant::now(), lost, error);
+        let told = self.error_reports.report(Instant::now(), lost, error);
         // Where this cannot be written either, there is nobody left to tell.
         let _ = told.map(|text| self.setup.error_log.write_all(text.as_bytes()));
     }
@@ -115,14 +115,14 @@ fn write_some(writer: &mut dyn Write, bytes: &[u8]) -> (usize, io::Result<()>) {
 
 /// What went wrong since it was last told.
 #[derive(Debug, Default)]
-struct Trouble {
+struct ErrorReports {
     last: Option<Instant>,
     lines: u64,
 }
 
-impl Trouble {
+impl ErrorReports {
     /// What to say of a failure; nothing where something was said a short time ago.
-    fn tell(&mut self, now: Instant, lines: u64, error: &io::Error) -> Option<String> {
+    fn report(&mut self, now: Instant, lines: u64, error: &io::Error) -> Option<String> {
         self.lines += lines;
         let is_soon = |last| now.saturating_duration_since(last) < TELL_AGAIN;
         if self.last.is_some_and(is_soon) {

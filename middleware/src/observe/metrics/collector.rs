@@ -8,20 +8,20 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::store::{App, Histogram, Series, Store};
+use super::store::{AppCounts, Histogram, Series, Store};
 
 /// Gives the numbers of a store whenever somebody collects.
-pub(super) struct Numbers(pub(super) Arc<Store>);
+pub(super) struct StoreCollector(pub(super) Arc<Store>);
 
 /// The labels of a sample, and its numbers.
-type Row = (Labels, Arc<Series>);
-type Labels = Vec<(&'static str, Arc<str>)>;
+type Sample = (SampleLabels, Arc<Series>);
+type SampleLabels = Vec<(&'static str, Arc<str>)>;
 
 /// No labels beside those of the family; the crate's own type for that is not public.
 type NoLabels = [(&'static str, &'static str); 0];
 
 /// A histogram: its name and help, its unit and how many of what is kept are one of that, its bounds, and where it is.
-struct Kind<'a> {
+struct HistogramFamily<'a> {
     name: &'static str,
     help: &'static str,
     unit: Unit,
@@ -30,26 +30,26 @@ struct Kind<'a> {
     of: fn(&Series) -> &Histogram,
 }
 
-impl Collector for Numbers {
+impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let apps = self.0.apps();
         encode_active(&mut encoder, &apps)?;
-        let rows: Vec<Row> = apps.iter().flat_map(|app| rows(app)).collect();
-        if rows.is_empty() {
+        let samples: Vec<Sample> = apps.iter().flat_map(|app| samples(app)).collect();
+        if samples.is_empty() {
             return Ok(());
         }
-        encode_requests(&mut encoder, &rows)?;
-        self.kinds()
+        encode_requests(&mut encoder, &samples)?;
+        self.histogram_families()
             .iter()
-            .try_for_each(|kind| encode_histogram(&mut encoder, &rows, kind))
+            .try_for_each(|family| encode_histogram(&mut encoder, &samples, family))
     }
 }
 
-impl Numbers {
-    fn kinds(&self) -> [Kind<'_>; 3] {
+impl StoreCollector {
+    fn histogram_families(&self) -> [HistogramFamily<'_>; 3] {
         let settings = &self.0.settings;
         [
-            Kind {
+            HistogramFamily {
                 name: "http_server_request_duration",
                 help: "Time from a request to the end of the body of its answer.",
                 unit: Unit::Seconds,
@@ -57,7 +57,7 @@ impl Numbers {
                 bounds: &settings.durations,
                 of: |series| &series.durations,
             },
-            Kind {
+            HistogramFamily {
                 name: "http_server_request_body_size",
                 help: "Bytes that were read of the bodies of requests.",
                 unit: Unit::Bytes,
@@ -65,7 +65,7 @@ impl Numbers {
                 bounds: &settings.sizes,
                 of: |series| &series.request_sizes,
             },
-            Kind {
+            HistogramFamily {
                 name: "http_server_response_body_size",
                 help: "Bytes that were sent of the bodies of answers.",
                 unit: Unit::Bytes,
@@ -77,19 +77,19 @@ impl Numbers {
     }
 }
 
-impl fmt::Debug for Numbers {
+impl fmt::Debug for StoreCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Numbers of enfilade_middleware::Metrics")
     }
 }
 
 /// The label of the application, where it has a name.
-fn app_label(app: &App) -> Labels {
+fn app_label(app: &AppCounts) -> SampleLabels {
     let name = Some(&*app.name).filter(|name| !name.is_empty());
     name.map(|name| ("app", name.into())).into_iter().collect()
 }
 
-fn rows(app: &App) -> impl Iterator<Item = Row> {
+fn samples(app: &AppCounts) -> impl Iterator<Item = Sample> {
     let app_label = app_label(app);
     let all = app.all_series().into_iter();
     all.map(move |((method, class), route, series)| {
@@ -103,7 +103,7 @@ fn rows(app: &App) -> impl Iterator<Item = Row> {
     })
 }
 
-fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<App>]) -> fmt::Result {
+fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<AppCounts>]) -> fmt::Result {
     let name = "http_server_active_requests";
     let help = "Requests whose answers have not ended.";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -117,11 +117,11 @@ fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<App>]) -> fmt:
     Ok(())
 }
 
-fn encode_requests(encoder: &mut DescriptorEncoder<'_>, rows: &[Row]) -> fmt::Result {
+fn encode_requests(encoder: &mut DescriptorEncoder<'_>, samples: &[Sample]) -> fmt::Result {
     let name = "http_server_requests";
     let help = "Requests whose answers have ended.";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (labels, series) in rows {
+    for (labels, series) in samples {
         let count = series.durations.count();
         let mut metric = metric.encode_family(labels)?;
         metric.encode_counter::<NoLabels, u64, f64>(&count, None)?;
@@ -135,18 +135,21 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, rows: &[Row]) -> fmt::Re
 )]
 fn encode_histogram(
     encoder: &mut DescriptorEncoder<'_>,
-    rows: &[Row],
-    kind: &Kind<'_>,
+    samples: &[Sample],
+    family: &HistogramFamily<'_>,
 ) -> fmt::Result {
-    let unit = Some(&kind.unit);
+    let unit = Some(&family.unit);
     let mut metric =
-        encoder.encode_descriptor(kind.name, kind.help, unit, MetricType::Histogram)?;
-    for (labels, series) in rows {
-        let (sum, counts) = (kind.of)(series).read();
-        let bounds = kind.bounds.iter().map(|bound| *bound as f64 / kind.scale);
+        encoder.encode_descriptor(family.name, family.help, unit, MetricType::Histogram)?;
+    for (labels, series) in samples {
+        let (sum, counts) = (family.of)(series).read();
+        let bounds = family
+            .bounds
+            .iter()
+            .map(|bound| *bound as f64 / family.scale);
         let bounds = bounds.chain([f64::INFINITY]);
         let buckets: Vec<_> = bounds.zip(counts.iter().copied()).collect();
-        let (sum, count) = (sum as f64 / kind.scale, counts.iter().sum());
+        let (sum, count) = (sum as f64 / family.scale, counts.iter().sum());
         let mut metric = metric.encode_family(labels)?;
         metric.encode_histogram::<NoLabels>(sum, count, &buckets, None)?;
     }

@@ -1,7 +1,7 @@
 //! Counts requests and measures them, for Prometheus.
 
 mod collector;
-mod exchange;
+mod counted_request;
 mod page;
 mod plain;
 mod store;
@@ -18,10 +18,10 @@ use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::registry::Registry;
 
-use self::collector::Numbers;
-use self::exchange::Exchange;
+use self::collector::StoreCollector;
+use self::counted_request::CountedRequest;
 use self::page::MetricsPage;
-use self::store::{App, ClassLabel, MethodLabel, Series, Settings, Store, nanoseconds};
+use self::store::{AppCounts, BucketSettings, ClassLabel, MethodLabel, Series, Store, nanoseconds};
 use crate::shared::monotonic::Timer;
 use enfilade_core::MatchedPattern;
 
@@ -118,14 +118,14 @@ const LABEL_SETS: usize = 2_000;
 pub struct Metrics {
     timer: Timer,
     store: Arc<Store>,
-    app: Arc<App>,
+    app: Arc<AppCounts>,
     registry: Arc<RwLock<Registry>>,
 }
 
 impl Metrics {
     /// Numbers of their own, all zero.
     pub fn new() -> Self {
-        let store = Store::new(Settings {
+        let store = Store::new(BucketSettings {
             durations: DURATIONS.map(|millis| millis * 1_000_000).to_vec(),
             sizes: SIZES.to_vec(),
             limit: LABEL_SETS,
@@ -230,7 +230,7 @@ impl Metrics {
     /// ```
     #[must_use]
     pub fn collector(&self) -> Box<dyn Collector> {
-        Box::new(Numbers(self.store.clone()))
+        Box::new(StoreCollector(self.store.clone()))
     }
 
     /// The application that collectors ask; it answers GET and HEAD at whatever path it is put.
@@ -244,7 +244,7 @@ impl Metrics {
         })
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut BucketSettings)) -> Self {
         let mut settings = self.store.settings.clone();
         change(&mut settings);
         self.store = Arc::new(Store::new(settings));
@@ -253,10 +253,10 @@ impl Metrics {
     }
 
     /// The numbers of an answer, or of a request that had none.
-    fn series(&self, method: MethodLabel, answer: Option<&Response>) -> Arc<Series> {
-        let pattern = answer.and_then(|answer| answer.extensions().get::<MatchedPattern>());
-        let class = match answer {
-            Some(answer) => ClassLabel::of(answer.status()),
+    fn series(&self, method: MethodLabel, response: Option<&Response>) -> Arc<Series> {
+        let pattern = response.and_then(|response| response.extensions().get::<MatchedPattern>());
+        let class = match response {
+            Some(response) => ClassLabel::of(response.status()),
             None if thread::panicking() => ClassLabel::of(StatusCode::INTERNAL_SERVER_ERROR),
             None => ClassLabel::ABORTED,
         };
@@ -293,10 +293,10 @@ struct WithMetrics {
 
 impl Handler for WithMetrics {
     fn call(&self, mut request: Request) -> Reply {
-        let exchange = Exchange::begin(&self.metrics, &mut request);
+        let counted = CountedRequest::begin(&self.metrics, &mut request);
         self.app
             .call(request)
-            .map(move |response| exchange.watch(response))
+            .map(move |response| counted.watch(response))
     }
 
     fn describe(&self) -> Description {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-use super::collector::Numbers;
+use super::collector::StoreCollector;
 use super::plain::plain;
 use super::store::Store;
 
@@ -46,7 +46,7 @@ fn page(
     takes_openmetrics: bool,
 ) -> Result<Response, HttpError> {
     let mut own = Registry::default();
-    own.register_collector(Box::new(Numbers(store)));
+    own.register_collector(Box::new(StoreCollector(store)));
     let mut text = String::new();
     text::encode_registry(&mut text, &own)?;
     // Whoever panicked while he registered something has registered it or not, so a poisoned lock is used as it is.
@@ -54,12 +54,12 @@ fn page(
     text::encode_registry(&mut text, &others)?;
     drop(others);
     text::encode_eof(&mut text)?;
-    let (text, kind) = match takes_openmetrics {
+    let (text, family) = match takes_openmetrics {
         true => (text, OPENMETRICS),
         false => (plain(&text), PLAIN),
     };
     let mut response = text.into_response();
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONTENT_TYPE, family);
     vary_add(response.headers_mut(), &ACCEPT);
     Ok(response)
 }

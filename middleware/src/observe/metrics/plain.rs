@@ -11,17 +11,17 @@ pub(super) fn plain(openmetrics: &str) -> String {
         if let Some(described) = line.strip_prefix("# HELP ") {
             help = described.split_once(' ');
         } else if let Some(described) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = described.split_once(' ').unwrap_or((described, ""));
-            let (suffix, kind) = match kind {
-                "counter" => ("_total", kind),
+            let (name, family) = described.split_once(' ').unwrap_or((described, ""));
+            let (suffix, family) = match family {
+                "counter" => ("_total", family),
                 "info" => ("_info", "gauge"),
                 "unknown" => ("", "untyped"),
-                _ => ("", kind),
+                _ => ("", family),
             };
             if let Some((_, help)) = help.take().filter(|(of, _)| *of == name) {
                 push_line(&mut text, &["# HELP ", name, suffix, " ", help]);
             }
-            push_line(&mut text, &["# TYPE ", name, suffix, " ", kind]);
+            push_line(&mut text, &["# TYPE ", name, suffix, " ", family]);
         } else if !line.starts_with('#') {
             push_line(&mut text, &[without_exemplar(line)]);
         }

@@ -51,7 +51,7 @@ impl ClassLabel {
 
 /// What the options say about the numbers.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct BucketSettings {
     /// In nanoseconds, in order.
     pub(super) durations: Vec<u64>,
     /// In bytes, in order.
@@ -61,13 +61,13 @@ pub(super) struct Settings {
 
 /// All numbers of a [`Metrics`](super::Metrics).
 pub(super) struct Store {
-    pub(super) settings: Settings,
+    pub(super) settings: BucketSettings,
     granted: AtomicUsize,
-    apps: Mutex<Vec<Arc<App>>>,
+    apps: Mutex<Vec<Arc<AppCounts>>>,
 }
 
 impl Store {
-    pub(super) fn new(settings: Settings) -> Store {
+    pub(super) fn new(settings: BucketSettings) -> Store {
         Store {
             settings,
             granted: AtomicUsize::new(0),
@@ -76,24 +76,24 @@ impl Store {
     }
 
     /// The application of this name, which is made where there is none yet.
-    pub(super) fn app(&self, name: &str) -> Arc<App> {
+    pub(super) fn app(&self, name: &str) -> Arc<AppCounts> {
         let mut apps = unpoisoned(self.apps.lock());
         let known = apps.iter().find(|app| app.name == name).cloned();
         known.unwrap_or_else(|| {
-            let app = Arc::new(App::new(name));
+            let app = Arc::new(AppCounts::new(name));
             apps.push(app.clone());
             app
         })
     }
 
-    pub(super) fn apps(&self) -> Vec<Arc<App>> {
+    pub(super) fn apps(&self) -> Vec<Arc<AppCounts>> {
         unpoisoned(self.apps.lock()).clone()
     }
 
     /// The numbers of these labels; those of the overflow where there are too many label sets already.
     pub(super) fn series(
         &self,
-        app: &App,
+        app: &AppCounts,
         method: MethodLabel,
         class: ClassLabel,
         pattern: Option<&str>,
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Fills a place that was granted; where somebody else was faster, the grant is given back.
-    fn fill(&self, place: &Place) -> Arc<Series> {
+    fn fill(&self, place: &SeriesSlot) -> Arc<Series> {
         let fresh = Arc::new(Series::new(&self.settings));
         if place.set(fresh.clone()).is_ok() {
             return fresh;
@@ -140,28 +140,28 @@ impl Store {
 }
 
 /// What is counted under one name.
-pub(super) struct App {
+pub(super) struct AppCounts {
     pub(super) name: String,
     in_flight: [AtomicI64; METHODS.len()],
     /// A request takes no lock to find its route; a new one, of which there are few, copies the map.
-    routes: ArcSwap<HashMap<Arc<str>, Arc<Route>>>,
-    unmatched: Route,
-    overflow: Route,
+    routes: ArcSwap<HashMap<Arc<str>, Arc<RouteSeries>>>,
+    unmatched: RouteSeries,
+    overflow: RouteSeries,
 }
 
-impl App {
-    fn new(name: &str) -> App {
-        App {
+impl AppCounts {
+    fn new(name: &str) -> AppCounts {
+        AppCounts {
             name: name.to_owned(),
             in_flight: Default::default(),
             routes: ArcSwap::default(),
-            unmatched: Route::default(),
-            overflow: Route::default(),
+            unmatched: RouteSeries::default(),
+            overflow: RouteSeries::default(),
         }
     }
 
     /// The route of this pattern; a new one only where there is room.
-    fn route(&self, pattern: &str, has_room: impl Fn() -> bool) -> Option<Arc<Route>> {
+    fn route(&self, pattern: &str, has_room: impl Fn() -> bool) -> Option<Arc<RouteSeries>> {
         if let Some(route) = self.routes.load().get(pattern) {
             return Some(route.clone());
         }
@@ -188,7 +188,7 @@ impl App {
     }
 
     /// All label sets that were met, ordered by route, method and class.
-    pub(super) fn all_series(&self) -> Vec<(Labels, Arc<str>, Arc<Series>)> {
+    pub(super) fn all_series(&self) -> Vec<(MethodAndClass, Arc<str>, Arc<Series>)> {
         let routes = self.routes.load();
         let mut patterns: Vec<_> = routes.iter().collect();
         patterns.sort_unstable_by_key(|(pattern, _)| *pattern);
@@ -207,23 +207,23 @@ impl App {
 }
 
 /// The method and the class of a label set.
-pub(super) type Labels = (&'static str, &'static str);
+pub(super) type MethodAndClass = (&'static str, &'static str);
 
-type Place = OnceLock<Arc<Series>>;
+type SeriesSlot = OnceLock<Arc<Series>>;
 
 /// The numbers of one pattern: a place for each method and class, which is filled when it is met.
 #[derive(Default)]
-struct Route {
-    places: [[Place; CLASSES.len()]; METHODS.len()],
+struct RouteSeries {
+    places: [[SeriesSlot; CLASSES.len()]; METHODS.len()],
 }
 
-impl Route {
+impl RouteSeries {
     /// Labels are only ever made of the constants that say how many places there are.
-    fn place(&self, method: MethodLabel, class: ClassLabel) -> &Place {
+    fn place(&self, method: MethodLabel, class: ClassLabel) -> &SeriesSlot {
         &self.places[method.0][class.0]
     }
 
-    fn all(&self) -> impl Iterator<Item = (Labels, Arc<Series>)> {
+    fn all(&self) -> impl Iterator<Item = (MethodAndClass, Arc<Series>)> {
         METHODS.iter().zip(&self.places).flat_map(|(method, row)| {
             let row = CLASSES.iter().zip(row);
             row.filter_map(|(class, place)| Some(((*method, *class), place.get()?.clone())))
@@ -239,7 +239,7 @@ pub(super) struct Series {
 }
 
 impl Series {
-    fn new(settings: &Settings) -> Series {
+    fn new(settings: &BucketSettings) -> Series {
         Series {
             durations: Histogram::new(&settings.durations),
             request_sizes: Histogram::new(&settings.sizes),

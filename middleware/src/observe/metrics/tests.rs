@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use enfilade_core::{Body, Error, HttpError};
+use enfilade_core::{Body, BodyError, HttpError};
 use enfilade_testing::laws::Check;
 use enfilade_testing::{Client, Lint, TestResponse};
 use http::Method;
@@ -64,8 +64,8 @@ fn an_exchange_is_in_every_number() {
         .size_buckets([4, 16])
         .timer(ticking(Duration::from_millis(1_500)));
     let client = Client::new(linted(rooms(), &metrics));
-    let answer = client.post("/echo").body("a content of 21 bytes").send();
-    assert_eq!(answer.text(), "a content of 21 bytes");
+    let response = client.post("/echo").body("a content of 21 bytes").send();
+    assert_eq!(response.text(), "a content of 21 bytes");
     let page = page(&metrics, "application/openmetrics-text;version=1.0.0");
     let zeros = [
         "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE",
@@ -245,13 +245,13 @@ struct Failing;
 
 impl http_body::Body for Failing {
     type Data = bytes::Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
-        Poll::Ready(Some(Err(Error::body("cable cut"))))
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::new("cable cut"))))
     }
 }
 
@@ -271,9 +271,9 @@ fn a_request_without_an_answer_is_counted() {
         let metrics = Metrics::new();
         let app = app.wrap(metrics.clone());
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            let mut answer = std::pin::pin!(app.call(Request::get("/")).into_future());
+            let mut response = std::pin::pin!(app.call(Request::get("/")).into_future());
             let mut context = Context::from_waker(Waker::noop());
-            assert!(answer.as_mut().poll(&mut context).is_pending());
+            assert!(response.as_mut().poll(&mut context).is_pending());
             assert_eq!(in_flight(&metrics), ["{method=\"GET\"} 1"]);
         }));
         assert_eq!(in_flight(&metrics), [""; 0]);
@@ -347,11 +347,11 @@ fn the_page_is_in_the_format_that_is_asked_for() {
     Client::new(rooms().wrap(metrics.clone())).get("/").send();
     for (accept, openmetrics) in cases {
         let page = page(&metrics, accept);
-        let kind = match openmetrics {
+        let family = match openmetrics {
             true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             false => "text/plain; version=0.0.4; charset=utf-8",
         };
-        assert_eq!(page.header("content-type"), Some(kind), "{accept}");
+        assert_eq!(page.header("content-type"), Some(family), "{accept}");
         assert_eq!(page.header("vary"), Some("accept"));
         assert_eq!(page.text().ends_with("# EOF\n"), openmetrics);
         let counter = match openmetrics {
@@ -365,9 +365,9 @@ fn the_page_is_in_the_format_that_is_asked_for() {
 #[test]
 fn the_page_is_only_read() {
     let client = Client::new(Metrics::new().application().wrap(Lint::new()));
-    let answer = client.post("/").send();
+    let response = client.post("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.header("allow")),
+        (response.status().as_u16(), response.header("allow")),
         (405, Some("GET, HEAD"))
     );
     let (get, head) = (client.get("/").send(), client.head("/").send());

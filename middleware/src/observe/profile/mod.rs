@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use enfilade_core::{Application, Description, Middleware};
 
-use self::page::Page;
+use self::page::ProfilePage;
 use self::probe::Probe;
-use self::stats::{Component, Components};
+use self::stats::{ComponentTable, ProfiledComponent};
 use crate::shared::monotonic::Timer;
 
 /// Measures each component of a stack by itself, and shows the result as a page and as JSON.
@@ -63,7 +63,7 @@ use crate::shared::monotonic::Timer;
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Profile {
-    components: Arc<Components>,
+    components: Arc<ComponentTable>,
     timer: Timer,
 }
 
@@ -71,7 +71,7 @@ impl Profile {
     /// A profile of nothing yet; clones share what is measured.
     pub fn new() -> Self {
         Profile {
-            components: Arc::new(Components::default()),
+            components: Arc::new(ComponentTable::default()),
             timer: Timer::default(),
         }
     }
@@ -87,7 +87,7 @@ impl Profile {
     /// The application that shows what was measured: a page that refreshes itself, and the same as JSON at `/json`.
     #[must_use]
     pub fn application(&self) -> Application {
-        Application::from_handler(Page::new(self.components.clone()))
+        Application::from_handler(ProfilePage::new(self.components.clone()))
     }
 
     /// Forgets what was measured so far.
@@ -116,7 +116,7 @@ impl Profile {
         app: Application,
         tree: &Description,
         label: &str,
-        parent: Option<&Arc<Component>>,
+        parent: Option<&Arc<ProfiledComponent>>,
     ) -> Application {
         let component = self.components.add(tree, label, parent);
         // What is inside is shown and replaced in the same order.

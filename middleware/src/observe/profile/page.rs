@@ -9,9 +9,9 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 
-use super::report::{self, Row};
-use super::stats::Components;
-use crate::shared::html::Escaped;
+use super::report::{self, ComponentRow};
+use super::stats::ComponentTable;
+use crate::shared::html::HtmlEscaped;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -19,13 +19,13 @@ const SCRIPT: &str = include_str!("script.js");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) struct Page {
-    components: Arc<Components>,
+pub(super) struct ProfilePage {
+    components: Arc<ComponentTable>,
 }
 
-impl Page {
-    pub(super) fn new(components: Arc<Components>) -> Page {
-        Page { components }
+impl ProfilePage {
+    pub(super) fn new(components: Arc<ComponentTable>) -> ProfilePage {
+        ProfilePage { components }
     }
 
     fn html(&self, request: &Request) -> String {
@@ -35,9 +35,9 @@ impl Page {
              <link rel=\"stylesheet\" href=\"{}\">\n<script src=\"{}\" defer></script>\n</head>\n\
              <body>\n<h1>Profile</h1>\n<p>What each component took by itself, without what is inside it. \
              <a href=\"{}\">JSON</a></p>\n<main>\n",
-            Escaped(&request.url_for_path("/style.css")),
-            Escaped(&request.url_for_path("/script.js")),
-            Escaped(&request.url_for_path("/json")),
+            HtmlEscaped(&request.url_for_path("/style.css")),
+            HtmlEscaped(&request.url_for_path("/script.js")),
+            HtmlEscaped(&request.url_for_path("/json")),
         );
         write_table(&mut html, &report::rows(self.components.all()));
         html.push_str("</main>\n</body>\n</html>\n");
@@ -45,19 +45,19 @@ impl Page {
     }
 }
 
-impl Handler for Page {
+impl Handler for ProfilePage {
     fn call(&self, request: Request) -> Reply {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Reply::new((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], ()));
         }
         Reply::new(match request.path() {
-            "" | "/" => answer("text/html; charset=utf-8", self.html(&request)),
+            "" | "/" => respond("text/html; charset=utf-8", self.html(&request)),
             "/json" => {
                 let rows = report::rows(self.components.all());
-                answer("application/json", report::to_json(&rows))
+                respond("application/json", report::to_json(&rows))
             }
-            "/style.css" => answer("text/css; charset=utf-8", STYLE),
-            "/script.js" => answer("text/javascript; charset=utf-8", SCRIPT),
+            "/style.css" => respond("text/css; charset=utf-8", STYLE),
+            "/script.js" => respond("text/javascript; charset=utf-8", SCRIPT),
             _ => StatusCode::NOT_FOUND.into_response(),
         })
     }
@@ -71,7 +71,7 @@ impl Handler for Page {
     }
 }
 
-fn answer(media_type: &'static str, content: impl IntoResponse) -> Response {
+fn respond(media_type: &'static str, content: impl IntoResponse) -> Response {
     let headers = [
         (CONTENT_TYPE, media_type),
         (CACHE_CONTROL, "no-store"),
@@ -81,7 +81,7 @@ fn answer(media_type: &'static str, content: impl IntoResponse) -> Response {
     (StatusCode::OK, headers, content).into_response()
 }
 
-fn write_table(html: &mut String, rows: &[Row]) {
+fn write_table(html: &mut String, rows: &[ComponentRow]) {
     html.push_str(
         "<table>\n<thead><tr><th>Component</th><th>Calls</th><th>In flight</th><th>Own time</th>\
          <th>Share</th><th>p50</th><th>p90</th><th>p99</th><th>Bytes</th><th>Statuses</th></tr></thead>\n<tbody>\n",
@@ -92,54 +92,54 @@ fn write_table(html: &mut String, rows: &[Row]) {
     html.push_str("</tbody>\n</table>\n");
 }
 
-fn write_row(html: &mut String, row: &Row) {
-    let (component, numbers) = (&row.component, &row.numbers);
+fn write_row(html: &mut String, row: &ComponentRow) {
+    let (component, totals) = (&row.component, &row.totals);
     let _ = writeln!(
         html,
         "<tr><th scope=\"row\">{}<b>{}</b>{}{}</th><td>{}</td><td>{}</td><td>{}</td>\
          <td><meter value=\"{:.4}\"></meter> {:.0} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         // The tree is in the text itself, so that it is there without a style sheet too.
         "<i></i>".repeat(component.depth),
-        Escaped(&component.name),
+        HtmlEscaped(&component.name),
         note("when", &component.label),
         note("options", &options(row)),
-        numbers.calls,
+        totals.calls,
         component.in_flight(),
-        duration(numbers.total),
+        duration(totals.total),
         row.share,
         row.share * 100.0,
         duration(row.percentile(50.0)),
         duration(row.percentile(90.0)),
         duration(row.percentile(99.0)),
-        bytes(numbers.bytes),
-        Escaped(&statuses(row)),
+        bytes(totals.bytes),
+        HtmlEscaped(&statuses(row)),
     );
 }
 
 fn note(class: &str, text: &str) -> String {
     match text.is_empty() {
         true => String::new(),
-        false => format!(" <span class=\"{class}\">{}</span>", Escaped(text)),
+        false => format!(" <span class=\"{class}\">{}</span>", HtmlEscaped(text)),
     }
 }
 
-fn options(row: &Row) -> String {
+fn options(row: &ComponentRow) -> String {
     let options = row.component.options.iter();
     let options = options.map(|(name, value)| format!("{name}: {value}"));
     options.collect::<Vec<_>>().join(", ")
 }
 
 /// Calls by status, and those that did not come to their end.
-fn statuses(row: &Row) -> String {
+fn statuses(row: &ComponentRow) -> String {
     let name = |status: u16| match status {
         0 => "given up".to_owned(),
         status => status.to_string(),
     };
-    let all = row.numbers.statuses.iter();
+    let all = row.totals.statuses.iter();
     let all = all.map(|(status, calls)| (name(*status), *calls));
     let ends = [
-        ("failed", row.numbers.failed),
-        ("dropped", row.numbers.dropped),
+        ("failed", row.totals.failed),
+        ("dropped", row.totals.dropped),
     ];
     let ends = ends.map(|(name, calls)| (name.to_owned(), calls));
     let shown = all.chain(ends).filter(|(_, calls)| *calls > 0);

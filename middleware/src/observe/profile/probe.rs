@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, Response};
 
-use super::stats::{Component, Ended};
-use crate::shared::monotonic::{Start, Timer};
+use super::stats::{EndedCall, ProfiledComponent};
+use crate::shared::monotonic::{Timer, TimerInstant};
 
 /// Stands around a component; nobody else sees that it is there.
 pub(super) struct Probe {
     app: Application,
-    component: Arc<Component>,
+    component: Arc<ProfiledComponent>,
     timer: Timer,
 }
 
 impl Probe {
-    pub(super) fn new(app: Application, component: Arc<Component>, timer: Timer) -> Probe {
+    pub(super) fn new(app: Application, component: Arc<ProfiledComponent>, timer: Timer) -> Probe {
         Probe {
             app,
             component,
@@ -29,12 +29,12 @@ impl Probe {
 
 impl Handler for Probe {
     fn call(&self, mut request: Request) -> Reply {
-        let outer = request.extensions_mut().remove::<Outer>();
-        let call = Arc::new(Call::new(self, outer.map(|outer| outer.0)));
-        request.extensions_mut().insert(Outer(call.clone()));
+        let outer = request.extensions_mut().remove::<OuterCall>();
+        let call = Arc::new(ProfiledCall::new(self, outer.map(|outer| outer.0)));
+        request.extensions_mut().insert(OuterCall(call.clone()));
         let reply = call.measure(|| self.app.call(request));
         match reply.try_into_response() {
-            Ok(response) => call.answered(response).into(),
+            Ok(response) => call.watch(response).into(),
             Err(pending) => {
                 let mut future = pending.into_future();
                 Reply::from_future(async move {
@@ -42,7 +42,7 @@ impl Handler for Probe {
                         call.measure(|| Pin::new(&mut future).poll(context))
                     });
                     let response = response.await;
-                    call.answered(response)
+                    call.watch(response)
                 })
             }
         }
@@ -61,13 +61,13 @@ impl Handler for Probe {
 
 /// The call around this one: an extension of the request.
 #[derive(Clone)]
-struct Outer(Arc<Call>);
+struct OuterCall(Arc<ProfiledCall>);
 
 /// One call of one component. It has ended when nobody has it any more: the future, the body, a call inside.
-struct Call {
-    component: Arc<Component>,
+struct ProfiledCall {
+    component: Arc<ProfiledComponent>,
     timer: Timer,
-    outer: Option<Arc<Call>>,
+    outer: Option<Arc<ProfiledCall>>,
     /// The time in it, in nanoseconds, and that of it which was spent in calls inside.
     all: AtomicU64,
     inner: AtomicU64,
@@ -75,10 +75,10 @@ struct Call {
     end: OnceLock<(u64, Outcome)>,
 }
 
-impl Call {
-    fn new(probe: &Probe, outer: Option<Arc<Call>>) -> Call {
+impl ProfiledCall {
+    fn new(probe: &Probe, outer: Option<Arc<ProfiledCall>>) -> ProfiledCall {
         probe.component.begin();
-        Call {
+        ProfiledCall {
             component: probe.component.clone(),
             timer: probe.timer.clone(),
             outer,
@@ -90,7 +90,7 @@ impl Call {
     }
 
     fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
-        let running = Running {
+        let running = RunningTimer {
             call: self,
             since: self.timer.start(),
         };
@@ -100,7 +100,7 @@ impl Call {
     }
 
     /// Goes on with the answer: its body belongs to the call too.
-    fn answered(self: Arc<Self>, response: Response) -> Response {
+    fn watch(self: Arc<Self>, response: Response) -> Response {
         self.status
             .store(response.status().as_u16(), Ordering::Relaxed);
         response.map(|body| {
@@ -115,12 +115,12 @@ impl Call {
 }
 
 /// The time while work is done; it ends with a panic too.
-struct Running<'a> {
-    call: &'a Call,
-    since: Start,
+struct RunningTimer<'a> {
+    call: &'a ProfiledCall,
+    since: TimerInstant,
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningTimer<'_> {
     fn drop(&mut self) {
         let taken = self.call.timer.since(self.since);
         let nanoseconds = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
@@ -131,11 +131,11 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Drop for Call {
+impl Drop for ProfiledCall {
     fn drop(&mut self) {
         let (all, inner) = (*self.all.get_mut(), *self.inner.get_mut());
         let (bytes, outcome) = self.end.get().copied().unwrap_or((0, Outcome::Dropped));
-        self.component.end(&Ended {
+        self.component.end(&EndedCall {
             nanoseconds: all.saturating_sub(inner),
             status: *self.status.get_mut(),
             bytes,

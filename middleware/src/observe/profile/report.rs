@@ -3,65 +3,65 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::stats::{Component, Numbers};
+use super::stats::{ComponentTotals, ProfiledComponent};
 use crate::shared::json::{array, object, object_of_texts, string};
 
 /// One component.
-pub(super) struct Row {
-    pub(super) component: Arc<Component>,
-    pub(super) numbers: Numbers,
+pub(super) struct ComponentRow {
+    pub(super) component: Arc<ProfiledComponent>,
+    pub(super) totals: ComponentTotals,
     /// Which part of all time was its own, from 0 to 1.
     pub(super) share: f64,
 }
 
 /// All of them, in the order of the tree.
-pub(super) fn rows(components: Vec<Arc<Component>>) -> Vec<Row> {
+pub(super) fn rows(components: Vec<Arc<ProfiledComponent>>) -> Vec<ComponentRow> {
     let with_numbers = components.into_iter().map(|component| {
-        let numbers = component.numbers();
-        (component, numbers)
+        let totals = component.totals();
+        (component, totals)
     });
     let all: Vec<_> = with_numbers.collect();
-    let total: f64 = all.iter().map(|(_, numbers)| numbers.total as f64).sum();
-    let rows = all.into_iter().map(|(component, numbers)| Row {
+    let total: f64 = all.iter().map(|(_, totals)| totals.total as f64).sum();
+    let rows = all.into_iter().map(|(component, totals)| ComponentRow {
         share: if total > 0.0 {
-            numbers.total as f64 / total
+            totals.total as f64 / total
         } else {
             0.0
         },
         component,
-        numbers,
+        totals,
     });
     rows.collect()
 }
 
-pub(super) fn to_json(rows: &[Row]) -> String {
-    object([("components", array(rows.iter().map(Row::to_json)))])
+pub(super) fn to_json(rows: &[ComponentRow]) -> String {
+    object([("components", array(rows.iter().map(ComponentRow::to_json)))])
 }
 
-impl Row {
+impl ComponentRow {
     /// The time within which so many of a hundred calls were done, in nanoseconds.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
-        self.numbers.times.value_at_percentile(percent)
+        self.totals.times.value_at_percentile(percent)
     }
 
     fn to_json(&self) -> String {
-        let Row {
-            component, numbers, ..
+        let ComponentRow {
+            component, totals, ..
         } = self;
         let number_or_null = |number: Option<usize>| {
             number.map_or_else(|| "null".to_owned(), |number| number.to_string())
         };
-        let statuses: BTreeMap<_, _> = numbers
+        let statuses: BTreeMap<_, _> = totals
             .statuses
             .iter()
             .map(|(status, calls)| (status.to_string(), calls.to_string()))
             .collect();
         object([
-            ("bytes", numbers.bytes.to_string()),
-            ("calls", numbers.calls.to_string()),
+            ("bytes", totals.bytes.to_string()),
+            ("calls", totals.calls.to_string()),
             ("depth", component.depth.to_string()),
-            ("dropped", numbers.dropped.to_string()),
-            ("failed", numbers.failed.to_string()),
+            ("dropped", totals.dropped.to_string()),
+            ("failed", totals.failed.to_string()),
             ("in_flight", component.in_flight().to_string()),
             ("label", string(&component.label)),
             ("name", string(&component.name)),
@@ -74,7 +74,7 @@ impl Row {
             // As JSON it has a fraction or an exponent always: it is from 0 to 1.
             ("share", format!("{:?}", self.share)),
             ("statuses", object(statuses)),
-            ("total_ns", numbers.total.to_string()),
+            ("total_ns", totals.total.to_string()),
         ])
     }
 }

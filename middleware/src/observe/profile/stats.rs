@@ -14,17 +14,17 @@ const DIGITS: u8 = 2;
 
 /// All components, in the order of the tree, as long as their stack is there.
 #[derive(Default)]
-pub(super) struct Components(Mutex<Known>);
+pub(super) struct ComponentTable(Mutex<LiveComponents>);
 
 #[derive(Default)]
-struct Known {
-    components: Vec<Weak<Component>>,
+struct LiveComponents {
+    components: Vec<Weak<ProfiledComponent>>,
     /// How many there ever were.
     count: usize,
 }
 
 /// One component, and what was measured of it.
-pub(super) struct Component {
+pub(super) struct ProfiledComponent {
     pub(super) number: usize,
     pub(super) parent: Option<usize>,
     pub(super) depth: usize,
@@ -33,12 +33,12 @@ pub(super) struct Component {
     pub(super) name: String,
     pub(super) options: Vec<(String, String)>,
     in_flight: AtomicU64,
-    numbers: Mutex<Numbers>,
+    totals: Mutex<ComponentTotals>,
 }
 
 /// What was measured of the calls that have ended.
 #[derive(Clone)]
-pub(super) struct Numbers {
+pub(super) struct ComponentTotals {
     /// What each call took by itself, in nanoseconds.
     pub(super) times: Histogram<u64>,
     pub(super) calls: u64,
@@ -52,23 +52,23 @@ pub(super) struct Numbers {
 }
 
 /// A call that has ended.
-pub(super) struct Ended {
+pub(super) struct EndedCall {
     pub(super) nanoseconds: u64,
     pub(super) status: u16,
     pub(super) bytes: u64,
     pub(super) outcome: Outcome,
 }
 
-impl Components {
+impl ComponentTable {
     pub(super) fn add(
         &self,
         tree: &Description,
         label: &str,
-        parent: Option<&Arc<Component>>,
-    ) -> Arc<Component> {
+        parent: Option<&Arc<ProfiledComponent>>,
+    ) -> Arc<ProfiledComponent> {
         let mut known = lock(&self.0);
         let options = tree.options();
-        let component = Arc::new(Component {
+        let component = Arc::new(ProfiledComponent {
             number: known.count,
             parent: parent.map(|parent| parent.number),
             depth: parent.map_or(0, |parent| parent.depth + 1),
@@ -78,14 +78,14 @@ impl Components {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             in_flight: AtomicU64::new(0),
-            numbers: Mutex::new(Numbers::new()),
+            totals: Mutex::new(ComponentTotals::new()),
         });
         known.count += 1;
         known.components.push(Arc::downgrade(&component));
         component
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Component>> {
+    pub(super) fn all(&self) -> Vec<Arc<ProfiledComponent>> {
         let mut known = lock(&self.0);
         known
             .components
@@ -95,33 +95,33 @@ impl Components {
 
     pub(super) fn reset(&self) {
         for component in self.all() {
-            *lock(&component.numbers) = Numbers::new();
+            *lock(&component.totals) = ComponentTotals::new();
         }
     }
 }
 
-impl Component {
+impl ProfiledComponent {
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self, call: &Ended) {
+    pub(super) fn end(&self, call: &EndedCall) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        lock(&self.numbers).add(call);
+        lock(&self.totals).add(call);
     }
 
     pub(super) fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn numbers(&self) -> Numbers {
-        lock(&self.numbers).clone()
+    pub(super) fn totals(&self) -> ComponentTotals {
+        lock(&self.totals).clone()
     }
 }
 
-impl Numbers {
-    fn new() -> Numbers {
-        Numbers {
+impl ComponentTotals {
+    fn new() -> ComponentTotals {
+        ComponentTotals {
             times: Histogram::new_with_max(LONGEST, DIGITS)
                 .expect("the bounds and the digits are ones that it takes"),
             calls: 0,
@@ -133,7 +133,7 @@ impl Numbers {
         }
     }
 
-    fn add(&mut self, call: &Ended) {
+    fn add(&mut self, call: &EndedCall) {
         self.times.saturating_record(call.nanoseconds);
         self.calls += 1;
         self.total = self.total.saturating_add(call.nanoseconds);

@@ -41,9 +41,9 @@ impl Work {
 }
 
 fn json(profile: &Profile) -> Value {
-    let answer = Client::new(profile.application()).get("/json").send();
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    serde_json::from_str(&answer.text()).unwrap()
+    let response = Client::new(profile.application()).get("/json").send();
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    serde_json::from_str(&response.text()).unwrap()
 }
 
 /// Name, calls, own nanoseconds, bytes, statuses of each component.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use enfilade_core::headers::is_token_byte;
 use enfilade_core::{Request, unpoisoned};
 
-use crate::shared::monotonic::{Start, Timer};
+use crate::shared::monotonic::{Timer, TimerInstant};
 
 /// How long a name may be, in bytes.
 const NAME: usize = 64;
@@ -48,23 +48,23 @@ pub(super) const ROOM: usize = 64;
 /// );
 /// ```
 #[derive(Clone, Default)]
-pub struct ServerTiming(Option<Arc<Entries>>);
+pub struct ServerTiming(Option<Arc<SharedEntries>>);
 
-struct Entries {
+struct SharedEntries {
     timer: Timer,
     limit: usize,
-    written: Mutex<Written>,
+    written: Mutex<EntryList>,
 }
 
 #[derive(Default)]
-struct Written {
+struct EntryList {
     text: String,
     count: usize,
 }
 
 impl ServerTiming {
     pub(super) fn new(timer: Timer, limit: usize) -> ServerTiming {
-        ServerTiming(Some(Arc::new(Entries {
+        ServerTiming(Some(Arc::new(SharedEntries {
             timer,
             limit,
             written: Mutex::default(),
@@ -158,7 +158,7 @@ impl fmt::Debug for ServerTiming {
 pub struct Stopwatch {
     timings: ServerTiming,
     name: &'static str,
-    started: Option<Start>,
+    started: Option<TimerInstant>,
 }
 
 impl Drop for Stopwatch {
@@ -191,8 +191,8 @@ pub(super) fn push_entry(
             if matches!(character, '"' | '\\') {
                 text.push('\\');
             }
-            let fits = character == ' ' || character.is_ascii_graphic();
-            text.push(if fits { character } else { '?' });
+            let is_printable = character == ' ' || character.is_ascii_graphic();
+            text.push(if is_printable { character } else { '?' });
         }
         text.push('"');
     }

@@ -185,16 +185,16 @@ impl fmt::Debug for Timing {
 impl Middleware for Timing {
     fn wrap(self, app: Application) -> Application {
         let options = Arc::new(self);
-        Application::from_handler(Timed { app, options })
+        Application::from_handler(WithTiming { app, options })
     }
 }
 
-struct Timed {
+struct WithTiming {
     app: Application,
     options: Arc<Timing>,
 }
 
-impl Handler for Timed {
+impl Handler for WithTiming {
     fn call(&self, mut request: Request) -> Reply {
         if !self.options.is_shown_to(&request) {
             return self.app.call(request);
@@ -226,7 +226,7 @@ impl Handler for Timed {
     }
 
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(Timed {
+        Some(Application::from_handler(WithTiming {
             app: change(self.app.clone()),
             options: self.options.clone(),
         }))

@@ -30,11 +30,11 @@ fn both_headers_tell_the_same_time() {
     let pending = Application::new(async |_: Request| "Hello");
     for (step, timing, runtime) in cases {
         for app in [hello(), pending.clone()] {
-            let answer = client(app, Timing::new().timer(ticking(step)))
+            let response = client(app, Timing::new().timer(ticking(step)))
                 .get("/")
                 .send();
-            assert_eq!(answer.header("server-timing"), Some(timing));
-            assert_eq!(answer.header("x-runtime"), Some(runtime));
+            assert_eq!(response.header("server-timing"), Some(timing));
+            assert_eq!(response.header("x-runtime"), Some(runtime));
         }
     }
 }
@@ -43,8 +43,8 @@ fn both_headers_tell_the_same_time() {
 fn a_timer_that_runs_backward_measures_nothing() {
     let looks = AtomicU64::new(9);
     let timer = move || Duration::from_secs(looks.fetch_sub(1, Ordering::Relaxed));
-    let answer = client(hello(), Timing::new().timer(timer)).get("/").send();
-    assert_eq!(answer.header("x-runtime"), Some("0.000000"));
+    let response = client(hello(), Timing::new().timer(timer)).get("/").send();
+    assert_eq!(response.header("x-runtime"), Some("0.000000"));
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn either_header_can_be_switched_off() {
         let timing = Timing::new()
             .server_timing(server_timing)
             .x_runtime(x_runtime);
-        let answer = client(hello(), timing).head("/").send();
-        assert_eq!(answer.header("server-timing").is_some(), server_timing);
-        assert_eq!(answer.header("x-runtime").is_some(), x_runtime);
+        let response = client(hello(), timing).head("/").send();
+        assert_eq!(response.header("server-timing").is_some(), server_timing);
+        assert_eq!(response.header("x-runtime").is_some(), x_runtime);
     }
 }
 
@@ -67,14 +67,14 @@ fn what_the_application_says_stays() {
         ("x-a", "1"),
     ];
     let app = Application::new(move |_: Request| (own, "Hello"));
-    let answer = client(app, Timing::new().timer(|| Duration::ZERO))
+    let response = client(app, Timing::new().timer(|| Duration::ZERO))
         .get("/")
         .send();
-    let timings: Vec<_> = answer.headers().get_all("server-timing").iter().collect();
+    let timings: Vec<_> = response.headers().get_all("server-timing").iter().collect();
     assert_eq!(timings, ["app;dur=1", "total;dur=0.000"]);
-    let runtimes: Vec<_> = answer.headers().get_all("x-runtime").iter().collect();
+    let runtimes: Vec<_> = response.headers().get_all("x-runtime").iter().collect();
     assert_eq!(runtimes, ["0.5"]);
-    assert_eq!(answer.header("x-a"), Some("1"));
+    assert_eq!(response.header("x-a"), Some("1"));
 }
 
 #[test]
@@ -116,15 +116,15 @@ fn components_add_up_to_a_number_of_entries() {
         format!("{timings:?}")
     });
     let timing = Timing::new().limit(2).timer(|| Duration::ZERO);
-    let answer = client(app.clone(), timing).get("/").send();
+    let response = client(app.clone(), timing).get("/").send();
     let expected = "total;dur=0.000, step;dur=0.000, step;dur=1.000";
-    assert_eq!(answer.header("server-timing"), Some(expected));
+    assert_eq!(response.header("server-timing"), Some(expected));
     assert_eq!(
-        answer.text(),
+        response.text(),
         "ServerTiming(step;dur=0.000, step;dur=1.000)"
     );
-    let answer = client(app, Timing::new().limit(0)).get("/").send();
-    assert!(!answer.header("server-timing").unwrap().contains("step"));
+    let response = client(app, Timing::new().limit(0)).get("/").send();
+    assert!(!response.header("server-timing").unwrap().contains("step"));
 }
 
 #[test]
@@ -137,9 +137,9 @@ fn a_stopwatch_measures_by_the_same_timer() {
         "Hello"
     });
     let timing = Timing::new().timer(ticking(Duration::from_millis(1)));
-    let answer = client(app, timing).get("/").send();
+    let response = client(app, timing).get("/").send();
     let expected = "total;dur=5.000, inner;dur=1.000, outer;dur=3.000";
-    assert_eq!(answer.header("server-timing"), Some(expected));
+    assert_eq!(response.header("server-timing"), Some(expected));
 }
 
 #[test]
@@ -152,13 +152,13 @@ fn those_to_whom_nothing_is_shown_cost_nothing() {
     });
     let staff = |request: &Request| request.headers().contains_key("x-staff");
     let client = client(app, Timing::new().shown_to(staff));
-    let answer = client.get("/").send();
-    assert_eq!(answer.header("server-timing"), None);
-    assert_eq!(answer.header("x-runtime"), None);
-    assert_eq!(answer.text(), "ServerTiming()");
-    let answer = client.get("/").header("x-staff", "1").send();
-    assert!(answer.header("server-timing").is_some());
-    assert!(answer.header("x-runtime").is_some());
+    let response = client.get("/").send();
+    assert_eq!(response.header("server-timing"), None);
+    assert_eq!(response.header("x-runtime"), None);
+    assert_eq!(response.text(), "ServerTiming()");
+    let response = client.get("/").header("x-staff", "1").send();
+    assert!(response.header("server-timing").is_some());
+    assert!(response.header("x-runtime").is_some());
 }
 
 #[test]
@@ -169,8 +169,8 @@ fn of_two_each_has_its_line() {
     });
     let still = || Timing::new().timer(|| Duration::ZERO);
     let app = app.wrap(still().name("inner").unwrap());
-    let answer = client(app, still()).get("/").send();
-    let timings: Vec<_> = answer.headers().get_all("server-timing").iter().collect();
+    let response = client(app, still()).get("/").send();
+    let timings: Vec<_> = response.headers().get_all("server-timing").iter().collect();
     assert_eq!(
         timings,
         ["inner;dur=0.000, db;dur=0.000", "total;dur=0.000"]
@@ -184,11 +184,11 @@ fn one_that_sends_no_entries_leaves_them_to_the_one_outside() {
         "Hello"
     });
     let app = app.wrap(Timing::new().server_timing(false));
-    let answer = client(app, Timing::new().timer(|| Duration::ZERO))
+    let response = client(app, Timing::new().timer(|| Duration::ZERO))
         .get("/")
         .send();
     let expected = "total;dur=0.000, db;dur=0.000";
-    assert_eq!(answer.header("server-timing"), Some(expected));
+    assert_eq!(response.header("server-timing"), Some(expected));
 }
 
 #[test]

@@ -15,7 +15,9 @@ use enfilade_core::{
 use http::Method;
 use tracing::{Instrument, Span};
 
-use self::span::{Fault, record_context, record_failure, record_name, record_status, span, tell};
+use self::span::{
+    Blame, record_context, record_error, record_failure, record_name, record_status, span,
+};
 use crate::observe::trace_context::TraceContext;
 use enfilade_core::MatchedPattern;
 use enfilade_core::RouteWanted;
@@ -219,17 +221,17 @@ impl fmt::Debug for Trace {
 
 impl Middleware for Trace {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Traced { app, options: self })
+        Application::from_handler(WithTrace { app, options: self })
     }
 }
 
 #[derive(Clone)]
-struct Traced {
+struct WithTrace {
     app: Application,
     options: Trace,
 }
 
-impl Handler for Traced {
+impl Handler for WithTrace {
     fn call(&self, mut request: Request) -> Reply {
         let span = self.options.open(&mut request);
         if span.is_disabled() {
@@ -238,13 +240,13 @@ impl Handler for Traced {
         if request.extensions().get::<RouteWanted>().is_none() {
             request.extensions_mut().insert(RouteWanted);
         }
-        let passage = Passage::new(&span, request.method());
+        let unanswered = UnansweredSpan::new(&span, request.method());
         let _entered = span.enter();
         match self.app.call(request).try_into_response() {
-            Ok(response) => passage.watch(response).into(),
+            Ok(response) => unanswered.watch(response).into(),
             Err(pending) => {
-                let answer = async move { passage.watch(pending.await) };
-                Reply::from_future(answer.instrument(span.clone()))
+                let response = async move { unanswered.watch(pending.await) };
+                Reply::from_future(response.instrument(span.clone()))
             }
         }
     }
@@ -273,14 +275,14 @@ impl Handler for Traced {
 }
 
 /// A request that is on its way; dropped before it has an answer, it says so in the span.
-struct Passage {
+struct UnansweredSpan {
     span: Span,
     method: Option<Method>,
 }
 
-impl Passage {
-    fn new(span: &Span, method: &Method) -> Passage {
-        Passage {
+impl UnansweredSpan {
+    fn new(span: &Span, method: &Method) -> UnansweredSpan {
+        UnansweredSpan {
             span: span.clone(),
             method: Some(method.clone()),
         }
@@ -295,14 +297,14 @@ impl Passage {
         let failed = record_status(&span, response.status());
         let error = response.extensions().get::<Arc<HttpError>>();
         if let Some(cause) = error.filter(|_| failed).and_then(|error| error.source()) {
-            tell(&span, cause);
+            record_error(&span, cause);
         }
         let body = std::mem::take(response.body_mut());
         let inside = span.clone();
         let body = body.inspect_frames(move |next| {
             let frame = inside.in_scope(next);
             if let Poll::Ready(Some(Err(error))) = &frame {
-                tell(&inside, error);
+                record_error(&inside, error);
             }
             frame
         });
@@ -311,13 +313,13 @@ impl Passage {
     }
 }
 
-impl Drop for Passage {
+impl Drop for UnansweredSpan {
     fn drop(&mut self) {
         if let Some(method) = self.method.take() {
             record_name(&self.span, &method, None);
             match thread::panicking() {
-                true => record_failure(&self.span, "panic", Fault::Server),
-                false => record_failure(&self.span, "cancelled", Fault::Client),
+                true => record_failure(&self.span, "panic", Blame::Server),
+                false => record_failure(&self.span, "cancelled", Blame::Client),
             }
         }
     }
@@ -328,8 +330,8 @@ fn record_end(span: &Span, end: BodyEnd, failed: bool) {
     span.record("http.response.body.size", end.bytes());
     match end.outcome() {
         _ if failed => {}
-        Outcome::Failed => record_failure(span, "body", Fault::Server),
-        Outcome::Dropped => record_failure(span, "cancelled", Fault::Client),
+        Outcome::Failed => record_failure(span, "body", Blame::Server),
+        Outcome::Dropped => record_failure(span, "cancelled", Blame::Client),
         _ => {}
     }
 }

@@ -103,14 +103,14 @@ pub(super) fn record_name(span: &Span, method: &Method, route: Option<&str>) {
 
 /// Whose fault a failure is, which decides about the status of the span.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum Blame {
     Server,
     Client,
 }
 
-pub(super) fn record_failure(span: &Span, kind: &str, fault: Fault) {
+pub(super) fn record_failure(span: &Span, kind: &str, fault: Blame) {
     span.record("error.type", kind);
-    if fault == Fault::Server {
+    if fault == Blame::Server {
         span.record("otel.status_code", "ERROR");
     }
 }
@@ -120,13 +120,13 @@ pub(super) fn record_status(span: &Span, status: StatusCode) -> bool {
     span.record("http.response.status_code", status.as_u16());
     let is_failure = status.is_server_error();
     if is_failure {
-        record_failure(span, status.as_str(), Fault::Server);
+        record_failure(span, status.as_str(), Blame::Server);
     }
     is_failure
 }
 
 /// An event inside the span with an error and its causes, as the log has to tell them.
-pub(super) fn tell(span: &Span, error: &(dyn StdError + 'static)) {
+pub(super) fn record_error(span: &Span, error: &(dyn StdError + 'static)) {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     for cause in causes.take(MAX_CAUSES) {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-use enfilade_core::{Body, Connection, Error, Scheme};
+use enfilade_core::{Body, BodyError, Connection, Scheme};
 use enfilade_testing::laws::{self, Check};
 use enfilade_testing::{Client, Lint};
 use http::{HeaderName, StatusCode, Version};
@@ -254,13 +254,13 @@ struct Failing;
 
 impl http_body::Body for Failing {
     type Data = bytes::Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> enfilade_core::NextFrame {
-        Poll::Ready(Some(Err(Error::body("cable\ncut"))))
+        Poll::Ready(Some(Err(BodyError::new("cable\ncut"))))
     }
 }
 
@@ -333,9 +333,9 @@ fn a_request_without_an_answer_is_told() {
         recorder.run(|| {
             let app = app.wrap(trace());
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                let mut answer = std::pin::pin!(app.call(Request::get("/")).into_future());
+                let mut response = std::pin::pin!(app.call(Request::get("/")).into_future());
                 let mut context = Context::from_waker(Waker::noop());
-                assert!(answer.as_mut().poll(&mut context).is_pending());
+                assert!(response.as_mut().poll(&mut context).is_pending());
             }));
         });
         let fields = recorder.closed();
@@ -475,8 +475,8 @@ fn a_system_with_ids_of_its_own_is_told() {
     });
     let client = Client::new(app.wrap(trace));
     let ask = || client.get("/").header("traceparent", PARENT).send();
-    let answer = Recorder::default().run(ask);
-    assert!(answer.text().contains("-ffffffffffffffff-"));
+    let response = Recorder::default().run(ask);
+    assert!(response.text().contains("-ffffffffffffffff-"));
     assert!(!called.recv().unwrap().is_disabled());
     // Nobody listens, so it is not called.
     assert!(ask().text().contains("-0000000000000abc-"));

@@ -1,6 +1,6 @@
 //! A limit for the number of requests that are answered at a time.
 
-mod turns;
+mod fair_semaphore;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use enfilade_core::{
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
-use self::turns::{Permit, Turn, Turns};
+use self::fair_semaphore::{Acquired, FairSemaphore, Permit};
 use crate::protect::delay::Sleep;
 
 /// How long a request waits for its turn.
@@ -51,7 +51,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct ConcurrencyLimit {
     limit: usize,
-    turns: Arc<Turns>,
+    semaphore: Arc<FairSemaphore>,
     backlog: usize,
     wait: Duration,
     retry_after: Duration,
@@ -63,7 +63,7 @@ impl ConcurrencyLimit {
     pub fn new(limit: usize) -> Self {
         ConcurrencyLimit {
             limit,
-            turns: Turns::new(limit),
+            semaphore: FairSemaphore::new(limit),
             backlog: 0,
             wait: WAIT,
             retry_after: RETRY,
@@ -110,7 +110,7 @@ impl ConcurrencyLimit {
 
 impl Middleware for ConcurrencyLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Limited { app, options: self })
+        Application::from_handler(WithConcurrencyLimit { app, options: self })
     }
 }
 
@@ -124,22 +124,22 @@ impl fmt::Debug for ConcurrencyLimit {
     }
 }
 
-struct Limited {
+struct WithConcurrencyLimit {
     app: Application,
     options: ConcurrencyLimit,
 }
 
-impl Handler for Limited {
+impl Handler for WithConcurrencyLimit {
     fn call(&self, request: Request) -> Reply {
-        let waiting = match self.options.turns.come(self.options.backlog) {
-            Turn::Now(permit) => return answer(&self.app, request, permit),
-            Turn::Never => return self.options.refuse().into(),
-            Turn::Later(waiting) => waiting,
+        let waiting = match self.options.semaphore.acquire(self.options.backlog) {
+            Acquired::Now(permit) => return call_with_permit(&self.app, request, permit),
+            Acquired::Never => return self.options.refuse().into(),
+            Acquired::Later(waiting) => waiting,
         };
         let (app, options) = (self.app.clone(), self.options.clone());
         Reply::from_future(async move {
             match options.sleep.timeout(options.wait, waiting).await {
-                Some(permit) => answer(&app, request, permit).await,
+                Some(permit) => call_with_permit(&app, request, permit).await,
                 None => options.refuse(),
             }
         })
@@ -160,7 +160,7 @@ impl Handler for Limited {
 }
 
 /// The permit is kept until the body has ended; a call that is given up or panics drops it too.
-fn answer(app: &Application, request: Request, permit: Permit) -> Reply {
+fn call_with_permit(app: &Application, request: Request, permit: Permit) -> Reply {
     let reply = app.call(request);
     reply.map(move |response| response.map(|body| body.on_end(move |_| drop(permit))))
 }

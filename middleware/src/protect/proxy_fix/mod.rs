@@ -1,7 +1,7 @@
 //! Takes from the headers of trusted proxies what the client asked for.
 
 mod forwarded;
-mod found;
+mod forwarded_facts;
 mod networks;
 mod node;
 mod x_forwarded;
@@ -11,7 +11,7 @@ use http::HeaderName;
 use http::header::FORWARDED;
 
 pub use self::forwarded::{ForwardedElement, parse_forwarded};
-use self::found::Found;
+use self::forwarded_facts::ForwardedFacts;
 use self::networks::Networks;
 pub use self::x_forwarded::XForwarded;
 use crate::error::Error;
@@ -124,7 +124,7 @@ static NAMES: [HeaderName; 6] = [
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct ProxyFix {
     peers: Peers,
-    reads: Reads,
+    trusted_headers: TrustedHeaders,
     keeps_headers: bool,
 }
 
@@ -140,7 +140,7 @@ enum Peers {
 
 /// What is read, and which value from the right; 0 is none. With networks, addresses are not counted but walked.
 #[derive(Clone, Copy, Debug)]
-enum Reads {
+enum TrustedHeaders {
     Forwarded(usize),
     XForwarded([usize; XForwarded::ALL.len()]),
 }
@@ -157,12 +157,12 @@ impl ProxyFix {
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, Error> {
         let peers = Peers::parse(networks)?;
-        Ok(ProxyFix::new(peers, Reads::Forwarded(1)))
+        Ok(ProxyFix::new(peers, TrustedHeaders::Forwarded(1)))
     }
 
     /// Believes the last `hops` elements of `Forwarded`, whoever the peer is; none where it is 0.
     pub fn trust_forwarded_hops(hops: usize) -> Self {
-        ProxyFix::new(Peers::Any, Reads::Forwarded(hops))
+        ProxyFix::new(Peers::Any, TrustedHeaders::Forwarded(hops))
     }
 
     /// Believes these of `X-Forwarded-*` where they come from a peer in these networks; name what your proxy writes.
@@ -176,7 +176,7 @@ impl ProxyFix {
     ) -> Result<Self, Error> {
         let peers = Peers::parse(networks)?;
         let hops = headers.into_iter().map(|header| (header, 1));
-        Ok(ProxyFix::new(peers, Reads::x_forwarded(hops)))
+        Ok(ProxyFix::new(peers, TrustedHeaders::x_forwarded(hops)))
     }
 
     /// Believes this many values of each of `X-Forwarded-*`, whoever the peer is; none of those that are not named.
@@ -189,13 +189,13 @@ impl ProxyFix {
     /// # drop(fix);
     /// ```
     pub fn trust_x_forwarded_hops(hops: impl IntoIterator<Item = (XForwarded, usize)>) -> Self {
-        ProxyFix::new(Peers::Any, Reads::x_forwarded(hops))
+        ProxyFix::new(Peers::Any, TrustedHeaders::x_forwarded(hops))
     }
 
-    fn new(peers: Peers, reads: Reads) -> Self {
+    fn new(peers: Peers, trusted_headers: TrustedHeaders) -> Self {
         ProxyFix {
             peers,
-            reads,
+            trusted_headers,
             keeps_headers: false,
         }
     }
@@ -219,17 +219,19 @@ impl ProxyFix {
     }
 
     /// What a trusted proxy says of this request.
-    fn read(&self, request: &Request) -> Found {
+    fn read(&self, request: &Request) -> ForwardedFacts {
         let networks = match &self.peers {
             Peers::Any => None,
             Peers::In { networks, .. } => Some(networks),
         };
-        match self.reads {
-            _ if !self.peers.have(request) => Found::default(),
-            Reads::Forwarded(hops) => Found::in_forwarded(request.headers(), networks, hops),
-            Reads::XForwarded(hops) => {
+        match self.trusted_headers {
+            _ if !self.peers.trusts(request) => ForwardedFacts::default(),
+            TrustedHeaders::Forwarded(hops) => {
+                ForwardedFacts::from_forwarded(request.headers(), networks, hops)
+            }
+            TrustedHeaders::XForwarded(hops) => {
                 let hops = |header: XForwarded| hops[header as usize];
-                Found::in_x_forwarded(request, networks, hops)
+                ForwardedFacts::from_x_forwarded(request, networks, hops)
             }
         }
     }
@@ -244,7 +246,7 @@ impl Peers {
     }
 
     /// Whether the one at the other end of the connection is believed.
-    fn have(&self, request: &Request) -> bool {
+    fn trusts(&self, request: &Request) -> bool {
         match (self, request.connection().peer()) {
             (Peers::Any, _) => true,
             (Peers::In { networks, .. }, Some(peer)) => networks.contains(peer.ip()),
@@ -253,20 +255,20 @@ impl Peers {
     }
 }
 
-impl Reads {
-    fn x_forwarded(hops: impl IntoIterator<Item = (XForwarded, usize)>) -> Reads {
+impl TrustedHeaders {
+    fn x_forwarded(hops: impl IntoIterator<Item = (XForwarded, usize)>) -> TrustedHeaders {
         let mut all = [0; XForwarded::ALL.len()];
         for (header, count) in hops {
             all[header as usize] = count;
         }
-        Reads::XForwarded(all)
+        TrustedHeaders::XForwarded(all)
     }
 
     /// The names of what is read, each with its count.
     fn list(self) -> Vec<(HeaderName, usize)> {
         let mut list = match self {
-            Reads::Forwarded(hops) => vec![(FORWARDED, hops)],
-            Reads::XForwarded(hops) => XForwarded::ALL
+            TrustedHeaders::Forwarded(hops) => vec![(FORWARDED, hops)],
+            TrustedHeaders::XForwarded(hops) => XForwarded::ALL
                 .into_iter()
                 .map(|header| (header.name(), hops[header as usize]))
                 .collect(),
@@ -300,14 +302,14 @@ impl Handler for WithProxyFix {
                     .iter()
                     .for_each(|name| drop(request.headers_mut().remove(name)));
             }
-            found.tell(&mut request);
+            found.apply_to(&mut request);
         }
         self.app.call(request)
     }
 
     fn describe(&self) -> Description {
         let tree = Description::new("ProxyFix");
-        let list = self.options.reads.list();
+        let list = self.options.trusted_headers.list();
         let tree = match &self.options.peers {
             Peers::Any => list
                 .into_iter()

@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A node that has an address; what is unknown or hidden is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct ForwardedNode {
     pub(super) address: IpAddr,
     pub(super) port: Option<u16>,
 }
 
-impl Node {
+impl ForwardedNode {
     /// Reads a node of `Forwarded` (RFC 7239, section 6): an IPv6 address stands in brackets.
-    pub(super) fn parse(text: &str) -> Option<Node> {
+    pub(super) fn parse(text: &str) -> Option<ForwardedNode> {
         let (address, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']')?;
@@ -23,21 +23,21 @@ impl Node {
                 (address.parse::<Ipv4Addr>().ok()?.into(), port)
             }
         };
-        Some(Node {
+        Some(ForwardedNode {
             address: IpAddr::to_canonical(&address),
             port: parse_node_port(port)?,
         })
     }
 
     /// Reads a member of `X-Forwarded-For`, in which an IPv6 address is also written without brackets.
-    pub(super) fn parse_member(member: &[u8]) -> Option<Node> {
+    pub(super) fn parse_member(member: &[u8]) -> Option<ForwardedNode> {
         let text = std::str::from_utf8(member).ok()?;
         match text.parse::<Ipv6Addr>() {
-            Ok(address) => Some(Node {
+            Ok(address) => Some(ForwardedNode {
                 address: IpAddr::V6(address).to_canonical(),
                 port: None,
             }),
-            Err(_) => Node::parse(text),
+            Err(_) => ForwardedNode::parse(text),
         }
     }
 }
@@ -61,17 +61,17 @@ fn is_hidden(byte: u8) -> bool {
 
 /// One to five digits that are a port; 0 is none.
 pub(super) fn parse_port(text: &str) -> Option<u16> {
-    let fits = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| fits && *port > 0)
+    let is_port = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_port && *port > 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn node(address: &str, port: Option<u16>) -> Option<Node> {
+    fn node(address: &str, port: Option<u16>) -> Option<ForwardedNode> {
         let address = address.parse().unwrap();
-        Some(Node { address, port })
+        Some(ForwardedNode { address, port })
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             ("example.org", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(Node::parse(text), expected, "{text:?}");
+            assert_eq!(ForwardedNode::parse(text), expected, "{text:?}");
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             (b"\xff", None),
         ];
         for (member, expected) in cases {
-            assert_eq!(Node::parse_member(member), expected, "{member:?}");
+            assert_eq!(ForwardedNode::parse_member(member), expected, "{member:?}");
         }
     }
 }

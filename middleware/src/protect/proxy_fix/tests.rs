@@ -47,9 +47,9 @@ fn prepared(client: &Client, lines: &[&str]) -> RequestBuilder {
 fn check(fix: &ProxyFix, cases: &[(&[&str], &str)]) {
     let client = client(fix.clone());
     for (lines, expected) in cases {
-        let answer = prepared(&client, lines).send();
+        let response = prepared(&client, lines).send();
         assert_eq!(
-            answer.text(),
+            response.text(),
             format!("{expected} 10.0.0.9:4711"),
             "{lines:?}"
         );
@@ -103,8 +103,8 @@ fn what_is_not_named_is_not_believed() {
             .copied()
             .collect();
         check(&fix, &[(&other, SOCKET)]);
-        let answer = prepared(&client(fix), &[own]).send();
-        assert_eq!(answer.text().split(' ').next(), Some("192.0.2.1"));
+        let response = prepared(&client(fix), &[own]).send();
+        assert_eq!(response.text().split(' ').next(), Some("192.0.2.1"));
     }
 }
 
@@ -322,19 +322,19 @@ fn a_unix_socket_is_trusted_where_it_is_said() {
             "192.0.2.1 - http localhost  / -",
         ),
     ] {
-        let answer = client(fix)
+        let response = client(fix)
             .get("/")
             .header("x-forwarded-for", "192.0.2.1")
             .send();
-        assert_eq!(answer.text(), expected);
+        assert_eq!(response.text(), expected);
     }
     let mapped = "[::ffff:10.0.0.9]:80".parse().unwrap();
     let request = client(fix())
         .get("/")
         .header("x-forwarded-for", "192.0.2.1");
-    let answer = request.peer(mapped).send();
+    let response = request.peer(mapped).send();
     assert_eq!(
-        answer.text(),
+        response.text(),
         "192.0.2.1 - http localhost  / [::ffff:10.0.0.9]:80"
     );
 }
@@ -611,10 +611,10 @@ fn junk() -> impl Strategy<Value = Vec<u8>> {
     let word = select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec());
     let noise = proptest::collection::vec(any::<u8>(), 1..4);
     let parts = proptest::collection::vec(prop_oneof![4 => word, 1 => noise], 0..16);
-    let fits = |line: &Vec<u8>| http::HeaderValue::from_bytes(line).is_ok();
+    let is_valid = |line: &Vec<u8>| http::HeaderValue::from_bytes(line).is_ok();
     parts
         .prop_map(|parts| parts.concat())
-        .prop_filter("a header can have it", fits)
+        .prop_filter("a header can have it", is_valid)
 }
 
 /// A value, as a quoted string with these characters escaped.

@@ -72,7 +72,7 @@ pub(super) fn parse_prefix(text: &str) -> Option<String> {
     let decoded = path::decode_utf8(prefix)?;
     let is_strange = |found: char| found.is_control() || "\\?#".contains(found);
     let leads_away = [&decoded, "/"].concat().contains("//") || decoded.contains(is_strange);
-    let is_path = text.starts_with('/') && path::repair(prefix) == prefix;
+    let is_path = text.starts_with('/') && path::encode_invalid(prefix) == prefix;
     let has_dots = path::remove_dots(&decoded) != decoded;
     (is_path && !leads_away && !has_dots).then(|| path::canonical(prefix).into_owned())
 }

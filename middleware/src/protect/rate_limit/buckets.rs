@@ -19,14 +19,14 @@ const PARTS: usize = 16;
 
 /// When each key's quota is all there again, in nanoseconds.
 pub(super) struct Buckets {
-    parts: Box<[Mutex<Part>]>,
+    parts: Box<[Mutex<Shard>]>,
     /// Two, as a hash of one has 64 bits, of which two keys may well be the same.
     hashers: [RandomState; 2],
     max_keys: usize,
 }
 
 /// The keys are hashes, that nobody outside can choose: so an entry has one size, and keeps no secret.
-type Part = Cache<[u64; 2], u64, UnitWeighter, rapidhash::fast::RandomState>;
+type Shard = Cache<[u64; 2], u64, UnitWeighter, foldhash::fast::RandomState>;
 
 impl Buckets {
     /// So many keys at most; one at least.
@@ -80,14 +80,14 @@ impl Buckets {
     }
 }
 
-fn part(keys: usize) -> Part {
+fn part(keys: usize) -> Shard {
     let options = OptionsBuilder::new()
         .shards(1)
         .estimated_items_capacity(keys)
         .weight_capacity(keys as u64)
         .build()
         .expect("both capacities are given");
-    let hasher = rapidhash::fast::RandomState::new();
+    let hasher = foldhash::fast::RandomState::default();
     Cache::with_options(options, UnitWeighter, hasher, DefaultLifecycle::default())
 }
 

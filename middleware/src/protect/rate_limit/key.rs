@@ -20,10 +20,10 @@ use http::{HeaderName, HeaderValue};
 /// assert_eq!(format!("{key:?}"), "QuotaKey(text)");
 /// ```
 #[derive(Clone)]
-pub struct QuotaKey(Kind);
+pub struct QuotaKey(KeyValue);
 
 #[derive(Clone)]
-enum Kind {
+enum KeyValue {
     /// All that have no key.
     None,
     Address(IpAddr),
@@ -35,7 +35,7 @@ enum Kind {
 
 impl QuotaKey {
     /// The key of those that have none.
-    pub(super) const NONE: QuotaKey = QuotaKey(Kind::None);
+    pub(super) const NONE: QuotaKey = QuotaKey(KeyValue::None);
 
     /// The key as bytes, for a store outside this program: the same for the same key, and others for any other one.
     ///
@@ -44,12 +44,12 @@ impl QuotaKey {
     pub fn to_bytes(&self) -> Vec<u8> {
         let tagged = |tag: u8, bytes: &[u8]| [&[tag], bytes].concat();
         match &self.0 {
-            Kind::None => tagged(b'-', &[]),
-            Kind::Address(IpAddr::V4(address)) => tagged(b'4', &address.octets()),
-            Kind::Address(IpAddr::V6(address)) => tagged(b'6', &address.octets()),
-            Kind::Number(number) => tagged(b'n', &number.to_be_bytes()),
-            Kind::Text(text) => tagged(b't', text.as_bytes()),
-            Kind::Header(value) => tagged(b't', value.as_bytes()),
+            KeyValue::None => tagged(b'-', &[]),
+            KeyValue::Address(IpAddr::V4(address)) => tagged(b'4', &address.octets()),
+            KeyValue::Address(IpAddr::V6(address)) => tagged(b'6', &address.octets()),
+            KeyValue::Number(number) => tagged(b'n', &number.to_be_bytes()),
+            KeyValue::Text(text) => tagged(b't', text.as_bytes()),
+            KeyValue::Header(value) => tagged(b't', value.as_bytes()),
         }
     }
 }
@@ -57,11 +57,11 @@ impl QuotaKey {
 impl Hash for QuotaKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
-            Kind::None => state.write_u8(0),
-            Kind::Address(address) => (1_u8, address).hash(state),
-            Kind::Number(number) => (2_u8, number).hash(state),
-            Kind::Text(text) => (3_u8, text.as_bytes()).hash(state),
-            Kind::Header(value) => (3_u8, value.as_bytes()).hash(state),
+            KeyValue::None => state.write_u8(0),
+            KeyValue::Address(address) => (1_u8, address).hash(state),
+            KeyValue::Number(number) => (2_u8, number).hash(state),
+            KeyValue::Text(text) => (3_u8, text.as_bytes()).hash(state),
+            KeyValue::Header(value) => (3_u8, value.as_bytes()).hash(state),
         }
     }
 }
@@ -69,29 +69,29 @@ impl Hash for QuotaKey {
 impl fmt::Debug for QuotaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::None => "QuotaKey(none)",
-            Kind::Address(_) => "QuotaKey(address)",
-            Kind::Number(_) => "QuotaKey(number)",
-            Kind::Text(_) | Kind::Header(_) => "QuotaKey(text)",
+            KeyValue::None => "QuotaKey(none)",
+            KeyValue::Address(_) => "QuotaKey(address)",
+            KeyValue::Number(_) => "QuotaKey(number)",
+            KeyValue::Text(_) | KeyValue::Header(_) => "QuotaKey(text)",
         })
     }
 }
 
 impl From<IpAddr> for QuotaKey {
     fn from(address: IpAddr) -> Self {
-        QuotaKey(Kind::Address(address.to_canonical()))
+        QuotaKey(KeyValue::Address(address.to_canonical()))
     }
 }
 
 impl From<u64> for QuotaKey {
     fn from(number: u64) -> Self {
-        QuotaKey(Kind::Number(number))
+        QuotaKey(KeyValue::Number(number))
     }
 }
 
 impl From<String> for QuotaKey {
     fn from(text: String) -> Self {
-        QuotaKey(Kind::Text(text))
+        QuotaKey(KeyValue::Text(text))
     }
 }
 
@@ -103,28 +103,28 @@ impl From<&str> for QuotaKey {
 
 impl From<HeaderValue> for QuotaKey {
     fn from(value: HeaderValue) -> Self {
-        QuotaKey(Kind::Header(value))
+        QuotaKey(KeyValue::Header(value))
     }
 }
 
 /// Where a request's key is found.
 #[derive(Clone)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     Address { ipv6_prefix: u8 },
     Header(HeaderName),
-    Function(Function),
+    KeyFunction(KeyFunction),
 }
 
-type Function = Arc<dyn Fn(&Request) -> Option<QuotaKey> + Send + Sync>;
+type KeyFunction = Arc<dyn Fn(&Request) -> Option<QuotaKey> + Send + Sync>;
 
-impl Source {
+impl KeySource {
     pub(super) fn find(&self, request: &Request) -> Option<QuotaKey> {
         match self {
-            Source::Address { ipv6_prefix } => {
+            KeySource::Address { ipv6_prefix } => {
                 let address = request.client_address()?;
                 Some(network(address, *ipv6_prefix).into())
             }
-            Source::Header(name) => {
+            KeySource::Header(name) => {
                 let mut lines = request.headers().get_all(name).iter();
                 // Of two lines nobody knows which one those behind this believe.
                 let (value, None) = (lines.next()?, lines.next()) else {
@@ -132,19 +132,19 @@ impl Source {
                 };
                 (!value.is_empty()).then(|| value.clone().into())
             }
-            Source::Function(function) => function(request),
+            KeySource::KeyFunction(function) => function(request),
         }
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Address { ipv6_prefix } => {
+            KeySource::Address { ipv6_prefix } => {
                 write!(f, "client address, IPv6 by /{ipv6_prefix}")
             }
-            Source::Header(name) => write!(f, "header {name}"),
-            Source::Function(_) => f.write_str("function"),
+            KeySource::Header(name) => write!(f, "header {name}"),
+            KeySource::KeyFunction(_) => f.write_str("function"),
         }
     }
 }

@@ -3,9 +3,9 @@
 mod buckets;
 mod fields;
 mod key;
-mod limited;
 mod quota;
 mod store;
+mod with_rate_limit;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,11 +17,11 @@ use http::HeaderName;
 
 use self::buckets::Buckets;
 use self::fields::Fields;
+use self::key::KeySource;
 pub use self::key::QuotaKey;
-use self::key::Source;
-use self::limited::Limited;
 pub use self::quota::{Quota, QuotaState};
 pub use self::store::{QuotaAnswer, QuotaAsk, QuotaStore};
+use self::with_rate_limit::WithRateLimit;
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
 
@@ -107,7 +107,7 @@ const IPV6_PREFIX: u8 = 64;
 pub struct RateLimit {
     quota: Quota,
     quota_by: Option<Arc<dyn Fn(&Request) -> Option<Quota> + Send + Sync>>,
-    key: Source,
+    key: KeySource,
     when_no_key: WhenNoKey,
     only_if: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
     fields: Fields,
@@ -151,7 +151,7 @@ impl RateLimit {
         RateLimit {
             quota,
             quota_by: None,
-            key: Source::Address {
+            key: KeySource::Address {
                 ipv6_prefix: IPV6_PREFIX,
             },
             when_no_key: WhenNoKey::default(),
@@ -171,7 +171,7 @@ impl RateLimit {
     /// everybody has more than there is room for. The key is the client's address then.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
         let ipv6_prefix = bits.min(128);
-        self.key = Source::Address { ipv6_prefix };
+        self.key = KeySource::Address { ipv6_prefix };
         self
     }
 
@@ -179,7 +179,7 @@ impl RateLimit {
     ///
     /// A request with an empty value, or with several lines of it, has no key. See [Security](#security) for who writes it.
     pub fn by_header(mut self, name: HeaderName) -> Self {
-        self.key = Source::Header(name);
+        self.key = KeySource::Header(name);
         self
     }
 
@@ -201,7 +201,7 @@ impl RateLimit {
         function: impl Fn(&Request) -> Option<K> + Send + Sync + 'static,
     ) -> Self {
         let function = move |request: &Request| function(request).map(Into::into);
-        self.key = Source::Function(Arc::new(function));
+        self.key = KeySource::KeyFunction(Arc::new(function));
         self
     }
 
@@ -298,7 +298,7 @@ impl RateLimit {
 
 impl Middleware for RateLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Limited::new(app, self))
+        Application::from_handler(WithRateLimit::new(app, self))
     }
 }
 

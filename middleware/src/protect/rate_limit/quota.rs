@@ -99,10 +99,10 @@ impl Quota {
     )]
     #[must_use]
     pub const fn burst(mut self, requests: u32) -> Quota {
-        let most = MAX_REFILL / self.interval;
-        self.capacity = match requests as u64 > most {
+        let limit = MAX_REFILL / self.interval;
+        self.capacity = match requests as u64 > limit {
             _ if self.requests == 0 => 0,
-            true => most as u32,
+            true => limit as u32,
             false => requests,
         };
         self

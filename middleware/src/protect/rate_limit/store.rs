@@ -97,31 +97,31 @@ impl<'a> QuotaAsk<'a> {
 
 /// What a [`QuotaStore`] answers: now, where it is in memory, or later.
 #[must_use = "an answer that is not looked at limits nothing"]
-pub struct QuotaAnswer(pub(super) State);
+pub struct QuotaAnswer(pub(super) TakeState);
 
-pub(super) type Taken = Result<QuotaState, BoxError>;
+pub(super) type TakeResult = Result<QuotaState, BoxError>;
 
-pub(super) enum State {
-    Ready(Taken),
-    Pending(Pin<Box<dyn Future<Output = Taken> + Send>>),
+pub(super) enum TakeState {
+    Ready(TakeResult),
+    Pending(Pin<Box<dyn Future<Output = TakeResult> + Send>>),
 }
 
 impl QuotaAnswer {
     /// The answer is there; no future is made, and an application that does not wait still does not.
     pub fn new(state: QuotaState) -> QuotaAnswer {
-        QuotaAnswer(State::Ready(Ok(state)))
+        QuotaAnswer(TakeState::Ready(Ok(state)))
     }
 
     /// There is none; see [`when_store_fails`](crate::RateLimit::when_store_fails).
     pub fn failed(error: impl Into<BoxError>) -> QuotaAnswer {
-        QuotaAnswer(State::Ready(Err(error.into())))
+        QuotaAnswer(TakeState::Ready(Err(error.into())))
     }
 
     /// The answer will be there.
     pub fn from_future(
         future: impl Future<Output = Result<QuotaState, BoxError>> + Send + 'static,
     ) -> QuotaAnswer {
-        QuotaAnswer(State::Pending(Box::pin(future)))
+        QuotaAnswer(TakeState::Pending(Box::pin(future)))
     }
 }
 
@@ -134,8 +134,8 @@ impl From<QuotaState> for QuotaAnswer {
 impl fmt::Debug for QuotaAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            State::Ready(taken) => f.debug_tuple("Ready").field(taken).finish(),
-            State::Pending(_) => f.write_str("Pending"),
+            TakeState::Ready(taken) => f.debug_tuple("Ready").field(taken).finish(),
+            TakeState::Pending(_) => f.write_str("Pending"),
         }
     }
 }

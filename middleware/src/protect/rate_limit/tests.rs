@@ -48,10 +48,10 @@ fn by_peer(client: &Client, peer: &str) -> u16 {
 
 /// The four numbers of the fields, and `Retry-After`.
 fn numbers(client: &Client) -> (u16, String, Option<String>) {
-    let answer = client.get("/").send();
-    let limit = answer.header("ratelimit").unwrap().to_owned();
-    let retry = answer.header("retry-after").map(str::to_owned);
-    (answer.status().as_u16(), limit, retry)
+    let response = client.get("/").send();
+    let limit = response.header("ratelimit").unwrap().to_owned();
+    let retry = response.header("retry-after").map(str::to_owned);
+    (response.status().as_u16(), limit, retry)
 }
 
 #[test]
@@ -127,14 +127,14 @@ fn quotas_and_their_fields() {
         ),
     ] {
         assert_eq!(quota.to_string(), shown);
-        let answer = client(RateLimit::new(quota)).get("/").send();
-        let found = ["ratelimit-policy", "ratelimit"].map(|name| answer.header(name).unwrap());
+        let response = client(RateLimit::new(quota)).get("/").send();
+        let found = ["ratelimit-policy", "ratelimit"].map(|name| response.header(name).unwrap());
         assert_eq!(
             found,
             [policy, limit].map(|value| format!("\"default\";{value}"))
         );
         let status = if quota.capacity() == 0 { 429 } else { 200 };
-        assert_eq!(answer.status(), status, "{shown}");
+        assert_eq!(response.status(), status, "{shown}");
     }
     for period in [Duration::ZERO, Duration::MAX, 367 * day] {
         assert_eq!(
@@ -273,9 +273,9 @@ fn a_quota_for_each_key() {
             "{user} at {at}"
         );
     }
-    let answer = client.get("/").header("x-user", "slow").send();
+    let response = client.get("/").header("x-user", "slow").send();
     assert_eq!(
-        answer.header("ratelimit-policy"),
+        response.header("ratelimit-policy"),
         Some("\"default\";q=1;w=3600")
     );
 }
@@ -331,7 +331,7 @@ fn a_refusal_is_an_error_that_pages_can_show_and_nothing_is_done_for_it() {
             (429, 1)
         );
         let error = response.extensions().get::<Arc<HttpError>>().unwrap();
-        assert_eq!(error.detail(), Some("Try again in 60 s."));
+        assert_eq!(error.client_message(), Some("Try again in 60 s."));
         let cause = error.source().unwrap().to_string();
         assert_eq!(cause, "the quota of 1 in 60s is used up");
         let page = Client::new(app.wrap(crate::errors::error_pages::ErrorPages::new()));
@@ -377,8 +377,8 @@ fn fields_are_shown_as_told() {
         ),
     ] {
         let client = client(limit);
-        let answer = client.get("/").send();
-        assert_eq!(names.map(|name| answer.header(name)), expected);
+        let response = client.get("/").send();
+        assert_eq!(names.map(|name| response.header(name)), expected);
         client.get("/").send();
         let refused = client.get("/").send();
         let shown = names.map(|name| refused.header(name).is_some());
@@ -398,8 +398,8 @@ fn two_limits_each_have_their_line() {
     let hour = limit(Quota::per_hour(10), "hour");
     let app = Application::new(|_: Request| "x").wrap(second).wrap(hour);
     let client = Client::new(app.wrap(Lint::new()));
-    let answer = client.get("/").send();
-    let lines = |name| answer.headers().get_all(name).iter().collect::<Vec<_>>();
+    let response = client.get("/").send();
+    let lines = |name| response.headers().get_all(name).iter().collect::<Vec<_>>();
     assert_eq!(
         lines("ratelimit-policy"),
         ["\"burst\";q=2;w=1", "\"hour\";q=10;w=3600"]
@@ -423,9 +423,9 @@ fn only_some_requests_count() {
         ("POST", 429),
         ("GET", 200),
     ] {
-        let answer = client.request(method.parse().unwrap(), "/").send();
-        assert_eq!(answer.status(), expected, "{method}");
-        assert_eq!(answer.header("ratelimit").is_some(), method == "POST");
+        let response = client.request(method.parse().unwrap(), "/").send();
+        assert_eq!(response.status(), expected, "{method}");
+        assert_eq!(response.header("ratelimit").is_some(), method == "POST");
     }
 }
 
@@ -543,8 +543,8 @@ fn a_store_is_told_all_that_it_needs() {
     clock.set(7_000);
     let limit = clock.limit(Quota::per_hour(1)).name("api").unwrap();
     let client = client(limit.by_header(USER).store(Noting(asked.clone())));
-    let answer = client.get("/").header("x-user", "7").send();
-    assert_eq!(answer.header("ratelimit"), Some("\"api\";r=4;t=2"));
+    let response = client.get("/").header("x-user", "7").send();
+    assert_eq!(response.header("ratelimit"), Some("\"api\";r=4;t=2"));
     let expected = (
         "api".to_owned(),
         b"t7".to_vec(),

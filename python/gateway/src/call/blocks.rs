@@ -69,21 +69,21 @@ pub(crate) fn transmit(
 }
 
 /// The blocks on their way from Python to the gateway.
-pub(crate) struct Following {
+pub(crate) struct BlockStream {
     receiver: Option<mpsc::Receiver<Bytes>>,
     progress: Arc<Progress>,
 }
 
-impl Following {
-    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>, progress: Arc<Progress>) -> Following {
-        Following {
+impl BlockStream {
+    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>, progress: Arc<Progress>) -> BlockStream {
+        BlockStream {
             receiver: Some(receiver),
             progress,
         }
     }
 }
 
-impl http_body::Body for Following {
+impl http_body::Body for BlockStream {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -144,10 +144,10 @@ pub(crate) fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
         return (bytes, true);
     };
     let room = usize::try_from(*left).unwrap_or(usize::MAX);
-    let fits = bytes.len() <= room;
+    let is_whole = bytes.len() <= room;
     bytes.truncate(room);
     *left -= bytes.len() as u64;
-    (bytes, fits)
+    (bytes, is_whole)
 }
 
 #[cfg(test)]
@@ -164,10 +164,10 @@ mod tests {
             (Some(0), "abc", "", false, Some(0)),
             (Some(0), "", "", true, Some(0)),
         ];
-        for (before, block, taken, fits, after) in cases {
+        for (before, block, taken, is_whole, after) in cases {
             let mut left = before;
             let found = cut(Bytes::from_static(block.as_bytes()), &mut left);
-            assert_eq!(found, (Bytes::from_static(taken.as_bytes()), fits));
+            assert_eq!(found, (Bytes::from_static(taken.as_bytes()), is_whole));
             assert_eq!(left, after, "{before:?} {block:?}");
         }
     }

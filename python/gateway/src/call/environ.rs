@@ -24,7 +24,7 @@ const ROOM: usize = 25;
 
 /// What the environs of a server have in common.
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct ServerFacts {
     pub(crate) is_multithreaded: bool,
     pub(crate) is_multiprocess: bool,
     pub(crate) server_name: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) fn new(py: Python<'_>, facts: &Facts) -> PyResult<Template> {
+    pub(crate) fn new(py: Python<'_>, facts: &ServerFacts) -> PyResult<Template> {
         let dict = PyDict::new(py);
         for name in ["SCRIPT_NAME", "QUERY_STRING"] {
             dict.set_item(name, "")?;
@@ -327,19 +327,19 @@ fn method<'py>(py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> 
 
 thread_local! {
     /// No lock: each thread remembers what it has met.
-    static NAMES: RefCell<Names> = RefCell::default();
+    static NAMES: RefCell<CachedNames> = RefCell::default();
 }
 
-struct Names {
+struct CachedNames {
     headers: FxHashMap<HeaderName, Option<Py<PyString>>>,
     addresses: FxHashMap<IpAddr, Py<PyString>>,
     /// The last port that had each place.
     ports: [Option<(u16, Py<PyString>)>; PORTS],
 }
 
-impl Default for Names {
-    fn default() -> Names {
-        Names {
+impl Default for CachedNames {
+    fn default() -> CachedNames {
+        CachedNames {
             headers: FxHashMap::default(),
             addresses: FxHashMap::default(),
             ports: [const { None }; PORTS],
@@ -347,7 +347,7 @@ impl Default for Names {
     }
 }
 
-impl Names {
+impl CachedNames {
     /// A client's port; a connection asks for the same one again and again.
     fn port<'py>(&mut self, py: Python<'py>, port: u16) -> PyResult<Bound<'py, PyString>> {
         let place = self.ports.get_mut(usize::from(port) % PORTS);

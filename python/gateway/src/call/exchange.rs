@@ -11,23 +11,23 @@ use pyo3::types::PyTuple;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::blocks::{
-    BLOCKS_AHEAD, Blocks, Following, Progress, block, body_of, cut, transmit,
+    BLOCKS_AHEAD, BlockStream, Blocks, Progress, block, body_of, cut, transmit,
 };
-use crate::call::head::Head;
+use crate::call::head::ResponseHead;
 
 /// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
 ///
 /// The lock is never held while something is waited for: another Python thread would wait for it with the interpreter.
 #[pyclass(frozen, module = "enfilade._native", name = "write")]
 pub(crate) struct Exchange {
-    state: Mutex<State>,
+    state: Mutex<ExchangeState>,
     is_head: bool,
 }
 
-enum State {
+enum ExchangeState {
     /// Nothing was sent; `start_response` may have been called.
     Waiting {
-        head: Option<Head>,
+        head: Option<ResponseHead>,
         respond: oneshot::Sender<Response>,
     },
     /// The head was sent, and blocks follow; `left` of the bytes that `Content-Length` announced.
@@ -38,7 +38,7 @@ enum State {
     },
     /// Somebody pulls: what is written waits for them.
     Pulled {
-        head: Option<Head>,
+        head: Option<ResponseHead>,
         written: Vec<Bytes>,
         is_sent: bool,
     },
@@ -48,7 +48,7 @@ enum State {
 
 /// What became of bytes that were to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum SendOutcome {
     Taken,
     /// There were more than `Content-Length` announced; those beyond are cut off.
     TooMany,
@@ -74,10 +74,10 @@ impl Exchange {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.send(py, block(data)?)? {
-            Sent::TooMany => Err(PyAssertionError::new_err(
+            SendOutcome::TooMany => Err(PyAssertionError::new_err(
                 "more bytes are written than Content-Length says",
             )),
-            Sent::Taken | Sent::Gone => Ok(()),
+            SendOutcome::Taken | SendOutcome::Gone => Ok(()),
         }
     }
 }
@@ -87,14 +87,14 @@ impl Exchange {
     pub(crate) fn new(is_head: bool, respond: oneshot::Sender<Response>) -> Exchange {
         let head = None;
         Exchange {
-            state: Mutex::new(State::Waiting { head, respond }),
+            state: Mutex::new(ExchangeState::Waiting { head, respond }),
             is_head,
         }
     }
 
     /// A call whose answer somebody pulls.
     pub(crate) fn pulled(is_head: bool) -> Exchange {
-        let state = State::Pulled {
+        let state = ExchangeState::Pulled {
             head: None,
             written: Vec::new(),
             is_sent: false,
@@ -105,7 +105,7 @@ impl Exchange {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         unpoisoned(self.state.lock())
     }
 
@@ -119,10 +119,10 @@ impl Exchange {
         if let Some(info) = exc_info.filter(|_| self.is_begun()) {
             return Err(raised(info)?);
         }
-        let new = Head::parse(status, headers)?;
+        let new = ResponseHead::parse(status, headers)?;
         match &mut *self.lock() {
-            State::Waiting { head, .. }
-            | State::Pulled {
+            ExchangeState::Waiting { head, .. }
+            | ExchangeState::Pulled {
                 head,
                 is_sent: false,
                 ..
@@ -130,7 +130,7 @@ impl Exchange {
                 *head = Some(new);
                 Ok(())
             }
-            State::Over => Err(PyAssertionError::new_err("the request is over")),
+            ExchangeState::Over => Err(PyAssertionError::new_err("the request is over")),
             _ => Err(PyAssertionError::new_err(
                 "start_response was called before",
             )),
@@ -140,16 +140,16 @@ impl Exchange {
     /// Whether something of the answer was sent.
     fn is_begun(&self) -> bool {
         match &*self.lock() {
-            State::Waiting { .. } => false,
-            State::Pulled { is_sent, .. } => *is_sent,
-            State::Streaming { .. } | State::Over => true,
+            ExchangeState::Waiting { .. } => false,
+            ExchangeState::Pulled { is_sent, .. } => *is_sent,
+            ExchangeState::Streaming { .. } | ExchangeState::Over => true,
         }
     }
 
     /// Whether these many bytes are the whole body, as `Content-Length` says, and nothing was sent before them.
     pub(crate) fn is_whole(&self, length: usize) -> bool {
         match &*self.lock() {
-            State::Waiting { head, .. } => head
+            ExchangeState::Waiting { head, .. } => head
                 .as_ref()
                 .and_then(|head| head.length)
                 .is_some_and(|announced| length as u64 >= announced),
@@ -159,14 +159,14 @@ impl Exchange {
 
     /// Whether nothing was sent, though the head is there: the answer may still be given at once.
     pub(crate) fn may_be_whole(&self) -> bool {
-        matches!(&*self.lock(), State::Waiting { head: Some(_), .. })
+        matches!(&*self.lock(), ExchangeState::Waiting { head: Some(_), .. })
     }
 
     /// Sends bytes, and the head before the first of them; more may follow.
-    pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<Sent> {
-        let (blocks, progress, bytes, fits, is_last) = {
+    pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<SendOutcome> {
+        let (blocks, progress, bytes, is_whole, is_last) = {
             let mut state = self.lock();
-            if let State::Pulled {
+            if let ExchangeState::Pulled {
                 head,
                 written,
                 is_sent,
@@ -178,48 +178,52 @@ impl Exchange {
                 let is_too_much = announced.is_some_and(|most| before + bytes.len() as u64 > most);
                 written.push(bytes);
                 return Ok(if is_too_much {
-                    Sent::TooMany
+                    SendOutcome::TooMany
                 } else {
-                    Sent::Taken
+                    SendOutcome::Taken
                 });
             }
             if bytes.is_empty() {
-                return state.check_started().map(|()| Sent::Taken);
+                return state.check_started().map(|()| SendOutcome::Taken);
             }
             state.begin_streaming()?;
-            let State::Streaming {
+            let ExchangeState::Streaming {
                 blocks,
                 progress,
                 left,
             } = &mut *state
             else {
-                return Ok(Sent::Gone);
+                return Ok(SendOutcome::Gone);
             };
-            let (bytes, fits) = cut(bytes, left);
+            let (bytes, is_whole) = cut(bytes, left);
             (
                 blocks.clone(),
                 progress.clone(),
                 bytes,
-                fits,
+                is_whole,
                 *left == Some(0),
             )
         };
         // Who has all that was announced waits for nothing more, and is not gone for that.
         if !bytes.is_empty() && !transmit(py, &blocks, &progress, bytes)? && !is_last {
-            *self.lock() = State::Over;
-            return Ok(Sent::Gone);
+            *self.lock() = ExchangeState::Over;
+            return Ok(SendOutcome::Gone);
         }
-        Ok(if fits { Sent::Taken } else { Sent::TooMany })
+        Ok(if is_whole {
+            SendOutcome::Taken
+        } else {
+            SendOutcome::TooMany
+        })
     }
 
     /// Sends the whole answer at once; `None` where it cannot be any more.
-    pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<Sent> {
+    pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<SendOutcome> {
         let mut state = self.lock();
-        let State::Waiting {
+        let ExchangeState::Waiting {
             head: Some(head), ..
         } = &mut *state
         else {
-            return Ok(Sent::Gone);
+            return Ok(SendOutcome::Gone);
         };
         let length = blocks.iter().map(|block| block.len() as u64).sum::<u64>();
         let announced = head.length.unwrap_or(length);
@@ -230,26 +234,26 @@ impl Exchange {
         for block in &mut blocks {
             *block = cut(std::mem::take(block), &mut left).0;
         }
-        if let State::Waiting {
+        if let ExchangeState::Waiting {
             head: Some(head),
             respond,
-        } = std::mem::replace(&mut *state, State::Over)
+        } = std::mem::replace(&mut *state, ExchangeState::Over)
         {
             // A client that is gone by now has no use for it.
             let _ = respond.send(head.into_response(body_of(blocks)));
         }
         Ok(match length > announced {
-            true => Sent::TooMany,
-            false => Sent::Taken,
+            true => SendOutcome::TooMany,
+            false => SendOutcome::Taken,
         })
     }
 
     /// Says how long the body will be, where nobody said so and nothing was sent.
     pub(crate) fn set_length(&self, length: u64) {
-        if let State::Waiting {
+        if let ExchangeState::Waiting {
             head: Some(head), ..
         }
-        | State::Pulled {
+        | ExchangeState::Pulled {
             head: Some(head), ..
         } = &mut *self.lock()
         {
@@ -264,29 +268,31 @@ impl Exchange {
         }
         let mut state = self.lock();
         state.check_started()?;
-        if let State::Streaming { progress, left, .. } = &*state {
+        if let ExchangeState::Streaming { progress, left, .. } = &*state {
             if left.is_some_and(|left| left > 0) && !self.is_head {
                 return Err(too_short());
             }
             progress.end();
         }
         // Dropping what sends is the end.
-        *state = State::Over;
+        *state = ExchangeState::Over;
         Ok(())
     }
 
     /// Ends the answer badly: with this where nothing was sent, otherwise so that the client sees that it is not whole.
-    pub(crate) fn break_off(&self, answer: impl FnOnce() -> Response) {
-        match std::mem::replace(&mut *self.lock(), State::Over) {
-            State::Waiting { respond, .. } => drop(respond.send(answer())),
-            State::Streaming { .. } | State::Pulled { .. } | State::Over => {}
+    pub(crate) fn break_off(&self, make_response: impl FnOnce() -> Response) {
+        match std::mem::replace(&mut *self.lock(), ExchangeState::Over) {
+            ExchangeState::Waiting { respond, .. } => drop(respond.send(make_response())),
+            ExchangeState::Streaming { .. }
+            | ExchangeState::Pulled { .. }
+            | ExchangeState::Over => {}
         }
     }
 
     /// Where somebody pulls: the head, once there is one, as it is about to be sent.
-    pub(crate) fn take_head(&self) -> PyResult<Head> {
+    pub(crate) fn take_head(&self) -> PyResult<ResponseHead> {
         match &mut *self.lock() {
-            State::Pulled { head, is_sent, .. } => {
+            ExchangeState::Pulled { head, is_sent, .. } => {
                 *is_sent = true;
                 // What stays says that the answer was started.
                 head.take().ok_or_else(not_started)
@@ -298,17 +304,17 @@ impl Exchange {
     /// Where somebody pulls: what was written since the last time.
     pub(crate) fn take_written(&self) -> Vec<Bytes> {
         match &mut *self.lock() {
-            State::Pulled { written, .. } => std::mem::take(written),
+            ExchangeState::Pulled { written, .. } => std::mem::take(written),
             _ => Vec::new(),
         }
     }
 }
 
-impl State {
+impl ExchangeState {
     fn check_started(&self) -> PyResult<()> {
         match self {
-            State::Waiting { head: None, .. }
-            | State::Pulled {
+            ExchangeState::Waiting { head: None, .. }
+            | ExchangeState::Pulled {
                 head: None,
                 is_sent: false,
                 ..
@@ -320,17 +326,17 @@ impl State {
     /// Sends the head where it was not sent, with a body that is still to come.
     fn begin_streaming(&mut self) -> PyResult<()> {
         self.check_started()?;
-        match std::mem::replace(self, State::Over) {
-            State::Waiting {
+        match std::mem::replace(self, ExchangeState::Over) {
+            ExchangeState::Waiting {
                 head: Some(head),
                 respond,
             } => {
                 let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
                 let (progress, left) = (Arc::new(Progress::default()), head.length);
-                let body = Body::new(Following::new(receiver, progress.clone()));
+                let body = Body::new(BlockStream::new(receiver, progress.clone()));
                 // Whether somebody wants it, the first block finds out.
                 let _ = respond.send(head.into_response(body));
-                *self = State::Streaming {
+                *self = ExchangeState::Streaming {
                     blocks,
                     progress,
                     left,

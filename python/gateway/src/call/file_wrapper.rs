@@ -8,7 +8,7 @@ use pyo3::exceptions::PyIOError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::call::exchange::{Exchange, Sent};
+use crate::call::exchange::{Exchange, SendOutcome};
 use crate::ffi;
 
 /// How many bytes of a file are sent at a time.
@@ -58,7 +58,7 @@ impl FileWrapper {
 }
 
 /// A regular file from where it is to its end.
-pub(crate) struct Rest {
+pub(crate) struct RegularFile {
     file: File,
     position: u64,
     pub(crate) length: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Rest {
 impl FileWrapper {
     /// What the system has of the file where its bytes are those that reading it would give: a `GzipFile` has a
     /// descriptor too, so only the types that are known to pass bytes on as they are count.
-    pub(crate) fn rest(&self, py: Python<'_>) -> PyResult<Option<Rest>> {
+    pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<RegularFile>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
         let is_plain = ["BufferedReader", "FileIO", "BufferedRandom"]
@@ -93,7 +93,7 @@ impl FileWrapper {
         }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
         let length = facts.len().saturating_sub(position);
-        Ok(Some(Rest {
+        Ok(Some(RegularFile {
             file,
             position,
             length,
@@ -107,7 +107,7 @@ fn is_file_io(io: &Bound<'_, PyModule>, raw: &Bound<'_, PyAny>) -> PyResult<bool
     Ok(raw.is_exact_instance(&kind))
 }
 
-impl Rest {
+impl RegularFile {
     /// Reads and sends it without the interpreter, but for handing blocks over.
     pub(crate) fn send(mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
         while self.length > 0 {
@@ -125,7 +125,7 @@ impl Rest {
             }
             self.position += read.len() as u64;
             self.length -= read.len() as u64;
-            if exchange.send(py, Bytes::from(read))? != Sent::Taken {
+            if exchange.send(py, Bytes::from(read))? != SendOutcome::Taken {
                 break;
             }
         }

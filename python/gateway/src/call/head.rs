@@ -15,7 +15,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 const TRAILERS: &str = "trailers";
 
 /// A status line and headers that are fit to be sent.
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     /// The reason phrase, where it is not the standard one.
     reason: Option<ReasonPhrase>,
@@ -24,9 +24,12 @@ pub(crate) struct Head {
     pub(crate) length: Option<u64>,
 }
 
-impl Head {
+impl ResponseHead {
     /// Reads what `start_response` is given, and refuses what PEP 3333 does ("The `start_response()` Callable").
-    pub(crate) fn parse(status: &Bound<'_, PyAny>, list: &Bound<'_, PyAny>) -> PyResult<Head> {
+    pub(crate) fn parse(
+        status: &Bound<'_, PyAny>,
+        list: &Bound<'_, PyAny>,
+    ) -> PyResult<ResponseHead> {
         let line = status
             .cast::<PyString>()
             .map_err(|_| PyTypeError::new_err("the status is no str"))?;
@@ -40,7 +43,7 @@ impl Head {
             headers.append(name, value);
         }
         let length = parse_length(&headers)?;
-        Ok(Head {
+        Ok(ResponseHead {
             status,
             reason,
             headers,

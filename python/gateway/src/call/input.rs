@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
-use enfilade::{Body, ErrorKind, unpoisoned};
+use enfilade::{Body, BodyErrorKind, unpoisoned};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -14,36 +14,36 @@ use crate::run::reactor::wait;
 /// The body of one request; detached from it when the request ends, whoever holds it still.
 #[pyclass(frozen, module = "enfilade._native", name = "Input")]
 pub(crate) struct Input {
-    source: Mutex<Source>,
+    source: Mutex<InputState>,
     is_touched: AtomicBool,
 }
 
-enum Source {
-    Open(Open),
+enum InputState {
+    Open(OpenInput),
     /// A thread reads, and has it.
     Taken,
     /// It was taken when the request ended: whoever has it drops it.
     Over,
 }
 
-struct Open {
+struct OpenInput {
     body: Body,
     current: Bytes,
     /// What went wrong, as nothing comes after it.
-    failure: Option<ErrorKind>,
+    failure: Option<BodyErrorKind>,
 }
 
 /// Who may read goes on, and gives back what they took.
-struct Reading<'a> {
+struct ReadGuard<'a> {
     input: &'a Input,
-    open: Option<Open>,
+    open: Option<OpenInput>,
 }
 
-impl Drop for Reading<'_> {
+impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         let mut source = self.input.lock();
-        if let (Source::Taken, Some(open)) = (&*source, self.open.take()) {
-            *source = Source::Open(open);
+        if let (InputState::Taken, Some(open)) = (&*source, self.open.take()) {
+            *source = InputState::Open(open);
         }
     }
 }
@@ -94,49 +94,49 @@ impl Input {
 
 impl Input {
     pub(crate) fn new(body: Body) -> Input {
-        let open = Open {
+        let open = OpenInput {
             body,
             current: Bytes::new(),
             failure: None,
         };
         Input {
-            source: Mutex::new(Source::Open(open)),
+            source: Mutex::new(InputState::Open(open)),
             is_touched: AtomicBool::new(false),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Source> {
+    fn lock(&self) -> MutexGuard<'_, InputState> {
         unpoisoned(self.source.lock())
     }
 
     /// Takes the body away, as the request is over; it is given back with whether anything was read of it.
     pub(crate) fn detach(&self) -> Option<(Body, bool)> {
         let is_touched = self.is_touched.load(Ordering::Relaxed);
-        match std::mem::replace(&mut *self.lock(), Source::Over) {
-            Source::Open(open) => Some((open.body, is_touched)),
-            Source::Taken | Source::Over => None,
+        match std::mem::replace(&mut *self.lock(), InputState::Over) {
+            InputState::Open(open) => Some((open.body, is_touched)),
+            InputState::Taken | InputState::Over => None,
         }
     }
 
     /// What the body has failed of.
-    pub(crate) fn failure(&self) -> Option<ErrorKind> {
+    pub(crate) fn failure(&self) -> Option<BodyErrorKind> {
         match &*self.lock() {
-            Source::Open(open) => open.failure,
-            Source::Taken | Source::Over => None,
+            InputState::Open(open) => open.failure,
+            InputState::Taken | InputState::Over => None,
         }
     }
 
-    fn reading(&self) -> PyResult<Reading<'_>> {
+    fn reading(&self) -> PyResult<ReadGuard<'_>> {
         self.is_touched.store(true, Ordering::Relaxed);
         let mut source = self.lock();
-        match std::mem::replace(&mut *source, Source::Taken) {
-            Source::Open(open) => Ok(Reading {
+        match std::mem::replace(&mut *source, InputState::Taken) {
+            InputState::Open(open) => Ok(ReadGuard {
                 input: self,
                 open: Some(open),
             }),
-            Source::Taken => Err(PyValueError::new_err("another thread reads the body")),
-            Source::Over => {
-                *source = Source::Over;
+            InputState::Taken => Err(PyValueError::new_err("another thread reads the body")),
+            InputState::Over => {
+                *source = InputState::Over;
                 Err(PyValueError::new_err("the request is over"))
             }
         }
@@ -177,7 +177,7 @@ impl Input {
     }
 }
 
-impl Open {
+impl OpenInput {
     /// Whether there is anything to read; waits for it.
     fn fill(&mut self, py: Python<'_>) -> PyResult<bool> {
         if let Some(kind) = self.failure {
@@ -202,12 +202,12 @@ impl Open {
 }
 
 /// Never a short read: an application must not take a part for the whole.
-fn failed(kind: ErrorKind) -> PyErr {
+fn failed(kind: BodyErrorKind) -> PyErr {
     match kind {
-        ErrorKind::BodyTimedOut => {
+        BodyErrorKind::TimedOut => {
             PyTimeoutError::new_err("the request's body did not go on in time")
         }
-        ErrorKind::BodyTooLarge => {
+        BodyErrorKind::TooLarge => {
             PyOSError::new_err("the request's body is longer than the limit")
         }
         _ => PyConnectionAbortedError::new_err("the client broke off in the request's body"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade::{Body, ErrorKind, HttpError, IntoResponse, Request, Response};
+use enfilade::{Body, BodyErrorKind, HttpError, IntoResponse, Request, Response};
 use http::header::EXPECT;
 use http::{Method, StatusCode};
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::call::blocks;
 use crate::call::environ::Template;
-use crate::call::exchange::{Exchange, Sent};
+use crate::call::exchange::{Exchange, SendOutcome};
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
 use crate::run::reactor;
@@ -75,22 +75,22 @@ fn call<'py>(
     environ: impl FnOnce() -> PyResult<Bound<'py, pyo3::types::PyDict>>,
 ) -> PyResult<()> {
     let start_response = exchange.getattr(intern!(py, "start_response"))?;
-    let answer = callable.call1((environ()?, start_response))?;
-    produce(&answer, exchange.get())
+    let iterable = callable.call1((environ()?, start_response))?;
+    produce(&iterable, exchange.get())
 }
 
 /// Sends what the application returned.
-fn produce(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
-    if let Ok(list) = answer.cast_exact::<PyList>() {
-        return send_all(list.iter(), exchange, answer.py());
+fn produce(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
+    if let Ok(list) = iterable.cast_exact::<PyList>() {
+        return send_all(list.iter(), exchange, iterable.py());
     }
-    if let Ok(tuple) = answer.cast_exact::<PyTuple>() {
-        return send_all(tuple.iter(), exchange, answer.py());
+    if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+        return send_all(tuple.iter(), exchange, iterable.py());
     }
-    let closing = Closing::new(answer)?;
-    let sent = match answer.cast_exact::<FileWrapper>() {
+    let closing = CloseCall::new(iterable)?;
+    let sent = match iterable.cast_exact::<FileWrapper>() {
         Ok(wrapper) => send_file(wrapper, exchange),
-        Err(_) => send_each(answer, exchange),
+        Err(_) => send_each(iterable, exchange),
     };
     let sent = sent.and_then(|()| exchange.end());
     if sent.is_err() {
@@ -117,7 +117,7 @@ fn send_all<'py>(
         if block.is_empty() {
             continue;
         }
-        if exchange.send(py, block)? != Sent::Taken {
+        if exchange.send(py, block)? != SendOutcome::Taken {
             break;
         }
     }
@@ -125,9 +125,9 @@ fn send_all<'py>(
 }
 
 /// Sends blocks as they are made.
-fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
-    let py = answer.py();
-    let mut items = answer.try_iter()?;
+fn send_each(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
+    let py = iterable.py();
+    let mut items = iterable.try_iter()?;
     while let Some(item) = items.next() {
         let block = blocks::block(&item?)?;
         if block.is_empty() {
@@ -139,12 +139,12 @@ fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
                 reactor.run_ready();
             }
             // What stands after the last block is run too, but not when there are blocks beyond the length.
-            if sent == Sent::Taken {
+            if sent == SendOutcome::Taken {
                 items.next().transpose()?;
             }
             break;
         }
-        if exchange.send(py, block)? != Sent::Taken {
+        if exchange.send(py, block)? != SendOutcome::Taken {
             break;
         }
     }
@@ -153,7 +153,7 @@ fn send_each(answer: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
 
 fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<()> {
     let py = wrapper.py();
-    match wrapper.get().rest(py)? {
+    match wrapper.get().regular_file(py)? {
         Some(rest) => {
             exchange.set_length(rest.length);
             rest.send(py, exchange)
@@ -163,13 +163,13 @@ fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<
 }
 
 /// The `close` of what an application returned, which is called once, come what may.
-pub(crate) struct Closing<'py>(Option<Bound<'py, PyAny>>);
+pub(crate) struct CloseCall<'py>(Option<Bound<'py, PyAny>>);
 
-impl<'py> Closing<'py> {
-    pub(crate) fn new(answer: &Bound<'py, PyAny>) -> PyResult<Closing<'py>> {
-        answer
-            .getattr_opt(intern!(answer.py(), "close"))
-            .map(Closing)
+impl<'py> CloseCall<'py> {
+    pub(crate) fn new(iterable: &Bound<'py, PyAny>) -> PyResult<CloseCall<'py>> {
+        iterable
+            .getattr_opt(intern!(iterable.py(), "close"))
+            .map(CloseCall)
     }
 
     pub(crate) fn into_inner(mut self) -> Option<Py<PyAny>> {
@@ -195,8 +195,8 @@ fn fail(
     let blamed = input.and_then(|input| input.get().failure());
     let blamed = blamed.filter(|_| error.is_instance_of::<pyo3::exceptions::PyOSError>(py));
     let status = match blamed {
-        Some(ErrorKind::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-        Some(ErrorKind::BodyTimedOut) => StatusCode::REQUEST_TIMEOUT,
+        Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
         Some(_) => StatusCode::BAD_REQUEST,
         None => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 use crate::call::environ;
 use crate::callable::pulled::{CallerEnviron, Raised};
 use crate::callable::request::request;
-use crate::callable::response_iter::Answer;
+use crate::callable::response_iter::ResponseIter;
 use crate::ffi::latin1;
 use crate::run::reactor::wait;
 
@@ -42,7 +42,7 @@ pub fn call<'py>(
     match body.try_into_bytes() {
         Ok(bytes) if bytes.is_empty() => Ok(PyList::empty(py).into_any()),
         Ok(bytes) => Ok(PyList::new(py, [PyBytes::new(py, &bytes)])?.into_any()),
-        Err(body) => Ok(Bound::new(py, Answer::new(body))?.into_any()),
+        Err(body) => Ok(Bound::new(py, ResponseIter::new(body))?.into_any()),
     }
 }
 

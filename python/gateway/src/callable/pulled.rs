@@ -17,7 +17,7 @@ use crate::call::blocks::{block, body_of, cut};
 use crate::call::environ;
 use crate::call::exchange::{Exchange, has_body, too_short};
 use crate::call::input::Input;
-use crate::call::job::Closing;
+use crate::call::job::CloseCall;
 
 /// The environ that an application was called with as a WSGI callable: an extension of the request that it stands for.
 ///
@@ -36,7 +36,7 @@ impl CallerEnviron {
 pub(super) struct Raised(pub(super) Arc<PyErr>);
 
 /// What a Python application inside answers.
-pub(crate) fn answer(
+pub(crate) fn respond(
     py: Python<'_>,
     callable: &Bound<'_, PyAny>,
     request: Request,
@@ -65,18 +65,18 @@ fn pull(
     let environ = environ::refill(environ, &request, &input)?;
     let exchange = Bound::new(py, Exchange::pulled(is_head))?;
     let start_response = exchange.getattr(intern!(py, "start_response"))?;
-    let answer = callable.call1((environ, start_response))?;
-    let mut pulled = Pulled {
+    let iterable = callable.call1((environ, start_response))?;
+    let mut pulled = PulledBody {
         items: None,
-        close: Closing::new(&answer)?.into_inner(),
+        close: CloseCall::new(&iterable)?.into_inner(),
         exchange: exchange.clone().unbind(),
         ready: VecDeque::new(),
         left: None,
         is_head,
     };
     let is_list =
-        answer.is_exact_instance_of::<PyList>() || answer.is_exact_instance_of::<PyTuple>();
-    pulled.items = Some(answer.try_iter()?.unbind());
+        iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>();
+    pulled.items = Some(iterable.try_iter()?.unbind());
     // The head waits for the first byte, and a list is small enough to be taken whole.
     let mut is_over = false;
     while !is_over && (is_list || pulled.ready.is_empty()) {
@@ -99,7 +99,7 @@ fn pull(
 }
 
 /// The blocks of a Python iterable, each made when it is asked for.
-struct Pulled {
+struct PulledBody {
     items: Option<Py<PyIterator>>,
     close: Option<Py<PyAny>>,
     exchange: Py<Exchange>,
@@ -108,7 +108,7 @@ struct Pulled {
     is_head: bool,
 }
 
-impl Pulled {
+impl PulledBody {
     /// Takes one more block; false at the end, when all is closed.
     fn advance(&mut self, py: Python<'_>) -> PyResult<bool> {
         let next = match &self.items {
@@ -152,8 +152,8 @@ impl Pulled {
         Python::attach(|py| {
             loop {
                 if let Some(block) = self.ready.pop_front() {
-                    let (block, fits) = cut(block, &mut self.left);
-                    if !fits {
+                    let (block, is_whole) = cut(block, &mut self.left);
+                    if !is_whole {
                         self.close(py);
                         self.ready.clear();
                     }
@@ -169,7 +169,7 @@ impl Pulled {
     }
 }
 
-impl http_body::Body for Pulled {
+impl http_body::Body for PulledBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -182,7 +182,7 @@ impl http_body::Body for Pulled {
     }
 }
 
-impl Drop for Pulled {
+impl Drop for PulledBody {
     fn drop(&mut self) {
         if self.close.is_some() {
             Python::attach(|py| self.close(py));

@@ -35,7 +35,7 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
         false => format!("{script}{rest}"),
     };
     if !query.is_empty() {
-        target = format!("{target}?{}", path::repair(&query));
+        target = format!("{target}?{}", path::encode_invalid(&query));
     }
     let uri = Uri::try_from(target).map_err(|_| invalid("valid PATH_INFO"))?;
     let (mut parts, ()) = http::Request::new(()).into_parts();

@@ -12,11 +12,11 @@ use crate::run::reactor::wait;
 /// What is left of an answer, as a WSGI iterable.
 #[pyclass(frozen, module = "enfilade._native", name = "Answer")]
 #[derive(Debug)]
-pub struct Answer(Mutex<Option<Body>>);
+pub struct ResponseIter(Mutex<Option<Body>>);
 
-impl Answer {
-    pub(super) fn new(body: Body) -> Answer {
-        Answer(Mutex::new(Some(body)))
+impl ResponseIter {
+    pub(super) fn new(body: Body) -> ResponseIter {
+        ResponseIter(Mutex::new(Some(body)))
     }
 
     fn take(&self) -> Option<Body> {
@@ -25,7 +25,7 @@ impl Answer {
 }
 
 #[pymethods]
-impl Answer {
+impl ResponseIter {
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }

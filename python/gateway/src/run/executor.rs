@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use enfilade::BoxError;
 use pyo3::prelude::*;
 
-use crate::call::environ::Facts;
+use crate::call::environ::ServerFacts;
 use crate::call::job::Job;
 use crate::run::pool::{self, Pool};
 
@@ -62,9 +62,9 @@ pub(crate) fn current(own: Option<&Arc<Pool>>) -> Result<Executor, BoxError> {
 }
 
 fn start_default() -> Result<Arc<Pool>, BoxError> {
-    let facts = Facts {
+    let facts = ServerFacts {
         is_multithreaded: true,
-        ..Facts::default()
+        ..ServerFacts::default()
     };
     let pool = Python::attach(|py| Pool::start(py, THREADS, pool::BACKLOG, &facts))?;
     // Where another thread was faster, its pool is the one, and the threads of this one end.

@@ -1,6 +1,6 @@
 //! Which thread runs the Python code of a request, and how it waits.
 
 pub(crate) mod executor;
-pub(crate) mod leaf;
 pub(crate) mod pool;
+pub(crate) mod python_app;
 pub(crate) mod reactor;

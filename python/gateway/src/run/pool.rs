@@ -9,7 +9,7 @@ use enfilade::unpoisoned;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
-use crate::call::environ::{Facts, Template};
+use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
 
 /// How many requests may wait for a thread where nobody says.
@@ -22,24 +22,24 @@ pub(crate) struct Pool {
 }
 
 /// Something that wants the interpreter.
-pub(crate) type Task = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
+pub(crate) type PythonTask = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
 type OnInterrupt = Box<dyn Fn(PyErr) + Send>;
 
 enum Work {
     Call(Box<Job>),
-    Task(Task),
+    PythonTask(PythonTask),
 }
 
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     more: Condvar,
     /// What is done when a request was interrupted.
     on_interrupt: Mutex<Option<OnInterrupt>>,
     is_closed: AtomicBool,
 }
 
-struct State {
+struct PoolState {
     work: VecDeque<Work>,
     waiting: usize,
     room: usize,
@@ -52,10 +52,10 @@ impl Pool {
         py: Python<'_>,
         threads: usize,
         backlog: usize,
-        facts: &Facts,
+        facts: &ServerFacts,
     ) -> PyResult<Arc<Pool>> {
         let template = Arc::new(Template::new(py, facts)?);
-        let state = State {
+        let state = PoolState {
             work: VecDeque::new(),
             waiting: 0,
             room: backlog,
@@ -109,8 +109,8 @@ impl Pool {
     }
 
     /// Lets a thread do it, however many wait.
-    pub(crate) fn send(&self, task: Task) {
-        self.queue.add(self.queue.lock(), Work::Task(task));
+    pub(crate) fn send(&self, task: PythonTask) {
+        self.queue.add(self.queue.lock(), Work::PythonTask(task));
     }
 
     /// What is done when a request was interrupted.
@@ -143,7 +143,7 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         unpoisoned(self.state.lock())
     }
 
@@ -154,7 +154,7 @@ impl Queue {
         self.more.notify_all();
     }
 
-    fn add(&self, mut state: MutexGuard<'_, State>, work: Work) {
+    fn add(&self, mut state: MutexGuard<'_, PoolState>, work: Work) {
         state.work.push_back(work);
         let somebody_sleeps = state.idle > 0;
         drop(state);
@@ -167,7 +167,7 @@ impl Queue {
     fn serve(&self, py: Python<'_>, template: &Template) {
         while let Some(work) = self.try_take().or_else(|| py.detach(|| self.take())) {
             let done = match work {
-                Work::Task(task) => task(py),
+                Work::PythonTask(task) => task(py),
                 Work::Call(job) => job::run(py, *job, template),
             };
             if let Err(error) = done {
@@ -203,7 +203,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl PoolState {
     fn next(&mut self) -> Option<Work> {
         let work = self.work.pop_front()?;
         if let Work::Call(_) = work {

@@ -11,20 +11,20 @@ use crate::serve::options::Options;
 
 /// What the hook of a server is told of a request.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct AccessRecord {
     client: Option<SocketAddr>,
     line: String,
     pub(super) status: u16,
     pub(super) bytes: u64,
 }
 
-impl Record {
-    pub(super) fn of(request: &Request) -> Record {
+impl AccessRecord {
+    pub(super) fn of(request: &Request) -> AccessRecord {
         let target = match request.uri().path_and_query() {
             Some(target) => target.as_str(),
             None => request.uri().path(),
         };
-        Record {
+        AccessRecord {
             client: request.connection().peer(),
             line: format!("{} {target} {}", request.method(), request.protocol()),
             status: 0,
@@ -35,17 +35,17 @@ impl Record {
 
 /// What a server calls for every request.
 #[derive(Debug)]
-pub(super) struct Hook(Py<PyAny>);
+pub(super) struct AccessHook(Py<PyAny>);
 
-impl Hook {
+impl AccessHook {
     /// The hook that these options name.
-    pub(super) fn of(py: Python<'_>, options: &Options) -> Option<Hook> {
+    pub(super) fn of(py: Python<'_>, options: &Options) -> Option<AccessHook> {
         let hook = options.access_hook.as_ref();
-        hook.map(|hook| Hook(hook.clone_ref(py)))
+        hook.map(|hook| AccessHook(hook.clone_ref(py)))
     }
 
     /// What it raises is reported and ends nothing, but for an interrupt.
-    pub(super) fn call(&self, py: Python<'_>, record: &Record) -> PyResult<()> {
+    pub(super) fn call(&self, py: Python<'_>, record: &AccessRecord) -> PyResult<()> {
         let client = match record.client {
             Some(client) => (client.ip().to_canonical().to_string(), client.port()),
             None => (String::new(), 0),

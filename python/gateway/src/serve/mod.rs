@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use crate::call::environ::Template;
 use crate::ffi;
-use crate::serve::access_hook::Hook;
+use crate::serve::access_hook::AccessHook;
 use crate::serve::inline::{Inline, Plan};
 use crate::serve::options::Options;
 use crate::serve::stop::{Signals, Stop};
@@ -99,7 +99,7 @@ impl Server {
         let template = Template::new(py, &self.options.facts(py))?;
         let plan = Plan {
             app: self.app.clone(),
-            hook: Hook::of(py, &self.options),
+            hook: AccessHook::of(py, &self.options),
             stop: self.stop.clone(),
             signals,
             once,

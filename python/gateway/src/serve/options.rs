@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::call::environ::Facts;
+use crate::call::environ::ServerFacts;
 use crate::run::pool::BACKLOG;
 
 /// How a server serves.
@@ -79,8 +79,8 @@ impl Options {
         self.threads <= 1 && self.tls.is_none()
     }
 
-    pub(super) fn facts(&self, py: Python<'_>) -> Facts {
-        Facts {
+    pub(super) fn facts(&self, py: Python<'_>) -> ServerFacts {
+        ServerFacts {
             is_multithreaded: self.multithread.unwrap_or(self.threads > 1),
             is_multiprocess: self.multiprocess,
             server_name: self.server_name.clone(),

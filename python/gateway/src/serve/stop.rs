@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Stop {
     /// How often it was told.
-    told: AtomicU8,
+    requests: AtomicU8,
     /// Ends the waiting of a server whose thread waits for its connections itself.
     waker: Mutex<Option<Waker>>,
     pub(super) notify: Notify,
@@ -26,20 +26,20 @@ pub(super) struct Stop {
 
 impl std::fmt::Debug for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Stop").field(&self.told).finish()
+        f.debug_tuple("Stop").field(&self.requests).finish()
     }
 }
 
 impl Stop {
     pub(super) fn reset(&self) {
-        self.told.store(0, Ordering::Release);
+        self.requests.store(0, Ordering::Release);
     }
 
     pub(super) fn set(&self) {
         let _ = self
-            .told
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| {
-                told.checked_add(1)
+            .requests
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |requests| {
+                requests.checked_add(1)
             });
         self.notify.notify_one();
         if let Some(waker) = &*unpoisoned(self.waker.lock()) {
@@ -48,7 +48,7 @@ impl Stop {
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.told.load(Ordering::Acquire) > 0
+        self.requests.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn set_waker(&self, waker: Option<Waker>) {
@@ -59,9 +59,9 @@ impl Stop {
 /// Signals as something to wait for: Python writes to a socket when one comes (`signal.set_wakeup_fd`).
 ///
 /// Nothing where the caller is not the main thread, which alone runs handlers.
-pub(super) struct Signals(Option<Watched>);
+pub(super) struct Signals(Option<WakeupSocket>);
 
-struct Watched {
+struct WakeupSocket {
     received: UnixStream,
     /// Python's end, which stays open until Python writes elsewhere.
     _sent: UnixStream,
@@ -84,7 +84,7 @@ impl Signals {
         options.set_item("warn_on_full_buffer", false)?;
         let set = py.import(intern!(py, "signal"))?.getattr("set_wakeup_fd")?;
         let before = set.call((sent.as_raw_fd(),), Some(&options))?.unbind();
-        Ok(Signals(Some(Watched {
+        Ok(Signals(Some(WakeupSocket {
             received,
             _sent: sent,
             before,
@@ -93,16 +93,16 @@ impl Signals {
 
     /// Lets Python write where it wrote before.
     pub(super) fn unwatch(self, py: Python<'_>) -> PyResult<()> {
-        if let Some(watched) = &self.0 {
+        if let Some(wakeup) = &self.0 {
             py.import(intern!(py, "signal"))?
-                .call_method1("set_wakeup_fd", (&watched.before,))?;
+                .call_method1("set_wakeup_fd", (&wakeup.before,))?;
         }
         Ok(())
     }
 
     /// What becomes readable when a signal has come.
     pub(super) fn stream(&self) -> PyResult<Option<UnixStream>> {
-        let received = self.0.as_ref().map(|watched| watched.received.try_clone());
+        let received = self.0.as_ref().map(|wakeup| wakeup.received.try_clone());
         Ok(received.transpose()?)
     }
 }

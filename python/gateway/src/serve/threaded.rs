@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::run::executor::{self, Installed};
 use crate::run::pool::Pool;
-use crate::serve::access_hook::{Hook, Record};
+use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::options::Options;
 use crate::serve::stop::{Signals, Stop};
 
@@ -166,7 +166,7 @@ fn around_all(
     pool: &Arc<Pool>,
     stop: &Arc<Stop>,
 ) -> Application {
-    let hook = Hook::of(py, options).map(Arc::new);
+    let hook = AccessHook::of(py, options).map(Arc::new);
     let (pool, stop, most) = (pool.clone(), stop.clone(), options.max_requests);
     let taken = AtomicU64::new(0);
     let outermost = around(
@@ -177,7 +177,7 @@ fn around_all(
             }
             let record = hook
                 .as_ref()
-                .map(|hook| (hook.clone(), Record::of(&request)));
+                .map(|hook| (hook.clone(), AccessRecord::of(&request)));
             let pool = pool.clone();
             inner.call(request).map(move |mut response| {
                 let headers = response.headers_mut();

@@ -440,8 +440,8 @@ fn what_is_right_passes_unchanged() {
     for (method, app, expected) in cases {
         let app = app.wrap(Lint::new()).wrap(Lint::new());
         let bare = Client::new(app.clone()).without_gateway();
-        let answer = bare.request(method.clone(), "/").send();
-        assert_eq!(answer.text(), expected, "{method} {}", answer.status());
+        let response = bare.request(method.clone(), "/").send();
+        assert_eq!(response.text(), expected, "{method} {}", response.status());
         Client::new(app).request(method, "/").send();
     }
     let (client, findings) = linted(reading());

@@ -14,22 +14,22 @@ const WINDOWS: (u32, u32) = (16, 22);
 /// The room through which coded bytes come out.
 const ROOM: usize = 8 * 1024;
 
-pub(super) struct Brotli {
+pub(super) struct BrotliEncoder {
     level: u32,
     /// Brotli's encoder cannot be reset: each content has its own.
     writer: Option<CompressorWriter<Vec<u8>>>,
 }
 
-impl Brotli {
-    pub(super) fn new(level: u32) -> Brotli {
-        Brotli {
+impl BrotliEncoder {
+    pub(super) fn new(level: u32) -> BrotliEncoder {
+        BrotliEncoder {
             level,
             writer: None,
         }
     }
 }
 
-impl Encoder for Brotli {
+impl Encoder for BrotliEncoder {
     fn begin(&mut self, length: Option<u64>) -> io::Result<()> {
         let window = length.map_or(STREAM_WINDOW, window_for);
         let size_hint = length.and_then(|length| length.try_into().ok());
@@ -43,7 +43,7 @@ impl Encoder for Brotli {
         Ok(())
     }
 
-    fn code(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
+    fn encode(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Err(io::Error::other("content before its beginning"));
         };

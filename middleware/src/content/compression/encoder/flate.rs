@@ -11,15 +11,15 @@ const WINDOW_BITS: u8 = 15;
 /// The least room for output; zlib works best where it need not stop.
 const ROOM: usize = 4 * 1024;
 
-pub(super) struct Flate(Compress);
+pub(super) struct FlateEncoder(Compress);
 
-impl Flate {
-    pub(super) fn gzip(level: u32) -> Flate {
-        Flate(Compress::new_gzip(Level::new(level), WINDOW_BITS))
+impl FlateEncoder {
+    pub(super) fn gzip(level: u32) -> FlateEncoder {
+        FlateEncoder(Compress::new_gzip(Level::new(level), WINDOW_BITS))
     }
 
-    pub(super) fn zlib(level: u32) -> Flate {
-        Flate(Compress::new(Level::new(level), true))
+    pub(super) fn zlib(level: u32) -> FlateEncoder {
+        FlateEncoder(Compress::new(Level::new(level), true))
     }
 
     /// Codes from the start of `content`, and says how much was taken.
@@ -39,13 +39,13 @@ impl Flate {
     }
 }
 
-impl Encoder for Flate {
+impl Encoder for FlateEncoder {
     fn begin(&mut self, _length: Option<u64>) -> io::Result<()> {
         self.0.reset();
         Ok(())
     }
 
-    fn code(&mut self, mut content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
+    fn encode(&mut self, mut content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
         let flush = match then {
             Then::More => FlushCompress::None,
             Then::Flush => FlushCompress::Sync,

@@ -19,13 +19,13 @@ pub(super) trait Encoder: Send {
     fn begin(&mut self, length: Option<u64>) -> io::Result<()>;
 
     /// Codes some content and adds what comes out to `output`.
-    fn code(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()>;
+    fn encode(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()>;
 }
 
 /// Codes content that is all there.
 pub(super) trait WholeEncoder: Send {
     /// Gives the coded content.
-    fn code_whole(&mut self, content: &[u8]) -> io::Result<Vec<u8>>;
+    fn encode_whole(&mut self, content: &[u8]) -> io::Result<Vec<u8>>;
 }
 
 /// What follows the content that is coded.
@@ -42,19 +42,19 @@ pub(super) enum Then {
 /// An encoder that is ready to begin; gzip has no time, so that the same content always gives the same bytes.
 pub(super) fn new(coding: Coding, level: u32) -> io::Result<Box<dyn Encoder>> {
     Ok(match coding {
-        Coding::Gzip => Box::new(flate::Flate::gzip(level)),
-        Coding::Deflate => Box::new(flate::Flate::zlib(level)),
+        Coding::Gzip => Box::new(flate::FlateEncoder::gzip(level)),
+        Coding::Deflate => Box::new(flate::FlateEncoder::zlib(level)),
         #[cfg(feature = "brotli")]
-        Coding::Brotli => Box::new(brotli::Brotli::new(level)),
+        Coding::Brotli => Box::new(brotli::BrotliEncoder::new(level)),
         #[cfg(feature = "zstd")]
-        Coding::Zstd => Box::new(zstd::Zstd::new(level)?),
+        Coding::Zstd => Box::new(zstd::ZstdEncoder::new(level)?),
     })
 }
 
 /// A faster encoder for content that is all there, where one was built in.
 #[cfg(feature = "libdeflate")]
 pub(super) fn new_whole(coding: Coding, level: u32) -> Option<Box<dyn WholeEncoder>> {
-    Some(Box::new(libdeflate::Libdeflate::new(coding, level)?))
+    Some(Box::new(libdeflate::LibdeflateEncoder::new(coding, level)?))
 }
 
 /// A faster encoder for content that is all there, where one was built in.

@@ -9,11 +9,11 @@ use super::{Encoder, Then};
 /// The least room for output.
 const ROOM: usize = 4 * 1024;
 
-pub(super) struct Zstd(Raw<'static>);
+pub(super) struct ZstdEncoder(Raw<'static>);
 
-impl Zstd {
-    pub(super) fn new(level: u32) -> io::Result<Zstd> {
-        Raw::new(i32::try_from(level).unwrap_or_default()).map(Zstd)
+impl ZstdEncoder {
+    pub(super) fn new(level: u32) -> io::Result<ZstdEncoder> {
+        Raw::new(i32::try_from(level).unwrap_or_default()).map(ZstdEncoder)
     }
 
     /// Runs `step` with room for output until it has nothing left to bring out.
@@ -35,14 +35,14 @@ impl Zstd {
     }
 }
 
-impl Encoder for Zstd {
+impl Encoder for ZstdEncoder {
     fn begin(&mut self, length: Option<u64>) -> io::Result<()> {
         self.0.reinit()?;
         // Known lengths choose smaller tables and go into the frame's head.
         self.0.set_pledged_src_size(length)
     }
 
-    fn code(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
+    fn encode(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()> {
         let mut content = InBuffer::around(content);
         self.drain(output, |encoder, room| {
             while content.pos() < content.src.len() {

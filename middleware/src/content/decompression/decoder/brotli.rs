@@ -7,17 +7,17 @@ use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
 use super::{Decoder, Step, trailing};
 
-type State = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
+type StandardState = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
 
-pub(super) struct Brotli {
-    state: Box<State>,
+pub(super) struct BrotliDecoder {
+    state: Box<StandardState>,
     total: usize,
 }
 
-impl Brotli {
-    pub(super) fn new() -> Brotli {
+impl BrotliDecoder {
+    pub(super) fn new() -> BrotliDecoder {
         let alloc = StandardAlloc::default;
-        Brotli {
+        BrotliDecoder {
             // Strict: no large windows, which RFC 7932 does not have and which are up to a gigabyte.
             state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())),
             total: 0,
@@ -25,15 +25,15 @@ impl Brotli {
     }
 }
 
-impl Decoder for Brotli {
-    fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> io::Result<Step> {
-        let (mut taken, mut given) = (0, 0);
+impl Decoder for BrotliDecoder {
+    fn decode(&mut self, compressed: &[u8], room: &mut [u8]) -> io::Result<Step> {
+        let (mut consumed, mut produced) = (0, 0);
         let result = BrotliDecompressStream(
-            &mut coded.len(),
-            &mut taken,
-            coded,
+            &mut compressed.len(),
+            &mut consumed,
+            compressed,
             &mut room.len(),
-            &mut given,
+            &mut produced,
             room,
             &mut self.total,
             &mut self.state,
@@ -47,8 +47,8 @@ impl Decoder for Brotli {
             }
         };
         Ok(Step {
-            taken,
-            given,
+            consumed,
+            produced,
             ended,
         })
     }

@@ -12,8 +12,8 @@ use crate::content::coding::Coding;
 
 /// Takes coded bytes in and gives content out, never more than there is room for.
 pub(super) trait Decoder: Send {
-    /// Decodes from the start of `coded` into `room`, which is not empty.
-    fn decode(&mut self, coded: &[u8], room: &mut [u8]) -> io::Result<Step>;
+    /// Decodes from the start of `compressed` into `room`, which is not empty.
+    fn decode(&mut self, compressed: &[u8], room: &mut [u8]) -> io::Result<Step>;
 
     /// Gets ready for what follows coded content that has ended; an error where the format has nothing there.
     fn restart(&mut self) -> io::Result<()>;
@@ -23,21 +23,21 @@ pub(super) trait Decoder: Send {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
     /// How many coded bytes were taken.
-    pub(super) taken: usize,
+    pub(super) consumed: usize,
     /// How many bytes of the room were filled.
-    pub(super) given: usize,
+    pub(super) produced: usize,
     /// Whether the coded content has ended, its checksum included.
     pub(super) ended: bool,
 }
 
 pub(super) fn new(coding: Coding) -> io::Result<Box<dyn Decoder>> {
     Ok(match coding {
-        Coding::Gzip => Box::new(flate::Flate::gzip()),
-        Coding::Deflate => Box::new(flate::Flate::zlib()),
+        Coding::Gzip => Box::new(flate::FlateDecoder::gzip()),
+        Coding::Deflate => Box::new(flate::FlateDecoder::zlib()),
         #[cfg(feature = "brotli")]
-        Coding::Brotli => Box::new(brotli::Brotli::new()),
+        Coding::Brotli => Box::new(brotli::BrotliDecoder::new()),
         #[cfg(feature = "zstd")]
-        Coding::Zstd => Box::new(zstd::Zstd::new()?),
+        Coding::Zstd => Box::new(zstd::ZstdDecoder::new()?),
     })
 }
 

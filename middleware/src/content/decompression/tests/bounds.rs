@@ -41,8 +41,8 @@ fn noise(length: usize) -> Vec<u8> {
 
 #[test]
 fn the_ratio_counts_from_the_first_mebibyte_on() {
-    let zeros = |length: usize| coded(Coding::Gzip, &vec![0; length]);
-    let mixed = coded(Coding::Gzip, &[noise(100_000), vec![0; 5 << 20]].concat());
+    let zeros = |length: usize| compressed(Coding::Gzip, &vec![0; length]);
+    let mixed = compressed(Coding::Gzip, &[noise(100_000), vec![0; 5 << 20]].concat());
     let wrapper = || Decompression::new().limit(64 << 20);
     for (wrapper, body, status) in [
         (wrapper(), zeros(1 << 20), 200),
@@ -58,31 +58,31 @@ fn the_ratio_counts_from_the_first_mebibyte_on() {
 
 #[test]
 fn a_bomb_is_not_read_to_its_end() {
-    let taken = Arc::new(AtomicUsize::new(0));
-    let body = coded(Coding::Gzip, &vec![0; 16 << 20]);
+    let consumed = Arc::new(AtomicUsize::new(0));
+    let body = compressed(Coding::Gzip, &vec![0; 16 << 20]);
     let pieces: Vec<_> = body.chunks(100).map(Bytes::copy_from_slice).collect();
-    let count = taken.clone();
+    let count = consumed.clone();
     let pieces = pieces.into_iter().inspect(move |_| {
         count.fetch_add(100, Ordering::SeqCst);
     });
-    let answer = post(
+    let response = post(
         &client(Decompression::new()),
         "gzip",
         Body::from_iterator(pieces),
     );
-    assert_eq!(answer, (413, "Payload Too Large".into()));
+    assert_eq!(response, (413, "Payload Too Large".into()));
     // The first MiB and what 200 times the bytes allow are some 1 kB of coded zeros.
-    assert_eq!(taken.load(Ordering::SeqCst), 1_100);
+    assert_eq!(consumed.load(Ordering::SeqCst), 1_100);
 }
 
 #[test]
 fn a_bomb_in_a_bomb_is_stopped_too() {
     // Of the inner one nothing comes out: its members are empty.
-    let empty = coded(Coding::Gzip, b"").repeat(1 << 18);
-    let body = coded(Coding::Gzip, &empty);
+    let empty = compressed(Coding::Gzip, b"").repeat(1 << 18);
+    let body = compressed(Coding::Gzip, &empty);
     let wrapper = Decompression::new().limit(1 << 30).ratio(100);
     assert_eq!(post(&client(wrapper.clone()), "gzip, gzip", body).0, 413);
-    let body = coded(Coding::Gzip, &coded(Coding::Gzip, &vec![0; 32 << 20]));
+    let body = compressed(Coding::Gzip, &compressed(Coding::Gzip, &vec![0; 32 << 20]));
     assert_eq!(post(&client(wrapper), "gzip, gzip", body).0, 413);
 }
 
@@ -90,15 +90,15 @@ fn a_bomb_in_a_bomb_is_stopped_too() {
 fn work_of_which_nothing_comes_out_has_a_limit_too() {
     let wrapper = || Decompression::new().limit(1_000);
     // 2 x 1,000 bytes and 64 KiB.
-    let most = 2_000 + 64 * 1024;
-    let member = coded(Coding::Gzip, b"");
+    let limit = 2_000 + 64 * 1024;
+    let member = compressed(Coding::Gzip, b"");
     for (coding, unit) in [
         ("gzip", member.clone()),
         ("x-gzip, identity", member),
         #[cfg(feature = "zstd")]
         ("zstd", b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec()),
     ] {
-        let number = most / unit.len();
+        let number = limit / unit.len();
         assert_eq!(post(&client(wrapper()), coding, unit.repeat(number)).0, 200);
         let more = unit.repeat(number + 1);
         assert_eq!(post(&client(wrapper()), coding, more).0, 413, "{coding}");

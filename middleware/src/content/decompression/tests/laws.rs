@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use enfilade_core::Error;
+use enfilade_core::BodyError;
 use enfilade_testing::laws;
 use http_body::Frame;
 
@@ -27,12 +27,12 @@ fn coding_requests(app: Application) -> Application {
 
     impl http_body::Body for Coder {
         type Data = Bytes;
-        type Error = Error;
+        type Error = BodyError;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
             let this = &mut *self;
             let Some(encoder) = &mut this.encoder else {
                 return Poll::Ready(this.trailers.take().map(|all| Ok(Frame::trailers(all))));
@@ -43,9 +43,9 @@ fn coding_requests(app: Application) -> Application {
                         Ok(data) => {
                             encoder.write_all(&data).unwrap();
                             encoder.flush().unwrap();
-                            let coded = std::mem::take(encoder.get_mut());
-                            if !coded.is_empty() {
-                                return Poll::Ready(Some(Ok(Frame::data(coded.into()))));
+                            let compressed = std::mem::take(encoder.get_mut());
+                            if !compressed.is_empty() {
+                                return Poll::Ready(Some(Ok(Frame::data(compressed.into()))));
                             }
                         }
                         Err(frame) => break this.finish(frame.into_trailers().ok()),
@@ -80,7 +80,7 @@ fn keeps_the_laws() {
     // Of the generated requests some are said to be coded and none is: the answers of those who read them are replaced.
     let check = laws::Check::new(Decompression::new()).touches([CONTENT_ENCODING]);
     check
-        .replaces(|answer| !answer.status().is_client_error())
+        .replaces(|response| !response.status().is_client_error())
         .run();
     // Without that header, nothing is replaced.
     let plain = |app: Application| {
@@ -89,6 +89,8 @@ fn keeps_the_laws() {
     };
     laws::Check::new(plain).touches([CONTENT_ENCODING]).run();
     // And all of it comes back where it is coded.
-    let coded = |app: Application| app.wrap(Decompression::new()).wrap(coding_requests);
-    laws::Check::new(coded).touches([CONTENT_ENCODING]).run();
+    let compressed = |app: Application| app.wrap(Decompression::new()).wrap(coding_requests);
+    laws::Check::new(compressed)
+        .touches([CONTENT_ENCODING])
+        .run();
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use enfilade_core::ErrorKind;
+use enfilade_core::BodyErrorKind;
 use enfilade_testing::{Client, Lint, lint_all};
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::HeaderMap;
@@ -17,7 +17,7 @@ use super::*;
 
 const TEXT: &[u8] = b"Hello, hello, hello!";
 
-fn coded(coding: Coding, content: &[u8]) -> Vec<u8> {
+fn compressed(coding: Coding, content: &[u8]) -> Vec<u8> {
     let level = flate2::Compression::new(6);
     match coding {
         Coding::Gzip => {
@@ -52,8 +52,8 @@ fn all() -> Vec<Vec<Coding>> {
 }
 
 fn coded_by(codings: &[Coding], content: &[u8]) -> Vec<u8> {
-    let code = |content: Vec<u8>, coding: &Coding| coded(*coding, &content);
-    codings.iter().fold(content.to_vec(), code)
+    let encode = |content: Vec<u8>, coding: &Coding| compressed(*coding, &content);
+    codings.iter().fold(content.to_vec(), encode)
 }
 
 fn names(codings: &[Coding]) -> String {
@@ -72,8 +72,8 @@ fn client(wrapper: Decompression) -> Client {
 
 fn post(client: &Client, codings: &str, body: impl Into<Body>) -> (u16, Bytes) {
     let request = client.post("/").header("content-encoding", codings);
-    let answer = request.body(body).send();
-    (answer.status().as_u16(), answer.bytes().clone())
+    let response = request.body(body).send();
+    (response.status().as_u16(), response.bytes().clone())
 }
 
 fn in_chunks(content: &[u8], size: usize) -> Body {
@@ -121,7 +121,7 @@ fn headers_of_the_coded_bytes_go_and_all_others_stay() {
     for name in ["content-digest", "repr-digest", "x-sum", "unencoded-digest"] {
         trailers.insert(name, HeaderValue::from_static("sha-256=:x:"));
     }
-    let body = coded(Coding::Gzip, TEXT);
+    let body = compressed(Coding::Gzip, TEXT);
     let request = Client::new(app)
         .post("/")
         .header("content-length", body.len().to_string())
@@ -133,11 +133,11 @@ fn headers_of_the_coded_bytes_go_and_all_others_stay() {
         .header("content-md5", "x")
         .header("unencoded-digest", "sha-256=:x:")
         .header("accept-encoding", "gzip");
-    let answer = request
+    let response = request
         .body(Body::from(body).with_trailers(trailers))
         .send();
     assert_eq!(
-        answer.text(),
+        response.text(),
         "accept-encoding content-type host unencoded-digest | unencoded-digest x-sum"
     );
 }
@@ -213,9 +213,9 @@ fn a_coding_that_is_not_accepted_is_a_415_that_says_what_is() {
         let wrapper = Decompression::new().codings(codings.iter().copied());
         let client = Client::new(app.wrap(wrapper).wrap(Lint::new()));
         let request = client.post("/").header("content-encoding", header);
-        let answer = request.body("x").send();
-        assert_eq!(answer.status(), status, "{header}");
-        assert_eq!(answer.header("accept-encoding"), accepted, "{header}");
+        let response = request.body("x").send();
+        assert_eq!(response.status(), status, "{header}");
+        assert_eq!(response.header("accept-encoding"), accepted, "{header}");
         assert_eq!(called.load(Ordering::SeqCst), status == 200, "{header}");
     }
 }
@@ -224,8 +224,11 @@ fn a_coding_that_is_not_accepted_is_a_415_that_says_what_is() {
 fn every_coding_that_was_built_in_is_named() {
     let client = client(Decompression::new());
     let request = client.post("/").header("content-encoding", "compress");
-    let answer = request.body("x").send();
-    assert_eq!(answer.header("accept-encoding"), Some(&*names(Coding::ALL)));
+    let response = request.body("x").send();
+    assert_eq!(
+        response.header("accept-encoding"),
+        Some(&*names(Coding::ALL))
+    );
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn content_that_is_cut_off_or_goes_on_is_a_400() {
         }
         // What follows may be wrong in the coding that is undone last, too.
         if let [inner, outer] = codings[..] {
-            let body = coded(outer, &[&coded(inner, TEXT)[..], b"x"].concat());
+            let body = compressed(outer, &[&compressed(inner, TEXT)[..], b"x"].concat());
             assert_eq!(post(&client, &name, body).0, 400, "{name}");
         }
     }
@@ -255,13 +258,13 @@ fn content_that_is_cut_off_or_goes_on_is_a_400() {
 #[test]
 fn content_that_is_something_else_is_a_400() {
     let client = client(Decompression::new());
-    let mut bad_sum = coded(Coding::Gzip, TEXT);
+    let mut bad_sum = compressed(Coding::Gzip, TEXT);
     let at = bad_sum.len() - 8;
     bad_sum[at] ^= 1;
-    let mut bad_length = coded(Coding::Gzip, TEXT);
+    let mut bad_length = compressed(Coding::Gzip, TEXT);
     let at = bad_length.len() - 1;
     bad_length[at] ^= 1;
-    let mut bad_adler = coded(Coding::Deflate, TEXT);
+    let mut bad_adler = compressed(Coding::Deflate, TEXT);
     let at = bad_adler.len() - 1;
     bad_adler[at] ^= 1;
     let mut bare = DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -273,22 +276,22 @@ fn content_that_is_something_else_is_a_400() {
         ("deflate", TEXT.to_vec()),
         ("gzip", bad_sum),
         ("gzip", bad_length),
-        ("gzip", coded(Coding::Deflate, TEXT)),
-        ("deflate", coded(Coding::Gzip, TEXT)),
+        ("gzip", compressed(Coding::Deflate, TEXT)),
+        ("deflate", compressed(Coding::Gzip, TEXT)),
         ("deflate", bad_adler),
         ("deflate", bare.finish().unwrap()),
         ("deflate", dictionary),
-        ("gzip, gzip", coded(Coding::Gzip, TEXT)),
+        ("gzip, gzip", compressed(Coding::Gzip, TEXT)),
     ] {
-        let answer = post(&client, coding, body);
-        assert_eq!(answer, (400, "Bad Request".into()), "{coding}");
+        let response = post(&client, coding, body);
+        assert_eq!(response, (400, "Bad Request".into()), "{coding}");
     }
 }
 
 #[test]
 fn a_gzip_file_may_have_several_members() {
     let client = client(Decompression::new());
-    let member = |text: &[u8]| coded(Coding::Gzip, text);
+    let member = |text: &[u8]| compressed(Coding::Gzip, text);
     let body = [
         member(b"Hello"),
         member(b""),
@@ -300,9 +303,9 @@ fn a_gzip_file_may_have_several_members() {
         let (status, found) = post(&client, "gzip", in_chunks(&body, size));
         assert_eq!((status, &found[..]), (200, &b"Hello, hello"[..]), "{size}");
     }
-    let body = coded(Coding::Deflate, &body);
+    let body = compressed(Coding::Deflate, &body);
     assert_eq!(post(&client, "gzip, deflate", body).1, "Hello, hello");
-    let two = coded(Coding::Deflate, b"a").repeat(2);
+    let two = compressed(Coding::Deflate, b"a").repeat(2);
     assert_eq!(post(&client, "deflate", two).0, 400);
 }
 
@@ -310,7 +313,7 @@ fn a_gzip_file_may_have_several_members() {
 #[test]
 fn zstd_content_may_have_several_frames_and_frames_to_be_skipped() {
     let client = client(Decompression::new());
-    let frame = |text: &[u8]| coded(Coding::Zstd, text);
+    let frame = |text: &[u8]| compressed(Coding::Zstd, text);
     // RFC 8878, section 3.1.2.
     let skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec();
     let body = [frame(b"Hello"), skipped.clone(), frame(b""), frame(b"!")].concat();
@@ -361,8 +364,8 @@ fn nothing_at_all_is_content_of_no_bytes() {
     let client = client(Decompression::new());
     for codings in all() {
         let nothing = Body::from_iterator([""; 3]);
-        let answer = post(&client, &names(&codings), nothing);
-        assert_eq!(answer, (200, Bytes::new()), "{codings:?}");
+        let response = post(&client, &names(&codings), nothing);
+        assert_eq!(response, (200, Bytes::new()), "{codings:?}");
     }
 }
 
@@ -381,9 +384,9 @@ fn answering(status: u16, reads: bool) -> Client {
 
 #[test]
 fn an_answer_that_ignores_the_fault_is_replaced() {
-    let good = || coded(Coding::Gzip, TEXT);
-    let cut_off = || coded(Coding::Gzip, TEXT)[..20].to_vec();
-    let bomb = || coded(Coding::Gzip, &vec![0; 3 << 20]);
+    let good = || compressed(Coding::Gzip, TEXT);
+    let cut_off = || compressed(Coding::Gzip, TEXT)[..20].to_vec();
+    let bomb = || compressed(Coding::Gzip, &vec![0; 3 << 20]);
     for (body, status, reads, expected) in [
         (good(), 200, true, 200),
         (good(), 500, true, 500),
@@ -401,11 +404,11 @@ fn an_answer_that_ignores_the_fault_is_replaced() {
     ] {
         let client = answering(status, reads);
         let request = client.post("/").header("content-encoding", "gzip");
-        let answer = request.body(body).send();
-        assert_eq!(answer.status(), expected, "{status} {reads}");
-        assert_eq!(answer.text() == "own", expected == status);
-        assert_eq!(answer.extensions().get(), Some(&7_u8));
-        let error = answer.extensions().get::<Arc<HttpError>>();
+        let response = request.body(body).send();
+        assert_eq!(response.status(), expected, "{status} {reads}");
+        assert_eq!(response.text() == "own", expected == status);
+        assert_eq!(response.extensions().get(), Some(&7_u8));
+        let error = response.extensions().get::<Arc<HttpError>>();
         assert_eq!(error.is_some(), expected != status);
     }
 }
@@ -414,10 +417,10 @@ fn an_answer_that_ignores_the_fault_is_replaced() {
 fn the_log_is_told_what_was_wrong() {
     let client = answering(500, true);
     let request = client.post("/").header("content-encoding", "gzip");
-    let answer = request
-        .body(coded(Coding::Gzip, TEXT)[..20].to_vec())
+    let response = request
+        .body(compressed(Coding::Gzip, TEXT)[..20].to_vec())
         .send();
-    let error = answer.extensions().get::<Arc<HttpError>>().unwrap();
+    let error = response.extensions().get::<Arc<HttpError>>().unwrap();
     assert_eq!(
         error.source().unwrap().to_string(),
         "the coded content is malformed: it is cut off, and was answered 500 Internal Server Error"
@@ -429,11 +432,11 @@ fn an_answer_that_has_begun_is_not_replaced() {
     let app = Application::new(|mut request: Request| request.take_body());
     let client = Client::new(app.wrap(Decompression::new()));
     let request = client.post("/").header("content-encoding", "gzip");
-    let answer = request
-        .body(coded(Coding::Gzip, TEXT)[..20].to_vec())
+    let response = request
+        .body(compressed(Coding::Gzip, TEXT)[..20].to_vec())
         .send();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.body_error().unwrap().kind(), ErrorKind::Body);
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.body_error().unwrap().kind(), BodyErrorKind::Failed);
 }
 
 #[test]
@@ -468,7 +471,7 @@ fn a_doctor_warns_of_a_limit_outside() {
 fn a_lint_at_every_boundary_finds_nothing() {
     let app = Application::new(|mut request: Request| request.take_body());
     let client = Client::new(lint_all(&app.wrap(Decompression::new())));
-    let body = coded(Coding::Gzip, TEXT);
+    let body = compressed(Coding::Gzip, TEXT);
     let request = client.post("/").header("content-encoding", "gzip");
     let request = request.header("content-length", body.len().to_string());
     assert_eq!(request.body(body).send().bytes(), TEXT);

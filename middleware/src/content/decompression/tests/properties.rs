@@ -79,10 +79,10 @@ fn what_was_coded_in_parts_comes_back_whole() {
     let strategy = (content(), codings, places(), places());
     holds(strategy, |(content, coding, members, places)| {
         let members = cut(&content, &members).into_iter();
-        let body: Vec<u8> = members.flat_map(|part| coded(coding, &part)).collect();
+        let body: Vec<u8> = members.flat_map(|part| compressed(coding, &part)).collect();
         let body = Body::from_iterator(cut(&body, &places));
-        let answer = post(&client, coding.name(), body);
-        assert_eq!(answer, (200, content.into()));
+        let response = post(&client, coding.name(), body);
+        assert_eq!(response, (200, content.into()));
     });
 }
 
@@ -127,10 +127,11 @@ fn a_changed_byte_is_told_however_the_content_comes() {
     let client = client(Decompression::new());
     for coding in Coding::ALL.iter().copied() {
         for content in ["", "a", "abcabcabcabcabcabc"] {
-            let coded = coded(coding, content.as_bytes());
-            for (at, byte) in (0..coded.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte)))
+            let compressed = compressed(coding, content.as_bytes());
+            for (at, byte) in
+                (0..compressed.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte)))
             {
-                let mut body = coded.clone();
+                let mut body = compressed.clone();
                 body[at] = byte;
                 let whole = post(&client, coding.name(), body.clone());
                 let by_byte = post(&client, coding.name(), in_chunks(&body, 1));

@@ -4,23 +4,23 @@ use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake, Waker};
 
-use enfilade_core::Error;
+use enfilade_core::BodyError;
 use http_body::{Body as _, Frame};
 
 use super::super::chain::PIECE;
 use super::*;
 
 /// A body that plays back what it is given; `None` is a pause.
-struct Script(Vec<Option<Result<Bytes, Error>>>, Arc<AtomicBool>);
+struct Script(Vec<Option<Result<Bytes, BodyError>>>, Arc<AtomicBool>);
 
 impl http_body::Body for Script {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.0.is_empty() {
             return Poll::Ready(None);
         }
@@ -44,23 +44,28 @@ const BOUNDS: Bounds = Bounds {
 
 fn decoded(
     coding: Coding,
-    script: Vec<Option<Result<Bytes, Error>>>,
+    script: Vec<Option<Result<Bytes, BodyError>>>,
 ) -> (Body, BodyFault, Arc<AtomicBool>) {
-    let (dropped, verdict) = (Arc::new(AtomicBool::new(false)), BodyFault::default());
+    let (dropped, body_fault) = (Arc::new(AtomicBool::new(false)), BodyFault::default());
     let inner = Body::new(Script(script, dropped.clone()));
     let codings = Codings {
         first: coding,
         then: None,
     };
-    let body = Body::new(Decoded::new(inner, codings, BOUNDS, verdict.clone()));
-    (body, verdict, dropped)
+    let body = Body::new(DecompressedBody::new(
+        inner,
+        codings,
+        BOUNDS,
+        body_fault.clone(),
+    ));
+    (body, body_fault, dropped)
 }
 
-fn part(content: &[u8]) -> Option<Result<Bytes, Error>> {
+fn part(content: &[u8]) -> Option<Result<Bytes, BodyError>> {
     Some(Ok(Bytes::copy_from_slice(content)))
 }
 
-fn poll(body: &mut Body) -> Poll<Option<Result<Bytes, ErrorKind>>> {
+fn poll(body: &mut Body) -> Poll<Option<Result<Bytes, BodyErrorKind>>> {
     let mut context = Context::from_waker(Waker::noop());
     let next = Pin::new(body).poll_frame(&mut context);
     next.map(|next| {
@@ -79,20 +84,23 @@ fn what_came_so_far_arrives_when_the_stream_pauses() {
     let all = encoder.finish().unwrap();
     let (first, second) = all.split_at(length);
     let script = vec![part(first), None, None, part(second), None];
-    let (mut body, verdict, _) = decoded(Coding::Gzip, script);
+    let (mut body, body_fault, _) = decoded(Coding::Gzip, script);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Ok("one,".into()))));
     assert_eq!(poll(&mut body), Poll::Pending);
     assert_eq!(poll(&mut body), Poll::Ready(Some(Ok("two".into()))));
     assert_eq!(poll(&mut body), Poll::Ready(None));
-    assert!(verdict.status().is_none());
+    assert!(body_fault.status().is_none());
 }
 
 #[test]
 fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
-    let good = coded(Coding::Gzip, TEXT);
-    let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(b"garbage"), None]);
-    assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert_eq!(verdict.status().map(|status| status.as_u16()), Some(400));
+    let good = compressed(Coding::Gzip, TEXT);
+    let (mut body, body_fault, dropped) = decoded(Coding::Gzip, vec![part(b"garbage"), None]);
+    assert_eq!(
+        poll(&mut body),
+        Poll::Ready(Some(Err(BodyErrorKind::Failed)))
+    );
+    assert_eq!(body_fault.status().map(|status| status.as_u16()), Some(400));
     assert!(dropped.load(Ordering::SeqCst));
     assert_eq!(poll(&mut body), Poll::Ready(None));
 
@@ -103,23 +111,26 @@ fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
     assert!(dropped.load(Ordering::SeqCst));
 
     // Not the content's fault, so nothing is made of the answer.
-    let cut = Some(Err(Error::body("cut")));
-    let (mut body, verdict, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
-    assert_eq!(poll(&mut body), Poll::Ready(Some(Err(ErrorKind::Body))));
-    assert!(verdict.status().is_none());
+    let cut = Some(Err(BodyError::new("cut")));
+    let (mut body, body_fault, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
+    assert_eq!(
+        poll(&mut body),
+        Poll::Ready(Some(Err(BodyErrorKind::Failed)))
+    );
+    assert!(body_fault.status().is_none());
     assert!(dropped.load(Ordering::SeqCst));
 
-    let large = Some(Err(Error::body_too_large()));
-    let (mut body, verdict, _) = decoded(Coding::Gzip, vec![large]);
-    let expected = Poll::Ready(Some(Err(ErrorKind::BodyTooLarge)));
+    let large = Some(Err(BodyError::too_large()));
+    let (mut body, body_fault, _) = decoded(Coding::Gzip, vec![large]);
+    let expected = Poll::Ready(Some(Err(BodyErrorKind::TooLarge)));
     assert_eq!(poll(&mut body), expected);
-    assert!(verdict.status().is_none());
+    assert!(body_fault.status().is_none());
 }
 
 #[test]
 fn pieces_are_bounded_and_small_ones_are_put_together() {
     for coding in Coding::ALL {
-        let body = coded(*coding, &vec![7; 100_000]);
+        let body = compressed(*coding, &vec![7; 100_000]);
         let script = body.iter().map(|byte| part(&[*byte])).collect();
         let (mut body, ..) = decoded(*coding, script);
         let mut lengths = Vec::new();
@@ -145,8 +156,8 @@ fn others_have_their_turn_while_much_is_decoded() {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let much = coded(Coding::Gzip, &vec![0; 8 << 20]);
-    let empty = coded(Coding::Gzip, b"").repeat(10_000);
+    let much = compressed(Coding::Gzip, &vec![0; 8 << 20]);
+    let empty = compressed(Coding::Gzip, b"").repeat(10_000);
     for (content, least) in [(much, 32), (empty, 39)] {
         let woken = Arc::new(Counting::default());
         let waker = Waker::from(woken.clone());

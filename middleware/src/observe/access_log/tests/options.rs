@@ -108,7 +108,7 @@ fn the_user_of_basic_credentials_is_shown_where_that_is_asked_for() {
     let aladdin: (&str, &[u8]) = ("authorization", b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     let forged: (&str, &[u8]) = ("authorization", b"Basic YSIgYltjCmQ6eA==");
     let format = || AccessLog::format("%u").unwrap();
-    for (log, header, known, expected) in [
+    for (log, header, inputs, expected) in [
         (format(), aladdin, None, "-"),
         (format().unverified_basic_user(), aladdin, None, "Aladdin"),
         (
@@ -131,14 +131,14 @@ fn the_user_of_basic_credentials_is_shown_where_that_is_asked_for() {
         ),
     ] {
         for is_outer in [true, false] {
-            let known = known.map(RemoteUser::new);
+            let inputs = inputs.map(RemoteUser::new);
             let mut sent = request("GET", "/", &[header]);
-            if let Some(user) = known.clone().filter(|_| is_outer) {
+            if let Some(user) = inputs.clone().filter(|_| is_outer) {
                 sent.extensions_mut().insert(user);
             }
             let app = Application::new(move |_: Request| {
                 let mut response = "foobar".into_response();
-                if let Some(user) = known.clone().filter(|_| !is_outer) {
+                if let Some(user) = inputs.clone().filter(|_| !is_outer) {
                     response.extensions_mut().insert(user);
                 }
                 response

@@ -13,8 +13,8 @@ use socket2::Socket;
 
 use crate::serve::inline::clock::Clock;
 use crate::serve::inline::limits::Limits;
-use crate::serve::inline::listener::Ends;
-use crate::serve::inline::received::BodyTimeout;
+use crate::serve::inline::listener::ConnectionEnds;
+use crate::serve::inline::request_body::BodyTimeout;
 
 /// How long a connection that was accepted just before the end may take to say something.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ enum Phase {
 
 pub(super) struct Connection {
     socket: Socket,
-    pub(super) ends: Ends,
+    pub(super) ends: ConnectionEnds,
     clock: Rc<Clock>,
     is_readable: Cell<bool>,
     is_writable: Cell<bool>,
@@ -54,7 +54,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Socket, ends: Ends, clock: Rc<Clock>) -> Connection {
+    pub(super) fn new(socket: Socket, ends: ConnectionEnds, clock: Rc<Clock>) -> Connection {
         let now = clock.now();
         Connection {
             socket,
@@ -196,7 +196,7 @@ impl Connection {
             body_timeout.check(now, limits.body);
         }
         if self.phase.get() == Phase::Head && is_late {
-            self.say("408 Request Timeout");
+            self.respond("408 Request Timeout");
         }
         if is_late || stalled {
             self.is_over.set(true);
@@ -210,10 +210,11 @@ impl Connection {
     }
 
     /// Says why the connection is over (RFC 9110, section 15.5.9): nothing is being written, so it fits.
-    fn say(&self, status: &str) {
-        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    fn respond(&self, status: &str) {
+        let response =
+            format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         // It is over then, with or without it.
-        let _ = (&self.socket).write(answer.as_bytes());
+        let _ = (&self.socket).write(response.as_bytes());
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 thread_local! {
     // What hyper keeps on this thread too: the text of the latest second that it has seen.
-    static SEEN: Cell<Seen> = const { Cell::new(Seen::NOTHING) };
+    static CLOCK: Cell<SystemClock> = const { Cell::new(SystemClock::NOTHING) };
 }
 
 /// Looks at the clock; returns the time if hyper would get it wrong, whose date stays in the future after the clock was
@@ -17,8 +17,8 @@ thread_local! {
 /// hyper looks each time that it is polled, and the server once for all connections that have something to do: a clock
 /// that was set back by less than that takes is not noticed, and `Date` is wrong by no more.
 pub(super) fn look() -> Option<SystemTime> {
-    let seen = SEEN.get().at(time_of_day());
-    SEEN.set(seen);
+    let seen = CLOCK.get().at(time_of_day());
+    CLOCK.set(seen);
     seen.correction()
 }
 
@@ -38,20 +38,20 @@ fn time_of_day() -> SystemTime {
 
 /// The time of day, and the latest that it ever was.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct SystemClock {
     now: SystemTime,
     latest: SystemTime,
 }
 
-impl Seen {
-    const NOTHING: Seen = Seen {
+impl SystemClock {
+    const NOTHING: SystemClock = SystemClock {
         now: SystemTime::UNIX_EPOCH,
         latest: SystemTime::UNIX_EPOCH,
     };
 
-    fn at(self, now: SystemTime) -> Seen {
+    fn at(self, now: SystemTime) -> SystemClock {
         let latest = self.latest.max(now);
-        Seen { now, latest }
+        SystemClock { now, latest }
     }
 
     fn correction(self) -> Option<SystemTime> {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_date_is_right_however_the_clock_is_set() {
-        let mut seen = Seen::NOTHING;
+        let mut seen = SystemClock::NOTHING;
         for (time, expected) in [
             (784_111_777, None),
             (784_111_778, None),

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// All listening sockets of a server.
 pub(super) struct Listeners {
-    all: RefCell<Vec<Listening>>,
+    all: RefCell<Vec<ListeningSocket>>,
     /// Until when nothing is accepted.
     pause: Cell<Option<Instant>>,
 }
@@ -29,7 +29,7 @@ impl Listeners {
     ) -> io::Result<Listeners> {
         let mut all = Vec::new();
         for (at, socket) in sockets.into_iter().enumerate() {
-            let listening = Listening::new(socket)?;
+            let listening = ListeningSocket::new(socket)?;
             registry.register(
                 &mut SourceFd(&listening.descriptor()),
                 Token(first + at),
@@ -52,7 +52,7 @@ impl Listeners {
 
     /// Whether somebody may wait to be accepted.
     pub(super) fn has_waiting(&self) -> bool {
-        self.all.borrow().iter().any(Listening::is_ready)
+        self.all.borrow().iter().any(ListeningSocket::is_ready)
     }
 
     /// Whether it waits before it accepts again.
@@ -68,7 +68,7 @@ impl Listeners {
     }
 
     /// The next connection, if there is one now.
-    pub(super) fn accept(&self, now: Instant) -> Option<(Socket, Ends)> {
+    pub(super) fn accept(&self, now: Instant) -> Option<(Socket, ConnectionEnds)> {
         let all = self.all.borrow();
         loop {
             match all.iter().find(|one| one.is_ready())?.accept() {
@@ -88,25 +88,25 @@ impl Listeners {
     }
 }
 
-struct Listening {
+struct ListeningSocket {
     socket: Socket,
     is_ready: Cell<bool>,
 }
 
 /// The two ends of a connection, where they have addresses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(super) struct ConnectionEnds {
     pub(super) peer: Option<SocketAddr>,
     pub(super) local: Option<SocketAddr>,
 }
 
-impl Listening {
-    fn new(socket: OwnedFd) -> io::Result<Listening> {
+impl ListeningSocket {
+    fn new(socket: OwnedFd) -> io::Result<ListeningSocket> {
         let socket = Socket::from(socket);
         // It stays so: other processes may have the same socket, and one of them may accept for the first time just when
         // this one ends.
         socket.set_nonblocking(true)?;
-        Ok(Listening {
+        Ok(ListeningSocket {
             socket,
             is_ready: Cell::new(true),
         })
@@ -121,7 +121,7 @@ impl Listening {
     }
 
     /// The next connection; `None` where there is none now, or its client took it back.
-    fn accept(&self) -> io::Result<Option<(Socket, Ends)>> {
+    fn accept(&self) -> io::Result<Option<(Socket, ConnectionEnds)>> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         match self.socket.accept() {
             Ok((socket, peer)) => {
@@ -133,7 +133,7 @@ impl Listening {
                     let _ = socket.set_tcp_nodelay(true);
                 }
                 let local = peer.and_then(|_| socket.local_addr().ok()?.as_socket());
-                Ok(Some((socket, Ends { peer, local })))
+                Ok(Some((socket, ConnectionEnds { peer, local })))
             }
             Err(error) if error.kind() == WouldBlock => {
                 self.is_ready.set(false);

@@ -3,16 +3,16 @@
 //! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
 //! serving on: there is no other thread to wake, and no second request begins before the first is done.
 
-mod answer;
 mod clock;
 mod connection;
 mod date;
 mod http;
 mod limits;
 mod listener;
-mod received;
 mod records;
-mod sent;
+mod request_body;
+mod response_body;
+mod response_future;
 mod service;
 mod stream;
 mod tasks;
@@ -38,14 +38,14 @@ use crate::call::environ::Template;
 use crate::call::job::{self, Job};
 use crate::run::executor::{self, Installed, LocalQueue};
 use crate::run::reactor::{self, Reactor};
-use crate::serve::access_hook::{Hook, Record};
+use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::inline::clock::Clock;
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listeners;
 use crate::serve::inline::records::Records;
 use crate::serve::inline::service::Service;
-use crate::serve::inline::tasks::{Shared, Tasks};
+use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
 use crate::serve::stop::{self, Stop};
 
@@ -59,7 +59,7 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// What a server on the thread of its caller is to do.
 pub(in crate::serve) struct Plan {
     pub(in crate::serve) app: Application,
-    pub(in crate::serve) hook: Option<Hook>,
+    pub(in crate::serve) hook: Option<AccessHook>,
     pub(in crate::serve) stop: Arc<Stop>,
     /// What becomes readable when Python has got a signal.
     pub(in crate::serve) signals: Option<UnixStream>,
@@ -83,9 +83,9 @@ pub(in crate::serve) struct Inline {
     deadline: Option<Instant>,
     signals: Option<UnixStream>,
     stop: Arc<Stop>,
-    main: Arc<Main>,
+    main: Arc<MainWaker>,
     main_waker: Waker,
-    hook: Option<Hook>,
+    hook: Option<AccessHook>,
     records: Records,
     /// How many requests were taken, and how many may be.
     taken: Rc<Cell<u64>>,
@@ -94,19 +94,19 @@ pub(in crate::serve) struct Inline {
 }
 
 /// What Python waits for wakes this.
-struct Main {
+struct MainWaker {
     is_woken: AtomicBool,
-    shared: Arc<Shared>,
+    ready_queue: Arc<ReadyQueue>,
 }
 
-impl Wake for Main {
+impl Wake for MainWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_woken.store(true, Ordering::Release);
-        self.shared.interrupt();
+        self.ready_queue.interrupt();
     }
 }
 
@@ -173,7 +173,7 @@ impl Inline {
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let waker = mio::Waker::new(registry, WAKE)?;
-        let shared = Arc::new(Shared::new(waker));
+        let ready_queue = Arc::new(ReadyQueue::new(waker));
         let listeners = Listeners::new(sockets, registry, LISTENERS)?;
         if let Some(signals) = &signals {
             registry.register(
@@ -183,14 +183,14 @@ impl Inline {
             )?;
         }
         let clock = Clock::new();
-        let main = Arc::new(Main {
+        let main = Arc::new(MainWaker {
             is_woken: AtomicBool::new(false),
-            shared: shared.clone(),
+            ready_queue: ready_queue.clone(),
         });
         Ok(Rc::new(Inline {
             poll: RefCell::new(poll),
             events: RefCell::new(Events::with_capacity(256)),
-            tasks: Tasks::new(shared),
+            tasks: Tasks::new(ready_queue),
             jobs: RefCell::default(),
             listeners,
             app,
@@ -218,7 +218,7 @@ impl Inline {
     ) -> PyResult<bool> {
         let outside = reactor::set_current(Some(self.clone()));
         let executor = executor::install(Some(Installed::Thread(self.clone())));
-        let waker = Waker::from(self.tasks.shared().clone());
+        let waker = Waker::from(self.tasks.ready_queue().clone());
         self.stop.set_waker(Some(waker));
         let served = self.run(py, template);
         self.stop.set_waker(None);
@@ -234,12 +234,12 @@ impl Inline {
         let mut end = None;
         loop {
             self.run_ready();
-            self.tell(py)?;
+            self.report_records(py)?;
             let job = self.jobs.borrow_mut().pop_front();
             if let Some(job) = job {
                 if let Err(interrupted) = job::run(py, job, template) {
                     self.run_ready();
-                    self.tell(py)?;
+                    self.report_records(py)?;
                     return Err(interrupted);
                 }
                 continue;
@@ -399,11 +399,11 @@ impl Inline {
     }
 
     /// Tells the hook of the requests that were answered.
-    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+    fn report_records(&self, py: Python<'_>) -> PyResult<()> {
         let Some(hook) = &self.hook else {
             return Ok(());
         };
-        let records: Vec<Record> = self.records.take();
+        let records: Vec<AccessRecord> = self.records.take();
         for record in records {
             hook.call(py, &record)?;
         }

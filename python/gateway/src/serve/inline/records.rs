@@ -5,23 +5,23 @@ use std::rc::Rc;
 
 use enfilade::Request;
 
-use crate::serve::access_hook::Record;
+use crate::serve::access_hook::AccessRecord;
 
 /// What was answered and not told yet.
 #[derive(Clone, Default)]
-pub(super) struct Records(Rc<RefCell<Vec<Record>>>);
+pub(super) struct Records(Rc<RefCell<Vec<AccessRecord>>>);
 
 impl Records {
     /// Notes a request that is not answered yet.
     pub(super) fn begin(&self, request: &Request) -> Box<OpenRecord> {
         Box::new(OpenRecord {
-            record: Record::of(request),
+            record: AccessRecord::of(request),
             records: self.clone(),
         })
     }
 
     /// What the hook is to be told now.
-    pub(super) fn take(&self) -> Vec<Record> {
+    pub(super) fn take(&self) -> Vec<AccessRecord> {
         self.0.take()
     }
 }
@@ -30,7 +30,7 @@ impl Records {
 ///
 /// It stands in a box: what goes with every response is moved around, and most servers have no records.
 pub(super) struct OpenRecord {
-    record: Record,
+    record: AccessRecord,
     records: Records,
 }
 

@@ -9,12 +9,12 @@ use enfilade::{Application, Body, HttpError, Request, Scheme, gateway};
 use http::{Method, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
-use crate::serve::inline::answer::{Answered, ClientSupport};
 use crate::serve::inline::connection::Connection;
-use crate::serve::inline::listener::Ends;
-use crate::serve::inline::received::{BodyTimeout, Received};
+use crate::serve::inline::listener::ConnectionEnds;
 use crate::serve::inline::records::Records;
-use crate::serve::inline::sent::Sent;
+use crate::serve::inline::request_body::{BodyTimeout, RequestBody};
+use crate::serve::inline::response_body::ResponseBody;
+use crate::serve::inline::response_future::{ClientSupport, ResponseFuture};
 
 /// The application, with what it may know of a connection.
 pub(super) struct Service {
@@ -27,11 +27,11 @@ pub(super) struct Service {
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<Sent>;
+    type Response = http::Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Answered;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answered {
+    fn call(&self, request: http::Request<Incoming>) -> ResponseFuture {
         self.connection.begin();
         self.taken.set(self.taken.get() + 1);
         let (parts, body) = request.into_parts();
@@ -42,12 +42,12 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         };
         let request = Request::from_parts(parts, body, self.facts.clone());
         let record = self.records.as_ref().map(|records| records.begin(&request));
-        let answer = match *request.method() {
+        let response_future = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
             Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
             _ => gateway::answer(&self.app, request),
         };
-        Answered::new(answer, client, self.connection.clone(), record)
+        ResponseFuture::new(response_future, client, self.connection.clone(), record)
     }
 }
 
@@ -55,12 +55,12 @@ impl Service {
     fn receive(&self, body: Incoming) -> Body {
         let body_timeout = Arc::new(BodyTimeout::default());
         *self.connection.body_timeout.borrow_mut() = Some(body_timeout.clone());
-        Body::new(Received::new(body, body_timeout))
+        Body::new(RequestBody::new(body, body_timeout))
     }
 }
 
 /// What applications may know of a connection.
-pub(super) fn facts(ends: Ends) -> enfilade::Connection {
+pub(super) fn facts(ends: ConnectionEnds) -> enfilade::Connection {
     let facts = enfilade::Connection::new(Scheme::Http);
     let facts = ends
         .peer

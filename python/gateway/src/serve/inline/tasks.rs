@@ -18,7 +18,7 @@ use crate::serve::inline::connection::Connection;
 type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
 
 /// What other threads reach: the queue of what is ready, and the means to end the server's waiting.
-pub(super) struct Shared {
+pub(super) struct ReadyQueue {
     ready: Mutex<Vec<usize>>,
     waker: mio::Waker,
 }
@@ -28,9 +28,9 @@ thread_local! {
     static OWNER: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Shared {
-    pub(super) fn new(waker: mio::Waker) -> Shared {
-        Shared {
+impl ReadyQueue {
+    pub(super) fn new(waker: mio::Waker) -> ReadyQueue {
+        ReadyQueue {
             ready: Mutex::default(),
             waker,
         }
@@ -54,7 +54,7 @@ impl Shared {
     }
 }
 
-impl Wake for Shared {
+impl Wake for ReadyQueue {
     fn wake(self: Arc<Self>) {
         self.interrupt();
     }
@@ -65,20 +65,20 @@ impl Wake for Shared {
 }
 
 /// One task's waker.
-struct Notice {
+struct TaskWaker {
     task: usize,
     is_queued: AtomicBool,
-    shared: Arc<Shared>,
+    ready_queue: Arc<ReadyQueue>,
 }
 
-impl Wake for Notice {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
-            self.shared.push(self.task);
+            self.ready_queue.push(self.task);
         }
     }
 }
@@ -86,31 +86,31 @@ impl Wake for Notice {
 struct Task {
     /// What is polled and its waker; not here while it is.
     future: Option<(Future, Waker)>,
-    notice: Arc<Notice>,
+    task_waker: Arc<TaskWaker>,
     connection: Option<Rc<Connection>>,
     deadline: Option<Instant>,
 }
 
 pub(super) struct Tasks {
     all: RefCell<Slab<Task>>,
-    shared: Arc<Shared>,
+    ready_queue: Arc<ReadyQueue>,
     /// Kept for its memory.
     batch: RefCell<Vec<usize>>,
 }
 
 impl Tasks {
-    pub(super) fn new(shared: Arc<Shared>) -> Tasks {
-        OWNER.set(shared.address());
+    pub(super) fn new(ready_queue: Arc<ReadyQueue>) -> Tasks {
+        OWNER.set(ready_queue.address());
         Tasks {
             all: RefCell::default(),
-            shared,
+            ready_queue,
             batch: RefCell::default(),
         }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        OWNER.set(self.shared.address());
-        &self.shared
+    pub(super) fn ready_queue(&self) -> &Arc<ReadyQueue> {
+        OWNER.set(self.ready_queue.address());
+        &self.ready_queue
     }
 
     pub(super) fn spawn(
@@ -122,18 +122,18 @@ impl Tasks {
         let mut all = self.all.borrow_mut();
         let entry = all.vacant_entry();
         let task = entry.key();
-        let notice = Arc::new(Notice {
+        let task_waker = Arc::new(TaskWaker {
             task,
             is_queued: AtomicBool::new(false),
-            shared: self.shared.clone(),
+            ready_queue: self.ready_queue.clone(),
         });
         entry.insert(Task {
-            future: Some((future, Waker::from(notice.clone()))),
-            notice: notice.clone(),
+            future: Some((future, Waker::from(task_waker.clone()))),
+            task_waker: task_waker.clone(),
             connection,
             deadline,
         });
-        notice.wake_by_ref();
+        task_waker.wake_by_ref();
         task
     }
 
@@ -146,7 +146,7 @@ impl Tasks {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !unpoisoned(self.shared.ready.lock()).is_empty()
+        !unpoisoned(self.ready_queue.ready.lock()).is_empty()
     }
 
     /// Drops a task; what it owns may come back to this server while it is dropped.
@@ -169,7 +169,7 @@ impl Tasks {
             return;
         };
         loop {
-            let mut ready = unpoisoned(self.shared.ready.lock());
+            let mut ready = unpoisoned(self.ready_queue.ready.lock());
             if ready.is_empty() {
                 return;
             }
@@ -183,7 +183,7 @@ impl Tasks {
 
     fn poll(&self, task: usize) {
         let taken = self.all.borrow_mut().get_mut(task).and_then(|task| {
-            task.notice.is_queued.store(false, Ordering::Release);
+            task.task_waker.is_queued.store(false, Ordering::Release);
             task.future.take()
         });
         let Some((mut future, waker)) = taken else {
@@ -205,13 +205,13 @@ impl Tasks {
             && let Some(connection) = &task.connection
         {
             connection.notify(event);
-            task.notice.wake_by_ref();
+            task.task_waker.wake_by_ref();
         }
     }
 
     pub(super) fn wake_all(&self) {
         for (_, task) in self.all.borrow().iter() {
-            task.notice.wake_by_ref();
+            task.task_waker.wake_by_ref();
         }
     }
 
@@ -219,7 +219,7 @@ impl Tasks {
     pub(super) fn for_each(&self, act: impl Fn(&dyn Fn(), &Connection)) {
         for (_, task) in self.all.borrow().iter() {
             if let Some(connection) = &task.connection {
-                act(&|| task.notice.wake_by_ref(), connection);
+                act(&|| task.task_waker.wake_by_ref(), connection);
             }
         }
     }

@@ -13,18 +13,18 @@ use http::StatusCode;
 use time::UtcOffset;
 
 use super::clock::{Clock, Moment};
-use super::field::{self, Context, End};
+use super::field::{self, Context, RequestEnd};
 use super::filter::Filters;
-use super::format::{Captured, Format, Known, Needs};
+use super::format::{Captured, Format, LineInputs, RequiredFacts};
 use super::queue::WhenFull;
 use super::sink::Sink;
-use crate::shared::monotonic::{Start, Timer};
+use crate::shared::monotonic::{Timer, TimerInstant};
 use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
 /// An application with its log.
 #[derive(Clone)]
-pub(super) struct Logged {
+pub(super) struct WithAccessLog {
     pub(super) app: Application,
     pub(super) log: Arc<Log>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Logged {
 pub(super) struct Log {
     pub(super) name: String,
     pub(super) format: Format,
-    pub(super) needs: Needs,
+    pub(super) required: RequiredFacts,
     pub(super) clock: Clock,
     pub(super) offset: UtcOffset,
     pub(super) timer: Timer,
@@ -44,18 +44,18 @@ pub(super) struct Log {
     pub(super) sink: Arc<Sink>,
 }
 
-impl Handler for Logged {
+impl Handler for WithAccessLog {
     fn call(&self, mut request: Request) -> Reply {
         if !self.log.filters.wants(&request) {
             return self.app.call(request);
         }
-        let entry = Entry::new(&self.log, &mut request);
+        let pending = PendingLine::new(&self.log, &mut request);
         let mut reply = self.app.call(request);
         if let Some(response) = reply.as_ready_mut() {
-            entry.watch(response);
+            pending.watch(response);
             return reply;
         }
-        reply.update(move |response| entry.watch(response))
+        reply.update(move |response| pending.watch(response))
     }
 
     fn describe(&self) -> Description {
@@ -69,7 +69,7 @@ impl Handler for Logged {
     }
 }
 
-impl Drop for Logged {
+impl Drop for WithAccessLog {
     fn drop(&mut self) {
         // Bodies that are still being sent keep the log; what they add is written when the last of them is dropped.
         self.log.sink.flush();
@@ -103,7 +103,7 @@ impl Log {
         })
     }
 
-    fn since(&self, started: Option<Start>) -> Duration {
+    fn since(&self, started: Option<TimerInstant>) -> Duration {
         started.map_or(Duration::ZERO, |started| self.timer.since(started))
     }
 
@@ -117,43 +117,43 @@ impl Log {
 }
 
 /// A request that is on its way; dropping it writes its line, so that there is one whatever happens.
-struct Entry {
+struct PendingLine {
     log: Arc<Log>,
     head: Head,
     at: Moment,
     captured: Captured,
-    started: Option<Start>,
+    started: Option<TimerInstant>,
     first_byte: Option<Duration>,
     status: Option<StatusCode>,
     is_health_check: bool,
     bytes: u64,
     outcome: Outcome,
-    sizes: Option<Box<Sizes>>,
+    sizes: Option<Box<MessageSizes>>,
 }
 
 /// What only formats with `%I` or `%O` want to know, in bytes.
 #[derive(Default)]
-struct Sizes {
+struct MessageSizes {
     request_head: u64,
     response_head: u64,
     /// What was read of the request's content.
     content: Arc<AtomicU64>,
 }
 
-impl Entry {
-    fn new(log: &Arc<Log>, request: &mut Request) -> Entry {
-        let started = log.needs.elapsed.then(|| log.timer.start());
-        let at = match log.needs.now {
+impl PendingLine {
+    fn new(log: &Arc<Log>, request: &mut Request) -> PendingLine {
+        let started = log.required.elapsed.then(|| log.timer.start());
+        let at = match log.required.now {
             true => log.clock.now(),
             false => Moment::EPOCH,
         };
         let mut captured = Captured::default();
         log.format
             .capture_request(&mut captured, request, &log.context());
-        if log.needs.route {
+        if log.required.route {
             request.extensions_mut().insert(RouteWanted);
         }
-        Entry {
+        PendingLine {
             log: log.clone(),
             head: request.head().clone(),
             at,
@@ -164,24 +164,27 @@ impl Entry {
             is_health_check: log.filters.is_health_check(request),
             bytes: 0,
             outcome: Outcome::Dropped,
-            sizes: log.needs.sizes.then(|| Box::new(Sizes::of(request))),
+            sizes: log
+                .required
+                .sizes
+                .then(|| Box::new(MessageSizes::of(request))),
         }
     }
 
     fn watch(mut self, response: &mut Response) {
-        self.see(response);
-        if self.log.needs.first_byte {
+        self.capture_head(response);
+        if self.log.required.first_byte {
             self.first_byte = Some(self.log.since(self.started));
         }
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = body.on_end(move |end| {
-            let mut entry = self;
-            entry.bytes = end.bytes();
-            entry.outcome = end.outcome();
+            let mut pending = self;
+            pending.bytes = end.bytes();
+            pending.outcome = end.outcome();
         });
     }
 
-    fn see(&mut self, response: &Response) {
+    fn capture_head(&mut self, response: &Response) {
         self.status = Some(response.status());
         if let Some(sizes) = &mut self.sizes {
             sizes.response_head = field::response_head(response);
@@ -191,11 +194,11 @@ impl Entry {
             .capture_response(&mut self.captured, response, &log.context());
     }
 
-    fn end(&self) -> End {
+    fn end(&self) -> RequestEnd {
         let (received, sent) = self.sizes.as_ref().map_or((0, 0), |sizes| sizes.both());
         let is_499 = self.log.shows_499 && self.outcome == Outcome::Dropped;
         let status = self.status.filter(|_| !is_499);
-        End {
+        RequestEnd {
             status: status.unwrap_or_else(client_closed_request),
             bytes: self.bytes,
             received,
@@ -207,24 +210,24 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PendingLine {
     fn drop(&mut self) {
         if self.status.is_none() && thread::panicking() {
-            self.see(&StatusCode::INTERNAL_SERVER_ERROR.into_response());
+            self.capture_head(&StatusCode::INTERNAL_SERVER_ERROR.into_response());
             // The gateway answers it, and that answer is short.
             self.outcome = Outcome::Failed;
         }
         let end = self.end();
         let log = &self.log;
         if log.filters.wants_end(end.status, self.is_health_check) {
-            let known = Known {
+            let inputs = LineInputs {
                 head: &self.head,
                 at: self.at,
                 captured: &self.captured,
                 end: &end,
             };
             with_buffer(|line| {
-                log.format.write(line, &known, &log.context());
+                log.format.write(line, &inputs, &log.context());
                 log.sink.write(line, log.when_full);
             });
         }
@@ -252,12 +255,12 @@ fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).expect("three digits")
 }
 
-impl Sizes {
+impl MessageSizes {
     /// Measures a request, and begins to count what is read of its content.
-    fn of(request: &mut Request) -> Sizes {
-        let sizes = Sizes {
+    fn of(request: &mut Request) -> MessageSizes {
+        let sizes = MessageSizes {
             request_head: field::request_head(request),
-            ..Sizes::default()
+            ..MessageSizes::default()
         };
         let (body, count) = (request.take_body(), sizes.content.clone());
         *request.body_mut() = body.on_end(move |end| count.store(end.bytes(), Ordering::Relaxed));

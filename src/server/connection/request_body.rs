@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::Error;
+use enfilade_core::BodyError;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
@@ -26,7 +26,7 @@ pub(in crate::server) struct Pace {
 }
 
 /// A body that fails where its client is too slow: a 408 where the application passes the failure on.
-pub(in crate::server) struct Received {
+pub(in crate::server) struct RequestBody {
     body: Incoming,
     pace: Pace,
     bytes: u64,
@@ -40,9 +40,9 @@ pub(in crate::server) struct Received {
     in_flight: Option<InFlight>,
 }
 
-impl Received {
-    pub(in crate::server) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> Received {
-        Received {
+impl RequestBody {
+    pub(in crate::server) fn new(body: Incoming, pace: Pace, in_flight: InFlight) -> RequestBody {
+        RequestBody {
             body,
             pace,
             bytes: 0,
@@ -61,15 +61,15 @@ impl Received {
         }
     }
 
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let patience = patience(self.pace, self.bytes, self.waited);
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let max_wait = max_wait(self.pace, self.bytes, self.waited);
         if self.waits_since.is_none() {
             let _entered = self.runtime.enter();
             let now = Instant::now();
             self.waits_since = Some(now);
             match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(now + patience),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep(patience))),
+                Some(sleep) => sleep.as_mut().reset(now + max_wait),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep(max_wait))),
             }
         }
         match &mut self.sleep {
@@ -82,7 +82,7 @@ impl Received {
 /// How long may be waited now: until there was nothing for too long, or too little for all the time.
 ///
 /// Only time in which the application waits counts, so a slow application is not taken for a slow client.
-fn patience(pace: Pace, bytes: u64, waited: Duration) -> Duration {
+fn max_wait(pace: Pace, bytes: u64, waited: Duration) -> Duration {
     match pace.rate {
         0 => pace.idle,
         rate => {
@@ -92,14 +92,14 @@ fn patience(pace: Pace, bytes: u64, waited: Duration) -> Duration {
     }
 }
 
-impl HttpBody for Received {
+impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(next) => {
                 self.go_on();
@@ -115,16 +115,16 @@ impl HttpBody for Received {
                     if frame.trailers_ref().is_some_and(has_malformed_field) {
                         let error =
                             "a trailer's name is no token, or its value has blanks around it";
-                        return Poll::Ready(Some(Err(Error::body(error))));
+                        return Poll::Ready(Some(Err(BodyError::new(error))));
                     }
                 } else {
                     self.in_flight = None;
                 }
-                Poll::Ready(next.map(|result| result.map_err(Error::body)))
+                Poll::Ready(next.map(|result| result.map_err(BodyError::new)))
             }
             Poll::Pending => {
-                let patience = self.poll_patience(context);
-                patience.map(|()| Some(Err(Error::body_timed_out())))
+                let max_wait = self.poll_timeout(context);
+                max_wait.map(|()| Some(Err(BodyError::timed_out())))
             }
         }
     }
@@ -159,7 +159,7 @@ mod tests {
             (pace(30, 1), u64::MAX, 6, 30),
         ] {
             assert_eq!(
-                patience(pace, bytes, seconds(waited)),
+                max_wait(pace, bytes, seconds(waited)),
                 seconds(expected),
                 "{pace:?} {bytes} {waited}"
             );

@@ -15,7 +15,7 @@ const LOOKS: Duration = Duration::from_millis(100);
 
 /// Lets threads wait for clients as long as no call waits for a thread.
 #[derive(Clone, Debug)]
-pub(super) struct Patience {
+pub(super) struct ClientTimeout {
     /// How long a thread may wait while a call waits for one.
     pub(super) timeout: Duration,
     /// How many calls wait for a thread.
@@ -24,14 +24,14 @@ pub(super) struct Patience {
 
 /// Nobody takes it: the client is gone, or too slow.
 #[derive(Debug)]
-pub(super) struct NotTaken;
+pub(super) struct ClientGone;
 
-impl Patience {
+impl ClientTimeout {
     /// Hands over what the client is to get, and waits until there is room for it.
-    pub(super) fn send<T>(&self, sender: &Sender<T>, item: T) -> Result<(), NotTaken> {
+    pub(super) fn send<T>(&self, sender: &Sender<T>, item: T) -> Result<(), ClientGone> {
         let item = match sender.try_send(item) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(_)) => return Err(NotTaken),
+            Err(TrySendError::Closed(_)) => return Err(ClientGone),
             Err(TrySendError::Full(item)) => item,
         };
         let began = Instant::now();
@@ -40,11 +40,11 @@ impl Patience {
         let mut room = pin!(sender.reserve());
         loop {
             if let Poll::Ready(room) = room.as_mut().poll(&mut context) {
-                room.map_err(|_| NotTaken)?.send(item);
+                room.map_err(|_| ClientGone)?.send(item);
                 return Ok(());
             }
             if began.elapsed() >= self.timeout && self.waiting.load(Ordering::Relaxed) > 0 {
-                return Err(NotTaken);
+                return Err(ClientGone);
             }
             std::thread::park_timeout(LOOKS);
         }
@@ -66,8 +66,8 @@ mod tests {
 
     use super::*;
 
-    fn patience(waiting: usize) -> Patience {
-        Patience {
+    fn client_timeout(waiting: usize) -> ClientTimeout {
+        ClientTimeout {
             timeout: Duration::from_millis(300),
             waiting: Arc::new(waiting.into()),
         }
@@ -82,7 +82,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(600));
             [receiver.blocking_recv(), receiver.blocking_recv()]
         });
-        patience(0).send(&sender, 2).unwrap();
+        client_timeout(0).send(&sender, 2).unwrap();
         assert_eq!(reader.join().unwrap(), [Some(1), Some(2)]);
     }
 
@@ -91,7 +91,7 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(1);
         sender.try_send(1).unwrap();
         let began = Instant::now();
-        assert!(patience(1).send(&sender, 2).is_err());
+        assert!(client_timeout(1).send(&sender, 2).is_err());
         assert!(began.elapsed() >= Duration::from_millis(300));
     }
 
@@ -100,7 +100,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         sender.try_send(1).unwrap();
         let reader = std::thread::spawn(move || drop(receiver));
-        assert!(patience(0).send(&sender, 2).is_err());
+        assert!(client_timeout(0).send(&sender, 2).is_err());
         reader.join().unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use enfilade::{Body, Error};
+use enfilade::{Body, BodyError};
 use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
@@ -16,9 +16,9 @@ use crate::serve::inline::records::OpenRecord;
 ///
 /// hyper drops what it has not written yet when a body fails. In that turn it writes, so that the client gets the head
 /// and sees that the response broke off.
-pub(super) struct Sent {
+pub(super) struct ResponseBody {
     body: Body,
-    failure: Option<Error>,
+    failure: Option<BodyError>,
     version: Version,
     /// How many bytes there have to be in all, and how many there were.
     length: Option<u64>,
@@ -29,9 +29,9 @@ pub(super) struct Sent {
     record: Option<Box<OpenRecord>>,
 }
 
-impl Sent {
-    pub(super) fn new(body: Body, version: Version) -> Sent {
-        Sent {
+impl ResponseBody {
+    pub(super) fn new(body: Body, version: Version) -> ResponseBody {
+        ResponseBody {
             body,
             failure: None,
             version,
@@ -44,13 +44,13 @@ impl Sent {
     }
 
     /// With the number of bytes that the response announces.
-    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
     /// Whether hyper may know how long the body is.
-    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
+    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
@@ -60,7 +60,7 @@ impl Sent {
         mut self,
         connection: Rc<Connection>,
         record: Option<Box<OpenRecord>>,
-    ) -> Sent {
+    ) -> ResponseBody {
         self.connection = Some(connection);
         self.record = record;
         self
@@ -82,7 +82,7 @@ impl Sent {
 
     /// Fails in the next turn.
     #[cold]
-    fn fail(&mut self, error: Error, context: &Context<'_>) {
+    fn fail(&mut self, error: BodyError, context: &Context<'_>) {
         self.failure = Some(error);
         if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
             // The end of the connection is that of the content, and must not look like one.
@@ -92,14 +92,14 @@ impl Sent {
     }
 }
 
-impl HttpBody for Sent {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -107,7 +107,7 @@ impl HttpBody for Sent {
         let error = match next {
             Some(Err(error)) => error,
             next => match self.is_wrong(next.as_ref().and_then(|next| next.as_ref().ok())) {
-                true => Error::body("the body is not as long as its Content-Length"),
+                true => BodyError::new("the body is not as long as its Content-Length"),
                 false => return Poll::Ready(next),
             },
         };
@@ -130,7 +130,7 @@ impl HttpBody for Sent {
     }
 }
 
-impl Drop for Sent {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
             record.end(self.count);

@@ -13,15 +13,15 @@ use enfilade_core::unpoisoned;
 ///
 /// While nobody waits, a permit is taken and given back without a lock. Whoever comes while others wait goes behind them,
 /// also when a permit is free at that moment: it belongs to the first that waits.
-pub(super) struct Turns {
+pub(super) struct FairSemaphore {
     free: AtomicUsize,
     /// How many are in the line; changed under its lock alone.
     waiting: AtomicUsize,
-    line: Mutex<Line>,
+    queue: Mutex<WaitQueue>,
 }
 
 #[derive(Default)]
-struct Line {
+struct WaitQueue {
     last_ticket: u64,
     /// In the order of their tickets.
     waiters: VecDeque<Waiter>,
@@ -35,80 +35,80 @@ struct Waiter {
 
 /// What a request gets that comes.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum Acquired {
     Now(Permit),
-    Later(Waiting),
+    Later(PendingPermit),
     /// The line is as long as it may be.
     Never,
 }
 
-impl Turns {
-    pub(super) fn new(permits: usize) -> Arc<Turns> {
-        Arc::new(Turns {
+impl FairSemaphore {
+    pub(super) fn new(permits: usize) -> Arc<FairSemaphore> {
+        Arc::new(FairSemaphore {
             free: AtomicUsize::new(permits),
             waiting: AtomicUsize::new(0),
-            line: Mutex::default(),
+            queue: Mutex::default(),
         })
     }
 
     /// A permit, or a place in a line of at most `backlog`.
-    pub(super) fn come(self: &Arc<Self>, backlog: usize) -> Turn {
-        if self.waiting.load(SeqCst) == 0 && self.take() {
-            return Turn::Now(Permit(self.clone()));
+    pub(super) fn acquire(self: &Arc<Self>, backlog: usize) -> Acquired {
+        if self.waiting.load(SeqCst) == 0 && self.try_take() {
+            return Acquired::Now(Permit(self.clone()));
         }
-        let mut line = self.line();
-        if line.waiters.len() >= backlog {
+        let mut queue = self.lock_queue();
+        if queue.waiters.len() >= backlog {
             // The last of the line may have left since.
-            return match line.waiters.is_empty() && self.take() {
-                true => Turn::Now(Permit(self.clone())),
-                false => Turn::Never,
+            return match queue.waiters.is_empty() && self.try_take() {
+                true => Acquired::Now(Permit(self.clone())),
+                false => Acquired::Never,
             };
         }
-        line.last_ticket += 1;
-        let ticket = line.last_ticket;
-        line.waiters.push_back(Waiter {
+        queue.last_ticket += 1;
+        let ticket = queue.last_ticket;
+        queue.waiters.push_back(Waiter {
             ticket,
             waker: Waker::noop().clone(),
         });
-        self.hand_out(line);
-        Turn::Later(Waiting {
-            turns: self.clone(),
+        self.grant_free(queue);
+        Acquired::Later(PendingPermit {
+            semaphore: self.clone(),
             ticket: Some(ticket),
         })
     }
 
     /// Takes a permit, if one is free.
-    fn take(&self) -> bool {
+    fn try_take(&self) -> bool {
         let one_less = |free: usize| free.checked_sub(1);
         self.free.fetch_update(SeqCst, SeqCst, one_less).is_ok()
     }
 
-    fn give_back(&self) {
+    fn release(&self) {
         // Whoever comes into the line looks for a free permit after it is seen there, so one of the two sees the other.
         self.free.fetch_add(1, SeqCst);
         if self.waiting.load(SeqCst) > 0 {
-            self.hand_out(self.line());
+            self.grant_free(self.lock_queue());
         }
     }
 
     /// Gives the permits that are free to the first of the line, whose place there is then gone.
-    fn hand_out(&self, mut line: MutexGuard<'_, Line>) {
-        self.waiting.store(line.waiters.len(), SeqCst);
+    fn grant_free(&self, mut queue: MutexGuard<'_, WaitQueue>) {
+        self.waiting.store(queue.waiters.len(), SeqCst);
         let mut wakers = Vec::new();
-        while !line.waiters.is_empty() && self.take() {
-            wakers.extend(line.waiters.pop_front().map(|waiter| waiter.waker));
+        while !queue.waiters.is_empty() && self.try_take() {
+            wakers.extend(queue.waiters.pop_front().map(|waiter| waiter.waker));
         }
-        self.waiting.store(line.waiters.len(), SeqCst);
-        drop(line);
+        self.waiting.store(queue.waiters.len(), SeqCst);
+        drop(queue);
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        unpoisoned(self.line.lock())
+    fn lock_queue(&self) -> MutexGuard<'_, WaitQueue> {
+        unpoisoned(self.queue.lock())
     }
 }
 
-impl Line {
+impl WaitQueue {
     fn place_of(&self, ticket: u64) -> Option<usize> {
         let found = self
             .waiters
@@ -122,9 +122,9 @@ impl Line {
     }
 }
 
-impl fmt::Debug for Turns {
+impl fmt::Debug for FairSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns")
+        f.debug_struct("FairSemaphore")
             .field("free", &self.free)
             .field("waiting", &self.waiting)
             .finish_non_exhaustive()
@@ -133,55 +133,55 @@ impl fmt::Debug for Turns {
 
 /// The right to go on, which the next one has when this is dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<Turns>);
+pub(super) struct Permit(Arc<FairSemaphore>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.0.release();
     }
 }
 
 /// A place in the line, which is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    turns: Arc<Turns>,
+pub(super) struct PendingPermit {
+    semaphore: Arc<FairSemaphore>,
     /// `None` once there was a permit for it.
     ticket: Option<u64>,
 }
 
-impl Future for Waiting {
+impl Future for PendingPermit {
     type Output = Permit;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let ticket = self.ticket.expect("not polled after it was ready");
-        let mut line = self.turns.line();
-        if let Some(waiter) = line.waiter_mut(ticket) {
+        let mut queue = self.semaphore.lock_queue();
+        if let Some(waiter) = queue.waiter_mut(ticket) {
             let before = std::mem::replace(&mut waiter.waker, context.waker().clone());
-            drop(line);
+            drop(queue);
             drop(before);
             return Poll::Pending;
         }
-        drop(line);
+        drop(queue);
         self.ticket = None;
-        Poll::Ready(Permit(self.turns.clone()))
+        Poll::Ready(Permit(self.semaphore.clone()))
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingPermit {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let mut line = self.turns.line();
-        match line.place_of(ticket) {
+        let mut queue = self.semaphore.lock_queue();
+        match queue.place_of(ticket) {
             Some(place) => {
-                let waiter = line.waiters.remove(place);
-                self.turns.waiting.store(line.waiters.len(), SeqCst);
-                drop(line);
+                let waiter = queue.waiters.remove(place);
+                self.semaphore.waiting.store(queue.waiters.len(), SeqCst);
+                drop(queue);
                 drop(waiter);
             }
             // It was given a permit that it never took.
             None => {
-                drop(line);
-                self.turns.give_back();
+                drop(queue);
+                self.semaphore.release();
             }
         }
     }
@@ -191,7 +191,7 @@ impl Drop for Waiting {
 mod tests {
     use super::*;
 
-    fn is_ready(waiting: &mut Waiting) -> Option<Permit> {
+    fn is_ready(waiting: &mut PendingPermit) -> Option<Permit> {
         let mut context = Context::from_waker(Waker::noop());
         match Pin::new(waiting).poll(&mut context) {
             Poll::Ready(permit) => Some(permit),
@@ -199,29 +199,29 @@ mod tests {
         }
     }
 
-    fn later(turns: &Arc<Turns>) -> Waiting {
-        match turns.come(9) {
-            Turn::Later(waiting) => waiting,
+    fn later(semaphore: &Arc<FairSemaphore>) -> PendingPermit {
+        match semaphore.acquire(9) {
+            Acquired::Later(waiting) => waiting,
             other => panic!("{other:?}"),
         }
     }
 
-    fn now(turns: &Arc<Turns>) -> Permit {
-        match turns.come(9) {
-            Turn::Now(permit) => permit,
+    fn now(semaphore: &Arc<FairSemaphore>) -> Permit {
+        match semaphore.acquire(9) {
+            Acquired::Now(permit) => permit,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn permits_go_to_those_who_came_first() {
-        let turns = Turns::new(1);
-        let first = now(&turns);
-        let (mut second, mut third) = (later(&turns), later(&turns));
+        let semaphore = FairSemaphore::new(1);
+        let first = now(&semaphore);
+        let (mut second, mut third) = (later(&semaphore), later(&semaphore));
         assert!(is_ready(&mut third).is_none());
         drop(first);
         // Nobody has polled the second yet, and the permit is not free for all that.
-        let mut fourth = later(&turns);
+        let mut fourth = later(&semaphore);
         assert!(is_ready(&mut fourth).is_none() && is_ready(&mut third).is_none());
         let permit = is_ready(&mut second).unwrap();
         drop(permit);
@@ -229,50 +229,50 @@ mod tests {
         drop(permit);
         assert!(is_ready(&mut fourth).is_some());
         drop(fourth);
-        drop(now(&turns));
+        drop(now(&semaphore));
     }
 
     #[test]
     fn who_leaves_the_line_takes_nothing_along() {
-        let turns = Turns::new(1);
-        let first = now(&turns);
-        let (second, third, mut fourth) = (later(&turns), later(&turns), later(&turns));
+        let semaphore = FairSemaphore::new(1);
+        let first = now(&semaphore);
+        let (second, third, mut fourth) = (later(&semaphore), later(&semaphore), later(&semaphore));
         drop(second);
         drop(first);
         // The third has a permit that it never takes.
         drop(third);
         drop(is_ready(&mut fourth).unwrap());
         drop(fourth);
-        assert!(matches!(turns.come(0), Turn::Now(_)));
+        assert!(matches!(semaphore.acquire(0), Acquired::Now(_)));
     }
 
     #[test]
     fn a_line_is_no_longer_than_it_may_be() {
-        let turns = Turns::new(0);
-        assert!(matches!(turns.come(0), Turn::Never));
-        let waiting = later(&turns);
-        assert!(matches!(turns.come(1), Turn::Never));
+        let semaphore = FairSemaphore::new(0);
+        assert!(matches!(semaphore.acquire(0), Acquired::Never));
+        let waiting = later(&semaphore);
+        assert!(matches!(semaphore.acquire(1), Acquired::Never));
         drop(waiting);
-        assert!(matches!(turns.come(1), Turn::Later(_)));
+        assert!(matches!(semaphore.acquire(1), Acquired::Later(_)));
     }
 
     #[test]
     fn threads_lose_no_permit_and_no_waiter() {
-        let turns = Turns::new(2);
+        let semaphore = FairSemaphore::new(2);
         let most = AtomicUsize::new(0);
         let at_once = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for round in 0..2_000 {
-                        let permit = match turns.come(100) {
-                            Turn::Now(permit) => permit,
-                            Turn::Later(waiting) if round % 7 == 0 => {
+                        let permit = match semaphore.acquire(100) {
+                            Acquired::Now(permit) => permit,
+                            Acquired::Later(waiting) if round % 7 == 0 => {
                                 drop(waiting);
                                 continue;
                             }
-                            Turn::Later(waiting) => pollster::block_on(waiting),
-                            Turn::Never => continue,
+                            Acquired::Later(waiting) => pollster::block_on(waiting),
+                            Acquired::Never => continue,
                         };
                         let now = at_once.fetch_add(1, SeqCst) + 1;
                         most.fetch_max(now, SeqCst);
@@ -283,7 +283,7 @@ mod tests {
             }
         });
         assert!(most.load(SeqCst) <= 2);
-        assert_eq!(turns.free.load(SeqCst), 2);
-        assert!(turns.line().waiters.is_empty());
+        assert_eq!(semaphore.free.load(SeqCst), 2);
+        assert!(semaphore.lock_queue().waiters.is_empty());
     }
 }

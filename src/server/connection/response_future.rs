@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::date;
-use crate::server::connection::malformed::Malformed;
+use crate::server::connection::malformed::MalformedStream;
 use crate::server::connection::piece::Piece;
-use crate::server::connection::sent::{PIECE, Sent};
+use crate::server::connection::response_body::{PIECE, ResponseBody};
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]
@@ -34,8 +34,8 @@ impl ClientSupport {
 }
 
 /// The gateway's response, or the reset of a malformed request of HTTP/2.
-pub(super) struct Answered {
-    answer: Result<gateway::Answer, MalformedRequest>,
+pub(super) struct ResponseFuture {
+    response_future: Result<gateway::Answer, MalformedRequest>,
     client: ClientSupport,
     in_flight: Option<InFlight>,
 }
@@ -43,45 +43,45 @@ pub(super) struct Answered {
 /// There is no response to it.
 pub(super) struct MalformedRequest;
 
-impl Answered {
+impl ResponseFuture {
     pub(super) fn new(
-        answer: Result<gateway::Answer, MalformedRequest>,
+        response_future: Result<gateway::Answer, MalformedRequest>,
         client: ClientSupport,
         in_flight: InFlight,
-    ) -> Answered {
-        Answered {
-            answer,
+    ) -> ResponseFuture {
+        ResponseFuture {
+            response_future,
             client,
             in_flight: Some(in_flight),
         }
     }
 }
 
-impl Future for Answered {
-    type Output = Result<http::Response<Sent>, Malformed>;
+impl Future for ResponseFuture {
+    type Output = Result<http::Response<ResponseBody>, MalformedStream>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let client = self.client;
-        let Ok(answer) = &mut self.answer else {
-            return Poll::Ready(Err(Malformed::new()));
+        let Ok(response_future) = &mut self.response_future else {
+            return Poll::Ready(Err(MalformedStream::new()));
         };
-        let response = ready!(Pin::new(&mut *answer).poll(context));
-        let has_panicked = answer.has_panicked();
+        let response = ready!(Pin::new(&mut *response_future).poll(context));
+        let has_panicked = response_future.has_panicked();
         let in_flight = self.in_flight.take();
         if let (true, Some(in_flight)) = (has_panicked, &in_flight) {
             in_flight.on_panic().call(response.extensions().get());
         }
-        Poll::Ready(Ok(fit(response, client, in_flight, context)))
+        Poll::Ready(Ok(prepare_for_hyper(response, client, in_flight, context)))
     }
 }
 
 /// Tells hyper what it does not see by itself.
-fn fit(
+fn prepare_for_hyper(
     mut response: Response,
     client: ClientSupport,
     in_flight: Option<InFlight>,
     context: &mut Context<'_>,
-) -> http::Response<Sent> {
+) -> http::Response<ResponseBody> {
     let mut first = None;
     let limit = match client.version {
         Version::HTTP_2 => Piece::limit(),
@@ -134,7 +134,7 @@ fn fit(
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     response.map(|body| {
-        Sent::new(body, client.version, in_flight)
+        ResponseBody::new(body, client.version, in_flight)
             .with_first(first)
             .with_request_id(request_id)
             .with_length(length)

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::{Body, Error, RequestIdValue};
+use enfilade_core::{Body, BodyError, RequestIdValue};
 use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -23,11 +23,11 @@ const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 ///
 /// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
 /// and sees that the response broke off.
-pub(super) struct Sent {
+pub(super) struct ResponseBody {
     body: Body,
     /// What was read of the body and is not handed over yet.
-    first: Option<Result<Frame<Bytes>, Error>>,
-    failure: Option<(Error, Pause)>,
+    first: Option<Result<Frame<Bytes>, BodyError>>,
+    failure: Option<(BodyError, Pause)>,
     version: Version,
     /// How many bytes there have to be in all, and how many there were.
     length: Option<u64>,
@@ -40,9 +40,9 @@ pub(super) struct Sent {
     in_flight: Option<InFlight>,
 }
 
-impl Sent {
-    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> Sent {
-        Sent {
+impl ResponseBody {
+    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> ResponseBody {
+        ResponseBody {
             body,
             first: None,
             failure: None,
@@ -56,25 +56,25 @@ impl Sent {
     }
 
     /// With a frame that was read of the body already.
-    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> Sent {
+    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> ResponseBody {
         self.first = first.map(Ok);
         self
     }
 
     /// With the ID of the request.
-    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> Sent {
+    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> ResponseBody {
         self.request_id = id;
         self
     }
 
     /// With the number of bytes that the response announces.
-    pub(super) fn with_length(mut self, length: Option<u64>) -> Sent {
+    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
     /// Whether hyper may know how long the body is.
-    pub(super) fn measured(mut self, is_measured: bool) -> Sent {
+    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
@@ -83,7 +83,7 @@ impl Sent {
     fn poll_body(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let limit = match self.version {
             Version::HTTP_2 => Piece::limit(),
             _ => PIECE,
@@ -106,7 +106,7 @@ impl Sent {
             match self.body.poll_piece(context, limit) {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    return Poll::Ready(Some(Err(Error::body(WRONG_LENGTH))));
+                    return Poll::Ready(Some(Err(BodyError::new(WRONG_LENGTH))));
                 }
                 // What it is comes after this.
                 Poll::Ready(Some(next)) => self.first = Some(next),
@@ -115,22 +115,22 @@ impl Sent {
         }
         Poll::Ready(match next {
             Some(Err(error)) => Some(Err(error)),
-            _ if is_wrong => Some(Err(Error::body(WRONG_LENGTH))),
+            _ if is_wrong => Some(Err(BodyError::new(WRONG_LENGTH))),
             next => next,
         })
     }
 }
 
-impl HttpBody for Sent {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.failure.is_none() {
-            Piece::handed(None);
+            Piece::record(None);
             match ready!(self.poll_body(context)) {
                 Some(Err(error)) => {
                     if let Some(in_flight) = &self.in_flight {
@@ -146,7 +146,7 @@ impl HttpBody for Sent {
                 }
                 next => {
                     if let Some(Ok(frame)) = &next {
-                        Piece::handed(frame.data_ref().map(Bytes::len));
+                        Piece::record(frame.data_ref().map(Bytes::len));
                     }
                     return Poll::Ready(next);
                 }

@@ -7,21 +7,21 @@ use enfilade_core::{Request, Response};
 
 use super::Metrics;
 use super::store::{MethodLabel, Series, nanoseconds};
-use crate::shared::monotonic::Start;
+use crate::shared::monotonic::TimerInstant;
 use enfilade_core::RouteWanted;
 
 /// A request that is on its way; dropping it counts it, so that it is counted whatever happens.
-pub(super) struct Exchange {
+pub(super) struct CountedRequest {
     metrics: Arc<Metrics>,
     method: MethodLabel,
-    started: Start,
-    received: Option<Arc<Received>>,
+    started: TimerInstant,
+    received: Option<Arc<CountedBody>>,
     series: Option<Arc<Series>>,
     bytes: u64,
 }
 
-impl Exchange {
-    pub(super) fn begin(metrics: &Arc<Metrics>, request: &mut Request) -> Exchange {
+impl CountedRequest {
+    pub(super) fn begin(metrics: &Arc<Metrics>, request: &mut Request) -> CountedRequest {
         if request.extensions().get::<RouteWanted>().is_none() {
             request.extensions_mut().insert(RouteWanted);
         }
@@ -30,8 +30,8 @@ impl Exchange {
             .app
             .in_flight(method)
             .fetch_add(1, Ordering::Relaxed);
-        Exchange {
-            received: Received::watch(metrics, request),
+        CountedRequest {
+            received: CountedBody::watch(metrics, request),
             metrics: metrics.clone(),
             method,
             started: metrics.timer.start(),
@@ -44,14 +44,14 @@ impl Exchange {
         self.series = Some(self.metrics.series(self.method, Some(&response)));
         let body = std::mem::take(response.body_mut());
         *response.body_mut() = body.on_end(move |end| {
-            let mut exchange = self;
-            exchange.bytes = end.bytes();
+            let mut counted = self;
+            counted.bytes = end.bytes();
         });
         response
     }
 }
 
-impl Drop for Exchange {
+impl Drop for CountedRequest {
     fn drop(&mut self) {
         let metrics = &self.metrics;
         let series = self.series.take();
@@ -71,19 +71,19 @@ impl Drop for Exchange {
 }
 
 /// What was read of the body of a request; counted when that and the answer have ended.
-struct Received {
+struct CountedBody {
     metrics: Arc<Metrics>,
     bytes: AtomicU64,
     series: OnceLock<Arc<Series>>,
 }
 
-impl Received {
+impl CountedBody {
     /// Watches the body, where there is one.
-    fn watch(metrics: &Arc<Metrics>, request: &mut Request) -> Option<Arc<Received>> {
+    fn watch(metrics: &Arc<Metrics>, request: &mut Request) -> Option<Arc<CountedBody>> {
         if request.body().is_finished() {
             return None;
         }
-        let received = Arc::new(Received {
+        let received = Arc::new(CountedBody {
             metrics: metrics.clone(),
             bytes: AtomicU64::new(0),
             series: OnceLock::new(),
@@ -96,7 +96,7 @@ impl Received {
     }
 }
 
-impl Drop for Received {
+impl Drop for CountedBody {
     fn drop(&mut self) {
         if let Some(series) = self.series.take() {
             let sizes = &self.metrics.store.settings.sizes;

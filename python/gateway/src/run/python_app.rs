@@ -72,7 +72,7 @@ impl Handler for PythonApp {
     fn call(&self, request: Request) -> Reply {
         if let Some(environ) = request.extensions().get::<CallerEnviron>().cloned() {
             return Python::attach(|py| {
-                pulled::answer(py, self.callable.bind(py), request, &environ)
+                pulled::respond(py, self.callable.bind(py), request, &environ)
             });
         }
         let executor = match executor::current(self.pool.as_ref()) {
@@ -85,11 +85,11 @@ impl Handler for PythonApp {
         };
         let callable = self.callable.clone();
         if !is_collected(&request) {
-            return answer(callable, request, &executor);
+            return submit(callable, request, &executor);
         }
         Reply::from_future(async move {
             match collected(request).await {
-                Ok(request) => answer(callable, request, &executor).await,
+                Ok(request) => submit(callable, request, &executor).await,
                 Err(error) => HttpError::from(error).into_response(),
             }
         })
@@ -111,13 +111,13 @@ fn is_collected(request: &Request) -> bool {
 }
 
 /// The request with its body in memory.
-async fn collected(mut request: Request) -> Result<Request, enfilade::Error> {
+async fn collected(mut request: Request) -> Result<Request, enfilade::BodyError> {
     let body = request.take_body().collect(usize::MAX).await?;
     *request.body_mut() = body.into();
     Ok(request)
 }
 
-fn answer(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Reply {
+fn submit(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Reply {
     let (respond, response) = oneshot::channel();
     let runtime = match request.body().is_finished() {
         true => None,
@@ -131,15 +131,15 @@ fn answer(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Re
         runtime,
     };
     match executor.run(job) {
-        Ok(()) => Reply::from_future(Answering(response)),
+        Ok(()) => Reply::from_future(ResponseReceiver(response)),
         Err(_) => Reply::new(busy()),
     }
 }
 
 /// The answer that Python gives.
-struct Answering(oneshot::Receiver<Response>);
+struct ResponseReceiver(oneshot::Receiver<Response>);
 
-impl Future for Answering {
+impl Future for ResponseReceiver {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {

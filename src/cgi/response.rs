@@ -12,7 +12,7 @@ use http::{HeaderName, Method, StatusCode};
 use crate::panics::PanicHook;
 
 /// Answers a request, or says why what came is none.
-pub(crate) async fn answer(app: &Application, request: Result<Request, HttpError>) -> Response {
+pub(crate) async fn respond(app: &Application, request: Result<Request, HttpError>) -> Response {
     let request = match request {
         // There are no tunnels, as with the built-in server.
         Ok(request) if request.method() == Method::CONNECT => {
@@ -23,9 +23,9 @@ pub(crate) async fn answer(app: &Application, request: Result<Request, HttpError
     match request {
         Ok(request) => {
             let method = request.method().clone();
-            let mut answer = gateway::answer(app, request);
-            let response = (&mut answer).await;
-            if answer.has_panicked() {
+            let mut response_future = gateway::answer(app, request);
+            let response = (&mut response_future).await;
+            if response_future.has_panicked() {
                 PanicHook::default().call(response.extensions().get());
             }
             watch_body(only_final(&method, response))
@@ -98,7 +98,7 @@ mod tests {
         *request.method_mut() = method;
         *request.version_mut() = http::Version::HTTP_10;
         let mut output = BytesMut::new();
-        write_head(&pollster::block_on(answer(app, Ok(request))), &mut output);
+        write_head(&pollster::block_on(respond(app, Ok(request))), &mut output);
         String::from_utf8(output.to_vec()).unwrap()
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use enfilade::{Error, unpoisoned};
+use enfilade::{BodyError, unpoisoned};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 /// Whether a body is waited for, and since when; the server looks at it now and then.
@@ -45,25 +45,25 @@ impl BodyTimeout {
 }
 
 /// A body that fails where its client is too slow.
-pub(super) struct Received {
+pub(super) struct RequestBody {
     body: Incoming,
     body_timeout: Arc<BodyTimeout>,
 }
 
-impl Received {
-    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> Received {
-        Received { body, body_timeout }
+impl RequestBody {
+    pub(super) fn new(body: Incoming, body_timeout: Arc<BodyTimeout>) -> RequestBody {
+        RequestBody { body, body_timeout }
     }
 }
 
-impl HttpBody for Received {
+impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let body_timeout = self.body_timeout.clone();
         let mut waiting = unpoisoned(body_timeout.0.lock());
@@ -71,9 +71,9 @@ impl HttpBody for Received {
             Poll::Ready(next) => {
                 waiting.since = None;
                 waiting.is_done = !matches!(next, Some(Ok(_))) || self.body.is_end_stream();
-                Poll::Ready(next.map(|result| result.map_err(Error::body)))
+                Poll::Ready(next.map(|result| result.map_err(BodyError::new)))
             }
-            Poll::Pending if waiting.is_over => Poll::Ready(Some(Err(Error::body_timed_out()))),
+            Poll::Pending if waiting.is_over => Poll::Ready(Some(Err(BodyError::timed_out()))),
             Poll::Pending => {
                 let since = waiting
                     .since
@@ -94,7 +94,7 @@ impl HttpBody for Received {
     }
 }
 
-impl Drop for Received {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let mut waiting = unpoisoned(self.body_timeout.0.lock());
         waiting.is_done = true;

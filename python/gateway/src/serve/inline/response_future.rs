@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::records::OpenRecord;
-use crate::serve::inline::sent::Sent;
+use crate::serve::inline::response_body::ResponseBody;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]
@@ -38,33 +38,33 @@ impl ClientSupport {
 }
 
 /// The gateway's response, which never fails.
-pub(super) struct Answered {
-    answer: gateway::Answer,
+pub(super) struct ResponseFuture {
+    response_future: gateway::Answer,
     client: ClientSupport,
     /// What goes with the response, until it is there.
     rest: Option<(Rc<Connection>, Option<Box<OpenRecord>>)>,
 }
 
-impl Answered {
+impl ResponseFuture {
     pub(super) fn new(
-        answer: gateway::Answer,
+        response_future: gateway::Answer,
         client: ClientSupport,
         connection: Rc<Connection>,
         record: Option<Box<OpenRecord>>,
-    ) -> Answered {
-        Answered {
-            answer,
+    ) -> ResponseFuture {
+        ResponseFuture {
+            response_future,
             client,
             rest: Some((connection, record)),
         }
     }
 }
 
-impl Future for Answered {
-    type Output = Result<http::Response<Sent>, Infallible>;
+impl Future for ResponseFuture {
+    type Output = Result<http::Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answer).poll(context));
+        let mut response = ready!(Pin::new(&mut self.response_future).poll(context));
         let name = HeaderValue::from_static("enfilade");
         response.headers_mut().entry(SERVER).or_insert(name);
         let (connection, mut record) = self.rest.take().expect("not polled after it was ready");
@@ -74,13 +74,16 @@ impl Future for Answered {
         if let Some(date) = connection.date() {
             response.headers_mut().entry(DATE).or_insert(date);
         }
-        let sent = fit(response, self.client);
+        let sent = prepare_for_hyper(response, self.client);
         Poll::Ready(Ok(sent.map(|sent| sent.watched_by(connection, record))))
     }
 }
 
 /// Tells hyper what it does not see by itself.
-fn fit(mut response: Response, client: ClientSupport) -> http::Response<Sent> {
+fn prepare_for_hyper(
+    mut response: Response,
+    client: ClientSupport,
+) -> http::Response<ResponseBody> {
     if client.is_connect {
         // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");
@@ -101,7 +104,7 @@ fn fit(mut response: Response, client: ClientSupport) -> http::Response<Sent> {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     response.map(|body| {
-        Sent::new(body, client.version)
+        ResponseBody::new(body, client.version)
             .with_length(length)
             .measured(!has_trailers)
     })

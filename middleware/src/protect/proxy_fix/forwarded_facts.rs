@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::forwarded::elements;
 use super::networks::Networks;
-use super::node::{Node, parse_port};
+use super::node::{ForwardedNode, parse_port};
 use super::x_forwarded::{XForwarded, members, parse_prefix, parse_scheme};
 
 /// How many proxies of the networks a request may have come through.
@@ -14,34 +14,34 @@ const MAX_PROXIES: usize = 100;
 
 /// What was found out; nothing where a value is missing or malformed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    client: Option<Node>,
+pub(super) struct ForwardedFacts {
+    client: Option<ForwardedNode>,
     scheme: Option<Scheme>,
     host: Option<String>,
     prefix: Option<String>,
 }
 
-impl Found {
+impl ForwardedFacts {
     /// What `Forwarded` says: in the element that the walk through the networks ends at, else in the one at this place.
-    pub(super) fn in_forwarded(
+    pub(super) fn from_forwarded(
         headers: &HeaderMap,
         networks: Option<&Networks>,
         hops: usize,
-    ) -> Found {
+    ) -> ForwardedFacts {
         let elements = elements(headers).map(Result::ok);
         let found = match networks {
             Some(networks) => walk(elements, |element| {
-                let node = element.for_node().and_then(Node::parse);
+                let node = element.for_node().and_then(ForwardedNode::parse);
                 node.is_some_and(|node| networks.contains(node.address))
             }),
             None => nth(elements.map_while(|element| element), hops),
         };
         let Some(element) = found else {
-            return Found::default();
+            return ForwardedFacts::default();
         };
         let host = element.host().and_then(Host::parse);
-        Found {
-            client: element.for_node().and_then(Node::parse),
+        ForwardedFacts {
+            client: element.for_node().and_then(ForwardedNode::parse),
             scheme: element.proto().and_then(parse_scheme),
             host: host.map(|host| host.to_string()),
             prefix: None,
@@ -49,17 +49,17 @@ impl Found {
     }
 
     /// What `X-Forwarded-*` say: each at its own place, but the address where the walk through the networks ends.
-    pub(super) fn in_x_forwarded(
+    pub(super) fn from_x_forwarded(
         request: &Request,
         networks: Option<&Networks>,
         hops: impl Fn(XForwarded) -> usize,
-    ) -> Found {
+    ) -> ForwardedFacts {
         let headers = request.headers();
         let value = |header: XForwarded| {
             let member = nth(members(headers, header), hops(header))?;
             std::str::from_utf8(member).ok()
         };
-        let clients = members(headers, XForwarded::For).map(Node::parse_member);
+        let clients = members(headers, XForwarded::For).map(ForwardedNode::parse_member);
         let client = match networks {
             _ if hops(XForwarded::For) == 0 => None,
             Some(networks) => walk(clients, |node| networks.contains(node.address)),
@@ -76,7 +76,7 @@ impl Found {
                 host.map(|host| at_port(&host, port, default_port))
             }
         };
-        Found {
+        ForwardedFacts {
             client,
             scheme,
             host,
@@ -85,7 +85,7 @@ impl Found {
     }
 
     /// Puts it in the request.
-    pub(super) fn tell(self, request: &mut Request) {
+    pub(super) fn apply_to(self, request: &mut Request) {
         if let Some(client) = self.client {
             request.set_client(client.address, client.port);
         }

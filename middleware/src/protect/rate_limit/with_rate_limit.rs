@@ -11,21 +11,21 @@ use enfilade_core::{
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
-use super::store::{State, Taken};
+use super::store::{TakeResult, TakeState};
 use super::{
     Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
     WhenStoreFails,
 };
 
 #[derive(Clone)]
-pub(super) struct Limited {
+pub(super) struct WithRateLimit {
     app: Application,
     /// The field of the quota that most requests have.
     policy: HeaderValue,
     options: Arc<RateLimit>,
 }
 
-impl Handler for Limited {
+impl Handler for WithRateLimit {
     fn call(&self, request: Request) -> Reply {
         let options = &self.options;
         if !options.counts(&request) {
@@ -42,12 +42,14 @@ impl Handler for Limited {
         };
         let quota = options.quota_of(&request);
         match options.ask(&key, &quota).0 {
-            State::Ready(taken) => self.answer(request, options.settle(taken, &key, &quota), quota),
-            State::Pending(future) => {
+            TakeState::Ready(taken) => {
+                self.call_or_refuse(request, options.settle(taken, &key, &quota), quota)
+            }
+            TakeState::Pending(future) => {
                 let this = self.clone();
                 Reply::from_future(async move {
                     let state = this.options.settle(future.await, &key, &quota);
-                    this.answer(request, state, quota).await
+                    this.call_or_refuse(request, state, quota).await
                 })
             }
         }
@@ -76,16 +78,16 @@ impl Handler for Limited {
     }
 }
 
-impl Limited {
-    pub(super) fn new(app: Application, options: RateLimit) -> Limited {
-        Limited {
+impl WithRateLimit {
+    pub(super) fn new(app: Application, options: RateLimit) -> WithRateLimit {
+        WithRateLimit {
             app,
             policy: options.fields.policy(&options.quota),
             options: Arc::new(options),
         }
     }
 
-    fn answer(
+    fn call_or_refuse(
         &self,
         request: Request,
         state: Result<Option<QuotaState>, BoxError>,
@@ -136,7 +138,7 @@ impl RateLimit {
     /// What holds where the store may have failed; nothing where the request just passes.
     fn settle(
         &self,
-        taken: Taken,
+        taken: TakeResult,
         key: &QuotaKey,
         quota: &Quota,
     ) -> Result<Option<QuotaState>, BoxError> {
