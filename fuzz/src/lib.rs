@@ -103,23 +103,28 @@ pub fn paths(data: &[u8]) {
     );
     let canonical = path::canonical(&raw);
     assert_eq!(path::canonical(&canonical), canonical);
-    assert_eq!(canonical.split('/').count(), raw.split('/').count());
-    assert_eq!(path::decode_bytes(&canonical), path::decode_bytes(&raw));
-    let without = path::remove_dots(&raw);
-    assert_eq!(path::remove_dots(&without), without);
-    let mut segments = without.split('/').map(path::decode);
-    assert!(segments.all(|segment| segment != "." && segment != ".."));
-    if let Some(length) = path::match_prefix(&raw, &prefix) {
-        assert!(raw.is_char_boundary(length));
-        assert!(raw.len() == length || raw.as_bytes().get(length) == Some(&b'/'));
+    if raw.starts_with('/') {
+        assert!(canonical.starts_with('/'));
+        // Whoever decodes it again finds no dot segment either.
+        let mut segments = canonical.split('/').map(path::decode);
+        assert!(segments.all(|segment| segment != "." && segment != ".."));
+    } else {
+        assert_eq!(path::decode_bytes(&canonical), path::decode_bytes(&raw));
+    }
+    if let Some(length) = path::match_prefix(&canonical, &prefix) {
+        assert!(canonical.is_char_boundary(length));
+        assert!(matches!(
+            canonical.as_bytes().get(length),
+            None | Some(b'/')
+        ));
     }
     if let Some(mut request) = request(&raw) {
-        let received = request.uri().path().to_owned();
+        let expected = path::canonical(request.uri().path()).into_owned();
         request.mount(&prefix);
         request.shift_segment();
         assert_eq!(
             format!("{}{}", request.script_name(), request.path()),
-            received
+            expected
         );
         let environ: Vec<_> = request.environ().iter().collect();
         assert!(environ.iter().any(|(name, _)| name == "PATH_INFO"));
@@ -222,7 +227,11 @@ fn judged(request: &Request) -> Option<String> {
     assert_eq!(path::canonical(&url), url);
     let decoded = path::decode(&url);
     assert!(decoded.starts_with('/') && !decoded.contains("//") && !decoded.contains('\\'));
-    assert_eq!(path::remove_dots(&decoded), decoded);
+    assert!(
+        !decoded
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+    );
     request.client_address().map(|address| address.to_string())
 }
 

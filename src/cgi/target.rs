@@ -10,7 +10,7 @@ use super::variables::Variables;
 /// How long a target may be; what the `http` crate takes.
 const MAX_LENGTH: usize = u16::MAX as usize - 1;
 
-/// A target, and how many bytes of its path are the script's.
+/// A target, and how many bytes of its canonical path are the script's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) uri: Uri,
@@ -29,8 +29,9 @@ impl Target {
         let rest = rooted(variables, "PATH_INFO")?;
         let query = variables.bytes("QUERY_STRING");
         if let Some(uri) = received(variables)? {
-            let mounted = mounted(uri.path(), script).filter(|&mounted| {
-                let left = uri.path().get(mounted..).unwrap_or_default();
+            let path = path::canonical(uri.path());
+            let mounted = mounted(&path, script).filter(|&mounted| {
+                let left = path.get(mounted..).unwrap_or_default();
                 rest.is_empty() || is_same(left, rest)
             });
             if let Some(mounted) = mounted {
@@ -45,9 +46,12 @@ impl Target {
         let script = script.trim_end_matches('/');
         let path = format!("{script}{}", encode(rest));
         let uri = parse(if path.is_empty() { "/" } else { &path })?;
+        // Dots that lead out of the script leave nothing of it.
+        let script = path::canonical(script);
+        let is_in_script = path::canonical(uri.path()).starts_with(&*script);
         Ok(Target {
             uri: with_query(uri, query)?,
-            mounted: script.len(),
+            mounted: if is_in_script { script.len() } else { 0 },
         })
     }
 
@@ -98,7 +102,7 @@ fn parse(target: &str) -> Result<Uri, HttpError> {
     found.map_err(|_| bad("REQUEST_URI"))
 }
 
-/// How much of a raw path the script's name is.
+/// How much of a canonical path the script's name is.
 fn mounted(path: &str, script: &[u8]) -> Option<usize> {
     if script.is_empty() {
         return Some(0); // Of `*` too.
@@ -172,10 +176,11 @@ mod tests {
 
     #[test]
     fn the_target_is_as_received() {
-        let cases: [Case; 20] = [
+        let cases: [Case; 22] = [
             (["/a%2Fb?q=1", "", "/a/b", "q=1"], "/a%2Fb?q=1", 0),
             (["/app/a%2Fb?q", "/app", "/a/b", "q"], "/app/a%2Fb?q", 4),
-            (["/%61pp/x", "/app", "/x", ""], "/%61pp/x", 6),
+            (["/%61pp/x", "/app", "/x", ""], "/%61pp/x", 4),
+            (["/x/../app/./y", "/app", "/y", ""], "/x/../app/./y", 4),
             (["/app", "/app", "", ""], "/app", 4),
             (["/app/", "/app", "/", ""], "/app/", 4),
             (["//a/./b/../c/", "", "/a/c/", ""], "//a/./b/../c/", 0),
@@ -198,6 +203,7 @@ mod tests {
             (["", "", "", ""], "/", 0),
             (["", "", "", "q"], "/?q", 0),
             (["", "/app/", "/x", ""], "/app/x", 4),
+            (["", "/app", "/../x", ""], "/app/../x", 0),
             // What should not have come.
             (["/a b?c d", "", "", ""], "/a%20b?c%20d", 0),
         ];

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::matching::path_glob::{self, PathGlob};
+use crate::matching::path_glob::PathGlob;
 
 /// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
 ///
@@ -101,8 +101,7 @@ impl ContentType {
         if self.paths.is_empty() {
             return &self.default;
         }
-        let path = path_glob::decoded_path(request);
-        let first = self.paths.iter().find(|(glob, _)| glob.matches(&path));
+        let first = self.paths.iter().find(|(glob, _)| glob.matches(request));
         first.map_or(&self.default, |(_, value)| value)
     }
 

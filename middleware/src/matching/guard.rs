@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::error::Error;
 use crate::matching::accept::accepts;
-use crate::matching::path_glob::{self, PathGlob};
+use crate::matching::path_glob::PathGlob;
 
 /// What a request has to be.
 #[derive(Clone)]
@@ -50,9 +50,7 @@ impl Guard {
     /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
     pub fn path(pattern: &str) -> Result<Guard, Error> {
         let glob = PathGlob::new(pattern)?;
-        Ok(Guard::new(pattern, move |request| {
-            glob.matches(&path_glob::decoded_path(request))
-        }))
+        Ok(Guard::new(pattern, move |request| glob.matches(request)))
     }
 
     /// Some header by this name.

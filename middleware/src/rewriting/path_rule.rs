@@ -1,6 +1,6 @@
 //! Ordered rules that make one path of another, for rewrites and redirects.
 
-use enfilade_core::{Request, path};
+use enfilade_core::Request;
 use regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::Error;
@@ -19,7 +19,7 @@ pub(crate) enum RuleInput {
 /// A regular expression, and what becomes of what it matches.
 #[derive(Clone, Debug)]
 pub(crate) struct PathRule {
-    canonical_target: RuleInput,
+    input: RuleInput,
     regex: Regex,
     /// With `$1` and `${name}` for groups.
     to: String,
@@ -36,11 +36,7 @@ enum ReplacementPart {
 }
 
 impl PathRule {
-    pub(crate) fn new(
-        canonical_target: RuleInput,
-        pattern: &str,
-        to: &str,
-    ) -> Result<PathRule, Error> {
+    pub(crate) fn new(input: RuleInput, pattern: &str, to: &str) -> Result<PathRule, Error> {
         let wrong = |why: String| {
             Error::new(
                 ErrorKind::Rule,
@@ -52,7 +48,7 @@ impl PathRule {
         match missing_group(to, regex.captures_len(), regex.capture_names()) {
             Some(missing) => Err(wrong(format!("there is no group {missing:?}"))),
             None => Ok(PathRule {
-                canonical_target,
+                input,
                 parts: pieces(to).map(|piece| piece.read(&regex)).collect(),
                 regex,
                 to: to.to_owned(),
@@ -71,19 +67,17 @@ impl PathRule {
     /// What becomes of this path and query, in canonical form, where the rule matches.
     fn apply(&self, path: &str, query: Option<&str>) -> Option<String> {
         let whole;
-        let canonical_target = match (self.canonical_target, query) {
+        let input = match (self.input, query) {
             (RuleInput::PathAndQuery, Some(query)) => {
                 whole = format!("{path}?{query}");
                 &whole
             }
             _ => path,
         };
-        let found: Captures<'_> = self.regex.captures(canonical_target)?;
-        let mut made = self.expand(&found, canonical_target.find('?'));
+        let found: Captures<'_> = self.regex.captures(input)?;
+        let mut made = self.expand(&found, input.find('?'));
         // The query stays where the rule looks at the path alone and says nothing of it.
-        if let (RuleInput::Path, Some(query), false) =
-            (self.canonical_target, query, self.to.contains('?'))
-        {
+        if let (RuleInput::Path, Some(query), false) = (self.input, query, self.to.contains('?')) {
             made.extend(["?", query]);
         }
         Some(made)
@@ -137,14 +131,13 @@ pub(crate) fn first_match(rules: &[PathRule], path: &str, query: Option<&str>) -
     rules.iter().find_map(|rule| rule.apply(path, query))
 }
 
-/// The path that is left in the form that rules see, and the query.
-pub(crate) fn canonical_target(request: &Request) -> (String, Option<&str>) {
-    let path = match request.path() {
+/// The path that is left, as rules see it.
+pub(crate) fn rule_path(request: &Request) -> &str {
+    match request.path() {
         // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
         "" if !request.script_name().is_empty() => "/",
         path => path,
-    };
-    (path::canonical(path).into_owned(), request.query())
+    }
 }
 
 /// The first group that a replacement names and an expression with these names of groups does not have.
@@ -191,12 +184,12 @@ fn pieces(to: &str) -> impl Iterator<Item = ReplacementToken<'_>> {
     to.split("$$").enumerate().flat_map(|(at, text)| {
         let dollar = (at > 0).then_some(ReplacementToken::Text("$"));
         let mut texts = text.split('$');
-        let first_match = texts.next().map(ReplacementToken::Text);
+        let first = texts.next().map(ReplacementToken::Text);
         let groups = texts.flat_map(|after| {
             let (group, text) = group_before(after);
             [ReplacementToken::Group(group), ReplacementToken::Text(text)]
         });
-        dollar.into_iter().chain(first_match).chain(groups)
+        dollar.into_iter().chain(first).chain(groups)
     })
 }
 

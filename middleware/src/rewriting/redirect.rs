@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
-use crate::rewriting::path_rule::{PathRule, RuleInput, canonical_target, first_match};
+use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 
 /// Sends clients to other paths by ordered rules; what no rule matches goes inside.
 ///
@@ -118,9 +118,8 @@ impl Redirect {
         self.add(RuleInput::Path, pattern, to)
     }
 
-    fn add(mut self, canonical_target: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
-        self.rules
-            .push(PathRule::new(canonical_target, pattern, to)?);
+    fn add(mut self, input: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
+        self.rules.push(PathRule::new(input, pattern, to)?);
         Ok(self)
     }
 }
@@ -195,8 +194,8 @@ impl WithRedirect {
 
 impl Handler for WithRedirect {
     fn call(&self, request: Request) -> Reply {
-        let (path, query) = canonical_target(&request);
-        let Some(made) = self.destination(&path, query) else {
+        let (path, query) = (rule_path(&request), request.query());
+        let Some(made) = self.destination(path, query) else {
             return self.app.call(request);
         };
         let location = match made.strip_prefix('/') {

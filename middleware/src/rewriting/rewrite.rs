@@ -8,7 +8,7 @@ use enfilade_core::{
 use http::StatusCode;
 
 use crate::error::Error;
-use crate::rewriting::path_rule::{PathRule, RuleInput, canonical_target, first_match};
+use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 
 /// Changes the path of a request by ordered rules before the application sees it; the client learns nothing of it.
 ///
@@ -78,8 +78,8 @@ impl Rewrite {
         self.add(RuleInput::PathAndQuery, pattern, to)
     }
 
-    fn add(mut self, canonical_target: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
-        let rule = PathRule::new(canonical_target, pattern, to)?;
+    fn add(mut self, input: RuleInput, pattern: &str, to: &str) -> Result<Self, Error> {
+        let rule = PathRule::new(input, pattern, to)?;
         if !to.starts_with('/') {
             let why = "it does not begin with a slash";
             return Err(Error::new(
@@ -109,8 +109,8 @@ struct WithRewrite {
 
 impl Handler for WithRewrite {
     fn call(&self, mut request: Request) -> Reply {
-        let (path, query) = canonical_target(&request);
-        let Some(made) = first_match(&self.rules, &path, query) else {
+        let (path, query) = (rule_path(&request), request.query());
+        let Some(made) = first_match(&self.rules, path, query) else {
             return self.app.call(request);
         };
         let made = path::encode_invalid(&made);

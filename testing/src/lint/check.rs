@@ -27,7 +27,7 @@ pub(super) fn content(method: &Method, status: StatusCode) -> Content {
 }
 
 /// Law 1 for one request; `received` is the path of its target.
-pub(super) fn path(script_name: &str, path: &str, received: &str) -> Option<String> {
+pub(super) fn path(script_name: &str, path: &str, canonical: &str) -> Option<String> {
     if !(path.is_empty() || path.starts_with('/') || path == "*") {
         return Some(format!(
             "path is {path:?}, which does not begin with a slash"
@@ -37,9 +37,9 @@ pub(super) fn path(script_name: &str, path: &str, received: &str) -> Option<Stri
         let what = "which does not begin with a slash";
         return Some(format!("script_name is {script_name:?}, {what}"));
     }
-    if !format!("{script_name}{path}").ends_with(received) {
+    if !format!("{script_name}{path}").ends_with(canonical) {
         return Some(format!(
-            "script_name {script_name:?} and path {path:?} are not the path as received, {received:?}"
+            "script_name {script_name:?} and path {path:?} are not the canonical path, {canonical:?}"
         ));
     }
     None

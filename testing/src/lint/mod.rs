@@ -13,7 +13,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, Handler, Middleware, Reply, Request, Response,
+    Application, Body, Description, Handler, Middleware, Reply, Request, Response, path,
 };
 use http::header::LOCATION;
 use http::{HeaderMap, Method};
@@ -292,7 +292,7 @@ fn incoming(mut request: Request, script_name: &Arc<str>, report: &Report) -> Re
     record(check::path(
         script_name,
         request.path(),
-        request.uri().path(),
+        &path::canonical(request.uri().path()),
     ));
     let outer = request
         .extensions_mut()

@@ -158,5 +158,5 @@ pub(super) fn merge_slashes_redirect(input: &Value) -> Check<Output> {
 
 pub(super) fn remove_dot_segments(input: &Value) -> Check<Output> {
     known(input, "input", &["path"])?;
-    Ok(Ok(json!(path::remove_dots(required(input, "path")?))))
+    Ok(Ok(json!(path::canonical(required(input, "path")?))))
 }

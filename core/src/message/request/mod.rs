@@ -272,6 +272,8 @@ impl Request {
         if !path.starts_with('/') || path.contains(['?', '#']) {
             return false;
         }
+        // What is mounted stays, whatever the dots of the new path say.
+        let path = path::canonical(path);
         let mounted = self.script_name().get(self.0.outside..).unwrap_or_default();
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let target = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"));
@@ -283,12 +285,9 @@ impl Request {
         else {
             return false;
         };
-        let outside = self.full_path().get(..self.0.outside).unwrap_or_default();
-        // What is mounted stays as it is, whatever the dots of the new path say.
-        let path = path::canonical(path);
-        let is_as_written = outside.is_empty() && uri.path().strip_prefix(mounted) == Some(&*path);
-        let full_path =
-            (!is_as_written).then(|| format!("{outside}{mounted}{path}").into_boxed_str());
+        let outside = self.full_path().get(..self.0.outside);
+        let outside = outside.filter(|outside| !outside.is_empty());
+        let full_path = outside.map(|outside| format!("{outside}{}", uri.path()).into_boxed_str());
         self.detach_captures();
         self.0.full_path = full_path;
         self.shared_mut().uri = uri;

@@ -204,10 +204,10 @@ fn the_path_that_is_left_can_be_replaced() {
     let mut request = Request::get("http://h/foo/old?q");
     request.prepend_script_name("/out");
     request.mount("/foo");
-    for path in ["", "new", "/a b", "/a?b", "/a#b"] {
+    for path in ["", "new", "/a?b", "/a#b"] {
         assert!(!request.set_path(path), "{path}");
     }
-    assert!(request.set_path("/new/%20"));
+    assert!(request.set_path("/../n%65w/ "));
     assert_eq!(
         (request.script_name(), request.path()),
         ("/out/foo", "/new/%20")
@@ -269,7 +269,7 @@ fn a_path_that_is_not_canonical_stays_so_on_every_way() {
         );
         assert!(request.set_path("/%64/../../%65"));
         assert_eq!((request.script_name(), request.path()), ("/x/foo", "/e"));
-        assert_eq!(request.uri(), "/foo/%64/../../%65?q=%66");
+        assert_eq!(request.uri(), "/foo/e?q=%66");
         request.set_uri(http::Uri::from_static("/%66"));
         assert_eq!((request.script_name(), request.path()), ("", "/f"));
     }

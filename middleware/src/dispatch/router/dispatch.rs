@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use enfilade_core::{
-    Application, Description, Handler, HttpError, MatchedPattern, Reply, Request, RouteWanted, path,
+    Application, Description, Handler, HttpError, MatchedPattern, Reply, Request, RouteWanted,
 };
 use http::StatusCode;
 use http::header::ALLOW;
@@ -105,9 +105,8 @@ impl Dispatch {
     /// Looks at every route whose pattern matches the path.
     #[inline(never)]
     fn search(&self, request: &Request) -> Found<'_> {
-        let path = path::canonical(path_of(request));
         let mut found = Found::Nothing;
-        self.table.each(&path, &mut |route| {
+        self.table.each(path_of(request), &mut |route| {
             found.look_at(route, route.target.to(request.method()))
         });
         found

@@ -12,7 +12,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
 use smallvec::SmallVec;
 
 use self::rule::RuleMatch;
-use crate::matching::path_glob;
 
 pub use self::rule::CacheRule;
 
@@ -109,11 +108,8 @@ impl CacheControl {
     }
 
     fn path_matches(&self, request: &Request) -> PathMatches {
-        let path = path_glob::decoded_path(request);
-        self.rules
-            .iter()
-            .map(|rule| rule.matches_path(&path))
-            .collect()
+        let rules = self.rules.iter();
+        rules.map(|rule| rule.matches_path(request)).collect()
     }
 
     fn decorate(&self, path_matches: &PathMatches, response: &mut Response) {

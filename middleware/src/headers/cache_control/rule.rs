@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use enfilade_core::Request;
 use http::{HeaderValue, StatusCode};
 
 use super::directives;
@@ -100,9 +101,9 @@ impl CacheRule {
         &self.value
     }
 
-    /// Whether it is for answers at this path, which is decoded.
-    pub(super) fn matches_path(&self, path: &str) -> bool {
-        self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path))
+    /// Whether it is for responses at the path of this request.
+    pub(super) fn matches_path(&self, request: &Request) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(request))
     }
 
     pub(super) fn match_response(

@@ -73,7 +73,9 @@ pub(super) fn parse_prefix(text: &str) -> Option<String> {
     let is_strange = |found: char| found.is_control() || "\\?#".contains(found);
     let leads_away = [&decoded, "/"].concat().contains("//") || decoded.contains(is_strange);
     let is_path = text.starts_with('/') && path::encode_invalid(prefix) == prefix;
-    let has_dots = path::remove_dots(&decoded) != decoded;
+    let has_dots = decoded
+        .split('/')
+        .any(|segment| matches!(segment, "." | ".."));
     (is_path && !leads_away && !has_dots).then(|| path::canonical(prefix).into_owned())
 }
 

@@ -328,7 +328,7 @@ fn the_path_as_received_is_whole() {
             "",
             "/b",
             "/a/b",
-            Some("script_name \"\" and path \"/b\" are not the path as received, \"/a/b\""),
+            Some("script_name \"\" and path \"/b\" are not the canonical path, \"/a/b\""),
         ),
     ];
     for (script_name, path, received, expected) in cases {
