@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use enfilade::Application;
 use enfilade::middleware::{
-    BodyLimit, ConcurrencyLimit, Mounts, ProxyFix, Timeout, TrustedHosts, XForwarded,
+    BodyLimit, ConcurrencyLimit, Guard, Mounts, ProxyFix, Timeout, TrustedHosts, When, XForwarded,
 };
+use enfilade::{Application, Request, around};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::Parts;
-use crate::case::{known, number, text, texts};
+use crate::case::{known, number, required, text, texts};
 use crate::quotas;
 use crate::verdict::{Check, refused, unsupported};
 
@@ -22,6 +22,33 @@ pub(super) fn host_allow(_: &Parts<'_>, layer: &Value, app: Application) -> Chec
 
 pub(crate) fn trusted_hosts(hosts: &[&str]) -> Check<TrustedHosts> {
     TrustedHosts::new(hosts).or_else(refused)
+}
+
+/// Asks for credentials below a path, in each of the ways in which a program may say so.
+pub(super) fn fence(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "by", "path"])?;
+    let fence = Application::new(|_: Request| {
+        let challenge = [("www-authenticate", "Basic realm=\"fence\"")];
+        (StatusCode::UNAUTHORIZED, challenge, ())
+    });
+    let path = required(layer, "path")?.to_owned();
+    match text(layer, "by") {
+        Some("guard") => {
+            let guard = Guard::path(&path).or_else(refused)?;
+            Ok(When::new(guard, fence).otherwise(app).into())
+        }
+        Some("mounts") => {
+            let mounts = Mounts::new().at(&path, fence).or_else(refused)?;
+            Ok(mounts.otherwise(app).into())
+        }
+        Some("prefix") => Ok(app.wrap(around("prefix", move |inner, request| {
+            match request.path().strip_prefix(&*path) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => fence.call(request),
+                _ => inner.call(request),
+            }
+        }))),
+        other => unsupported(format!("a fence by {other:?}")),
+    }
 }
 
 pub(super) fn proxy_fix(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {

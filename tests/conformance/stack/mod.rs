@@ -22,7 +22,7 @@ use crate::observed::Log;
 use crate::verdict::{Check, needs, unsupported};
 
 /// The components that exist. A new component is one more line, and one less in [`TO_COME`].
-const COMPONENTS: [&str; 24] = [
+const COMPONENTS: [&str; 25] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -41,6 +41,7 @@ const COMPONENTS: [&str; 24] = [
     "limits",
     "lint",
     "method_override",
+    "one_path",
     "path_normalize",
     "proxy_fix",
     "rate_limit",
@@ -69,7 +70,7 @@ const TO_COME: [&str; 13] = [
 ];
 
 /// What a `middleware` in a case is here.
-const MIDDLEWARE: [(&str, Build); 24] = [
+const MIDDLEWARE: [(&str, Build); 25] = [
     ("access_log", observe::access_log),
     ("body_limit", guard::body_limit),
     ("cascade", dispatch::outer_cascade),
@@ -79,6 +80,7 @@ const MIDDLEWARE: [(&str, Build); 24] = [
     ("content_length", gateway),
     ("cors", cors::cors),
     ("error_pages", errors::error_pages),
+    ("fence", guard::fence),
     ("head", gateway),
     ("headers", headers::headers),
     ("host_allow", guard::host_allow),

@@ -1,0 +1,150 @@
+//! One path: whatever a client writes, everything that compares paths reads the same string.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests, which lints do not count as one"
+)]
+
+use enfilade_core::{Application, Request, around, path};
+use enfilade_middleware::{CacheControl, CacheRule, Guard, Maintenance, Mounts, Router, When};
+use enfilade_testing::Client;
+use proptest::prelude::*;
+
+/// Says on which side of the fence around `/admin` a request is: 1 inside, 0 outside.
+type Fence = (&'static str, fn(&str) -> Application);
+
+fn inside() -> Application {
+    Application::new(|_: Request| "1")
+}
+
+fn outside() -> Application {
+    Application::new(|_: Request| "0")
+}
+
+/// The prefix is `/` and a name without characters that mean something in a pattern.
+const FENCES: [Fence; 4] = [
+    ("starts_with", |prefix| {
+        let prefix = path::encode(prefix).into_owned();
+        outside().wrap(around("fence", move |inner, request| {
+            match request.path().strip_prefix(&*prefix) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => inside().call(request),
+                _ => inner.call(request),
+            }
+        }))
+    }),
+    ("Guard::path", |prefix| {
+        let guard = Guard::path(&format!("{prefix}{{,/**}}")).unwrap();
+        When::new(guard, inside()).otherwise(outside()).into()
+    }),
+    ("Mounts", |prefix| {
+        let mounts = Mounts::new().at(prefix, inside()).unwrap();
+        mounts.otherwise(outside()).into()
+    }),
+    ("Router", |prefix| {
+        let router = Router::new()
+            .get(prefix, inside())
+            .get(&format!("{prefix}/"), inside())
+            .get(&format!("{prefix}/{{*rest}}"), inside());
+        router.fallback(outside()).build().unwrap()
+    }),
+];
+
+/// A segment as a client may write it, and what surrounds it.
+fn spelling() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("admin"),
+        Just("%61dmin"),
+        Just("adm%69n"),
+        Just("Admin"),
+        Just("caf\u{e9}"),
+        Just("caf%C3%A9"),
+        Just("caf%c3%a9"),
+        Just("a@b"),
+        Just("a%40b"),
+        Just("x"),
+        Just(""),
+        Just("."),
+        Just(".."),
+        Just("%2e"),
+        Just("%2E%2e"),
+        Just(".%2e"),
+        Just("..."),
+        Just("a%2Fb"),
+        Just("..%2f"),
+        Just("%2f.."),
+        Just("%5c"),
+        Just("..%5C"),
+        Just("%00"),
+        Just("%ff"),
+        Just("%25"),
+        Just("%2561dmin"),
+        Just("%"),
+        Just("admin;x"),
+    ];
+    prop::collection::vec(piece, 1..6).prop_map(|pieces| format!("/{}", pieces.join("/")))
+}
+
+proptest! {
+    /// A capture takes no bytes that are not UTF-8, which is a 400 on the inside too.
+    #[test]
+    fn nothing_disagrees_about_the_side_of_a_fence(
+        prefix in prop_oneof![Just("/admin"), Just("/caf\u{e9}"), Just("/a@b"), Just("/x/admin")],
+        target in spelling(),
+    ) {
+        let Ok(uri) = path::encode_invalid(&target).parse::<http::Uri>() else {
+            return Ok(());
+        };
+        let canonical = path::canonical(uri.path()).into_owned();
+        let expected = path::match_prefix(&canonical, prefix).is_some();
+        for (name, fence) in FENCES {
+            let client = Client::new(fence(prefix));
+            let response = client.get(&uri.to_string()).send();
+            let found = response.text() == "1" || response.status() == 400;
+            prop_assert_eq!(found, expected, "{} around {}: {} is {}", name, prefix, target, canonical);
+        }
+    }
+}
+
+#[test]
+fn a_maintenance_lets_through_what_it_names_and_nothing_behind_it() {
+    let closed = Maintenance::new().allow(Guard::path("/health").unwrap());
+    closed.switch().close();
+    let app = Application::new(|request: Request| request.path().to_owned());
+    let client = Client::new(app.wrap(closed));
+    for (target, status) in [
+        ("/health", 200),
+        ("/%68ealth", 200),
+        ("/admin/../health", 200),
+        ("/health/../admin", 503),
+        ("/health%2F..%2Fadmin", 503),
+        ("/admin%2F..%2Fhealth", 503),
+    ] {
+        let response = client.get(target).send();
+        assert_eq!(response.status(), status, "{target}");
+        if status == 200 {
+            assert_eq!(response.text(), "/health", "{target}");
+        }
+    }
+}
+
+#[test]
+fn a_cache_policy_is_for_the_path_that_is_routed() {
+    let rule = CacheRule::new("public, max-age=60").unwrap();
+    let policy = CacheControl::new().rule(rule.path("/assets/**").unwrap());
+    let app = Application::new(|request: Request| request.path().to_owned());
+    let client = Client::new(app.wrap(policy));
+    for (target, is_public) in [
+        ("/assets/a", true),
+        ("/%61ssets/a", true),
+        ("/assets/a%2Fb", true),
+        ("/assets%2Fa", false),
+        ("/assets/../a", false),
+        ("/a/../assets/b", true),
+    ] {
+        let found = client
+            .get(target)
+            .send()
+            .header("cache-control")
+            .map(str::to_owned);
+        assert_eq!(found.is_some(), is_public, "{target}");
+    }
+}
