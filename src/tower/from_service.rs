@@ -15,7 +15,7 @@ use tower_service::Service;
 
 /// Makes an application of a service, such as an axum router; [`FromService`] has options.
 ///
-/// The service gets the path that is left, as code that knows nothing of mounting expects it.
+/// The service gets the canonical path that is left, as code that knows nothing of mounting expects it.
 ///
 /// ```
 /// use enfilade::{Application, Request, tower};
@@ -46,6 +46,7 @@ where
 pub struct FromService<S, E> {
     service: S,
     on_error: Arc<dyn Fn(E) -> HttpError + Send + Sync>,
+    has_raw_target: bool,
 }
 
 impl<S, E: Into<BoxError>> FromService<S, E> {
@@ -59,6 +60,7 @@ impl<S, E: Into<BoxError>> FromService<S, E> {
             on_error: Arc::new(|error| {
                 HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(error)
             }),
+            has_raw_target: false,
         }
     }
 }
@@ -81,6 +83,19 @@ impl<S, E> FromService<S, E> {
         on_error: impl Fn(E) -> HttpError + Send + Sync + 'static,
     ) -> FromService<S, E> {
         self.on_error = Arc::new(on_error);
+        self
+    }
+
+    /// Gives the service the target as the client sent it, in place of the canonical path that is left.
+    ///
+    /// It is for a service that signs or forwards what it received. What is mounted is not taken off its path.
+    ///
+    /// # Security
+    ///
+    /// A guard outside reads the canonical path: `/public/%2e%2e/admin` is `/admin` to it, and may be something else to a
+    /// service that reads paths in its own way. Put no fence around such a service that goes by the path.
+    pub fn insecure_raw_target(mut self) -> Self {
+        self.has_raw_target = true;
         self
     }
 
@@ -109,8 +124,13 @@ impl<S, E> FromService<S, E> {
     {
         let service = self.service.clone();
         let on_error = self.on_error.clone();
+        let received = self.has_raw_target.then(|| request.uri().clone());
         Reply::from_future(async move {
-            match ask(service, request.into_http()).await {
+            let mut request = request.into_http();
+            if let Some(received) = received {
+                *request.uri_mut() = received;
+            }
+            match ask(service, request).await {
                 Ok(response) => response,
                 Err(error) => on_error(error).into_response(),
             }

@@ -423,3 +423,18 @@ fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows(
         (None, Some("2"))
     );
 }
+
+#[test]
+fn a_service_gets_the_canonical_path_or_the_target_as_it_came() {
+    let shows = || axum::Router::new().fallback(async |uri: http::Uri| uri.to_string());
+    let target = "/app/%61/../b%2fc?q=%61";
+    let canonical = application(shows());
+    let raw = FromService::new(shows()).insecure_raw_target();
+    for (app, expected) in [
+        (canonical, "/b%2Fc?q=%61"),
+        (raw.into_application(), target),
+    ] {
+        let app = Router::new().mount("/app", app).build().unwrap();
+        assert_eq!(Client::new(app).get(target).send().text(), expected);
+    }
+}

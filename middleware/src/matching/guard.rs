@@ -41,13 +41,15 @@ impl Guard {
 
     /// A path of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
     ///
-    /// It is the path that is left where the guard stands, without dot segments and percent-decoded. `*` and `?` stand
-    /// for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}` for one of some
-    /// texts, and a backslash takes away what the next character means. Upper and lower case differ.
+    /// It matches the [path](Request::path) that is left, the one string that a router inside reads too. `*` and `?` match
+    /// within a segment: any text, or one character. `**` as a whole segment matches any number of segments, at the end
+    /// at least one. `[…]` matches one of several characters, `[!…]` any other one, `{…,…}` one of several patterns. A
+    /// backslash makes the next character an ordinary one. Upper and lower case differ. Write characters as they are, `é`
+    /// and not `%C3%A9`.
     ///
     /// # Errors
     ///
-    /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    /// If the pattern is not well formed, or begins with neither a slash nor `**/` and so matches nothing.
     pub fn path(pattern: &str) -> Result<Guard, Error> {
         let glob = PathGlob::new(pattern)?;
         Ok(Guard::new(pattern, move |request| glob.matches(request)))

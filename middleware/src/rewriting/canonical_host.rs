@@ -9,7 +9,7 @@ use crate::rewriting::host_redirect::HostRedirect;
 
 /// Sends requests for other hosts to the one that a site is known by.
 ///
-/// The answer is a 308 with path and query as they came and the scheme that the client used; the method and the content of
+/// The answer is a 308 with the canonical path, the query as it came, and the scheme that the client used; the method and the content of
 /// a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. The host of a request is the
 /// authority of an absolute target, else the `Host` header; one that is missing, there more than once or malformed is
 /// another host, and nothing of it is in the answer.

@@ -13,7 +13,7 @@ use crate::rewriting::host_redirect::HostRedirect;
 
 /// Sends requests that came over plain HTTP to HTTPS, and lets those over HTTPS pass.
 ///
-/// The answer is a 308 to the host that the client asked for, with path and query as they came; the method and the
+/// The answer is a 308 to the host that the client asked for, with the canonical path and the query as it came; the method and the
 /// content of a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. Where the host is
 /// missing, there more than once, malformed, or has something else than letters, digits, dots, `-` and `_`, the answer is
 /// a 400.

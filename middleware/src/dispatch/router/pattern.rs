@@ -108,8 +108,7 @@ impl Pattern {
 
     /// Stores the values of the captures in the request.
     ///
-    /// The raw path has the same segments as its canonical form, which the pattern matched. `plain` is the length of what
-    /// the pattern matches, if the path is in canonical form so far.
+    /// `plain` is the length of what the pattern matches, if the path has no encoded characters so far.
     ///
     /// # Errors
     ///
@@ -214,7 +213,7 @@ fn split_segments(inside: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The length of the first segments of a raw path, in bytes, each with the slash before it; `None` if it has fewer.
+/// The length of the first segments of a path, in bytes, each with the slash before it; `None` if it has fewer.
 pub(super) fn prefix_length(path: &str, segments: usize) -> Option<usize> {
     let mut length = 0;
     for _ in 0..segments {

@@ -53,13 +53,11 @@ impl CacheRule {
 
     /// Is for answers at paths of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
     ///
-    /// `*` and `?` stand for what is in one segment, `**` for any number of them, `[…]` for one of some characters, `{…}`
-    /// for one of some texts, and a backslash takes away what the next character means. Paths are percent-decoded, and
-    /// compared with upper and lower case.
+    /// Patterns are those of [`Guard::path`](crate::Guard::path).
     ///
     /// # Errors
     ///
-    /// Where the pattern is not well formed, or begins with neither a slash nor `**/` and so fits nothing.
+    /// If the pattern is not well formed, or begins with neither a slash nor `**/` and so matches nothing.
     pub fn path(mut self, pattern: &str) -> Result<Self, Error> {
         self.paths.push(PathGlob::new(pattern)?);
         Ok(self)
