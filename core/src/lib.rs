@@ -40,6 +40,7 @@ pub use compose::application::{Application, Handler, IntoHandler, marker};
 pub use compose::description::Description;
 pub use compose::middleware::{Around, Middleware, Pipeline, around};
 pub use compose::reply::{Reply, ReplyFuture};
+pub use compose::wrapper::{Wrapper, wrapped};
 pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;
 pub use message::body::{Body, BodyEnd, Outcome};

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::compose::application::Application;
-use crate::compose::application::Handler;
 use crate::compose::description::Description;
 use crate::compose::reply::Reply;
+use crate::compose::wrapper::{Wrapper, wrapped_shared};
 use crate::message::request::Request;
 
 /// Something that takes an application and returns an application.
@@ -57,31 +57,30 @@ pub fn around<F>(name: impl Into<String>, function: F) -> Around<F>
 where
     F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
 {
-    Around {
+    Around(Arc::new(NamedFunction {
         name: name.into(),
-        function: Arc::new(function),
-    }
+        function,
+    }))
 }
 
 /// The middleware that [`around`] makes.
 #[must_use = "a middleware does nothing until it is put around an application"]
-pub struct Around<F> {
+pub struct Around<F>(Arc<NamedFunction<F>>);
+
+struct NamedFunction<F> {
     name: String,
-    function: Arc<F>,
+    function: F,
 }
 
 impl<F> Clone for Around<F> {
     fn clone(&self) -> Self {
-        Around {
-            name: self.name.clone(),
-            function: self.function.clone(),
-        }
+        Around(self.0.clone())
     }
 }
 
 impl<F> fmt::Debug for Around<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Around").field(&self.name).finish()
+        f.debug_tuple("Around").field(&self.0.name).finish()
     }
 }
 
@@ -90,29 +89,20 @@ where
     F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
 {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(Wrapped { app, around: self })
+        wrapped_shared(app, self.0)
     }
 }
 
-struct Wrapped<F> {
-    app: Application,
-    around: Around<F>,
-}
-
-impl<F> Handler for Wrapped<F>
+impl<F> Wrapper for NamedFunction<F>
 where
     F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
 {
-    fn call(&self, request: Request) -> Reply {
-        (self.around.function)(&self.app, request)
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        (self.function)(inner, request)
     }
 
     fn describe(&self) -> Description {
-        Description::new(&self.around.name).around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(change(self.app.clone()).wrap(self.around.clone()))
+        Description::new(&self.name)
     }
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod application;
 pub(crate) mod description;
 pub(crate) mod middleware;
 pub(crate) mod reply;
+pub(crate) mod wrapper;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::{HeaderMap, HeaderName};
 
 use crate::error::Error;
@@ -39,7 +39,7 @@ use crate::error::ErrorKind;
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Propagate {
-    names: Arc<[HeaderName]>,
+    names: Vec<HeaderName>,
 }
 
 impl Propagate {
@@ -49,7 +49,7 @@ impl Propagate {
     ///
     /// Where one belongs to the gateway, or says what the content or the framing of a message is.
     pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Result<Self, Error> {
-        let names: Arc<[HeaderName]> = names.into_iter().collect();
+        let names: Vec<HeaderName> = names.into_iter().collect();
         let is_taken = |name: &&HeaderName| {
             enfilade_core::gateway::HOP_BY_HOP.contains(name)
                 || name.as_str().starts_with("content-")
@@ -66,48 +66,44 @@ impl Propagate {
 
 impl Middleware for Propagate {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithPropagate { app, options: self })
+        wrapped(app, self)
     }
 }
 
-struct WithPropagate {
-    app: Application,
-    options: Propagate,
-}
-
-impl Handler for WithPropagate {
-    fn call(&self, request: Request) -> Reply {
-        let mut copied = HeaderMap::new();
-        for name in self.options.names.iter() {
-            for value in request.headers().get_all(name) {
-                copied.append(name, value.clone());
-            }
+impl Wrapper for Propagate {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        let copied = named(request.headers(), &self.names);
+        let reply = inner.call(request);
+        match copied.is_empty() {
+            true => reply,
+            false => reply.update(move |response| add_missing(response.headers_mut(), &copied)),
         }
-        let reply = self.app.call(request);
-        if copied.is_empty() {
-            return reply;
-        }
-        reply.update(move |response| {
-            let headers = response.headers_mut();
-            for name in copied.keys() {
-                if !headers.contains_key(name) {
-                    let values = copied.get_all(name).iter();
-                    headers.extend(values.map(|value| (name.clone(), value.clone())));
-                }
-            }
-        })
     }
 
     fn describe(&self) -> Description {
-        let names: Vec<_> = self.options.names.iter().map(HeaderName::as_str).collect();
-        Description::new("Propagate")
-            .option("headers", names.join(", "))
-            .around(&self.app)
+        let names: Vec<_> = self.names.iter().map(HeaderName::as_str).collect();
+        Description::new("Propagate").option("headers", names.join(", "))
     }
+}
 
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+/// The lines of these headers.
+fn named(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut copied = HeaderMap::new();
+    for name in names {
+        for value in headers.get_all(name) {
+            copied.append(name, value.clone());
+        }
+    }
+    copied
+}
+
+/// Adds the headers that `response` does not have.
+fn add_missing(response: &mut HeaderMap, copied: &HeaderMap) {
+    for name in copied.keys() {
+        if !response.contains_key(name) {
+            let values = copied.get_all(name).iter();
+            response.extend(values.map(|value| (name.clone(), value.clone())));
+        }
     }
 }
 
