@@ -1,0 +1,160 @@
+//! The path of a request: what is mounted, and what is left.
+
+use std::borrow::Cow;
+
+use http::Uri;
+
+use super::Request;
+use crate::rules::path;
+
+impl Request {
+    /// The part of the [canonical path](path::canonical) that mounts have consumed; WSGI's `SCRIPT_NAME` before decoding.
+    #[must_use]
+    pub fn script_name(&self) -> &str {
+        self.split_path().0
+    }
+
+    /// The [canonical path](path::canonical) that is left for this application; WSGI's `PATH_INFO` before decoding.
+    ///
+    /// It is empty if a mount consumed all of it. `script_name` and `path` in one are the canonical path of the request;
+    /// [`uri`](Request::uri) has it as received. Every component reads this one string, so that
+    /// `request.path().starts_with("/admin/")` means what it says: there are no other spellings of the same path.
+    #[must_use]
+    #[inline]
+    pub fn path(&self) -> &str {
+        self.split_path().1
+    }
+
+    /// The path that is left, percent-decoded; bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn path_info(&self) -> std::borrow::Cow<'_, str> {
+        path::decode(self.path())
+    }
+
+    /// Replaces the path that is left and keeps what is mounted and the query; for components that rewrite.
+    ///
+    /// The new path is made [canonical](path::canonical). Returns whether it was set: a path begins with a slash and has no
+    /// character that a target cannot have.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    ///
+    /// let mut request = Request::get("/app//old?q=1");
+    /// request.mount("/app");
+    /// assert!(request.set_path("/new"));
+    /// assert_eq!((request.script_name(), request.path()), ("/app", "/new"));
+    /// assert_eq!(request.uri(), "/app/new?q=1");
+    /// ```
+    pub fn set_path(&mut self, path: &str) -> bool {
+        let query = self.query().map(str::to_owned);
+        self.set_path_and_query(path, query.as_deref())
+    }
+
+    /// Replaces the path that is left and the query, raw, and keeps what is mounted; see [`set_path`](Request::set_path).
+    pub fn set_path_and_query(&mut self, path: &str, query: Option<&str>) -> bool {
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return false;
+        }
+        // What is mounted stays, whatever the dots of the new path say.
+        let path = path::canonical(path);
+        let mounted = self.script_name().get(self.0.outside..).unwrap_or_default();
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        let target = http::uri::PathAndQuery::try_from(format!("{mounted}{path}{query}"));
+        let mut parts = self.uri().clone().into_parts();
+        parts.path_and_query = target.ok();
+        let Some(uri) = Uri::from_parts(parts)
+            .ok()
+            .filter(|uri| !uri.path().is_empty())
+        else {
+            return false;
+        };
+        let outside = self.full_path().get(..self.0.outside);
+        let outside = outside.filter(|outside| !outside.is_empty());
+        let full_path = outside.map(|outside| format!("{outside}{}", uri.path()).into_boxed_str());
+        self.detach_captures();
+        self.0.full_path = full_path;
+        self.shared_mut().uri = uri;
+        true
+    }
+
+    pub(super) fn detach_captures(&mut self) {
+        let inner = &mut *self.0;
+        let full_path = inner
+            .full_path
+            .as_deref()
+            .unwrap_or_else(|| inner.head.uri().path());
+        inner.captures.detach(full_path);
+    }
+
+    #[inline]
+    pub(super) fn full_path(&self) -> &str {
+        self.0
+            .full_path
+            .as_deref()
+            .unwrap_or_else(|| self.0.head.uri().path())
+    }
+
+    #[inline]
+    fn split_path(&self) -> (&str, &str) {
+        self.full_path()
+            .split_at_checked(self.0.offset)
+            .unwrap_or(("", ""))
+    }
+
+    /// Moves `prefix` from the front of `path` to the end of `script_name`, if it ends at a segment boundary there.
+    ///
+    /// Answers whether it did. The prefix is text (see [`path::match_prefix`]); no allocation, no reparsing.
+    pub fn mount(&mut self, prefix: &str) -> bool {
+        match path::match_prefix(self.path(), prefix) {
+            Some(length) => self.advance(length),
+            None => false,
+        }
+    }
+
+    /// Moves `length` bytes from the front of `path` to the end of `script_name`, where that is a segment boundary.
+    ///
+    /// Answers whether it did; routers use it, which know the length already.
+    pub fn advance(&mut self, length: usize) -> bool {
+        let at_boundary = match self.path().as_bytes().get(length..) {
+            Some([] | [b'/', ..]) => true,
+            _ => length == 0,
+        };
+        if at_boundary {
+            self.0.offset += length;
+        }
+        at_boundary
+    }
+
+    /// Moves one segment from `path` to `script_name` and gives it, decoded; `None` where there is none.
+    ///
+    /// It is what `wsgiref.util.shift_path_info` does, but for `.`, `..` and empty segments, which are segments like
+    /// any other here.
+    pub fn shift_segment(&mut self) -> Option<String> {
+        let rest = self.path().strip_prefix('/')?;
+        let segment = rest.split('/').next().unwrap_or(rest);
+        let (name, length) = (path::decode(segment).into_owned(), 1 + segment.len());
+        self.advance(length).then_some(name)
+    }
+
+    /// Puts `prefix` before `script_name`: a part of the public path that never reached this program.
+    ///
+    /// CGI's `SCRIPT_NAME` and a proxy's prefix are such parts. A slash at its end is dropped; it is raw, so it must be
+    /// percent-encoded where it needs to be.
+    pub fn prepend_script_name(&mut self, prefix: &str) {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() {
+            self.detach_captures();
+            self.0.full_path = Some(format!("{prefix}{}", self.full_path()).into_boxed_str());
+            self.0.outside += prefix.len();
+            self.0.offset += prefix.len();
+        }
+    }
+}
+
+/// The canonical path of a target, if it is not written so.
+pub(super) fn canonical_path(uri: &Uri) -> Option<Box<str>> {
+    match path::canonical(uri.path()) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path.into_boxed_str()),
+    }
+}
