@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
-use super::origin::Origin;
+use super::client_facts::ClientFacts;
 use super::params::Captures;
 use super::{Inner, Request};
 use crate::message::body::Body;
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
     pub(super) connection: Connection,
-    pub(super) origin: Origin,
+    pub(super) client_facts: ClientFacts,
 }
 
 /// What a client sent before the content, and over which connection; a clone costs a count.
@@ -52,8 +52,8 @@ impl Head {
         Arc::unwrap_or_clone(self.0)
     }
 
-    pub(super) fn origin(&self) -> &Origin {
-        &self.0.origin
+    pub(super) fn client_facts(&self) -> &ClientFacts {
+        &self.0.client_facts
     }
 
     /// The method.

@@ -1,12 +1,12 @@
 //! Requests: what the client sent, and where in the tree of applications it is.
 
+mod client_facts;
 #[cfg(feature = "serde")]
 mod deserialize;
 mod head;
-mod mounted;
-mod origin;
 mod params;
 mod path;
+mod path_state;
 mod url;
 
 use std::fmt;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use self::client_facts::ClientFacts;
 use self::head::Shared;
 pub use self::head::{Head, HeadSnapshot};
-use self::mounted::Mounted;
-use self::origin::Origin;
 use self::params::Captures;
 pub use self::params::{CaptureSink, Captured, Params};
 use self::path::canonical_path;
+use self::path_state::PathState;
 use crate::message::body::Body;
 use crate::message::connection::Connection;
 use crate::message::error::BoxError;
@@ -110,7 +110,7 @@ impl Request {
             version: parts.version,
             headers: parts.headers,
             connection,
-            origin: Origin::default(),
+            client_facts: ClientFacts::default(),
         };
         Request(Box::new(Inner {
             head: Head::new(shared),
@@ -331,7 +331,7 @@ impl Request {
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Body> {
         let uri = self.remaining_uri();
-        let mounted = self.take_mounted(&uri);
+        let mounted = self.take_path_state(&uri);
         let body = self.take_body();
         let mut request = http::Request::new(body);
         let shared = self.0.head.into_shared();
@@ -341,8 +341,8 @@ impl Request {
         *request.headers_mut() = shared.headers;
         *request.extensions_mut() = self.0.extensions;
         request.extensions_mut().insert(shared.connection);
-        if shared.origin != Origin::default() {
-            request.extensions_mut().insert(shared.origin);
+        if shared.client_facts != ClientFacts::default() {
+            request.extensions_mut().insert(shared.client_facts);
         }
         if let Some(mounted) = mounted {
             request.extensions_mut().insert(mounted);
@@ -362,10 +362,10 @@ where
     fn from(request: http::Request<B>) -> Request {
         let (mut parts, body) = request.into_parts();
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
-        let origin = parts.extensions.remove::<Origin>().unwrap_or_default();
-        let mounted = parts.extensions.remove::<Mounted>();
+        let client_facts = parts.extensions.remove::<ClientFacts>().unwrap_or_default();
+        let mounted = parts.extensions.remove::<PathState>();
         let mut request = Request::from_parts(parts, Body::new(body), connection);
-        request.shared_mut().origin = origin;
+        request.shared_mut().client_facts = client_facts;
         if let Some(mounted) = mounted {
             request.restore(mounted);
         }

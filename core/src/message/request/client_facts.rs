@@ -12,7 +12,7 @@ use crate::rules::host::Host;
 
 /// What a component found out about the client's end; where it has nothing, the connection's facts hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct ClientFacts {
     client: Option<(IpAddr, Option<u16>)>,
     scheme: Option<Scheme>,
     has_host: bool,
@@ -44,7 +44,7 @@ impl Request {
     /// The port of the client, where it is known; behind a proxy it seldom is.
     #[must_use]
     pub fn client_port(&self) -> Option<u16> {
-        match self.head().origin().client {
+        match self.head().client_facts().client {
             Some((_, port)) => port,
             None => Some(self.connection().peer()?.port()),
         }
@@ -52,7 +52,7 @@ impl Request {
 
     /// Says who the client is, as a component does that knows the proxies in front of this program.
     pub fn set_client(&mut self, address: IpAddr, port: Option<u16>) {
-        self.shared_mut().origin.client = Some((address, port));
+        self.shared_mut().client_facts.client = Some((address, port));
     }
 
     /// The scheme that the client used: the connection's, or the one that a component found out.
@@ -65,7 +65,7 @@ impl Request {
 
     /// Says by which scheme the client asked, as a component does that knows the proxies in front of this program.
     pub fn set_scheme(&mut self, scheme: Scheme) {
-        self.shared_mut().origin.scheme = Some(scheme);
+        self.shared_mut().client_facts.scheme = Some(scheme);
     }
 
     /// The port that the client asked at: that of this end of the connection.
@@ -111,7 +111,7 @@ impl Request {
         if !is_in_target || self.headers().contains_key(HOST) {
             self.headers_mut().insert(HOST, value);
         }
-        self.shared_mut().origin.has_host = true;
+        self.shared_mut().client_facts.has_host = true;
         true
     }
 }
@@ -120,7 +120,7 @@ impl Head {
     /// The address of the client, as [`Request::client_address`] gives it.
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
-        let found = self.origin().client.map(|(address, _)| address);
+        let found = self.client_facts().client.map(|(address, _)| address);
         let address = found.or_else(|| Some(self.connection().peer()?.ip()));
         address.map(|address| address.to_canonical())
     }
@@ -128,7 +128,7 @@ impl Head {
     /// The scheme that the client used, as [`Request::scheme`] gives it.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        let found = self.origin().scheme;
+        let found = self.client_facts().scheme;
         found.unwrap_or_else(|| self.connection().scheme())
     }
 
@@ -145,7 +145,7 @@ impl Head {
     /// The address of this end, as [`Request::server`] gives it.
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {
-        let is_elsewhere = self.origin().has_host || self.origin().scheme.is_some();
+        let is_elsewhere = self.client_facts().has_host || self.client_facts().scheme.is_some();
         self.connection().local().filter(|_| !is_elsewhere)
     }
 }

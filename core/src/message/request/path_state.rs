@@ -7,7 +7,7 @@ use super::params::Captures;
 
 /// What [`Request::into_http`] cannot say in its target: it travels in the extensions.
 #[derive(Clone)]
-pub(super) struct Mounted {
+pub(super) struct PathState {
     uri: Uri,
     /// The target that went out, to see what came of it.
     remaining: Uri,
@@ -19,12 +19,12 @@ pub(super) struct Mounted {
 
 impl Request {
     /// What has to travel, where there is something.
-    pub(super) fn take_mounted(&mut self, remaining: &Uri) -> Option<Mounted> {
+    pub(super) fn take_path_state(&mut self, remaining: &Uri) -> Option<PathState> {
         let is_as_received = self.0.full_path.is_none();
         if self.0.offset == 0 && self.0.captures.is_empty() && is_as_received {
             return None;
         }
-        Some(Mounted {
+        Some(PathState {
             uri: self.0.head.uri().clone(),
             remaining: remaining.clone(),
             full_path: self.0.full_path.take(),
@@ -37,7 +37,7 @@ impl Request {
     /// Puts the request where it was; further inside, where a prefix was taken off its path in the meantime.
     ///
     /// A path that became another one is what is left from now on, under what was mounted.
-    pub(super) fn restore(&mut self, mounted: Mounted) {
+    pub(super) fn restore(&mut self, mounted: PathState) {
         let now = std::mem::replace(&mut self.shared_mut().uri, mounted.uri);
         self.0.full_path = mounted.full_path;
         self.0.outside = mounted.outside;
