@@ -152,6 +152,7 @@ impl<H: Handler> From<H> for Application {
     message = "`{Self}` is not an application",
     label = "expected a closure or function that takes an `enfilade::Request`",
     note = "it must be `Send + Sync + 'static` and return something that is `IntoResponse`, a `Send` future of that, or a `Reply`",
+    note = "a `Result` is `IntoResponse` if both of its types are: for `?` on any error, return `Result<_, HttpError>`",
     note = "write the parameter's type if it is not inferred: `|request: Request| ...`"
 )]
 pub trait IntoHandler<M> {
@@ -296,16 +297,14 @@ mod tests {
         Ok("async fn")
     }
 
-    #[derive(Debug)]
+    /// An error that chooses its own response.
     struct StatusCodeError;
 
-    impl fmt::Display for StatusCodeError {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("no")
+    impl IntoResponse for StatusCodeError {
+        fn into_response(self) -> crate::Response {
+            StatusCode::IM_A_TEAPOT.into_response()
         }
     }
-
-    impl std::error::Error for StatusCodeError {}
 
     #[test]
     fn one_constructor_takes_the_three_closures_and_functions() {

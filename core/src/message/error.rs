@@ -81,7 +81,8 @@ impl BodyError {
     }
 }
 
-fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKind> {
+/// The kind of the error, or of the first body's error among its causes.
+pub(super) fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKind> {
     if let Some(error) = error.downcast_ref::<BodyError>() {
         return Some(error.kind);
     }

@@ -1,6 +1,6 @@
 //! Errors that know how to answer.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,17 +10,19 @@ use http::StatusCode;
 
 use crate::message::error::BodyError;
 use crate::message::error::BodyErrorKind;
-use crate::message::error::BoxError;
+use crate::message::error::{BoxError, inner_kind};
 use crate::message::response::IntoResponse;
 use crate::message::response::Response;
 use crate::message::unwind::Panic;
 
 /// An error as a response: a status, a text for the client, and the cause for the log.
 ///
-/// Every `std::error::Error` turns into one with `?`: a 500 with a fixed text, so that nothing of the cause reaches the
-/// client. A request body that broke off is a 400, one that is too long a 413, one that did not go on in
-/// time a 408. The error itself travels outward on the
-/// response as an extension of type `Arc<HttpError>`, for logs and error pages.
+/// Every error turns into one with `?`, a boxed one and one of the crate `anyhow` among them: a 500 with a fixed text, so
+/// that nothing of the cause reaches the client. A request body that broke off is a 400, one that is too long a 413, one
+/// that did not go on in time a 408, also where such an error is the cause of another. The error itself travels outward on
+/// the response as an extension of type `Arc<HttpError>`, for logs and error pages.
+///
+/// An application may have an error type of its own in its place: whatever is [`IntoResponse`] stands in a `Result`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -147,25 +149,40 @@ impl fmt::Display for HttpError {
     }
 }
 
-impl<T: IntoResponse, E: Into<HttpError>> IntoResponse for Result<T, E> {
+/// An error of an application's own says by its response what the client gets.
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     fn into_response(self) -> Response {
-        self.map_or_else(
-            |error| error.into().into_response(),
-            IntoResponse::into_response,
-        )
+        self.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for HttpError {
+impl<E: Into<BoxError> + 'static> From<E> for HttpError {
     fn from(error: E) -> Self {
-        let any: &dyn Any = &error;
-        let status = match any.downcast_ref::<BodyError>().map(BodyError::kind) {
-            Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Some(BodyErrorKind::Failed) => StatusCode::BAD_REQUEST,
-            Some(BodyErrorKind::Panicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        HttpError::new(status).caused_by(error)
+        let source_type = type_of_error(type_name::<E>());
+        let source = error.into();
+        HttpError {
+            status: status_for(&*source),
+            message: None,
+            source: Some(source),
+            source_type,
+        }
+    }
+}
+
+/// The status for an error: whose fault it is, if a body's error is the error or one of its causes.
+fn status_for(error: &(dyn StdError + 'static)) -> StatusCode {
+    match inner_kind(error) {
+        Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+        Some(BodyErrorKind::Failed) => StatusCode::BAD_REQUEST,
+        Some(BodyErrorKind::Panicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The [`HttpError`] that `?` makes of it.
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        HttpError::from(self).into_response()
     }
 }
 
@@ -187,6 +204,34 @@ mod tests {
         assert_eq!(HttpError::from(BodyError::too_large()).status(), 413);
         assert_eq!(HttpError::from(BodyError::timed_out()).status(), 408);
         assert_eq!(HttpError::from(std::io::Error::other("disk")).status(), 500);
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_the_clients_fault_wherever_it_is_in_the_chain() {
+        let wrapped = || std::io::Error::other(std::io::Error::other(BodyError::too_large()));
+        assert_eq!(HttpError::from(wrapped()).status(), 413);
+        let boxed: BoxError = Box::new(wrapped());
+        assert_eq!(HttpError::from(boxed).status(), 413);
+        assert_eq!(BodyError::timed_out().into_response().status(), 408);
+    }
+
+    #[test]
+    fn whatever_can_be_boxed_is_an_error_for_the_question_mark() {
+        fn fails(kind: u8) -> Result<(), HttpError> {
+            match kind {
+                0 => Err("text")?,
+                1 => Err(String::from("text"))?,
+                2 => Err(BoxError::from("text"))?,
+                _ => Err(HttpError::new(StatusCode::CONFLICT))?,
+            }
+        }
+        for kind in 0..3 {
+            let error = fails(kind).unwrap_err();
+            assert_eq!(error.status(), 500);
+            assert_eq!(error.source().unwrap().to_string(), "text");
+            assert_eq!(error.source_type(), None);
+        }
+        assert_eq!(fails(3).unwrap_err().status(), 409);
     }
 
     #[test]
