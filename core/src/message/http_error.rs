@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::message::error::BodyError;
 use crate::message::error::BodyErrorKind;
@@ -27,7 +27,7 @@ use crate::message::unwind::Panic;
 /// ```
 /// use std::sync::Arc;
 /// use enfilade_core::{Application, HttpError, Request};
-/// use http::StatusCode;
+/// use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 ///
 /// let app = Application::new(|request: Request| -> Result<String, HttpError> {
 ///     let number: u64 = request.path().trim_start_matches('/').parse()?;
@@ -46,6 +46,8 @@ pub struct HttpError {
     message: Option<Cow<'static, str>>,
     source: Option<BoxError>,
     source_type: Option<&'static str>,
+    /// Most have none, and an error is returned through many functions.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl HttpError {
@@ -57,6 +59,7 @@ impl HttpError {
             message: None,
             source: None,
             source_type: None,
+            headers: None,
         }
     }
 
@@ -77,6 +80,26 @@ impl HttpError {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Adds a header to the response, such as `WWW-Authenticate` or `Retry-After`.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, HttpError, Request};
+    /// use http::header::WWW_AUTHENTICATE;
+    /// use http::{HeaderValue, StatusCode};
+    ///
+    /// let app = Application::new(|_: Request| {
+    ///     let challenge = HeaderValue::from_static("Bearer");
+    ///     HttpError::new(StatusCode::UNAUTHORIZED).header(WWW_AUTHENTICATE, challenge)
+    /// });
+    /// let response = pollster::block_on(app.call(Request::get("/")));
+    /// assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    /// ```
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().append(name, value);
         self
     }
 
@@ -165,6 +188,7 @@ impl<E: Into<BoxError> + 'static> From<E> for HttpError {
             message: None,
             source: Some(source),
             source_type,
+            headers: None,
         }
     }
 }
@@ -187,8 +211,12 @@ impl IntoResponse for BodyError {
 }
 
 impl IntoResponse for HttpError {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let mut response = (self.status, self.text().into_owned()).into_response();
+        if let Some(headers) = self.headers.take() {
+            // A name that is repeated here has all of its values; one of the text's own, such as its type, is replaced.
+            response.headers_mut().extend(*headers);
+        }
         response.extensions_mut().insert(Arc::new(self));
         response
     }
