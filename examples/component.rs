@@ -4,10 +4,11 @@
 
 use std::env;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Instant;
 
 use enfilade::middleware::Router;
-use enfilade::{Application, Middleware, Reply, Request, Server, around};
+use enfilade::{Application, Middleware, Reply, Request, Server, Wrapper, around, wrapped};
 use http::{HeaderValue, Method, StatusCode};
 
 /// A function from an application to an application is a wrapper: this one tells how long the call took.
@@ -23,18 +24,22 @@ fn timed(app: Application) -> Application {
     }))
 }
 
-/// A struct with options is a wrapper too: this one decides whether the application is asked at all.
+/// A struct with options is a wrapper too: this one decides whether the application is called at all.
 #[derive(Clone)]
 struct ReadOnly(&'static str);
 
+impl Wrapper for ReadOnly {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        match *request.method() {
+            Method::GET | Method::HEAD => inner.call(request),
+            _ => Reply::new((StatusCode::FORBIDDEN, self.0)),
+        }
+    }
+}
+
 impl Middleware for ReadOnly {
     fn wrap(self, app: Application) -> Application {
-        app.wrap(around("ReadOnly", move |inner, request| {
-            match *request.method() {
-                Method::GET | Method::HEAD => inner.call(request),
-                _ => Reply::new((StatusCode::FORBIDDEN, self.0)),
-            }
-        }))
+        wrapped(app, self)
     }
 }
 
