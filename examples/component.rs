@@ -15,17 +15,15 @@ use http::{HeaderValue, Method, StatusCode};
 fn timed(app: Application) -> Application {
     app.wrap(around("timed", |inner, request| {
         let start = Instant::now();
-        inner.call(request).map(move |mut response| {
+        inner.call(request).update(move |response| {
             let value = format!("app;dur={:.3}", start.elapsed().as_secs_f64() * 1e3);
             let value = HeaderValue::try_from(value).expect("letters, digits and a dot");
             response.headers_mut().insert("server-timing", value);
-            response
         })
     }))
 }
 
 /// A struct with options is a wrapper too: this one decides whether the application is called at all.
-#[derive(Clone)]
 struct ReadOnly(&'static str);
 
 impl Wrapper for ReadOnly {
@@ -45,13 +43,12 @@ impl Middleware for ReadOnly {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
-    let museum = ReadOnly("Please do not touch\n");
     let house = Application::new(|_: Request| "The house\n")
-        .wrap(museum.clone())
+        .wrap(ReadOnly("Please do not touch\n"))
         .wrap(timed);
     let garden = Application::new(|_: Request| "The garden\n")
         .wrap(timed)
-        .wrap(museum);
+        .wrap(ReadOnly("Please do not walk\n"));
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
     let app = Router::new()
