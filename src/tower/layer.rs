@@ -79,6 +79,8 @@ where
 }
 
 /// An application with a layer around it.
+///
+/// It is no `Wrapper`: the layer's service holds the application, so another application needs another service.
 struct WithLayer<A> {
     app: Application,
     outside: Application,

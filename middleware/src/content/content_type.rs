@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use enfilade_core::headers::{MediaType, allows_content, is_token};
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use enfilade_core::{
+    Application, Description, Middleware, Reply, Request, Response, Wrapper, wrapped,
+};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
@@ -121,47 +123,29 @@ impl ContentType {
 
 impl Middleware for ContentType {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithContentType {
-            app,
-            options: Arc::new(self),
-        })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithContentType {
-    app: Application,
-    options: Arc<ContentType>,
-}
-
-impl Handler for WithContentType {
-    fn call(&self, request: Request) -> Reply {
-        let options = self.options.clone();
+impl Wrapper for ContentType {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        let options = self.clone();
         let default = options.choose(&request).clone();
-        self.app.call(request).update(move |response| {
+        inner.call(request).update(move |response| {
             options.decorate(default, response);
         })
     }
 
     fn describe(&self) -> Description {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let options = &self.options;
-        let mut tree = Description::new("ContentType").option("default", text(&options.default));
-        for (glob, value) in &options.paths {
+        let mut tree = Description::new("ContentType").option("default", text(&self.default));
+        for (glob, value) in &self.paths {
             tree = tree.option(glob.to_string(), text(value));
         }
-        if let Some(charset) = &options.charset {
+        if let Some(charset) = &self.charset {
             tree = tree.option("charset", charset);
         }
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithContentType {
-            app,
-            ..self.clone()
-        }))
+        tree
     }
 }
 

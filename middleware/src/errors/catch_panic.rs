@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Panic, Reply, Request,
-    RequestIdValue, Response,
+    Application, Description, HttpError, IntoResponse, Middleware, Panic, Reply, Request,
+    RequestIdValue, Response, Wrapper, wrapped,
 };
 
 use crate::errors::catching;
@@ -74,38 +74,29 @@ impl CatchPanic {
 
 impl Middleware for CatchPanic {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithCatchPanic { app, options: self })
+        wrapped(app, self)
+    }
+}
+
+impl Wrapper for CatchPanic {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        // Unless `answer` was set this copies nothing; a clone of the `Arc` would count.
+        let options = CatchPanic::clone(self);
+        let id = request.extensions().get::<RequestIdValue>().cloned();
+        let finish = move |outcome: Result<Response, Panic>| {
+            outcome.unwrap_or_else(|panic| options.response_for(panic.or_request_id(id)))
+        };
+        catching::call_catching(inner, request, || (), finish)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("CatchPanic")
     }
 }
 
 impl fmt::Debug for CatchPanic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CatchPanic").finish_non_exhaustive()
-    }
-}
-
-struct WithCatchPanic {
-    app: Application,
-    options: CatchPanic,
-}
-
-impl Handler for WithCatchPanic {
-    fn call(&self, request: Request) -> Reply {
-        let options = self.options.clone();
-        let id = request.extensions().get::<RequestIdValue>().cloned();
-        let finish = move |outcome: Result<Response, Panic>| {
-            outcome.unwrap_or_else(|panic| options.response_for(panic.or_request_id(id)))
-        };
-        catching::call_catching(&self.app, request, || (), finish)
-    }
-
-    fn describe(&self) -> Description {
-        Description::new("CatchPanic").around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, Handler, HttpError, Middleware, Reply, Request, Response,
+    Application, Body, Description, HttpError, Middleware, Reply, Request, Response, Wrapper,
+    wrapped,
 };
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -243,35 +244,20 @@ impl Default for ErrorPages {
 
 impl Middleware for ErrorPages {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithErrorPages { app, options: self })
+        wrapped(app, self)
     }
 }
 
-impl fmt::Debug for ErrorPages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ErrorPages")
-            .field("formats", &self.formats)
-            .field("replace_content", &self.replace_content)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone)]
-struct WithErrorPages {
-    app: Application,
-    options: ErrorPages,
-}
-
-impl Handler for WithErrorPages {
-    fn call(&self, request: Request) -> Reply {
+impl Wrapper for ErrorPages {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let accepted = HeaderValues::of(request.headers(), &ACCEPT);
-        let reply = self.app.call(request);
-        // Most answers are no errors: they are not even moved.
-        let is_done = |response| !self.options.is_replaced(response);
+        let reply = inner.call(request);
+        // Most responses are no errors: they are not even moved.
+        let is_done = |response| !self.is_replaced(response);
         if reply.as_ready().is_some_and(is_done) {
             return reply;
         }
-        let options = self.options.clone();
+        let options = self.clone();
         reply.map(move |response| match options.is_replaced(&response) {
             true => options.replace(
                 choose(&accepted.to_headers(&ACCEPT), &options.formats),
@@ -282,20 +268,19 @@ impl Handler for WithErrorPages {
     }
 
     fn describe(&self) -> Description {
-        let statuses = self
-            .options
-            .pages
-            .iter()
-            .map(|(status, _)| status.as_str().to_owned());
+        let statuses = self.pages.iter().map(|(status, _)| status.as_str());
         Description::new("ErrorPages")
-            .option("formats", format!("{:?}", self.options.formats))
+            .option("formats", format!("{:?}", self.formats))
             .option("pages", statuses.collect::<Vec<_>>().join(", "))
-            .around(&self.app)
     }
+}
 
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+impl fmt::Debug for ErrorPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorPages")
+            .field("formats", &self.formats)
+            .field("replace_content", &self.replace_content)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, BodyEnd, BodyError, Description, Handler, HttpError, Middleware, Reply, Request,
-    Response,
+    Application, BodyEnd, BodyError, Description, HttpError, Middleware, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::{Method, StatusCode, Uri};
 
@@ -174,8 +174,26 @@ impl fmt::Debug for Inspect {
 
 impl Middleware for Inspect {
     fn wrap(self, app: Application) -> Application {
-        let options = Arc::new(self);
-        Application::from_handler(WithInspect { app, options })
+        wrapped(app, self)
+    }
+}
+
+impl Wrapper for Inspect {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        if let Some(inspect) = &self.on_request {
+            inspect(&request);
+        }
+        let unanswered = UnansweredRequest {
+            exchange: Exchange::new(&request, &self.timer),
+            options: self.clone(),
+        };
+        inner
+            .call(request)
+            .map(move |response| unanswered.watch(response))
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("Inspect").option("calls on", self.hooks().join(", "))
     }
 }
 
@@ -257,39 +275,6 @@ impl fmt::Display for Failure<'_> {
             Failure::Abandoned => f.write_str("given up before there was an answer"),
             Failure::Panicked => f.write_str("the application panicked"),
         }
-    }
-}
-
-struct WithInspect {
-    app: Application,
-    options: Arc<Inspect>,
-}
-
-impl Handler for WithInspect {
-    fn call(&self, request: Request) -> Reply {
-        if let Some(inspect) = &self.options.on_request {
-            inspect(&request);
-        }
-        let unanswered = UnansweredRequest {
-            exchange: Exchange::new(&request, &self.options.timer),
-            options: self.options.clone(),
-        };
-        self.app
-            .call(request)
-            .map(move |response| unanswered.watch(response))
-    }
-
-    fn describe(&self) -> Description {
-        Description::new("Inspect")
-            .option("calls on", self.options.hooks().join(", "))
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithInspect {
-            app: change(self.app.clone()),
-            options: self.options.clone(),
-        }))
     }
 }
 

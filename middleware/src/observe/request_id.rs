@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use enfilade_core::{
-    Application, Description, Handler, Middleware, Reply, Request, RequestIdValue, Response,
+    Application, Description, Middleware, Reply, Request, RequestIdValue, Response, Wrapper,
+    wrapped,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -134,22 +135,17 @@ impl fmt::Debug for RequestId {
 
 impl Middleware for RequestId {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithRequestId { app, options: self })
+        wrapped(app, self)
     }
 }
 
-struct WithRequestId {
-    app: Application,
-    options: RequestId,
-}
-
-impl Handler for WithRequestId {
-    fn call(&self, mut request: Request) -> Reply {
-        let (name, id) = (self.options.header.clone(), self.options.id_of(&request));
+impl Wrapper for RequestId {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let (name, id) = (self.header.clone(), self.id_of(&request));
         let headers = request.headers_mut();
         headers.insert(name.clone(), id.as_header().clone());
         request.extensions_mut().insert(id.clone());
-        let mut reply = id.tag_panic(|| self.app.call(request));
+        let mut reply = id.tag_panic(|| inner.call(request));
         if let Some(response) = reply.as_ready_mut() {
             identify(response, name, id);
             return reply;
@@ -164,16 +160,11 @@ impl Handler for WithRequestId {
     }
 
     fn describe(&self) -> Description {
-        let description = Description::new("RequestId").option("header", &self.options.header);
-        let description = match self.options.ignores_inbound {
+        let description = Description::new("RequestId").option("header", &self.header);
+        match self.ignores_inbound {
             true => description.option("inbound", "ignored"),
             false => description,
-        };
-        description.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(change(self.app.clone()).wrap(self.options.clone()))
+        }
     }
 }
 

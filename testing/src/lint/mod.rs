@@ -233,6 +233,7 @@ fn name_of(description: &Description) -> &str {
     found.name()
 }
 
+/// It is no `Wrapper`: its names and its memory belong to one application, and another application needs new ones.
 struct WithLint {
     app: Application,
     lint: Lint,

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use enfilade_core::headers::{has_token, vary_add};
 use enfilade_core::{
-    Application, Body, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
+    Application, Body, Description, IntoResponse, Middleware, Reply, Request, Response, Wrapper,
+    wrapped,
 };
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::response::Parts;
@@ -288,10 +289,7 @@ impl Middleware for Compression {
             names: self.codings.iter().map(|coding| coding.name()).collect(),
             options: self,
         };
-        Application::from_handler(WithCompression {
-            app,
-            encoders: Arc::new(encoders),
-        })
+        wrapped(app, encoders)
     }
 }
 
@@ -306,46 +304,6 @@ impl fmt::Debug for Compression {
             .field("etags", &self.etags)
             .field("memo", &self.memo_usage())
             .finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone)]
-struct WithCompression {
-    app: Application,
-    encoders: Arc<Encoders>,
-}
-
-impl Handler for WithCompression {
-    fn call(&self, mut request: Request) -> Reply {
-        let Ok(accepted) = self.encoders.read(&mut request) else {
-            return Reply::new(not_acceptable());
-        };
-        let mut reply = self.app.call(request);
-        // Most answers are not concerned: they are not even moved.
-        let is_done = |response| !self.encoders.is_concerned(response);
-        if !reply.as_ready().is_some_and(is_done) {
-            let encoders = self.encoders.clone();
-            reply = reply.then(move |response| encoders.compress_response(accepted, response));
-        }
-        reply
-    }
-
-    fn describe(&self) -> Description {
-        let options = &self.encoders.options;
-        let coding = |pool: &Arc<EncoderPool>| format!("{} {}", pool.coding().name(), pool.level());
-        let codings: Vec<String> = self.encoders.pools.iter().map(coding).collect();
-        Description::new("Compression")
-            .option("codings", codings.join(", "))
-            .option("min_size", options.min_size)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithCompression {
-            app,
-            ..self.clone()
-        }))
     }
 }
 
@@ -381,6 +339,30 @@ struct Encoders {
     pools: Vec<Arc<EncoderPool>>,
     /// Of the codings, in their order.
     names: Vec<&'static str>,
+}
+
+impl Wrapper for Encoders {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let Ok(accepted) = self.read(&mut request) else {
+            return Reply::new(not_acceptable());
+        };
+        let mut reply = inner.call(request);
+        // Most responses are not concerned: they are not even moved.
+        let is_done = |response| !self.is_concerned(response);
+        if !reply.as_ready().is_some_and(is_done) {
+            let encoders = self.clone();
+            reply = reply.then(move |response| encoders.compress_response(accepted, response));
+        }
+        reply
+    }
+
+    fn describe(&self) -> Description {
+        let coding = |pool: &Arc<EncoderPool>| format!("{} {}", pool.coding().name(), pool.level());
+        let codings: Vec<String> = self.pools.iter().map(coding).collect();
+        Description::new("Compression")
+            .option("codings", codings.join(", "))
+            .option("min_size", self.options.min_size)
+    }
 }
 
 impl Encoders {

@@ -5,9 +5,11 @@ mod decoder;
 mod plan;
 mod stream;
 
+use std::sync::Arc;
+
 use enfilade_core::{
-    Application, Body, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response,
+    Application, Body, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, StatusCode};
@@ -94,6 +96,8 @@ const RATIO: u32 = 200;
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Decompression {
     codings: Vec<Coding>,
+    /// The codings, as a response of 415 names them.
+    accepted: HeaderValue,
     bounds: Bounds,
 }
 
@@ -102,6 +106,7 @@ impl Decompression {
     pub fn new() -> Self {
         Decompression {
             codings: Coding::ALL.to_vec(),
+            accepted: accepted(Coding::ALL),
             bounds: Bounds {
                 limit: LIMIT,
                 ratio: RATIO,
@@ -114,6 +119,7 @@ impl Decompression {
     /// By default zstd, br, gzip and deflate, as far as the features `zstd` and `brotli` are there.
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
         self.codings = codings.into_iter().collect();
+        self.accepted = accepted(&self.codings);
         self
     }
 
@@ -151,14 +157,6 @@ impl Decompression {
         self.bounds.ratio = times;
         self
     }
-
-    /// The codings that are accepted, in one line; RFC 9110, section 12.5.3, has no other word for none.
-    fn accepted(&self) -> HeaderValue {
-        let names: Vec<_> = self.codings.iter().map(|coding| coding.name()).collect();
-        let list = HeaderValue::try_from(names.join(", ")).ok();
-        list.filter(|list| !list.is_empty())
-            .unwrap_or(HeaderValue::from_static("identity"))
-    }
 }
 
 impl Default for Decompression {
@@ -169,65 +167,54 @@ impl Default for Decompression {
 
 impl Middleware for Decompression {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithDecompression {
-            app,
-            accepted: self.accepted(),
-            options: self,
-        })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithDecompression {
-    app: Application,
-    options: Decompression,
-    /// What an answer of 415 says.
-    accepted: HeaderValue,
-}
-
-impl Handler for WithDecompression {
-    fn call(&self, mut request: Request) -> Reply {
-        match plan::plan(&request, &self.options.codings) {
-            DecodePlan::Pass => self.app.call(request),
+impl Wrapper for Decompression {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        match plan::plan(&request, &self.codings) {
+            DecodePlan::Pass => inner.call(request),
             DecodePlan::Uncoded => {
                 request.headers_mut().remove(CONTENT_ENCODING);
-                self.app.call(request)
+                inner.call(request)
             }
-            DecodePlan::Decode(codings) => self.decode(codings, request),
+            DecodePlan::Decode(codings) => self.decode(codings, inner, request),
             DecodePlan::Refuse => Reply::new(refuse(&self.accepted)),
         }
     }
 
     fn describe(&self) -> Description {
-        let Bounds { limit, ratio } = self.options.bounds;
-        let names = self.options.codings.iter().map(|coding| coding.name());
+        let Bounds { limit, ratio } = self.bounds;
+        let names = self.codings.iter().map(|coding| coding.name());
         Description::new("Decompression")
             .option("codings", names.collect::<Vec<_>>().join(", "))
             .option("limit", limit)
             .option("ratio", ratio)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
     }
 }
 
-impl WithDecompression {
-    fn decode(&self, codings: Codings, mut request: Request) -> Reply {
+impl Decompression {
+    fn decode(&self, codings: Codings, inner: &Application, mut request: Request) -> Reply {
         let body_fault = BodyFault::default();
         let compressed = request.take_body();
-        let decoded =
-            DecompressedBody::new(compressed, codings, self.options.bounds, body_fault.clone());
+        let decoded = DecompressedBody::new(compressed, codings, self.bounds, body_fault.clone());
         *request.body_mut() = Body::new(decoded);
         plan::mark_decoded(request.headers_mut());
-        let reply = self.app.call(request);
+        let reply = inner.call(request);
         reply.map(move |response| body_fault.override_response(response))
     }
 }
 
-/// An answer of 415 says what would have been taken (RFC 9110, section 15.5.16).
+/// The value of `Accept-Encoding` for these codings: `identity` if there are none (RFC 9110, section 12.5.3).
+fn accepted(codings: &[Coding]) -> HeaderValue {
+    let names: Vec<_> = codings.iter().map(|coding| coding.name()).collect();
+    let list = HeaderValue::try_from(names.join(", ")).ok();
+    list.filter(|list| !list.is_empty())
+        .unwrap_or(HeaderValue::from_static("identity"))
+}
+
+/// A response of 415 says what would have been taken (RFC 9110, section 15.5.16).
 fn refuse(accepted: &HeaderValue) -> Response {
     let mut response = HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response();
     response

@@ -13,8 +13,8 @@ mod source;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, Handler, HttpError, IntoResponse, Middleware, Panic, Reply,
-    Request, Response,
+    Application, Body, Description, HttpError, IntoResponse, Middleware, Panic, Reply, Request,
+    Response, Wrapper, wrapped,
 };
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY,
@@ -165,8 +165,31 @@ impl DebugErrors {
 impl Middleware for DebugErrors {
     fn wrap(self, app: Application) -> Application {
         hook::install();
-        let options = Arc::new(self);
-        Application::from_handler(WithDebugErrors { app, options })
+        wrapped(app, self)
+    }
+}
+
+impl Wrapper for DebugErrors {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let trail = RouteTrail::default();
+        request.extensions_mut().insert(trail);
+        let debugged = DebuggedRequest {
+            request: request.clone_head(),
+            app: inner.clone(),
+            options: self.clone(),
+        };
+        request.extensions_mut().insert(RouteWanted);
+        catching::call_catching(inner, request, hook::watch, move |outcome| {
+            debugged.response(outcome)
+        })
+    }
+
+    fn describe(&self) -> Description {
+        let statuses = match self.client_errors {
+            true => "400 to 599",
+            false => "500 to 599",
+        };
+        Description::new("DebugErrors").option("statuses", statuses)
     }
 }
 
@@ -179,44 +202,6 @@ fn permitted(debug_assertions: bool) -> Result<(), Error> {
             "DebugErrors shows everybody how the program is made, so a program that is built for release does not \
              have it, unless it says DebugErrors::insecure_in_release()",
         )),
-    }
-}
-
-struct WithDebugErrors {
-    app: Application,
-    options: Arc<DebugErrors>,
-}
-
-impl Handler for WithDebugErrors {
-    fn call(&self, mut request: Request) -> Reply {
-        let trail = RouteTrail::default();
-        request.extensions_mut().insert(trail);
-        let debugged = DebuggedRequest {
-            request: request.clone_head(),
-            app: self.app.clone(),
-            options: self.options.clone(),
-        };
-        request.extensions_mut().insert(RouteWanted);
-        catching::call_catching(&self.app, request, hook::watch, move |outcome| {
-            debugged.response(outcome)
-        })
-    }
-
-    fn describe(&self) -> Description {
-        let statuses = match self.options.client_errors {
-            true => "400 to 599",
-            false => "500 to 599",
-        };
-        Description::new("DebugErrors")
-            .option("statuses", statuses)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithDebugErrors {
-            app: change(self.app.clone()),
-            options: self.options.clone(),
-        }))
     }
 }
 

@@ -19,7 +19,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enfilade_core::{Application, Middleware, Request};
+use enfilade_core::{Application, Middleware, Request, wrapped};
 use http::{HeaderName, StatusCode};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -29,7 +29,7 @@ pub use self::events::TracingEvents;
 pub use self::file::{LogFile, LogFileHandle, Period};
 use self::filter::{Filters, Sampling};
 use self::format::Format;
-use self::pending_line::{Log, WithAccessLog};
+use self::pending_line::{FlushedLog, Log};
 pub use self::queue::{DroppedLines, WhenFull};
 use self::sink::Sink;
 use crate::error::Error;
@@ -408,8 +408,7 @@ impl Middleware for AccessLog {
             when_full: self.when_full,
             sink: self.sink,
         };
-        let log = Arc::new(log);
-        Application::from_handler(WithAccessLog { app, log })
+        wrapped(app, FlushedLog(Arc::new(log)))
     }
 }
 

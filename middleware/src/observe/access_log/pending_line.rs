@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, Description, Handler, Head, IntoResponse, Outcome, Reply, Request, Response,
+    Application, Description, Head, IntoResponse, Outcome, Reply, Request, Response, Wrapper,
 };
 use http::StatusCode;
 use time::UtcOffset;
@@ -22,12 +22,8 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
-/// An application with its log.
-#[derive(Clone)]
-pub(super) struct WithAccessLog {
-    pub(super) app: Application,
-    pub(super) log: Arc<Log>,
-}
+/// The log of a wrapped application. Dropping it writes the lines that are queued.
+pub(super) struct FlushedLog(pub(super) Arc<Log>);
 
 /// What the requests of a wrapped application share.
 pub(super) struct Log {
@@ -44,13 +40,13 @@ pub(super) struct Log {
     pub(super) sink: Arc<Sink>,
 }
 
-impl Handler for WithAccessLog {
-    fn call(&self, mut request: Request) -> Reply {
-        if !self.log.filters.wants(&request) {
-            return self.app.call(request);
+impl Wrapper for FlushedLog {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        if !self.0.filters.wants(&request) {
+            return inner.call(request);
         }
-        let pending = PendingLine::new(&self.log, &mut request);
-        let mut reply = self.app.call(request);
+        let pending = PendingLine::new(&self.0, &mut request);
+        let mut reply = inner.call(request);
         if let Some(response) = reply.as_ready_mut() {
             pending.watch(response);
             return reply;
@@ -59,20 +55,14 @@ impl Handler for WithAccessLog {
     }
 
     fn describe(&self) -> Description {
-        self.log.describe().around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let mut logged = self.clone();
-        logged.app = change(self.app.clone());
-        Some(Application::from_handler(logged))
+        self.0.describe()
     }
 }
 
-impl Drop for WithAccessLog {
+impl Drop for FlushedLog {
     fn drop(&mut self) {
         // Bodies that are still being sent keep the log; what they add is written when the last of them is dropped.
-        self.log.sink.flush();
+        self.0.sink.flush();
     }
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, Description, Handler, Middleware, Reply, Request, Response, unpoisoned,
+    Application, Description, Middleware, Reply, Request, Response, Wrapper, unpoisoned, wrapped,
 };
 use http::StatusCode;
 use prometheus_client::collector::Collector;
@@ -281,39 +281,25 @@ impl fmt::Debug for Metrics {
 
 impl Middleware for Metrics {
     fn wrap(self, app: Application) -> Application {
-        let metrics = Arc::new(self);
-        Application::from_handler(WithMetrics { app, metrics })
+        wrapped(app, self)
     }
 }
 
-struct WithMetrics {
-    app: Application,
-    metrics: Arc<Metrics>,
-}
-
-impl Handler for WithMetrics {
-    fn call(&self, mut request: Request) -> Reply {
-        let counted = CountedRequest::begin(&self.metrics, &mut request);
-        self.app
+impl Wrapper for Metrics {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let counted = CountedRequest::begin(self, &mut request);
+        inner
             .call(request)
             .map(move |response| counted.watch(response))
     }
 
     fn describe(&self) -> Description {
-        let name = Some(&self.metrics.app.name).filter(|name| !name.is_empty());
+        let name = Some(&self.app.name).filter(|name| !name.is_empty());
         let description = Description::new("Metrics");
         match name {
             Some(name) => description.option("app", name),
             None => description,
         }
-        .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithMetrics {
-            app: change(self.app.clone()),
-            metrics: self.metrics.clone(),
-        }))
     }
 }
 

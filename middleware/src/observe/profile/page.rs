@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, IntoResponse, Reply, Request, Response};
+use enfilade_core::{Description, Handler, IntoResponse, Reply, Request, Response};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -64,10 +64,6 @@ impl Handler for ProfilePage {
 
     fn describe(&self) -> Description {
         Description::new("Profile page")
-    }
-
-    fn map_inner(&self, _: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        None
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enfilade_core::headers::is_token;
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::entries::{ROOM, push_entry};
@@ -184,29 +184,23 @@ impl fmt::Debug for Timing {
 
 impl Middleware for Timing {
     fn wrap(self, app: Application) -> Application {
-        let options = Arc::new(self);
-        Application::from_handler(WithTiming { app, options })
+        wrapped(app, self)
     }
 }
 
-struct WithTiming {
-    app: Application,
-    options: Arc<Timing>,
-}
-
-impl Handler for WithTiming {
-    fn call(&self, mut request: Request) -> Reply {
-        if !self.options.is_shown_to(&request) {
-            return self.app.call(request);
+impl Wrapper for Timing {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        if !self.is_shown_to(&request) {
+            return inner.call(request);
         }
-        let options = self.options.clone();
+        let options = self.clone();
         let mut timings = ServerTiming::default();
         if options.server_timing {
             timings = ServerTiming::new(options.timer.clone(), options.limit);
             request.extensions_mut().insert(timings.clone());
         }
         let started = options.timer.start();
-        self.app.call(request).update(move |response| {
+        inner.call(request).update(move |response| {
             let elapsed = options.timer.since(started);
             options.write(response.headers_mut(), elapsed, &timings);
         })
@@ -214,22 +208,14 @@ impl Handler for WithTiming {
 
     fn describe(&self) -> Description {
         let headers = [
-            (self.options.server_timing, SERVER_TIMING),
-            (self.options.x_runtime, X_RUNTIME),
+            (self.server_timing, SERVER_TIMING),
+            (self.x_runtime, X_RUNTIME),
         ];
         let sent = headers.iter().filter(|(is_sent, _)| *is_sent);
         let sent: Vec<_> = sent.map(|(_, name)| name.as_str()).collect();
         Description::new("Timing")
             .option("headers", sent.join(", "))
-            .option("name", &self.options.name)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithTiming {
-            app: change(self.app.clone()),
-            options: self.options.clone(),
-        }))
+            .option("name", &self.name)
     }
 }
 

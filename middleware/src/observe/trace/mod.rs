@@ -9,8 +9,8 @@ use std::task::Poll;
 use std::thread;
 
 use enfilade_core::{
-    Application, BodyEnd, Description, Handler, HttpError, Middleware, Outcome, Reply, Request,
-    Response,
+    Application, BodyEnd, Description, HttpError, Middleware, Outcome, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::Method;
 use tracing::{Instrument, Span};
@@ -221,28 +221,22 @@ impl fmt::Debug for Trace {
 
 impl Middleware for Trace {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithTrace { app, options: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithTrace {
-    app: Application,
-    options: Trace,
-}
-
-impl Handler for WithTrace {
-    fn call(&self, mut request: Request) -> Reply {
-        let span = self.options.open(&mut request);
+impl Wrapper for Trace {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let span = self.open(&mut request);
         if span.is_disabled() {
-            return self.app.call(request);
+            return inner.call(request);
         }
         if request.extensions().get::<RouteWanted>().is_none() {
             request.extensions_mut().insert(RouteWanted);
         }
         let unanswered = UnansweredSpan::new(&span, request.method());
         let _entered = span.enter();
-        match self.app.call(request).try_into_response() {
+        match inner.call(request).try_into_response() {
             Ok(response) => unanswered.watch(response).into(),
             Err(pending) => {
                 let response = async move { unanswered.watch(pending.await) };
@@ -252,25 +246,19 @@ impl Handler for WithTrace {
     }
 
     fn describe(&self) -> Description {
-        let traces = match (self.options.restarts, self.options.starts) {
+        let traces = match (self.restarts, self.starts) {
             (true, true) => "restarted",
             (true, false) => "removed",
             (false, true) => "continued or started",
             (false, false) => "continued",
         };
-        let query = match self.options.query {
+        let query = match self.query {
             Some(_) => "shown",
             None => "left out",
         };
         Description::new("Trace")
             .option("traces", traces)
             .option("query", query)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
     }
 }
 
