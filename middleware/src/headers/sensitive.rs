@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
@@ -33,26 +33,24 @@ use http::{HeaderMap, HeaderName};
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Sensitive {
-    names: Arc<Vec<HeaderName>>,
+    names: Vec<HeaderName>,
 }
 
 impl Sensitive {
     /// Marks `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
     pub fn new() -> Self {
         let names = vec![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE];
-        Sensitive {
-            names: Arc::new(names),
-        }
+        Sensitive { names }
     }
 
     /// Marks this one too.
     pub fn header(mut self, name: HeaderName) -> Self {
-        Arc::make_mut(&mut self.names).push(name);
+        self.names.push(name);
         self
     }
 
     fn mark(&self, headers: &mut HeaderMap) {
-        for name in self.names.iter() {
+        for name in &self.names {
             if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
                 entry.iter_mut().for_each(|value| value.set_sensitive(true));
             }
@@ -68,34 +66,22 @@ impl Default for Sensitive {
 
 impl Middleware for Sensitive {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithSensitive { app, options: self })
+        wrapped(app, self)
     }
 }
 
-struct WithSensitive {
-    app: Application,
-    options: Sensitive,
-}
-
-impl Handler for WithSensitive {
-    fn call(&self, mut request: Request) -> Reply {
-        self.options.mark(request.headers_mut());
-        let options = self.options.clone();
-        self.app.call(request).update(move |response| {
+impl Wrapper for Sensitive {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        self.mark(request.headers_mut());
+        let options = self.clone();
+        inner.call(request).update(move |response| {
             options.mark(response.headers_mut());
         })
     }
 
     fn describe(&self) -> Description {
-        let names: Vec<_> = self.options.names.iter().map(HeaderName::as_str).collect();
-        Description::new("Sensitive")
-            .option("headers", names.join(", "))
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+        let names: Vec<_> = self.names.iter().map(HeaderName::as_str).collect();
+        Description::new("Sensitive").option("headers", names.join(", "))
     }
 }
 

@@ -1,13 +1,14 @@
 //! A limit for the bodies of requests.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade_core::headers::content_length;
 use enfilade_core::{
-    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
-    Request,
+    Application, Body, BodyError, Description, HttpError, IntoResponse, Middleware, Reply, Request,
+    Wrapper, wrapped,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -56,18 +57,13 @@ impl BodyLimit {
 
 impl Middleware for BodyLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithBodyLimit { app, limit: self })
+        wrapped(app, self)
     }
 }
 
-struct WithBodyLimit {
-    app: Application,
-    limit: BodyLimit,
-}
-
-impl Handler for WithBodyLimit {
-    fn call(&self, mut request: Request) -> Reply {
-        let limit = self.limit.bytes;
+impl Wrapper for BodyLimit {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let limit = self.bytes;
         let known = request.body().known_length();
         match content_length(request.headers()).max(known) {
             Some(length) if length > limit => {
@@ -75,7 +71,7 @@ impl Handler for WithBodyLimit {
                 let error = HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).caused_by(cause);
                 Reply::new(error.into_response())
             }
-            Some(_) if known.is_some() => self.app.call(request),
+            Some(_) if known.is_some() => inner.call(request),
             // What a header says of a stream is no more than said.
             _ => {
                 let body_fault = BodyFault::default();
@@ -85,20 +81,14 @@ impl Handler for WithBodyLimit {
                     body_fault: body_fault.clone(),
                 };
                 *request.body_mut() = Body::new(body);
-                let reply = self.app.call(request);
+                let reply = inner.call(request);
                 reply.map(move |response| body_fault.override_response(response))
             }
         }
     }
 
     fn describe(&self) -> Description {
-        Description::new("BodyLimit")
-            .option("bytes", self.limit.bytes)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(self.limit.wrap(change(self.app.clone())))
+        Description::new("BodyLimit").option("bytes", self.bytes)
     }
 }
 

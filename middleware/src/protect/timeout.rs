@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BodyError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
-    Request, Response,
+    Application, Body, BodyError, Description, HttpError, IntoResponse, Middleware, Reply, Request,
+    Response, Wrapper, wrapped,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -117,11 +117,15 @@ impl Timeout {
             _ => body,
         }
     }
+
+    fn watch_response(&self, response: Response) -> Response {
+        response.map(|body| self.watch(body, self.body_idle))
+    }
 }
 
 impl Middleware for Timeout {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithTimeout { app, options: self })
+        wrapped(app, self)
     }
 }
 
@@ -135,50 +139,34 @@ impl fmt::Debug for Timeout {
     }
 }
 
-#[derive(Clone)]
-struct WithTimeout {
-    app: Application,
-    options: Timeout,
-}
-
-impl Handler for WithTimeout {
-    fn call(&self, mut request: Request) -> Reply {
-        if let Some(limit) = self.options.request_idle {
+impl Wrapper for Timeout {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        if let Some(limit) = self.request_idle {
             let body = request.take_body();
-            *request.body_mut() = self.options.watch(body, Some(limit));
+            *request.body_mut() = self.watch(body, Some(limit));
         }
-        let options = self.options.clone();
-        let watch = move |response: Response| {
-            let limit = options.body_idle;
-            response.map(|body| options.watch(body, limit))
-        };
-        match self.app.call(request).try_into_response() {
-            Ok(response) => watch(response).into(),
+        match inner.call(request).try_into_response() {
+            Ok(response) => self.watch_response(response).into(),
             Err(pending) => {
-                let (sleep, limit) = (&self.options.sleep, self.options.head);
-                let response = sleep.timeout(limit, pending.into_future());
-                let make_response = self.options.make_response.clone();
-                Reply::from_future(
-                    async move { response.await.map_or_else(|| make_response(), watch) },
-                )
+                let response = self.sleep.timeout(self.head, pending.into_future());
+                let options = self.clone();
+                Reply::from_future(async move {
+                    match response.await {
+                        Some(response) => options.watch_response(response),
+                        None => (options.make_response)(),
+                    }
+                })
             }
         }
     }
 
     fn describe(&self) -> Description {
-        let options = &self.options;
         let shown =
             |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| format!("{limit:?}"));
         Description::new("Timeout")
-            .option("head", format!("{:?}", options.head))
-            .option("body idle", shown(options.body_idle))
-            .option("request idle", shown(options.request_idle))
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+            .option("head", format!("{:?}", self.head))
+            .option("body idle", shown(self.body_idle))
+            .option("request idle", shown(self.request_idle))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, HttpError, Middleware, Reply, Request};
+use enfilade_core::{
+    Application, Description, HttpError, Middleware, Reply, Request, Wrapper, wrapped,
+};
 use http::StatusCode;
 
 use crate::error::Error;
@@ -61,7 +63,7 @@ use crate::matching::host_pattern::{HostPattern, host_and_port};
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct TrustedHosts {
-    hosts: Arc<[HostPattern]>,
+    hosts: Vec<HostPattern>,
     status: StatusCode,
 }
 
@@ -95,40 +97,23 @@ impl TrustedHosts {
 
 impl Middleware for TrustedHosts {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithTrustedHosts { app, options: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithTrustedHosts {
-    app: Application,
-    options: TrustedHosts,
-}
-
-impl Handler for WithTrustedHosts {
-    fn call(&self, request: Request) -> Reply {
-        match self.options.trusts(&request) {
-            true => self.app.call(request),
-            false => Reply::new(HttpError::new(self.options.status).message("Untrusted host")),
+impl Wrapper for TrustedHosts {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        match self.trusts(&request) {
+            true => inner.call(request),
+            false => Reply::new(HttpError::new(self.status).message("Untrusted host")),
         }
     }
 
     fn describe(&self) -> Description {
-        let hosts: Vec<_> = self
-            .options
-            .hosts
-            .iter()
-            .map(HostPattern::to_string)
-            .collect();
+        let hosts: Vec<_> = self.hosts.iter().map(HostPattern::to_string).collect();
         Description::new("TrustedHosts")
             .option("hosts", hosts.join(", "))
-            .option("status", self.options.status.as_u16())
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+            .option("status", self.status.as_u16())
     }
 }
 

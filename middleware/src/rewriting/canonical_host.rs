@@ -1,6 +1,8 @@
 //! Sends requests for other hosts to the one that a site is known by.
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::{Method, StatusCode};
 
 use crate::error::Error;
@@ -109,40 +111,26 @@ impl CanonicalHost {
 
 impl Middleware for CanonicalHost {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithCanonicalHost { app, options: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithCanonicalHost {
-    app: Application,
-    options: CanonicalHost,
-}
-
-impl Handler for WithCanonicalHost {
-    fn call(&self, request: Request) -> Reply {
-        let options = &self.options;
-        if options.is_exempt(&request) {
-            return self.app.call(request);
+impl Wrapper for CanonicalHost {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        if self.is_exempt(&request) {
+            return inner.call(request);
         }
         let scheme = request.scheme();
-        Reply::new(options.redirect.response(&request, scheme, &options.host))
+        Reply::new(self.redirect.response(&request, scheme, &self.host))
     }
 
     fn describe(&self) -> Description {
-        let options = &self.options;
-        let tree = Description::new("CanonicalHost").option("host", &options.host);
-        let tree = options.redirect.describe_in(tree);
-        let tree = match options.safe_methods_only {
+        let tree = Description::new("CanonicalHost").option("host", &self.host);
+        let tree = self.redirect.describe_in(tree);
+        match self.safe_methods_only {
             true => tree.option("methods", "GET, HEAD"),
             false => tree,
-        };
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+        }
     }
 }
 

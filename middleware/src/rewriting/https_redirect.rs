@@ -1,9 +1,11 @@
 //! Sends requests that came over plain HTTP to HTTPS.
 
+use std::sync::Arc;
+
 use enfilade_core::host::Host;
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response, Scheme,
+    Application, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
+    Scheme, Wrapper, wrapped,
 };
 use http::StatusCode;
 
@@ -127,32 +129,21 @@ impl Default for HttpsRedirect {
 
 impl Middleware for HttpsRedirect {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithHttpsRedirect { app, options: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithHttpsRedirect {
-    app: Application,
-    options: HttpsRedirect,
-}
-
-impl Handler for WithHttpsRedirect {
-    fn call(&self, request: Request) -> Reply {
-        match self.options.refusal(&request) {
-            None => self.app.call(request),
+impl Wrapper for HttpsRedirect {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        match self.refusal(&request) {
+            None => inner.call(request),
             Some(refusal) => Reply::new(refusal),
         }
     }
 
     fn describe(&self) -> Description {
-        let tree = Description::new("HttpsRedirect").option("port", self.options.port);
-        self.options.redirect.describe_in(tree).around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+        let tree = Description::new("HttpsRedirect").option("port", self.port);
+        self.redirect.describe_in(tree)
     }
 }
 

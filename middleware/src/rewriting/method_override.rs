@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Method};
 
@@ -143,85 +143,69 @@ impl Default for MethodOverride {
 
 impl Middleware for MethodOverride {
     fn wrap(self, app: Application) -> Application {
-        let options = Arc::new(self);
-        Application::from_handler(WithMethodOverride { app, options })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithMethodOverride {
-    app: Application,
-    options: Arc<MethodOverride>,
-}
-
-impl Handler for WithMethodOverride {
-    fn call(&self, mut request: Request) -> Reply {
+impl Wrapper for MethodOverride {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
         if request.method() != Method::POST {
-            return self.app.call(request);
+            return inner.call(request);
         }
-        if let Some(method) = self.options.of_head(&request).cloned() {
+        if let Some(method) = self.of_head(&request).cloned() {
             change(&mut request, Some(method));
-            return self.app.call(request);
+            return inner.call(request);
         }
-        match &self.options.form_field {
-            Some(name) if is_form(request.headers()) => self.read_form(name.clone(), request),
-            _ => self.app.call(request),
+        match &self.form_field {
+            Some(name) if is_form(request.headers()) => self.read_form(inner, name, request),
+            _ => inner.call(request),
         }
     }
 
     fn describe(&self) -> Description {
-        let options = &self.options;
-        let allowed: Vec<_> = options.allowed.iter().map(Method::as_str).collect();
+        let allowed: Vec<_> = self.allowed.iter().map(Method::as_str).collect();
         let tree = Description::new("MethodOverride").option("allowed", allowed.join(", "));
-        let header = options.header.as_ref().map(HeaderName::as_str);
+        let header = self.header.as_ref().map(HeaderName::as_str);
         let names = [
             ("header", header),
-            ("query", options.query.as_deref()),
-            ("form field", options.form_field.as_deref()),
+            ("query", self.query.as_deref()),
+            ("form field", self.form_field.as_deref()),
         ];
         let named = names
             .into_iter()
             .filter_map(|(kind, name)| Some((kind, name?)));
-        named
-            .fold(tree, |tree, (kind, name)| tree.option(kind, name))
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithMethodOverride {
-            app,
-            ..self.clone()
-        }))
+        named.fold(tree, |tree, (kind, name)| tree.option(kind, name))
     }
 }
 
-impl WithMethodOverride {
-    fn read_form(&self, name: String, mut request: Request) -> Reply {
-        let this = self.clone();
-        let limit = this.options.form_limit as u64;
+impl MethodOverride {
+    fn read_form(self: &Arc<Self>, inner: &Application, name: &str, mut request: Request) -> Reply {
+        let limit = self.form_limit as u64;
         if request
             .body()
             .known_length()
             .is_some_and(|length| length > limit)
         {
-            return this.app.call(request);
+            return inner.call(request);
         }
         match request.take_body().try_into_bytes() {
             Ok(form) => {
-                let method = this.options.of_pairs(&form, &name).cloned();
+                let method = self.of_pairs(&form, name).cloned();
                 change(&mut request, method);
                 *request.body_mut() = form.into();
-                this.app.call(request)
+                inner.call(request)
             }
-            Err(stream) => Reply::from_future(async move {
-                let kept = Kept::read(stream, this.options.form_limit).await;
-                let form = kept.whole();
-                let method = form.and_then(|form| this.options.of_pairs(form, &name).cloned());
-                change(&mut request, method);
-                *request.body_mut() = kept.into_body();
-                this.app.call(request).await
-            }),
+            Err(stream) => {
+                let (options, inner, name) = (self.clone(), inner.clone(), name.to_owned());
+                Reply::from_future(async move {
+                    let kept = Kept::read(stream, options.form_limit).await;
+                    let form = kept.whole();
+                    let method = form.and_then(|form| options.of_pairs(form, &name).cloned());
+                    change(&mut request, method);
+                    *request.body_mut() = kept.into_body();
+                    inner.call(request).await
+                })
+            }
         }
     }
 }

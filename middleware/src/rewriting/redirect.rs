@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, path};
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, path, wrapped};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 
@@ -122,46 +122,7 @@ impl Redirect {
         self.rules.push(PathRule::new(input, pattern, to)?);
         Ok(self)
     }
-}
 
-/// Whether the replacement leads where only the one who wrote it chose.
-fn check(pattern: &str, to: &str) -> Result<(), Error> {
-    let wrong = |why: &str| {
-        Err(Error::new(
-            ErrorKind::Rule,
-            format!("{pattern:?} to {to:?} is not a redirect: {why}"),
-        ))
-    };
-    let host = to
-        .strip_prefix("https://")
-        .or_else(|| to.strip_prefix("http://"));
-    match host.map(|rest| rest.split_once('/')) {
-        None if to.starts_with('/') => Ok(()),
-        None => wrong("it is neither a path nor a URL"),
-        Some(None) => wrong("a slash has to follow the host"),
-        Some(Some((host, _))) if host.contains('$') => wrong("a client could choose the host"),
-        Some(Some(_)) => Ok(()),
-    }
-}
-
-impl Middleware for Redirect {
-    fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithRedirect {
-            app,
-            status: self.status,
-            rules: self.rules.into(),
-        })
-    }
-}
-
-#[derive(Clone)]
-struct WithRedirect {
-    app: Application,
-    status: StatusCode,
-    rules: Arc<[PathRule]>,
-}
-
-impl WithRedirect {
     /// Where the rules lead in the end; `None` where they lead nowhere, or back.
     fn destination(&self, path: &str, query: Option<&str>) -> Option<String> {
         let mut way = vec![(path.to_owned(), query.map(str::to_owned))];
@@ -192,11 +153,37 @@ impl WithRedirect {
     }
 }
 
-impl Handler for WithRedirect {
-    fn call(&self, request: Request) -> Reply {
+/// Whether the replacement leads where only the one who wrote it chose.
+fn check(pattern: &str, to: &str) -> Result<(), Error> {
+    let wrong = |why: &str| {
+        Err(Error::new(
+            ErrorKind::Rule,
+            format!("{pattern:?} to {to:?} is not a redirect: {why}"),
+        ))
+    };
+    let host = to
+        .strip_prefix("https://")
+        .or_else(|| to.strip_prefix("http://"));
+    match host.map(|rest| rest.split_once('/')) {
+        None if to.starts_with('/') => Ok(()),
+        None => wrong("it is neither a path nor a URL"),
+        Some(None) => wrong("a slash has to follow the host"),
+        Some(Some((host, _))) if host.contains('$') => wrong("a client could choose the host"),
+        Some(Some(_)) => Ok(()),
+    }
+}
+
+impl Middleware for Redirect {
+    fn wrap(self, app: Application) -> Application {
+        wrapped(app, self)
+    }
+}
+
+impl Wrapper for Redirect {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let (path, query) = (rule_path(&request), request.query());
         let Some(made) = self.destination(path, query) else {
-            return self.app.call(request);
+            return inner.call(request);
         };
         let location = match made.strip_prefix('/') {
             // A mount that is all slashes must not make a host of what follows it.
@@ -219,19 +206,9 @@ impl Handler for WithRedirect {
 
     fn describe(&self) -> Description {
         let redirect = Description::new("Redirect").option("status", self.status.as_str());
-        let redirect = self
-            .rules
+        self.rules
             .iter()
-            .fold(redirect, |all, rule| all.option(rule.pattern(), rule.to()));
-        redirect.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithRedirect {
-            app,
-            ..self.clone()
-        }))
+            .fold(redirect, |all, rule| all.option(rule.pattern(), rule.to()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, Handler, HttpError, Middleware, Reply, Request, path,
+    Application, Description, HttpError, Middleware, Reply, Request, Wrapper, path, wrapped,
 };
 use http::StatusCode;
 
@@ -94,52 +94,33 @@ impl Rewrite {
 
 impl Middleware for Rewrite {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithRewrite {
-            app,
-            rules: self.rules.into(),
-        })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithRewrite {
-    app: Application,
-    rules: Arc<[PathRule]>,
-}
-
-impl Handler for WithRewrite {
-    fn call(&self, mut request: Request) -> Reply {
+impl Wrapper for Rewrite {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
         let (path, query) = (rule_path(&request), request.query());
         let Some(made) = first_match(&self.rules, path, query) else {
-            return self.app.call(request);
+            return inner.call(request);
         };
         let made = path::encode_invalid(&made);
         let (path, query) = made
             .split_once('?')
             .map_or((&*made, None), |(path, query)| (path, Some(query)));
         match request.set_path_and_query(path, query) {
-            true => self.app.call(request),
+            true => inner.call(request),
             // What a peer captured is too long or too odd for a target.
             false => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
         }
     }
 
     fn describe(&self) -> Description {
-        let rewrite = self
-            .rules
+        self.rules
             .iter()
             .fold(Description::new("Rewrite"), |all, rule| {
                 all.option(rule.pattern(), rule.to())
-            });
-        rewrite.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithRewrite {
-            app,
-            ..self.clone()
-        }))
+            })
     }
 }
 

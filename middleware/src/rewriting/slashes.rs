@@ -1,6 +1,8 @@
 //! Makes one path of those that differ in slashes.
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, path};
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, path, wrapped};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 
@@ -124,24 +126,18 @@ impl Slashes {
 
 impl Middleware for Slashes {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithSlashes { app, slashes: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithSlashes {
-    app: Application,
-    slashes: Slashes,
-}
-
-impl Handler for WithSlashes {
-    fn call(&self, mut request: Request) -> Reply {
-        let Some(corrected) = self.slashes.corrected_path(&request) else {
-            return self.app.call(request);
+impl Wrapper for Slashes {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        let Some(corrected) = self.corrected_path(&request) else {
+            return inner.call(request);
         };
-        if !self.slashes.redirect {
+        if !self.redirect {
             request.set_path(&corrected);
-            return self.app.call(request);
+            return inner.call(request);
         }
         let query = request
             .query()
@@ -160,21 +156,15 @@ impl Handler for WithSlashes {
     }
 
     fn describe(&self) -> Description {
-        let end = match self.slashes.end {
+        let end = match self.end {
             FinalSlash::Kept => "kept",
             FinalSlash::Trimmed => "trimmed",
             FinalSlash::Appended => "appended",
         };
-        let description = Description::new("Slashes")
+        Description::new("Slashes")
             .option("end", end)
-            .option("merge", self.slashes.merge);
-        description
-            .option("redirect", self.slashes.redirect)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(change(self.app.clone()).wrap(self.slashes))
+            .option("merge", self.merge)
+            .option("redirect", self.redirect)
     }
 }
 

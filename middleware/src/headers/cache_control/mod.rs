@@ -6,7 +6,9 @@ mod rule;
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use enfilade_core::{
+    Application, Description, Middleware, Reply, Request, Response, Wrapper, wrapped,
+};
 use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
 use smallvec::SmallVec;
@@ -145,54 +147,36 @@ impl fmt::Debug for CacheControl {
 
 impl Middleware for CacheControl {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithCacheControl {
-            app,
-            options: Arc::new(self),
-        })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithCacheControl {
-    app: Application,
-    options: Arc<CacheControl>,
-}
-
-impl Handler for WithCacheControl {
-    fn call(&self, request: Request) -> Reply {
+impl Wrapper for CacheControl {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let is_kept = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !is_kept && !self.options.every_method {
-            return self.app.call(request);
+        if !is_kept && !self.every_method {
+            return inner.call(request);
         }
-        let (options, path_matches) = (self.options.clone(), self.options.path_matches(&request));
-        self.app.call(request).update(move |response| {
+        let (options, path_matches) = (self.clone(), self.path_matches(&request));
+        inner.call(request).update(move |response| {
             options.decorate(&path_matches, response);
         })
     }
 
     fn describe(&self) -> Description {
-        let options = &self.options;
         let mut tree = Description::new("CacheControl");
-        for rule in &options.rules {
+        for rule in &self.rules {
             tree = tree.option(rule.to_string(), rule.value().to_str().unwrap_or_default());
         }
         for (name, is_on) in [
-            ("every method", options.every_method),
-            ("override application", options.overrides),
+            ("every method", self.every_method),
+            ("override application", self.overrides),
         ] {
             if is_on {
                 tree = tree.option(name, true);
             }
         }
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithCacheControl {
-            app,
-            ..self.clone()
-        }))
+        tree
     }
 }
 

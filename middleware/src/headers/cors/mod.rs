@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use enfilade_core::headers::{is_token_byte, vary_add};
 use enfilade_core::{
-    Application, Description, Handler, IntoResponse, Middleware, Reply, Request, Response,
+    Application, Description, IntoResponse, Middleware, Reply, Request, Response, Wrapper, wrapped,
 };
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -333,15 +333,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
     }
 }
 
-impl Middleware for Cors {
-    fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithCors {
-            app,
-            cors: Arc::new(self),
-        })
-    }
-}
-
 impl fmt::Debug for Cors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cors")
@@ -356,40 +347,31 @@ impl fmt::Debug for Cors {
     }
 }
 
-#[derive(Clone)]
-struct WithCors {
-    app: Application,
-    cors: Arc<Cors>,
+impl Middleware for Cors {
+    fn wrap(self, app: Application) -> Application {
+        wrapped(app, self)
+    }
 }
 
-impl Handler for WithCors {
-    fn call(&self, request: Request) -> Reply {
+impl Wrapper for Cors {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let headers = request.headers();
         let is_preflight = request.method() == Method::OPTIONS
             && headers.contains_key(ORIGIN)
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if is_preflight {
-            return Reply::new(self.cors.preflight(&request));
+            return Reply::new(self.preflight(&request));
         }
-        let allowed = self.cors.origins.allow(only(headers, &ORIGIN));
-        let cors = self.cors.clone();
-        let reply = self.app.call(request);
+        let allowed = self.origins.allow(only(headers, &ORIGIN));
+        let cors = self.clone();
+        let reply = inner.call(request);
         reply.map(move |response| cors.decorate(allowed, response))
     }
 
     fn describe(&self) -> Description {
         Description::new("Cors")
-            .option("origins", self.cors.origins.describe())
-            .option("credentials", self.cors.credentials)
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithCors {
-            app,
-            ..self.clone()
-        }))
+            .option("origins", self.origins.describe())
+            .option("credentials", self.credentials)
     }
 }
 

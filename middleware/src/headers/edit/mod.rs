@@ -10,7 +10,9 @@ mod rules;
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request, Response};
+use enfilade_core::{
+    Application, Description, Middleware, Reply, Request, Response, Wrapper, wrapped,
+};
 
 use self::rules::{HeaderRules, Message};
 
@@ -120,39 +122,22 @@ impl<T: Message> fmt::Debug for Headers<T> {
 
 impl<T: Message> Middleware for Headers<T> {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithHeaders {
-            app,
-            rules: Arc::new(self.rules),
-        })
+        wrapped(app, self.rules)
     }
 }
 
-struct WithHeaders<T: Message> {
-    app: Application,
-    /// Shared with pending replies, which may outlive the application.
-    rules: Arc<HeaderRules<T>>,
-}
-
-impl<T: Message> Handler for WithHeaders<T> {
-    fn call(&self, request: Request) -> Reply {
-        T::call(&self.rules, &self.app, request)
+impl<T: Message> Wrapper for HeaderRules<T> {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        T::call(self, inner, request)
     }
 
     fn describe(&self) -> Description {
         let mut options = Vec::new();
-        self.rules.summarize("", &mut options);
+        self.summarize("", &mut options);
         let tree = Description::new("Headers");
-        let tree = options
+        options
             .into_iter()
-            .fold(tree, |tree, (verb, names)| tree.option(verb, names));
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        Some(Application::from_handler(WithHeaders {
-            app: change(self.app.clone()),
-            rules: self.rules.clone(),
-        }))
+            .fold(tree, |tree, (verb, names)| tree.option(verb, names))
     }
 }
 

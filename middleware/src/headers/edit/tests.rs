@@ -1,4 +1,4 @@
-use enfilade_core::Body;
+use enfilade_core::{Body, Handler};
 use enfilade_testing::{Client, Lint, TestResponse};
 
 use http::header::CONTENT_TYPE;

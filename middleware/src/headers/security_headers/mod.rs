@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response, Scheme,
+    Application, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
+    Scheme, Wrapper, wrapped,
 };
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, SERVER, STRICT_TRANSPORT_SECURITY,
@@ -276,63 +276,45 @@ impl fmt::Debug for SecurityHeaders {
 
 impl Middleware for SecurityHeaders {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithSecurityHeaders {
-            app,
-            options: Arc::new(self.sent()),
-        })
+        wrapped(app, self.sent())
     }
 }
 
-#[derive(Clone)]
-struct WithSecurityHeaders {
-    app: Application,
-    options: Arc<SecurityHeaders>,
-}
-
-impl Handler for WithSecurityHeaders {
-    fn call(&self, mut request: Request) -> Reply {
+impl Wrapper for SecurityHeaders {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
         let mut nonce = None;
-        if self.options.wants_nonce() {
+        if self.wants_nonce() {
             let outer = request.extensions().get::<CspNonce>().cloned();
-            nonce = outer.or_else(|| (self.options.nonces)());
+            nonce = outer.or_else(|| (self.nonces)());
             let Some(nonce) = &nonce else {
                 let mut response = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
                     .caused_by("the system has no random bits for a nonce")
                     .into_response();
-                self.options.decorate(request.scheme(), None, &mut response);
+                self.decorate(request.scheme(), None, &mut response);
                 return Reply::new(response);
             };
             request.extensions_mut().insert(nonce.clone());
         }
-        let (options, scheme) = (self.options.clone(), request.scheme());
-        self.app.call(request).update(move |response| {
+        let (options, scheme) = (self.clone(), request.scheme());
+        inner.call(request).update(move |response| {
             options.decorate(scheme, nonce.as_ref(), response);
         })
     }
 
     fn describe(&self) -> Description {
-        let options = &self.options;
         let mut tree = Description::new("SecurityHeaders");
-        for (name, value) in &options.headers {
+        for (name, value) in &self.headers {
             tree = tree.option(name.as_str(), value.as_str());
         }
         for (name, is_on) in [
-            ("override application", options.overrides),
-            ("remove software names", options.removes_software_names),
+            ("override application", self.overrides),
+            ("remove software names", self.removes_software_names),
         ] {
             if is_on {
                 tree = tree.option(name, true);
             }
         }
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(Application::from_handler(WithSecurityHeaders {
-            app,
-            ..self.clone()
-        }))
+        tree
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use enfilade_core::headers::retry_after;
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response,
+    Application, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::StatusCode;
 use http::header::RETRY_AFTER;
@@ -110,7 +110,7 @@ impl ConcurrencyLimit {
 
 impl Middleware for ConcurrencyLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithConcurrencyLimit { app, options: self })
+        wrapped(app, self)
     }
 }
 
@@ -124,19 +124,14 @@ impl fmt::Debug for ConcurrencyLimit {
     }
 }
 
-struct WithConcurrencyLimit {
-    app: Application,
-    options: ConcurrencyLimit,
-}
-
-impl Handler for WithConcurrencyLimit {
-    fn call(&self, request: Request) -> Reply {
-        let waiting = match self.options.semaphore.acquire(self.options.backlog) {
-            Acquired::Now(permit) => return call_with_permit(&self.app, request, permit),
-            Acquired::Never => return self.options.refuse().into(),
+impl Wrapper for ConcurrencyLimit {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+        let waiting = match self.semaphore.acquire(self.backlog) {
+            Acquired::Now(permit) => return call_with_permit(inner, request, permit),
+            Acquired::Never => return self.refuse().into(),
             Acquired::Later(waiting) => waiting,
         };
-        let (app, options) = (self.app.clone(), self.options.clone());
+        let (app, options) = (inner.clone(), self.clone());
         Reply::from_future(async move {
             match options.sleep.timeout(options.wait, waiting).await {
                 Some(permit) => call_with_permit(&app, request, permit).await,
@@ -147,15 +142,9 @@ impl Handler for WithConcurrencyLimit {
 
     fn describe(&self) -> Description {
         Description::new("ConcurrencyLimit")
-            .option("limit", self.options.limit)
-            .option("backlog", self.options.backlog)
-            .option("wait", format!("{:?}", self.options.wait))
-            .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+            .option("limit", self.limit)
+            .option("backlog", self.backlog)
+            .option("wait", format!("{:?}", self.wait))
     }
 }
 

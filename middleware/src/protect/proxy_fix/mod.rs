@@ -6,7 +6,9 @@ mod networks;
 mod node;
 mod x_forwarded;
 
-use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+use std::sync::Arc;
+
+use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 use http::HeaderName;
 use http::header::FORWARDED;
 
@@ -280,37 +282,31 @@ impl TrustedHeaders {
 
 impl Middleware for ProxyFix {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithProxyFix { app, options: self })
+        wrapped(app, self)
     }
 }
 
-#[derive(Clone)]
-struct WithProxyFix {
-    app: Application,
-    options: ProxyFix,
-}
-
-impl Handler for WithProxyFix {
-    fn call(&self, mut request: Request) -> Reply {
+impl Wrapper for ProxyFix {
+    fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
         if NAMES
             .iter()
             .any(|name| request.headers().contains_key(name))
         {
-            let found = self.options.read(&request);
-            if !self.options.keeps_headers {
+            let found = self.read(&request);
+            if !self.keeps_headers {
                 NAMES
                     .iter()
                     .for_each(|name| drop(request.headers_mut().remove(name)));
             }
             found.apply_to(&mut request);
         }
-        self.app.call(request)
+        inner.call(request)
     }
 
     fn describe(&self) -> Description {
         let tree = Description::new("ProxyFix");
-        let list = self.options.trusted_headers.list();
-        let tree = match &self.options.peers {
+        let list = self.trusted_headers.list();
+        let tree = match &self.peers {
             Peers::Any => list
                 .into_iter()
                 .fold(tree, |tree, (name, hops)| tree.option(name.as_str(), hops)),
@@ -327,16 +323,10 @@ impl Handler for WithProxyFix {
                 }
             }
         };
-        let tree = match self.options.keeps_headers {
+        match self.keeps_headers {
             true => tree.option("headers", "kept"),
             false => tree,
-        };
-        tree.around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some(self.options.clone().wrap(app))
+        }
     }
 }
 

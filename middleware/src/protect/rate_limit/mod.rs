@@ -3,25 +3,25 @@
 mod buckets;
 mod fields;
 mod key;
+mod limiter;
 mod quota;
 mod store;
-mod with_rate_limit;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enfilade_core::{Application, Middleware, Request};
+use enfilade_core::{Application, Middleware, Request, wrapped};
 use http::HeaderName;
 
 use self::buckets::Buckets;
 use self::fields::Fields;
 use self::key::KeySource;
 pub use self::key::QuotaKey;
+use self::limiter::Limiter;
 pub use self::quota::{Quota, QuotaState};
 pub use self::store::{QuotaAnswer, QuotaAsk, QuotaStore};
-use self::with_rate_limit::WithRateLimit;
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
 
@@ -298,7 +298,7 @@ impl RateLimit {
 
 impl Middleware for RateLimit {
     fn wrap(self, app: Application) -> Application {
-        Application::from_handler(WithRateLimit::new(app, self))
+        wrapped(app, Limiter::new(self))
     }
 }
 

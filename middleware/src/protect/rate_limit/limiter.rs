@@ -1,12 +1,11 @@
-//! An application inside a limit.
+//! What runs for each request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use enfilade_core::headers::retry_after;
 use enfilade_core::{
-    Application, BoxError, Description, Handler, HttpError, IntoResponse, Middleware, Reply,
-    Request, Response,
+    Application, BoxError, Description, HttpError, IntoResponse, Reply, Request, Response, Wrapper,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -17,24 +16,23 @@ use super::{
     WhenStoreFails,
 };
 
-#[derive(Clone)]
-pub(super) struct WithRateLimit {
-    app: Application,
+/// The options, with what is made of them once.
+pub(super) struct Limiter {
     /// The field of the quota that most requests have.
     policy: HeaderValue,
-    options: Arc<RateLimit>,
+    options: RateLimit,
 }
 
-impl Handler for WithRateLimit {
-    fn call(&self, request: Request) -> Reply {
+impl Wrapper for Limiter {
+    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let options = &self.options;
         if !options.counts(&request) {
-            return self.app.call(request);
+            return inner.call(request);
         }
         let key = match (options.key.find(&request), options.when_no_key) {
             (Some(key), _) => key,
             (None, WhenNoKey::Share) => QuotaKey::NONE,
-            (None, WhenNoKey::Pass) => return self.app.call(request),
+            (None, WhenNoKey::Pass) => return inner.call(request),
             (None, WhenNoKey::Refuse) => {
                 let error = HttpError::new(StatusCode::BAD_REQUEST);
                 return Reply::new(error.caused_by("the request has no key of a rate limit"));
@@ -43,13 +41,14 @@ impl Handler for WithRateLimit {
         let quota = options.quota_of(&request);
         match options.ask(&key, &quota).0 {
             TakeState::Ready(taken) => {
-                self.call_or_refuse(request, options.settle(taken, &key, &quota), quota)
+                let state = options.settle(taken, &key, &quota);
+                self.call_or_refuse(inner, request, state, quota)
             }
             TakeState::Pending(future) => {
-                let this = self.clone();
+                let (this, inner) = (self.clone(), inner.clone());
                 Reply::from_future(async move {
                     let state = this.options.settle(future.await, &key, &quota);
-                    this.call_or_refuse(request, state, quota).await
+                    this.call_or_refuse(&inner, request, state, quota).await
                 })
             }
         }
@@ -69,33 +68,27 @@ impl Handler for WithRateLimit {
             None => description.option("keys", options.buckets.max_keys()),
             Some(_) => description.option("store", "its own"),
         }
-        .around(&self.app)
-    }
-
-    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
-        let app = change(self.app.clone());
-        Some((*self.options).clone().wrap(app))
     }
 }
 
-impl WithRateLimit {
-    pub(super) fn new(app: Application, options: RateLimit) -> WithRateLimit {
-        WithRateLimit {
-            app,
+impl Limiter {
+    pub(super) fn new(options: RateLimit) -> Limiter {
+        Limiter {
             policy: options.fields.policy(&options.quota),
-            options: Arc::new(options),
+            options,
         }
     }
 
     fn call_or_refuse(
-        &self,
+        self: &Arc<Self>,
+        inner: &Application,
         request: Request,
         state: Result<Option<QuotaState>, BoxError>,
         quota: Quota,
     ) -> Reply {
         let state = match state {
             Ok(Some(state)) => state,
-            Ok(None) => return self.app.call(request),
+            Ok(None) => return inner.call(request),
             Err(cause) => {
                 let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
                 return Reply::new(error.caused_by(cause));
@@ -109,9 +102,9 @@ impl WithRateLimit {
             let (fields, response) = (&self.options.fields, refuse(&quota, &state));
             return fields.put(response, policy, &quota, &state).into();
         }
-        let options = self.options.clone();
-        let reply = self.app.call(request);
-        reply.map(move |response| options.fields.put(response, policy, &quota, &state))
+        let this = self.clone();
+        let reply = inner.call(request);
+        reply.map(move |response| this.options.fields.put(response, policy, &quota, &state))
     }
 }
 
