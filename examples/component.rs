@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .wrap(timed);
     let garden = Application::new(|_: Request| "The garden\n")
         .wrap(timed)
-        .wrap(ReadOnly("Please do not walk\n"));
+        .wrap(ReadOnly("Please do not touch\n"));
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
     let app = Router::new()
