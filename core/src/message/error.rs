@@ -81,18 +81,24 @@ impl BodyError {
     }
 }
 
+/// How many causes are looked at: an error may be its own cause.
+const MAX_CAUSES: usize = 64;
+
 /// The kind of the error, or of the first body's error among its causes.
 pub(super) fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKind> {
-    if let Some(error) = error.downcast_ref::<BodyError>() {
-        return Some(error.kind);
-    }
+    let causes = std::iter::successors(Some(error), |&error| cause_of(error));
+    let mut bodies = causes
+        .take(MAX_CAUSES)
+        .filter_map(|cause| cause.downcast_ref::<BodyError>());
+    bodies.next().map(BodyError::kind)
+}
+
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     // An `io::Error` passes over what it holds when it is asked for its source.
-    match error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-    {
-        Some(inside) => inner_kind(inside),
-        None => error.source().and_then(inner_kind),
+    let held = error.downcast_ref::<std::io::Error>();
+    match held.and_then(std::io::Error::get_ref) {
+        Some(held) => Some(held),
+        None => error.source(),
     }
 }
 
@@ -132,5 +138,26 @@ mod tests {
         assert_eq!(BodyError::new(wrapped).kind(), BodyErrorKind::TooLarge);
         let other = std::io::Error::other("cable cut");
         assert_eq!(BodyError::new(other).kind(), BodyErrorKind::Failed);
+    }
+
+    #[test]
+    fn an_error_that_is_its_own_cause_is_no_endless_search() {
+        #[derive(Debug)]
+        struct Ring;
+
+        impl fmt::Display for Ring {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ring")
+            }
+        }
+
+        impl StdError for Ring {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(self)
+            }
+        }
+
+        assert_eq!(BodyError::new(Ring).kind(), BodyErrorKind::Failed);
+        assert_eq!(crate::HttpError::from(Ring).status(), 500);
     }
 }
