@@ -44,14 +44,13 @@ impl Target {
         // A path that the server rewrote, or one of a server that says nothing else.
         let script = encode(script);
         let script = script.trim_end_matches('/');
-        let path = format!("{script}{}", encode(rest));
-        let uri = parse(if path.is_empty() { "/" } else { &path })?;
-        // Dots that lead out of the script leave nothing of it.
+        // Each by itself, as the server has mounted the script: dots lead nowhere out of it.
         let script = path::canonical(script);
-        let is_in_script = path::canonical(uri.path()).starts_with(&*script);
+        let path = format!("{script}{}", path::canonical(&encode(rest)));
+        let uri = parse(if path.is_empty() { "/" } else { &path })?;
         Ok(Target {
             uri: with_query(uri, query)?,
-            mounted: if is_in_script { script.len() } else { 0 },
+            mounted: script.len(),
         })
     }
 
@@ -176,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_target_is_as_received() {
-        let cases: [Case; 22] = [
+        let cases: [Case; 23] = [
             (["/a%2Fb?q=1", "", "/a/b", "q=1"], "/a%2Fb?q=1", 0),
             (["/app/a%2Fb?q", "/app", "/a/b", "q"], "/app/a%2Fb?q", 4),
             (["/%61pp/x", "/app", "/x", ""], "/%61pp/x", 4),
@@ -203,7 +202,8 @@ mod tests {
             (["", "", "", ""], "/", 0),
             (["", "", "", "q"], "/?q", 0),
             (["", "/app/", "/x", ""], "/app/x", 4),
-            (["", "/app", "/../x", ""], "/app/../x", 0),
+            (["", "/app", "/../x", ""], "/app/x", 4),
+            (["", "/a/../b", "/x/.", ""], "/b/x/", 2),
             // What should not have come.
             (["/a b?c d", "", "", ""], "/a%20b?c%20d", 0),
         ];

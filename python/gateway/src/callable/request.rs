@@ -27,8 +27,9 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     let invalid = |what: &str| PyValueError::new_err(format!("the environ has no {what}"));
     let method = Method::from_bytes(text("REQUEST_METHOD")?.as_bytes());
     let method = method.map_err(|_| invalid("valid REQUEST_METHOD"))?;
-    let script = encoded(&text("SCRIPT_NAME")?);
-    let rest = encoded(&text("PATH_INFO")?);
+    // Each by itself, as the server around has mounted this: dots lead nowhere out of it.
+    let (script, rest) = (encoded(&text("SCRIPT_NAME")?), encoded(&text("PATH_INFO")?));
+    let (script, rest) = (path::canonical(&script), path::canonical(&rest));
     let query = text("QUERY_STRING")?;
     let mut target = match script.is_empty() && rest.is_empty() {
         true => "/".to_owned(),
