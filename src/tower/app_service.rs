@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use enfilade_core::{
     Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response, gateway,
+    path,
 };
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -115,7 +116,7 @@ fn mount(request: &mut Request, original: Uri) {
     if !request.script_name().is_empty() {
         return; // It is known better already.
     }
-    let (whole, rest) = (original.path(), request.path());
+    let (whole, rest) = (path::canonical(original.path()), request.path());
     let taken = match whole.strip_suffix(rest) {
         Some(taken) => taken.len(),
         None if rest == "/" => whole.len(),

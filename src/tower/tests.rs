@@ -237,6 +237,8 @@ fn the_original_target_says_what_was_taken_off() {
         ("/b", "/ab/c", " /b /b"),
         ("/b", "/a/b?q", " /b /b"),
         ("/a%2Fb", "/x/a%2Fb", "/x /a%2Fb /x/a%2Fb"),
+        ("/%61%2fb", "/%78/%61%2fb", "/x /a%2Fb /%78/%61%2fb"),
+        ("/y/../b", "/x/y/../b", "/x /b /x/y/../b"),
     ];
     for (target, original, expected) in cases {
         let mut request = get(target);
