@@ -97,6 +97,7 @@ impl<F> Wrapper for NamedFunction<F>
 where
     F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
 {
+    #[inline]
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         (self.function)(inner, request)
     }

@@ -73,6 +73,7 @@ struct Wrapped<W> {
 }
 
 impl<W: Wrapper> Handler for Wrapped<W> {
+    #[inline]
     fn call(&self, request: Request) -> Reply {
         self.wrapper.call(&self.app, request)
     }

@@ -135,6 +135,12 @@ impl Mounts {
         if prefix.split('/').any(is_capture) {
             return refused("would match itself alone: captures are for a Router");
         }
+        if prefix
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+        {
+            return refused("has a dot segment, which no path has");
+        }
         let entry = Mount {
             host,
             prefix: trimmed.to_owned(),
@@ -347,6 +353,7 @@ mod tests {
             ("/a/", "ends with a slash"),
             ("//", "ends with a slash"),
             ("/a", "has an application already"),
+            ("/a/../b", "has a dot segment, which no path has"),
             (
                 "/a/{id}",
                 "would match itself alone: captures are for a Router",

@@ -36,9 +36,13 @@ impl PathGlob {
         }
         let mut characters = pattern.chars().peekable();
         let sequences = read_sequences(&mut characters, Nesting::Outside).map_err(refused)?;
+        let alternatives: Vec<_> = sequences.into_iter().map(into_segments).collect();
+        if alternatives.iter().flatten().any(GlobSegment::is_dots) {
+            return Err(refused("no path has the segment . or .."));
+        }
         Ok(PathGlob {
             text: pattern.to_owned(),
-            alternatives: sequences.into_iter().map(into_segments).collect(),
+            alternatives,
         })
     }
 
@@ -71,6 +75,17 @@ enum GlobSegment {
     Many,
     /// One that these characters match.
     One(Vec<Character>),
+}
+
+impl GlobSegment {
+    /// Whether it is `.` or `..`, which are resolved in a canonical path.
+    fn is_dots(&self) -> bool {
+        let GlobSegment::One(characters) = self else {
+            return false;
+        };
+        let mut all = characters.iter();
+        (1..=2).contains(&characters.len()) && all.all(|one| *one == Character::Exactly('.'))
+    }
 }
 
 /// What a character of a path has to be.
@@ -413,6 +428,8 @@ mod tests {
             ("/[]", "a [ has no ]"),
             ("/[z-a]", "a range of characters has its last one first"),
             ("/a\\", "nothing follows the last \\"),
+            ("/a/../b", "no path has the segment . or .."),
+            ("/{a,.}/b", "no path has the segment . or .."),
             (
                 "/{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}{0,1}",
                 "its braces stand for more than 1,000 patterns",

@@ -173,6 +173,11 @@ fn parse_text(text: &str) -> Result<Segment, String> {
             "{text:?} is percent-encoded: write the characters themselves"
         ));
     }
+    if matches!(text, "." | "..") {
+        return Err(format!(
+            "no path has the segment {text:?}: write the path without it"
+        ));
+    }
     Ok(Segment::Text(path::encode_segment(text).into()))
 }
 

@@ -392,6 +392,10 @@ fn all_mistakes_are_told_at_once() {
             "/a?b",
             "\"/a?b\" is not a route: a route is a path, without query or fragment",
         ),
+        (
+            "/a/../b",
+            "\"/a/../b\" is not a route: no path has the segment \"..\": write the path without it",
+        ),
         ("/users/{id}", "GET \"/users/{id}\" is there already"),
         (
             "/users/{name}",
