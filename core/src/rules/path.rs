@@ -74,7 +74,7 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
 /// | `/a/./b/../c`, `/a/%2e%2E/b` | `/a/c`, `/b` | dot segments are resolved (section 6.2.2.3); above the root there is nothing |
 /// | `/a/..`, `/a/.` | `/`, `/a/` | (section 5.2.4) |
 /// | `//a//b`, `/a/..//b` | `//a//b`, `//b` | empty segments are segments |
-/// | `/a\\b`, `/a%5cb` | `/a%5Cb` | a backslash separates nothing, other than in the URL standard |
+/// | `/a\b`, `/a%5cb` | `/a%5Cb` | a backslash separates nothing, other than in the URL standard |
 /// | `/é`, `/{x}`, `/100%` | `/%C3%A9`, `/%7Bx%7D`, `/100%25` | what a path cannot have as it is, is encoded |
 /// | `/%00`, `/%FF` | `/%00`, `/%FF` | NUL, and what is not UTF-8, stay encoded: no text matches them |
 /// | `*`, and the empty path | the same | they are not paths |
