@@ -10,8 +10,8 @@ pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
     Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoResponse,
     Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request,
-    Response, Scheme, Tls, Wrapper, around, gateway, headers, host, marker, path, unpoisoned,
-    wrapped,
+    Response, Scheme, Tls, Upgrade, Upgraded, Wrapper, around, gateway, headers, host, marker,
+    path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
@@ -20,7 +20,11 @@ pub use listening::Listener;
 pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]
 pub use server::{Refusal, Server};
+#[cfg(any(feature = "server", feature = "tower"))]
+pub use upgraded::TokioStream;
 
+#[cfg(any(feature = "server", feature = "cgi"))]
+mod background;
 #[cfg(feature = "cgi")]
 pub mod cgi;
 #[cfg(feature = "fastcgi")]
@@ -29,7 +33,7 @@ pub mod fastcgi;
 mod listening;
 #[cfg(any(feature = "server", feature = "cgi"))]
 mod panics;
-#[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+#[cfg(any(feature = "server", feature = "cgi", feature = "tower"))]
 mod race;
 #[cfg(feature = "scgi")]
 pub mod scgi;
@@ -37,5 +41,7 @@ pub mod scgi;
 mod server;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(any(feature = "server", feature = "tower"))]
+mod upgraded;
 #[cfg(feature = "wsgi")]
 pub mod wsgi;

@@ -55,4 +55,5 @@ pub use message::request::{
 pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
 pub use message::unwind::Panic;
+pub use message::upgrade::{Upgrade, UpgradeFuture, UpgradeTask, Upgraded};
 pub use rules::{gateway, headers, host, path};

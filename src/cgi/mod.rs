@@ -52,6 +52,7 @@ pub(crate) use self::body::{Feed, received};
 pub(crate) use self::request::{content_length, request};
 pub(crate) use self::response::{respond, write_head};
 pub use self::variables::Variables;
+use crate::background::Background;
 #[cfg(any(feature = "fastcgi", feature = "scgi"))]
 pub use crate::listening::web_server::{Protocol, Server};
 
@@ -119,11 +120,15 @@ pub fn exchange(
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
-        let response = respond(&app, read(&variables, input)).await;
+        let background = Background::new();
+        let request = read(&variables, input);
+        let response = respond(&app, request, &background.spawner()).await;
         let mut head = BytesMut::new();
         write_head(&response, &mut head);
         output.write_all(&head)?;
-        write_body(response.into_body(), &mut output).await
+        write_body(response.into_body(), &mut output).await?;
+        background.finished().await;
+        Ok(())
     });
     runtime.shutdown_background();
     result

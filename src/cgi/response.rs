@@ -9,10 +9,15 @@ use enfilade_core::{
 use http::header::TRAILER;
 use http::{HeaderName, Method, StatusCode};
 
+use crate::background::Spawner;
 use crate::panics::PanicHook;
 
 /// Answers a request, or says why what came is none.
-pub(crate) async fn respond(app: &Application, request: Result<Request, HttpError>) -> Response {
+pub(crate) async fn respond(
+    app: &Application,
+    request: Result<Request, HttpError>,
+    spawner: &Spawner,
+) -> Response {
     let request = match request {
         // There are no tunnels, as with the built-in server.
         Ok(request) if request.method() == Method::CONNECT => {
@@ -21,14 +26,15 @@ pub(crate) async fn respond(app: &Application, request: Result<Request, HttpErro
         other => other,
     };
     match request {
-        Ok(request) => {
-            let method = request.method().clone();
+        Ok(mut request) => {
+            let connection = request.connection().clone();
+            request.set_connection(connection.with_spawner(spawner.clone()));
             let mut response_future = gateway::answer(app, request);
             let response = (&mut response_future).await;
             if response_future.has_panicked() {
                 PanicHook::default().call(response.extensions().get());
             }
-            watch_body(only_final(&method, response))
+            watch_body(response)
         }
         Err(error) => gateway::finish(&Method::GET, error.into_response()),
     }
@@ -48,17 +54,6 @@ fn watch_body(mut response: Response) -> Response {
             frame
         })
     })
-}
-
-/// A program answers once (RFC 3875, section 6.1), so there is no 1xx, and no connection for a 101 to be about.
-fn only_final(method: &Method, response: Response) -> Response {
-    if !response.status().is_informational() {
-        return response;
-    }
-    let status = response.status();
-    let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
-    let error = error.caused_by(format!("{status} is no answer of a CGI program"));
-    gateway::finish(method, error.into_response())
 }
 
 /// Writes what stands before the body (RFC 3875, section 6.3).

@@ -14,6 +14,7 @@ use super::halves::{RecordReader, RecordWriter, end};
 use super::record::{
     MalformedRecord, ProtocolStatus, Record, RecordType, variables, write_end, write_stream,
 };
+use crate::background::Spawner;
 use crate::cgi::{Feed, Variables, content_length, received, request, respond, write_head};
 use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
@@ -64,7 +65,7 @@ where
         };
         is_new = false;
         let keep = begun.keep;
-        exchange(&mut reader, &mut writer, app, begun).await?;
+        exchange(&mut reader, &mut writer, (app, serving.spawner()), begun).await?;
         if !keep {
             break;
         }
@@ -217,7 +218,7 @@ fn twice() -> MalformedRecord {
 async fn exchange<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
-    app: &Application,
+    (app, spawner): (&Application, &Spawner),
     begun: BegunRequest,
 ) -> io::Result<()> {
     let BegunRequest {
@@ -236,7 +237,7 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
     let (replies, mut waiting) = mpsc::channel(REPLIES);
     let incoming = receive(reader, id, Some(feed).filter(|_| !is_over), replies);
     let outgoing = async {
-        let mut response = pin!(respond(app, request));
+        let mut response = pin!(respond(app, request, spawner));
         let response = with_replies(writer, &mut waiting, response.as_mut()).await?;
         send(writer, &mut waiting, id, response).await
     };

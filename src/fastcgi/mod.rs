@@ -80,12 +80,12 @@ pub async fn serve_connection<S>(stream: S, app: impl Into<Application>) -> io::
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let (serving, _alive) = Serving::forever();
     let settings = Settings {
         max_connections: 1,
         ..Settings::default()
     };
-    connection::serve(stream, &app.into(), settings, serving).await
+    let app = app.into();
+    Serving::alone(async |serving| connection::serve(stream, &app, settings, serving).await).await
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::background::{Background, Spawner};
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
@@ -67,21 +68,46 @@ impl Default for Settings {
 }
 
 /// Whether the server still takes new requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[expect(unnameable_types, reason = "nobody else implements a protocol")]
-pub struct Serving(watch::Receiver<bool>);
+pub struct Serving {
+    is_serving: watch::Receiver<bool>,
+    spawner: Spawner,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Serving").field(&self.is_serving).finish()
+    }
+}
 
 impl Serving {
-    /// One that never ends, and what keeps it so.
-    pub(crate) fn forever() -> (Serving, watch::Sender<bool>) {
-        let (sender, receiver) = watch::channel(true);
-        (Serving(receiver), sender)
+    /// What runs beside responses.
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Serves one connection, and waits for what it leaves running.
+    pub(crate) async fn alone<F>(serve: impl FnOnce(Serving) -> F) -> io::Result<()>
+    where
+        F: Future<Output = io::Result<()>>,
+    {
+        let (_sender, is_serving) = watch::channel(true);
+        let background = Background::new();
+        let spawner = background.spawner();
+        let served = serve(Serving {
+            is_serving,
+            spawner,
+        })
+        .await;
+        background.finished().await;
+        served
     }
 
     /// Waits until the server takes no new requests; ready at once where it does not any more.
     pub(crate) async fn end(&mut self) {
         // An error says that the server is gone.
-        let _ = self.0.wait_for(|is_serving| !is_serving).await;
+        let _ = self.is_serving.wait_for(|is_serving| !is_serving).await;
     }
 }
 
@@ -228,6 +254,8 @@ impl<P: Protocol> Server<P> {
         ));
         let (sender, serving) = watch::channel(true);
         let mut connections = JoinSet::new();
+        let background = Background::new();
+        let spawner = background.spawner();
         let mut shutdown = pin!(shutdown);
         let told = loop {
             let (permit, socket) = match race(&mut shutdown, next(&accepting, &room)).await {
@@ -235,7 +263,10 @@ impl<P: Protocol> Server<P> {
                 First::Right(accepted) => accepted,
             };
             while connections.try_join_next().is_some() {}
-            let serving = Serving(serving.clone());
+            let serving = Serving {
+                is_serving: serving.clone(),
+                spawner: spawner.clone(),
+            };
             let connection = serve::<P>(socket, app.clone(), self.settings, serving);
             connections.spawn(async move {
                 connection.await;
@@ -244,9 +275,14 @@ impl<P: Protocol> Server<P> {
         };
         drop(accepting);
         sender.send_replace(false);
-        let finished = race(all_gone(&mut connections), hurry(told));
+        let finished = async {
+            all_gone(&mut connections).await;
+            background.finished().await;
+        };
+        let finished = race(finished, hurry(told));
         let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         let _ = tokio::time::timeout(ABORT_TIMEOUT, connections.shutdown()).await;
+        background.break_off().await;
         Ok(())
     }
 }

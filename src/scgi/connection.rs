@@ -47,7 +47,7 @@ where
     let (body, feed) = received(Some(length));
     let request = head.and_then(|variables| made(&variables, body, settings));
     let outgoing = async {
-        let response = respond(app, request).await;
+        let response = respond(app, request, serving.spawner()).await;
         send(&mut writer, response).await
     };
     let incoming = receive(&mut reader, &mut buffer, length, feed);

@@ -74,9 +74,9 @@ pub async fn serve_connection<S>(stream: S, app: impl Into<Application>) -> io::
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let (serving, _alive) = Serving::forever();
+    let app = app.into();
     let settings = Settings::default();
-    connection::serve(stream, &app.into(), settings, serving).await
+    Serving::alone(async |serving| connection::serve(stream, &app, settings, serving).await).await
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use std::time::Duration;
 use enfilade_core::{Application, RequestIdValue};
 use http::StatusCode;
 
+use crate::background::Background;
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
@@ -330,7 +331,8 @@ impl Server {
         let admission = Arc::new(admission);
         let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
         let next = AtomicUsize::new(0);
-        let lifetime = Lifetime::new();
+        let (lifetime, background) = (Lifetime::new(), Background::new());
+        let spawner = background.spawner();
         #[cfg(all(unix, feature = "systemd"))]
         if self.notifies {
             // A service manager that cannot be reached is no reason not to serve; it has a limit of its own.
@@ -361,6 +363,7 @@ impl Server {
                 app: app.clone(),
                 refusals: self.refusals.clone(),
                 on_panic: self.on_panic.clone(),
+                spawner: spawner.clone(),
                 #[cfg(feature = "tls")]
                 certificates: listener.tls.clone(),
                 #[cfg(feature = "proxy-protocol")]
@@ -373,9 +376,14 @@ impl Server {
         if self.notifies {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         }
-        let finished = race(lifetime.finish(), hurry(told));
+        let finished = async {
+            lifetime.finish().await;
+            background.finished().await;
+        };
+        let finished = race(finished, hurry(told));
         let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         lifetime.break_off().await;
+        background.break_off().await;
         Ok(())
     }
 }

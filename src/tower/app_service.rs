@@ -8,14 +8,19 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response, gateway,
-    path,
+    Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response,
+    UpgradeTask, gateway, path,
 };
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::runtime::Handle;
 use tower_service::Service;
+
+use crate::upgraded::{FuturesStream, OfferedUpgrade};
 
 /// An application as a service: what runs it under axum, hyper or whatever else calls services.
 ///
@@ -93,11 +98,10 @@ impl AppService {
         self
     }
 
-    fn request<B>(&self, request: http::Request<B>) -> Request
+    fn request<B>(&self, parts: Parts, body: B) -> Request
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let (parts, body) = request.into_parts();
         let connection = self.connection.as_ref().and_then(|find| find(&parts));
         let original = self.original_uri.as_ref().and_then(|find| find(&parts));
         let mut request = Request::from(http::Request::from_parts(parts, body));
@@ -107,7 +111,20 @@ impl AppService {
         if let Some(original) = original {
             mount(&mut request, original);
         }
+        if let (false, Ok(runtime)) = (request.connection().can_spawn(), Handle::try_current()) {
+            let connection = request.connection().clone();
+            let spawn = Arc::new(move |task| drop(runtime.spawn(task)));
+            request.set_connection(connection.with_spawner(spawn));
+        }
         request
+    }
+}
+
+/// Hands over the connection once whatever serves has written the head.
+async fn run(task: UpgradeTask, upgrade: OnUpgrade) {
+    if let Ok(upgraded) = upgrade.await {
+        // The panic of a task was reported as it happened, and who the request was is not known here.
+        let _ = task.run(FuturesStream(TokioIo::new(upgraded))).await;
     }
 }
 
@@ -154,8 +171,15 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> AppServiceFuture {
         let is_head = request.method() == Method::HEAD;
-        let response = gateway::answer(&self.app, self.request(request));
-        AppServiceFuture { response, is_head }
+        let (mut parts, body) = request.into_parts();
+        let upgrade = OfferedUpgrade::of(&mut parts);
+        let request = self.request(parts, body);
+        let response = gateway::answer_upgradable(&self.app, request, upgrade.upgradable());
+        AppServiceFuture {
+            response,
+            is_head,
+            upgrade: upgrade.into_inner(),
+        }
     }
 }
 
@@ -164,6 +188,7 @@ where
 pub struct AppServiceFuture {
     response: gateway::Answer,
     is_head: bool,
+    upgrade: Option<OnUpgrade>,
 }
 
 impl Future for AppServiceFuture {
@@ -171,8 +196,14 @@ impl Future for AppServiceFuture {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let is_head = self.is_head;
-        let polled = Pin::new(&mut self.response).poll(context);
-        polled.map(|response| Ok(prepare_for_server(response, is_head)))
+        let mut response = ready!(Pin::new(&mut self.response).poll(context));
+        if let (Some(task), Some(upgrade)) =
+            (response.body_mut().take_upgrade(), self.upgrade.take())
+        {
+            // Only a runtime of tokio could have offered it.
+            tokio::spawn(run(task, upgrade));
+        }
+        Poll::Ready(Ok(prepare_for_server(response, is_head)))
     }
 }
 

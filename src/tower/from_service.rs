@@ -13,6 +13,8 @@ use enfilade_core::{
 use http::StatusCode;
 use tower_service::Service;
 
+use super::service_upgrade::ServiceUpgrade;
+
 /// Makes an application of a service, such as an axum router; [`FromService`] has options.
 ///
 /// The service gets the canonical path that is left, as code that knows nothing of mounting expects it.
@@ -125,14 +127,23 @@ impl<S, E> FromService<S, E> {
         let service = self.service.clone();
         let on_error = self.on_error.clone();
         let received = self.has_raw_target.then(|| request.uri().clone());
+        let upgrade = ServiceUpgrade::of(&request);
         Reply::from_future(async move {
             let mut request = request.into_http();
             if let Some(received) = received {
                 *request.uri_mut() = received;
             }
-            match ask(service, request).await {
+            let pipe = match &upgrade {
+                Some(upgrade) => upgrade.offer(&mut request).await,
+                None => None,
+            };
+            let response = match ask(service, request).await {
                 Ok(response) => response,
-                Err(error) => on_error(error).into_response(),
+                Err(error) => return on_error(error).into_response(),
+            };
+            match (upgrade, pipe) {
+                (Some(upgrade), Some(pipe)) => upgrade.connect(pipe, response),
+                _ => response,
             }
         })
     }

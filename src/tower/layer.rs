@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use enfilade_core::{
     Application, Body, BoxError, Description, Handler, Middleware, Reply, ReplyFuture, Request,
-    Response,
+    Response, UpgradeTask, unpoisoned,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -93,7 +94,7 @@ where
     A: Fn(Application) -> Application + Send + Sync + 'static,
 {
     fn call(&self, request: Request) -> Reply {
-        self.outside.call(request)
+        self.outside.call(request).update(take_back)
     }
 
     fn describe(&self) -> Description {
@@ -136,6 +137,27 @@ impl Future for InnerServiceFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(Ok)
+        let response = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(Ok(put_by(response)))
+    }
+}
+
+/// An upgrade, which a layer that puts a body of its own around the content must not touch.
+#[derive(Clone)]
+struct PutBy(Arc<Mutex<Option<UpgradeTask>>>);
+
+fn put_by(mut response: Response) -> Response {
+    if let Some(task) = response.body_mut().take_upgrade() {
+        let task = PutBy(Arc::new(Mutex::new(Some(task))));
+        response.extensions_mut().insert(task);
+    }
+    response
+}
+
+fn take_back(response: &mut Response) {
+    if let Some(PutBy(task)) = response.extensions_mut().remove()
+        && let Some(task) = unpoisoned(task.lock()).take()
+    {
+        *response.body_mut() = task.into();
     }
 }

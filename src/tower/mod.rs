@@ -10,7 +10,9 @@
 //! answers. What is mounted and captured is known again to an application that stands inside a layer or a router:
 //! see [`Request::into_http`](crate::Request::into_http).
 //!
-//! Upgrades (101, WebSockets) are not supported.
+//! A service that changes its connection to another protocol with `hyper::upgrade`, such as axum's WebSockets, does so
+//! behind each gateway that can ([`Request::upgrade`](crate::Request::upgrade)), and an application behind a service that
+//! hyper serves with upgrades, as axum does. Over HTTP/2 that takes the feature `http2`.
 //!
 //! # Example
 //!
@@ -40,6 +42,7 @@
 mod app_service;
 mod from_service;
 mod layer;
+mod service_upgrade;
 
 pub use self::app_service::{AppService, AppServiceFuture};
 pub use self::from_service::{FromService, application};

@@ -32,11 +32,13 @@ struct Facts {
     local: Option<SocketAddr>,
     tls: Option<Tls>,
     shutdown: Option<Shutdown>,
+    spawner: Option<Spawner>,
     slots: Slots,
 }
 
 type Shutdown = Arc<dyn Fn() -> Waiting + Send + Sync>;
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Spawner = Arc<dyn Fn(Waiting) + Send + Sync>;
 
 type Slot = Arc<dyn Any + Send + Sync>;
 type Slots = Arc<RwLock<HashMap<TypeId, Slot>>>;
@@ -82,6 +84,7 @@ impl Connection {
             local: None,
             tls: None,
             shutdown: None,
+            spawner: None,
             slots: Slots::default(),
         }))
     }
@@ -118,6 +121,23 @@ impl Connection {
     {
         let wait: Shutdown = Arc::new(move || Box::pin(wait()));
         self.with(|facts| facts.shutdown = Some(wait))
+    }
+
+    /// The same with something that runs what outlives a response: `spawn` is called with each such future.
+    ///
+    /// A gateway gives them the time until its own end, and one without a runtime runs them after the response.
+    #[must_use]
+    pub fn with_spawner(
+        self,
+        spawn: Arc<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>,
+    ) -> Connection {
+        self.with(|facts| facts.spawner = Some(spawn))
+    }
+
+    /// Whether [`spawn`](Connection::spawn) runs what it is given.
+    #[must_use]
+    pub fn can_spawn(&self) -> bool {
+        self.0.spawner.is_some()
     }
 
     fn with(mut self, change: impl FnOnce(&mut Facts)) -> Connection {
@@ -170,6 +190,47 @@ impl Connection {
                 Some(waiting) => waiting.await,
                 None => std::future::pending().await,
             }
+        }
+    }
+
+    /// Runs `future` beside the response, and to its end also if the client goes away: a cache that is filled, a message
+    /// that is sent.
+    ///
+    /// The built-in server runs it at once, as do FastCGI, SCGI and services of tower on a tokio runtime, CGI after its
+    /// response. A server that stops waits for it until its deadline, and drops it then; what goes on for ever ends with
+    /// [`shutting_down`](Connection::shutting_down). A panic in it is the end of it alone. Nothing limits how many run at a
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// The future, if nobody runs it: the connection of a test that has no gateway, say. Await it then, or do without.
+    ///
+    /// ```
+    /// use enfilade_core::{Reply, Request};
+    ///
+    /// async fn send_mail() { /* .. */ }
+    ///
+    /// fn order(request: Request) -> Reply {
+    ///     match request.connection().spawn(send_mail()) {
+    ///         Ok(()) => Reply::new("Thank you"),
+    ///         Err(mail) => Reply::from_future(async {
+    ///             mail.await;
+    ///             "Thank you"
+    ///         }),
+    ///     }
+    /// }
+    /// # assert_eq!(pollster::block_on(order(Request::get("/"))).status(), 200);
+    /// ```
+    pub fn spawn<F>(&self, future: F) -> Result<(), F>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match &self.0.spawner {
+            Some(spawn) => {
+                spawn(Box::pin(future));
+                Ok(())
+            }
+            None => Err(future),
         }
     }
 

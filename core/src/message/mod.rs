@@ -11,3 +11,4 @@ pub(crate) mod request_id;
 pub(crate) mod response;
 pub(crate) mod response_headers;
 pub(crate) mod unwind;
+pub(crate) mod upgrade;

@@ -12,6 +12,7 @@ use crate::panics::PanicHook;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Framing, MessageBody};
+use crate::server::connection::upgrade::PendingUpgrade;
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +50,8 @@ pub(in crate::server) struct Activity {
     must_reset: AtomicBool,
     /// Whether what the client sent ends the connection.
     is_over: AtomicBool,
+    /// Whether what comes from now on is no HTTP.
+    has_left_http: AtomicBool,
     received: Mutex<Inbound>,
 }
 
@@ -56,6 +59,7 @@ pub(in crate::server) struct Activity {
 struct Inbound {
     messages: Messages,
     over: Option<CloseReason>,
+    upgrade: Option<Box<PendingUpgrade>>,
 }
 
 #[derive(Debug)]
@@ -104,11 +108,17 @@ impl Activity {
             delivered: AtomicU64::new(0),
             must_reset: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            has_left_http: AtomicBool::new(false),
             received: Mutex::new(Inbound {
                 messages,
                 over: None,
+                upgrade: None,
             }),
         }
+    }
+
+    pub(super) fn on_panic(&self) -> &PanicHook {
+        &self.on_panic
     }
 
     fn now(&self) -> u64 {
@@ -125,6 +135,9 @@ impl Activity {
 
     /// Some bytes came; returns how many of them may be read now, or `None` if the connection is over.
     pub(in crate::server) fn receives(&self, bytes: &[u8]) -> Option<usize> {
+        if self.has_left_http.load(Ordering::Relaxed) {
+            return Some(bytes.len());
+        }
         let mut received = self.lock_inbound();
         let is_in_flight = self.is_in_flight();
         let (count, is_in_head) = match &mut received.messages {
@@ -209,6 +222,20 @@ impl Activity {
     /// So much of a body reached the application.
     pub(in crate::server) fn delivers(&self, bytes: usize) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The response changes the connection to another protocol.
+    pub(super) fn upgrade(&self, upgrade: PendingUpgrade) {
+        self.lock_inbound().upgrade = Some(Box::new(upgrade));
+        self.has_left_http.store(true, Ordering::Relaxed);
+    }
+
+    /// What is done with the connection, now that hyper is done with it.
+    ///
+    /// hyper does not wait until what it has written is taken; if some of it is left, that is lost, and nothing can follow.
+    pub(super) fn take_upgrade(&self) -> Option<Box<PendingUpgrade>> {
+        let upgrade = self.lock_inbound().upgrade.take()?;
+        (!self.is_writing.load(Ordering::Relaxed)).then_some(upgrade)
     }
 
     /// A body failed whose only end is that of the connection.

@@ -66,8 +66,16 @@ pub(super) async fn respond(mut stream: Stream, status: StatusCode, headers: &st
     let date = date.to_str().unwrap_or_default();
     let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
     let response = format!("HTTP/1.1 {status}\r\n{headers}{end}");
-    let said = async {
-        stream.write_all(response.as_bytes()).await?;
+    let said = tokio::time::timeout(GOODBYE, stream.write_all(response.as_bytes()));
+    // It is gone then, with or without it.
+    if matches!(said.await, Ok(Ok(()))) {
+        part(&mut stream).await;
+    }
+}
+
+/// Closes this side, and takes for a moment what the client sends.
+pub(super) async fn part(stream: &mut Stream) {
+    let closed = async {
         stream.flush().await?;
         stream.shutdown().await?;
         let mut rest = [0; 1024];
@@ -78,6 +86,5 @@ pub(super) async fn respond(mut stream: Stream, status: StatusCode, headers: &st
         }
         io::Result::Ok(())
     };
-    // It is gone then, with or without it.
-    let _ = tokio::time::timeout(GOODBYE, said).await;
+    let _ = tokio::time::timeout(GOODBYE, closed).await;
 }

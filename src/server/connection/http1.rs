@@ -36,7 +36,14 @@ pub(super) async fn serve(
                 refusals.report(&refusal);
             }
         }
-        End::Ended(Ok(())) | End::Stopped => {}
+        End::Ended(Ok(())) => {
+            if let Some(upgrade) = activity.take_upgrade() {
+                let parts = connection.into_parts();
+                let (stream, on_panic) = (parts.io.into_inner(), activity.on_panic());
+                Box::pin(upgrade.run(stream, parts.read_buf, share, on_panic)).await;
+            }
+        }
+        End::Stopped => {}
         End::Over(reason) => {
             let status = goodbye(reason).filter(|_| !activity.is_in_flight());
             report(&refusals, peer, status, reason);

@@ -24,7 +24,7 @@ type Http2Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
 /// Serves a connection to its end, or as far as the server lets it.
 pub(super) async fn serve(
     stream: TokioIo<Stream>,
-    service: Service,
+    mut service: Service,
     peer: Option<SocketAddr>,
     share: &mut Share,
     watch: &Watch,
@@ -36,6 +36,9 @@ pub(super) async fn serve(
         activity: activity.clone(),
         waiting: Arc::default(),
     };
+    // What upgraded streams do ends with the connection.
+    let (_alive, gone) = tokio::sync::watch::channel(());
+    service.gone = Some(gone);
     let mut connection = Box::new(builder(&limits, streams).serve_connection(stream, service));
     let finish = |connection: &mut Http2Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
@@ -59,6 +62,7 @@ pub(super) async fn serve(
 fn builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
     let mut http = http2::Builder::new(streams);
     http.timer(TokioTimer::new());
+    http.enable_connect_protocol();
     http.max_concurrent_streams(limits.http2.max_concurrent_streams);
     http.max_pending_accept_reset_streams(limits.http2.max_reset_streams);
     http.max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX));

@@ -96,6 +96,12 @@ impl Share {
         }
     }
 
+    /// Waits until the server breaks off what is left.
+    pub(in crate::server) async fn over(&mut self) {
+        // An error says that the server is gone.
+        let _ = self.0.wait_for(|phase| *phase == Phase::Over).await;
+    }
+
     /// Drives a connection to its end, or as far as the server, its time limits and its client let it; `finish` lets it
     /// take nothing new.
     pub(in crate::server) async fn drive<C: Future + Unpin>(

@@ -22,6 +22,7 @@ mod service;
 pub(super) mod stream;
 #[cfg(feature = "http2")]
 mod streams;
+mod upgrade;
 pub(super) mod wire;
 
 use std::io;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use enfilade_core::{Application, Connection, Scheme};
 use hyper_util::rt::TokioIo;
 
+use crate::background::Spawner;
 use crate::listening::Socket;
 use crate::panics::PanicHook;
 use crate::server::admission::Admitted;
@@ -49,6 +51,7 @@ pub(super) struct ServeContext {
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
     pub(super) on_panic: PanicHook,
+    pub(super) spawner: Spawner,
     #[cfg(feature = "tls")]
     pub(super) certificates: Option<crate::server::tls::Certificates>,
     #[cfg(feature = "proxy-protocol")]
@@ -66,7 +69,7 @@ impl ServeContext {
     ) {
         socket.send_at_once();
         let watch = socket.watch();
-        let facts = facts(&socket, peer, &share);
+        let facts = facts(&socket, peer, &share, &self.spawner);
         let limits = self.limits;
         let refusals = self.refusals.clone();
         // What is in a box of its own does not take room in every connection's task, which is as large as its largest part.
@@ -103,6 +106,8 @@ impl ServeContext {
             limits,
             refusals: self.refusals,
             activity: activity.clone(),
+            #[cfg(feature = "http2")]
+            gone: None,
         };
         let stream = TokioIo::new(stream);
         match is_http2 {
@@ -160,13 +165,19 @@ async fn begins_http2(stream: &mut Stream) -> io::Result<bool> {
     Ok(begins && cfg!(feature = "http2"))
 }
 
-fn facts(socket: &Socket, peer: Option<SocketAddr>, share: &Share) -> Connection {
+fn facts(
+    socket: &Socket,
+    peer: Option<SocketAddr>,
+    share: &Share,
+    spawner: &Spawner,
+) -> Connection {
     let facts = Connection::new(Scheme::Http);
     let facts = peer.into_iter().fold(facts, Connection::with_peer);
     let facts = socket
         .local_addr()
         .into_iter()
         .fold(facts, Connection::with_local);
+    let facts = facts.with_spawner(spawner.clone());
     let watch = share.clone();
     facts.with_shutdown(move || {
         let mut watch = watch.clone();

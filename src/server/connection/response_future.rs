@@ -13,6 +13,7 @@ use crate::server::connection::date;
 use crate::server::connection::malformed::MalformedStream;
 use crate::server::connection::piece::Piece;
 use crate::server::connection::response_body::{PIECE, ResponseBody};
+use crate::server::connection::upgrade::PendingUpgrade;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]
@@ -38,7 +39,13 @@ pub(super) struct ResponseFuture {
     response_future: Result<gateway::Answer, MalformedRequest>,
     client: ClientSupport,
     in_flight: Option<InFlight>,
+    #[cfg(feature = "http2")]
+    upgrade: Option<Box<StreamUpgrade>>,
 }
+
+/// How a stream of HTTP/2 is handed over, and what is ready when its connection is gone.
+#[cfg(feature = "http2")]
+type StreamUpgrade = (hyper::upgrade::OnUpgrade, tokio::sync::watch::Receiver<()>);
 
 /// There is no response to it.
 pub(super) struct MalformedRequest;
@@ -53,7 +60,48 @@ impl ResponseFuture {
             response_future,
             client,
             in_flight: Some(in_flight),
+            #[cfg(feature = "http2")]
+            upgrade: None,
         }
+    }
+
+    /// With the way to hand over the stream.
+    #[cfg(feature = "http2")]
+    pub(super) fn with_upgrade(
+        mut self,
+        upgrade: hyper::upgrade::OnUpgrade,
+        gone: tokio::sync::watch::Receiver<()>,
+    ) -> ResponseFuture {
+        self.upgrade = Some(Box::new((upgrade, gone)));
+        self
+    }
+
+    /// Sees to it that the task of an upgrade is run, and returns the head, which goes before.
+    fn upgrade(
+        &mut self,
+        mut response: Response,
+        in_flight: Option<InFlight>,
+    ) -> http::Response<ResponseBody> {
+        let upgrade = response
+            .body_mut()
+            .take_upgrade()
+            .map(|task| PendingUpgrade {
+                task,
+                request_id: response.extensions_mut().remove(),
+            });
+        let mut response = response.map(|body| ResponseBody::new(body, self.client.version, None));
+        if let Some(date) = date::correction() {
+            response.headers_mut().entry(DATE).or_insert(date);
+        }
+        if let (Some(upgrade), Some(in_flight)) = (upgrade, in_flight) {
+            #[cfg(feature = "http2")]
+            if let Some((stream, gone)) = self.upgrade.take().map(|upgrade| *upgrade) {
+                tokio::spawn(upgrade.run_stream(stream, gone, in_flight));
+                return response;
+            }
+            in_flight.activity().upgrade(upgrade);
+        }
+        response
     }
 }
 
@@ -70,6 +118,9 @@ impl Future for ResponseFuture {
         let in_flight = self.in_flight.take();
         if let (true, Some(in_flight)) = (has_panicked, &in_flight) {
             in_flight.on_panic().call(response.extensions().get());
+        }
+        if response.body().is_upgrade() {
+            return Poll::Ready(Ok(self.upgrade(response, in_flight)));
         }
         Poll::Ready(Ok(prepare_for_hyper(response, client, in_flight, context)))
     }

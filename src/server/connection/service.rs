@@ -17,6 +17,7 @@ use crate::server::connection::request_body::RequestBody;
 use crate::server::connection::response_body::ResponseBody;
 use crate::server::connection::response_future::{ClientSupport, MalformedRequest, ResponseFuture};
 use crate::server::refusal::{Refusal, RefusalHooks};
+use crate::upgraded::OfferedUpgrade;
 
 /// The application, as hyper calls it.
 pub(super) struct Service {
@@ -25,6 +26,9 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) refusals: RefusalHooks,
     pub(super) activity: Arc<Activity>,
+    /// Ready when the connection is gone.
+    #[cfg(feature = "http2")]
+    pub(super) gone: Option<tokio::sync::watch::Receiver<()>>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
@@ -50,6 +54,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let has_too_many =
             parts.version == Version::HTTP_2 && parts.headers.len() > self.limits.max_headers;
         name_host(&mut parts);
+        let upgrade = OfferedUpgrade::of(&mut parts);
         let body = match body.is_end_stream() {
             true => Body::empty(),
             false => Body::new(RequestBody::new(
@@ -62,12 +67,14 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let version = request.version();
         let response_future = match *request.method() {
             // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
-            Method::CONNECT => self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT"),
+            Method::CONNECT if !upgrade.is_connect() => {
+                self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT")
+            }
             _ if has_too_many => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 self.refuse_all(request, status, "too many header lines")
             }
-            _ => gateway::answer(&self.app, request),
+            _ => gateway::answer_upgradable(&self.app, request, upgrade.upgradable()),
         };
         if let Some(error) = response_future.refusal() {
             self.refuse(Some(error.status()), "HTTP does not allow the request");
@@ -77,7 +84,14 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             Version::HTTP_2 => response_future,
             _ => response_future.omit_length(),
         };
-        ResponseFuture::new(Ok(response_future), client, in_flight)
+        let response_future = ResponseFuture::new(Ok(response_future), client, in_flight);
+        #[cfg(feature = "http2")]
+        if let (true, Some(upgrade), Some(gone)) =
+            (version == Version::HTTP_2, upgrade.into_inner(), &self.gone)
+        {
+            return response_future.with_upgrade(upgrade, gone.clone());
+        }
+        response_future
     }
 }
 

@@ -96,6 +96,13 @@ impl Stream {
         self.ahead = BytesMut::new();
     }
 
+    /// Hands over all that came, `ahead` first, and what comes from now on as it comes.
+    pub(super) fn leave_http(&mut self, ahead: &[u8]) {
+        self.activity = None;
+        let rest = std::mem::replace(&mut self.ahead, BytesMut::from(ahead));
+        self.ahead.extend_from_slice(&rest);
+    }
+
     /// How many of these bytes, which came, may be read now; `None` if the connection is over.
     fn admit(&self, bytes: &[u8]) -> Option<usize> {
         match &self.activity {

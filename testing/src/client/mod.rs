@@ -1,10 +1,16 @@
 //! Requests to an application in this process.
 
+mod pipe;
 pub(crate) mod response;
+mod upgraded;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
-use enfilade_core::{Application, Body, Connection, IntoHandler, Request, Response, gateway};
+use enfilade_core::{
+    Application, Body, Connection, IntoHandler, Request, Response, Upgraded, gateway, unpoisoned,
+};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Uri, Version};
 
@@ -121,9 +127,31 @@ impl Client {
 
     async fn call(&self, request: Request) -> Response {
         match self.through_gateway {
-            true => gateway::answer(&self.app, request).await,
+            true => {
+                let upgradable = gateway::Upgradable::Switching;
+                gateway::answer_upgradable(&self.app, request, upgradable).await
+            }
             false => self.app.call(request).await,
         }
+    }
+}
+
+/// What an application has spawned, to be run after the response.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<Vec<Task>>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tasks {
+    /// Runs them all to their ends, one after the other, and what they spawn.
+    async fn run(&self) {
+        while let Some(task) = self.pop() {
+            task.await;
+        }
+    }
+
+    fn pop(&self) -> Option<Task> {
+        unpoisoned(self.0.lock()).pop()
     }
 }
 
@@ -221,7 +249,7 @@ impl RequestBuilder {
 
     /// Sends the request, blocks until the answer has ended, and gives all of it.
     ///
-    /// It needs no runtime. An application that does (for its timers or sockets) is sent to with
+    /// What the application [spawns](Connection::spawn) is run then, too. It needs no runtime. An application that does (for its timers or sockets) is sent to with
     /// [`send_async`](RequestBuilder::send_async).
     ///
     /// # Panics
@@ -239,8 +267,10 @@ impl RequestBuilder {
     ///
     /// Panics with what a [`Lint`](crate::Lint) found.
     pub async fn send_async(self) -> TestResponse {
-        let (response, ledger) = self.begin().await;
+        let tasks = Tasks::default();
+        let (response, ledger) = self.spawning(&tasks).begin().await;
         let response = TestResponse::collect(response).await;
+        tasks.run().await;
         check(&ledger);
         response
     }
@@ -273,6 +303,51 @@ impl RequestBuilder {
     /// Panics with what a [`Lint`](crate::Lint) found.
     pub async fn send_head_async(self) -> Response {
         self.begin().await.0
+    }
+
+    /// Asks for another protocol, and gives the response and the client's end of the connection.
+    ///
+    /// The application's part runs while something is read or written here; its error or panic is the error of that. It is
+    /// dropped with this end. No runtime is needed, unless the application needs one.
+    ///
+    /// ```
+    /// use enfilade_core::{Request, Response};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = enfilade_core::Application::new(|request: Request| -> Response {
+    ///     let upgrade = request.upgrade("greeting").expect("the client asks for it");
+    ///     upgrade.respond(async |mut connection| connection.write_all(b"Hello").await)
+    /// });
+    /// pollster::block_on(async {
+    ///     let (response, connection) = Client::new(app).get("/").upgrade("greeting").await;
+    ///     assert_eq!(response.status(), 101);
+    ///     let mut buffer = [0; 16];
+    ///     let count = connection.unwrap().read(&mut buffer).await.unwrap();
+    ///     assert_eq!(&buffer[..count], b"Hello");
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics with what a [`Lint`](crate::Lint) found, and if `protocol` is no value for a header.
+    pub async fn upgrade(self, protocol: &str) -> (Response, Option<Upgraded>) {
+        let request = self
+            .header("connection", "upgrade")
+            .header("upgrade", protocol);
+        let (mut response, _) = request.begin().await;
+        let task = response.body_mut().take_upgrade();
+        (response, task.map(upgraded::connect))
+    }
+
+    /// With a connection that keeps what it is to run, unless it can run it.
+    fn spawning(mut self, tasks: &Tasks) -> Self {
+        let connection = self.request.connection().clone();
+        if !connection.can_spawn() {
+            let tasks = tasks.clone();
+            let spawn = Arc::new(move |task| unpoisoned(tasks.0.lock()).push(task));
+            self.request.set_connection(connection.with_spawner(spawn));
+        }
+        self
     }
 
     async fn begin(mut self) -> (Response, Ledger) {

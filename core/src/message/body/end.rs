@@ -8,14 +8,21 @@ use sync_wrapper::SyncWrapper;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyEnd {
     bytes: u64,
+    received: u64,
     outcome: Outcome,
 }
 
 impl BodyEnd {
-    /// The number of content bytes that were taken out of the body.
+    /// The number of content bytes that were taken out of the body, or written over an upgraded connection.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The number of bytes that were read from an upgraded connection; 0 for any other body.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Whether it ended well.
@@ -40,16 +47,18 @@ pub enum Outcome {
 type Report = Box<dyn FnOnce(BodyEnd) + Send>;
 
 /// Who wants to know of the end, and what has passed so far. One report, the common case, costs its box alone.
-pub(super) struct Watch {
+pub(in crate::message) struct Watch {
     bytes: u64,
+    received: u64,
     first: Option<SyncWrapper<Report>>,
     rest: Vec<SyncWrapper<Report>>,
 }
 
 impl Watch {
-    pub(super) fn none() -> Watch {
+    pub(in crate::message) fn none() -> Watch {
         Watch {
             bytes: 0,
+            received: 0,
             first: None,
             rest: Vec::new(),
         }
@@ -68,14 +77,20 @@ impl Watch {
         self.bytes += bytes as u64;
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    /// So many bytes were read from the connection and written to it.
+    pub(in crate::message) fn passed(&mut self, received: u64, bytes: u64) {
+        (self.received, self.bytes) = (received, bytes);
+    }
+
+    pub(in crate::message) fn is_done(&self) -> bool {
         self.first.is_none()
     }
 
     /// Reports the end; does nothing the second time.
-    pub(super) fn end(&mut self, outcome: Outcome) {
+    pub(in crate::message) fn end(&mut self, outcome: Outcome) {
         let end = BodyEnd {
             bytes: self.bytes,
+            received: self.received,
             outcome,
         };
         if let Some(report) = self.first.take() {

@@ -15,7 +15,8 @@ pub type NextFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 impl Body {
     /// Calls `inspect` each time that a frame of this body is asked for, with the way to ask for it.
     ///
-    /// A body in memory stays as it is: it cannot fail, and there is nothing to wait for.
+    /// A body in memory stays as it is: it cannot fail, and there is nothing to wait for. So does an upgrade, which has no
+    /// frames.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -36,7 +37,7 @@ impl Body {
     where
         F: FnMut(&mut dyn FnMut() -> NextFrame) -> NextFrame + Send + Unpin + 'static,
     {
-        match self.is_in_memory() {
+        match self.is_in_memory() || self.is_upgrade() {
             true => self,
             false => Body::new(Inspected {
                 body: self,

@@ -1,6 +1,6 @@
 //! Bodies: nothing, bytes in memory, or a stream; with a reliable notice of their end.
 
-mod end;
+pub(in crate::message) mod end;
 pub(crate) mod inspect;
 mod stream;
 
@@ -20,6 +20,7 @@ pub use self::end::{BodyEnd, Outcome};
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
 use crate::message::error::BodyError;
 use crate::message::error::BoxError;
+use crate::message::upgrade::UpgradeTask;
 
 /// The content of a request or response.
 ///
@@ -49,6 +50,8 @@ enum Content {
     Stream(BoxStream),
     /// What a stream gave and was not passed on yet, and the stream.
     Rest(Box<(Bytes, BoxStream)>),
+    /// No content: what is done with the connection behind the head.
+    Upgrade(Box<UpgradeTask>),
 }
 
 impl Body {
@@ -119,6 +122,9 @@ impl Body {
     /// Sends `trailers` after the content (and after trailers that the content has of its own).
     #[must_use]
     pub fn with_trailers(self, trailers: HeaderMap) -> Body {
+        if self.is_upgrade() {
+            return self;
+        }
         Body::of(Content::Stream(BoxStream::new(WithTrailers::new(
             self, trailers,
         ))))
@@ -138,14 +144,19 @@ impl Body {
         match &self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
-            Content::List(..) | Content::Stream(_) | Content::Rest(..) => None,
+            Content::List(..) | Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_) => {
+                None
+            }
         }
     }
 
     /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        !matches!(self.content, Content::Stream(_) | Content::Rest(..))
+        match self.content {
+            Content::Empty | Content::Full(_) | Content::List(..) => true,
+            Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_) => false,
+        }
     }
 
     /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
@@ -158,7 +169,7 @@ impl Body {
             Content::Empty => Bytes::new(),
             Content::Full(bytes) => bytes,
             Content::List(list, length) => join(list, length),
-            stream @ (Content::Stream(_) | Content::Rest(..)) => {
+            stream @ (Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_)) => {
                 self.content = stream;
                 return Err(self);
             }
@@ -182,7 +193,37 @@ impl Body {
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
             Content::Stream(stream) => stream.is_end_stream(),
-            Content::Rest(..) => false,
+            Content::Rest(..) | Content::Upgrade(_) => false,
+        }
+    }
+
+    /// Whether this is no content but what an application does with the connection
+    /// ([`Upgrade::respond`](crate::Upgrade::respond)).
+    #[must_use]
+    pub fn is_upgrade(&self) -> bool {
+        matches!(self.content, Content::Upgrade(_))
+    }
+
+    /// The protocol that an upgrade changes to.
+    pub(crate) fn upgrade_protocol(&self) -> Option<&str> {
+        match &self.content {
+            Content::Upgrade(task) => Some(task.protocol()),
+            _ => None,
+        }
+    }
+
+    /// Takes out what an application does with the connection, as gateways do. The end of this body is reported when
+    /// that ends.
+    pub fn take_upgrade(&mut self) -> Option<UpgradeTask> {
+        match self.take_content() {
+            Content::Upgrade(mut task) => {
+                task.watch = std::mem::replace(&mut self.watch, Watch::none());
+                Some(*task)
+            }
+            content => {
+                self.content = content;
+                None
+            }
         }
     }
 
@@ -330,6 +371,10 @@ impl Body {
                 }
                 Some(piece)
             }
+            Content::Upgrade(_) => {
+                let error = BodyError::new("an upgrade is no content");
+                return Poll::Ready(Some(Err(error)));
+            }
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -384,6 +429,7 @@ impl http_body::Body for Body {
                 }
                 all
             }
+            Content::Upgrade(_) => SizeHint::new(),
         }
     }
 }
@@ -403,6 +449,17 @@ impl Drop for Body {
     }
 }
 
+/// As [`take_upgrade`](Body::take_upgrade) took it out.
+impl From<UpgradeTask> for Body {
+    fn from(mut task: UpgradeTask) -> Body {
+        let watch = std::mem::replace(&mut task.watch, Watch::none());
+        Body {
+            content: Content::Upgrade(Box::new(task)),
+            watch,
+        }
+    }
+}
+
 impl Default for Body {
     fn default() -> Body {
         Body::empty()
@@ -418,6 +475,7 @@ impl fmt::Debug for Body {
                 write!(f, "Body({length} bytes in {} buffers)", list.len())
             }
             Content::Stream(_) | Content::Rest(..) => f.write_str("Body(stream)"),
+            Content::Upgrade(task) => write!(f, "Body(upgrade to {})", task.protocol()),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::message::body::Body;
 use crate::message::connection::Connection;
 use crate::message::error::BoxError;
 use crate::message::http_error::HttpError;
+use crate::message::upgrade::{Offer, Upgrade};
 
 /// A request, as an application sees it.
 ///
@@ -218,6 +219,33 @@ impl Request {
     /// [`set_client`](Request::set_client), [`set_scheme`](Request::set_scheme) and [`set_host`](Request::set_host).
     pub fn set_connection(&mut self, connection: Connection) {
         self.shared_mut().connection = connection;
+    }
+
+    /// The change of the connection to `protocol`, such as `websocket`, if the client offers it and the gateway can do it;
+    /// the case does not matter (RFC 9110, section 7.8).
+    ///
+    /// Over HTTP/1.1 the client offers it with `Upgrade`, over HTTP/2 with an extended CONNECT (RFC 8441). That is a GET
+    /// with `Connection: upgrade` and `Upgrade` here, so that routers and wrappers need not know; the
+    /// [`version`](Request::version) tells. `None` as long as a body is to be read, and behind CGI, FastCGI, SCGI and
+    /// HTTP/1.0.
+    ///
+    /// [`Upgraded`](crate::Upgraded) has an example.
+    #[must_use]
+    pub fn upgrade(&self, protocol: &str) -> Option<Upgrade> {
+        let Offer(protocols) = self.extensions().get()?;
+        let is_asked = |offered: &&Box<str>| offered.eq_ignore_ascii_case(protocol);
+        let offered = protocols.iter().find(is_asked)?;
+        self.body().is_finished().then(|| Upgrade::new(offered))
+    }
+
+    /// The protocols that [`upgrade`](Request::upgrade) knows, as the client writes them.
+    pub fn offered_upgrades(&self) -> impl Iterator<Item = &str> {
+        let offer = self.extensions().get();
+        let protocols = offer.map(|Offer(protocols)| &**protocols);
+        protocols
+            .unwrap_or_default()
+            .iter()
+            .map(|protocol| &**protocol)
     }
 
     /// The query without its `?`, as it was received; `None` where there is no `?`.

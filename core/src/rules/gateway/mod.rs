@@ -5,6 +5,7 @@
 //! `Content-Length`, hop-by-hop headers, and panics.
 
 mod check;
+mod switching;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, TE, TRANSFER_ENCODING, UP
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
 pub use self::check::check;
+pub use self::switching::Upgradable;
+use self::switching::{name_upgrade, switch};
 use crate::compose::application::Application;
 use crate::compose::reply::ReplyFuture;
 use crate::message::http_error::HttpError;
@@ -54,10 +57,27 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 /// assert_eq!(response.headers()["content-length"], "5");
 /// assert!(response.body().as_bytes().unwrap().is_empty());
 /// ```
-pub fn answer(app: &Application, mut request: Request) -> Answer {
-    let (method, version) = (request.method().clone(), request.version());
+pub fn answer(app: &Application, request: Request) -> Answer {
+    answer_upgradable(app, request, Upgradable::Never)
+}
+
+/// The same for a gateway that can hand over the connection: the application may change it to another protocol, if the
+/// client asks for that ([`Request::upgrade`]).
+///
+/// The gateway looks in the response for what is to be done with the connection
+/// ([`Body::take_upgrade`](crate::Body::take_upgrade)), and runs that once the head is written. In any other response a
+/// 101 is a 500.
+pub fn answer_upgradable(
+    app: &Application,
+    mut request: Request,
+    upgradable: Upgradable<'_>,
+) -> Answer {
+    let version = request.version();
     join_cookies(&mut request);
-    let state = match check(&method, version, request.uri(), request.headers()) {
+    let checked = check(request.method(), version, request.uri(), request.headers());
+    let upgradable = upgradable.offer(&mut request);
+    let method = request.method().clone();
+    let state = match checked {
         Ok(()) if is_about_the_server(&method, request.uri()) => {
             State::Ready(Some(StatusCode::OK.into_response()))
         }
@@ -75,6 +95,7 @@ pub fn answer(app: &Application, mut request: Request) -> Answer {
         method,
         version,
         leaves_length: false,
+        upgradable,
         state,
     }
 }
@@ -85,6 +106,7 @@ pub struct Answer {
     method: Method,
     version: Version,
     leaves_length: bool,
+    upgradable: Upgradable<'static>,
     state: State,
 }
 
@@ -146,10 +168,21 @@ impl Future for Answer {
                 return Poll::Ready(refuse(&self.method, error));
             }
         };
-        if self.version >= Version::HTTP_2 && response.status().is_informational() {
-            response = no_answer(self.version, response.status());
+        let status = response.status();
+        let is_connect = matches!(self.upgradable, Upgradable::ExtendedConnect(_));
+        if status.is_informational() || response.body().is_upgrade() || is_connect {
+            response = switch(response, self.upgradable);
+            if response.body().is_upgrade() {
+                return Poll::Ready(response);
+            }
         }
+        // It has to say which protocol it wants (RFC 9110, section 15.5.22).
+        let is_wanted = status == StatusCode::UPGRADE_REQUIRED && self.version == Version::HTTP_11;
+        let wanted = is_wanted.then(|| response.headers().get(UPGRADE).cloned());
         fix_framing(&self.method, &mut response, self.leaves_length);
+        if let Some(Some(protocol)) = wanted {
+            name_upgrade(response.headers_mut(), protocol);
+        }
         Poll::Ready(response)
     }
 }
@@ -162,14 +195,6 @@ fn response_to(panic: Panic) -> Response {
         response.extensions_mut().insert(id);
     }
     response
-}
-
-/// What is no answer in HTTP/2 and later becomes a 500: a 101 does not exist there (RFC 9113, section 8.6), and other
-/// interim responses end no stream (section 8.1).
-fn no_answer(version: Version, status: StatusCode) -> Response {
-    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
-        .caused_by(format!("{status} is no answer in {version:?}"))
-        .into_response()
 }
 
 /// The answer to a request that HTTP does not allow: nothing behind it on the connection can be trusted either.
@@ -209,8 +234,7 @@ fn join_cookies(request: &mut Request) {
 
 /// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
 ///
-/// - Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1), except on a 101, which
-///   is about the connection.
+/// - Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1).
 /// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
 /// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included; without a body it gets
 ///   none, as GET may have one.
@@ -229,7 +253,7 @@ fn fix_framing(method: &Method, response: &mut Response, leaves_length: bool) {
         is_hop_by_hop |= HOP_BY_HOP.contains(name);
         says_length |= name == CONTENT_LENGTH;
     }
-    if is_hop_by_hop && status != StatusCode::SWITCHING_PROTOCOLS {
+    if is_hop_by_hop {
         remove_hop_by_hop(response.headers_mut());
         says_length = response.headers().contains_key(CONTENT_LENGTH);
     }
@@ -419,8 +443,6 @@ mod tests {
         let response = headers_after(Method::GET, 200, &headers, Body::from("x"));
         let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-a", "content-length"]);
-        let response = headers_after(Method::GET, 101, &headers, Body::empty());
-        assert_eq!(response.headers()["upgrade"], "x");
     }
 
     fn get(target: &'static str, headers: &[(&'static str, &'static str)]) -> Request {
@@ -470,8 +492,6 @@ mod tests {
         // A length that nobody says any more is said of a body that has one.
         let response = headers_after(Method::GET, 200, &headers, Body::from("xyz"));
         assert_eq!(response.headers()[CONTENT_LENGTH], "3");
-        let response = headers_after(Method::GET, 101, &headers, Body::empty());
-        assert_eq!(response.headers()["x-private"], "1");
     }
 
     #[test]
@@ -492,9 +512,10 @@ mod tests {
     }
 
     #[test]
-    fn an_interim_status_is_no_answer_in_http_2() {
+    fn an_interim_status_is_no_final_one() {
         for (version, status, expected) in [
-            (Version::HTTP_11, 101, 101),
+            (Version::HTTP_11, 101, 500),
+            (Version::HTTP_11, 103, 500),
             (Version::HTTP_2, 101, 500),
             (Version::HTTP_2, 103, 500),
             (Version::HTTP_2, 204, 204),

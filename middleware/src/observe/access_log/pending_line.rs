@@ -170,6 +170,7 @@ impl PendingLine {
         *response.body_mut() = body.on_end(move |end| {
             let mut pending = self;
             pending.bytes = end.bytes();
+            pending.add_received(end.received());
             pending.outcome = end.outcome();
         });
     }
@@ -182,6 +183,13 @@ impl PendingLine {
         let log = &self.log;
         log.format
             .capture_response(&mut self.captured, response, &log.context());
+    }
+
+    /// Counts what was read from an upgraded connection.
+    fn add_received(&mut self, bytes: u64) {
+        if let Some(sizes) = &mut self.sizes {
+            sizes.request_head += bytes;
+        }
     }
 
     fn end(&self) -> RequestEnd {

@@ -1,0 +1,84 @@
+//! What runs beside the responses of a server, and is given its time when that stops.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::race::race;
+
+/// How long dropping what is left may take.
+#[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+const BREAK_OFF_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The server's side. Tasks live no longer than this: if it is dropped, they are.
+#[derive(Debug)]
+pub(crate) struct Background(Arc<watch::Sender<bool>>);
+
+impl Background {
+    pub(crate) fn new() -> Background {
+        Background(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// In the runtime that this is called in.
+    pub(crate) fn spawner(&self) -> Spawner {
+        let (runtime, is_over) = (Handle::current(), self.0.clone());
+        Arc::new(move |task| {
+            let mut is_over = is_over.subscribe();
+            runtime.spawn(async move {
+                race(task, is_over.wait_for(|is_over| *is_over)).await;
+            });
+        })
+    }
+
+    /// Waits until no task is left.
+    pub(crate) async fn finished(&self) {
+        self.0.closed().await;
+    }
+
+    #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+    /// Drops the tasks that are left. It does not wait long for one that blocks and so cannot be dropped.
+    pub(crate) async fn break_off(self) {
+        self.0.send_replace(true);
+        let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, self.finished()).await;
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Runs a future on the server's runtime, whichever thread asks, to its end or to that of the server.
+pub(crate) type Spawner = Arc<dyn Fn(Task) + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_end_with_the_server() {
+        let background = Background::new();
+        let (spawner, is_over) = (background.spawner(), background.0.clone());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        spawner(Box::pin(async { sender.send(1).unwrap() }));
+        background.finished().await;
+        assert_eq!(receiver.await, Ok(1));
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        spawner(Box::pin(async move {
+            let _sender = sender;
+            std::future::pending().await
+        }));
+        // From a thread that knows no runtime.
+        let other = spawner.clone();
+        let thread = std::thread::spawn(move || other(Box::pin(std::future::pending())));
+        thread.join().unwrap();
+        drop(background);
+        assert!(receiver.await.is_err());
+        is_over.closed().await;
+    }
+}
