@@ -54,8 +54,23 @@ fn garden() -> Application {
         Ok::<_, HttpError>(text)
     };
     let stream = |_: Request| Body::new(Chunks(3));
+    let shout = |request: Request| {
+        let upgrade = request.upgrade("shout").expect("the client asks for it");
+        upgrade.respond(async |mut connection| {
+            let mut buffer = [0; 16];
+            loop {
+                let count = connection.read(&mut buffer).await?;
+                let text = buffer[..count].to_ascii_uppercase();
+                match count {
+                    0 => return Ok(()),
+                    _ => connection.write_all(&text).await?,
+                }
+            }
+        })
+    };
     let router = Router::new()
         .get("/", |_: Request| PAGE.repeat(100))
+        .get("/shout", shout)
         .get("/later", async |_: Request| "later")
         .get("/stream", stream)
         .get("/error", |_: Request| -> Result<(), HttpError> {
@@ -265,5 +280,32 @@ fn the_other_way_round_every_answer_keeps_the_laws() {
             "{name}: {}",
             answer.text()
         );
+    }
+}
+
+#[test]
+fn an_upgrade_passes_through_each_in_any_order() {
+    let alone = wrappers()
+        .into_iter()
+        .map(|(name, wrap)| (name, wrap(garden())));
+    let mut reversed = wrappers();
+    reversed.reverse();
+    let stacks = [
+        ("all", stack(wrappers())),
+        ("all reversed", stack(reversed)),
+    ];
+    for (name, app) in alone.chain(stacks) {
+        let connection = Connection::new(Scheme::Https).with_peer("10.0.0.1:4711".parse().unwrap());
+        let request = on(Client::new(lint_all(&app)).get("/shout")).connection(connection);
+        pollster::block_on(async {
+            let (response, connection) = request.upgrade("shout").await;
+            assert_eq!(response.status(), 101, "{name}");
+            assert_eq!(response.headers()["upgrade"], "shout", "{name}");
+            let mut connection = connection.unwrap();
+            connection.write_all(b"hello").await.unwrap();
+            let mut buffer = [0; 16];
+            let count = connection.read(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..count], b"HELLO", "{name}");
+        });
     }
 }

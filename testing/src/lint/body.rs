@@ -40,7 +40,8 @@ enum Progress {
 }
 
 impl CheckedBody {
-    /// Watches `body`, which `side` makes, unless it is in memory, where nothing can go wrong any more.
+    /// Watches `body`, which `side` makes, unless it is in memory, where nothing can go wrong any more, or an upgrade, which
+    /// has no frames.
     pub(super) fn around(
         body: Body,
         side: Side,
@@ -48,7 +49,7 @@ impl CheckedBody {
         expected: Option<ExpectedLength>,
         unsent: bool,
     ) -> Body {
-        if body.as_bytes().is_some() {
+        if body.as_bytes().is_some() || body.is_upgrade() {
             return body;
         }
         Body::new(CheckedBody {
