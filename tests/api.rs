@@ -16,6 +16,7 @@ fn only_the_contract_s_crates_show_in_the_api() {
             &[
                 "bytes",
                 "futures_core",
+                "futures_io",
                 "http",
                 "http_body",
                 "serde_core",

@@ -93,7 +93,9 @@ mod tests {
         *request.method_mut() = method;
         *request.version_mut() = http::Version::HTTP_10;
         let mut output = BytesMut::new();
-        write_head(&pollster::block_on(respond(app, Ok(request))), &mut output);
+        let spawner: Spawner = std::sync::Arc::new(drop);
+        let response = respond(app, Ok(request), &spawner);
+        write_head(&pollster::block_on(response), &mut output);
         String::from_utf8(output.to_vec()).unwrap()
     }
 

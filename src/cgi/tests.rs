@@ -198,3 +198,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_spawned_runs_to_its_end_after_the_response() {
+    let (sender, done) = channel();
+    let app = Application::new(move |request: Request| {
+        let sender = sender.clone();
+        let connection = request.connection().clone();
+        let spawned = request.connection().spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            // It may spawn, too.
+            let more = connection.spawn(async move { sender.send("done").unwrap() });
+            assert!(more.is_ok());
+        });
+        spawned.map_or("nobody runs it", |()| "Hello")
+    });
+    let (result, text) = said(app, variables(&[]), io::empty());
+    assert!(result.is_ok() && text.ends_with("Hello"));
+    assert_eq!(done.try_recv(), Ok("done"));
+}

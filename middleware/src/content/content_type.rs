@@ -206,7 +206,6 @@ mod tests {
             (200, None, "text/html"),
             (404, None, "text/html"),
             (200, Some("a/b"), "a/b"),
-            (101, None, "none"),
             (204, None, "none"),
             (205, None, "none"),
             (304, None, "none"),

@@ -6,7 +6,7 @@ mod sets;
 
 use std::time::Duration;
 
-use enfilade::{Application, HttpError, Reply, Request, Response};
+use enfilade::{Application, HttpError, Reply, Request, Response, Upgrade};
 use futures_timer::Delay;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -205,7 +205,10 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
     let headers = header_map(&pairs(spec, "headers")?)?;
     let trailers = header_map(&pairs(spec, "trailers")?)?;
     let (made, recorder) = (Made::new(spec)?, recorder.clone());
-    Ok(Application::new(move |_: Request| {
+    Ok(Application::new(move |request: Request| {
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (status, any_upgrade(&request)) {
+            return upgrade.respond(async |_| Ok(()));
+        }
         let mut body = made.body(&recorder);
         if !trailers.is_empty() {
             body = body.with_trailers(trailers.clone());
@@ -217,6 +220,12 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
         *response.headers_mut() = headers.clone();
         response
     }))
+}
+
+/// The first that the client offers.
+fn any_upgrade(request: &Request) -> Option<Upgrade> {
+    let protocol = request.offered_upgrades().next()?;
+    request.upgrade(protocol)
 }
 
 pub(crate) fn header_map(pairs: &[(&str, &str)]) -> Check<HeaderMap> {
