@@ -1,7 +1,10 @@
 //! Asks a second application where the first has no answer.
 
+use std::sync::Arc;
+
 use enfilade_core::{
-    Application, Description, Handler, HeadSnapshot, Middleware, Pass, Reply, Request, Response,
+    Application, Description, Handler, HeadSnapshot, HttpError, Middleware, Pass, Reply, Request,
+    Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -10,10 +13,11 @@ use crate::matching::accept::accepts;
 
 /// Asks a second application, the fallback, where the first has no answer.
 ///
-/// The first application has none where it answers 404 without content, or where it passes: where its response carries
-/// a [`Pass`], whatever the status. The fallback then answers, and its status stands: an error page gives a 404, a
-/// single-page application a 200. Nothing of the first answer is left; its content is dropped before the fallback is
-/// called. Every other status, and a 404 that has content, goes out as it is.
+/// The first application has no answer if it responds with a 404 without content, or with an [`HttpError`] of 404 that
+/// has no [message](HttpError::message), as [`Request::param`] makes it for a value that does not parse; or if it passes:
+/// if its response has a [`Pass`], whatever the status. The fallback then answers, and its status stands: an error page
+/// gives a 404, a single-page application a 200. Nothing of the first response is left; its content is dropped before the
+/// fallback is called. Every other status, and a 404 with content of its own, goes out as it is.
 ///
 /// The fallback sees the request as it came here, and not what happened to it further in: method, target, headers,
 /// extensions, connection, captures and mounts. It does not see the content, which went to the first application, nor
@@ -163,7 +167,16 @@ fn is_page(request: &Request) -> bool {
 
 fn has_answer(response: &Response) -> bool {
     response.extensions().get::<Pass>().is_none()
-        && (response.status() != StatusCode::NOT_FOUND || has_content(response))
+        && (response.status() != StatusCode::NOT_FOUND
+            || has_content(response) && !says_status_only(response))
+}
+
+/// Whether the content is the text of an error that has nothing to add to its status.
+fn says_status_only(response: &Response) -> bool {
+    let error = response.extensions().get::<Arc<HttpError>>();
+    error.is_some_and(|error| {
+        error.status() == response.status() && error.client_message().is_none()
+    })
 }
 
 /// Whether the answer to GET would have content; an answer to HEAD says so in its headers (RFC 9110, section 9.3.2).
@@ -193,8 +206,8 @@ fn replace(response: Response, fallback: &Application, head: HeadSnapshot) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex};
 
     use enfilade_core::{Body, Outcome};
     use enfilade_testing::{Client, Lint};
@@ -241,7 +254,7 @@ mod tests {
     fn the_fallback_answers_where_there_is_no_answer() {
         let stays = None;
         let falls = Some(200);
-        let cases: [(Make, Option<u16>); 14] = [
+        let cases: [(Make, Option<u16>); 18] = [
             (|| respond(404, &[], Body::empty()), falls),
             (
                 || respond(404, &[("content-length", "0")], Body::empty()),
@@ -252,6 +265,29 @@ mod tests {
             (|| passing(200, "text"), falls),
             (|| passing(500, ""), falls),
             (Pass::response, falls),
+            (
+                || HttpError::new(StatusCode::NOT_FOUND).into_response(),
+                falls,
+            ),
+            (
+                || {
+                    Request::get("/")
+                        .param::<u8>("id")
+                        .unwrap_err()
+                        .with_status(StatusCode::NOT_FOUND)
+                        .into_response()
+                },
+                falls,
+            ),
+            (
+                || {
+                    HttpError::new(StatusCode::NOT_FOUND)
+                        .message("own")
+                        .into_response()
+                },
+                stays,
+            ),
+            (|| HttpError::new(StatusCode::GONE).into_response(), stays),
             (|| respond(404, &[], Body::from("own page")), stays),
             (
                 || respond(404, &[], Body::from_iterator(["own ", "page"])),

@@ -14,7 +14,7 @@ use std::str::Utf8Error;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Uri, Version};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
 use self::client_facts::ClientFacts;
 use self::head::Shared;
@@ -333,23 +333,28 @@ impl Request {
     /// # let mut request = Request::get("/42");
     /// # request.capture(&Arc::from(["id".into()]), [enfilade_core::Captured::Raw(1..3)]).unwrap();
     /// # assert_eq!(half(request).unwrap(), "21");
-    /// # assert_eq!(half(Request::get("/")).unwrap_err().status(), 404);
+    /// # assert_eq!(half(Request::get("/")).unwrap_err().status(), 500);
     /// ```
     ///
     /// # Errors
     ///
-    /// Where it was not captured, or is no `T`: a 404, as there is nothing at such a path. For another answer, say
-    /// `request.param("id").map_err(|error| error.with_status(StatusCode::BAD_REQUEST))`.
+    /// - 404 if it is no `T`, as there is nothing at such a path. For another status, say
+    ///   `request.param("id").map_err(|error| error.with_status(StatusCode::BAD_REQUEST))`.
+    /// - 500 if no pattern captures that name: a mistake in the program, whose cause says which names there are.
     pub fn param<T>(&self, name: &str) -> Result<T, HttpError>
     where
         T: std::str::FromStr<Err: Into<BoxError>>,
     {
-        let missing =
-            |cause: BoxError| HttpError::new(http::StatusCode::NOT_FOUND).caused_by(cause);
-        let value = self.params().get(name);
-        let value =
-            value.ok_or_else(|| missing(format!("nothing is captured as {name:?}").into()))?;
-        value.parse().map_err(|error: T::Err| missing(error.into()))
+        let value = self.params().get(name).ok_or_else(|| {
+            let (path, params) = (self.full_path(), self.params());
+            let names: Vec<&str> = params.iter().map(|(name, _)| name).collect();
+            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!(
+                "the route of {path} captures nothing as {name:?}, but {names:?}"
+            ))
+        })?;
+        value
+            .parse()
+            .map_err(|error: T::Err| HttpError::new(StatusCode::NOT_FOUND).caused_by(error.into()))
     }
 
     /// Takes the request apart for the rest of the ecosystem, with the path that is left.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use enfilade_core::headers::{has_token, vary_add};
 use enfilade_core::{
-    Application, Body, Description, IntoResponse, Middleware, Reply, Request, Response, Wrapper,
-    wrapped,
+    Application, Body, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::response::Parts;
@@ -515,7 +515,7 @@ impl ResponseHead {
 }
 
 fn not_acceptable() -> Response {
-    let mut response = (StatusCode::NOT_ACCEPTABLE, "Not Acceptable").into_response();
+    let mut response = HttpError::new(StatusCode::NOT_ACCEPTABLE).into_response();
     vary_add(response.headers_mut(), &ACCEPT_ENCODING);
     response
 }

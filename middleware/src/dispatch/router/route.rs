@@ -2,7 +2,7 @@
 
 use std::str::Utf8Error;
 
-use enfilade_core::{Application, IntoResponse, Reply, Request, Response};
+use enfilade_core::{Application, HttpError, IntoResponse, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -194,11 +194,12 @@ impl Route {
 ///
 /// OPTIONS gets 204 with the methods in `Allow` (RFC 9110, section 9.3.7), other methods 405 (section 15.5.6).
 pub(super) fn method_not_allowed(method: &Method, found: &[&Methods]) -> Response {
-    let allow = [(ALLOW, allowed(found))];
+    let allow = allowed(found);
     if method == Method::OPTIONS {
-        return (StatusCode::NO_CONTENT, allow, ()).into_response();
+        return (StatusCode::NO_CONTENT, [(ALLOW, allow)], ()).into_response();
     }
-    (StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed").into_response()
+    let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED).header(ALLOW, allow);
+    error.into_response()
 }
 
 /// The value of `Allow`: all methods, each once.

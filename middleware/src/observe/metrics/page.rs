@@ -29,8 +29,9 @@ pub(super) struct MetricsPage {
 impl Handler for MetricsPage {
     fn call(&self, request: Request) -> Reply {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let allow = [(ALLOW, "GET, HEAD")];
-            return Reply::new((StatusCode::METHOD_NOT_ALLOWED, allow, "Method Not Allowed"));
+            let allow = HeaderValue::from_static("GET, HEAD");
+            let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED);
+            return Reply::new(error.header(ALLOW, allow));
         }
         let takes_openmetrics = takes_openmetrics(request.headers());
         let (store, registry) = (self.store.clone(), self.registry.clone());

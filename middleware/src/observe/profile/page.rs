@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use enfilade_core::{Description, Handler, IntoResponse, Reply, Request, Response};
+use enfilade_core::{Description, Handler, HttpError, IntoResponse, Reply, Request, Response};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::report::{self, ComponentRow};
 use super::stats::ComponentTable;
@@ -48,7 +48,9 @@ impl ProfilePage {
 impl Handler for ProfilePage {
     fn call(&self, request: Request) -> Reply {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Reply::new((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], ()));
+            let allow = HeaderValue::from_static("GET, HEAD");
+            let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED);
+            return Reply::new(error.header(ALLOW, allow));
         }
         Reply::new(match request.path() {
             "" | "/" => respond("text/html; charset=utf-8", self.html(&request)),
