@@ -27,12 +27,12 @@ pub use upgraded::TokioStream;
 mod background;
 #[cfg(feature = "cgi")]
 pub mod cgi;
+#[cfg(any(feature = "server", feature = "cgi"))]
+mod failures;
 #[cfg(feature = "fastcgi")]
 pub mod fastcgi;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 mod listening;
-#[cfg(any(feature = "server", feature = "cgi"))]
-mod panics;
 #[cfg(any(feature = "server", feature = "cgi", feature = "tower"))]
 mod race;
 #[cfg(feature = "scgi")]

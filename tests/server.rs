@@ -822,3 +822,43 @@ fn trailers_are_sent_to_a_client_that_takes_them() {
         wire = Wire::connect(running.address());
     }
 }
+
+#[test]
+fn the_cause_of_an_error_is_told_to_the_servers_hook() {
+    let app = Application::new(|request: Request| match request.path() {
+        "/cause" => Err(HttpError::from(std::io::Error::other("the disk is full"))),
+        "/busy" => Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE)),
+        "/missing" => Err(HttpError::new(StatusCode::NOT_FOUND).caused_by("no such row")),
+        "/panic" => panic!("boom"),
+        _ => Ok("Hello"),
+    });
+    let (sender, told) = mpsc::channel();
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.on_error(move |error, id| {
+        let cause = error.source().map(ToString::to_string);
+        let id = id.map(|id| id.as_str().to_owned());
+        sender.send((error.status().as_u16(), cause, id)).unwrap();
+    });
+    let running = Running::serve(server, app.wrap(RequestId::new()));
+    let id = "an-id-that-is-long-enough";
+    for (path, expected) in [
+        ("/cause", Some((500, Some("the disk is full")))),
+        ("/busy", Some((503, None))),
+        ("/missing", None),
+        // That is the matter of the other hook.
+        ("/panic", None),
+        ("/", None),
+    ] {
+        let mut wire = Wire::connect(running.address());
+        let head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: h");
+        wire.send(format!("{head}\r\nX-Request-Id: {id}\r\n\r\n"));
+        wire.rest();
+        let expected =
+            expected.map(|(status, cause)| (status, cause.map(str::to_owned), Some(id.to_owned())));
+        assert_eq!(
+            told.try_iter().collect::<Vec<_>>(),
+            Vec::from_iter(expected),
+            "{path}"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use http::header::TRAILER;
 use http::{HeaderName, Method, StatusCode};
 
 use crate::background::Spawner;
-use crate::panics::PanicHook;
+use crate::failures::FailureHooks;
 
 /// Answers a request, or says why what came is none.
 pub(crate) async fn respond(
@@ -32,7 +32,9 @@ pub(crate) async fn respond(
             let mut response_future = gateway::answer(app, request);
             let response = (&mut response_future).await;
             if response_future.has_panicked() {
-                PanicHook::default().call(response.extensions().get());
+                FailureHooks::default().panicked(response.extensions().get());
+            } else {
+                FailureHooks::default().look_at(&response);
             }
             watch_body(response)
         }
@@ -49,7 +51,7 @@ fn watch_body(mut response: Response) -> Response {
         body.inspect_frames(move |next| {
             let frame = next();
             if let Poll::Ready(Some(Err(error))) = &frame {
-                PanicHook::default().call_for_body(error, Some(&id));
+                FailureHooks::default().body_failed(error, Some(&id));
             }
             frame
         })

@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use enfilade_core::{Application, RequestIdValue};
+use enfilade_core::{Application, HttpError, RequestIdValue};
 use http::StatusCode;
 
 use crate::background::Background;
+use crate::failures::FailureHooks;
 use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
-use crate::panics::PanicHook;
 use crate::race::{First, race};
 use crate::server::admission::Admission;
 use crate::server::connection::ServeContext;
@@ -87,7 +87,7 @@ pub struct Server {
     notifies: bool,
     on_hangup: Hooks,
     refusals: RefusalHooks,
-    on_panic: PanicHook,
+    failures: FailureHooks,
 }
 
 impl Server {
@@ -121,7 +121,7 @@ impl Server {
             notifies: false,
             on_hangup: Hooks::default(),
             refusals: RefusalHooks::default(),
-            on_panic: PanicHook::default(),
+            failures: FailureHooks::default(),
         }
     }
 
@@ -252,7 +252,40 @@ impl Server {
         mut self,
         hook: impl Fn(Option<&RequestIdValue>) + Send + Sync + 'static,
     ) -> Server {
-        self.on_panic = PanicHook::new(hook);
+        self.failures.on_panic(hook);
+        self
+    }
+
+    /// Calls `hook` with each [`HttpError`] that a response of the status 500 or more stands for, and with the request's ID
+    /// if it has one; see [`HttpError::source`] for the cause.
+    ///
+    /// It runs before the response is written, on the thread that runs the application, so it must not block. By default
+    /// the error and its causes are a line on standard error if the status is 500:
+    ///
+    /// ```text
+    /// error: 500 Internal Server Error: invalid digit found in string (request 019a3f6e-7c1b-7def-8123-456789abcdef)
+    /// ```
+    ///
+    /// An access log has the same beside the request: [`%{error}x`](crate::middleware::AccessLog).
+    ///
+    /// ```no_run
+    /// use enfilade::{Application, HttpError, Request, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let app = Application::new(|_: Request| Err::<(), _>(HttpError::from("the disk is full")));
+    /// let server = Server::bind("127.0.0.1:8000")?.on_error(|error, _| {
+    ///     if let Some(cause) = error.source() {
+    ///         eprintln!("{error}: {cause}");
+    ///     }
+    /// });
+    /// server.serve_forever(app)
+    /// # }
+    /// ```
+    pub fn on_error(
+        mut self,
+        hook: impl Fn(&HttpError, Option<&RequestIdValue>) + Send + Sync + 'static,
+    ) -> Server {
+        self.failures.on_error(hook);
         self
     }
 
@@ -362,7 +395,7 @@ impl Server {
                 limits,
                 app: app.clone(),
                 refusals: self.refusals.clone(),
-                on_panic: self.on_panic.clone(),
+                failures: self.failures.clone(),
                 spawner: spawner.clone(),
                 #[cfg(feature = "tls")]
                 certificates: listener.tls.clone(),

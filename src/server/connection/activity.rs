@@ -8,7 +8,7 @@ use enfilade_core::unpoisoned;
 
 use tokio::time::Instant;
 
-use crate::panics::PanicHook;
+use crate::failures::FailureHooks;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Framing, MessageBody};
@@ -26,7 +26,7 @@ const LATELY: u64 = 5_000;
 /// may be on its way for long.
 #[derive(Debug)]
 pub(in crate::server) struct Activity {
-    on_panic: PanicHook,
+    failures: FailureHooks,
     began: Instant,
     in_flight: AtomicUsize,
     /// Whether something was sent or finished after `idle_since`.
@@ -78,23 +78,23 @@ impl InFlight {
     }
 
     /// What is done if the request panics; it is here, so that no request has to share it.
-    pub(in crate::server) fn on_panic(&self) -> &PanicHook {
-        &self.0.on_panic
+    pub(in crate::server) fn failures(&self) -> &FailureHooks {
+        &self.0.failures
     }
 }
 
 impl Activity {
-    pub(in crate::server) fn http1(max_line: usize, on_panic: PanicHook) -> Activity {
-        Activity::new(Messages::Http1(Framing::new(max_line)), on_panic)
+    pub(in crate::server) fn http1(max_line: usize, failures: FailureHooks) -> Activity {
+        Activity::new(Messages::Http1(Framing::new(max_line)), failures)
     }
 
-    pub(in crate::server) fn http2(max_cheap_frames: u32, on_panic: PanicHook) -> Activity {
-        Activity::new(Messages::Http2(Frames::new(max_cheap_frames)), on_panic)
+    pub(in crate::server) fn http2(max_cheap_frames: u32, failures: FailureHooks) -> Activity {
+        Activity::new(Messages::Http2(Frames::new(max_cheap_frames)), failures)
     }
 
-    fn new(messages: Messages, on_panic: PanicHook) -> Activity {
+    fn new(messages: Messages, failures: FailureHooks) -> Activity {
         Activity {
-            on_panic,
+            failures,
             began: Instant::now(),
             in_flight: AtomicUsize::new(0),
             has_moved: AtomicBool::new(false),
@@ -117,8 +117,8 @@ impl Activity {
         }
     }
 
-    pub(super) fn on_panic(&self) -> &PanicHook {
-        &self.on_panic
+    pub(super) fn failures(&self) -> &FailureHooks {
+        &self.failures
     }
 
     fn now(&self) -> u64 {
@@ -341,7 +341,7 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     fn connection() -> Arc<Activity> {
-        Arc::new(Activity::http1(20, PanicHook::default()))
+        Arc::new(Activity::http1(20, FailureHooks::default()))
     }
 
     fn left(activity: &Activity) -> Option<(u64, CloseReason)> {
@@ -425,7 +425,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_of_http_2_is_timed_while_something_is_in_flight() {
-        let activity = Arc::new(Activity::http2(10, PanicHook::default()));
+        let activity = Arc::new(Activity::http2(10, FailureHooks::default()));
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         assert_eq!(activity.receives(preface), Some(24));
         let _in_flight = activity.begin(MessageBody::Known(0));

@@ -39,8 +39,8 @@ pub(super) async fn serve(
         End::Ended(Ok(())) => {
             if let Some(upgrade) = activity.take_upgrade() {
                 let parts = connection.into_parts();
-                let (stream, on_panic) = (parts.io.into_inner(), activity.on_panic());
-                Box::pin(upgrade.run(stream, parts.read_buf, share, on_panic)).await;
+                let (stream, failures) = (parts.io.into_inner(), activity.failures());
+                Box::pin(upgrade.run(stream, parts.read_buf, share, failures)).await;
             }
         }
         End::Stopped => {}

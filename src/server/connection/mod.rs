@@ -33,8 +33,8 @@ use enfilade_core::{Application, Connection, Scheme};
 use hyper_util::rt::TokioIo;
 
 use crate::background::Spawner;
+use crate::failures::FailureHooks;
 use crate::listening::Socket;
-use crate::panics::PanicHook;
 use crate::server::admission::Admitted;
 use crate::server::connection::activity::Activity;
 use crate::server::connection::lifetime::Share;
@@ -50,7 +50,7 @@ pub(super) struct ServeContext {
     pub(super) limits: Limits,
     pub(super) app: Application,
     pub(super) refusals: RefusalHooks,
-    pub(super) on_panic: PanicHook,
+    pub(super) failures: FailureHooks,
     pub(super) spawner: Spawner,
     #[cfg(feature = "tls")]
     pub(super) certificates: Option<crate::server::tls::Certificates>,
@@ -94,8 +94,8 @@ impl ServeContext {
             None => return,
         };
         let activity = Arc::new(match is_http2 {
-            true => Activity::http2(limits.max_control_frames, self.on_panic),
-            false => Activity::http1(limits.max_request_line, self.on_panic),
+            true => Activity::http2(limits.max_control_frames, self.failures),
+            false => Activity::http1(limits.max_request_line, self.failures),
         });
         stream.watch(activity.clone());
         // Behind a proxy that says so, the peer is the client.

@@ -135,7 +135,7 @@ impl HttpBody for ResponseBody {
                 Some(Err(error)) => {
                     if let Some(in_flight) = &self.in_flight {
                         let id = self.request_id.as_ref();
-                        in_flight.on_panic().call_for_body(&error, id);
+                        in_flight.failures().body_failed(&error, id);
                     }
                     let pause = Pause::of(self.version);
                     self.failure = Some((error, pause));

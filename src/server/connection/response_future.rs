@@ -117,7 +117,9 @@ impl Future for ResponseFuture {
         let has_panicked = response_future.has_panicked();
         let in_flight = self.in_flight.take();
         if let (true, Some(in_flight)) = (has_panicked, &in_flight) {
-            in_flight.on_panic().call(response.extensions().get());
+            in_flight.failures().panicked(response.extensions().get());
+        } else if let Some(in_flight) = &in_flight {
+            in_flight.failures().look_at(&response);
         }
         if response.body().is_upgrade() {
             return Poll::Ready(Ok(self.upgrade(response, in_flight)));
@@ -151,7 +153,7 @@ fn prepare_for_hyper(
             Some(Err(error)) => {
                 if let Some(in_flight) = &in_flight {
                     let id = response.extensions().get();
-                    in_flight.on_panic().call_for_body(&error, id);
+                    in_flight.failures().body_failed(&error, id);
                 }
                 response = failed(error);
             }

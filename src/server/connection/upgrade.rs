@@ -9,7 +9,7 @@ use enfilade_core::{RequestIdValue, UpgradeTask};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
-use crate::panics::PanicHook;
+use crate::failures::FailureHooks;
 use crate::race::{First, race};
 use crate::server::connection::goodbye::part;
 use crate::server::connection::lifetime::Share;
@@ -31,7 +31,7 @@ impl PendingUpgrade {
         mut stream: Stream,
         ahead: Bytes,
         share: &mut Share,
-        on_panic: &PanicHook,
+        failures: &FailureHooks,
     ) {
         stream.leave_http(&ahead);
         let (lent, mut back) = Lent::new(stream);
@@ -46,7 +46,7 @@ impl PendingUpgrade {
                 stream => stream.ok(),
             },
             First::Left(Err(error)) => {
-                on_panic.call_for_body(&error, self.request_id.as_ref());
+                failures.body_failed(&error, self.request_id.as_ref());
                 None
             }
             First::Right(()) => None,
@@ -73,8 +73,8 @@ impl PendingUpgrade {
         // Nothing is ever sent.
         if let First::Left(Err(error)) = race(self.task.run(stream), gone.changed()).await {
             in_flight
-                .on_panic()
-                .call_for_body(&error, self.request_id.as_ref());
+                .failures()
+                .body_failed(&error, self.request_id.as_ref());
         }
     }
 }
