@@ -1,13 +1,12 @@
 //! The one type that everything in a stack is.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::compose::description::Description;
+use crate::compose::into_handler::IntoHandler;
 use crate::compose::reply::Reply;
 use crate::message::request::Request;
-use crate::message::response::IntoResponse;
 
 /// A web application: a request in, a reply out.
 ///
@@ -33,25 +32,75 @@ impl Description {
 }
 
 impl Application {
-    /// Makes an application of a closure or function; or of a type that implements [`Handler`].
+    /// Makes an application from a closure or function, or from a type that implements [`Handler`].
     ///
-    /// Three forms of closure are accepted, told apart by what the closure returns:
+    /// What a closure returns tells three forms apart:
     ///
     /// - `Fn(Request) -> R` where `R: IntoResponse` runs at once: no future, no allocation.
-    /// - `Fn(Request) -> Future<Output: IntoResponse>`, such as `async |..|`-style closures and `async fn`.
-    /// - `Fn(Request) -> Reply`, which decides at run time; it is what wrappers use.
+    /// - `FnOnce(Request) -> Future<Output: IntoResponse>`, such as `async |..|`, `|..| async { .. }` and `async fn`.
+    /// - `Fn(Request) -> Reply`, which decides at run time.
     ///
     /// ```
     /// use enfilade_core::{Application, Reply, Request};
     ///
     /// let now = Application::new(|_: Request| "now");
-    /// let later = Application::new(|_: Request| async { "later" });
+    /// let later = Application::new(async |_: Request| "later");
     /// let either = Application::new(move |request: Request| match request.path() {
     ///     "/now" => now.call(request),
     ///     _ => later.call(request),
     /// });
     /// let response = pollster::block_on(either.call(Request::get("/")));
     /// assert_eq!(response.body().as_bytes().unwrap(), "later");
+    /// ```
+    ///
+    /// # Shared state
+    ///
+    /// A closure captures what it needs. One that returns a future is cloned for each request, so that the future owns
+    /// what it uses: `async move |request: Request| ..` may use captures across `.await`, without a clone by hand. Put
+    /// what is not cheap to clone into an [`Arc`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use enfilade_core::{Application, HttpError, Request};
+    ///
+    /// # struct Shelves;
+    /// # impl Shelves {
+    /// #     async fn find(&self, name: &str) -> Result<String, std::num::ParseIntError> { Ok(format!("on shelf {}", name.parse::<u8>()?)) }
+    /// # }
+    /// let shelves = Arc::new(Shelves);
+    /// let app = Application::new(async move |request: Request| {
+    ///     let found = shelves.find(request.path().trim_start_matches('/')).await?;
+    ///     Ok::<_, HttpError>(found)
+    /// });
+    ///
+    /// // The same in axum:
+    /// //
+    /// // async fn find(State(shelves): State<Arc<Shelves>>, Path(name): Path<String>) -> Result<String, AppError> {
+    /// //     Ok(shelves.find(&name).await?)
+    /// // }
+    /// // let app = Router::new().route("/{name}", get(find)).with_state(Arc::new(Shelves));
+    ///
+    /// let response = pollster::block_on(app.call(Request::get("/7")));
+    /// assert_eq!(response.body().as_bytes().unwrap(), "on shelf 7");
+    /// ```
+    ///
+    /// Several handlers share one state by a clone each:
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use enfilade_core::{Application, Request};
+    ///
+    /// let visits = Arc::new(Mutex::new(0));
+    /// let enter = Application::new({
+    ///     let visits = visits.clone();
+    ///     async move |_: Request| *visits.lock().unwrap() += 1
+    /// });
+    /// let count = Application::new(async move |_: Request| visits.lock().unwrap().to_string());
+    /// pollster::block_on(enter.call(Request::get("/")));
+    /// let response = pollster::block_on(count.call(Request::get("/")));
+    /// assert_eq!(response.body().as_bytes().unwrap(), "1");
     /// ```
     pub fn new<M>(handler: impl IntoHandler<M>) -> Application {
         handler.into_application()
@@ -144,146 +193,11 @@ impl<H: Handler> From<H> for Application {
     }
 }
 
-/// What becomes an application: the three forms of closure, a [`Handler`], and an application itself.
-///
-/// `M` is a [`marker`] that tells the forms apart, and is always inferred. Components that take applications take
-/// this, so that closures can be given to them as they are.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an application",
-    label = "expected a closure or function that takes an `enfilade::Request`",
-    note = "it must be `Send + Sync + 'static` and return something that is `IntoResponse`, a `Send` future of that, or a `Reply`",
-    note = "a `Result` is `IntoResponse` if both of its types are: for `?` on any error, return `Result<_, HttpError>`",
-    note = "write the parameter's type if it is not inferred: `|request: Request| ...`"
-)]
-pub trait IntoHandler<M> {
-    /// Makes the application.
-    fn into_application(self) -> Application;
-}
-
-/// Type-level names for what [`Application::new`] takes.
-pub mod marker {
-    /// A closure that returns something that is `IntoResponse`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Immediate;
-    /// A closure that returns a future.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Future;
-    /// A closure that returns a `Reply`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Reply;
-    /// A type that implements `Handler`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Handler;
-    /// An application.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Application;
-}
-
-impl IntoHandler<marker::Application> for Application {
-    fn into_application(self) -> Application {
-        self
-    }
-}
-
-impl<H: Handler> IntoHandler<marker::Handler> for H {
-    fn into_application(self) -> Application {
-        Application::from_handler(self)
-    }
-}
-
-impl<F, R> IntoHandler<marker::Immediate> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: IntoResponse,
-{
-    fn into_application(self) -> Application {
-        Application::from_handler(Closure::<F, marker::Immediate>::new(self))
-    }
-}
-
-impl<F, R> IntoHandler<marker::Future> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-{
-    fn into_application(self) -> Application {
-        Application::from_handler(Closure::<F, marker::Future>::new(self))
-    }
-}
-
-impl<F> IntoHandler<marker::Reply> for F
-where
-    F: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    fn into_application(self) -> Application {
-        Application::from_handler(Closure::<F, marker::Reply>::new(self))
-    }
-}
-
-/// A closure as a handler; the marker says which form it has.
-struct Closure<F, M> {
-    function: F,
-    marker: PhantomData<fn() -> M>,
-}
-
-impl<F, M> Closure<F, M> {
-    fn new(function: F) -> Self {
-        Closure {
-            function,
-            marker: PhantomData,
-        }
-    }
-}
-
-impl<F, R> Handler for Closure<F, marker::Immediate>
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: IntoResponse,
-{
-    fn call(&self, request: Request) -> Reply {
-        Reply::new((self.function)(request))
-    }
-
-    fn describe(&self) -> Description {
-        Description::of::<F>()
-    }
-}
-
-impl<F, R> Handler for Closure<F, marker::Future>
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-{
-    fn call(&self, request: Request) -> Reply {
-        Reply::from_future((self.function)(request))
-    }
-
-    fn describe(&self) -> Description {
-        Description::of::<F>()
-    }
-}
-
-impl<F> Handler for Closure<F, marker::Reply>
-where
-    F: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    fn call(&self, request: Request) -> Reply {
-        (self.function)(request)
-    }
-
-    fn describe(&self) -> Description {
-        Description::of::<F>()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+
+    use crate::message::response::IntoResponse;
 
     use super::*;
 
@@ -326,6 +240,25 @@ mod tests {
             text(&Application::new(|_: Request| (StatusCode::OK, "pair"))),
             "pair"
         );
+    }
+
+    #[test]
+    fn an_async_closure_uses_what_it_captured() {
+        let (shared, owned) = (Arc::new(String::from("shared")), String::from("owned"));
+        let app = Application::new(async move |request: Request| {
+            std::future::ready(()).await;
+            format!("{shared} {owned} {}", request.path())
+        });
+        assert_eq!(text(&app), "shared owned /");
+        assert_eq!(text(&app), "shared owned /", "and again");
+    }
+
+    #[test]
+    fn a_closure_that_runs_at_once_need_not_be_cloned() {
+        let count = std::sync::atomic::AtomicUsize::new(1);
+        let add = move |_: Request| count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let app = Application::new(move |request: Request| add(request).to_string());
+        assert_eq!((text(&app), text(&app)), ("1".to_owned(), "2".to_owned()));
     }
 
     #[test]
