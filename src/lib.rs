@@ -37,5 +37,7 @@ pub mod scgi;
 mod server;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(any(feature = "server", feature = "cgi"))]
+mod unbuilt;
 #[cfg(feature = "wsgi")]
 pub mod wsgi;

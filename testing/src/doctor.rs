@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use enfilade_core::{Application, Description};
+use enfilade_core::{Description, IntoHandler};
 
 use crate::lint;
 
@@ -195,7 +195,7 @@ const KNOWN: [(&[&str], &[&str], &str); 31] = [
 /// );
 /// ```
 #[must_use]
-pub fn doctor(app: &Application) -> Vec<Warning> {
+pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
     Doctor::new().examine(app)
 }
 
@@ -308,9 +308,14 @@ impl Doctor {
     ///
     /// Of several outer components with one name the nearest is meant.
     #[must_use]
-    pub fn examine(&self, app: &Application) -> Vec<Warning> {
+    pub fn examine<M>(&self, app: impl IntoHandler<M>) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        self.visit(&app.describe(), "", &mut Vec::new(), &mut warnings);
+        self.visit(
+            &app.into_application().describe(),
+            "",
+            &mut Vec::new(),
+            &mut warnings,
+        );
         warnings
     }
 
@@ -452,7 +457,7 @@ impl fmt::Display for Warning {
 
 #[cfg(test)]
 mod tests {
-    use enfilade_core::{Handler, Reply, Request, around};
+    use enfilade_core::{Application, Handler, Reply, Request, around};
 
     use super::*;
     use crate::lint::Lint;

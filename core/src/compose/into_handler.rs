@@ -18,7 +18,7 @@ use crate::message::response::IntoResponse;
 ///
 /// | Type | Conditions |
 /// |---|---|
-/// | [`Application`] | |
+/// | [`Application`], `&Application` | |
 /// | a type with [`Handler`] | |
 /// | `Fn(Request) -> R` | `R: IntoResponse`; the closure is `Send + Sync + 'static` |
 /// | `Fn(Request) -> Reply` | the closure is `Send + Sync + 'static` |
@@ -129,6 +129,10 @@ impl Component<marker::Application> for Application {
     type Returned = ByApplication;
 }
 
+impl Component<marker::Application> for &Application {
+    type Returned = ByApplication;
+}
+
 /// Which form a closure has that returns this.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be turned into a response",
@@ -196,6 +200,12 @@ impl<H: Handler> Build<H> for ByHandler {
 impl Build<Application> for ByApplication {
     fn build(app: Application) -> Application {
         app
+    }
+}
+
+impl Build<&Application> for ByApplication {
+    fn build(app: &Application) -> Application {
+        app.clone()
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::compose::application::Application;
+use crate::compose::into_handler::IntoHandler;
 
 /// Something that takes an application and returns an application.
 ///
@@ -82,11 +83,25 @@ impl Pipeline {
             .push(Arc::new(move |app| middleware.clone().wrap(app)));
         self
     }
+
+    /// Puts all wrappers around an application, as [`Application::wrap`] does; around a closure too.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Pipeline, Request, around};
+    ///
+    /// let app = Pipeline::new().with(around("hall", Application::call)).wrap(|_: Request| "garden");
+    /// assert_eq!(app.describe().to_string(), "hall\n└─ closure in main\n");
+    /// ```
+    #[must_use]
+    pub fn wrap<M>(self, app: impl IntoHandler<M>) -> Application {
+        let app = app.into_application();
+        self.steps.iter().rev().fold(app, |app, step| step(app))
+    }
 }
 
 impl Middleware for Pipeline {
     fn wrap(self, app: Application) -> Application {
-        self.steps.iter().rev().fold(app, |app, step| step(app))
+        Pipeline::wrap(self, app)
     }
 }
 

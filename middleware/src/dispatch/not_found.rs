@@ -1,7 +1,8 @@
 //! Asks a second application where the first has no answer.
 
 use enfilade_core::{
-    Application, Description, Handler, HeadSnapshot, Middleware, Pass, Reply, Request, Response,
+    Application, Description, Handler, HeadSnapshot, IntoHandler, Middleware, Pass, Reply, Request,
+    Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -37,9 +38,7 @@ use crate::matching::accept::accepts;
 /// use enfilade_middleware::{NotFound, Pass};
 /// use http::StatusCode;
 ///
-/// let page = Application::new(|request: Request| {
-///     (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()))
-/// });
+/// let page = |request: Request| (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()));
 /// let app = Application::new(|request: Request| match request.path() {
 ///     "/garden" => Reply::new("Roses"),
 ///     "/attic" => Reply::new(StatusCode::NOT_FOUND),
@@ -65,9 +64,9 @@ pub struct NotFound {
 
 impl NotFound {
     /// A wrapper that asks `fallback` where the application it is put around has no answer.
-    pub fn new(fallback: Application) -> Self {
+    pub fn new<M>(fallback: impl IntoHandler<M>) -> Self {
         NotFound {
-            fallback,
+            fallback: fallback.into_application(),
             pages_only: false,
         }
     }
@@ -82,7 +81,7 @@ impl NotFound {
     /// use enfilade_middleware::{NotFound, Pass};
     /// use enfilade_testing::Client;
     ///
-    /// let index = Application::new(|_: Request| "<div id=app>");
+    /// let index = |_: Request| "<div id=app>";
     /// let files = Application::new(|_: Request| Pass);
     /// let client = Client::new(files.wrap(NotFound::new(index).pages_only()));
     /// assert_eq!(client.get("/users/42").send().text(), "<div id=app>");

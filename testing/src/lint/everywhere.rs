@@ -1,6 +1,6 @@
 //! A checker at every boundary of a stack.
 
-use enfilade_core::Application;
+use enfilade_core::{Application, IntoHandler};
 
 use crate::lint::Finding;
 use crate::lint::Lint;
@@ -35,7 +35,7 @@ use crate::lint::Lint;
 /// assert!(message.starts_with("Salon (inside Lint) broke law 3"), "{message}");
 /// ```
 #[must_use]
-pub fn lint_all(app: &Application) -> Application {
+pub fn lint_all<M>(app: impl IntoHandler<M>) -> Application {
     Lint::new().everywhere(app)
 }
 
@@ -73,8 +73,8 @@ pub fn lint_all(app: &Application) -> Application {
 /// assert!(findings.recv().is_err(), "the two around it only passed it on");
 /// ```
 #[must_use]
-pub fn lint_all_with(
-    app: &Application,
+pub fn lint_all_with<M>(
+    app: impl IntoHandler<M>,
     report: impl Fn(Finding) + Send + Sync + 'static,
 ) -> Application {
     Lint::report(report).everywhere(app)

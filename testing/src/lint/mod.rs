@@ -13,7 +13,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, Handler, Middleware, Reply, Request, Response, path,
+    Application, Body, Description, Handler, IntoHandler, Middleware, Reply, Request, Response,
+    path,
 };
 use http::header::LOCATION;
 use http::{HeaderMap, Method};
@@ -188,9 +189,9 @@ impl Lint {
     ///
     /// It is what [`lint_all`](crate::lint_all) does; see there.
     #[must_use]
-    pub fn everywhere(mut self, app: &Application) -> Application {
+    pub fn everywhere<M>(mut self, app: impl IntoHandler<M>) -> Application {
         self.destination = self.destination.once();
-        self.around(app)
+        self.around(&app.into_application())
     }
 
     fn around(&self, app: &Application) -> Application {
