@@ -20,6 +20,8 @@ pub use listening::Listener;
 pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]
 pub use server::{Refusal, Server};
+#[cfg(feature = "blocking")]
+pub use threads::{Blocking, BodyReader, blocking};
 
 #[cfg(feature = "cgi")]
 pub mod cgi;
@@ -35,6 +37,8 @@ mod race;
 pub mod scgi;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "blocking")]
+mod threads;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(any(feature = "server", feature = "cgi"))]
