@@ -138,7 +138,7 @@ impl Component<marker::Application> for &Application {
     message = "`{Self}` cannot be turned into a response",
     label = "this returns `{Self}`",
     note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `([(name, value); N], T)`, `Option`, `Body` and `Response` can, and a `Reply`",
-    note = "for `?` on any error return `Result<_, HttpError>`; an error of your own has to be `IntoResponse`",
+    note = "for `?` on any error return `Result<_, HttpError>`; an error type of your own implements `IntoResponse`",
     note = "a number is sent as text, `.to_string()`; JSON as `([(\"content-type\", \"application/json\")], value.to_string())`"
 )]
 #[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
@@ -230,12 +230,12 @@ where
 
 impl<F, R> Build<F> for Pending<R>
 where
-    F: FnOnce(Request) -> R + Clone + Send + Sync + 'static,
+    F: FnOnce(Request) -> R + Send + Sync + 'static,
     R: Future<Output: IntoResponse> + Send + 'static,
     Self: ClonesPerRequest<F>,
 {
     fn build(function: F) -> Application {
-        Closure::<F, _>::app(move |request| Reply::from_future(function.clone()(request)))
+        Closure::<F, _>::app(move |request| Reply::from_future(Self::cloned(&function)(request)))
     }
 }
 
@@ -246,10 +246,17 @@ where
     note = "share it: `let value = Arc::new(value);` before the closure"
 )]
 #[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
-pub trait ClonesPerRequest<F> {}
+pub trait ClonesPerRequest<F> {
+    fn cloned(function: &F) -> F;
+}
 
 #[diagnostic::do_not_recommend]
-impl<R, F: Clone> ClonesPerRequest<F> for Pending<R> {}
+impl<R, F: Clone> ClonesPerRequest<F> for Pending<R> {
+    #[inline]
+    fn cloned(function: &F) -> F {
+        function.clone()
+    }
+}
 
 /// A closure that makes replies, named for the closure of the user that it calls.
 struct Closure<F, C> {
