@@ -177,8 +177,10 @@ pub trait Handler: Send + Sync + 'static {
 
     /// This component anew, with every application directly inside it replaced by what `change` makes of it.
     ///
-    /// A component with anything inside should have it, so that tools can look at the boundary between the two; `None`,
-    /// the default, says that there is nothing inside.
+    /// It hands out the applications that [`describe`](Handler::describe) shows, in the same order, so that tools can look
+    /// at the boundaries; `None`, the default, says that there is nothing inside. A component around one application is
+    /// best a [`Wrapper`](crate::Wrapper), which has both already. `lint_all` of the crate `enfilade-testing` finds a
+    /// component whose two lists differ.
     fn map_inner(
         &self,
         _change: &mut dyn FnMut(Application) -> Application,
