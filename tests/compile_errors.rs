@@ -2,6 +2,10 @@
 //!
 //! Each case is a function of one program, which `rustc` reads against the library that this test is linked with. Only
 //! the words of our own `#[diagnostic::on_unimplemented]` are compared, as those of the compiler are its own.
+#![expect(
+    clippy::panic,
+    reason = "helpers of tests, which lints do not count as tests"
+)]
 
 mod support {
     pub(crate) mod compiler;

@@ -62,7 +62,7 @@ where
     }
 }
 
-/// The handler that [`blocking`] makes. Clones share their threads.
+/// The handler that [`blocking`](blocking()) makes. Clones share their threads.
 #[must_use = "a handler does nothing until it is an application"]
 pub struct Blocking<F> {
     function: Arc<F>,

@@ -585,7 +585,7 @@ mod tests {
         };
         let headers = || stack(&["Headers"], room());
         assert_eq!(warnings_of(&not_found(room(), headers())), [""; 0]);
-        let inside = doctor(&not_found(headers(), headers()));
+        let inside = doctor(not_found(headers(), headers()));
         assert_eq!(inside.len(), 1);
         assert_eq!(inside[0].path(), ["NotFound", "Headers"]);
         // Further out it counts again.
@@ -606,7 +606,7 @@ mod tests {
             ("/b/...", stack(&["Salon", "Compression"], room())),
         ];
         let router = Application::new(Branches("Router", routes));
-        let found = doctor(&stack(&["Compression", "COMPRESSION"], router));
+        let found = doctor(stack(&["Compression", "COMPRESSION"], router));
         let pairs: Vec<_> = found
             .iter()
             .map(|warning| {
@@ -645,7 +645,7 @@ mod tests {
                 Description::new("Wrong").warning("no door")
             }
         }
-        let found = doctor(&stack(&["Hall"], Application::new(Wrong)));
+        let found = doctor(stack(&["Hall"], Application::new(Wrong)));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_string(), "Wrong: no door (Hall > Wrong)");
         assert_eq!((found[0].outer(), found[0].inner()), (None, "Wrong"));

@@ -101,13 +101,13 @@ fn compile(program: &str, externs: &[String]) -> Vec<CompileError> {
         .collect()
 }
 
-/// The compiler of the cargo that runs the tests.
+/// The compiler beside the cargo that built this test.
 fn rustc() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").map(PathBuf::from);
-    let beside = cargo.and_then(|cargo| cargo.parent().map(|folder| folder.join("rustc")));
-    beside
-        .filter(|rustc| rustc.exists())
-        .unwrap_or_else(|| Path::new("rustc").to_owned())
+    let beside = Path::new(env!("CARGO")).with_file_name("rustc");
+    match beside.exists() {
+        true => beside,
+        false => PathBuf::from("rustc"),
+    }
 }
 
 /// An error with a place; the last one only counts the others.

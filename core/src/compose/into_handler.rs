@@ -1,25 +1,14 @@
-//! What becomes an application, and how the compiler tells its forms apart.
-//!
-//! One impl of [`IntoHandler`] stands for all forms, and takes three steps: a [`Component`] says what calling it returns,
-//! [`Responds`] which form that has, and [`Build`] what the form asks of the component. Each step finds one impl without
-//! the conditions of the next, so that an error of the compiler is about the part that is wrong: the number that a
-//! closure returns, and not the closure. With an impl for each form the compiler would try all of them, and could say
-//! only that none fits.
+//! What becomes an application.
 
-use std::marker::PhantomData;
+use crate::compose::application::Application;
+use crate::compose::forms::{Build, Component, Responds, marker};
 
-use crate::compose::application::{Application, Handler};
-use crate::compose::description::Description;
-use crate::compose::reply::Reply;
-use crate::message::request::Request;
-use crate::message::response::IntoResponse;
-
-/// What becomes an application: the three forms of closure, a [`Handler`], and an application itself.
+/// What becomes an application: the three forms of closure, a [`Handler`](crate::Handler), and an application itself.
 ///
 /// | Type | Conditions |
 /// |---|---|
 /// | [`Application`], `&Application` | |
-/// | a type with [`Handler`] | |
+/// | a type with [`Handler`](crate::Handler) | |
 /// | `Fn(Request) -> R` | `R: IntoResponse`; the closure is `Send + Sync + 'static` |
 /// | `Fn(Request) -> Reply` | the closure is `Send + Sync + 'static` |
 /// | `FnOnce(Request) -> R` | `R: Future<Output: IntoResponse> + Send + 'static`; the closure is `Clone + Send + Sync + 'static`, and cloned for each request |
@@ -35,6 +24,82 @@ use crate::message::response::IntoResponse;
 pub trait IntoHandler<M> {
     /// Makes the application.
     fn into_application(self) -> Application;
+}
+
+impl Application {
+    /// Makes an application from a closure or function, or from a type that implements [`Handler`](crate::Handler).
+    ///
+    /// What a closure returns tells three forms apart:
+    ///
+    /// - `Fn(Request) -> R` where `R: IntoResponse` runs at once: no future, no allocation.
+    /// - `FnOnce(Request) -> Future<Output: IntoResponse>`, such as `async |..|`, `|..| async { .. }` and `async fn`.
+    /// - `Fn(Request) -> Reply`, which decides at run time.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Reply, Request};
+    ///
+    /// let now = Application::new(|_: Request| "now");
+    /// let later = Application::new(async |_: Request| "later");
+    /// let either = Application::new(move |request: Request| match request.path() {
+    ///     "/now" => now.call(request),
+    ///     _ => later.call(request),
+    /// });
+    /// let response = pollster::block_on(either.call(Request::get("/")));
+    /// assert_eq!(response.body().as_bytes().unwrap(), "later");
+    /// ```
+    ///
+    /// # Shared state
+    ///
+    /// A closure captures what it needs. One that returns a future is cloned for each request, so that the future owns
+    /// what it uses: `async move |request: Request| ..` may use captures across `.await`, without a clone by hand. Put
+    /// what is not cheap to clone into an [`Arc`](std::sync::Arc).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use enfilade_core::{Application, HttpError, Request};
+    ///
+    /// # struct Shelves;
+    /// # impl Shelves {
+    /// #     async fn find(&self, name: &str) -> Result<String, std::num::ParseIntError> { Ok(format!("on shelf {}", name.parse::<u8>()?)) }
+    /// # }
+    /// let shelves = Arc::new(Shelves);
+    /// let app = Application::new(async move |request: Request| {
+    ///     let found = shelves.find(request.path().trim_start_matches('/')).await?;
+    ///     Ok::<_, HttpError>(found)
+    /// });
+    ///
+    /// // The same in axum:
+    /// //
+    /// // async fn find(State(shelves): State<Arc<Shelves>>, Path(name): Path<String>) -> Result<String, AppError> {
+    /// //     Ok(shelves.find(&name).await?)
+    /// // }
+    /// // let app = Router::new().route("/{name}", get(find)).with_state(Arc::new(Shelves));
+    ///
+    /// let response = pollster::block_on(app.call(Request::get("/7")));
+    /// assert_eq!(response.body().as_bytes().unwrap(), "on shelf 7");
+    /// ```
+    ///
+    /// Several handlers share one state by a clone each:
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use enfilade_core::{Application, Request};
+    ///
+    /// let visits = Arc::new(Mutex::new(0));
+    /// let enter = Application::new({
+    ///     let visits = visits.clone();
+    ///     async move |_: Request| *visits.lock().unwrap() += 1
+    /// });
+    /// let count = Application::new(async move |_: Request| visits.lock().unwrap().to_string());
+    /// pollster::block_on(enter.call(Request::get("/")));
+    /// let response = pollster::block_on(count.call(Request::get("/")));
+    /// assert_eq!(response.body().as_bytes().unwrap(), "1");
+    /// ```
+    pub fn new<M>(handler: impl IntoHandler<M>) -> Application {
+        handler.into_application()
+    }
 }
 
 impl<T, K, M> IntoHandler<(K, M)> for T
@@ -71,223 +136,108 @@ impl<T: IntoHandler<M>, M> TryIntoApplication<marker::Ready<M>> for T {
     }
 }
 
-/// Type-level names for what [`Application::new`](crate::Application::new) takes.
-pub mod marker {
-    use std::marker::PhantomData;
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-    /// A closure or function.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Function;
-    /// Something that is `IntoResponse`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Immediate;
-    /// A future.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Future;
-    /// A `Reply`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Reply;
-    /// A type that implements `Handler`.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Handler;
-    /// An application.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Application;
-    /// What needs no building; `M` says how it becomes an application.
-    #[derive(Debug)]
-    pub struct Ready<M>(PhantomData<M>);
-    /// What has to be built, which may fail.
-    #[derive(Debug)]
-    #[non_exhaustive]
-    pub struct Unbuilt;
-}
+    use http::StatusCode;
 
-/// What calling a component returns; of a `Handler` and an application that is settled.
-#[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
-pub trait Component<K> {
-    type Returned;
-}
+    use super::*;
+    use crate::compose::application::Handler;
+    use crate::compose::reply::Reply;
+    use crate::message::request::Request;
+    use crate::message::response::IntoResponse;
 
-impl<F, R> Component<marker::Function> for F
-where
-    F: FnOnce(Request) -> R,
-{
-    type Returned = R;
-}
-
-impl<H: Handler> Component<marker::Handler> for H {
-    type Returned = ByHandler;
-}
-
-impl Component<marker::Application> for Application {
-    type Returned = ByApplication;
-}
-
-impl Component<marker::Application> for &Application {
-    type Returned = ByApplication;
-}
-
-/// Which form a closure has that returns this.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be turned into a response",
-    label = "this returns `{Self}`",
-    note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `([(name, value); N], T)`, `Option`, `Body` and `Response` can, and a `Reply`",
-    note = "for `?` on any error return `Result<_, HttpError>`; an error type of your own implements `IntoResponse`",
-    note = "a number is sent as text, `.to_string()`; JSON as `([(\"content-type\", \"application/json\")], value.to_string())`"
-)]
-#[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
-pub trait Responds<M> {
-    type Form;
-}
-
-impl<R: IntoResponse> Responds<marker::Immediate> for R {
-    type Form = Immediate<R>;
-}
-
-impl<R: Future> Responds<marker::Future> for R {
-    type Form = Pending<R>;
-}
-
-#[diagnostic::do_not_recommend]
-impl Responds<marker::Reply> for Reply {
-    type Form = Reply;
-}
-
-#[diagnostic::do_not_recommend]
-impl Responds<marker::Handler> for ByHandler {
-    type Form = ByHandler;
-}
-
-#[diagnostic::do_not_recommend]
-impl Responds<marker::Application> for ByApplication {
-    type Form = ByApplication;
-}
-
-/// Makes an application of a component with this form.
-#[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
-pub trait Build<T> {
-    fn build(component: T) -> Application;
-}
-
-#[expect(unnameable_types, reason = "a form, for the compiler")]
-#[derive(Debug)]
-pub struct ByHandler;
-
-#[expect(unnameable_types, reason = "a form, for the compiler")]
-#[derive(Debug)]
-pub struct ByApplication;
-
-#[expect(unnameable_types, reason = "a form, for the compiler")]
-#[derive(Debug)]
-pub struct Immediate<R>(PhantomData<R>);
-
-#[expect(unnameable_types, reason = "a form, for the compiler")]
-#[derive(Debug)]
-pub struct Pending<R>(PhantomData<R>);
-
-impl<H: Handler> Build<H> for ByHandler {
-    fn build(handler: H) -> Application {
-        Application::from_handler(handler)
-    }
-}
-
-impl Build<Application> for ByApplication {
-    fn build(app: Application) -> Application {
-        app
-    }
-}
-
-impl Build<&Application> for ByApplication {
-    fn build(app: &Application) -> Application {
-        app.clone()
-    }
-}
-
-impl<F, R> Build<F> for Immediate<R>
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: IntoResponse,
-{
-    fn build(function: F) -> Application {
-        Closure::<F, _>::app(move |request| Reply::new(function(request)))
-    }
-}
-
-impl<F> Build<F> for Reply
-where
-    F: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    fn build(function: F) -> Application {
-        Closure::<F, _>::app(function)
-    }
-}
-
-impl<F, R> Build<F> for Pending<R>
-where
-    F: FnOnce(Request) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoResponse> + Send + 'static,
-    Self: ClonesPerRequest<F>,
-{
-    fn build(function: F) -> Application {
-        Closure::<F, _>::app(move |request| Reply::from_future(Self::cloned(&function)(request)))
-    }
-}
-
-/// Asks whether a closure can be cloned, in words of its own.
-#[diagnostic::on_unimplemented(
-    message = "`{F}` is cloned for each request, and something that it captures cannot be cloned",
-    label = "an async closure owns its captures: they are cloned for each request",
-    note = "share it: `let value = Arc::new(value);` before the closure"
-)]
-#[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
-pub trait ClonesPerRequest<F> {
-    fn cloned(function: &F) -> F;
-}
-
-#[diagnostic::do_not_recommend]
-impl<R, F: Clone> ClonesPerRequest<F> for Pending<R> {
-    #[inline]
-    fn cloned(function: &F) -> F {
-        function.clone()
-    }
-}
-
-/// A closure that makes replies, named for the closure of the user that it calls.
-struct Closure<F, C> {
-    call: C,
-    named_for: PhantomData<fn() -> F>,
-}
-
-impl<F, C> Closure<F, C>
-where
-    F: 'static,
-    C: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    fn app(call: C) -> Application {
-        Application::from_handler(Closure::<F, C> {
-            call,
-            named_for: PhantomData,
-        })
-    }
-}
-
-impl<F, C> Handler for Closure<F, C>
-where
-    F: 'static,
-    C: Fn(Request) -> Reply + Send + Sync + 'static,
-{
-    #[inline]
-    fn call(&self, request: Request) -> Reply {
-        (self.call)(request)
+    fn text(app: &Application) -> String {
+        let response = pollster::block_on(app.call(Request::get("/")));
+        let bytes = response.body().as_bytes().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    fn describe(&self) -> Description {
-        Description::of::<F>()
+    async fn asynchronous(_request: Request) -> Result<&'static str, StatusCodeError> {
+        Ok("async fn")
+    }
+
+    /// An error that chooses its own response.
+    struct StatusCodeError;
+
+    impl IntoResponse for StatusCodeError {
+        fn into_response(self) -> crate::Response {
+            StatusCode::IM_A_TEAPOT.into_response()
+        }
+    }
+
+    #[test]
+    fn one_constructor_takes_the_three_closures_and_functions() {
+        assert_eq!(text(&Application::new(|_: Request| "now")), "now");
+        assert_eq!(
+            text(&Application::new(|_: Request| async { "later" })),
+            "later"
+        );
+        assert_eq!(
+            text(&Application::new(async |_: Request| "closure")),
+            "closure"
+        );
+        assert_eq!(
+            text(&Application::new(|_: Request| Reply::new("reply"))),
+            "reply"
+        );
+        assert_eq!(text(&Application::new(asynchronous)), "async fn");
+        assert_eq!(
+            text(&Application::new(|_: Request| (StatusCode::OK, "pair"))),
+            "pair"
+        );
+    }
+
+    #[test]
+    fn an_async_closure_uses_what_it_captured() {
+        let (shared, owned) = (Arc::new(String::from("shared")), String::from("owned"));
+        let app = Application::new(async move |request: Request| {
+            std::future::ready(()).await;
+            format!("{shared} {owned} {}", request.path())
+        });
+        assert_eq!(text(&app), "shared owned /");
+        assert_eq!(text(&app), "shared owned /", "and again");
+    }
+
+    #[test]
+    fn a_closure_that_runs_at_once_need_not_be_cloned() {
+        let count = std::sync::atomic::AtomicUsize::new(1);
+        let add = move |_: Request| count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let app = Application::new(move |request: Request| add(request).to_string());
+        assert_eq!((text(&app), text(&app)), ("1".to_owned(), "2".to_owned()));
+    }
+
+    #[test]
+    fn a_clone_is_the_same_application() {
+        let app = Application::new(|_: Request| "same");
+        assert_eq!(text(&app.clone()), "same");
+        assert_eq!(text(&Application::new(&app)), "same");
+        assert_eq!(Application::new(&app).describe(), app.describe());
+    }
+
+    #[test]
+    fn a_handler_is_described_by_its_short_name() {
+        struct Garden;
+        impl Handler for Garden {
+            fn call(&self, _request: Request) -> Reply {
+                Reply::new(())
+            }
+        }
+        assert_eq!(
+            Application::from_handler(Garden).describe().name(),
+            "Garden"
+        );
+        assert_eq!(
+            Application::new(asynchronous).describe().name(),
+            "asynchronous"
+        );
+        assert_eq!(Application::new(Garden).describe().name(), "Garden");
+        assert_eq!(Application::from(Garden).describe().name(), "Garden");
+        let closure = Application::new(|_: Request| "x");
+        assert_eq!(
+            closure.describe().name(),
+            "closure in a_handler_is_described_by_its_short_name"
+        );
     }
 }

@@ -221,7 +221,7 @@ mod tests {
         for (law, side, broken) in BREACHES {
             let findings = Arc::new(Mutex::new(Vec::new()));
             let list = findings.clone();
-            let app = lint_all_with(&house(broken), move |finding| {
+            let app = lint_all_with(house(broken), move |finding| {
                 list.lock().unwrap().push(finding);
             });
             let client = Client::new(app).without_gateway();
@@ -239,8 +239,8 @@ mod tests {
     fn the_panic_names_the_guilty_one() {
         for (law, side, broken) in BREACHES {
             for client in [
-                Client::new(lint_all(&house(broken))),
-                Client::new(lint_all(&house(broken))).without_gateway(),
+                Client::new(lint_all(house(broken))),
+                Client::new(lint_all(house(broken))).without_gateway(),
             ] {
                 let request = client.post("/house/room").body("content");
                 let panic = catch_unwind(AssertUnwindSafe(|| request.send())).unwrap_err();
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_stack_without_fault_is_as_it_was() {
-        let app = lint_all(&house(Application::call));
+        let app = lint_all(house(Application::call));
         let client = Client::new(app.clone());
         for target in ["/house/room?a=b", "/house", "/street"] {
             let body = Body::from_iterator(["con", "tent"]);
@@ -370,7 +370,7 @@ mod tests {
                  nothing watches what passes between it and the others"
             );
             let expected = Finding::new(Law::Tested, Side::Application, name.into(), message);
-            assert_eq!(*findings.lock().unwrap(), [expected.clone()]);
+            assert_eq!(*findings.lock().unwrap(), std::slice::from_ref(&expected));
             Client::new(linted).post("/").body("x").send();
             assert_eq!(
                 findings.lock().unwrap().len(),
