@@ -66,7 +66,8 @@ const PART: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// If a router could not be built, or the response could not be written, or broke off. Return it from `main`, so that the process fails.
+/// If a router could not be built, or the response could not be written, or broke off. Return it from `main`, so that the
+/// process fails.
 ///
 /// # Panics
 ///
@@ -104,7 +105,8 @@ fn environment() -> Variables {
 ///
 /// # Errors
 ///
-/// If a router cannot be built, the runtime cannot be started, the response cannot be written, or the application's body fails.
+/// If a router cannot be built, the runtime cannot be started, the response cannot be written, or the application's body
+/// fails.
 ///
 /// # Panics
 ///

@@ -12,7 +12,7 @@ use crate::matching::guard::Guard;
 /// # Order
 ///
 /// As for the middleware. To tools that look at the boundaries of a stack ([`Application::map_inner`]), `OnlyIf` and its
-/// middleware are one component: they are not told apart by `lint_all` or a profile.
+/// middleware are one component: `lint_all` and a profile do not tell them apart, and `doctor` does not see the middleware.
 ///
 /// # Example
 ///
