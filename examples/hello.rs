@@ -5,12 +5,11 @@
 use std::env;
 use std::io;
 
-use enfilade::{Application, Request, Server};
+use enfilade::{Request, Server};
 
 fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
-    let app = Application::new(|_: Request| "Hello, World!\n");
     let server = Server::bind(address)?;
     println!("Serving on http://{}", server.local_addr());
-    server.serve_forever(app)
+    server.serve_forever(|_: Request| "Hello, World!\n")
 }

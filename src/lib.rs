@@ -8,10 +8,10 @@
 
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
-    Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoResponse,
-    Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request,
-    Response, Scheme, Tls, Upgrade, Upgraded, Wrapper, around, gateway, headers, host, marker,
-    path, unpoisoned, wrapped,
+    Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoReply,
+    IntoResponse, Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture,
+    Request, Response, Scheme, Tls, TryIntoApplication, Upgrade, Upgraded, Wrapper, around,
+    around_async, gateway, headers, host, marker, path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
@@ -20,6 +20,8 @@ pub use listening::Listener;
 pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]
 pub use server::{Refusal, Server};
+#[cfg(feature = "blocking")]
+pub use threads::{Blocking, BodyReader, blocking};
 #[cfg(any(feature = "server", feature = "tower"))]
 pub use upgraded::TokioStream;
 
@@ -39,8 +41,12 @@ mod race;
 pub mod scgi;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "blocking")]
+mod threads;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(any(feature = "server", feature = "cgi"))]
+mod unbuilt;
 #[cfg(any(feature = "server", feature = "tower"))]
 mod upgraded;
 #[cfg(feature = "wsgi")]

@@ -129,7 +129,7 @@ fn headers_add_what_the_map_needs() {
             for (name, value) in &parsed {
                 response.headers_mut().insert(name, value.clone());
             }
-            response.into()
+            response
         });
         assert_eq!(added(headers), added(by_hand), "{number} headers");
     }

@@ -19,12 +19,13 @@ use std::path::Path;
 use self::support::example::{ask, start, stop};
 use self::support::wire::{Answer, Wire};
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "hello",
     "wsgi",
     "pipeline",
     "component",
     "dispatch",
+    "state",
     "debug_errors",
     "fastcgi",
     "tls",
@@ -45,6 +46,40 @@ fn every_example_has_fewer_than_60_lines() {
     let mut expected = EXAMPLES;
     expected.sort_unstable();
     assert_eq!(found, expected, "an example without a test");
+}
+
+#[test]
+fn state() {
+    let process = start("state");
+    let mut wire = Wire::connect(process.address);
+    for (line, more, status, text, visit) in [
+        (
+            "POST /notes",
+            "Content-Length: 5\r\n",
+            "201 Created",
+            "Note 1\n",
+            "1",
+        ),
+        (
+            "POST /notes",
+            "Content-Length: 6\r\n",
+            "201 Created",
+            "Note 2\n",
+            "2",
+        ),
+        ("GET /notes", "", "200 OK", "roses\ntulips\n", "3"),
+    ] {
+        let body = match visit {
+            "1" => "roses",
+            "2" => "tulips",
+            _ => "",
+        };
+        wire.send(format!("{line} HTTP/1.1\r\nHost: h\r\n{more}\r\n{body}"));
+        let answer = wire.answer();
+        assert_eq!((answer.status(), answer.text()), (status, text));
+        assert_eq!(answer.header("x-visit").as_deref(), Some(visit));
+    }
+    stop(process);
 }
 
 #[test]

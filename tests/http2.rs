@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade::middleware::Decompression;
-use enfilade::{Application, Body, BodyEnd, HttpError, Outcome, Request, Server};
+use enfilade::{Application, Body, BodyEnd, HttpError, IntoHandler, Outcome, Request, Server};
 use h2::Reason;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::Semaphore;
@@ -28,14 +28,14 @@ use self::support::running::Running;
 
 const TARGET: &str = "http://h/";
 
-fn start(server: Server, app: impl Into<Application>) -> (Running, Client) {
+fn start<M>(server: Server, app: impl IntoHandler<M>) -> (Running, Client) {
     let running = Running::serve(server.shutdown_deadline(Duration::from_secs(1)), app);
     let client = Client::connect(running.address());
     (running, client)
 }
 
 /// Serves `app` and connects to it.
-fn serve(app: impl Into<Application>) -> (Running, Client) {
+fn serve<M>(app: impl IntoHandler<M>) -> (Running, Client) {
     start(Server::bind("127.0.0.1:0").unwrap(), app)
 }
 

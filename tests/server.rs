@@ -24,7 +24,9 @@ use bytes::Bytes;
 use enfilade::middleware::{CatchPanic, Decompression, RequestId, Router};
 #[cfg(feature = "wsgi")]
 use enfilade::wsgi;
-use enfilade::{Application, Body, BodyEnd, BoxError, HttpError, Outcome, Reply, Request, Server};
+use enfilade::{
+    Application, Body, BodyEnd, BoxError, HttpError, IntoHandler, Outcome, Reply, Request, Server,
+};
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
@@ -34,13 +36,13 @@ use self::support::wire::{PATIENCE, Wire};
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Serves `app` on a free port.
-fn start(app: impl Into<Application>) -> Running {
+fn start<M>(app: impl IntoHandler<M>) -> Running {
     let server = Server::bind("127.0.0.1:0").unwrap();
     Running::serve(server.shutdown_deadline(Duration::from_secs(1)), app)
 }
 
 /// Serves `app` and connects to it.
-fn serve(app: impl Into<Application>) -> (Running, Wire) {
+fn serve<M>(app: impl IntoHandler<M>) -> (Running, Wire) {
     let running = start(app);
     let wire = Wire::connect(running.address());
     (running, wire)
@@ -861,4 +863,24 @@ fn the_cause_of_an_error_is_told_to_the_servers_hook() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn a_router_is_built_where_it_is_served() {
+    let bind = || Server::bind("127.0.0.1:0").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let wrong = || Router::new().get("users", |_: Request| "users");
+    let mistake = wrong().build().unwrap_err().to_string();
+    let forever = bind().serve_forever(wrong()).unwrap_err();
+    let now = runtime.block_on(bind().serve(wrong())).unwrap_err();
+    let until = runtime.block_on(bind().serve_until(wrong(), std::future::pending()));
+    for error in [forever, now, until.unwrap_err()] {
+        assert_eq!(error.to_string(), mistake);
+    }
+    let (server, router) = (bind(), Router::new().get("/", |_: Request| "Hello"));
+    let stopped = runtime.block_on(server.serve_until(router, std::future::ready(())));
+    assert!(stopped.is_ok());
 }

@@ -36,10 +36,13 @@ mod lock;
 mod message;
 mod rules;
 
-pub use compose::application::{Application, Handler, IntoHandler, marker};
+pub use compose::application::{Application, Handler};
+pub use compose::around::{Around, around, around_async};
 pub use compose::description::Description;
-pub use compose::middleware::{Around, Middleware, Pipeline, around};
-pub use compose::reply::{Reply, ReplyFuture};
+pub use compose::forms::marker;
+pub use compose::into_handler::{IntoHandler, TryIntoApplication};
+pub use compose::middleware::{Middleware, Pipeline};
+pub use compose::reply::{IntoReply, Reply, ReplyFuture};
 pub use compose::wrapper::{Wrapper, wrapped};
 pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;

@@ -51,6 +51,7 @@ pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
 pub use dispatch::mounts::Mounts;
 pub use dispatch::not_found::NotFound;
+pub use dispatch::only_if::OnlyIf;
 #[cfg(feature = "route-check")]
 pub use dispatch::router::HiddenRoute;
 pub use dispatch::router::{RouteInfo, Router, UrlError, Urls};

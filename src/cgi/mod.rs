@@ -44,7 +44,7 @@ mod variables;
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Application, Body, HttpError, Request};
+use enfilade_core::{Body, HttpError, Request, TryIntoApplication};
 
 use self::body::{Feed as Stdin, on_demand};
 #[cfg(any(feature = "fastcgi", feature = "scgi"))]
@@ -55,6 +55,7 @@ pub use self::variables::Variables;
 use crate::background::Background;
 #[cfg(any(feature = "fastcgi", feature = "scgi"))]
 pub use crate::listening::web_server::{Protocol, Server};
+use crate::unbuilt::built;
 
 /// How much of the body is read at a time.
 const PART: usize = 16 * 1024;
@@ -66,12 +67,13 @@ const PART: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// Where the answer could not be written, or broke off. Return it from `main`, so that the process fails.
+/// If a router could not be built, or the response could not be written, or broke off. Return it from `main`, so that the
+/// process fails.
 ///
 /// # Panics
 ///
 /// Panics where it is called inside an async runtime.
-pub fn run(app: impl Into<Application>) -> io::Result<()> {
+pub fn run<M>(app: impl TryIntoApplication<M>) -> io::Result<()> {
     exchange(app, environment(), io::stdin(), io::stdout().lock())
 }
 
@@ -104,18 +106,19 @@ fn environment() -> Variables {
 ///
 /// # Errors
 ///
-/// Where the runtime cannot be started, the answer cannot be written, or the application's body fails.
+/// If a router cannot be built, the runtime cannot be started, the response cannot be written, or the application's body
+/// fails.
 ///
 /// # Panics
 ///
 /// Panics where it is called inside an async runtime.
-pub fn exchange(
-    app: impl Into<Application>,
+pub fn exchange<M>(
+    app: impl TryIntoApplication<M>,
     variables: Variables,
     input: impl Read + Send + 'static,
     mut output: impl Write,
 ) -> io::Result<()> {
-    let app = app.into();
+    let app = built(app)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

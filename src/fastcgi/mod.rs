@@ -40,10 +40,11 @@ mod record;
 
 use std::io;
 
-use enfilade_core::Application;
+use enfilade_core::{Application, TryIntoApplication};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::listening::web_server::{Protocol, Serving, Settings, Speak};
+use crate::unbuilt::built;
 
 /// A FastCGI server for an [`Application`]; see the [module](self).
 pub type Server = crate::cgi::Server<FastCgi>;
@@ -76,7 +77,7 @@ impl Speak for FastCgi {
 /// # Errors
 ///
 /// Where the connection failed, was broken off, or what came is no FastCGI; and where an answer broke off.
-pub async fn serve_connection<S>(stream: S, app: impl Into<Application>) -> io::Result<()>
+pub async fn serve_connection<S, M>(stream: S, app: impl TryIntoApplication<M>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
@@ -84,7 +85,7 @@ where
         max_connections: 1,
         ..Settings::default()
     };
-    let app = app.into();
+    let app = built(app)?;
     Serving::alone(async |serving| connection::serve(stream, &app, settings, serving).await).await
 }
 

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enfilade_core::Application;
+use enfilade_core::{Application, TryIntoApplication};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use crate::listening::{
     ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
 };
 use crate::race::{First, race};
+use crate::unbuilt::built;
 
 /// How many connections are served at a time.
 const MAX_CONNECTIONS: usize = 1024;
@@ -202,17 +203,17 @@ impl<P: Protocol> Server<P> {
     ///
     /// # Errors
     ///
-    /// If the runtime cannot be started or the signals cannot be watched; and for a listener that speaks TLS or takes
+    /// If a router cannot be built, the runtime cannot be started or the signals cannot be watched; and for a listener that speaks TLS or takes
     /// the PROXY protocol.
     ///
     /// # Panics
     ///
     /// Panics if it is called inside an async runtime.
-    pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
+    pub fn serve_forever<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
+        let app = built(app)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        let app = app.into();
         let result = runtime.block_on(async {
             let mut signals = Signals::watch(Hooks::default())?;
             let first = async move {
@@ -232,14 +233,14 @@ impl<P: Protocol> Server<P> {
     ///
     /// # Errors
     ///
-    /// If the listener does not work with the runtime, speaks TLS or takes the PROXY protocol.
-    pub async fn serve_until(
+    /// If a router cannot be built, or the listener does not work with the runtime, speaks TLS or takes the PROXY protocol.
+    pub async fn serve_until<M>(
         self,
-        app: impl Into<Application>,
+        app: impl TryIntoApplication<M>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let hurry = async |()| std::future::pending().await;
-        self.run(app.into(), shutdown, hurry).await
+        self.run(built(app)?, shutdown, hurry).await
     }
 
     async fn run<T>(

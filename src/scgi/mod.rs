@@ -34,10 +34,11 @@ mod netstring;
 
 use std::io;
 
-use enfilade_core::Application;
+use enfilade_core::{Application, TryIntoApplication};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::listening::web_server::{Protocol, Serving, Settings, Speak};
+use crate::unbuilt::built;
 
 /// An SCGI server for an [`Application`]; see the [module](self).
 pub type Server = crate::cgi::Server<Scgi>;
@@ -70,12 +71,12 @@ impl Speak for Scgi {
 /// # Errors
 ///
 /// Where the connection failed, was broken off, or ended too early; and where an answer broke off.
-pub async fn serve_connection<S>(stream: S, app: impl Into<Application>) -> io::Result<()>
+pub async fn serve_connection<S, M>(stream: S, app: impl TryIntoApplication<M>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let app = app.into();
     let settings = Settings::default();
+    let app = built(app)?;
     Serving::alone(async |serving| connection::serve(stream, &app, settings, serving).await).await
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use enfilade_core::{Application, HttpError, RequestIdValue};
+use enfilade_core::{Application, HttpError, RequestIdValue, TryIntoApplication};
 use http::StatusCode;
 
 use crate::background::Background;
@@ -37,6 +37,7 @@ pub use crate::server::refusal::Refusal;
 use crate::server::refusal::RefusalHooks;
 #[cfg(feature = "tls")]
 pub use crate::server::tls::{Certificates, ClientCertificate};
+use crate::unbuilt::built;
 
 /// How many threads there are for work that blocks.
 const BLOCKING_THREADS: usize = 64;
@@ -50,13 +51,12 @@ const MAX_REFUSALS: usize = 64;
 /// It owns its runtime, so nobody needs to know of async Rust to begin:
 ///
 /// ```no_run
-/// use enfilade::{Application, Request, Server};
+/// use enfilade::{Request, Server};
 ///
 /// # fn main() -> std::io::Result<()> {
-/// let app = Application::new(|_: Request| "Hello, World!");
 /// let server = Server::bind("127.0.0.1:8000")?;
 /// println!("Serving on http://{}", server.local_addr());
-/// server.serve_forever(app)
+/// server.serve_forever(|_: Request| "Hello, World!")
 /// # }
 /// ```
 ///
@@ -293,13 +293,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the runtime cannot be started or the signals cannot be watched.
+    /// If a router cannot be built, the runtime cannot be started or the signals cannot be watched.
     ///
     /// # Panics
     ///
     /// Panics where it is called inside an async runtime; call [`serve`](Server::serve) there.
-    pub fn serve_forever(self, app: impl Into<Application>) -> io::Result<()> {
-        let app = app.into();
+    pub fn serve_forever<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
+        let app = built(app)?;
         // One worker needs no scheduler that others could take work from.
         let mut runtime = match self.workers {
             Some(0 | 1) => tokio::runtime::Builder::new_current_thread(),
@@ -320,14 +320,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the signals cannot be watched.
-    pub async fn serve(self, app: impl Into<Application>) -> io::Result<()> {
+    /// If a router cannot be built, or the signals cannot be watched.
+    pub async fn serve<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
+        let app = built(app)?;
         let mut signals = Signals::watch(self.on_hangup.clone())?;
         let first = async move {
             signals.next().await;
             signals
         };
-        self.run(app.into(), first, async |mut signals| signals.next().await)
+        self.run(app, first, async |mut signals| signals.next().await)
             .await
     }
 
@@ -337,13 +338,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the listener does not work with the runtime.
-    pub async fn serve_until(
+    /// If a router cannot be built, or the listener does not work with the runtime.
+    pub async fn serve_until<M>(
         self,
-        app: impl Into<Application>,
+        app: impl TryIntoApplication<M>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        self.run(app.into(), shutdown, async |()| {
+        self.run(built(app)?, shutdown, async |()| {
             std::future::pending().await
         })
         .await

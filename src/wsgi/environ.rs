@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use bytes::{Buf, Bytes};
-use enfilade_core::{Body, Request, unpoisoned};
+use enfilade_core::{Request, unpoisoned};
+
+use crate::threads::BodyReader;
 
 /// The request, as a WSGI callable sees it.
 ///
@@ -15,12 +16,12 @@ use enfilade_core::{Body, Request, unpoisoned};
 #[derive(Debug)]
 pub struct Environ {
     request: Request,
-    input: Input,
+    input: BodyReader,
     errors: Errors,
 }
 
 impl Environ {
-    pub(super) fn new(request: Request, input: Input, errors: Errors) -> Environ {
+    pub(super) fn new(request: Request, input: BodyReader, errors: Errors) -> Environ {
         Environ {
             request,
             input,
@@ -46,61 +47,13 @@ impl Environ {
     }
 
     /// `wsgi.input`: the request's body, read as it arrives.
-    pub fn input(&mut self) -> &mut Input {
+    pub fn input(&mut self) -> &mut BodyReader {
         &mut self.input
     }
 
     /// `wsgi.errors`: where to write what an operator should read.
     pub fn errors(&self) -> Errors {
         self.errors.clone()
-    }
-}
-
-/// `wsgi.input`: the request's body as `Read` and `BufRead`.
-///
-/// It ends with the body. Where the client breaks off, reading fails with `ConnectionAborted`, so that a part is never
-/// taken for the whole. There is no limit of its own: bound what you keep, with [`Read::take`] for example.
-#[derive(Debug)]
-pub struct Input {
-    body: Body,
-    current: Bytes,
-}
-
-impl Input {
-    pub(super) fn new(body: Body) -> Input {
-        Input {
-            body,
-            current: Bytes::new(),
-        }
-    }
-}
-
-impl BufRead for Input {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.current.is_empty() {
-            // Trailers are no part of what WSGI reads.
-            match pollster::block_on(self.body.frame()) {
-                Some(Ok(frame)) => self.current = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => {
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
-                }
-                None => break,
-            }
-        }
-        Ok(&self.current)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.current.advance(amount);
-    }
-}
-
-impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut ready = self.fill_buf()?;
-        let count = ready.read(buffer)?;
-        self.consume(count);
-        Ok(count)
     }
 }
 

@@ -43,7 +43,6 @@ mod client_timeout;
 mod environ;
 mod exchange;
 mod head;
-mod pool;
 mod start;
 
 use std::fmt;
@@ -53,16 +52,14 @@ use std::time::Duration;
 use enfilade_core::{Application, Description, Handler, HttpError, Reply, Request};
 
 pub use self::chunk::IntoChunk;
-pub use self::environ::{Environ, Errors, Input};
+use self::client_timeout::ClientTimeout;
+pub use self::environ::{Environ, Errors};
 use self::exchange::Exchange;
 pub use self::head::StartError;
-use self::pool::Pool;
 pub use self::start::{StartResponse, Writer};
+use crate::threads::BodyReader;
+use crate::threads::pool::{BACKLOG, Pool, THREADS};
 
-/// How many calls of one application run at the same time.
-const THREADS: usize = 64;
-/// How many more may wait for their turn.
-const BACKLOG: usize = 1024;
 /// How long a thread waits for a slow client while a call waits for a thread.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -174,13 +171,16 @@ where
     I: IntoIterator<Item: IntoChunk>,
 {
     fn call(&self, mut request: Request) -> Reply {
-        let client_timeout = self.pool.client_timeout(self.client_timeout);
+        let client_timeout = ClientTimeout {
+            timeout: self.client_timeout,
+            waiting: self.pool.waiting(),
+        };
         let (exchange, response) = Exchange::new(
             request.method().clone(),
             self.errors.clone(),
             client_timeout,
         );
-        let input = Input::new(request.take_body());
+        let input = BodyReader::new(request.take_body());
         let environ = Environ::new(request, input, self.errors.clone());
         let callable = self.callable.clone();
         let job = self.pool.run(move || exchange.run(&*callable, environ));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use enfilade_core::{Application, Description};
+use enfilade_core::{Description, IntoHandler};
 
 use crate::lint;
 
@@ -195,7 +195,7 @@ const KNOWN: [(&[&str], &[&str], &str); 31] = [
 /// );
 /// ```
 #[must_use]
-pub fn doctor(app: &Application) -> Vec<Warning> {
+pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
     Doctor::new().examine(app)
 }
 
@@ -308,9 +308,14 @@ impl Doctor {
     ///
     /// Of several outer components with one name the nearest is meant.
     #[must_use]
-    pub fn examine(&self, app: &Application) -> Vec<Warning> {
+    pub fn examine<M>(&self, app: impl IntoHandler<M>) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        self.visit(&app.describe(), "", &mut Vec::new(), &mut warnings);
+        self.visit(
+            &app.into_application().describe(),
+            "",
+            &mut Vec::new(),
+            &mut warnings,
+        );
         warnings
     }
 
@@ -452,7 +457,7 @@ impl fmt::Display for Warning {
 
 #[cfg(test)]
 mod tests {
-    use enfilade_core::{Handler, Reply, Request, around};
+    use enfilade_core::{Application, Handler, Reply, Request, around};
 
     use super::*;
     use crate::lint::Lint;
@@ -580,7 +585,7 @@ mod tests {
         };
         let headers = || stack(&["Headers"], room());
         assert_eq!(warnings_of(&not_found(room(), headers())), [""; 0]);
-        let inside = doctor(&not_found(headers(), headers()));
+        let inside = doctor(not_found(headers(), headers()));
         assert_eq!(inside.len(), 1);
         assert_eq!(inside[0].path(), ["NotFound", "Headers"]);
         // Further out it counts again.
@@ -601,7 +606,7 @@ mod tests {
             ("/b/...", stack(&["Salon", "Compression"], room())),
         ];
         let router = Application::new(Branches("Router", routes));
-        let found = doctor(&stack(&["Compression", "COMPRESSION"], router));
+        let found = doctor(stack(&["Compression", "COMPRESSION"], router));
         let pairs: Vec<_> = found
             .iter()
             .map(|warning| {
@@ -640,7 +645,7 @@ mod tests {
                 Description::new("Wrong").warning("no door")
             }
         }
-        let found = doctor(&stack(&["Hall"], Application::new(Wrong)));
+        let found = doctor(stack(&["Hall"], Application::new(Wrong)));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_string(), "Wrong: no door (Hall > Wrong)");
         assert_eq!((found[0].outer(), found[0].inner()), (None, "Wrong"));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
-use enfilade::{Application, Server};
+use enfilade::{IntoHandler, Server};
 use tokio::sync::oneshot;
 
 /// A server that runs until it is dropped.
@@ -15,8 +15,8 @@ pub(crate) struct Running {
 
 impl Running {
     /// Serves `app`.
-    pub(crate) fn serve(server: Server, app: impl Into<Application>) -> Running {
-        let app = app.into();
+    pub(crate) fn serve<M>(server: Server, app: impl IntoHandler<M>) -> Running {
+        let app = app.into_application();
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use enfilade::{Application, Server};
+use enfilade::{IntoHandler, Server};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
 
@@ -21,8 +21,8 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     /// Serves `app`.
-    pub(crate) fn serve(server: Server, app: impl Into<Application>) -> Stopped {
-        let app = app.into();
+    pub(crate) fn serve<M>(server: Server, app: impl IntoHandler<M>) -> Stopped {
+        let app = app.into_application();
         let address = server.local_addr();
         let (steps, mut wanted) = unbounded_channel::<(Duration, mpsc::Sender<()>)>();
         let thread = std::thread::spawn(move || {

@@ -4,10 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::compose::application::Application;
-use crate::compose::description::Description;
-use crate::compose::reply::Reply;
-use crate::compose::wrapper::{Wrapper, wrapped_shared};
-use crate::message::request::Request;
+use crate::compose::into_handler::IntoHandler;
 
 /// Something that takes an application and returns an application.
 ///
@@ -33,77 +30,6 @@ impl Application {
 impl<F: FnOnce(Application) -> Application> Middleware for F {
     fn wrap(self, app: Application) -> Application {
         self(app)
-    }
-}
-
-/// Makes a middleware of a function that gets the wrapped application and the request.
-///
-/// It is the shortest way to a wrapper that [`Application::describe`] can look through.
-///
-/// ```
-/// use enfilade_core::{Application, Request, around};
-///
-/// let app = Application::new(|_: Request| "Hello").wrap(around("Polite", |inner, request| {
-///     inner.call(request).map(|mut response| {
-///         response.headers_mut().insert("x-manners", "good".parse().expect("visible ASCII"));
-///         response
-///     })
-/// }));
-/// let response = pollster::block_on(app.call(Request::get("/")));
-/// assert_eq!(response.headers()["x-manners"], "good");
-/// assert_eq!(app.describe().name(), "Polite");
-/// ```
-pub fn around<F>(name: impl Into<String>, function: F) -> Around<F>
-where
-    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
-{
-    Around(Arc::new(NamedFunction {
-        name: name.into(),
-        function,
-    }))
-}
-
-/// The middleware that [`around`] makes.
-#[must_use = "a middleware does nothing until it is put around an application"]
-pub struct Around<F>(Arc<NamedFunction<F>>);
-
-struct NamedFunction<F> {
-    name: String,
-    function: F,
-}
-
-impl<F> Clone for Around<F> {
-    fn clone(&self) -> Self {
-        Around(self.0.clone())
-    }
-}
-
-impl<F> fmt::Debug for Around<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Around").field(&self.0.name).finish()
-    }
-}
-
-impl<F> Middleware for Around<F>
-where
-    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
-{
-    fn wrap(self, app: Application) -> Application {
-        wrapped_shared(app, self.0)
-    }
-}
-
-impl<F> Wrapper for NamedFunction<F>
-where
-    F: Fn(&Application, Request) -> Reply + Send + Sync + 'static,
-{
-    #[inline]
-    fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
-        (self.function)(inner, request)
-    }
-
-    fn describe(&self) -> Description {
-        Description::new(&self.name)
     }
 }
 
@@ -157,11 +83,25 @@ impl Pipeline {
             .push(Arc::new(move |app| middleware.clone().wrap(app)));
         self
     }
+
+    /// Puts all wrappers around an application, as [`Application::wrap`] does; around a closure too.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Pipeline, Request, around};
+    ///
+    /// let app = Pipeline::new().with(around("hall", Application::call)).wrap(|_: Request| "garden");
+    /// assert_eq!(app.describe().to_string(), "hall\n└─ closure in main\n");
+    /// ```
+    #[must_use]
+    pub fn wrap<M>(self, app: impl IntoHandler<M>) -> Application {
+        let app = app.into_application();
+        self.steps.iter().rev().fold(app, |app, step| step(app))
+    }
 }
 
 impl Middleware for Pipeline {
     fn wrap(self, app: Application) -> Application {
-        self.steps.iter().rev().fold(app, |app, step| step(app))
+        Pipeline::wrap(self, app)
     }
 }
 
@@ -174,6 +114,8 @@ impl fmt::Debug for Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::around::around;
+    use crate::message::request::Request;
 
     fn tag(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
         around(name, move |inner, request| {

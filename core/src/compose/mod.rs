@@ -1,7 +1,10 @@
 //! What applications are made of, and how they are put together.
 
 pub(crate) mod application;
+pub(crate) mod around;
 pub(crate) mod description;
+pub(crate) mod forms;
+pub(crate) mod into_handler;
 pub(crate) mod middleware;
 pub(crate) mod reply;
 pub(crate) mod wrapper;

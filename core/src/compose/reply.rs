@@ -184,6 +184,36 @@ impl Reply {
     }
 }
 
+/// What an [`around`](crate::around) function returns: a [`Reply`], a [`Response`], or a `Result` of one of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Reply`",
+    label = "an `around` function returns `inner.call(request)`, perhaps changed, or a `Result<Reply, E>` with `E: IntoResponse`",
+    note = "to use `.await`, write `around_async(name, async move |inner, request| ..)`, whose `inner` may be held across it",
+    note = "to respond without the application, write `Reply::new(..)`"
+)]
+pub trait IntoReply {
+    /// Makes the reply.
+    fn into_reply(self) -> Reply;
+}
+
+impl IntoReply for Reply {
+    fn into_reply(self) -> Reply {
+        self
+    }
+}
+
+impl IntoReply for Response {
+    fn into_reply(self) -> Reply {
+        self.into()
+    }
+}
+
+impl<T: IntoReply, E: IntoResponse> IntoReply for Result<T, E> {
+    fn into_reply(self) -> Reply {
+        self.map_or_else(Reply::new, IntoReply::into_reply)
+    }
+}
+
 impl From<Response> for Reply {
     fn from(response: Response) -> Reply {
         Reply(State::Ready(response))

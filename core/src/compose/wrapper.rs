@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::compose::application::{Application, Handler};
 use crate::compose::description::Description;
+use crate::compose::into_handler::IntoHandler;
 use crate::compose::reply::Reply;
 use crate::message::request::Request;
 
@@ -58,8 +59,8 @@ pub trait Wrapper: Send + Sync + 'static {
 }
 
 /// Puts a [`Wrapper`] around an application.
-pub fn wrapped(app: Application, wrapper: impl Wrapper) -> Application {
-    wrapped_shared(app, Arc::new(wrapper))
+pub fn wrapped<M>(app: impl IntoHandler<M>, wrapper: impl Wrapper) -> Application {
+    wrapped_shared(app.into_application(), Arc::new(wrapper))
 }
 
 /// The same with a wrapper that is shared.

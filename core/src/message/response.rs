@@ -30,8 +30,10 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be turned into a response",
-    label = "not a response",
-    note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `(StatusCode, [(name, value); N], T)`, `Option`, `Result<T, HttpError>`, `Body` and `Response` can"
+    label = "this returns `{Self}`, or something with it inside",
+    note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `([(name, value); N], T)`, `Option`, `Body` and `Response` can, and a `Reply`",
+    note = "for `?` on any error return `Result<_, HttpError>`; an error type of your own implements `IntoResponse`",
+    note = "a number is sent as text, `.to_string()`; JSON as `([(\"content-type\", \"application/json\")], value.to_string())`"
 )]
 pub trait IntoResponse {
     /// Makes the response.

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::message::request_id::{RequestIdValue, is_tagged, replace_tag};
 
@@ -57,6 +57,28 @@ impl Panic {
             payload,
             request_id: replace_tag(None),
         }
+    }
+
+    /// Goes on panicking, with the same value and ID; for a panic that was caught on another thread.
+    ///
+    /// The panic hook is not called again.
+    ///
+    /// ```
+    /// use enfilade_core::Panic;
+    ///
+    /// let panic = std::thread::spawn(|| Panic::catch(|| panic!("boom"))).join().unwrap().unwrap_err();
+    /// let again = Panic::catch(|| panic.resume()).unwrap_err();
+    /// assert_eq!(again.to_string(), "panicked: boom");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    pub fn resume(mut self) -> ! {
+        if let Some(id) = self.request_id.take() {
+            replace_tag(Some(id));
+        }
+        resume_unwind(std::mem::replace(&mut self.payload, Box::new(())))
     }
 
     /// Sets the ID of the request unless the panic has one.

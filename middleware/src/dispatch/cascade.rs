@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BodyError, Description, Handler, Reply, Request, Response, unpoisoned,
+    Application, Body, BodyError, Description, Handler, IntoHandler, Reply, Request, Response,
+    unpoisoned,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
@@ -57,14 +58,33 @@ struct CascadeOptions {
 }
 
 impl Cascade {
-    /// Tries these applications, in this order.
-    pub fn new(apps: impl IntoIterator<Item = Application>) -> Self {
+    /// Tries these applications, in this order; closures are of different types, so each needs its own [`or`](Cascade::or).
+    pub fn new<M>(apps: impl IntoIterator<Item: IntoHandler<M>>) -> Self {
         let pass_on = vec![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         Cascade(Arc::new(CascadeOptions {
-            apps: apps.into_iter().collect(),
+            apps: apps
+                .into_iter()
+                .map(IntoHandler::into_application)
+                .collect(),
             pass_on,
             replay_limit: 0,
         }))
+    }
+
+    /// Tries another application after those that are there.
+    ///
+    /// ```
+    /// use enfilade_core::Request;
+    /// use enfilade_middleware::{Cascade, Pass};
+    /// use enfilade_testing::Client;
+    ///
+    /// let cascade = Cascade::new([|_: Request| Pass]).or(async |_: Request| "second");
+    /// assert_eq!(Client::new(cascade).get("/").send().text(), "second");
+    /// ```
+    #[must_use]
+    pub fn or<M>(mut self, app: impl IntoHandler<M>) -> Self {
+        Arc::make_mut(&mut self.0).apps.push(app.into_application());
+        self
     }
 
     /// Which statuses are passed over; 404 and 405 by default.
@@ -241,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_first_answer_that_does_not_pass_stands() {
-        let defaults = Cascade::new;
+        let defaults = |apps: Vec<Application>| Cascade::new(apps);
         let cases = [
             (defaults(vec![fixed(404, "a"), fixed(200, "b")]), 200, "b"),
             (

@@ -4,6 +4,7 @@ pub(crate) mod cascade;
 pub(crate) mod hosts;
 pub(crate) mod mounts;
 pub(crate) mod not_found;
+pub(crate) mod only_if;
 pub(crate) mod router;
 pub(crate) mod swap;
 pub(crate) mod when;

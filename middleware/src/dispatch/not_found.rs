@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, Handler, HeadSnapshot, HttpError, Middleware, Pass, Reply, Request,
-    Response,
+    Application, Description, Handler, HeadSnapshot, HttpError, IntoHandler, Middleware, Pass,
+    Reply, Request, Response,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
@@ -41,9 +41,7 @@ use crate::matching::accept::accepts;
 /// use enfilade_middleware::{NotFound, Pass};
 /// use http::StatusCode;
 ///
-/// let page = Application::new(|request: Request| {
-///     (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()))
-/// });
+/// let page = |request: Request| (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()));
 /// let app = Application::new(|request: Request| match request.path() {
 ///     "/garden" => Reply::new("Roses"),
 ///     "/attic" => Reply::new(StatusCode::NOT_FOUND),
@@ -69,9 +67,9 @@ pub struct NotFound {
 
 impl NotFound {
     /// A wrapper that asks `fallback` where the application it is put around has no answer.
-    pub fn new(fallback: Application) -> Self {
+    pub fn new<M>(fallback: impl IntoHandler<M>) -> Self {
         NotFound {
-            fallback,
+            fallback: fallback.into_application(),
             pages_only: false,
         }
     }
@@ -86,7 +84,7 @@ impl NotFound {
     /// use enfilade_middleware::{NotFound, Pass};
     /// use enfilade_testing::Client;
     ///
-    /// let index = Application::new(|_: Request| "<div id=app>");
+    /// let index = |_: Request| "<div id=app>";
     /// let files = Application::new(|_: Request| Pass);
     /// let client = Client::new(files.wrap(NotFound::new(index).pages_only()));
     /// assert_eq!(client.get("/users/42").send().text(), "<div id=app>");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use enfilade_core::{Application, Description, Handler, Reply, Request};
+use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request};
 
 /// An application whose inside can be replaced while it serves.
 ///
@@ -13,14 +13,14 @@ use enfilade_core::{Application, Description, Handler, Reply, Request};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// use enfilade_core::Request;
 /// use enfilade_middleware::Swap;
 /// use enfilade_testing::Client;
 ///
-/// let swap = Swap::new(Application::new(|_: Request| "winter"));
+/// let swap = Swap::new(|_: Request| "winter");
 /// let client = Client::new(swap.clone());
 /// assert_eq!(client.get("/").send().text(), "winter");
-/// swap.set(Application::new(|_: Request| "summer"));
+/// swap.set(|_: Request| "summer");
 /// assert_eq!(client.get("/").send().text(), "summer");
 /// ```
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ pub struct Swap(Arc<ArcSwap<Application>>);
 impl Swap {
     /// An application that is, for now, `app`.
     #[must_use]
-    pub fn new(app: Application) -> Self {
-        Swap(Arc::new(ArcSwap::from_pointee(app)))
+    pub fn new<M>(app: impl IntoHandler<M>) -> Self {
+        Swap(Arc::new(ArcSwap::from_pointee(app.into_application())))
     }
 
     /// Replaces what is inside; requests that begin from now on meet `app`.
-    pub fn set(&self, app: Application) {
-        self.0.store(Arc::new(app));
+    pub fn set<M>(&self, app: impl IntoHandler<M>) {
+        self.0.store(Arc::new(app.into_application()));
     }
 
     /// What is inside now.
@@ -81,7 +81,7 @@ mod tests {
         });
         let swap = Swap::new(old);
         let reply = swap.call(Request::get("/"));
-        swap.set(Application::new(|_: Request| "new"));
+        swap.set(|_: Request| "new");
         assert_eq!(Client::new(swap.clone()).get("/").send().text(), "new");
         open.send(()).unwrap();
         let response = pollster::block_on(reply);

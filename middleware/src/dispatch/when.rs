@@ -1,6 +1,8 @@
 //! Chooses between applications by what a request is.
 
-use enfilade_core::{Application, Description, Handler, IntoResponse, Pass, Reply, Request};
+use enfilade_core::{
+    Application, Description, Handler, IntoHandler, IntoResponse, Pass, Reply, Request,
+};
 
 use crate::matching::guard::Guard;
 
@@ -16,15 +18,14 @@ use crate::matching::guard::Guard;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// use enfilade_core::Request;
 /// use enfilade_middleware::{Guard, When};
 /// use enfilade_testing::Client;
 /// use http::Method;
 ///
 /// let read = Guard::method([Method::GET, Method::HEAD]);
-/// let page = Application::new(|_: Request| "<p>A page");
-/// let data = Application::new(|_: Request| "{}");
-/// let app = When::new(read.and(Guard::accepts("text/html")), page).otherwise(data);
+/// let page = |_: Request| "<p>A page";
+/// let app = When::new(read.and(Guard::accepts("text/html")), page).otherwise(|_: Request| "{}");
 /// let client = Client::new(app);
 /// assert_eq!(client.get("/").header("accept", "text/html").send().text(), "<p>A page");
 /// assert_eq!(client.get("/").header("accept", "application/json").send().text(), "{}");
@@ -40,18 +41,18 @@ pub struct When {
 impl When {
     /// Calls `then` for requests that the guard lets through.
     #[must_use]
-    pub fn new(guard: Guard, then: Application) -> Self {
+    pub fn new<M>(guard: Guard, then: impl IntoHandler<M>) -> Self {
         When {
             guard,
-            then,
+            then: then.into_application(),
             otherwise: None,
         }
     }
 
     /// Calls `otherwise` for the others.
     #[must_use]
-    pub fn otherwise(mut self, otherwise: Application) -> Self {
-        self.otherwise = Some(otherwise);
+    pub fn otherwise<M>(mut self, otherwise: impl IntoHandler<M>) -> Self {
+        self.otherwise = Some(otherwise.into_application());
         self
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use enfilade_core::headers::retry_after;
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoResponse, Middleware, Reply, Request,
-    Response,
+    Application, Description, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Reply,
+    Request, Response,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -113,8 +113,8 @@ impl Maintenance {
     }
 
     /// Answers with this application's headers and body in place of the standard text; the status stays 503.
-    pub fn page(mut self, page: Application) -> Self {
-        self.page = Some(page);
+    pub fn page<M>(mut self, page: impl IntoHandler<M>) -> Self {
+        self.page = Some(page.into_application());
         self
     }
 

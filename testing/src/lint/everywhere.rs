@@ -1,6 +1,6 @@
 //! A checker at every boundary of a stack.
 
-use enfilade_core::Application;
+use enfilade_core::{Application, IntoHandler};
 
 use crate::lint::Finding;
 use crate::lint::Lint;
@@ -10,9 +10,11 @@ use crate::lint::Lint;
 /// It panics with the first finding, and that names the guilty one: answers are looked at from inside out, requests from
 /// outside in, so a fault is met first at the boundary of the component that made it.
 ///
-/// Boundaries are found with [`Application::map_inner`]. A component that does not show what is inside it, such as a
-/// closure that captured an application, is judged as one with it. A [`Lint`] that stands in the stack already goes on
-/// as it is, and is never the guilty one.
+/// Boundaries are found with [`Application::map_inner`](enfilade_core::Application::map_inner). If a component hands out
+/// other applications than its description shows, that is a finding itself ([`Law::Tested`](crate::Law::Tested)), made here
+/// and not by a request: most often a [`Handler`](enfilade_core::Handler) lacks `map_inner`. A component that does neither,
+/// such as a closure that captured an application, is judged as one with it. A [`Lint`] that stands in the stack already
+/// goes on as it is, and is never the guilty one.
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -35,7 +37,7 @@ use crate::lint::Lint;
 /// assert!(message.starts_with("Salon (inside Lint) broke law 3"), "{message}");
 /// ```
 #[must_use]
-pub fn lint_all(app: &Application) -> Application {
+pub fn lint_all<M>(app: impl IntoHandler<M>) -> Application {
     Lint::new().everywhere(app)
 }
 
@@ -73,8 +75,8 @@ pub fn lint_all(app: &Application) -> Application {
 /// assert!(findings.recv().is_err(), "the two around it only passed it on");
 /// ```
 #[must_use]
-pub fn lint_all_with(
-    app: &Application,
+pub fn lint_all_with<M>(
+    app: impl IntoHandler<M>,
     report: impl Fn(Finding) + Send + Sync + 'static,
 ) -> Application {
     Lint::report(report).everywhere(app)
@@ -88,7 +90,10 @@ mod tests {
     use std::task::{Context, Poll};
 
     use bytes::Bytes;
-    use enfilade_core::{Around, Body, BodyError, Reply, Request, Response, around};
+    use enfilade_core::{
+        Application, Around, Body, BodyError, Description, Handler, Reply, Request, Response,
+        around,
+    };
     use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
     use http::{HeaderMap, HeaderValue, StatusCode};
     use http_body::{Body as HttpBody, Frame};
@@ -216,7 +221,7 @@ mod tests {
         for (law, side, broken) in BREACHES {
             let findings = Arc::new(Mutex::new(Vec::new()));
             let list = findings.clone();
-            let app = lint_all_with(&house(broken), move |finding| {
+            let app = lint_all_with(house(broken), move |finding| {
                 list.lock().unwrap().push(finding);
             });
             let client = Client::new(app).without_gateway();
@@ -234,8 +239,8 @@ mod tests {
     fn the_panic_names_the_guilty_one() {
         for (law, side, broken) in BREACHES {
             for client in [
-                Client::new(lint_all(&house(broken))),
-                Client::new(lint_all(&house(broken))).without_gateway(),
+                Client::new(lint_all(house(broken))),
+                Client::new(lint_all(house(broken))).without_gateway(),
             ] {
                 let request = client.post("/house/room").body("content");
                 let panic = catch_unwind(AssertUnwindSafe(|| request.send())).unwrap_err();
@@ -248,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_stack_without_fault_is_as_it_was() {
-        let app = lint_all(&house(Application::call));
+        let app = lint_all(house(Application::call));
         let client = Client::new(app.clone());
         for target in ["/house/room?a=b", "/house", "/street"] {
             let body = Body::from_iterator(["con", "tent"]);
@@ -293,6 +298,89 @@ mod tests {
         let findings = findings.lock().unwrap();
         let names: Vec<_> = findings.iter().map(Finding::component).collect();
         assert_eq!(names, ["Broken"], "{findings:?}");
+    }
+
+    /// Shows two applications, and hands out what it is told to.
+    struct Attic(Application, HandOut);
+
+    type HandOut = fn(&Attic, &mut dyn FnMut(Application) -> Application) -> Option<Application>;
+
+    impl Handler for Attic {
+        fn call(&self, request: Request) -> Reply {
+            self.0.call(request)
+        }
+
+        fn describe(&self) -> Description {
+            let trunk = Description::new("Trunk");
+            Description::new("Attic")
+                .around(&self.0)
+                .child("other", trunk)
+        }
+
+        fn map_inner(
+            &self,
+            change: &mut dyn FnMut(Application) -> Application,
+        ) -> Option<Application> {
+            (self.1)(self, change)
+        }
+    }
+
+    /// Handed out and not shown.
+    struct Cellar(Application);
+
+    impl Handler for Cellar {
+        fn call(&self, request: Request) -> Reply {
+            self.0.call(request)
+        }
+
+        fn map_inner(
+            &self,
+            change: &mut dyn FnMut(Application) -> Application,
+        ) -> Option<Application> {
+            Some(Cellar(change(self.0.clone())).into())
+        }
+    }
+
+    #[test]
+    fn it_says_where_it_cannot_look() {
+        let none: HandOut = |_, _| None;
+        let first: HandOut = |attic, change| Some(Attic(change(attic.0.clone()), attic.1).into());
+        let cases: [(Application, &str, &str, &str); 3] = [
+            (
+                Attic(echo(), none).into(),
+                "Attic",
+                "closure in echo, Trunk",
+                "none",
+            ),
+            (
+                Attic(echo(), first).into(),
+                "Attic",
+                "closure in echo, Trunk",
+                "closure in echo",
+            ),
+            (Cellar(echo()).into(), "Cellar", "none", "closure in echo"),
+        ];
+        for (app, name, shown, handed_out) in cases {
+            let findings = Arc::new(Mutex::new(Vec::new()));
+            let list = findings.clone();
+            let app = app.wrap(around("Hall", Application::call));
+            let linted = lint_all_with(&app, move |finding| list.lock().unwrap().push(finding));
+            let message = format!(
+                "of the applications inside, its description shows {shown} and its `map_inner` hands out {handed_out}: \
+                 nothing watches what passes between it and the others"
+            );
+            let expected = Finding::new(Law::Tested, Side::Application, name.into(), message);
+            assert_eq!(*findings.lock().unwrap(), std::slice::from_ref(&expected));
+            Client::new(linted).post("/").body("x").send();
+            assert_eq!(
+                findings.lock().unwrap().len(),
+                1,
+                "it is told once, and not by requests"
+            );
+            let panic = catch_unwind(AssertUnwindSafe(|| lint_all(&app))).unwrap_err();
+            let text = panic.downcast_ref::<String>().unwrap();
+            assert_eq!(*text, expected.to_string());
+        }
     }
 
     #[test]

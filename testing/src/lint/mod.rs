@@ -13,7 +13,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, Handler, Middleware, Reply, Request, Response, path,
+    Application, Body, Description, Handler, IntoHandler, Middleware, Reply, Request, Response,
+    path,
 };
 use http::header::LOCATION;
 use http::{HeaderMap, Method};
@@ -188,9 +189,9 @@ impl Lint {
     ///
     /// It is what [`lint_all`](crate::lint_all) does; see there.
     #[must_use]
-    pub fn everywhere(mut self, app: &Application) -> Application {
+    pub fn everywhere<M>(mut self, app: impl IntoHandler<M>) -> Application {
         self.destination = self.destination.once();
-        self.around(app)
+        self.around(&app.into_application())
     }
 
     fn around(&self, app: &Application) -> Application {
@@ -201,7 +202,16 @@ impl Lint {
         }
         let name: Arc<str> = description.name().into();
         let outside = self.clone().outside(name.clone());
-        let app = app.map_inner(&mut |inner| outside.around(&inner));
+        let mut handed_out = Vec::new();
+        let app = app.map_inner(&mut |inner| {
+            handed_out.push(inner.describe());
+            outside.around(&inner)
+        });
+        if let Some(message) = unwatched(&description, &handed_out) {
+            let side = Side::Application;
+            self.destination
+                .tell(Finding::new(Law::Tested, side, name.clone(), message));
+        }
         app.wrap(self.clone().inside(name))
     }
 }
@@ -220,6 +230,28 @@ impl Middleware for Lint {
             memory: Arc::default(),
         })
     }
+}
+
+/// What is wrong if a component shows other applications than `map_inner` hands out: tools take the two as pairs, in order.
+fn unwatched(description: &Description, handed_out: &[Description]) -> Option<String> {
+    let shown: Vec<_> = description.children().map(|(_, child)| child).collect();
+    let names = |all: &[&Description]| match all {
+        [] => "none".to_owned(),
+        _ => all
+            .iter()
+            .map(|one| one.name())
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let handed_out: Vec<_> = handed_out.iter().collect();
+    (shown != handed_out).then(|| {
+        format!(
+            "of the applications inside, its description shows {} and its `map_inner` hands out {}: nothing watches what \
+             passes between it and the others",
+            names(&shown),
+            names(&handed_out)
+        )
+    })
 }
 
 /// The name of a component, looking through what only watches it.

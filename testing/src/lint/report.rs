@@ -38,6 +38,14 @@ impl Destination {
         }))
     }
 
+    /// Tells what is found of a stack itself, before any request.
+    pub(super) fn tell(&self, finding: Finding) {
+        match self {
+            Destination::Call(function) | Destination::CallOnce(function) => function(finding),
+            Destination::Panic => fail(&finding.to_string()),
+        }
+    }
+
     /// The same for many boundaries of one stack.
     pub(super) fn once(self) -> Destination {
         match self {

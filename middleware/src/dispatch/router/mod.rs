@@ -20,7 +20,7 @@ mod urls;
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, IntoHandler};
+use enfilade_core::{Application, IntoHandler, TryIntoApplication, marker};
 use http::Method;
 
 use self::dispatch::Dispatch;
@@ -36,7 +36,8 @@ use crate::error::ErrorKind;
 
 /// Dispatches requests by path and method to handlers and mounted applications.
 ///
-/// Add routes, then call [`build`](Router::build), which makes the [`Application`] or returns all mistakes at once.
+/// Add routes, then call [`build`](Router::build), which makes the [`Application`] or returns all mistakes at once. The
+/// `serve` functions of servers take a router as it is, and return its mistakes.
 ///
 /// ```
 /// use enfilade_core::Request;
@@ -310,6 +311,14 @@ impl Router {
             Err(problem) => self.problems.push(problem),
         }
         self
+    }
+}
+
+impl TryIntoApplication<marker::Unbuilt> for Router {
+    type Error = Error;
+
+    fn try_into_application(self) -> Result<Application, Error> {
+        self.build()
     }
 }
 

@@ -459,7 +459,7 @@ fn tells_its_options() {
 fn a_doctor_warns_of_a_limit_outside() {
     let limit = enfilade_core::around("BodyLimit", Application::call);
     let app = Application::new(|_: Request| "x").wrap(Decompression::new());
-    let warnings = enfilade_testing::doctor(&app.wrap(limit));
+    let warnings = enfilade_testing::doctor(app.wrap(limit));
     let pairs: Vec<_> = warnings
         .iter()
         .map(|warning| (warning.outer().unwrap_or_default(), warning.inner()))
@@ -470,7 +470,7 @@ fn a_doctor_warns_of_a_limit_outside() {
 #[test]
 fn a_lint_at_every_boundary_finds_nothing() {
     let app = Application::new(|mut request: Request| request.take_body());
-    let client = Client::new(lint_all(&app.wrap(Decompression::new())));
+    let client = Client::new(lint_all(app.wrap(Decompression::new())));
     let body = compressed(Coding::Gzip, TEXT);
     let request = client.post("/").header("content-encoding", "gzip");
     let request = request.header("content-length", body.len().to_string());

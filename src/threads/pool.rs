@@ -1,4 +1,4 @@
-//! The bounded pool that callables run on.
+//! The bounded pool of threads for calls that block.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,16 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 
-use super::client_timeout::ClientTimeout;
+/// How many calls run at the same time.
+pub(crate) const THREADS: usize = 64;
+/// How many more may wait for their turn.
+pub(crate) const BACKLOG: usize = 1024;
 
 /// Runs at most `threads` calls at the same time, and lets at most `backlog` more wait.
 ///
 /// The threads are those of the `blocking` crate, which starts them when needed and works in any runtime; this bounds
 /// how many of them one application takes.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     threads: usize,
     permits: Arc<Semaphore>,
     room: Arc<AtomicUsize>,
@@ -49,7 +52,7 @@ impl Drop for PoolPlace {
 }
 
 impl Pool {
-    pub(super) fn new(threads: usize, backlog: usize) -> Pool {
+    pub(crate) fn new(threads: usize, backlog: usize) -> Pool {
         Pool {
             threads,
             permits: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
@@ -58,26 +61,24 @@ impl Pool {
         }
     }
 
-    /// How long a thread of this pool waits for a client.
-    pub(super) fn client_timeout(&self, timeout: Duration) -> ClientTimeout {
-        ClientTimeout {
-            timeout,
-            waiting: self.waiting.clone(),
-        }
+    /// How many calls wait for a thread.
+    #[cfg(feature = "wsgi")]
+    pub(crate) fn waiting(&self) -> Arc<AtomicUsize> {
+        self.waiting.clone()
     }
 
-    pub(super) fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Gives a future that is ready once `job` has been handed to a thread; a 503 where there is no room for it.
+    /// Returns a future that is ready once `job` has been handed to a thread; a 503 if there is no room for it.
     ///
     /// A future that is dropped while it waits gives up its place.
     #[expect(
         clippy::result_large_err,
-        reason = "the error is the answer itself, made once and passed on"
+        reason = "the error is the response itself, made once and passed on"
     )]
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         job: impl FnOnce() + Send + 'static,
     ) -> Result<impl Future<Output = ()> + Send + 'static, Response> {

@@ -1,0 +1,202 @@
+//! Sends some requests through a middleware, and the others past it.
+
+use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
+
+use crate::matching::guard::Guard;
+
+/// Sends the requests that a [`Guard`] matches through a middleware, and all others straight to the application.
+///
+/// It is a middleware, so that it can stand in `wrap` and in a `Pipeline` alike. The application is there once: both
+/// ways lead to the same one. In the description it is inside `OnlyIf`, which names the middleware as an option.
+///
+/// # Order
+///
+/// As for the middleware. To tools that look at the boundaries of a stack ([`Application::map_inner`]), `OnlyIf` and its
+/// middleware are one component: `lint_all` and a profile do not tell them apart, and `doctor` does not see the middleware.
+///
+/// # Example
+///
+/// ```
+/// use enfilade_core::Request;
+/// use enfilade_middleware::{Guard, Headers, OnlyIf};
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// let assets = Guard::path("/assets/**")?;
+/// let app = enfilade_core::Application::new(|_: Request| "hello")
+///     .wrap(OnlyIf::new(assets, Headers::new().set("x-kind", "asset")?));
+/// let client = Client::new(app);
+/// assert_eq!(client.get("/assets/a.css").send().header("x-kind"), Some("asset"));
+/// assert_eq!(client.get("/").send().header("x-kind"), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a middleware does nothing until it is put around an application"]
+pub struct OnlyIf<M> {
+    guard: Guard,
+    middleware: M,
+}
+
+impl<M> OnlyIf<M>
+where
+    M: Middleware + Clone + Send + Sync + 'static,
+{
+    /// Sends the requests that `guard` matches through `middleware`.
+    ///
+    /// A [`Guard::new`] is made from any test of a request.
+    pub fn new(guard: Guard, middleware: M) -> Self {
+        OnlyIf { guard, middleware }
+    }
+}
+
+impl<M> Middleware for OnlyIf<M>
+where
+    M: Middleware + Clone + Send + Sync + 'static,
+{
+    fn wrap(self, app: Application) -> Application {
+        Application::from_handler(WithBypass {
+            through: self.middleware.clone().wrap(app.clone()),
+            app,
+            options: self,
+        })
+    }
+}
+
+/// It is no `Wrapper`: another application needs its middleware anew.
+struct WithBypass<M> {
+    app: Application,
+    /// The middleware around the same application.
+    through: Application,
+    options: OnlyIf<M>,
+}
+
+impl<M> Handler for WithBypass<M>
+where
+    M: Middleware + Clone + Send + Sync + 'static,
+{
+    fn call(&self, request: Request) -> Reply {
+        match self.options.guard.matches(&request) {
+            true => self.through.call(request),
+            false => self.app.call(request),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let app = self.app.describe();
+        let names = names_around(&self.through.describe(), &app);
+        Description::new("OnlyIf")
+            .option("guard", &self.options.guard)
+            .option("middleware", names.join(" > "))
+            .child("", app)
+    }
+
+    fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
+        Some(self.options.clone().wrap(change(self.app.clone())))
+    }
+}
+
+/// The names of what is around `app`, outermost first; of those that show what is inside them.
+fn names_around(tree: &Description, app: &Description) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut found = Some(tree);
+    while let Some(component) = found.filter(|component| *component != app) {
+        names.push(component.name().to_owned());
+        found = component.children().map(|(_, child)| child).next();
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use enfilade_core::{Pipeline, around};
+    use enfilade_testing::{Client, Lint, laws, lint_all};
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::protect::maintenance::Maintenance;
+
+    fn hello() -> Application {
+        Application::new(|_: Request| "hello")
+    }
+
+    fn mark(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
+        around(name, move |inner: &Application, request| {
+            inner.call(request).update(move |response| {
+                let value = HeaderValue::from_static(name);
+                response.headers_mut().append("x-through", value);
+            })
+        })
+    }
+
+    fn is_post() -> Guard {
+        Guard::method([http::Method::POST])
+    }
+
+    fn through(client: &Client, method: http::Method) -> Vec<String> {
+        let response = client.request(method, "/").send();
+        let values = response.headers().get_all("x-through");
+        let values = values.iter().map(|value| value.to_str().unwrap());
+        values.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_requests_that_match_go_through() {
+        let house = Pipeline::new()
+            .with(OnlyIf::new(is_post(), mark("post")))
+            .with(mark("all"));
+        let app = Lint::new().wrap(hello().wrap(Lint::new()).wrap(house));
+        let client = Client::new(app);
+        assert_eq!(through(&client, http::Method::POST), ["all", "post"]);
+        assert_eq!(through(&client, http::Method::GET), ["all"]);
+    }
+
+    #[test]
+    fn the_application_is_shown_and_changed_once() {
+        let both = Pipeline::new().with(mark("a")).with(mark("b"));
+        let app = hello().wrap(OnlyIf::new(is_post(), both));
+        let tree = "OnlyIf (guard: POST, middleware: a > b)\n└─ closure in hello\n";
+        assert_eq!(app.describe().to_string(), tree);
+        let mut changed = 0;
+        let app = app.map_inner(&mut |inner| {
+            changed += 1;
+            inner.wrap(mark("inside"))
+        });
+        assert_eq!(changed, 1);
+        let client = Client::new(lint_all(&app));
+        assert_eq!(through(&client, http::Method::POST), ["inside", "b", "a"]);
+        assert_eq!(through(&client, http::Method::GET), ["inside"]);
+    }
+
+    #[test]
+    fn the_state_of_the_middleware_is_one_whatever_is_changed() {
+        let maintenance = Maintenance::new();
+        let switch = maintenance.switch();
+        let app = hello().wrap(OnlyIf::new(is_post(), maintenance));
+        let client = Client::new(app.map_inner(&mut |inner| inner));
+        switch.close();
+        assert_eq!(client.post("/").send().status(), 503);
+        assert_eq!(client.get("/").send().text(), "hello");
+    }
+
+    #[test]
+    fn a_middleware_that_shows_nothing_is_named_by_what_it_made() {
+        let replaced = |_: Application| Application::from_handler(Other);
+        let tree = hello().wrap(OnlyIf::new(is_post(), replaced)).describe();
+        let expected = "OnlyIf (guard: POST, middleware: Other)\n└─ closure in hello\n";
+        assert_eq!(tree.to_string(), expected);
+    }
+
+    struct Other;
+
+    impl Handler for Other {
+        fn call(&self, _: Request) -> Reply {
+            Reply::new("other")
+        }
+    }
+
+    #[test]
+    fn keeps_the_laws() {
+        laws::check(OnlyIf::new(is_post(), mark("post")));
+    }
+}

@@ -1,0 +1,121 @@
+use std::io::Read;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use enfilade_core::{Application, Body, HttpError};
+use enfilade_middleware::CatchPanic;
+use enfilade_testing::{Client, Lint};
+
+use super::*;
+
+/// A gate that a closure waits at, and what opens it.
+fn gate() -> (impl Fn() + Send + Sync + 'static, mpsc::Sender<()>) {
+    let (open, opened) = mpsc::channel();
+    let opened = Mutex::new(opened);
+    let wait = move || {
+        let _ = opened.lock().unwrap().recv();
+    };
+    (wait, open)
+}
+
+#[test]
+fn runs_on_another_thread_and_reads_the_body_there() {
+    let caller = std::thread::current().id();
+    let app = blocking(move |mut request: Request| -> Result<String, HttpError> {
+        assert_ne!(std::thread::current().id(), caller);
+        let mut text = String::new();
+        BodyReader::new(request.take_body()).read_to_string(&mut text)?;
+        Ok(text)
+    });
+    let client = Client::new(Application::new(app).wrap(Lint::new()));
+    let body = Body::from_iterator(["ro", "", "ses"]);
+    assert_eq!(client.post("/").body(body).send().text(), "roses");
+    let broken = Body::new(Broken);
+    let response = client.post("/").body(broken).send();
+    assert_eq!(response.status(), 400, "the client broke off");
+}
+
+/// A body that fails at once.
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Ready(Some(Err(std::io::Error::other("gone"))))
+    }
+}
+
+#[test]
+fn what_is_beyond_the_bound_is_a_503_that_says_when_to_come_again() {
+    let (wait, open) = gate();
+    let app = blocking(move |_: Request| {
+        wait();
+        "done"
+    });
+    let app = Application::new(app.threads(1).backlog(1));
+    let running = app.call(Request::get("/"));
+    let waiting = app.call(Request::get("/"));
+    let response = app.call(Request::get("/")).try_into_response().unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    drop(waiting);
+    let next = app.call(Request::get("/"));
+    assert!(!next.is_ready(), "a place that was given up is free again");
+    open.send(()).unwrap();
+    open.send(()).unwrap();
+    for reply in [running, next] {
+        let response = pollster::block_on(reply);
+        assert_eq!(response.body().as_bytes().unwrap(), "done");
+    }
+}
+
+#[test]
+fn a_request_that_is_gone_before_its_turn_is_not_called() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let app = Application::new(blocking({
+        let calls = calls.clone();
+        move |_: Request| calls.fetch_add(1, Ordering::SeqCst).to_string()
+    }));
+    drop(app.call(Request::get("/")));
+    let response = pollster::block_on(app.call(Request::get("/")));
+    assert_eq!(response.body().as_bytes().unwrap(), "0");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_panic_is_a_500_for_that_request_alone() {
+    let app = blocking(|request: Request| match request.path() {
+        "/panic" => panic!("boom"),
+        _ => "well",
+    });
+    let app = Application::new(app.threads(1));
+    for app in [app.clone(), app.wrap(CatchPanic::new())] {
+        let client = Client::new(app);
+        assert_eq!(client.get("/panic").send().status(), 500);
+        assert_eq!(client.get("/").send().text(), "well");
+    }
+}
+
+#[test]
+fn clones_share_their_threads() {
+    let app = blocking(|_: Request| "x").threads(1).backlog(0);
+    let taken = app.clone().call(Request::get("/"));
+    let response = app.call(Request::get("/")).try_into_response().unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(pollster::block_on(taken).status(), 200);
+}
+
+#[test]
+fn is_described_by_its_function() {
+    fn report(_: Request) -> &'static str {
+        "x"
+    }
+    let tree = Application::new(blocking(report).threads(2)).describe();
+    assert_eq!(tree.to_string(), "report (form: blocking, threads: 2)\n");
+}
