@@ -391,7 +391,7 @@ fn describes_the_callable() {
     assert_eq!(tree.name(), "closure in describes_the_callable");
     assert_eq!(
         tree.options().collect::<Vec<_>>(),
-        [("form", "WSGI"), ("threads", "64")]
+        [("form", &"WSGI".into()), ("threads", &64.into())]
     );
 }
 

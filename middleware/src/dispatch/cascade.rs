@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BodyError, Description, Handler, IntoHandler, Reply, Request, Response,
-    unpoisoned,
+    Application, Body, BodyError, Description, Handler, IntoHandler, OptionValue, Reply, Request,
+    Response, unpoisoned,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
@@ -159,13 +159,8 @@ impl Handler for Cascade {
     }
 
     fn describe(&self) -> Description {
-        let statuses: Vec<_> = self
-            .0
-            .pass_on
-            .iter()
-            .map(|status| status.as_str().to_owned())
-            .collect();
-        let description = Description::new("Cascade").option("pass_on", statuses.join(" "));
+        let statuses = self.0.pass_on.iter().collect::<OptionValue>();
+        let description = Description::new("Cascade").option("pass_on", statuses);
         self.0
             .apps
             .iter()

@@ -87,7 +87,7 @@ where
         let names = names_around(&self.through.describe(), &app);
         Description::new("OnlyIf")
             .option("guard", &self.options.guard)
-            .option("middleware", names.join(" > "))
+            .option("middleware", names)
             .child("", app)
     }
 
@@ -155,7 +155,7 @@ mod tests {
     fn the_application_is_shown_and_changed_once() {
         let both = Pipeline::new().with(mark("a")).with(mark("b"));
         let app = hello().wrap(OnlyIf::new(is_post(), both));
-        let tree = "OnlyIf (guard: POST, middleware: a > b)\n└─ closure in hello\n";
+        let tree = "OnlyIf (guard: POST, middleware: [a, b])\n└─ closure in hello\n";
         assert_eq!(app.describe().to_string(), tree);
         let mut changed = 0;
         let app = app.map_inner(&mut |inner| {
@@ -183,7 +183,7 @@ mod tests {
     fn a_middleware_that_shows_nothing_is_named_by_what_it_made() {
         let replaced = |_: Application| Application::from_handler(Other);
         let tree = hello().wrap(OnlyIf::new(is_post(), replaced)).describe();
-        let expected = "OnlyIf (guard: POST, middleware: Other)\n└─ closure in hello\n";
+        let expected = "OnlyIf (guard: POST, middleware: [Other])\n└─ closure in hello\n";
         assert_eq!(tree.to_string(), expected);
     }
 

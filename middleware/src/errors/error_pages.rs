@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, HttpError, Middleware, Reply, Request, Response, Wrapper,
-    wrapped,
+    Application, Body, Description, HttpError, Middleware, OptionValue, Reply, Request, Response,
+    Wrapper, wrapped,
 };
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -268,10 +268,11 @@ impl Wrapper for ErrorPages {
     }
 
     fn describe(&self) -> Description {
-        let statuses = self.pages.iter().map(|(status, _)| status.as_str());
+        let formats = self.formats.iter().map(|format| format!("{format:?}"));
+        let statuses = self.pages.iter().map(|(status, _)| status);
         Description::new("ErrorPages")
-            .option("formats", format!("{:?}", self.formats))
-            .option("pages", statuses.collect::<Vec<_>>().join(", "))
+            .option("formats", formats.collect::<OptionValue>())
+            .option("pages", statuses.collect::<OptionValue>())
     }
 }
 

@@ -81,8 +81,7 @@ impl Wrapper for Propagate {
     }
 
     fn describe(&self) -> Description {
-        let names: Vec<_> = self.names.iter().map(HeaderName::as_str).collect();
-        Description::new("Propagate").option("headers", names.join(", "))
+        Description::new("Propagate").option("headers", &self.names[..])
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+use enfilade_core::{
+    Application, Description, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
+};
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
@@ -80,8 +82,7 @@ impl Wrapper for Sensitive {
     }
 
     fn describe(&self) -> Description {
-        let names: Vec<_> = self.names.iter().map(HeaderName::as_str).collect();
-        Description::new("Sensitive").option("headers", names.join(", "))
+        Description::new("Sensitive").option("headers", self.names.iter().collect::<OptionValue>())
     }
 }
 

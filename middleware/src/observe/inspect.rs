@@ -193,7 +193,7 @@ impl Wrapper for Inspect {
     }
 
     fn describe(&self) -> Description {
-        Description::new("Inspect").option("calls on", self.hooks().join(", "))
+        Description::new("Inspect").option("calls on", self.hooks())
     }
 }
 
@@ -524,7 +524,7 @@ mod tests {
         let app = Application::new(inner).wrap(inspect);
         assert_eq!(
             app.describe().to_string(),
-            "Inspect (calls on: request, error)\n└─ inner\n"
+            "Inspect (calls on: [request, error])\n└─ inner\n"
         );
     }
 

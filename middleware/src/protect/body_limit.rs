@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use enfilade_core::headers::content_length;
 use enfilade_core::{
-    Application, Body, BodyError, Description, HttpError, IntoResponse, Middleware, Reply, Request,
-    Wrapper, wrapped,
+    Application, Body, BodyError, Description, HttpError, IntoResponse, Middleware, OptionValue,
+    Reply, Request, Wrapper, wrapped,
 };
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -88,7 +88,7 @@ impl Wrapper for BodyLimit {
     }
 
     fn describe(&self) -> Description {
-        Description::new("BodyLimit").option("bytes", self.bytes)
+        Description::new("BodyLimit").option("bytes", OptionValue::size(self.bytes))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use enfilade_core::headers::retry_after;
 use enfilade_core::{
-    Application, Description, Handler, HttpError, IntoHandler, IntoResponse, Middleware, Reply,
-    Request, Response,
+    Application, Description, Handler, HttpError, IntoHandler, IntoResponse, Middleware,
+    OptionValue, Reply, Request, Response,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -168,9 +168,13 @@ impl Handler for WithMaintenance {
     }
 
     fn describe(&self) -> Description {
+        let guards = self.options.allowed.iter().map(OptionValue::from);
         let tree = Description::new("Maintenance")
-            .option("now", format!("{:?}", self.options.switch))
-            .option("allow", self.options.allowed.len())
+            .option(
+                "now",
+                OptionValue::opaque(format!("{:?}", self.options.switch)),
+            )
+            .option("allow", guards.collect::<OptionValue>())
             .around(&self.app);
         match &self.options.page {
             Some(page) => tree.child("closed", page.describe()),

@@ -161,12 +161,10 @@ impl Wrapper for Timeout {
     }
 
     fn describe(&self) -> Description {
-        let shown =
-            |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| format!("{limit:?}"));
         Description::new("Timeout")
-            .option("head", format!("{:?}", self.head))
-            .option("body idle", shown(self.body_idle))
-            .option("request idle", shown(self.request_idle))
+            .option("head", self.head)
+            .option("body idle", self.body_idle)
+            .option("request idle", self.request_idle)
     }
 }
 

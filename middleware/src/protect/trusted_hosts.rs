@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Description, HttpError, Middleware, Reply, Request, Wrapper, wrapped,
+    Application, Description, HttpError, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
 };
 use http::StatusCode;
 
@@ -110,10 +110,10 @@ impl Wrapper for TrustedHosts {
     }
 
     fn describe(&self) -> Description {
-        let hosts: Vec<_> = self.hosts.iter().map(HostPattern::to_string).collect();
+        let hosts = self.hosts.iter().map(OptionValue::shown);
         Description::new("TrustedHosts")
-            .option("hosts", hosts.join(", "))
-            .option("status", self.status.as_u16())
+            .option("hosts", hosts.collect::<OptionValue>())
+            .option("status", self.status)
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         let app = Application::new(|_: Request| "x").wrap(trusted());
         assert_eq!(
             app.describe().to_string(),
-            "TrustedHosts (hosts: example.org, .example.net:81, status: 400)\n\
+            "TrustedHosts (hosts: [example.org, .example.net:81], status: 400)\n\
              └─ closure in is_described_with_its_hosts\n"
         );
     }

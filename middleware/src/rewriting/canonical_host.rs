@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+use enfilade_core::{
+    Application, Description, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
+};
 use http::{Method, StatusCode};
 
 use crate::error::Error;
@@ -125,10 +127,10 @@ impl Wrapper for CanonicalHost {
     }
 
     fn describe(&self) -> Description {
-        let tree = Description::new("CanonicalHost").option("host", &self.host);
+        let tree = Description::new("CanonicalHost").option("host", OptionValue::shown(&self.host));
         let tree = self.redirect.describe_in(tree);
         match self.safe_methods_only {
-            true => tree.option("methods", "GET, HEAD"),
+            true => tree.option("methods", ["GET", "HEAD"]),
             false => tree,
         }
     }
@@ -245,7 +247,7 @@ mod tests {
         let app = Application::new(|_: Request| "x").wrap(wrapper);
         assert_eq!(
             app.describe().to_string(),
-            "CanonicalHost (host: a:81, status: 308, except: /x, methods: GET, HEAD)\n\
+            "CanonicalHost (host: a:81, status: 308, except: [/x], methods: [GET, HEAD])\n\
              └─ closure in is_described_with_its_options\n"
         );
     }

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use enfilade_core::{Description, HttpError, IntoResponse, Request, Response, Scheme, path};
+use enfilade_core::{
+    Description, HttpError, IntoResponse, OptionValue, Request, Response, Scheme, path,
+};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 
@@ -63,9 +65,11 @@ impl HostRedirect {
     }
 
     pub(crate) fn describe_in(&self, tree: Description) -> Description {
-        let tree = tree.option("status", self.status.as_u16());
-        let exceptions = self.exceptions.iter();
-        exceptions.fold(tree, |tree, prefix| tree.option("except", prefix))
+        let tree = tree.option("status", self.status);
+        match self.exceptions.is_empty() {
+            true => tree,
+            false => tree.option("except", self.exceptions.iter().collect::<OptionValue>()),
+        }
     }
 }
 

@@ -234,7 +234,7 @@ mod tests {
         let app = Application::new(|_: Request| "x").wrap(redirect);
         assert_eq!(
             app.describe().to_string(),
-            "HttpsRedirect (port: 443, status: 308, except: /a)\n\
+            "HttpsRedirect (port: 443, status: 308, except: [/a])\n\
              └─ closure in is_described_with_its_options\n"
         );
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+use enfilade_core::{
+    Application, Description, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
+};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Method};
 
@@ -163,8 +165,8 @@ impl Wrapper for MethodOverride {
     }
 
     fn describe(&self) -> Description {
-        let allowed: Vec<_> = self.allowed.iter().map(Method::as_str).collect();
-        let tree = Description::new("MethodOverride").option("allowed", allowed.join(", "));
+        let allowed = self.allowed.iter().collect::<OptionValue>();
+        let tree = Description::new("MethodOverride").option("allowed", allowed);
         let header = self.header.as_ref().map(HeaderName::as_str);
         let names = [
             ("header", header),

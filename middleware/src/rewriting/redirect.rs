@@ -205,7 +205,7 @@ impl Wrapper for Redirect {
     }
 
     fn describe(&self) -> Description {
-        let redirect = Description::new("Redirect").option("status", self.status.as_str());
+        let redirect = Description::new("Redirect").option("status", self.status);
         self.rules
             .iter()
             .fold(redirect, |all, rule| all.option(rule.pattern(), rule.to()))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Description;
+use super::{Description, OptionValue};
 
 /// What is still to be written, the last first: a tree may be as deep as memory allows.
 enum Next<'a> {
@@ -49,9 +49,32 @@ fn write_head(json: &mut String, component: &Description) {
         json.push_str(if at == 0 { "" } else { "," });
         write_string(json, name);
         json.push(':');
-        write_string(json, value);
+        write_value(json, value);
     }
     json.push_str("},\"children\":[");
+}
+
+fn write_value(json: &mut String, value: &OptionValue) {
+    match value {
+        OptionValue::Text(text) | OptionValue::Opaque(text) => write_string(json, text),
+        OptionValue::Off => json.push_str("null"),
+        OptionValue::List(values) => {
+            json.push('[');
+            for (at, value) in values.iter().enumerate() {
+                json.push_str(if at == 0 { "" } else { "," });
+                write_value(json, value);
+            }
+            json.push(']');
+        }
+        // JSON has no other floating-point numbers (RFC 8259, section 6).
+        OptionValue::Float(number) if !number.is_finite() => {
+            write_string(json, &number.to_string());
+        }
+        OptionValue::Integer(_) | OptionValue::Float(_) | OptionValue::Flag(_) => {
+            let _ = write!(json, "{value}");
+        }
+        OptionValue::Duration(_) | OptionValue::Size(_) => write_string(json, &value.to_string()),
+    }
 }
 
 fn write_string(json: &mut String, text: &str) {
@@ -88,13 +111,34 @@ mod tests {
     }
 
     #[test]
+    fn values_have_the_types_of_json() {
+        let values: [(OptionValue, &str); 9] = [
+            ("a, b".into(), "\"a, b\""),
+            (u64::MAX.into(), "18446744073709551615"),
+            (1e300.into(), &format!("1{}", "0".repeat(300))),
+            (f64::NAN.into(), "\"NaN\""),
+            (false.into(), "false"),
+            (None::<&str>.into(), "null"),
+            (std::time::Duration::from_secs(30).into(), "\"30s\""),
+            (OptionValue::size(1 << 14), "\"16 KiB\""),
+            ([[1, 2], [3, 4]].into(), "[[1,2],[3,4]]"),
+        ];
+        for (value, expected) in values {
+            let tree = Description::new("A").option("x", value);
+            let expected =
+                format!("{{\"name\":\"A\",\"options\":{{\"x\":{expected}}},\"children\":[]}}");
+            assert_eq!(tree.to_json(), expected);
+        }
+    }
+
+    #[test]
     fn branches_and_options_are_separated() {
         let tree = Description::new("R")
             .child("a", Description::new("A").option("x", 1).option("y", "\""))
             .child("", Description::new("B").child("c", Description::new("C")));
         let expected = concat!(
             r#"{"name":"R","options":{},"children":["#,
-            r#"{"label":"a","component":{"name":"A","options":{"x":"1","y":"\""},"children":[]}},"#,
+            r#"{"label":"a","component":{"name":"A","options":{"x":1,"y":"\""},"children":[]}},"#,
             r#"{"label":"","component":{"name":"B","options":{},"children":["#,
             r#"{"label":"c","component":{"name":"C","options":{},"children":[]}}]}}]}"#,
         );

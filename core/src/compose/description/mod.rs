@@ -2,9 +2,12 @@
 
 mod dot;
 mod json;
+mod value;
 
 use std::any::type_name;
 use std::fmt;
+
+pub use self::value::OptionValue;
 
 /// What a component says of itself and of what is inside it.
 ///
@@ -18,10 +21,10 @@ use std::fmt;
 ///     .child("", Description::new("Router").child("GET /", Description::new("home")));
 /// assert_eq!(tree.to_string(), "AccessLog (format: combined)\n└─ Router\n   └─ GET /: home\n");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     name: String,
-    options: Vec<(String, String)>,
+    options: Vec<(String, OptionValue)>,
     children: Vec<(String, Description)>,
     warnings: Vec<String>,
 }
@@ -43,10 +46,24 @@ impl Description {
         Description::new(short_name(type_name::<T>()))
     }
 
-    /// Adds an option as people should see it; never a secret.
+    /// Adds an option, with a value of the type that it has in the program; never a secret.
+    ///
+    /// A description is printed, shown on error pages, and written to files. Of an option that may be a secret (a key, the
+    /// value of a header) say that it is set, or its name.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use enfilade_core::{Description, OptionValue};
+    ///
+    /// let pool = Description::new("Pool").option("wait", Duration::from_millis(1_500)).option("threads", 8);
+    /// let (name, wait) = pool.options().next().unwrap();
+    /// assert_eq!((name, wait), ("wait", &OptionValue::Duration(Duration::from_millis(1_500))));
+    /// assert_eq!(pool.to_string(), "Pool (wait: 1.5s, threads: 8)\n");
+    /// ```
     #[must_use]
-    pub fn option(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.options.push((name.into(), value.to_string()));
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
+        self.options.push((name.into(), value.into()));
         self
     }
 
@@ -73,10 +90,10 @@ impl Description {
     }
 
     /// The options in the order they were added.
-    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn options(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
         self.options
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// What is inside, each with its label.
@@ -94,15 +111,18 @@ impl Description {
     /// The tree as JSON, for other tools: a component has `name`, `options` and `children`, and each of these a `label` and
     /// a `component`.
     ///
+    /// Numbers, flags and lists are those of JSON, an option that is off is `null`, and all others are text as people read
+    /// it: `"30s"`, `"16 KiB"`.
+    ///
     /// ```
     /// use enfilade_core::Description;
     ///
-    /// let tree = Description::new("Router").child("GET /", Description::new("home").option("cache", "1 h"));
+    /// let tree = Description::new("Router").child("GET /", Description::new("home").option("hits", 3));
     /// assert_eq!(
     ///     tree.to_json(),
     ///     concat!(
     ///         r#"{"name":"Router","options":{},"children":[{"label":"GET /","component":"#,
-    ///         r#"{"name":"home","options":{"cache":"1 h"},"children":[]}}]}"#,
+    ///         r#"{"name":"home","options":{"hits":3},"children":[]}}]}"#,
     ///     ),
     /// );
     /// ```

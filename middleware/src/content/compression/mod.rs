@@ -13,8 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use enfilade_core::headers::{has_token, vary_add};
 use enfilade_core::{
-    Application, Body, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
-    Wrapper, wrapped,
+    Application, Body, Description, HttpError, IntoResponse, Middleware, OptionValue, Reply,
+    Request, Response, Wrapper, wrapped,
 };
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
 use http::response::Parts;
@@ -358,10 +358,10 @@ impl Wrapper for Encoders {
 
     fn describe(&self) -> Description {
         let coding = |pool: &Arc<EncoderPool>| format!("{} {}", pool.coding().name(), pool.level());
-        let codings: Vec<String> = self.pools.iter().map(coding).collect();
+        let codings = self.pools.iter().map(coding);
         Description::new("Compression")
-            .option("codings", codings.join(", "))
-            .option("min_size", self.options.min_size)
+            .option("codings", codings.collect::<OptionValue>())
+            .option("min_size", OptionValue::size(self.options.min_size))
     }
 }
 

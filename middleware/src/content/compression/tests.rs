@@ -456,7 +456,10 @@ fn tells_its_options() {
     let options: Vec<_> = tree.options().collect();
     assert_eq!(
         options,
-        [("codings", "gzip 9, deflate 3"), ("min_size", "860")]
+        [
+            ("codings", &["gzip 9", "deflate 3"].into()),
+            ("min_size", &OptionValue::size(860)),
+        ]
     );
 }
 

@@ -8,8 +8,8 @@ mod stream;
 use std::sync::Arc;
 
 use enfilade_core::{
-    Application, Body, Description, HttpError, IntoResponse, Middleware, Reply, Request, Response,
-    Wrapper, wrapped,
+    Application, Body, Description, HttpError, IntoResponse, Middleware, OptionValue, Reply,
+    Request, Response, Wrapper, wrapped,
 };
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, StatusCode};
@@ -188,8 +188,8 @@ impl Wrapper for Decompression {
         let Bounds { limit, ratio } = self.bounds;
         let names = self.codings.iter().map(|coding| coding.name());
         Description::new("Decompression")
-            .option("codings", names.collect::<Vec<_>>().join(", "))
-            .option("limit", limit)
+            .option("codings", names.collect::<OptionValue>())
+            .option("limit", OptionValue::size(limit))
             .option("ratio", ratio)
     }
 }

@@ -178,7 +178,7 @@ impl ComponentFacts {
             label: text(label),
             name: text(component.name()),
             options: options
-                .map(|(name, value)| (text(name), text(value)))
+                .map(|(name, value)| (text(name), text(&value.to_string())))
                 .collect(),
         }
     }

@@ -275,9 +275,9 @@ fn describes_its_rules() {
     assert_eq!(
         options,
         [
-            ("/a/** or /b, font/*, 2xx", "max-age=1"),
-            ("5xx or 410", "no-store"),
-            ("override application", "true"),
+            ("/a/** or /b, font/*, 2xx", &"max-age=1".into()),
+            ("5xx or 410", &"no-store".into()),
+            ("override application", &true.into()),
         ]
     );
 }

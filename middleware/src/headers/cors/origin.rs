@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use enfilade_core::OptionValue;
 use enfilade_core::host::Host;
 use http::HeaderValue;
 
@@ -50,17 +51,16 @@ impl Origins {
 }
 
 impl Origins {
-    /// For people.
-    pub(super) fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> OptionValue {
         match self {
-            Origins::Any => "any".to_owned(),
-            Origins::Tested(_) => "tested".to_owned(),
+            Origins::Any => "any".into(),
+            Origins::Tested(_) => OptionValue::opaque("function"),
             Origins::Listed(origins) => {
                 let texts = origins.iter().map(|origin| match origin {
                     Origin::Exact(text) => text.clone(),
                     Origin::Pattern { scheme, host } => format!("{scheme}://{host}"),
                 });
-                texts.collect::<Vec<_>>().join(", ")
+                texts.collect()
             }
         }
     }

@@ -14,7 +14,7 @@ use enfilade_core::{
     Application, Description, Middleware, Reply, Request, Response, Wrapper, wrapped,
 };
 
-use self::rules::{HeaderRules, Message};
+use self::rules::{HeaderRules, Message, Summary};
 
 /// Sets, adds, removes, renames and rewrites headers of responses, or of requests.
 ///
@@ -132,12 +132,9 @@ impl<T: Message> Wrapper for HeaderRules<T> {
     }
 
     fn describe(&self) -> Description {
-        let mut options = Vec::new();
-        self.summarize("", &mut options);
-        let tree = Description::new("Headers");
-        options
-            .into_iter()
-            .fold(tree, |tree, (verb, names)| tree.option(verb, names))
+        let mut summary = Summary::default();
+        self.summarize("", &mut summary);
+        summary.describe_in(Description::new("Headers"))
     }
 }
 

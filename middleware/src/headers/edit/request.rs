@@ -6,7 +6,7 @@ use std::sync::Arc;
 use enfilade_core::{Application, Reply, Request};
 
 use super::Headers;
-use super::rules::{HeaderRule, HeaderRules, Message};
+use super::rules::{HeaderRule, HeaderRules, Message, Summary};
 
 impl Headers<Request> {
     /// No rules for requests yet, which leaves them as they are. Rules change the request before the application gets it.
@@ -25,7 +25,7 @@ impl Message for Request {
         app.call(request)
     }
 
-    fn summarize(rule: &Infallible, _: &str, _: &mut Vec<(String, String)>) {
+    fn summarize(rule: &Infallible, _: &str, _: &mut Summary) {
         match *rule {}
     }
 }

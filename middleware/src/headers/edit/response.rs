@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::Headers;
 use super::change::{Change, PutMode};
-use super::rules::{HeaderRule, HeaderRules, Message};
+use super::rules::{HeaderRule, HeaderRules, Message, Summary};
 use crate::error::Error;
 use crate::headers::names::parse_name;
 use crate::matching::guard::Guard;
@@ -133,14 +133,14 @@ impl Message for Response {
         reply.update(move |response| rules.apply(response, Vec::new()))
     }
 
-    fn summarize(rule: &ResponseRule, condition: &str, options: &mut Vec<(String, String)>) {
+    fn summarize(rule: &ResponseRule, condition: &str, summary: &mut Summary) {
         match rule {
             ResponseRule::From(put, name, _) => {
                 let verb = format!("{condition}{} from", put.verb());
-                options.push((verb, name.to_string()));
+                summary.add(verb, name.to_string());
             }
             ResponseRule::ForResponses(answers, rules) => {
-                rules.summarize(&format!("{condition}for {answers} "), options);
+                rules.summarize(&format!("{condition}for {answers} "), summary);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::{Application, Reply, Request};
+use enfilade_core::{Application, Description, Reply, Request};
 use http::{HeaderName, HeaderValue};
 
 use super::Headers;
@@ -38,7 +38,7 @@ pub(super) trait Message: Sized + 'static {
 
     fn call(rules: &Arc<HeaderRules<Self>>, app: &Application, request: Request) -> Reply;
 
-    fn summarize(rule: &Self::Extra, condition: &str, options: &mut Vec<(String, String)>);
+    fn summarize(rule: &Self::Extra, condition: &str, summary: &mut Summary);
 }
 
 /// Rules for either side.
@@ -206,24 +206,42 @@ impl<T: Message> Headers<T> {
 
 impl<T: Message> HeaderRules<T> {
     /// What they do and to which names, if `condition` holds; values are not shown, as they may be secrets.
-    pub(super) fn summarize(&self, condition: &str, options: &mut Vec<(String, String)>) {
+    pub(super) fn summarize(&self, condition: &str, summary: &mut Summary) {
         let prefix = format!("{condition}{}", T::PREFIX);
         for rule in &self.list {
             match rule {
                 HeaderRule::Change(change) => {
                     let (verb, names) = change.summary();
-                    options.push((format!("{prefix}{verb}"), names));
+                    summary.add(format!("{prefix}{verb}"), names);
                 }
                 HeaderRule::Compute(put, name, _) => {
                     let verb = format!("{prefix}{} with", put.verb());
-                    options.push((verb, name.to_string()));
+                    summary.add(verb, name.to_string());
                 }
                 HeaderRule::ForRequests(guard, rules) => {
-                    rules.summarize(&format!("{condition}for {guard} "), options);
+                    rules.summarize(&format!("{condition}for {guard} "), summary);
                 }
-                HeaderRule::Extra(rule) => T::summarize(rule, condition, options),
+                HeaderRule::Extra(rule) => T::summarize(rule, condition, summary),
             }
         }
+    }
+}
+
+/// What rules do, each with the names that it is done to; the same thing in a row stands there once.
+#[derive(Default)]
+pub(super) struct Summary(Vec<(String, Vec<String>)>);
+
+impl Summary {
+    pub(super) fn add(&mut self, verb: String, names: String) {
+        match self.0.last_mut() {
+            Some((last, all)) if *last == verb => all.push(names),
+            _ => self.0.push((verb, vec![names])),
+        }
+    }
+
+    pub(super) fn describe_in(self, tree: Description) -> Description {
+        let options = self.0.into_iter();
+        options.fold(tree, |tree, (verb, names)| tree.option(verb, names))
     }
 }
 

@@ -551,7 +551,7 @@ fn is_described_by_names_without_values() {
     let set = Headers::request().set("authorization", "secret").unwrap();
     assert_eq!(
         described(set.clone()),
-        "Headers (request set: authorization)\n└─ Garden\n"
+        "Headers (request set: [authorization])\n└─ Garden\n"
     );
     let requests = Headers::request()
         .default_with("x-f", |_| None)
@@ -562,10 +562,11 @@ fn is_described_by_names_without_values() {
         );
     assert_eq!(
         described(requests),
-        "Headers (request default with: x-f, for GET request remove: x-h)\n└─ Garden\n"
+        "Headers (request default with: [x-f], for GET request remove: [x-h])\n└─ Garden\n"
     );
     let all = Headers::new()
         .append("x-a", "1")
+        .and_then(|h| h.append("x-z", "1"))
         .and_then(|h| h.remove_prefix("X-Debug-"))
         .and_then(|h| h.rename("x-a", "x-b"))
         .and_then(|h| h.replace("x-c", "secret", "hidden"))
@@ -579,8 +580,8 @@ fn is_described_by_names_without_values() {
     let nested = Headers::new().for_requests(Guard::path("/**").unwrap(), nested);
     assert_eq!(
         described(all.for_requests(Guard::method([Method::GET]), nested)),
-        "Headers (append: x-a, remove: x-debug-*, rename: x-a to x-b, replace in: x-c, set with: x-d, \
-         append from: x-e, for GET for /** for 5xx set: x-g)\n└─ Garden\n"
+        "Headers (append: [x-a, x-z], remove: [x-debug-*], rename: [x-a to x-b], replace in: [x-c], set with: [x-d], \
+         append from: [x-e], for GET for /** for 5xx set: [x-g])\n└─ Garden\n"
     );
 }
 

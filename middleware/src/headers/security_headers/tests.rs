@@ -220,9 +220,9 @@ fn describes_what_is_sent() {
         [
             (
                 "content-security-policy-report-only",
-                "img-src 'nonce-{nonce}'"
+                &"img-src 'nonce-{nonce}'".into()
             ),
-            ("override application", "true"),
+            ("override application", &true.into()),
         ]
     );
 }

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use enfilade_core::{
-    Application, Description, Head, IntoResponse, Outcome, Reply, Request, Response, Wrapper,
+    Application, Description, Head, IntoResponse, OptionValue, Outcome, Reply, Request, Response,
+    Wrapper,
 };
 use http::StatusCode;
 use time::UtcOffset;
@@ -71,17 +72,19 @@ impl Log {
         let mut description = Description::new("AccessLog").option("format", &self.name);
         let filters = &self.filters;
         if !self.offset.is_utc() {
-            description = description.option("offset", self.offset);
+            description = description.option("offset", OptionValue::shown(self.offset));
         }
-        for path in &filters.excluded {
-            description = description.option("exclude", path);
+        if !filters.excluded.is_empty() {
+            let excluded = filters.excluded.iter().map(OptionValue::shown);
+            description = description.option("exclude", excluded.collect::<OptionValue>());
         }
         if let Some(sampling) = &filters.sampling {
             description = description.option("sample", sampling.share());
         }
-        let closures = filters.request.is_some() || filters.status.is_some();
+        if filters.request.is_some() || filters.status.is_some() {
+            description = description.option("filter", OptionValue::opaque("function"));
+        }
         let words = [
-            (closures, "filter", "yes"),
             (filters.skips_health_checks, "health checks", "no"),
             (self.shows_499, "client gone", "499"),
             (self.format.claims_user(), "basic user", "unverified"),

@@ -75,7 +75,7 @@ impl ComponentTable {
             label: label.to_owned(),
             name: tree.name().to_owned(),
             options: options
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (name.to_owned(), value.to_string()))
                 .collect(),
             in_flight: AtomicU64::new(0),
             totals: Mutex::new(ComponentTotals::new()),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enfilade_core::headers::is_token;
-use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+use enfilade_core::{
+    Application, Description, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::entries::{ROOM, push_entry};
@@ -212,9 +214,9 @@ impl Wrapper for Timing {
             (self.x_runtime, X_RUNTIME),
         ];
         let sent = headers.iter().filter(|(is_sent, _)| *is_sent);
-        let sent: Vec<_> = sent.map(|(_, name)| name.as_str()).collect();
+        let sent = sent.map(|(_, name)| name);
         Description::new("Timing")
-            .option("headers", sent.join(", "))
+            .option("headers", sent.collect::<OptionValue>())
             .option("name", &self.name)
     }
 }

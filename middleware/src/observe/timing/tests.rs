@@ -208,10 +208,10 @@ fn is_described_with_its_headers() {
     let app = Application::new(inner).wrap(Timing::new());
     assert_eq!(
         app.describe().to_string(),
-        "Timing (headers: server-timing, x-runtime, name: total)\n└─ inner\n"
+        "Timing (headers: [server-timing, x-runtime], name: total)\n└─ inner\n"
     );
     let app = Application::new(inner).wrap(Timing::new().x_runtime(false));
-    assert!(app.describe().to_string().contains("server-timing, name"));
+    assert!(app.describe().to_string().contains("[server-timing], name"));
     assert!(app.call(Request::get("/")).is_ready());
 }
 

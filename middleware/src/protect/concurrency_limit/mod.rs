@@ -144,7 +144,7 @@ impl Wrapper for ConcurrencyLimit {
         Description::new("ConcurrencyLimit")
             .option("limit", self.limit)
             .option("backlog", self.backlog)
-            .option("wait", format!("{:?}", self.wait))
+            .option("wait", self.wait)
     }
 }
 

@@ -8,7 +8,9 @@ mod x_forwarded;
 
 use std::sync::Arc;
 
-use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+use enfilade_core::{
+    Application, Description, Middleware, OptionValue, Reply, Request, Wrapper, wrapped,
+};
 use http::HeaderName;
 use http::header::FORWARDED;
 
@@ -314,8 +316,8 @@ impl Wrapper for ProxyFix {
                 networks,
                 unix_sockets,
             } => {
-                let names: Vec<_> = list.iter().map(|(name, _)| name.as_str()).collect();
-                let tree = tree.option("reads", names.join(", "));
+                let names = list.iter().map(|(name, _)| name.as_str());
+                let tree = tree.option("reads", names.collect::<OptionValue>());
                 let tree = tree.option("from", networks);
                 match unix_sockets {
                     true => tree.option("unix sockets", "trusted"),

@@ -1,8 +1,8 @@
 //! Networks whose hosts are proxies of one's own.
 
-use std::fmt;
 use std::net::IpAddr;
 
+use enfilade_core::OptionValue;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::Error;
@@ -27,13 +27,9 @@ impl Networks {
     }
 }
 
-impl fmt::Display for Networks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, network) in self.0.iter().enumerate() {
-            let comma = if at > 0 { ", " } else { "" };
-            write!(f, "{comma}{network}")?;
-        }
-        Ok(())
+impl From<&Networks> for OptionValue {
+    fn from(networks: &Networks) -> OptionValue {
+        networks.0.iter().map(OptionValue::shown).collect()
     }
 }
 

@@ -438,14 +438,14 @@ fn the_description_says_who_is_believed() {
         ),
         (
             ProxyFix::trust_forwarded(["10.0.0.0/8", "::1"]).unwrap(),
-            "reads: forwarded, from: 10.0.0.0/8, ::1/128",
+            "reads: [forwarded], from: [10.0.0.0/8, ::1/128]",
         ),
         (
             ProxyFix::trust_x_forwarded(["10.0.0.1"], [Proto, For])
                 .unwrap()
                 .trust_unix_sockets()
                 .insecure_keep_headers(),
-            "reads: x-forwarded-for, x-forwarded-proto, from: 10.0.0.1/32, \
+            "reads: [x-forwarded-for, x-forwarded-proto], from: [10.0.0.1/32], \
              unix sockets: trusted, headers: kept",
         ),
     ];

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use enfilade_core::Request;
+use enfilade_core::{Description, OptionValue, Request};
 use http::{HeaderName, HeaderValue};
 
 /// Who shares a quota: an address, a text, a number.
@@ -137,12 +137,22 @@ impl KeySource {
     }
 }
 
+impl KeySource {
+    pub(super) fn describe_in(&self, tree: Description) -> Description {
+        match self {
+            KeySource::Address { ipv6_prefix } => tree
+                .option("key", OptionValue::shown(self))
+                .option("IPv6 prefix", *ipv6_prefix),
+            KeySource::Header(_) => tree.option("key", OptionValue::shown(self)),
+            KeySource::KeyFunction(_) => tree.option("key", OptionValue::opaque(self.to_string())),
+        }
+    }
+}
+
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeySource::Address { ipv6_prefix } => {
-                write!(f, "client address, IPv6 by /{ipv6_prefix}")
-            }
+            KeySource::Address { .. } => f.write_str("client address"),
             KeySource::Header(name) => write!(f, "header {name}"),
             KeySource::KeyFunction(_) => f.write_str("function"),
         }

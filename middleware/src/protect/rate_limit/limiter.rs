@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use enfilade_core::headers::retry_after;
 use enfilade_core::{
-    Application, BoxError, Description, HttpError, IntoResponse, Reply, Request, Response, Wrapper,
+    Application, BoxError, Description, HttpError, IntoResponse, OptionValue, Reply, Request,
+    Response, Wrapper,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -56,17 +57,15 @@ impl Wrapper for Limiter {
 
     fn describe(&self) -> Description {
         let options = &self.options;
-        let mut quota = options.quota.to_string();
+        let mut description = options.quota.describe_in(Description::new("RateLimit"));
         if options.quota_by.is_some() {
-            quota.push_str(", others by function");
+            description = description.option("quota by", OptionValue::opaque("function"));
         }
-        let description = Description::new("RateLimit")
-            .option("quota", quota)
-            .option("key", &options.key)
-            .option("name", options.fields.name());
+        let description = options.key.describe_in(description);
+        let description = description.option("name", options.fields.name());
         match options.store {
             None => description.option("keys", options.buckets.max_keys()),
-            Some(_) => description.option("store", "its own"),
+            Some(_) => description.option("store", OptionValue::opaque("its own")),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
+use enfilade_core::Description;
 
 /// The longest time in which a quota is given.
 const MAX_PERIOD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -174,6 +175,18 @@ impl Quota {
         let wait = Duration::from_nanos(self.interval - left % self.interval);
         let state = QuotaState::allowed(remaining, wait);
         (state, Duration::from_nanos(after))
+    }
+}
+
+impl Quota {
+    pub(super) fn describe_in(&self, tree: Description) -> Description {
+        let tree = tree
+            .option("requests", self.requests)
+            .option("period", self.period);
+        match self.capacity == self.requests {
+            true => tree,
+            false => tree.option("burst", self.capacity),
+        }
     }
 }
 

@@ -454,7 +454,7 @@ fn it_describes_itself_without_keys() {
     };
     assert_eq!(
         shown(limit.clone()),
-        "RateLimit (quota: 100 in 60s, 5 at once, key: client address, IPv6 by /64, name: default, keys: 100000)"
+        "RateLimit (requests: 100, period: 60s, burst: 5, key: client address, IPv6 prefix: 64, name: default, keys: 100000)"
     );
     let limit = limit
         .by_header(USER)
@@ -462,7 +462,7 @@ fn it_describes_itself_without_keys() {
         .store(Fixed(QuotaState::refused(Duration::ZERO)));
     assert_eq!(
         shown(limit),
-        "RateLimit (quota: 100 in 60s, 5 at once, others by function, key: header x-user, name: default, store: its own)"
+        "RateLimit (requests: 100, period: 60s, burst: 5, quota by: function, key: header x-user, name: default, store: its own)"
     );
     assert_eq!(format!("{:?}", QuotaKey::from("secret")), "QuotaKey(text)");
 }

@@ -448,9 +448,9 @@ fn tells_its_options() {
     assert_eq!(
         options,
         [
-            ("codings", "gzip, deflate"),
-            ("limit", "10"),
-            ("ratio", "3")
+            ("codings", &["gzip", "deflate"].into()),
+            ("limit", &OptionValue::size(10)),
+            ("ratio", &3.into()),
         ]
     );
 }

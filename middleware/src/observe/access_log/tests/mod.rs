@@ -413,7 +413,7 @@ fn is_described_with_its_format() {
     let app = Application::new(inner).wrap(log);
     assert_eq!(
         app.describe().to_string(),
-        "AccessLog (format: combined, exclude: /health)\n└─ inner\n"
+        "AccessLog (format: combined, exclude: [/health])\n└─ inner\n"
     );
 }
 

@@ -255,7 +255,7 @@ fn is_described_with_its_options() {
     assert_eq!(
         foobar().wrap(log).describe().to_string().lines().next(),
         Some(
-            "AccessLog (format: json, offset: +05:30:00, sample: 0.5, filter: yes, health checks: no, client gone: 499, \
+            "AccessLog (format: json, offset: +05:30:00, sample: 0.5, filter: function, health checks: no, client gone: 499, \
              basic user: unverified, when full: wait)"
         )
     );
