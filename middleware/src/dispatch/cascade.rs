@@ -12,7 +12,9 @@ use enfilade_core::{
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 
+use crate::error::Error;
 use crate::shared::buffered::Kept;
+use crate::shared::valid_status::ValidStatus;
 use enfilade_core::Pass;
 
 /// Tries applications in turn until one gives an answer that is none of 404 and 405, and no [`Pass`].
@@ -88,10 +90,18 @@ impl Cascade {
     }
 
     /// Which statuses are passed over; 404 and 405 by default.
-    #[must_use]
-    pub fn pass_on(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
-        Arc::make_mut(&mut self.0).pass_on = statuses.into_iter().collect();
-        self
+    ///
+    /// # Errors
+    ///
+    /// If it is not 400 to 599.
+    pub fn pass_on(
+        mut self,
+        statuses: impl IntoIterator<Item = StatusCode>,
+    ) -> Result<Self, Error> {
+        let statuses = statuses.into_iter();
+        let statuses = statuses.map(|status| ValidStatus::Error.check(status));
+        Arc::make_mut(&mut self.0).pass_on = statuses.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// Keeps request bodies of up to so many bytes in memory, so that every application can read them; none by default.
@@ -255,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn only_errors_are_passed_over() {
+        let pass_on = |status: u16| {
+            let statuses = [404, status].map(|status| StatusCode::from_u16(status).unwrap());
+            Cascade::new([fixed(404, "a")]).pass_on(statuses)
+        };
+        assert!(pass_on(410).is_ok());
+        let error = pass_on(200).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "200 is not a valid status here: use 400 to 599"
+        );
+    }
+
+    #[test]
     fn the_first_answer_that_does_not_pass_stands() {
         let defaults = |apps: Vec<Application>| Cascade::new(apps);
         let cases = [
@@ -273,12 +297,16 @@ mod tests {
             ),
             (defaults(vec![]), 404, ""),
             (
-                defaults(vec![fixed(405, "a"), fixed(200, "b")]).pass_on([StatusCode::NOT_FOUND]),
+                defaults(vec![fixed(405, "a"), fixed(200, "b")])
+                    .pass_on([StatusCode::NOT_FOUND])
+                    .unwrap(),
                 405,
                 "a",
             ),
             (
-                defaults(vec![Application::new(|_: Request| Pass), fixed(200, "b")]).pass_on([]),
+                defaults(vec![Application::new(|_: Request| Pass), fixed(200, "b")])
+                    .pass_on([])
+                    .unwrap(),
                 200,
                 "b",
             ),

@@ -11,11 +11,13 @@ use enfilade_core::{
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 
+use crate::error::Error;
 use crate::errors::new_content::{is_standard, reset_content_headers};
 use crate::matching::accept;
 use crate::shared::header_values::HeaderValues;
 use crate::shared::html::HtmlEscaped;
 use crate::shared::json;
+use crate::shared::valid_status::ValidStatus;
 
 /// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
 ///
@@ -41,11 +43,12 @@ use crate::shared::json;
 /// use enfilade_testing::Client;
 /// use http::StatusCode;
 ///
+/// # fn main() -> Result<(), enfilade_middleware::Error> {
 /// let app = Application::new(|request: Request| match request.path() {
 ///     "/taken" => Err(HttpError::new(StatusCode::CONFLICT).message("the name is taken")),
 ///     _ => Err(HttpError::new(StatusCode::NOT_FOUND)),
 /// } as Result<(), _>);
-/// let pages = ErrorPages::new().page(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>");
+/// let pages = ErrorPages::new().page(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>")?;
 /// let client = Client::new(app.wrap(pages));
 ///
 /// let page = client.get("/").header("accept", "text/html").send();
@@ -56,6 +59,8 @@ use crate::shared::json;
 ///     problem.text(),
 ///     r#"{"detail":"the name is taken","status":409,"title":"Conflict","type":"about:blank"}"#,
 /// );
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -163,9 +168,14 @@ impl ErrorPages {
     }
 
     /// The page of one status, in HTML.
-    pub fn page(mut self, status: StatusCode, html: impl Into<String>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If it is not 400 to 599.
+    pub fn page(mut self, status: StatusCode, html: impl Into<String>) -> Result<Self, Error> {
+        let status = ValidStatus::Error.check(status)?;
         self.pages.push((status, html.into().into()));
-        self
+        Ok(self)
     }
 
     /// The page of every 4xx that has no page of its own, in HTML.
@@ -451,9 +461,19 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_for_an_error() {
+        let error = ErrorPages::new().page(StatusCode::OK, "fine").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "200 is not a valid status here: use 400 to 599"
+        );
+    }
+
+    #[test]
     fn pages_are_found_by_status_then_by_class_then_made() {
         let pages = ErrorPages::new()
             .page(StatusCode::NOT_FOUND, "not found")
+            .unwrap()
             .client_errors("4xx")
             .render(|page| format!("{} {}", page.status(), page.title()));
         for (status, expected) in [

@@ -7,6 +7,7 @@ use http::{Response, StatusCode, header::CONTENT_TYPE};
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::media_range::MediaRange;
+use crate::shared::valid_status::ValidStatus;
 
 /// Which answers something is for: by status and media type.
 ///
@@ -40,9 +41,13 @@ impl ResponseFilter {
     }
 
     /// Those of this status.
-    pub fn status(mut self, status: StatusCode) -> Self {
-        self.statuses.push(StatusMatcher::One(status));
-        self
+    ///
+    /// # Errors
+    ///
+    /// If it is not 101, or 200 to 599: applications make no others.
+    pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
+        self.statuses.push(StatusMatcher::one(status)?);
+        Ok(self)
     }
 
     /// Those of this class of statuses, such as 4 for 400 to 499.
@@ -111,9 +116,13 @@ pub(crate) enum StatusMatcher {
 }
 
 impl StatusMatcher {
+    pub(crate) fn one(status: StatusCode) -> Result<StatusMatcher, Error> {
+        ValidStatus::Response.check(status).map(StatusMatcher::One)
+    }
+
     pub(crate) fn class(class: u16) -> Result<StatusMatcher, Error> {
         if !(1..=5).contains(&class) {
-            let message = format!("{class} is not a class of statuses, which are 1 to 5");
+            let message = format!("{class} is not a valid class of statuses: use 1 to 5");
             return Err(Error::new(ErrorKind::Status, message));
         }
         Ok(StatusMatcher::Class(class))
@@ -155,7 +164,10 @@ mod tests {
                 &[(200, None, true), (500, Some("a/b"), true)],
             ),
             (
-                new().status(StatusCode::NOT_FOUND).status_class(5).unwrap(),
+                new()
+                    .status(StatusCode::NOT_FOUND)
+                    .and_then(|filter| filter.status_class(5))
+                    .unwrap(),
                 "404 or 5xx",
                 &[
                     (404, None, true),
@@ -225,7 +237,7 @@ mod tests {
         let error = ResponseFilter::new().status_class(0).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "0 is not a class of statuses, which are 1 to 5"
+            "0 is not a valid class of statuses: use 1 to 5"
         );
         for text in [
             "",

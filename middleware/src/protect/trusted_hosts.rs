@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::error::Error;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
+use crate::shared::valid_status::ValidStatus;
 
 /// Refuses requests for hosts that are not in a list.
 ///
@@ -84,9 +85,13 @@ impl TrustedHosts {
 
     /// The status of the refusal; 400 by default. 421 tells a client to try another connection (RFC 9110, section
     /// 15.5.20), which one that reused a connection of HTTP/2 for two names can make use of.
-    pub fn status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
+    ///
+    /// # Errors
+    ///
+    /// If it is not 400 to 599, or one that must have a header of its own: 401, 405, 407 and 426.
+    pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
+        self.status = ValidStatus::Refusal.check(status)?;
+        Ok(self)
     }
 
     fn trusts(&self, request: &Request) -> bool {
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn refuses_with_another_status() {
-        let client = linted(trusted().status(StatusCode::MISDIRECTED_REQUEST));
+        let client = linted(trusted().status(StatusCode::MISDIRECTED_REQUEST).unwrap());
         assert_eq!(client.get("/").header("host", "x").send().status(), 421);
     }
 
@@ -187,6 +192,14 @@ mod tests {
         assert_eq!(error.to_string(), "\"b c\" is not a host");
         let client = linted(TrustedHosts::new([""; 0]).unwrap());
         assert_eq!(client.get("/").send().status(), 400);
+    }
+
+    #[test]
+    fn a_status_that_lets_requests_pass_or_needs_a_header_is_an_error() {
+        for (status, is_valid) in [(400, true), (421, true), (200, false), (401, false)] {
+            let status = trusted().status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(status.is_ok(), is_valid, "{status:?}");
+        }
     }
 
     #[test]

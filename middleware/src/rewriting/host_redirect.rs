@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::shared::valid_status::ValidStatus;
 
 /// How requests are sent elsewhere, and which stay.
 #[derive(Clone, Debug)]
@@ -27,11 +28,7 @@ impl HostRedirect {
     }
 
     pub(crate) fn status(mut self, status: StatusCode) -> Result<HostRedirect, Error> {
-        if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
-            let message = format!("{} is none of 301, 302, 307 and 308", status.as_u16());
-            return Err(Error::new(ErrorKind::Status, message));
-        }
-        self.status = status;
+        self.status = ValidStatus::Redirect.check(status)?;
         Ok(self)
     }
 
@@ -180,7 +177,10 @@ mod tests {
             .status(StatusCode::SEE_OTHER)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Status);
-        assert_eq!(error.to_string(), "303 is none of 301, 302, 307 and 308");
+        assert_eq!(
+            error.to_string(),
+            "303 is not a valid status here: use 301, 302, 307 or 308"
+        );
         let error = HostRedirect::new().except("health").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Route);
         assert_eq!(error.to_string(), "\"health\" does not begin with a slash");

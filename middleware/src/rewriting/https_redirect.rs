@@ -82,7 +82,7 @@ impl HttpsRedirect {
     ///
     /// # Errors
     ///
-    /// Where it is none of 301, 302, 307 and 308.
+    /// If it is not 301, 302, 307 or 308.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.redirect = self.redirect.status(status)?;
         Ok(self)

@@ -8,3 +8,4 @@ pub(crate) mod json;
 pub(crate) mod monotonic;
 pub(crate) mod redaction;
 pub(crate) mod unprintable;
+pub(crate) mod valid_status;

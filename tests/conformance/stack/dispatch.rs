@@ -24,7 +24,7 @@ pub(super) fn cascade(app: &Value, layer: &Value, make_inner: Inner<'_>) -> Chec
         Some(Err(_)) => return unsupported(format!("replay_bodies of {layer}")),
     }
     Ok(Application::new(match layer.get("pass_on") {
-        Some(list) => cascade.pass_on(statuses(list)?),
+        Some(list) => cascade.pass_on(statuses(list)?).or_else(refused)?,
         None => cascade,
     }))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Parts;
 use crate::case::{known, object, text};
-use crate::verdict::{Check, unsupported};
+use crate::verdict::{Check, refused, unsupported};
 
 pub(super) fn catch_panic(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "handler"])?;
@@ -43,7 +43,7 @@ pub(super) fn error_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Che
     let wrapper = pages.iter().try_fold(
         ErrorPages::new().replace_content(),
         |wrapper, (status, page)| match (status.parse(), page.as_str()) {
-            (Ok(status), Some(page)) => Ok(wrapper.page(status, page.to_owned())),
+            (Ok(status), Some(page)) => wrapper.page(status, page.to_owned()).or_else(refused),
             _ => unsupported(format!("a page {status:?}: {page}")),
         },
     )?;

@@ -73,10 +73,14 @@ impl CacheRule {
         Ok(self)
     }
 
-    /// Is for answers of this status, and no longer for all successful ones.
-    pub fn status(mut self, status: StatusCode) -> Self {
-        self.statuses.push(StatusMatcher::One(status));
-        self
+    /// Is for responses with this status, and no longer for all successful ones.
+    ///
+    /// # Errors
+    ///
+    /// If it is not 101, or 200 to 599: applications make no others.
+    pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
+        self.statuses.push(StatusMatcher::one(status)?);
+        Ok(self)
     }
 
     /// Is for answers of this class of statuses, such as 4 for 400 to 499, and no longer for all successful ones.

@@ -116,10 +116,10 @@ fn a_rule_is_for_successful_answers_unless_it_says_which() {
         (success(), 304, true),
         (success(), 301, false),
         (success(), 404, false),
-        (success().status(StatusCode::NOT_FOUND), 404, true),
-        (success().status(StatusCode::NOT_FOUND), 200, false),
-        (success().status(StatusCode::OK), 304, true),
-        (success().status(StatusCode::OK), 206, true),
+        (success().status(StatusCode::NOT_FOUND).unwrap(), 404, true),
+        (success().status(StatusCode::NOT_FOUND).unwrap(), 200, false),
+        (success().status(StatusCode::OK).unwrap(), 304, true),
+        (success().status(StatusCode::OK).unwrap(), 206, true),
         (success().status_class(3).unwrap(), 301, true),
         (success().status_class(3).unwrap(), 304, false),
         (
@@ -250,7 +250,7 @@ fn mistakes_are_told_when_the_stack_is_built() {
         (
             |rule| rule.status_class(404),
             ErrorKind::Status,
-            "404 is not a class of statuses, which are 1 to 5",
+            "404 is not a valid class of statuses: use 1 to 5",
         ),
     ];
     for (build, kind, message) in cases {
@@ -265,7 +265,8 @@ fn describes_its_rules() {
     let errors = rule("no-store")
         .status_class(5)
         .unwrap()
-        .status(StatusCode::GONE);
+        .status(StatusCode::GONE)
+        .unwrap();
     let cache = CacheControl::new()
         .rule(fonts.media_type("Font/*").unwrap())
         .rule(errors)
