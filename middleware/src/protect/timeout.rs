@@ -83,7 +83,8 @@ impl Timeout {
 
     /// How long the body of an answer may give nothing; as long as it likes by default.
     ///
-    /// Only the time counts in which the server waits for it, not that in which the client is slow to take it.
+    /// Only the time counts in which the server waits for it, not that in which the client is slow to take it. An upgraded
+    /// connection may pause as long as it likes.
     pub fn body_idle(mut self, duration: Duration) -> Self {
         self.body_idle = Some(duration);
         self
@@ -108,12 +109,15 @@ impl Timeout {
 
     fn watch(&self, body: Body, limit: Option<Duration>) -> Body {
         match limit {
-            Some(limit) if !body.is_in_memory() => Body::new(IdleTimeoutBody {
-                body,
-                limit,
-                sleep: self.sleep.clone(),
-                sleeping: None,
-            }),
+            // A conversation over an upgrade has its own idea of a pause, and no frames.
+            Some(limit) if !body.is_in_memory() && !body.is_upgrade() => {
+                Body::new(IdleTimeoutBody {
+                    body,
+                    limit,
+                    sleep: self.sleep.clone(),
+                    sleeping: None,
+                })
+            }
             _ => body,
         }
     }
@@ -375,6 +379,25 @@ mod tests {
         Application::new(move |request: Request| -> Response {
             pollster::block_on(app.call(request))
         })
+    }
+
+    #[test]
+    fn an_upgrade_stays_one_whatever_the_limits() {
+        let app = Application::new(|request: Request| {
+            let upgrade = request.upgrade("x").expect("the client asks for it");
+            upgrade.respond(async |mut connection| connection.write_all(b"Hello").await)
+        });
+        let hour = Duration::from_secs(3600);
+        let client = Client::new(app.wrap(Timeout::new(hour).body_idle(hour)));
+        let (response, connection) = pollster::block_on(client.get("/").upgrade("x"));
+        assert_eq!(response.status(), 101);
+        let mut connection = connection.expect("an upgrade");
+        let mut greeting = [0; 5];
+        assert_eq!(
+            pollster::block_on(connection.read(&mut greeting)).unwrap(),
+            5
+        );
+        assert_eq!(&greeting, b"Hello");
     }
 
     #[test]
