@@ -75,6 +75,9 @@ impl ServiceUpgrade {
         };
         let (mut head, _) = response.into_parts();
         head.status = StatusCode::SWITCHING_PROTOCOLS;
+        // The gateway writes them.
+        head.headers.remove(CONNECTION);
+        head.headers.remove(UPGRADE);
         let (_, body) = upgrade
             .respond(|connection| relay(connection, pipe))
             .into_parts();

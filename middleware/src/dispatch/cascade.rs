@@ -250,14 +250,17 @@ mod tests {
 
     use super::*;
 
+    /// What a 405 must have.
+    const ALLOW: [(&str, &str); 1] = [("allow", "GET")];
+
     fn fixed(status: u16, text: &'static str) -> Application {
         let status = StatusCode::from_u16(status).unwrap();
-        Application::new(move |_: Request| (status, text))
+        Application::new(move |_: Request| (status, ALLOW, text))
     }
 
     fn later(status: u16, text: &'static str) -> Application {
         let status = StatusCode::from_u16(status).unwrap();
-        Application::new(move |_: Request| async move { (status, text) })
+        Application::new(move |_: Request| async move { (status, ALLOW, text) })
     }
 
     fn client(cascade: Cascade) -> Client {

@@ -2,7 +2,7 @@
 
 use enfilade_core::gateway::HOP_BY_HOP;
 use enfilade_core::headers::allows_content;
-use http::header::{CONTENT_LENGTH, PROXY_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_LENGTH, PROXY_AUTHENTICATE, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 /// What a response's status and the request's method say of its body.
@@ -102,10 +102,15 @@ pub(super) fn no_content(
     content_length(headers).err()
 }
 
-/// Law 3; a 101 is about the connection itself.
-pub(super) fn hop_by_hop(status: StatusCode, headers: &HeaderMap) -> Option<String> {
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return None;
+/// Law 3: the gateway writes what is about the connection, for a 101 too.
+pub(super) fn hop_by_hop(
+    status: StatusCode,
+    headers: &HeaderMap,
+    is_upgrade: bool,
+) -> Option<String> {
+    if status == StatusCode::SWITCHING_PROTOCOLS && !is_upgrade {
+        let what = "the body of a 101 is no upgrade, as `Upgrade::respond` makes it";
+        return Some(format!("{what}: no gateway can send it"));
     }
     let name = headers.keys().find(|name| is_hop_by_hop(status, name))?;
     Some(format!(
@@ -113,12 +118,34 @@ pub(super) fn hop_by_hop(status: StatusCode, headers: &HeaderMap) -> Option<Stri
     ))
 }
 
-/// The proxies' own headers are hop-by-hop too, but for `Proxy-Status` (RFC 9209) and what a 407 must say (RFC 9110,
-/// section 15.5.8).
+/// The proxies' own headers are hop-by-hop too, but for `Proxy-Status` (RFC 9209) and what a 407 or a 426 must have.
 fn is_hop_by_hop(status: StatusCode, name: &HeaderName) -> bool {
-    let allowed = name == "proxy-status"
-        || (name == PROXY_AUTHENTICATE && status == StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-    HOP_BY_HOP.contains(name) || (name.as_str().starts_with("proxy-") && !allowed)
+    if name == "proxy-status" || required_by(status).is_some_and(|(required, _)| name == required) {
+        return false;
+    }
+    HOP_BY_HOP.contains(name) || name.as_str().starts_with("proxy-")
+}
+
+/// Law 9 for one response.
+pub(super) fn required(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    let (name, section) = required_by(status)?;
+    (!headers.contains_key(&name)).then(|| {
+        format!(
+            "a {} must have the header {name} (RFC 9110, section {section})",
+            status.as_u16()
+        )
+    })
+}
+
+/// The header that every response with this status must have, and the section of RFC 9110 that says so.
+fn required_by(status: StatusCode) -> Option<(HeaderName, &'static str)> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "15.5.2")),
+        StatusCode::METHOD_NOT_ALLOWED => Some((ALLOW, "15.5.6")),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some((PROXY_AUTHENTICATE, "15.5.8")),
+        StatusCode::UPGRADE_REQUIRED => Some((UPGRADE, "15.5.22")),
+        _ => None,
+    }
 }
 
 pub(super) fn bytes(number: u64) -> String {

@@ -1,4 +1,4 @@
-//! Law 7 over several answers: what `ETag` and `Vary` say where one target has several content codings.
+//! Laws 7 and 9 over several responses: what `ETag` and `Vary` say if one target has several of them.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
@@ -8,7 +8,10 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use enfilade_core::Request;
 use enfilade_core::headers::{has_token, members, tokens};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::finding::Law;
+use super::vary::{SeenVary, is_condition};
 
 /// How many targets are remembered; a new one takes the place of the oldest.
 const TARGETS: usize = 1_024;
@@ -39,6 +42,8 @@ pub(super) struct RequestCodings {
     method_class: MethodClass,
     accepts: Vec<u64>,
     others: u64,
+    /// All headers but conditions.
+    unconditional: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,14 +69,15 @@ impl CodingMemory {
                 .take(ACCEPTED + 1)
                 .map(|coding| self.hash(coding))
                 .collect(),
-            others: self.sum_of_others(headers),
+            others: self.sum(headers, |name| *name != ACCEPT_ENCODING),
+            unconditional: self.sum(headers, |name| !is_condition(name)),
         }
     }
 
-    /// All lines but those of `Accept-Encoding`; a sum, as their order is no matter.
-    fn sum_of_others(&self, headers: &HeaderMap) -> u64 {
-        let others = headers.iter().filter(|(name, _)| *name != ACCEPT_ENCODING);
-        others.fold(0, |sum, (name, value)| {
+    /// All lines by these names; a sum, as their order is no matter.
+    fn sum(&self, headers: &HeaderMap, is_counted: fn(&HeaderName) -> bool) -> u64 {
+        let counted = headers.iter().filter(|(name, _)| is_counted(name));
+        counted.fold(0, |sum, (name, value)| {
             sum.wrapping_add(self.hash((name, value.as_bytes())))
         })
     }
@@ -86,7 +92,7 @@ impl CodingMemory {
         asked: RequestCodings,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Vec<String> {
+    ) -> Vec<(Law, String)> {
         if asked.method_class == MethodClass::Unsafe {
             match self.try_lock() {
                 Some(mut targets) => targets.forget(asked.target),
@@ -94,17 +100,31 @@ impl CodingMemory {
             }
             return Vec::new();
         }
-        let coding = coding(headers).filter(|coding| coding.len() <= LONGEST_CODING);
-        let (Some(coding), StatusCode::OK, 0..=ACCEPTED) = (coding, status, asked.accepts.len())
+        let is_compared = [
+            StatusCode::OK,
+            StatusCode::PARTIAL_CONTENT,
+            StatusCode::NOT_MODIFIED,
+        ];
+        let Some(mut targets) = is_compared
+            .contains(&status)
+            .then(|| self.try_lock())
+            .flatten()
         else {
             return Vec::new();
         };
-        let (target, method_class) = (asked.target, asked.method_class);
-        let seen = self.seen(asked, coding, headers);
-        let targets = self.try_lock();
-        targets.map_or_else(Vec::new, |mut targets| {
-            targets.at(target, method_class).add(seen, headers)
-        })
+        let target = targets.at(asked.target, asked.method_class);
+        let missing = target.compare_vary(asked.unconditional, status, headers);
+        let mut wrong: Vec<_> = missing
+            .map(|wrong| (Law::Required, wrong))
+            .into_iter()
+            .collect();
+        let coding = coding(headers).filter(|coding| coding.len() <= LONGEST_CODING);
+        if let (Some(coding), StatusCode::OK, 0..=ACCEPTED) = (coding, status, asked.accepts.len())
+        {
+            let values = target.add(self.seen(asked, coding, headers), headers);
+            wrong.extend(values.into_iter().map(|wrong| (Law::Values, wrong)));
+        }
+        wrong
     }
 
     fn seen(&self, asked: RequestCodings, coding: String, headers: &HeaderMap) -> SeenCoding {
@@ -161,7 +181,10 @@ impl TargetRing {
 
     fn forget(&mut self, hash: u64) {
         let known = self.list.iter_mut().filter(|target| target.hash == hash);
-        known.for_each(|target| target.seen.clear());
+        known.for_each(|target| {
+            target.seen.clear();
+            target.vary = None;
+        });
     }
 }
 
@@ -169,9 +192,11 @@ struct TargetCodings {
     hash: u64,
     method_class: MethodClass,
     seen: Vec<SeenCoding>,
+    vary: Option<SeenVary>,
     // A fault of a target is told once.
     reported_etag: bool,
     reported_vary: bool,
+    reported_missing: bool,
 }
 
 impl TargetCodings {
@@ -182,7 +207,25 @@ impl TargetCodings {
             seen: Vec::new(),
             reported_etag: false,
             reported_vary: false,
+            vary: None,
+            reported_missing: false,
         }
+    }
+
+    fn compare_vary(
+        &mut self,
+        request: u64,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<String> {
+        if status == StatusCode::OK {
+            self.vary = SeenVary::new(request, headers);
+            return None;
+        }
+        let missing = self.vary.as_ref()?.missing(request, status, headers);
+        let missing = missing.filter(|_| !self.reported_missing);
+        self.reported_missing |= missing.is_some();
+        missing
     }
 
     fn add(&mut self, new: SeenCoding, headers: &HeaderMap) -> Vec<String> {
@@ -355,7 +398,8 @@ mod tests {
         for (name, value) in *response {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        memory.record_response(memory.read_request(&request), StatusCode::OK, &headers)
+        let wrong = memory.record_response(memory.read_request(&request), StatusCode::OK, &headers);
+        wrong.into_iter().map(|(_, wrong)| wrong).collect()
     }
 
     fn reported(exchanges: &[Exchange]) -> Vec<String> {

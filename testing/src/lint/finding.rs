@@ -72,7 +72,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A law of the contract: 1 to 4 and 7 are what [`Lint`](crate::Lint) watches, and 10 is about watching itself.
+/// A law of the contract: [`Lint`](crate::Lint) watches 1 to 4, 7 and 9, and 10 is about watching itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Law {
@@ -90,6 +90,8 @@ pub enum Law {
     Robust,
     /// Law 7: header values are valid and mean what they say.
     Values,
+    /// Law 9: a response has the headers that its status requires.
+    Required,
     /// Law 10: a law that was never put to the test is not kept.
     Tested,
 }
@@ -106,6 +108,7 @@ impl Law {
             Law::Unchanged => 5,
             Law::Robust => 6,
             Law::Values => 7,
+            Law::Required => 9,
             Law::Tested => 10,
         }
     }
@@ -121,6 +124,7 @@ impl fmt::Display for Law {
             Law::Unchanged => "a wrapper touches only what its docs name",
             Law::Robust => "nothing that a peer sends can panic or hang",
             Law::Values => "header values are valid and mean what they say",
+            Law::Required => "a response has the headers that its status requires",
             Law::Tested => "a law that was never put to the test is not kept",
         })
     }

@@ -8,6 +8,7 @@ mod finding;
 mod location;
 mod report;
 mod values;
+mod vary;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use self::finding::{Finding, Law, Side};
 use self::location::LocationScope;
 pub(crate) use self::report::Ledger;
 use self::report::{Destination, Names, Report};
+pub(crate) use self::vary::is_condition;
 
 /// What `Lint` says it is in a description.
 pub(crate) const NAME: &str = "Lint";
@@ -43,7 +45,8 @@ pub(crate) const NAME: &str = "Lint";
 /// |---|---|
 /// | 1 | a path or script name that does not begin with a slash; a `script_name` that an outer `Lint` saw and that is gone further in |
 /// | 2 | a `Content-Length` that is not one number, or not the length of the body; a body that is longer or shorter than it or its size hint said; a 1xx, 204, 205 or 304 with a body; a 1xx or 204 with a `Content-Length` |
-/// | 3 | a hop-by-hop or `Proxy-*` header on a response that is no 101; but not `Proxy-Status` (RFC 9209), and not the `Proxy-Authenticate` of a 407 |
+/// | 3 | a hop-by-hop or `Proxy-*` header on a response; but not `Proxy-Status` (RFC 9209), not the `Proxy-Authenticate` of a 407 and not the `Upgrade` of a 426 |
+/// | 3 | a 101 without an upgrade as its body ([`Upgrade::respond`](enfilade_core::Upgrade::respond)) |
 /// | 4 | anything after the trailers, or after a body said that it had ended |
 /// | 7 | white space at the edge of a value in the head or the trailers of a response |
 /// | 7 | a trailer that frames, describes or routes (RFC 9110, section 6.5.1) |
@@ -51,7 +54,9 @@ pub(crate) const NAME: &str = "Lint";
 /// | 7 | a `Content-Type` that is no media type, an `ETag` that is no entity tag, a `Date` or `Last-Modified` that is not the one form in which dates are written, a `Retry-After` that is neither such a date nor a number |
 /// | 7 | a `Location` that is no URI reference, has a backslash, begins with `//`, or is a path from the root that leads out of the mount ([`allow_external_locations`](Lint::allow_external_locations)) |
 /// | 7 | one strong `ETag` on two content codings of one target |
-/// | 7 | two content codings of one target, chosen by `Accept-Encoding`, of which neither answer says so in `Vary` |
+/// | 7 | two content codings of one target, chosen by `Accept-Encoding`, of which neither response says so in `Vary` |
+/// | 9 | a 401 without `WWW-Authenticate`, a 405 without `Allow`, a 407 without `Proxy-Authenticate`, a 426 without `Upgrade` |
+/// | 9 | a 206 or 304 that lacks a name in `Vary` which the 200 to the same request had |
 ///
 /// `Lint` stands inside the gateway, and what [`gateway::finish`](enfilade_core::gateway::finish) is there to do is no
 /// breach: an answer to HEAD may have the body of GET and any number as `Content-Length`, and the `Content-Length` of a 304 is
@@ -66,9 +71,11 @@ pub(crate) const NAME: &str = "Lint";
 ///
 /// # What is remembered
 ///
-/// The last two rows need more than one answer. Each place where a `Lint` stands remembers up to four codings of up to
-/// 1,024 pairs of GET or HEAD and target (with scheme and host), the oldest of which makes room for a new one. Only
-/// 200s are compared, and a request with another method makes the target forgotten. Codings count as chosen by
+/// The last two rows about law 7 and the last one about law 9 need more than one response. Each place where a `Lint`
+/// stands remembers up to four codings, and the `Vary` of the last 200, of up to 1,024 pairs of GET or HEAD and target
+/// (with scheme and host), the oldest of which makes room for a new one. Only 200s are compared as codings, and a request with another method makes the target
+/// forgotten. A 206 or 304 is compared with a 200 if the requests differ in nothing but `Range` and the `If-` headers of
+/// RFC 9110, section 13. Codings count as chosen by
 /// `Accept-Encoding` where each request took what it was given and one would not have taken the other's; where an answer
 /// says that it varies by other headers, all of the two requests' other headers must be the same. So a target that merely
 /// changes is no breach. One that is a breach is told once.
@@ -288,8 +295,8 @@ impl Handler for WithLint {
             .call(incoming(request, &facts.script_name, &report));
         reply.map(move |response| {
             let response = outgoing(&facts.method, response, &report);
-            for wrong in wrong_values(facts, &response, &memory) {
-                report.record(Law::Values, Side::Application, wrong);
+            for (law, wrong) in wrong_headers(facts, &response, &memory) {
+                report.record(law, Side::Application, wrong);
             }
             response
         })
@@ -342,8 +349,12 @@ fn incoming(mut request: Request, script_name: &Arc<str>, report: &Report) -> Re
 fn outgoing(method: &Method, mut response: Response, report: &Report) -> Response {
     let record = |law, wrong| report.record(law, Side::Application, wrong);
     let (status, headers) = (response.status(), response.headers());
-    let hop = check::hop_by_hop(status, headers);
+    let hop = check::hop_by_hop(status, headers, response.body().is_upgrade());
     hop.into_iter().for_each(|hop| record(Law::HopByHop, hop));
+    let missing = check::required(status, headers);
+    missing
+        .into_iter()
+        .for_each(|missing| record(Law::Required, missing));
     let content = check::content(method, status);
     let expected = match content {
         Content::Sent => said_length(headers, response.body(), Side::Application, report),
@@ -374,16 +385,21 @@ fn outgoing(method: &Method, mut response: Response, report: &Report) -> Respons
     response
 }
 
-/// Law 7, for one answer and for what came before it.
-fn wrong_values(facts: RequestFacts, response: &Response, memory: &CodingMemory) -> Vec<String> {
+/// Law 7, for one response and for what came before it, and law 9 for what came before it.
+fn wrong_headers(
+    facts: RequestFacts,
+    response: &Response,
+    memory: &CodingMemory,
+) -> Vec<(Law, String)> {
     let (status, headers) = (response.status(), response.headers());
     let location = headers.get(LOCATION);
     let location = location
         .and_then(|value| location::location(value, &facts.script_name, facts.location_scope));
     let mut wrong = values::values(headers);
     wrong.extend(location);
-    wrong.extend(memory.record_response(facts.codings, status, headers));
-    wrong
+    let wrong = wrong.into_iter().map(|wrong| (Law::Values, wrong));
+    let remembered = memory.record_response(facts.codings, status, headers);
+    wrong.chain(remembered).collect()
 }
 
 /// Checks what is said of the length, and gives what the bytes are to be held against.

@@ -1,5 +1,6 @@
 //! `Lint` between a client and applications that break the laws.
 
+mod required;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -414,7 +415,7 @@ fn what_is_right_passes_unchanged() {
         (get(), answering(204, &[], Body::empty), ""),
         (get(), answering(204, &[], || Body::from_iterator([""])), ""),
         (get(), answering(304, &said, Body::empty), ""),
-        (get(), answering(101, &[("upgrade", "x")], Body::empty), ""),
+        (get(), answering(426, &[("upgrade", "x")], Body::empty), ""),
         (
             get(),
             answering(407, &[("proxy-authenticate", "Basic")], Body::empty),
