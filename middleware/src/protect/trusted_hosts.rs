@@ -124,7 +124,7 @@ impl Wrapper for TrustedHosts {
 
 #[cfg(test)]
 mod tests {
-    use enfilade_testing::laws::{self, Check};
+    use enfilade_testing::laws::Check;
     use enfilade_testing::{Client, Lint};
     use http::Method;
     use http::header::HOST;
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn keeps_the_laws() {
-        laws::check(trusted());
+        Check::new(trusted()).never_calls().run();
         let trusted = TrustedHosts::new(["example.org", "other.example"]).unwrap();
         let headers = Headers::request().set(HOST, "example.org").unwrap();
         let wrapper = move |app: Application| app.wrap(trusted).wrap(headers);

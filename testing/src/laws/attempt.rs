@@ -1,24 +1,28 @@
 //! One try: the component around the generated application, and a client that drives it by hand.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use enfilade_core::{
     Application, Connection, HttpError, Middleware, Request, Response, unpoisoned,
 };
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 
+use super::alarm::Alarm;
 use super::plan::{BodyPlan, ClientPlan, Plan, header_map};
 use super::subject::{GeneratedApplication, Mark, Record, body};
 use crate::lint::Finding;
 use crate::lint::Lint;
 use crate::lint::Side;
+use crate::lint::is_condition;
 
 /// How long a component may take to wake whoever waits for it; some have threads of their own.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +34,8 @@ const FRAMES_OF_ENDLESS: u8 = 2;
 pub(super) struct Observation {
     pub(super) panic: Option<String>,
     pub(super) is_stuck: bool,
+    /// The request as the component got it, with what the author of the check did to it.
+    pub(super) sent: Option<SentHead>,
     pub(super) head: Option<ObservedHead>,
     pub(super) content: BytesMut,
     pub(super) trailers: Option<HeaderMap>,
@@ -46,6 +52,24 @@ pub(super) struct ObservedHead {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) has_mark: bool,
+    pub(super) is_upgrade: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct SentHead {
+    pub(super) method: Method,
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+}
+
+impl SentHead {
+    fn of(request: &Request) -> SentHead {
+        SentHead {
+            method: request.method().clone(),
+            target: request.uri().to_string(),
+            headers: request.headers().clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,44 +85,63 @@ pub(super) struct Records {
     pub(super) request: Record,
 }
 
-impl Plan {
-    /// Tries the plan on a component.
-    pub(super) fn attempt<M: Middleware + Clone>(&self, middleware: &M) -> (Observation, Records) {
-        self.try_each(middleware, &[self])
+/// How plans are tried: the component, what the author does to requests, and the time for what waits.
+pub(super) struct Trial<'a, M> {
+    pub(super) middleware: &'a M,
+    pub(super) changes: &'a [RequestChange],
+    pub(super) alarm: Alarm,
+}
+
+/// What the author of a check does to each request.
+pub(super) type RequestChange = Arc<dyn Fn(&mut Request)>;
+
+impl<M: Middleware + Clone> Trial<'_, M> {
+    /// Tries a plan on the component.
+    pub(super) async fn attempt(&mut self, plan: &Plan) -> (Observation, Records) {
+        self.try_each(plan, &[plan]).await
     }
 
-    /// Tries it with a client that takes no coding, and with one that takes what there is.
-    pub(super) fn attempt_codings<M: Middleware + Clone>(&self, middleware: &M) -> Observation {
-        let mut plain = self.clone();
+    /// Tries it with a client that takes no coding, with one that takes what there is, and with conditions: the application
+    /// responds to these with a 304 and a 206.
+    pub(super) async fn attempt_variants(&mut self, plan: &Plan) -> Observation {
+        let mut plain = plan.clone();
         let headers = &mut plain.request.headers;
-        headers.retain(|(name, _)| *name != ACCEPT_ENCODING);
+        headers.retain(|(name, _)| *name != ACCEPT_ENCODING && !is_condition(name));
+        plain.response.is_conditional = true;
         // The heads say it all.
         plain.client = ClientPlan::LeavesAfterFrames(0);
-        let mut compressed = plain.clone();
-        let codings = HeaderValue::from_static("gzip, deflate, br, zstd");
-        compressed.request.headers.push((ACCEPT_ENCODING, codings));
-        self.try_each(middleware, &[&plain, &compressed]).0
+        let with = |name, value| {
+            let mut plan = plain.clone();
+            let header = (name, HeaderValue::from_static(value));
+            plan.request.headers.push(header);
+            plan
+        };
+        let variants = [
+            plain.clone(),
+            with(IF_NONE_MATCH, "*"),
+            with(RANGE, "bytes=0-0"),
+            with(ACCEPT_ENCODING, "gzip, deflate, br, zstd"),
+        ];
+        let variants: Vec<_> = variants.iter().collect();
+        self.try_each(&plain, &variants).await.0
     }
 
     /// Sends the requests of all these plans to one application, which is that of this one.
-    fn try_each<M: Middleware + Clone>(
-        &self,
-        middleware: &M,
-        plans: &[&Plan],
-    ) -> (Observation, Records) {
+    async fn try_each(&mut self, plan: &Plan, plans: &[&Plan]) -> (Observation, Records) {
         let (seen, records) = (Mutex::new(Observation::default()), Records::default());
         let (inner, outer) = (Findings::default(), Findings::default());
         let subject = GeneratedApplication {
-            plan: Arc::new(self.response.clone()),
+            plan: Arc::new(plan.response.clone()),
             record: records.response.clone(),
         };
         let app = Application::new(subject).wrap(inner.lint());
-        let tried = catch_unwind(AssertUnwindSafe(|| {
-            let app = app.wrap(middleware.clone()).wrap(outer.lint());
+        let tried = catch_panic(async {
+            let app = app.wrap(self.middleware.clone()).wrap(outer.lint());
             for plan in plans {
-                plan.drive(&app, &seen, &records);
+                self.drive(plan, &app, &seen, &records).await;
             }
-        }));
+        })
+        .await;
         let mut seen = std::mem::take(&mut *lock(&seen));
         seen.findings = of_the_component(&lock(&inner.0), &lock(&outer.0));
         seen.panic = tried
@@ -107,36 +150,61 @@ impl Plan {
         (seen, records)
     }
 
-    fn drive(&self, app: &Application, seen: &Mutex<Observation>, records: &Records) {
-        let mut reply = app.call(self.request(&records.request)).into_future();
-        let polls = match self.client {
+    async fn drive(
+        &mut self,
+        plan: &Plan,
+        app: &Application,
+        seen: &Mutex<Observation>,
+        records: &Records,
+    ) {
+        let mut request = plan.request(&records.request);
+        let body = request.take_body();
+        self.changes.iter().for_each(|change| change(&mut request));
+        *request.body_mut() = body;
+        lock(seen)
+            .sent
+            .get_or_insert_with(|| SentHead::of(&request));
+        let mut reply = app.call(request).into_future();
+        let polls = match plan.client {
             ClientPlan::LeavesBeforeHead(polls) => Some(polls),
             ClientPlan::ReadsAll | ClientPlan::LeavesAfterFrames(_) => None,
         };
-        match wait(|context| Pin::new(&mut reply).poll(context), polls) {
+        let poll = |context: &mut Context<'_>| Pin::new(&mut reply).poll(context);
+        match wait(&mut self.alarm, poll, polls).await {
             WaitResult::Stuck => lock(seen).is_stuck = true,
             WaitResult::LeftAlone => {}
             WaitResult::Ready(response) if polls.is_none() => {
-                self.read(response, seen, &records.response)
+                self.read(plan, response, seen, &records.response).await;
             }
             WaitResult::Ready(response) => drop(response),
         }
     }
 
-    fn read(&self, response: Response, seen: &Mutex<Observation>, record: &Record) {
+    async fn read(
+        &mut self,
+        plan: &Plan,
+        response: Response,
+        seen: &Mutex<Observation>,
+        record: &Record,
+    ) {
         let (head, mut body) = response.into_parts();
         lock(seen).head = Some(ObservedHead {
             status: head.status,
             has_mark: head.extensions.get::<Mark>().is_some(),
+            is_upgrade: body.is_upgrade(),
             headers: head.headers,
         });
-        let mut frames = match self.client {
+        if body.is_upgrade() {
+            return;
+        }
+        let mut frames = match plan.client {
             ClientPlan::LeavesAfterFrames(frames) => frames,
-            _ if matches!(self.response.body, BodyPlan::Endless) => FRAMES_OF_ENDLESS,
+            _ if matches!(plan.response.body, BodyPlan::Endless) => FRAMES_OF_ENDLESS,
             _ => u8::MAX,
         };
         while frames > 0 {
-            let next = wait(|context| Pin::new(&mut body).poll_frame(context), None);
+            let poll = |context: &mut Context<'_>| Pin::new(&mut body).poll_frame(context);
+            let next = wait(&mut self.alarm, poll, None).await;
             let mut seen = lock(seen);
             let ended = match next {
                 WaitResult::Ready(Some(Ok(frame))) => {
@@ -162,7 +230,9 @@ impl Plan {
             frames -= 1;
         }
     }
+}
 
+impl Plan {
     fn request(&self, record: &Record) -> Request {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         let plan = &self.request;
@@ -224,47 +294,79 @@ enum WaitResult<T> {
 }
 
 /// Polls until it is ready, at most `polls` times.
-fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>, polls: Option<u8>) -> WaitResult<T> {
+async fn wait<T>(
+    alarm: &mut Alarm,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    polls: Option<u8>,
+) -> WaitResult<T> {
     let bell = Arc::new(BellWaker::default());
     let waker = Waker::from(bell.clone());
     let mut left = polls;
-    loop {
-        if left == Some(0) {
-            return WaitResult::LeftAlone;
+    let mut deadline = None;
+    let result = poll_fn(|context| {
+        bell.forward_to(context.waker());
+        // It is polled at first and when it asked for it, not when the alarm rings.
+        if deadline.is_none() || bell.is_rung.swap(false, Ordering::AcqRel) {
+            if left == Some(0) {
+                return Poll::Ready(WaitResult::LeftAlone);
+            }
+            left = left.map(|left| left - 1);
+            if let Poll::Ready(value) = poll(&mut Context::from_waker(&waker)) {
+                return Poll::Ready(WaitResult::Ready(value));
+            }
+            deadline = Some(Instant::now() + TIMEOUT);
         }
-        left = left.map(|left| left - 1);
-        match poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return WaitResult::Ready(value),
-            Poll::Pending if bell.wait() => {}
-            Poll::Pending => return WaitResult::Stuck,
+        let deadline = deadline.unwrap_or_else(Instant::now);
+        if bell.is_rung.load(Ordering::Acquire) {
+            // The bell was forwarded, and this is polled again.
+            return Poll::Pending;
         }
-    }
+        if Instant::now() >= deadline {
+            return Poll::Ready(WaitResult::Stuck);
+        }
+        alarm.set(deadline, context.waker());
+        Poll::Pending
+    })
+    .await;
+    alarm.clear();
+    result
 }
 
-/// A waker that can be waited for.
+/// A waker that remembers that it was woken, and wakes the task of the check.
 #[derive(Default)]
 struct BellWaker {
-    rung: Mutex<bool>,
-    ringing: Condvar,
+    is_rung: AtomicBool,
+    task: Mutex<Option<Waker>>,
 }
 
 impl BellWaker {
-    /// Whether it rang in time.
-    fn wait(&self) -> bool {
-        let silent = |rung: &mut bool| !*rung;
-        let waited = self
-            .ringing
-            .wait_timeout_while(lock(&self.rung), TIMEOUT, silent);
-        let (mut rung, _) = unpoisoned(waited);
-        std::mem::take(&mut *rung)
+    fn forward_to(&self, task: &Waker) {
+        let mut known = lock(&self.task);
+        if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
+            *known = Some(task.clone());
+        }
     }
 }
 
 impl Wake for BellWaker {
     fn wake(self: Arc<Self>) {
-        *lock(&self.rung) = true;
-        self.ringing.notify_all();
+        self.is_rung.store(true, Ordering::Release);
+        let task = lock(&self.task).clone();
+        task.into_iter().for_each(Waker::wake);
     }
+}
+
+/// The panic of a future, or what it makes.
+async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -126,7 +126,8 @@ pub(super) fn plan() -> impl Strategy<Value = Plan> {
 
 fn request() -> impl Strategy<Value = RequestPlan> {
     let parts = (
-        select(&METHODS[..]),
+        // Most laws are about GET.
+        prop_oneof![1 => Just("GET"), 3 => select(&METHODS[..])],
         select(&TARGETS[..]),
         headers(&REQUEST_HEADERS, 4),
         content(),
@@ -157,18 +158,19 @@ fn response() -> impl Strategy<Value = ResponsePlan> {
             status,
             headers,
             says_length,
-            body: if has_content(status) {
-                body
-            } else {
-                BodyPlan::Empty
+            body: match status {
+                101 => BodyPlan::Upgrade,
+                _ if has_content(status) => body,
+                _ => BodyPlan::Empty,
             },
+            is_conditional: false,
         },
     )
 }
 
-/// Whether HTTP gives an answer with this status a body (RFC 9110, section 6.4.1).
+/// Whether a final response with this status has a body (RFC 9110, section 6.4.1).
 fn has_content(status: u16) -> bool {
-    status >= 200 && ![204, 205, 304].contains(&status)
+    ![204, 205, 304].contains(&status)
 }
 
 fn client() -> impl Strategy<Value = ClientPlan> {

@@ -19,6 +19,7 @@
 //!
 //! A wrapper that changes what its docs say it changes tells that to a [`Check`].
 
+mod alarm;
 mod attempt;
 mod generate;
 mod plan;
@@ -27,12 +28,17 @@ mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use enfilade_core::Middleware;
+use enfilade_core::{Middleware, Request};
 use http::{HeaderMap, HeaderName, StatusCode};
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use self::alarm::Alarm;
+use self::attempt::{RequestChange, Trial};
 use self::plan::{ClientPlan, Plan, ResponsePlan};
 use self::verdict::BrokenLaw;
 use crate::fail::fail;
@@ -41,16 +47,44 @@ use crate::lint::Law;
 /// How many plans a check tries.
 const CASES: u32 = 512;
 /// How long a counter-example is made simpler; a component that hangs costs seconds each time.
-const MAX_SHRINK_MILLISECONDS: u32 = 8_000;
+const SHRINK_TIME: Duration = Duration::from_secs(8);
 
-/// Tries a wrapper that passes on what it does not add; panics with a counter-example where it breaks a law.
+/// Tries a wrapper that passes on what it does not add; panics with a counter-example if it breaks a law.
 ///
 /// # Panics
 ///
-/// Where a law is broken; the message says which, how, and by what request, application and client.
+/// If a law is broken; the message says which, how, and by what request, application and client.
 #[track_caller]
-pub fn check<M: Middleware + Clone>(middleware: M) {
+pub fn check<M: Middleware + Clone + Send>(middleware: M) {
     Check::new(middleware).run();
+}
+
+/// The same for a wrapper that needs a runtime, such as one that sleeps by tokio's timer; the runtime works meanwhile.
+///
+/// ```
+/// use enfilade_core::{Application, around};
+/// use enfilade_testing::laws;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+/// // #[tokio::test]
+/// async fn keeps_the_laws() {
+///     let slow = around("slow", |inner: &Application, request| {
+///         let inner = inner.clone();
+///         enfilade_core::Reply::from_future(async move {
+///             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+///             inner.call(request).await
+///         })
+///     });
+///     laws::check_async(slow).await;
+/// }
+/// # runtime.block_on(keeps_the_laws());
+/// ```
+///
+/// # Panics
+///
+/// As [`check`].
+pub async fn check_async<M: Middleware + Clone>(middleware: M) {
+    Check::new(middleware).run_async().await;
 }
 
 /// A check of a wrapper, with what the wrapper's docs say that it changes.
@@ -61,14 +95,42 @@ pub fn check<M: Middleware + Clone>(middleware: M) {
 ///
 /// | Law | |
 /// |---|---|
-/// | 1 to 4, 7 | what [`Lint`](crate::Lint) watches, with one outside and one inside the wrapper |
+/// | 1 to 4, 7, 9 | what [`Lint`](crate::Lint) watches, with one outside and one inside the wrapper |
 /// | 2 | HEAD has the headers of GET |
 /// | 4 | every body's end is reported once; nothing is held when the client is gone; a failure never ends well |
 /// | 5 | headers, extensions, content and trailers pass both ways; an endless body is not kept |
+/// | 5 | an upgrade stays one |
 /// | 6 | no panic; nobody waits for ever |
-/// | 7 | `ETag` and `Vary` of the answers to a client that takes content codings and to one that does not |
+/// | 7 | `ETag` and `Vary` of the responses to a client that takes content codings and to one that does not |
+/// | 9 | `Vary` of the 304 to `If-None-Match` and of the 206 to `Range` |
+/// | 10 | the application is called at least once, unless [`never_calls`](Check::never_calls) says otherwise |
 ///
 /// The plans are the same on each run.
+///
+/// A wrapper that lets few requests pass needs requests that reach what it guards:
+///
+/// ```
+/// use enfilade_core::{Application, Reply, Request, around};
+/// use enfilade_testing::Law;
+/// use enfilade_testing::laws::Check;
+/// use http::{HeaderValue, StatusCode};
+///
+/// let lock = around("lock", |inner: &Application, request: Request| {
+///     match request.headers().contains_key("x-key") {
+///         true => inner.call(request),
+///         false => Reply::new(StatusCode::FORBIDDEN),
+///     }
+/// });
+/// let found = Check::new(lock.clone()).counter_example().expect("nobody has the key");
+/// assert_eq!(found.law(), Law::Tested);
+///
+/// let with_key = Check::new(lock.clone()).request(|request| {
+///     request.headers_mut().insert("x-key", HeaderValue::from_static("7"));
+/// });
+/// with_key.run();
+/// // And the refusals.
+/// Check::new(lock).never_calls().run();
+/// ```
 ///
 /// ```
 /// use enfilade_core::{Application, around};
@@ -86,6 +148,8 @@ pub fn check<M: Middleware + Clone>(middleware: M) {
 pub struct Check<M> {
     middleware: M,
     options: Allowances,
+    changes: Vec<RequestChange>,
+    never_calls: bool,
     cases: u32,
 }
 
@@ -145,8 +209,27 @@ impl<M: Middleware + Clone> Check<M> {
         Check {
             middleware,
             options,
+            changes: Vec::new(),
+            never_calls: false,
             cases: CASES,
         }
+    }
+
+    /// Changes the head of each generated request before the wrapper gets it, so that it reaches what is guarded: a key in a
+    /// header, a path, a method, a connection over TLS. The body stays the generated one.
+    ///
+    /// Called again, it is done after what was there.
+    pub fn request(mut self, change: impl Fn(&mut Request) + 'static) -> Check<M> {
+        self.changes.push(Arc::new(change));
+        self
+    }
+
+    /// Says that the wrapper never calls the application for these requests: what is checked are refusals.
+    ///
+    /// Without it, a check in which the application was never called fails ([`Law::Tested`]); with it, one in which it was.
+    pub fn never_calls(mut self) -> Check<M> {
+        self.never_calls = true;
+        self
     }
 
     /// Headers that the wrapper's docs say it changes or removes, of requests or of answers.
@@ -188,62 +271,138 @@ impl<M: Middleware + Clone> Check<M> {
         self
     }
 
-    /// Runs the check.
+    /// Runs the check. A wrapper that needs a runtime needs [`run_async`](Check::run_async).
     ///
     /// # Panics
     ///
-    /// Where a law is broken; the message is the counter-example.
+    /// If a law is broken; the message is the counter-example.
     #[track_caller]
-    pub fn run(&self) {
+    pub fn run(&self)
+    where
+        M: Send,
+    {
         if let Some(found) = self.counter_example() {
             fail(&found.to_string());
         }
     }
 
-    /// Runs the check and gives the simplest counter-example that was found.
+    /// Runs the check in the runtime of whoever awaits it, which works while the wrapper waits.
+    ///
+    /// # Panics
+    ///
+    /// If a law is broken; the message is the counter-example.
+    pub async fn run_async(&self) {
+        if let Some(found) = self.counter_example_async().await {
+            fail(&found.to_string());
+        }
+    }
+
+    /// Runs the check and returns the simplest counter-example that was found.
     #[must_use]
-    pub fn counter_example(&self) -> Option<CounterExample> {
+    pub fn counter_example(&self) -> Option<CounterExample>
+    where
+        M: Send,
+    {
+        pollster::block_on(self.search(&|plan| self.is_blocked(plan)))
+    }
+
+    /// [Runs](Check::run_async) the check and returns the simplest counter-example that was found.
+    pub async fn counter_example_async(&self) -> Option<CounterExample> {
+        self.search(&|_| false).await
+    }
+
+    /// Whether a component waits only because its runtime is that of this thread, which waits too: elsewhere there is none.
+    fn is_blocked(&self, plan: &Plan) -> bool
+    where
+        M: Send,
+    {
+        let (plan, middleware) = (plan.clone(), self.middleware.clone());
+        let elsewhere = move || {
+            let mut trial = Trial {
+                middleware: &middleware,
+                changes: &[],
+                alarm: Alarm::default(),
+            };
+            pollster::block_on(trial.attempt(&plan)).0.panic
+        };
+        let panic = thread::scope(|scope| scope.spawn(elsewhere).join().ok().flatten());
+        panic.is_some_and(|panic| verdict::wants_tokio(&panic))
+    }
+
+    /// Tries plans until one breaks a law, and makes that simpler; `is_blocked` is asked of one that waits for ever.
+    async fn search(&self, is_blocked: &dyn Fn(&Plan) -> bool) -> Option<CounterExample> {
         let config = Config {
-            cases: self.cases,
             failure_persistence: None,
-            max_shrink_time: MAX_SHRINK_MILLISECONDS,
             ..Config::default()
         };
         let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-        let outcome = TestRunner::new_with_rng(config, seed).run(&generate::plan(), |plan| {
-            self.try_plan(&plan)
-                .map_err(|broken| TestCaseError::fail(broken.message))
-        });
-        let plan = match outcome {
-            Ok(()) => return None,
-            Err(TestError::Fail(_, plan)) => plan,
-            Err(TestError::Abort(reason)) => fail(&format!("nothing could be tried: {reason}")),
+        let mut runner = TestRunner::new_with_rng(config, seed);
+        let mut trial = Trial {
+            middleware: &self.middleware,
+            changes: &self.changes,
+            alarm: Alarm::default(),
         };
-        let broken = self.try_plan(&plan).err();
-        let flaky = || BrokenLaw {
-            law: Law::Robust,
-            message: "a law is broken, but not each time".to_owned(),
-        };
-        Some(CounterExample {
-            broken: broken.unwrap_or_else(flaky),
-            plan,
-        })
+        let mut is_called = false;
+        for _ in 0..self.cases {
+            let mut tree = match generate::plan().new_tree(&mut runner) {
+                Ok(tree) => tree,
+                Err(reason) => fail(&format!("nothing could be tried: {reason}")),
+            };
+            let plan = tree.current();
+            let broken = match self.try_plan(&plan, &mut trial).await {
+                Ok(calls) => {
+                    is_called |= calls;
+                    continue;
+                }
+                Err(broken) => broken,
+            };
+            if broken.law == Law::Robust && is_blocked(&plan) {
+                return Some(CounterExample::new(verdict::needs_runtime(), Some(plan)));
+            }
+            return Some(self.simplest(&mut tree, plan, broken, &mut trial).await);
+        }
+        let broken = verdict::check_calls(is_called, self.never_calls).err()?;
+        Some(CounterExample::new(broken, None))
     }
 
-    fn try_plan(&self, plan: &Plan) -> Result<(), BrokenLaw> {
-        let (seen, records) = plan.attempt(&self.middleware);
-        verdict::check_plan(plan, &seen, &records, &self.options)?;
+    async fn simplest(
+        &self,
+        tree: &mut impl ValueTree<Value = Plan>,
+        plan: Plan,
+        broken: BrokenLaw,
+        trial: &mut Trial<'_, M>,
+    ) -> CounterExample {
+        let (start, mut found) = (Instant::now(), CounterExample::new(broken, Some(plan)));
+        let mut is_simpler = tree.simplify();
+        while is_simpler && start.elapsed() < SHRINK_TIME {
+            let plan = tree.current();
+            is_simpler = match self.try_plan(&plan, trial).await {
+                Ok(_) => tree.complicate(),
+                Err(broken) => {
+                    found = CounterExample::new(broken, Some(plan));
+                    tree.simplify()
+                }
+            };
+        }
+        found
+    }
+
+    /// Whether the application was called, or what is wrong.
+    async fn try_plan(&self, plan: &Plan, trial: &mut Trial<'_, M>) -> Result<bool, BrokenLaw> {
+        let (seen, records) = trial.attempt(plan).await;
+        verdict::check_plan(plan, &seen, &records, &self.options, &mut trial.alarm).await?;
+        let is_called = !records.response.notes().calls.is_empty();
         if plan.request.method != "GET" || plan.client != ClientPlan::ReadsAll {
-            return Ok(());
+            return Ok(is_called);
         }
         let mut head = plan.clone();
         "HEAD".clone_into(&mut head.request.method);
-        let (by_head, _) = head.attempt(&self.middleware);
+        let (by_head, _) = trial.attempt(&head).await;
         verdict::check_head(&seen, &by_head, &self.options)?;
-        if plan.response.status != 200 || !plan.response.body.may_have_content() {
-            return Ok(());
+        if plan.response.status == 200 && plan.response.body.may_have_content() {
+            verdict::check_conduct(&trial.attempt_variants(plan).await)?;
         }
-        verdict::check_conduct(&plan.attempt_codings(&self.middleware))
+        Ok(is_called)
     }
 }
 
@@ -257,14 +416,18 @@ impl<M> fmt::Debug for Check<M> {
     }
 }
 
-/// A law that a component broke, and the simplest plan that was found for which it does.
+/// A law that a component broke, and the simplest plan that was found for which it does, if it is about one.
 #[derive(Clone, Debug)]
 pub struct CounterExample {
     broken: BrokenLaw,
-    plan: Plan,
+    plan: Option<Plan>,
 }
 
 impl CounterExample {
+    fn new(broken: BrokenLaw, plan: Option<Plan>) -> CounterExample {
+        CounterExample { broken, plan }
+    }
+
     /// The law that was broken.
     #[must_use]
     pub fn law(&self) -> Law {
@@ -281,12 +444,11 @@ impl CounterExample {
 impl fmt::Display for CounterExample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let BrokenLaw { law, message } = &self.broken;
-        write!(
-            f,
-            "law {} is broken ({law}): {message}\nwith\n{}",
-            law.number(),
-            self.plan
-        )
+        write!(f, "law {} is broken ({law}): {message}", law.number())?;
+        match &self.plan {
+            Some(plan) => write!(f, "\nwith\n{plan}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct ResponsePlan {
     /// Whether it says the length of a body whose length is known.
     pub(super) says_length: bool,
     pub(super) body: BodyPlan,
+    /// Whether it responds to `If-None-Match` with a 304, and to `Range` with a 206.
+    pub(super) is_conditional: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub(super) enum BodyPlan {
     },
     /// Bytes that do not compress, without an end.
     Endless,
+    /// No content: the connection changes to another protocol.
+    Upgrade,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ impl BodyPlan {
     /// All its bytes, where it comes to a good end.
     pub(super) fn content(&self) -> Option<Bytes> {
         match self {
-            BodyPlan::Empty => Some(Bytes::new()),
+            BodyPlan::Empty | BodyPlan::Upgrade => Some(Bytes::new()),
             BodyPlan::Full(bytes) => Some(bytes.clone()),
             BodyPlan::List(chunks) => Some(chunks.concat().into()),
             BodyPlan::Stream {
@@ -88,7 +92,7 @@ impl BodyPlan {
 
     pub(super) fn may_have_content(&self) -> bool {
         match self {
-            BodyPlan::Empty => false,
+            BodyPlan::Empty | BodyPlan::Upgrade => false,
             BodyPlan::Full(bytes) => !bytes.is_empty(),
             BodyPlan::List(chunks) => !chunks.is_empty(),
             BodyPlan::Stream { .. } | BodyPlan::Endless => true,
@@ -167,6 +171,7 @@ impl fmt::Display for BodyPlan {
                 write!(f, "a stream of {}{pauses}{ends}", Sizes(chunks))
             }
             BodyPlan::Endless => f.write_str("an endless stream"),
+            BodyPlan::Upgrade => f.write_str("an upgrade"),
         }
     }
 }

@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BodyEnd, BodyError, Handler, Reply, Request, Response, unpoisoned};
-use http::header::CONTENT_LENGTH;
+use enfilade_core::{
+    Application, Body, BodyEnd, BodyError, Handler, Reply, Request, Response, Upgraded, gateway,
+    unpoisoned,
+};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, HOST, IF_NONE_MATCH, RANGE, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 
@@ -62,8 +67,12 @@ impl Handler for GeneratedApplication {
     fn call(&self, mut request: Request) -> Reply {
         let at = self.note(&request);
         let (plan, record) = (self.plan.clone(), self.record.clone());
+        let condition = plan
+            .is_conditional
+            .then(|| Condition::of(&request))
+            .flatten();
         if plan.waits == 0 && !plan.reads_body {
-            return Reply::from(response(&plan, &record));
+            return Reply::from(response(&plan, condition, &record));
         }
         Reply::from_future(async move {
             for _ in 0..plan.waits {
@@ -75,7 +84,7 @@ impl Handler for GeneratedApplication {
                     call.body = body;
                 }
             }
-            response(&plan, &record)
+            response(&plan, condition, &record)
         })
     }
 }
@@ -94,14 +103,48 @@ impl GeneratedApplication {
     }
 }
 
-fn response(plan: &ResponsePlan, record: &Record) -> Response {
+/// What a request asks for instead of a 200.
+#[derive(Clone, Copy, Debug)]
+enum Condition {
+    NotModified,
+    FirstByte,
+}
+
+impl Condition {
+    fn of(request: &Request) -> Option<Condition> {
+        let headers = request.headers();
+        if headers.contains_key(IF_NONE_MATCH) {
+            return Some(Condition::NotModified);
+        }
+        headers.contains_key(RANGE).then_some(Condition::FirstByte)
+    }
+
+    fn apply_to(self, response: &mut Response) {
+        match self {
+            Condition::NotModified => *response.status_mut() = StatusCode::NOT_MODIFIED,
+            Condition::FirstByte => {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                let range = HeaderValue::from_static("bytes 0-0/*");
+                response.headers_mut().insert(CONTENT_RANGE, range);
+            }
+        }
+    }
+}
+
+fn response(plan: &ResponsePlan, condition: Option<Condition>, record: &Record) -> Response {
     record.notes().responses += 1;
-    let body = body(&plan.body, record);
+    let body = match condition {
+        Some(Condition::NotModified) => Body::empty(),
+        Some(Condition::FirstByte) => Body::from(Bytes::from_static(b"T")),
+        None => body(&plan.body, record),
+    };
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(plan.status).expect("generated between 100 and 599");
     *response.headers_mut() = header_map(&plan.headers);
-    if let Some(length) = plan
+    if let Some(condition) = condition {
+        condition.apply_to(&mut response);
+    } else if let Some(length) = plan
         .body
         .content()
         .filter(|content| plan.says_length && !content.is_empty())
@@ -131,6 +174,7 @@ pub(super) fn body(plan: &BodyPlan, record: &Record) -> Body {
             *pauses,
             *ends,
         )),
+        BodyPlan::Upgrade => upgrade(),
         BodyPlan::Endless => Body::new(GeneratedStream::new(
             record,
             None,
@@ -138,6 +182,23 @@ pub(super) fn body(plan: &BodyPlan, record: &Record) -> Body {
             StreamEnding::Badly,
         )),
     }
+}
+
+/// The body of an upgrade, as a gateway gets it from an application.
+fn upgrade() -> Body {
+    let app = Application::new(|request: Request| {
+        let upgrade = request
+            .upgrade("law")
+            .expect("the request below asks for it");
+        upgrade.respond(async |_: Upgraded| Ok(()))
+    });
+    let mut request = Request::get("http://h/");
+    for (name, value) in [(HOST, "h"), (CONNECTION, "upgrade"), (UPGRADE, "law")] {
+        let value = HeaderValue::from_static(value);
+        request.headers_mut().insert(name, value);
+    }
+    let answer = gateway::answer_upgradable(&app, request, gateway::Upgradable::Switching);
+    pollster::block_on(answer).into_body()
 }
 
 /// A stream that knows whether somebody still holds it, and how much was taken.

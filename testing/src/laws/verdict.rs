@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::alarm::Alarm;
 use super::attempt::{BodyEnding, Observation, ObservedHead, Records};
-use super::plan::{ClientPlan, OWN_TRAILER, Plan, RequestPlan, header_map};
+use super::plan::{BodyPlan, ClientPlan, OWN_TRAILER, Plan, header_map};
 use super::subject::{ENDLESS_STOPS_AT, ObservedCall, Record};
 use super::{Allowances, GeneratedResponse};
 use crate::lint::Law;
@@ -23,6 +24,37 @@ pub(super) struct BrokenLaw {
     pub(super) message: String,
 }
 
+/// What is wrong with the check, and not with the component.
+pub(super) fn needs_runtime() -> BrokenLaw {
+    let message = "the component needs a runtime of tokio that runs while it waits: await `laws::check_async` or \
+                   `Check::run_async` in a `#[tokio::test]`";
+    BrokenLaw {
+        law: Law::Tested,
+        message: message.to_owned(),
+    }
+}
+
+/// Law 10.
+pub(super) fn check_calls(is_called: bool, never_calls: bool) -> Verdict {
+    match (is_called, never_calls) {
+        (true, false) | (false, true) => Ok(()),
+        (false, false) => broken(
+            Law::Tested,
+            "the wrapper never called the application, so what it does with it was not tried: give the check requests \
+             that pass, with `Check::request`, or say `Check::never_calls`",
+        ),
+        (true, true) => broken(
+            Law::Tested,
+            "the wrapper called the application, and the check says that it never does",
+        ),
+    }
+}
+
+/// Whether a panic is that of tokio's functions outside a runtime.
+pub(super) fn wants_tokio(panic: &str) -> bool {
+    panic.contains("there is no reactor running") || panic.contains("Tokio 1.x context")
+}
+
 type Verdict = Result<(), BrokenLaw>;
 
 fn broken(law: Law, message: impl Into<String>) -> Verdict {
@@ -33,19 +65,22 @@ fn broken(law: Law, message: impl Into<String>) -> Verdict {
 }
 
 /// Judges one try.
-pub(super) fn check_plan(
+pub(super) async fn check_plan(
     plan: &Plan,
     seen: &Observation,
     records: &Records,
     options: &Allowances,
+    alarm: &mut Alarm,
 ) -> Verdict {
     check_conduct(seen)?;
-    check_ends(plan, seen, records)?;
-    check_request(plan, &records.response, options)?;
+    let is_replaced = is_replaced(plan, &records.response, options);
+    check_ends(seen, records, alarm).await?;
+    if !is_replaced {
+        check_failure(plan, seen)?;
+    }
+    check_request(plan, seen, &records.response, options)?;
     match &seen.head {
-        Some(head) if !is_replaced(plan, &records.response, options) => {
-            check_response(plan, seen, head, options)
-        }
+        Some(head) if !is_replaced => check_response(plan, seen, head, options),
         _ => Ok(()),
     }
 }
@@ -53,6 +88,9 @@ pub(super) fn check_plan(
 /// Law 6, and what the Lints say.
 pub(super) fn check_conduct(seen: &Observation) -> Verdict {
     if let Some(panic) = &seen.panic {
+        if wants_tokio(panic) {
+            return Err(needs_runtime());
+        }
         return broken(Law::Robust, format!("the component {panic}"));
     }
     if seen.is_stuck {
@@ -74,9 +112,9 @@ fn is_replaced(plan: &Plan, record: &Record, options: &Allowances) -> bool {
 }
 
 /// Law 4, and the part of law 5 that is about buffers.
-fn check_ends(plan: &Plan, seen: &Observation, records: &Records) -> Verdict {
+async fn check_ends(seen: &Observation, records: &Records, alarm: &mut Alarm) -> Verdict {
     for (whose, record) in [("answer", &records.response), ("request", &records.request)] {
-        if !wait_for(|| record.notes().sources_alive == 0) {
+        if !wait_for(alarm, || record.notes().sources_alive == 0).await {
             let message =
                 format!("the body of the {whose} is still held although the client is gone");
             return broken(Law::BodyEnd, message);
@@ -86,7 +124,7 @@ fn check_ends(plan: &Plan, seen: &Observation, records: &Records) -> Verdict {
         let notes = records.response.notes();
         notes.ends.len() == notes.responses
     };
-    if !wait_for(all_ended) {
+    if !wait_for(alarm, all_ended).await {
         let message =
             "the client is gone, and the end of the body is not reported: it is still held";
         return broken(Law::BodyEnd, message);
@@ -96,6 +134,11 @@ fn check_ends(plan: &Plan, seen: &Observation, records: &Records) -> Verdict {
             "an endless body is kept in memory: nothing of it comes out, and there is no cap";
         return broken(Law::Unchanged, message);
     }
+    Ok(())
+}
+
+/// Law 4 for a body that fails.
+fn check_failure(plan: &Plan, seen: &Observation) -> Verdict {
     let fails = plan.response.body.content().is_none();
     if fails
         && plan.client == ClientPlan::ReadsAll
@@ -111,8 +154,15 @@ fn check_ends(plan: &Plan, seen: &Observation, records: &Records) -> Verdict {
 }
 
 /// Law 5 for what the application was given.
-fn check_request(plan: &Plan, record: &Record, options: &Allowances) -> Verdict {
-    let sent = &plan.request;
+fn check_request(
+    plan: &Plan,
+    seen: &Observation,
+    record: &Record,
+    options: &Allowances,
+) -> Verdict {
+    let Some(sent) = &seen.sent else {
+        return Ok(());
+    };
     for call in &record.notes().calls {
         if !call.has_mark {
             return broken(
@@ -120,33 +170,20 @@ fn check_request(plan: &Plan, record: &Record, options: &Allowances) -> Verdict 
                 "the request's extensions are lost on the way in",
             );
         }
-        if call.method.as_str() != sent.method && !options.rewrites {
+        if call.method != sent.method && !options.rewrites {
             let message = format!("the method {} became {}", sent.method, call.method);
             return broken(Law::Unchanged, message);
         }
-        if call.target != target(sent) && !options.rewrites {
+        if call.target != sent.target && !options.rewrites {
             return broken(
                 Law::Path,
-                format!("the target {} became {}", target(sent), call.target),
+                format!("the target {} became {}", sent.target, call.target),
             );
         }
-        same_headers(
-            "request",
-            &header_map(&sent.headers),
-            &call.headers,
-            options,
-        )?;
+        same_headers("request", &sent.headers, &call.headers, options)?;
         check_request_body(plan, call)?;
     }
     Ok(())
-}
-
-/// The target as `http` writes it.
-fn target(request: &RequestPlan) -> String {
-    request
-        .target
-        .parse::<http::Uri>()
-        .map_or_else(|_| request.target.clone(), |uri| uri.to_string())
 }
 
 fn check_request_body(plan: &Plan, call: &ObservedCall) -> Verdict {
@@ -192,6 +229,9 @@ fn check_response(
         &head.headers,
         options,
     )?;
+    if matches!(plan.response.body, BodyPlan::Upgrade) && !head.is_upgrade {
+        return broken(Law::Unchanged, "the upgrade of the application is lost");
+    }
     if seen.ended != Some(BodyEnding::Well) || plan.request.method == "HEAD" {
         return Ok(());
     }
@@ -273,13 +313,13 @@ impl Observation {
     }
 }
 
-fn wait_for(is_so: impl Fn() -> bool) -> bool {
+async fn wait_for(alarm: &mut Alarm, is_so: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !is_so() {
         if start.elapsed() > TIMEOUT {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        alarm.sleep(Duration::from_millis(1)).await;
     }
     true
 }
