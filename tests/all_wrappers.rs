@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use enfilade::middleware::Router;
 use enfilade::{Application, Body, Connection, HttpError, Request, Scheme};
-use enfilade_testing::{Client, RequestBuilder, TestResponse, doctor, lint_all};
+use enfilade_testing::{Client, Doctor, RequestBuilder, TestResponse, doctor, lint_all};
 use flate2::write::GzEncoder;
 use http::StatusCode;
 
@@ -220,6 +220,18 @@ fn the_documented_order_is_that_of_the_table_and_has_no_warning() {
 fn stack(wrappers: Vec<(&'static str, Wrap)>) -> Application {
     let inside_out = wrappers.iter().rev();
     inside_out.fold(garden(), |app, (_, wrap)| wrap(app))
+}
+
+#[test]
+fn the_doctor_names_parts_that_exist() {
+    let wrappers = wrappers();
+    let named = |(_, wrap): &(_, Wrap)| wrap(garden()).describe().name().to_owned();
+    let exist: Vec<_> = wrappers.iter().map(named).collect();
+    let doctor = Doctor::new();
+    let unknown = doctor
+        .names()
+        .filter(|name| !exist.iter().any(|known| known == name));
+    assert_eq!(unknown.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! Orders of wrappers that are known to be wrong.
+
+mod rules;
+mod warning;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use enfilade_core::{Description, IntoHandler};
+
+use self::rules::OrderRule;
+pub use self::warning::Warning;
+use crate::lint;
+
+/// Reads the description of a stack and warns of orders that are known to be wrong.
+///
+/// It is what [`Doctor::new`] knows; see there.
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+/// use enfilade_testing::doctor;
+///
+/// let app = Application::new(|_: Request| "x")
+///     .wrap(around("AccessLog", Application::call))
+///     .wrap(around("Headers", Application::call))
+///     .wrap(around("Compression", Application::call));
+/// let warnings = doctor(&app);
+/// assert_eq!(warnings.len(), 1);
+/// assert_eq!(
+///     warnings[0].to_string(),
+///     "AccessLog is inside Compression: the log counts the bytes before compression and not those that are sent \
+///      (Compression > Headers > AccessLog)"
+/// );
+/// ```
+#[must_use]
+pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
+    Doctor::new().examine(app)
+}
+
+/// Rules about the order of components, and who applies them.
+///
+/// A component is known by the name in its [`Description`], in upper or lower case, and nothing else is looked at: one
+/// that has the name of another is taken for it, and one with a name of its own needs a rule of its own. Names of
+/// which nobody is in the stack do no harm.
+///
+/// A component is inside another where every request to it comes through the other. What a wrapper asks beside what it
+/// is around, such as the fallback of a `NotFound`, is not inside that wrapper.
+///
+/// | Outside | Inside | Because |
+/// |---|---|---|
+/// | `Compression` | `AccessLog` | the log counts the bytes before compression and not those that are sent |
+/// | `Compression` | `Compression` | both choose what is compressed, so the settings of neither hold |
+/// | `AccessLog` | `AccessLog` | a request has two lines in the log |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `AccessLog` | the log does not see the responses that the outer one makes itself |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `RequestId` | the responses that the outer one makes itself have no ID |
+/// | `ErrorPages` | `DebugErrors` | the page of the outer one, which says less, replaces that of the inner one |
+/// | `NotFound` | `Compression` | the pages of the fallback are not compressed |
+/// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
+/// | `AccessLog` | `ProxyFix` | the log takes the proxy for the client |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | the responses that the outer one makes itself are not counted |
+/// | `Compression` | `Metrics` | the bytes before compression are counted and not those that are sent |
+/// | `Metrics` | `Metrics` | a request is counted twice |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | the responses that the outer one makes itself are not in the span |
+/// | `Trace` | `ProxyFix` | the span takes the proxy for the client |
+/// | `Trace` | `Trace` | a request has two spans of a server |
+/// | `CanonicalHost`, `TrustedHosts` | `ProxyFix` | the host that is checked is not the one that the proxy names |
+/// | `HttpsRedirect` | `ProxyFix` | behind a proxy that ends TLS every request is redirected to itself |
+/// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
+/// | `RateLimit` | `ProxyFix` | all clients behind a proxy are limited as one |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read the responses that the outer one makes itself, not even to a preflight |
+/// | `BodyLimit` | `Decompression` | the limit counts compressed bytes, and a short request may become a long one behind it |
+/// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to whatever host a client names |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | the responses that the outer one makes itself lack the headers |
+/// | `ErrorPages` | `Compression` | the pages of errors are not compressed |
+/// | `ContentType` | `Compression` | the type is not known yet when the compression decides |
+/// | `AccessLog`, `Trace` | `Sensitive` | the headers of requests are shown before they are marked |
+/// | `Maintenance` | `ProxyFix` | who may pass is decided by the proxy's address |
+///
+/// ```
+/// use enfilade_core::{Application, Request, around};
+/// use enfilade_testing::Doctor;
+///
+/// let app = Application::new(|_: Request| "x")
+///     .wrap(around("Session", Application::call))
+///     .wrap(around("Cart", Application::call));
+/// let warnings = Doctor::new()
+///     .rule("Cart", "Session", "the cart is kept in the session")
+///     .examine(&app);
+/// assert_eq!(warnings[0].outer(), Some("Cart"));
+/// assert_eq!(warnings[0].path(), ["Cart", "Session"]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a doctor says nothing until something is examined"]
+pub struct Doctor {
+    rules: Vec<OrderRule>,
+    accepted: Vec<Cow<'static, str>>,
+}
+
+impl Doctor {
+    /// With all rules of the table.
+    pub fn new() -> Doctor {
+        Doctor {
+            rules: rules::known().collect(),
+            accepted: Vec::new(),
+        }
+    }
+
+    /// The names of the components that it has rules about.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let pairs = self.rules.iter();
+        pairs.flat_map(|rule| [&*rule.outer, &*rule.inner])
+    }
+
+    /// Accepts a warning by its [name](Warning::name), in upper or lower case: it is not returned any more.
+    ///
+    /// A name that no warning has is a warning itself, so that a list of accepted ones does not outlive its reasons.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request, around};
+    /// use enfilade_testing::Doctor;
+    ///
+    /// let doctor = Doctor::new().accept("AccessLog is inside Compression");
+    /// let log = Application::new(|_: Request| "x").wrap(around("AccessLog", Application::call));
+    /// assert!(doctor.examine(log.clone().wrap(around("Compression", Application::call))).is_empty());
+    /// assert_eq!(
+    ///     doctor.examine(log)[0].to_string(),
+    ///     "Doctor: no warning is named \"AccessLog is inside Compression\": do not accept it any more"
+    /// );
+    /// ```
+    pub fn accept(mut self, name: impl Into<Cow<'static, str>>) -> Doctor {
+        self.accepted.push(name.into());
+        self
+    }
+
+    /// Adds a rule: `outer` around `inner` is wrong, because of `reason`.
+    pub fn rule(
+        mut self,
+        outer: impl Into<Cow<'static, str>>,
+        inner: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Doctor {
+        self.rules.push(OrderRule {
+            outer: outer.into(),
+            inner: inner.into(),
+            reason: reason.into(),
+        });
+        self
+    }
+
+    /// Warns of every component that is inside one that it should not be in, outermost first.
+    ///
+    /// It also shows the [warnings](Description::warnings) of each component about itself, such as the routes that no
+    /// request reaches (`Router::check`, feature `route-check`).
+    ///
+    /// Of several outer components with one name the nearest is meant. [Accepted](Doctor::accept) warnings are left out.
+    #[must_use]
+    pub fn examine<M>(&self, app: impl IntoHandler<M>) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let tree = app.into_application().describe();
+        self.visit(&tree, "", &mut Vec::new(), &mut warnings);
+        let unused = self.accepted.iter().filter(|name| {
+            let is_named = |warning: &Warning| warning.is_named(name);
+            !warnings.iter().any(is_named)
+        });
+        let unused: Vec<_> = unused.map(|name| Warning::unused(name)).collect();
+        warnings.retain(|warning| !self.accepted.iter().any(|name| warning.is_named(name)));
+        warnings.extend(unused);
+        warnings
+    }
+
+    fn visit(
+        &self,
+        component: &Description,
+        label: &str,
+        outside: &mut Vec<PathStep>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let name = component.name();
+        if name == lint::NAME {
+            // It is nobody, and what is inside stands in its place.
+            for (_, inner) in component.children() {
+                self.visit(inner, label, outside, warnings);
+            }
+            return;
+        }
+        outside.push(PathStep {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            is_around: false,
+        });
+        let own = component.warnings();
+        warnings.extend(own.map(|reason| Warning::new(None, reason.to_owned().into(), outside)));
+        let broken = self
+            .rules
+            .iter()
+            .filter(|rule| rule.inner.eq_ignore_ascii_case(name));
+        warnings.extend(broken.filter_map(|rule| rule.apply(outside)));
+        let is_wrapper = component.children().any(|(label, _)| label.is_empty());
+        for (label, inner) in component.children() {
+            if let Some(place) = outside.last_mut() {
+                place.is_around = !is_wrapper || label.is_empty();
+            }
+            self.visit(inner, label, outside, warnings);
+        }
+        outside.pop();
+    }
+}
+
+impl Default for Doctor {
+    fn default() -> Doctor {
+        Doctor::new()
+    }
+}
+
+/// A component on the way from the outermost one.
+struct PathStep {
+    name: String,
+    label: String,
+    /// Whether it is around what comes next, and not beside it.
+    is_around: bool,
+}
+
+impl OrderRule {
+    /// A warning where the last place is inside of one that it should not be in.
+    fn apply(&self, way: &[PathStep]) -> Option<Warning> {
+        let (_, outside) = way.split_last()?;
+        let is_outer =
+            |place: &&PathStep| place.is_around && place.name.eq_ignore_ascii_case(&self.outer);
+        let outer = outside.iter().rev().find(is_outer)?;
+        Some(Warning::new(Some(outer), self.reason.clone(), way))
+    }
+}
+
+impl fmt::Display for PathStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.label.is_empty() {
+            write!(f, "{}: ", self.label)?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

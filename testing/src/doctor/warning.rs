@@ -1,0 +1,98 @@
+//! What the doctor says.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::PathStep;
+
+/// Two components in an order that is known to be wrong, a mistake in one component, or a name that is accepted for
+/// nothing.
+///
+/// [`Display`](fmt::Display) puts it in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    outer: Option<String>,
+    inner: String,
+    reason: Cow<'static, str>,
+    path: Vec<String>,
+}
+
+impl Warning {
+    /// A warning about the last place of a way, inside another one or alone.
+    pub(super) fn new(
+        outer: Option<&PathStep>,
+        reason: Cow<'static, str>,
+        way: &[PathStep],
+    ) -> Warning {
+        Warning {
+            outer: outer.map(|outer| outer.name.clone()),
+            inner: way.last().map(|last| last.name.clone()).unwrap_or_default(),
+            reason,
+            path: way.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// A warning about a name that was accepted, and that no warning has.
+    pub(super) fn unused(name: &str) -> Warning {
+        Warning {
+            outer: None,
+            inner: "Doctor".to_owned(),
+            reason: format!("no warning is named {name:?}: do not accept it any more").into(),
+            path: Vec::new(),
+        }
+    }
+
+    /// The name by which it is [accepted](crate::Doctor::accept): `AccessLog is inside Compression`, and with the reason if
+    /// it is about one component alone.
+    ///
+    /// It is what [`Display`](fmt::Display) begins with.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.outer {
+            Some(outer) => format!("{} is inside {outer}", self.inner),
+            None => format!("{}: {}", self.inner, self.reason),
+        }
+    }
+
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
+
+    /// The name of the outer component; `None` if the warning is about one component alone.
+    #[must_use]
+    pub fn outer(&self) -> Option<&str> {
+        self.outer.as_deref()
+    }
+
+    /// The name of the component inside it, or of the only one.
+    #[must_use]
+    pub fn inner(&self) -> &str {
+        &self.inner
+    }
+
+    /// What is wrong with that.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The components from the outermost one to the inner one of the two, as the description's tree has them: with the
+    /// label in front where there is one.
+    #[must_use]
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())?;
+        if self.outer.is_some() {
+            write!(f, ": {}", self.reason)?;
+        }
+        match &self.path[..] {
+            [] => Ok(()),
+            path => write!(f, " ({})", path.join(" > ")),
+        }
+    }
+}
