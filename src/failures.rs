@@ -80,8 +80,10 @@ impl FailureHooks {
         match hook {
             Some(hook) => hook(error, id),
             // Others, such as a 503 of a limit, are no surprise.
-            None if error.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-                error.source().map(|_| tell(line_of(error, id)));
+            None if error.status() == StatusCode::INTERNAL_SERVER_ERROR
+                && error.source().is_some() =>
+            {
+                tell(line_of(error, id));
             }
             None => {}
         }

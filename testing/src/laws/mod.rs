@@ -308,7 +308,7 @@ impl<M: Middleware + Clone> Check<M> {
 
     /// [Runs](Check::run_async) the check and returns the simplest counter-example that was found.
     pub async fn counter_example_async(&self) -> Option<CounterExample> {
-        self.search(&|_| false).await
+        Box::pin(self.search(&|_| false)).await
     }
 
     /// Whether a component waits only because its runtime is that of this thread, which waits too: elsewhere there is none.

@@ -4,7 +4,7 @@ use enfilade_core::headers::tokens;
 use http::header::{
     IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, VARY,
 };
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// How long a `Vary` may be and still be remembered.
 const LONGEST: usize = 256;
@@ -31,7 +31,7 @@ pub(super) struct SeenVary {
 
 impl SeenVary {
     pub(super) fn new(request: u64, headers: &HeaderMap) -> Option<SeenVary> {
-        let length: usize = headers.get_all(VARY).iter().map(|value| value.len()).sum();
+        let length: usize = headers.get_all(VARY).iter().map(HeaderValue::len).sum();
         (length <= LONGEST).then(|| SeenVary {
             request,
             names: names(headers).map(Box::from).collect(),
@@ -71,8 +71,6 @@ fn names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(lines: &[&'static str]) -> HeaderMap {

@@ -233,8 +233,9 @@ impl Request {
     #[must_use]
     pub fn upgrade(&self, protocol: &str) -> Option<Upgrade> {
         let Offer(protocols) = self.extensions().get()?;
-        let is_asked = |offered: &&Box<str>| offered.eq_ignore_ascii_case(protocol);
-        let offered = protocols.iter().find(is_asked)?;
+        let is_asked = |offered: &&str| offered.eq_ignore_ascii_case(protocol);
+        let mut protocols = protocols.iter().map(|offered| &**offered);
+        let offered = protocols.find(is_asked)?;
         self.body().is_finished().then(|| Upgrade::new(offered))
     }
 
