@@ -10,8 +10,8 @@ pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
     Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoReply,
     IntoResponse, Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture,
-    Request, Response, Scheme, Tls, TryIntoApplication, Upgrade, Upgraded, Wrapper, around,
-    around_async, gateway, headers, host, marker, path, unpoisoned, wrapped,
+    Request, Response, Scheme, TargetError, Tls, TryIntoApplication, Upgrade, Upgraded, Wrapper,
+    around, around_async, gateway, headers, host, marker, path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

@@ -53,7 +53,7 @@ pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
 pub use message::request::{
-    CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request,
+    CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request, TargetError,
 };
 pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
