@@ -9,8 +9,8 @@
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
     Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoResponse,
-    Middleware, Outcome, Panic, Params, Pipeline, RemoteUser, Reply, ReplyFuture, Request,
-    Response, Scheme, Tls, Wrapper, around, gateway, headers, host, marker, path, unpoisoned,
+    Middleware, Outcome, Panic, Params, Pipeline, ReadAt, RemoteUser, Reply, ReplyFuture, Request,
+    Response, Scheme, Segment, SourceRead, Tls, Wrapper, around, gateway, headers, host, marker, path, unpoisoned,
     wrapped,
 };
 pub use enfilade_middleware as middleware;

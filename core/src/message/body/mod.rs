@@ -1,7 +1,10 @@
-//! Bodies: nothing, bytes in memory, or a stream; with a reliable notice of their end.
+//! Bodies: nothing, bytes in memory, segments of sources, or a stream; with a reliable notice of their end.
 
 mod end;
+mod from;
 pub(crate) mod inspect;
+mod segments;
+pub(crate) mod source;
 mod stream;
 
 use std::any::Any;
@@ -17,14 +20,15 @@ use http_body::{Frame, SizeHint};
 
 use self::end::Watch;
 pub use self::end::{BodyEnd, Outcome};
+use self::segments::Segments;
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
 use crate::message::error::BodyError;
 use crate::message::error::BoxError;
 
 /// The content of a request or response.
 ///
-/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings) or a stream of frames, so trailers survive.
-/// A body that is in memory stays in memory through every wrapper that does not need to change it:
+/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings), a list of [segments](crate::Segment) of
+/// sources such as files, or a stream of frames, so trailers survive. A body that is in memory stays in memory through every wrapper that does not need to change it:
 /// [`as_bytes`](Body::as_bytes) shows it.
 ///
 /// ```
@@ -46,9 +50,24 @@ enum Content {
     Full(Bytes),
     /// In order, with the sum of their lengths; none of them is empty.
     List(std::vec::IntoIter<Bytes>, u64),
+    Segments(Box<Segments>),
     Stream(BoxStream),
     /// What a stream gave and was not passed on yet, and the stream.
     Rest(Box<(Bytes, BoxStream)>),
+}
+
+impl Content {
+    /// Buffers of which none is empty.
+    fn from_buffers(mut buffers: Vec<Bytes>) -> Content {
+        match buffers.len() {
+            0 => Content::Empty,
+            1 => Content::Full(buffers.remove(0)),
+            _ => {
+                let length = buffers.iter().map(|bytes| bytes.len() as u64).sum();
+                Content::List(buffers.into_iter(), length)
+            }
+        }
+    }
 }
 
 impl Body {
@@ -82,15 +101,7 @@ impl Body {
             .into_iter()
             .map(Into::into)
             .filter(|bytes| !bytes.is_empty());
-        let mut buffers: Vec<Bytes> = buffers.collect();
-        match buffers.len() {
-            0 => Body::empty(),
-            1 => Body::of(Content::Full(buffers.remove(0))),
-            _ => {
-                let length = buffers.iter().map(|bytes| bytes.len() as u64).sum();
-                Body::of(Content::List(buffers.into_iter(), length))
-            }
-        }
+        Body::of(Content::from_buffers(buffers.collect()))
     }
 
     /// A body whose buffers are made one at a time, when the gateway is ready to send them.
@@ -138,28 +149,33 @@ impl Body {
         match &self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
-            Content::List(..) | Content::Stream(_) | Content::Rest(..) => None,
+            Content::List(..) | Content::Segments(_) | Content::Stream(_) | Content::Rest(..) => {
+                None
+            }
         }
     }
 
     /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        !matches!(self.content, Content::Stream(_) | Content::Rest(..))
+        matches!(
+            self.content,
+            Content::Empty | Content::Full(_) | Content::List(..)
+        )
     }
 
-    /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
+    /// Takes the whole body out if it is in memory, joining a list; its end is then reported as complete.
     ///
     /// # Errors
     ///
-    /// Gives the body back where it is a stream.
+    /// Returns the body if it is not in memory.
     pub fn try_into_bytes(mut self) -> Result<Bytes, Body> {
         let bytes = match self.take_content() {
             Content::Empty => Bytes::new(),
             Content::Full(bytes) => bytes,
             Content::List(list, length) => join(list, length),
-            stream @ (Content::Stream(_) | Content::Rest(..)) => {
-                self.content = stream;
+            other @ (Content::Segments(_) | Content::Stream(_) | Content::Rest(..)) => {
+                self.content = other;
                 return Err(self);
             }
         };
@@ -181,6 +197,7 @@ impl Body {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
+            Content::Segments(segments) => segments.count() == 0,
             Content::Stream(stream) => stream.is_end_stream(),
             Content::Rest(..) => false,
         }
@@ -296,7 +313,7 @@ impl Body {
         let bytes = match &mut self.content {
             Content::Empty => None,
             Content::Full(bytes) => {
-                let piece = piece(bytes, limit);
+                let piece = take_piece(bytes, limit);
                 if bytes.is_empty() {
                     self.content = Content::Empty;
                 }
@@ -310,10 +327,14 @@ impl Body {
                 *length -= bytes.as_ref().map_or(0, Bytes::len) as u64;
                 bytes
             }
+            Content::Segments(segments) => {
+                let next = ready!(segments.poll_piece(context, limit));
+                return Poll::Ready(next.map(|bytes| bytes.map(Frame::data)));
+            }
             Content::Stream(stream) => match ready!(stream.poll_frame(context)) {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() > limit) => {
                     let mut rest = frame.into_data().unwrap_or_default();
-                    let piece = piece(&mut rest, limit);
+                    let piece = take_piece(&mut rest, limit);
                     if let Content::Stream(stream) = self.take_content() {
                         self.content = Content::Rest(Box::new((rest, stream)));
                     }
@@ -322,7 +343,7 @@ impl Body {
                 next => return Poll::Ready(next),
             },
             Content::Rest(rest) => {
-                let piece = piece(&mut rest.0, limit);
+                let piece = take_piece(&mut rest.0, limit);
                 if rest.0.is_empty()
                     && let Content::Rest(rest) = self.take_content()
                 {
@@ -340,7 +361,7 @@ impl Body {
 }
 
 /// Takes at most `limit` bytes off.
-fn piece(bytes: &mut Bytes, limit: usize) -> Bytes {
+fn take_piece(bytes: &mut Bytes, limit: usize) -> Bytes {
     if bytes.len() > limit {
         bytes.split_to(limit)
     } else {
@@ -374,6 +395,7 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),
+            Content::Segments(segments) => SizeHint::with_exact(segments.length),
             Content::Stream(stream) => stream.size_hint(),
             Content::Rest(rest) => {
                 let (rest, hint) = (rest.0.len() as u64, rest.1.size_hint());
@@ -417,29 +439,11 @@ impl fmt::Debug for Body {
             Content::List(list, length) => {
                 write!(f, "Body({length} bytes in {} buffers)", list.len())
             }
-            Content::Stream(_) | Content::Rest(..) => f.write_str("Body(stream)"),
-        }
-    }
-}
-
-macro_rules! body_from {
-    ($($kind:ty),+) => {$(
-        impl From<$kind> for Body {
-            fn from(content: $kind) -> Body {
-                let bytes: Bytes = content.into();
-                if bytes.is_empty() { Body::empty() } else { Body::of(Content::Full(bytes)) }
+            Content::Segments(segments) => {
+                let (length, count) = (segments.length, segments.count());
+                write!(f, "Body({length} bytes in {count} segments)")
             }
-        }
-    )+};
-}
-
-body_from!(&'static str, String, &'static [u8], Vec<u8>, Bytes);
-
-impl From<std::borrow::Cow<'static, str>> for Body {
-    fn from(content: std::borrow::Cow<'static, str>) -> Body {
-        match content {
-            std::borrow::Cow::Borrowed(text) => text.into(),
-            std::borrow::Cow::Owned(text) => text.into(),
+            Content::Stream(_) | Content::Rest(..) => f.write_str("Body(stream)"),
         }
     }
 }
