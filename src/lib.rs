@@ -10,8 +10,8 @@ pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
     Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoResponse,
     Middleware, Outcome, Panic, Params, Pipeline, ReadAt, RemoteUser, Reply, ReplyFuture, Request,
-    Response, Scheme, Segment, SourceRead, Tls, Wrapper, around, gateway, headers, host, marker, path, unpoisoned,
-    wrapped,
+    Response, Scheme, Segment, SourceRead, Tls, Wrapper, around, gateway, headers, host, marker,
+    path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
