@@ -1,18 +1,14 @@
 //! `wsgi.file_wrapper`: a file as an iterable, which the server may send by itself.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use pyo3::exceptions::PyIOError;
+use enfilade::Segment;
+use enfilade::middleware::FileSource;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::call::exchange::{Exchange, SendOutcome};
 use crate::ffi;
-
-/// How many bytes of a file are sent at a time.
-const BLOCK: usize = 128 * 1024;
 
 /// A file-like object in blocks (PEP 3333, "Optional Platform-Specific File Handling").
 #[pyclass(frozen, module = "enfilade._native", name = "FileWrapper")]
@@ -57,17 +53,10 @@ impl FileWrapper {
     }
 }
 
-/// A regular file from where it is to its end.
-pub(crate) struct RegularFile {
-    file: File,
-    position: u64,
-    pub(crate) length: u64,
-}
-
 impl FileWrapper {
-    /// What the system has of the file where its bytes are those that reading it would give: a `GzipFile` has a
-    /// descriptor too, so only the types that are known to pass bytes on as they are count.
-    pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<RegularFile>> {
+    /// The regular file, from where it is to its end, if its bytes are those that reading the object would return: a
+    /// `GzipFile` has a descriptor too, so only the types count that are known to pass bytes on as they are.
+    pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<Segment>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
         let is_plain = ["BufferedReader", "FileIO", "BufferedRandom"]
@@ -86,18 +75,13 @@ impl FileWrapper {
             return Ok(None);
         }
         let descriptor: i32 = filelike.call_method0("fileno")?.extract()?;
-        let file = File::from(ffi::duplicate(descriptor)?);
-        let facts = file.metadata()?;
-        if !facts.is_file() {
+        // What is no regular file is read by the object itself.
+        let Ok(file) = FileSource::new(File::from(ffi::duplicate(descriptor)?)) else {
             return Ok(None);
-        }
+        };
         let position: u64 = filelike.call_method0("tell")?.extract()?;
-        let length = facts.len().saturating_sub(position);
-        Ok(Some(RegularFile {
-            file,
-            position,
-            length,
-        }))
+        let rest = position..file.len();
+        Ok(Some(Segment::new(Arc::new(file), rest)))
     }
 }
 
@@ -105,30 +89,4 @@ impl FileWrapper {
 fn is_file_io(io: &Bound<'_, PyModule>, raw: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = io.getattr("FileIO")?;
     Ok(raw.is_exact_instance(&kind))
-}
-
-impl RegularFile {
-    /// Reads and sends it without the interpreter, but for handing blocks over.
-    pub(crate) fn send(mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
-        while self.length > 0 {
-            let size = usize::try_from(self.length).unwrap_or(BLOCK).min(BLOCK);
-            let read = py.detach(|| {
-                let mut block = vec![0; size];
-                let count = self.file.read_at(&mut block, self.position)?;
-                block.truncate(count);
-                std::io::Result::Ok(block)
-            })?;
-            if read.is_empty() {
-                return Err(PyIOError::new_err(
-                    "the file became shorter while it was sent",
-                ));
-            }
-            self.position += read.len() as u64;
-            self.length -= read.len() as u64;
-            if exchange.send(py, Bytes::from(read))? != SendOutcome::Taken {
-                break;
-            }
-        }
-        Ok(())
-    }
 }
