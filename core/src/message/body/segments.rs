@@ -390,7 +390,7 @@ mod tests {
         for start in 0..=all.len() {
             for end in start..=all.len() {
                 let range = start as u64..end as u64;
-                let expected = (all[start..end].as_bytes().to_vec(), None::<()>);
+                let expected = (all.as_bytes()[start..end].to_vec(), None::<()>);
                 for body in [
                     mixed(),
                     Body::from(all),
