@@ -139,11 +139,6 @@ impl Wire {
         self.ahead.drain(..count).collect()
     }
 
-    /// Takes what arrived already, and says how much it is.
-    pub(crate) fn ahead(&mut self) -> usize {
-        std::mem::take(&mut self.ahead).len()
-    }
-
     /// Resets the connection.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
