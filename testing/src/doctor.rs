@@ -497,7 +497,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 89);
+        assert_eq!(rules.len(), 92);
         for OrderRule {
             outer,
             inner,
