@@ -254,11 +254,11 @@ impl Exchange {
         let (sender, end) = oneshot::channel();
         {
             let mut state = self.lock();
-            let head = match &*state {
-                ExchangeState::Waiting {
-                    head: Some(head), ..
-                } => head,
-                _ => return Ok(()),
+            let ExchangeState::Waiting {
+                head: Some(head), ..
+            } = &*state
+            else {
+                return Ok(());
             };
             let length = content.len();
             let announced = head.length.unwrap_or(length);

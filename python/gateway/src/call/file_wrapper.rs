@@ -1,14 +1,19 @@
 //! `wsgi.file_wrapper`: a file as an iterable, which the server may send by itself.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use enfilade::Segment;
 use enfilade::middleware::FileSource;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::ffi;
+
+/// What is read at once, by the thread of the application, which may wait: another would cost more than the read.
+const SMALL: usize = 256 * 1024;
 
 /// A file-like object in blocks (PEP 3333, "Optional Platform-Specific File Handling").
 #[pyclass(frozen, module = "enfilade._native", name = "FileWrapper")]
@@ -53,10 +58,16 @@ impl FileWrapper {
     }
 }
 
+/// A regular file, from where it is to its end.
+pub(crate) enum RegularFile {
+    Small(Bytes),
+    Large(Segment),
+}
+
 impl FileWrapper {
     /// The regular file, from where it is to its end, if its bytes are those that reading the object would return: a
     /// `GzipFile` has a descriptor too, so only the types count that are known to pass bytes on as they are.
-    pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<Segment>> {
+    pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<RegularFile>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
         let is_plain = ["BufferedReader", "FileIO", "BufferedRandom"]
@@ -75,13 +86,24 @@ impl FileWrapper {
             return Ok(None);
         }
         let descriptor: i32 = filelike.call_method0("fileno")?.extract()?;
-        // What is no regular file is read by the object itself.
-        let Ok(file) = FileSource::new(File::from(ffi::duplicate(descriptor)?)) else {
+        let file = File::from(ffi::duplicate(descriptor)?);
+        let facts = file.metadata()?;
+        if !facts.is_file() {
             return Ok(None);
-        };
+        }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
-        let rest = position..file.len();
-        Ok(Some(Segment::new(Arc::new(file), rest)))
+        let rest = position..facts.len();
+        match usize::try_from(facts.len().saturating_sub(position)) {
+            Ok(length) if length <= SMALL => {
+                let mut bytes = vec![0; length];
+                py.detach(|| file.read_exact_at(&mut bytes, position))?;
+                Ok(Some(RegularFile::Small(bytes.into())))
+            }
+            _ => {
+                let source = Arc::new(FileSource::new(file)?);
+                Ok(Some(RegularFile::Large(Segment::new(source, rest))))
+            }
+        }
     }
 }
 

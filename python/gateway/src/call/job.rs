@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::call::blocks;
 use crate::call::environ::Template;
 use crate::call::exchange::{Exchange, SendOutcome};
-use crate::call::file_wrapper::FileWrapper;
+use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
 use crate::run::reactor;
 
@@ -157,7 +157,10 @@ fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<
     if exchange.may_be_whole()
         && let Some(file) = wrapper.get().regular_file(py)?
     {
-        return exchange.send_segment(py, file);
+        return match file {
+            RegularFile::Small(bytes) => exchange.send_whole(smallvec![bytes]).map(drop),
+            RegularFile::Large(rest) => exchange.send_segment(py, rest),
+        };
     }
     send_each(wrapper.as_any(), exchange)
 }
