@@ -34,7 +34,7 @@ use crate::files::buffers::read_into;
 ///     Ok::<_, HttpError>(([("content-type", "application/toml")], Body::from(file)))
 /// });
 /// let response = Client::new(app).get("/").send();
-/// assert_eq!(response.bytes(), std::fs::read("Cargo.toml").unwrap());
+/// assert_eq!(*response.bytes(), std::fs::read("Cargo.toml").unwrap());
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileSource {
