@@ -46,6 +46,7 @@ pub use compose::reply::{IntoReply, Reply, ReplyFuture};
 pub use compose::wrapper::{Wrapper, wrapped};
 pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;
+pub use message::body::source::{ReadAt, Segment, SourceRead};
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
 pub use message::environ::Environ;

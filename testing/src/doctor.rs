@@ -20,7 +20,7 @@ const ANSWERING: &[&str] = &[
 ];
 
 /// What is known, by the names of components: all of the first around any of the second.
-const KNOWN: [(&[&str], &[&str], &str); 31] = [
+const KNOWN: [(&[&str], &[&str], &str); 32] = [
     (
         &["ETag", "Conditional"],
         &["Compression"],
@@ -163,6 +163,11 @@ const KNOWN: [(&[&str], &[&str], &str); 31] = [
         "the type is not known yet when it is decided what is coded",
     ),
     (
+        &["SendFile"],
+        &["Compression", "Inspect", "Trace"],
+        "the inner one makes streams of the files, which the web server cannot send by itself",
+    ),
+    (
         &["AccessLog", "Trace"],
         &["Sensitive"],
         "the headers of requests are shown before they are marked",
@@ -239,6 +244,7 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | what the outer one answers itself lacks the headers |
 /// | `ErrorPages` | `Compression` | the pages of errors are not coded |
 /// | `ContentType` | `Compression` | the type is not known yet when it is decided what is coded |
+/// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one makes streams of the files, which the web server cannot send by itself |
 /// | `AccessLog`, `Trace` | `Sensitive` | the headers of requests are shown before they are marked |
 /// | `Maintenance` | `Forwarded`, `ProxyFix` | who may pass is decided by the proxy's address |
 ///
@@ -496,7 +502,7 @@ mod tests {
     #[test]
     fn each_rule_is_about_one_order_of_two() {
         let rules = Doctor::new().rules;
-        assert_eq!(rules.len(), 89);
+        assert_eq!(rules.len(), 92);
         for OrderRule {
             outer,
             inner,
