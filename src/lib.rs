@@ -9,9 +9,10 @@
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
     Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoReply,
-    IntoResponse, Middleware, OptionValue, Outcome, Panic, Params, Pipeline, RemoteUser, Reply,
-    ReplyFuture, Request, Response, Scheme, Tls, TryIntoApplication, Upgrade, Upgraded, Wrapper,
-    around, around_async, gateway, headers, host, marker, path, unpoisoned, wrapped,
+    IntoResponse, Middleware, OptionValue, Outcome, Panic, Params, Pipeline, ReadAt, RemoteUser,
+    Reply, ReplyFuture, Request, Response, Scheme, Segment, SourceRead, TargetError, Tls,
+    TryIntoApplication, Upgrade, Upgraded, Wrapper, around, around_async, gateway, headers, host,
+    marker, path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

@@ -174,6 +174,7 @@ impl OfferedUpgrade {
     }
 
     /// What is ready when the head is written.
+    #[cfg(any(feature = "http2", feature = "tower"))]
     pub(crate) fn into_inner(self) -> Option<OnUpgrade> {
         self.connection
     }

@@ -19,7 +19,7 @@ use std::path::Path;
 use self::support::example::{ask, start, stop};
 use self::support::wire::{Answer, Wire};
 
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "hello",
     "wsgi",
     "pipeline",
@@ -30,6 +30,7 @@ const EXAMPLES: [&str; 10] = [
     "fastcgi",
     "tls",
     "tower",
+    "upgrade",
 ];
 
 #[test]
@@ -80,6 +81,27 @@ fn state() {
         assert_eq!(answer.header("x-visit").as_deref(), Some(visit));
     }
     stop(process);
+}
+
+#[test]
+fn upgrade() {
+    let process = start("upgrade");
+    let mut wire = Wire::connect(process.address);
+    let answer = ask(&mut wire, "GET /", "Accept: text/plain\r\n");
+    assert_eq!(answer.status(), "426 Upgrade Required");
+    assert_eq!(answer.header("upgrade").unwrap(), "lines");
+    wire.send(
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\nhello\r\nbye\r\n",
+    );
+    assert!(wire.head().status().starts_with("101"));
+    for line in ["HELLO", "BYE"] {
+        assert_eq!(wire.line().trim_end(), line);
+    }
+    // It says goodbye.
+    let lines = stop(process);
+    assert_eq!(wire.rest(), b"The server stops.\n");
+    assert!(lines[0].contains("\"GET / HTTP/1.1\" 426 "), "{lines:?}");
+    assert!(lines[1].contains("\"GET / HTTP/1.1\" 101 30"), "{lines:?}");
 }
 
 #[test]

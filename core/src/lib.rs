@@ -46,6 +46,7 @@ pub use compose::reply::{IntoReply, Reply, ReplyFuture};
 pub use compose::wrapper::{Wrapper, wrapped};
 pub use lock::unpoisoned;
 pub use message::body::inspect::NextFrame;
+pub use message::body::source::{ReadAt, Segment, SourceRead};
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
 pub use message::environ::Environ;
@@ -53,7 +54,7 @@ pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
 pub use message::request::{
-    CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request,
+    CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request, TargetError,
 };
 pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};

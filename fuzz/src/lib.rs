@@ -4,7 +4,9 @@
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use enfilade::cgi::Variables;
 use enfilade::host::Host;
 use enfilade::middleware::{
@@ -12,7 +14,10 @@ use enfilade::middleware::{
     Router, ServerTiming, Timing, TraceContext, TrustedHosts, XForwarded, negotiate_coding,
     parse_forwarded,
 };
-use enfilade::{Application, Body, Connection, HttpError, Request, gateway, headers, path, wsgi};
+use enfilade::{
+    Application, Body, BodyErrorKind, Connection, HttpError, ReadAt, Request, Segment, SourceRead,
+    gateway, headers, path, wsgi,
+};
 use enfilade_testing::Client;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, FORWARDED, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -21,7 +26,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -37,6 +42,7 @@ pub const TARGETS: [Target; 15] = [
     ("cgi", cgi),
     ("fastcgi", fastcgi),
     ("scgi", scgi),
+    ("segments", segments),
 ];
 
 /// The bytes as header lines, one for each line feed; those that no header can have are left out.
@@ -120,7 +126,7 @@ pub fn paths(data: &[u8]) {
     }
     if let Some(mut request) = request(&raw) {
         let expected = path::canonical(request.uri().path()).into_owned();
-        request.mount(&prefix);
+        let _ = request.mount(&prefix);
         request.shift_segment();
         assert_eq!(
             format!("{}{}", request.script_name(), request.path()),
@@ -547,6 +553,89 @@ fn placed() -> Application {
             Ok(body.len().to_string())
         },
     )
+}
+
+/// A body of segments, its slices and the slices of these are the same slices of the bytes, however they are read.
+pub fn segments(data: &[u8]) {
+    let mut numbers = data.iter().copied();
+    let mut next = || usize::from(numbers.next().unwrap_or(0));
+    let (limit, is_later, count) = (next() % 7 + 1, next() % 2 == 1, next() % 5);
+    let (mut expected, mut parts) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let bytes: Vec<u8> = (0..next() % 20).map(|_| next() as u8).collect();
+        let start = next() % (bytes.len() + 1);
+        let end = start + next() % (bytes.len() - start + 1);
+        expected.extend_from_slice(&bytes[start..end]);
+        parts.push(match next() % 2 {
+            0 => Segment::from(bytes[start..end].to_vec()),
+            _ => {
+                let (bytes, most) = (bytes.into(), next() % 4 + 1);
+                let source = Source {
+                    bytes,
+                    most,
+                    is_later,
+                };
+                Segment::new(Arc::new(source), start as u64..end as u64)
+            }
+        });
+    }
+    let mut body = Body::from_segments(parts);
+    for _ in 0..3 {
+        assert_eq!(body.known_length(), Some(expected.len() as u64));
+        let taken: Vec<u8> = match next() % 3 {
+            0 => pieces(&mut body, limit).next().unwrap_or_default().into(),
+            _ => Vec::new(),
+        };
+        assert_eq!(expected.get(..taken.len()), Some(&*taken));
+        expected.drain(..taken.len());
+        let (start, end) = (next() % 30, next() % 30);
+        let range = start as u64..end as u64;
+        let part = expected.get(start..end).map(<[u8]>::to_vec);
+        match body.segments(range.clone()) {
+            Ok(_) => {
+                expected = part.expect("the range is inside");
+                body = body.slice(range).expect("it has these segments");
+            }
+            Err(error) => {
+                assert_eq!((error.kind(), part), (BodyErrorKind::OutOfRange, None));
+            }
+        }
+    }
+    let rest: Vec<_> = pieces(&mut body, limit).collect();
+    assert!(rest.iter().all(|piece| (1..=limit).contains(&piece.len())));
+    assert_eq!(rest.concat(), expected);
+    assert!(body.is_finished());
+}
+
+/// A source that gives a few bytes at a time, now or later.
+struct Source {
+    bytes: Bytes,
+    most: usize,
+    is_later: bool,
+}
+
+impl ReadAt for Source {
+    fn read_at(&self, offset: u64, limit: usize) -> SourceRead {
+        let read = self.bytes.read_at(offset, limit.min(self.most));
+        match self.is_later {
+            false => read,
+            true => {
+                let start = self.bytes.len().min(offset as usize);
+                let end = self.bytes.len().min(start + limit.min(self.most));
+                let part = self.bytes.slice(start..end);
+                SourceRead::from_future(async move { Ok(part) })
+            }
+        }
+    }
+}
+
+/// What a gateway gets that takes so many bytes at a time.
+fn pieces(body: &mut Body, limit: usize) -> impl Iterator<Item = Bytes> {
+    let mut context = Context::from_waker(Waker::noop());
+    std::iter::from_fn(move || match body.poll_piece(&mut context, limit) {
+        Poll::Ready(piece) => Some(piece?.expect("nothing fails").into_data().expect("bytes")),
+        Poll::Pending => unreachable!("nothing waits"),
+    })
 }
 
 /// All that a server writes to a web server that sends these bytes and goes away.

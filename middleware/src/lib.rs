@@ -16,6 +16,7 @@
 //! | [`SecurityHeaders`], [`Headers`] | every answer has the headers, those of other wrappers too |
 //! | [`TrustedHosts`], [`HttpsRedirect`], [`CanonicalHost`] | who is sent away costs nothing more; no redirect to a host that is not trusted |
 //! | [`Compression`] | it codes pages of errors too, and what is inside sees plain bytes |
+//! | `SendFile` | a compression and a log of frames would make streams of its files |
 //! | [`CacheControl`], [`ContentType`] | a compression looks at both |
 //! | [`Cors`] | pages of other origins can read refusals; a preflight meets no limit and no login |
 //! | [`DebugErrors`], [`ErrorPages`] | they give a page to every error from inside |
@@ -34,6 +35,8 @@ mod content;
 mod dispatch;
 mod error;
 mod errors;
+#[cfg(feature = "files")]
+mod files;
 mod headers;
 mod matching;
 mod observe;
@@ -62,6 +65,10 @@ pub use error::{Error, ErrorKind};
 pub use errors::catch_panic::CatchPanic;
 pub use errors::debug_errors::DebugErrors;
 pub use errors::error_pages::{ErrorFormat, ErrorPage, ErrorPages};
+#[cfg(feature = "files")]
+pub use files::file_source::FileSource;
+#[cfg(feature = "files")]
+pub use files::send_file::SendFile;
 pub use headers::cache_control::{CacheControl, CacheRule};
 pub use headers::cors::Cors;
 pub use headers::edit::Headers;

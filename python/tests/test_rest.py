@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.raw import Client
+from support.raw import Client, Closed, head
 from support.servers import Server, wait_until
 
 OURS = pytest.mark.modes("inline", "pool", "wrapped", "wrapped-pool")
@@ -43,13 +44,15 @@ def test_x3_a_file_is_sent_whole_and_closed(client: Client, server: Server, key:
         wait_until(lambda: another.get(f"/record_of?key={key}").body == b'["closed"]')
 
 
-FILES = pytest.mark.parametrize("options", ["", "&offset=1000", "&length=300032", "&length=1000"])
+# From an offset of 200,000 on it is small enough to be read at once.
+FILES = pytest.mark.parametrize("options", ["", "&offset=1000", "&offset=200000", "&offset=300032", "&length=300032", "&length=1000"])
 
 
 @FILES
 def test_x3_a_real_file(client: Client, key: str, options: str) -> None:
     response = client.get(f"/file?real=1&key={key}{options}")
-    body = CONTENT[1000:] if "offset" in options else CONTENT[:1000] if "length=1000" in options else CONTENT
+    offset = int(options.partition("&offset=")[2] or 0)
+    body = CONTENT[:1000] if "length=1000" in options else CONTENT[offset:]
     assert (response.status, response.body) == (200, body)
     assert client.follow().body == b"up"
 
@@ -59,6 +62,46 @@ def test_x3_no_file_for_head(client: Client, key: str, options: str) -> None:
     response = client.request("HEAD", f"/file?real=1&key={key}{options}")
     assert (response.status, client.quiet()) == (200, b"")
     assert client.follow().body == b"up"
+
+
+@OURS
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("offset", [1000, 200000])
+def test_x3_a_real_file_says_its_length_and_is_closed(client: Client, key: str, method: str, offset: int) -> None:
+    response = client.request(method, f"/file?real=1&offset={offset}&key={key}")
+    assert response.value("content-length") == str(len(CONTENT) - offset)
+    wait_until(lambda: client.get(f"/file_is_closed?key={key}").body == b"true")
+
+
+@OURS
+def test_x3_a_real_file_after_a_write(client: Client, key: str) -> None:
+    response = client.get(f"/file?real=1&written=first&key={key}")
+    assert (response.status, response.body) == (200, b"first" + CONTENT)
+
+
+@OURS
+def test_x3_a_real_file_that_is_too_short_is_an_error(client: Client, server: Server, key: str) -> None:
+    client.send(head("GET", f"/file?real=1&length={len(CONTENT) + 1}&key={key}"))
+    try:
+        response = client.response()
+    except Closed:
+        response = None
+    assert response is None or response.status == 500 or not response.complete
+    server.wait_for_log("the body is shorter than its Content-Length")
+
+
+@pytest.mark.modes("inline", "pool")
+def test_x3_a_file_that_is_cut_off_breaks_the_response_off(client: Client, server: Server) -> None:
+    client.send(head("GET", "/shrinking"))
+    response = client.response_head()
+    path = response.value("x-path")
+    assert (response.value("content-length"), path is None) == (str(64 << 20), False)
+    os.truncate(path or "", 1 << 20)
+    os.unlink(path or "")
+    assert len(client.rest()) < 64 << 20
+    server.wait_for_log("the file could not be read to its end while it was sent")
+    with Client(server.address) as another:
+        assert another.get("/up").body == b"up"
 
 
 def test_x4_system_exit_ends_the_request_alone(server: Server) -> None:

@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enfilade_core::{Application, Body, Connection, HttpError, Outcome, Request, Response, Scheme};
+use enfilade_core::{
+    Application, Body, Connection, HttpError, Outcome, ReadAt, Request, Response, Scheme, Segment,
+};
 use enfilade_middleware::Router;
 use enfilade_testing::{Client, Lint};
 use http::{HeaderMap, StatusCode};
@@ -439,4 +441,31 @@ fn a_service_gets_the_canonical_path_or_the_target_as_it_came() {
         let app = Router::new().mount("/app", app).build().unwrap();
         assert_eq!(Client::new(app).get(target).send().text(), expected);
     }
+}
+
+#[test]
+fn a_body_of_segments_goes_through_as_frames_both_ways() {
+    let source: Arc<dyn ReadAt> = Arc::new(Bytes::from("hall, salon, cellar"));
+    let inner = Application::new(move |_: Request| {
+        Body::from_segments([Segment::from("1: "), Segment::new(source.clone(), 6..11)])
+    });
+    let outside = AppService::new(inner.clone());
+    let response = ask(outside.clone(), get("/"));
+    assert_eq!(response.headers()["content-length"], "8");
+    assert_eq!(response.body().known_length(), Some(8));
+    let (parts, error, _) = block_on(content(response.into_body()));
+    assert_eq!((parts, error), (vec!["1: ".into(), "salon".into()], None));
+    // Through a service and out of it again, with an application's own body and with axum's.
+    let router = axum::Router::new().fallback_service(outside.clone());
+    for app in [application(outside), application(router)] {
+        let answer = Client::new(app.wrap(Lint::new())).get("/").send();
+        assert_eq!(answer.header("content-length"), Some("8"));
+        assert_eq!(answer.text(), "1: salon");
+    }
+    // A request's body, too.
+    let echo = Application::new(|mut request: Request| request.take_body());
+    let mut request = get("/");
+    *request.body_mut() = Body::from_segments([Segment::new(Arc::new(Bytes::from("abc")), 1..3)]);
+    let response = ask(AppService::new(echo), request);
+    assert_eq!(block_on(content(response.into_body())).0, ["bc"]);
 }

@@ -80,7 +80,7 @@ fn case(value: &Value) -> Checked<Case> {
         ],
     )?;
     let section = object.needs_text("section")?;
-    if !["RFC 9113, ", "RFC 7541, ", "RFC 9110, "]
+    if !["RFC 9113, ", "RFC 7541, ", "RFC 9110, ", "RFC 8441, "]
         .iter()
         .any(|rfc| section.starts_with(rfc))
     {

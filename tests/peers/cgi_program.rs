@@ -1,8 +1,35 @@
-//! The CGI program that tests/peers/gateways.rs starts, behind a web server.
+//! The CGI program that tests/peers/gateways.rs and tests/peers/send_file.rs start, behind a web server.
 
 #[path = "../support/every_answer.rs"]
 mod every_answer;
 
-fn main() -> std::io::Result<()> {
-    enfilade::cgi::run(every_answer::app())
+use enfilade::middleware::{FileSource, SendFile};
+use enfilade::{Application, Body, HttpError, Middleware, Request, Response, cgi};
+use http::{HeaderName, HeaderValue};
+
+const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // A web server starts a program in its folder.
+    let here = std::env::current_dir()?.canonicalize()?;
+    let prefix = here.display().to_string();
+    let send_file = SendFile::new(X_SENDFILE).directory(here, &prefix)?;
+    let file = send_file.wrap(Application::new(async |_: Request| {
+        Ok::<_, HttpError>(Body::from(FileSource::open("file.txt").await?))
+    }));
+    let every_answer = every_answer::app();
+    Ok(cgi::run(Application::new(
+        move |request: Request| match request.path() {
+            "/file.txt" => file.call(request).update(mark),
+            _ => every_answer.call(request),
+        },
+    ))?)
+}
+
+/// Says whether the file is the web server's to send.
+fn mark(response: &mut Response) {
+    if response.headers().contains_key(X_SENDFILE) {
+        let left = HeaderValue::from_static("left to the web server");
+        response.headers_mut().insert("x-file", left);
+    }
 }

@@ -3,7 +3,7 @@
 #[path = "../gateways/client.rs"]
 mod client;
 #[path = "../gateways/compare.rs"]
-mod compare;
+pub(crate) mod compare;
 #[path = "../gateways/suite.rs"]
 mod suite;
 

@@ -16,5 +16,6 @@ mod gateways;
 mod goaccess;
 mod gzip;
 mod profile;
+mod send_file;
 mod support;
 mod web_servers;

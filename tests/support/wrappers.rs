@@ -7,8 +7,8 @@ use enfilade::middleware::{
     AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
     ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
     HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
-    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, Sensitive, Slashes, Timeout, Timing,
-    Trace, TrustedHosts, XForwarded,
+    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive, Slashes, Timeout,
+    Timing, Trace, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -53,6 +53,10 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
             wrapper(CanonicalHost::new("example.org").unwrap()),
         ),
         ("Compression", wrapper(Compression::new())),
+        (
+            "SendFile",
+            wrapper(SendFile::new(HeaderName::from_static("x-sendfile"))),
+        ),
         ("CacheControl", wrapper(CacheControl::new().rule(rule))),
         (
             "ContentType",

@@ -207,7 +207,7 @@ mod tests {
             "/app/caf%C3%A9?q=%20",
             &[("content-type", b"text/plain"), ("content-length", b"1")],
         );
-        request.mount("/app");
+        request.mount("/app").unwrap();
         request.extensions_mut().insert(RemoteUser::new("ada"));
         let connection =
             Connection::new(Scheme::Https).with_peer("192.0.2.7:4711".parse().unwrap());
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_path_that_is_no_utf8_is_read_as_latin_1() {
         let mut request = request("/%E9t%E9/a%FFb%2Fc%C3%A9", &[]);
-        request.advance("/%E9t%E9".len());
+        request.advance("/%E9t%E9".len()).unwrap();
         let environ = request.environ();
         assert_eq!(environ.get("SCRIPT_NAME").as_deref(), Some("/été"));
         // One byte that is no UTF-8 makes all of it Latin-1, as with headers.

@@ -29,6 +29,10 @@ pub enum BodyErrorKind {
     TimedOut,
     /// The source of a body panicked.
     Panicked,
+    /// A slice was asked for that is outside the body.
+    OutOfRange,
+    /// A slice was asked for of a body that has none: a stream.
+    NotSliceable,
 }
 
 impl BodyError {
@@ -74,6 +78,22 @@ impl BodyError {
         }
     }
 
+    /// A slice of a body of `length` bytes is outside it.
+    pub(super) fn out_of_range(length: u64) -> BodyError {
+        BodyError {
+            kind: BodyErrorKind::OutOfRange,
+            cause: Some(format!("the body has {length} bytes").into()),
+        }
+    }
+
+    /// A body is no bytes in memory and no segments.
+    pub(super) fn not_sliceable() -> BodyError {
+        BodyError {
+            kind: BodyErrorKind::NotSliceable,
+            cause: None,
+        }
+    }
+
     /// What this error is about.
     #[must_use]
     pub fn kind(&self) -> BodyErrorKind {
@@ -109,6 +129,8 @@ impl fmt::Display for BodyError {
             BodyErrorKind::TooLarge => "the body is longer than the limit",
             BodyErrorKind::TimedOut => "the body did not go on in time",
             BodyErrorKind::Panicked => "what makes the body panicked",
+            BodyErrorKind::OutOfRange => "the slice is outside the body",
+            BodyErrorKind::NotSliceable => "a stream cannot be sliced",
         })
     }
 }

@@ -199,7 +199,8 @@ fn status_for(error: &(dyn StdError + 'static)) -> StatusCode {
         Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         Some(BodyErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
         Some(BodyErrorKind::Failed) => StatusCode::BAD_REQUEST,
-        Some(BodyErrorKind::Panicked) | None => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(BodyErrorKind::Panicked | BodyErrorKind::OutOfRange | BodyErrorKind::NotSliceable)
+        | None => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -159,7 +159,8 @@ impl Mounts {
         let Some((entry, length)) = self.find(request) else {
             return self.otherwise.as_ref();
         };
-        request.advance(length);
+        // A prefix that matches ends with a segment.
+        let _ = request.advance(length);
         Some(&entry.app)
     }
 

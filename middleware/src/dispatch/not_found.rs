@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn the_fallback_sees_the_request_as_it_came() {
         let greedy = Application::new(|mut request: Request| async move {
-            request.mount("/b");
+            request.mount("/b").unwrap();
             request.headers_mut().clear();
             request.extensions_mut().clear();
             let content = request.take_body().collect(100).await.unwrap();
@@ -405,7 +405,7 @@ mod tests {
             )
         });
         let mut request = Request::new(Method::PUT, "/a/b/c?d".parse().unwrap());
-        request.mount("/a");
+        request.mount("/a").unwrap();
         let response = linted(greedy, echo)
             .prepared(request)
             .peer("192.0.2.7:4711".parse().unwrap())

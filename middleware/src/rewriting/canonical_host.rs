@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn the_scheme_stays_and_the_mount_with_it() {
         let mut request = Request::get("/shop/a?b");
-        request.mount("/shop");
+        request.mount("/shop").unwrap();
         let client = linted(canonical("example.org").except("/shop").unwrap());
         let request = client.prepared(request).header("host", "x");
         let response = request.connection(Connection::new(Scheme::Https)).send();

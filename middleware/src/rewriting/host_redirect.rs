@@ -140,7 +140,7 @@ mod tests {
     fn keeps_what_was_mounted() {
         let mut request = Request::get("/a/b?c");
         request.prepend_script_name("/proxy");
-        request.mount("/a");
+        request.mount("/a").unwrap();
         let found = location(&request, Scheme::Http, "h:81");
         assert_eq!(found, "http://h:81/proxy/a/b?c");
     }

@@ -109,9 +109,9 @@ impl Wrapper for Rewrite {
             .split_once('?')
             .map_or((&*made, None), |(path, query)| (path, Some(query)));
         match request.set_path_and_query(path, query) {
-            true => inner.call(request),
+            Ok(()) => inner.call(request),
             // What a peer captured is too long or too odd for a target.
-            false => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
+            Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let rewrite = Rewrite::new().rule("^/$", "/home").unwrap();
         let app = Application::new(|request: Request| request.path().to_owned()).wrap(rewrite);
         let client = Client::new(Application::new(move |mut request: Request| {
-            request.mount("/app");
+            request.mount("/app").unwrap();
             app.call(request)
         }));
         for target in ["/app", "/app/"] {

@@ -411,8 +411,26 @@ def file(environ: Environ, start: Start) -> Any:
     fields = [("Content-Type", "application/octet-stream")]
     if length := query(environ, "length"):
         fields.append(("Content-Length", length))
-    start("200 OK", fields)
+    write = start("200 OK", fields)
+    if written := query(environ, "written"):
+        write(written.encode())
+    KEPT[query(environ, "key")] = source
     return environ["wsgi.file_wrapper"](source, 8192)
+
+
+@probe
+def file_is_closed(environ: Environ, start: Start) -> list[bytes]:
+    """Whether the file of `file` is closed."""
+    return text(start, KEPT[query(environ, "key")].closed)
+
+
+@probe
+def shrinking(environ: Environ, start: Start) -> Any:
+    """64 MiB of a file, whose path is in a header, so that the client can cut it off."""
+    with tempfile.NamedTemporaryFile(delete=False) as source:
+        source.truncate(64 << 20)
+    start("200 OK", [("Content-Type", "application/octet-stream"), ("X-Path", source.name)])
+    return environ["wsgi.file_wrapper"](open(source.name, "rb"), 8192)
 
 
 # What the standard library asks of its own server

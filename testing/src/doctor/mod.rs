@@ -73,6 +73,7 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | the responses that the outer one makes itself lack the headers |
 /// | `ErrorPages` | `Compression` | the pages of errors are not compressed |
 /// | `ContentType` | `Compression` | the type is not known yet when the compression decides |
+/// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one makes streams of the files, which the web server cannot send itself |
 /// | `AccessLog`, `Trace` | `Sensitive` | the headers of requests are shown before they are marked |
 /// | `Maintenance` | `ProxyFix` | who may pass is decided by the proxy's address |
 ///

@@ -15,7 +15,7 @@ const RESPONDING: &[&str] = &[
 ];
 
 /// What is known, by the names of components: all of the first around any of the second.
-pub(super) const KNOWN: [(&[&str], &[&str], &str); 27] = [
+pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["Compression"],
         &["AccessLog"],
@@ -136,6 +136,11 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 27] = [
         &["ContentType"],
         &["Compression"],
         "the type is not known yet when the compression decides",
+    ),
+    (
+        &["SendFile"],
+        &["Compression", "Inspect", "Trace"],
+        "the inner one makes streams of the files, which the web server cannot send itself",
     ),
     (
         &["AccessLog", "Trace"],

@@ -117,7 +117,7 @@ mod tests {
     fn house(broken: ReportFunction) -> Application {
         let nothing = |name| around(name, Application::call as ReportFunction);
         let mount = around("Mount", |inner: &Application, mut request: Request| {
-            request.mount("/house");
+            let _ = request.mount("/house");
             inner.call(request)
         });
         echo()

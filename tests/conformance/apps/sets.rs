@@ -19,7 +19,7 @@ impl Sets {
         let sets = &spec["sets"];
         known(sets, "sets", &["headers", "path"])?;
         let path = text(sets, "path").map(str::to_owned);
-        let is_path = |path: &String| Request::get("/").set_path(path);
+        let is_path = |path: &String| Request::get("/").set_path(path).is_ok();
         if path.as_ref().is_some_and(|path| !is_path(path)) {
             return unsupported(format!("sets the path {path:?}"));
         }
@@ -34,7 +34,7 @@ impl Sets {
             request.headers_mut().insert(name, value.clone());
         }
         if let Some(path) = &self.path {
-            request.set_path(path);
+            request.set_path(path).unwrap();
         }
     }
 }

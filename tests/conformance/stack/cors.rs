@@ -54,7 +54,7 @@ pub(super) fn cors(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Appl
         list => cors.expose(names(list)?),
     };
     if let Some(seconds) = number(layer, "max_age") {
-        cors = cors.max_age(seconds);
+        cors = cors.max_age(std::time::Duration::from_secs(seconds));
     }
     if layer["allow_private_network"] == true {
         cors = cors.private_network();

@@ -1,8 +1,12 @@
-//! Bodies: nothing, bytes in memory, or a stream; with a reliable notice of their end.
+//! Bodies: nothing, bytes in memory, segments of sources, or a stream; with a reliable notice of their end.
 
 pub(in crate::message) mod end;
+mod from;
 pub(crate) mod inspect;
+mod segments;
+pub(crate) mod source;
 mod stream;
+mod upgrade;
 
 use std::any::Any;
 use std::fmt;
@@ -17,6 +21,7 @@ use http_body::{Frame, SizeHint};
 
 use self::end::Watch;
 pub use self::end::{BodyEnd, Outcome};
+use self::segments::Segments;
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
 use crate::message::error::BodyError;
 use crate::message::error::BoxError;
@@ -24,8 +29,8 @@ use crate::message::upgrade::UpgradeTask;
 
 /// The content of a request or response.
 ///
-/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings) or a stream of frames, so trailers survive.
-/// A body that is in memory stays in memory through every wrapper that does not need to change it:
+/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings), a list of [segments](crate::Segment) of
+/// sources such as files, or a stream of frames, so trailers survive. A body that is in memory stays in memory through every wrapper that does not need to change it:
 /// [`as_bytes`](Body::as_bytes) shows it.
 ///
 /// ```
@@ -47,11 +52,26 @@ enum Content {
     Full(Bytes),
     /// In order, with the sum of their lengths; none of them is empty.
     List(std::vec::IntoIter<Bytes>, u64),
+    Segments(Box<Segments>),
     Stream(BoxStream),
     /// What a stream gave and was not passed on yet, and the stream.
     Rest(Box<(Bytes, BoxStream)>),
     /// No content: what is done with the connection behind the head.
     Upgrade(Box<UpgradeTask>),
+}
+
+impl Content {
+    /// Buffers of which none is empty.
+    fn from_buffers(mut buffers: Vec<Bytes>) -> Content {
+        match buffers.len() {
+            0 => Content::Empty,
+            1 => Content::Full(buffers.remove(0)),
+            _ => {
+                let length = buffers.iter().map(|bytes| bytes.len() as u64).sum();
+                Content::List(buffers.into_iter(), length)
+            }
+        }
+    }
 }
 
 impl Body {
@@ -85,15 +105,7 @@ impl Body {
             .into_iter()
             .map(Into::into)
             .filter(|bytes| !bytes.is_empty());
-        let mut buffers: Vec<Bytes> = buffers.collect();
-        match buffers.len() {
-            0 => Body::empty(),
-            1 => Body::of(Content::Full(buffers.remove(0))),
-            _ => {
-                let length = buffers.iter().map(|bytes| bytes.len() as u64).sum();
-                Body::of(Content::List(buffers.into_iter(), length))
-            }
-        }
+        Body::of(Content::from_buffers(buffers.collect()))
     }
 
     /// A body whose buffers are made one at a time, when the gateway is ready to send them.
@@ -144,33 +156,38 @@ impl Body {
         match &self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
-            Content::List(..) | Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_) => {
-                None
-            }
+            Content::List(..)
+            | Content::Segments(_)
+            | Content::Stream(_)
+            | Content::Rest(..)
+            | Content::Upgrade(_) => None,
         }
     }
 
     /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        match self.content {
-            Content::Empty | Content::Full(_) | Content::List(..) => true,
-            Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_) => false,
-        }
+        matches!(
+            self.content,
+            Content::Empty | Content::Full(_) | Content::List(..)
+        )
     }
 
-    /// Takes the whole body out where it is in memory, joining a list; its end is then reported as complete.
+    /// Takes the whole body out if it is in memory, joining a list; its end is then reported as complete.
     ///
     /// # Errors
     ///
-    /// Gives the body back where it is a stream.
+    /// Returns the body if it is not in memory.
     pub fn try_into_bytes(mut self) -> Result<Bytes, Body> {
         let bytes = match self.take_content() {
             Content::Empty => Bytes::new(),
             Content::Full(bytes) => bytes,
             Content::List(list, length) => join(list, length),
-            stream @ (Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_)) => {
-                self.content = stream;
+            other @ (Content::Segments(_)
+            | Content::Stream(_)
+            | Content::Rest(..)
+            | Content::Upgrade(_)) => {
+                self.content = other;
                 return Err(self);
             }
         };
@@ -192,38 +209,9 @@ impl Body {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
+            Content::Segments(segments) => segments.count() == 0,
             Content::Stream(stream) => stream.is_end_stream(),
             Content::Rest(..) | Content::Upgrade(_) => false,
-        }
-    }
-
-    /// Whether this is no content but what an application does with the connection
-    /// ([`Upgrade::respond`](crate::Upgrade::respond)).
-    #[must_use]
-    pub fn is_upgrade(&self) -> bool {
-        matches!(self.content, Content::Upgrade(_))
-    }
-
-    /// The protocol that an upgrade changes to.
-    pub(crate) fn upgrade_protocol(&self) -> Option<&str> {
-        match &self.content {
-            Content::Upgrade(task) => Some(task.protocol()),
-            _ => None,
-        }
-    }
-
-    /// Takes out what an application does with the connection, as gateways do. The end of this body is reported when
-    /// that ends.
-    pub fn take_upgrade(&mut self) -> Option<UpgradeTask> {
-        match self.take_content() {
-            Content::Upgrade(mut task) => {
-                task.watch = std::mem::replace(&mut self.watch, Watch::none());
-                Some(*task)
-            }
-            content => {
-                self.content = content;
-                None
-            }
         }
     }
 
@@ -337,7 +325,7 @@ impl Body {
         let bytes = match &mut self.content {
             Content::Empty => None,
             Content::Full(bytes) => {
-                let piece = piece(bytes, limit);
+                let piece = take_piece(bytes, limit);
                 if bytes.is_empty() {
                     self.content = Content::Empty;
                 }
@@ -351,10 +339,14 @@ impl Body {
                 *length -= bytes.as_ref().map_or(0, Bytes::len) as u64;
                 bytes
             }
+            Content::Segments(segments) => {
+                let next = ready!(segments.poll_piece(context, limit));
+                return Poll::Ready(next.map(|bytes| bytes.map(Frame::data)));
+            }
             Content::Stream(stream) => match ready!(stream.poll_frame(context)) {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(|data| data.len() > limit) => {
                     let mut rest = frame.into_data().unwrap_or_default();
-                    let piece = piece(&mut rest, limit);
+                    let piece = take_piece(&mut rest, limit);
                     if let Content::Stream(stream) = self.take_content() {
                         self.content = Content::Rest(Box::new((rest, stream)));
                     }
@@ -363,7 +355,7 @@ impl Body {
                 next => return Poll::Ready(next),
             },
             Content::Rest(rest) => {
-                let piece = piece(&mut rest.0, limit);
+                let piece = take_piece(&mut rest.0, limit);
                 if rest.0.is_empty()
                     && let Content::Rest(rest) = self.take_content()
                 {
@@ -385,7 +377,7 @@ impl Body {
 }
 
 /// Takes at most `limit` bytes off.
-fn piece(bytes: &mut Bytes, limit: usize) -> Bytes {
+fn take_piece(bytes: &mut Bytes, limit: usize) -> Bytes {
     if bytes.len() > limit {
         bytes.split_to(limit)
     } else {
@@ -419,6 +411,7 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),
+            Content::Segments(segments) => SizeHint::with_exact(segments.length),
             Content::Stream(stream) => stream.size_hint(),
             Content::Rest(rest) => {
                 let (rest, hint) = (rest.0.len() as u64, rest.1.size_hint());
@@ -449,17 +442,6 @@ impl Drop for Body {
     }
 }
 
-/// As [`take_upgrade`](Body::take_upgrade) took it out.
-impl From<UpgradeTask> for Body {
-    fn from(mut task: UpgradeTask) -> Body {
-        let watch = std::mem::replace(&mut task.watch, Watch::none());
-        Body {
-            content: Content::Upgrade(Box::new(task)),
-            watch,
-        }
-    }
-}
-
 impl Default for Body {
     fn default() -> Body {
         Body::empty()
@@ -474,30 +456,12 @@ impl fmt::Debug for Body {
             Content::List(list, length) => {
                 write!(f, "Body({length} bytes in {} buffers)", list.len())
             }
+            Content::Segments(segments) => {
+                let (length, count) = (segments.length, segments.count());
+                write!(f, "Body({length} bytes in {count} segments)")
+            }
             Content::Stream(_) | Content::Rest(..) => f.write_str("Body(stream)"),
             Content::Upgrade(task) => write!(f, "Body(upgrade to {})", task.protocol()),
-        }
-    }
-}
-
-macro_rules! body_from {
-    ($($kind:ty),+) => {$(
-        impl From<$kind> for Body {
-            fn from(content: $kind) -> Body {
-                let bytes: Bytes = content.into();
-                if bytes.is_empty() { Body::empty() } else { Body::of(Content::Full(bytes)) }
-            }
-        }
-    )+};
-}
-
-body_from!(&'static str, String, &'static [u8], Vec<u8>, Bytes);
-
-impl From<std::borrow::Cow<'static, str>> for Body {
-    fn from(content: std::borrow::Cow<'static, str>) -> Body {
-        match content {
-            std::borrow::Cow::Borrowed(text) => text.into(),
-            std::borrow::Cow::Owned(text) => text.into(),
         }
     }
 }

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::message::body::source::Segment;
 use crate::message::error::BodyErrorKind;
 
 #[derive(Clone, Default)]
@@ -35,6 +36,11 @@ fn trailers() -> HeaderMap {
     map
 }
 
+/// `ab` of a source.
+fn file() -> Segment {
+    Segment::new(Arc::new(Bytes::from("xaby")), 1..3)
+}
+
 fn every_kind() -> Vec<(&'static str, Body, Option<u64>)> {
     vec![
         ("", Body::empty(), Some(0)),
@@ -51,6 +57,11 @@ fn every_kind() -> Vec<(&'static str, Body, Option<u64>)> {
         (
             "abcd",
             Body::from("abcd").with_trailers(trailers()),
+            Some(4),
+        ),
+        (
+            "abcd",
+            Body::from_segments([file(), Segment::from("cd")]),
             Some(4),
         ),
     ]
@@ -237,6 +248,10 @@ fn a_body_in_pieces_ends_with_its_last_piece() {
             Body::from("abc").with_trailers(http::HeaderMap::new()),
             &["ab", "c"],
         ),
+        (
+            Body::from_segments([Segment::from("cde"), file(), file()]),
+            &["cd", "e", "ab", "ab"],
+        ),
     ] {
         let (sender, ends) = std::sync::mpsc::channel();
         let name = format!("{body:?}");
@@ -273,6 +288,7 @@ fn a_body_that_is_dropped_between_pieces_is_not_complete() {
         Body::from("abcde"),
         Body::from_list(["abcde"]),
         Body::from_iterator(["abcde"]),
+        Body::from_segments([Segment::from("abc"), file()]),
     ] {
         let (sender, ends) = std::sync::mpsc::channel();
         let mut body = body.on_end(move |end| sender.send(end).unwrap());

@@ -6,7 +6,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
-use super::{Head, Request};
+use super::{Head, Request, TargetError};
 use crate::message::connection::Scheme;
 use crate::rules::host::Host;
 
@@ -85,34 +85,35 @@ impl Request {
 
     /// Says for which host the client asked, as a component does that knows the proxies in front of this program.
     ///
-    /// Answers whether it did: `host` is a [`Host`], and one that the target can have. It replaces the header `Host`
-    /// and the authority of a target that has one, so that nobody further in reads another; the path stays as received.
+    /// It replaces the header `Host` and the authority of a target that has one, so that nobody further in reads another;
+    /// the path stays as received.
     ///
     /// ```
     /// use enfilade_core::Request;
     ///
     /// let mut request = Request::get("http://inside/a?b");
-    /// assert!(request.set_host("example.org:8443"));
+    /// request.set_host("example.org:8443").unwrap();
     /// assert_eq!(request.host(), Some("example.org:8443"));
     /// assert_eq!(request.uri(), "http://example.org:8443/a?b");
-    /// assert!(!request.set_host("evil/path"));
+    /// assert!(request.set_host("evil/path").is_err());
     /// ```
-    pub fn set_host(&mut self, host: &str) -> bool {
-        let Some(value) = Host::parse(host).and_then(|_| HeaderValue::from_str(host).ok()) else {
-            return false;
-        };
+    ///
+    /// # Errors
+    ///
+    /// If it is no [`Host`], or none that the target can have. Nothing changes then.
+    pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
+        const NO_HOST: TargetError = TargetError("that is not a host");
+        let value = Host::parse(host).and_then(|_| HeaderValue::from_str(host).ok());
+        let value = value.ok_or(NO_HOST)?;
         let is_in_target = self.uri().authority().is_some();
         if is_in_target {
-            let Some(uri) = with_authority(self.uri(), host) else {
-                return false;
-            };
-            self.shared_mut().uri = uri;
+            self.shared_mut().uri = with_authority(self.uri(), host).ok_or(NO_HOST)?;
         }
         if !is_in_target || self.headers().contains_key(HOST) {
             self.headers_mut().insert(HOST, value);
         }
         self.shared_mut().client_facts.has_host = true;
-        true
+        Ok(())
     }
 }
 
@@ -223,7 +224,7 @@ mod tests {
         ];
         for (target, host, uri, port) in cases {
             let mut request = request(target);
-            assert!(request.set_host(host), "{target}");
+            assert!(request.set_host(host).is_ok(), "{target}");
             assert_eq!(request.host(), Some(host), "{target}");
             assert_eq!(request.headers()[HOST], host, "{target}");
             assert_eq!(
@@ -232,7 +233,7 @@ mod tests {
             );
         }
         let mut request = Request::get("http://inside/");
-        assert!(request.set_host("h"));
+        request.set_host("h").unwrap();
         assert!(request.headers().is_empty());
     }
 
@@ -241,14 +242,14 @@ mod tests {
         for target in ["/", "http://inside/"] {
             for host in ["", "a b", "u@h", "h/x", "::1", "h:x", "a, b", "h\r\nx: y"] {
                 let mut request = request(target);
-                assert!(!request.set_host(host), "{host:?}");
+                assert!(request.set_host(host).is_err(), "{host:?}");
                 assert_eq!(request.host(), Some("inside"));
                 assert_eq!(request.port(), 8_000);
             }
         }
         // It is a host, but the type of a target takes no coded one.
         let mut request = request("http://inside/");
-        assert!(!request.set_host("%61"));
+        assert!(request.set_host("%61").is_err());
         assert_eq!(request.uri(), "http://inside/");
     }
 
@@ -256,8 +257,8 @@ mod tests {
     fn what_was_mounted_stays_mounted() {
         let mut request = request("http://inside/a/b");
         request.prepend_script_name("/site");
-        request.mount("/a");
-        assert!(request.set_host("h"));
+        request.mount("/a").unwrap();
+        request.set_host("h").unwrap();
         assert_eq!((request.script_name(), request.path()), ("/site/a", "/b"));
         assert_eq!(request.url(), "http://h/site/a/b");
     }

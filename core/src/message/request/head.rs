@@ -31,7 +31,7 @@ pub(super) struct Shared {
 ///
 /// let mut request = Request::get("/books?page=2");
 /// let head = request.head().clone();
-/// request.set_path("/changed");
+/// request.set_path("/changed").unwrap();
 /// assert_eq!(head.uri(), "/books?page=2");
 /// assert_eq!((head.method().as_str(), head.query()), ("GET", Some("page=2")));
 /// ```
@@ -168,7 +168,7 @@ impl Request {
     /// use enfilade_core::{Body, Request};
     ///
     /// let mut request = Request::get("/api/users");
-    /// request.mount("/api");
+    /// request.mount("/api").unwrap();
     /// *request.body_mut() = Body::from("content");
     /// let head = request.keep_head();
     /// request.headers_mut().insert("x-later", "1".parse().unwrap());

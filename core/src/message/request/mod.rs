@@ -39,7 +39,7 @@ use crate::message::upgrade::{Offer, Upgrade};
 /// use enfilade_core::Request;
 ///
 /// let mut request = Request::get("/api/users/42?full=1");
-/// assert!(request.mount("/api"));
+/// request.mount("/api").unwrap();
 /// assert_eq!(request.script_name(), "/api");
 /// assert_eq!(request.path(), "/users/42");
 /// assert_eq!(request.uri().path(), "/api/users/42"); // as received
@@ -60,6 +60,18 @@ struct Inner {
     /// Where `path` begins.
     offset: usize,
 }
+
+/// Why a request has no such path or host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetError(&'static str);
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for TargetError {}
 
 /// Who the client is, as an authentication component found out; CGI's `REMOTE_USER`.
 ///

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::Uri;
 
-use super::Request;
+use super::{Request, TargetError};
 use crate::rules::path;
 
 impl Request {
@@ -33,27 +33,43 @@ impl Request {
 
     /// Replaces the path that is left and keeps what is mounted and the query; for components that rewrite.
     ///
-    /// The new path is made [canonical](path::canonical). Returns whether it was set: a path begins with a slash and has no
-    /// character that a target cannot have.
+    /// The new path is made [canonical](path::canonical).
+    ///
+    /// # Errors
+    ///
+    /// If it does not begin with a slash, or has a character that a target cannot have. Nothing changes then.
     ///
     /// ```
     /// use enfilade_core::Request;
     ///
     /// let mut request = Request::get("/app//old?q=1");
-    /// request.mount("/app");
-    /// assert!(request.set_path("/new"));
+    /// request.mount("/app").unwrap();
+    /// request.set_path("/new").unwrap();
     /// assert_eq!((request.script_name(), request.path()), ("/app", "/new"));
     /// assert_eq!(request.uri(), "/app/new?q=1");
     /// ```
-    pub fn set_path(&mut self, path: &str) -> bool {
+    pub fn set_path(&mut self, path: &str) -> Result<(), TargetError> {
         let query = self.query().map(str::to_owned);
         self.set_path_and_query(path, query.as_deref())
     }
 
     /// Replaces the path that is left and the query, raw, and keeps what is mounted; see [`set_path`](Request::set_path).
-    pub fn set_path_and_query(&mut self, path: &str, query: Option<&str>) -> bool {
-        if !path.starts_with('/') || path.contains(['?', '#']) {
-            return false;
+    ///
+    /// # Errors
+    ///
+    /// As [`set_path`](Request::set_path), and if the query has a character that a target cannot have.
+    pub fn set_path_and_query(
+        &mut self,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<(), TargetError> {
+        if !path.starts_with('/') {
+            return Err(TargetError("the path does not begin with a slash"));
+        }
+        if path.contains(['?', '#']) {
+            return Err(TargetError(
+                "the path has a character that is not part of one",
+            ));
         }
         // What is mounted stays, whatever the dots of the new path say.
         let path = path::canonical(path);
@@ -66,7 +82,9 @@ impl Request {
             .ok()
             .filter(|uri| !uri.path().is_empty())
         else {
-            return false;
+            return Err(TargetError(
+                "the path or query has a character that a target cannot have",
+            ));
         };
         let outside = self.full_path().get(..self.0.outside);
         let outside = outside.filter(|outside| !outside.is_empty());
@@ -74,7 +92,7 @@ impl Request {
         self.detach_captures();
         self.0.full_path = full_path;
         self.shared_mut().uri = uri;
-        true
+        Ok(())
     }
 
     pub(super) fn detach_captures(&mut self) {
@@ -101,28 +119,47 @@ impl Request {
             .unwrap_or(("", ""))
     }
 
-    /// Moves `prefix` from the front of `path` to the end of `script_name`, if it ends at a segment boundary there.
+    /// Moves `prefix` from the front of `path` to the end of `script_name`.
     ///
-    /// Answers whether it did. The prefix is text (see [`path::match_prefix`]); no allocation, no reparsing.
-    pub fn mount(&mut self, prefix: &str) -> bool {
-        match path::match_prefix(self.path(), prefix) {
-            Some(length) => self.advance(length),
-            None => false,
-        }
+    /// The prefix is text (see [`path::match_prefix`]); no allocation, no reparsing.
+    ///
+    /// ```
+    /// use enfilade_core::{Reply, Request};
+    /// use http::StatusCode;
+    ///
+    /// fn api(mut request: Request) -> Reply {
+    ///     match request.mount("/api") {
+    ///         Ok(()) => Reply::new(format!("{} below {}", request.path(), request.script_name())),
+    ///         Err(_) => Reply::new(StatusCode::NOT_FOUND),
+    ///     }
+    /// }
+    /// # let response = pollster::block_on(api(Request::get("/api/users")));
+    /// # assert_eq!(response.body().as_bytes().unwrap(), "/users below /api");
+    /// # assert_eq!(pollster::block_on(api(Request::get("/apis"))).status(), 404);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the path does not begin with the prefix, or not with whole segments. Nothing changes then.
+    pub fn mount(&mut self, prefix: &str) -> Result<(), TargetError> {
+        let length = path::match_prefix(self.path(), prefix);
+        self.advance(length.ok_or(TargetError("the path does not begin with the prefix"))?)
     }
 
-    /// Moves `length` bytes from the front of `path` to the end of `script_name`, where that is a segment boundary.
+    /// Moves `length` bytes from the front of `path` to the end of `script_name`; for routers, which know the length.
     ///
-    /// Answers whether it did; routers use it, which know the length already.
-    pub fn advance(&mut self, length: usize) -> bool {
-        let at_boundary = match self.path().as_bytes().get(length..) {
-            Some([] | [b'/', ..]) => true,
-            _ => length == 0,
-        };
-        if at_boundary {
-            self.0.offset += length;
+    /// # Errors
+    ///
+    /// If a segment does not end there. Nothing changes then.
+    #[inline]
+    pub fn advance(&mut self, length: usize) -> Result<(), TargetError> {
+        match self.path().as_bytes().get(length..) {
+            Some([] | [b'/', ..]) => {}
+            _ if length == 0 => {}
+            _ => return Err(TargetError("no segment of the path ends there")),
         }
-        at_boundary
+        self.0.offset += length;
+        Ok(())
     }
 
     /// Moves one segment from `path` to `script_name` and gives it, decoded; `None` where there is none.
@@ -133,7 +170,7 @@ impl Request {
         let rest = self.path().strip_prefix('/')?;
         let segment = rest.split('/').next().unwrap_or(rest);
         let (name, length) = (path::decode(segment).into_owned(), 1 + segment.len());
-        self.advance(length).then_some(name)
+        self.advance(length).ok().map(|()| name)
     }
 
     /// Puts `prefix` before `script_name`: a part of the public path that never reached this program.

@@ -48,11 +48,11 @@ impl Request {
         }
         self.take_authority(&now);
         let taken = stripped(self.path(), now.path());
-        let is_inside = taken.is_some_and(|length| self.advance(length));
+        let is_inside = taken.is_some_and(|length| self.advance(length).is_ok());
         if now.query() != self.query() || !is_inside {
             let path = if is_inside { self.path() } else { now.path() };
             let path = path.to_owned();
-            let is_set = self.set_path_and_query(&path, now.query());
+            let is_set = self.set_path_and_query(&path, now.query()).is_ok();
             if !is_set && !is_inside {
                 // `*` and the like, which nothing can be mounted under.
                 self.set_uri(now);
@@ -89,7 +89,7 @@ mod tests {
     /// `/app/{name}/…` of `target`, with `/app` mounted, after code outside has put `now` in the place of its target.
     fn through(target: &'static str, now: &str) -> Request {
         let mut request = Request::get(target);
-        request.mount("/app");
+        request.mount("/app").unwrap();
         let names = Arc::from(["name".into()]);
         request.capture(&names, [Captured::Raw(1..3)]).unwrap();
         let mut outside = request.into_http();
@@ -123,7 +123,7 @@ mod tests {
     fn a_prefix_that_never_reached_this_program_comes_back() {
         let mut request = Request::get("/a/b");
         request.prepend_script_name("/public");
-        request.mount("/a");
+        request.mount("/a").unwrap();
         let request = Request::from(request.into_http());
         assert_eq!((request.script_name(), request.path()), ("/public/a", "/b"));
         assert_eq!(request.uri(), "/a/b");

@@ -126,7 +126,8 @@ impl Match<'_> {
             let segments = self.route.pattern.segments.len();
             let length = || prefix_length(request.path(), segments);
             let length = self.plain.or_else(length);
-            request.advance(length.unwrap_or_default());
+            // The pattern matches, so it ends with a segment.
+            let _ = request.advance(length.unwrap_or_default());
         }
         self.app.call(request)
     }

@@ -69,7 +69,7 @@ fn patterns_fit_decoded_paths() {
 fn an_empty_path_is_the_root() {
     let cache = CacheControl::new().rule(rule("no-cache").path("/").unwrap());
     let mut request = Request::get("/mounted");
-    assert!(request.mount("/mounted"));
+    request.mount("/mounted").unwrap();
     let app = Application::new(|_: Request| "").wrap(cache);
     let response = pollster::block_on(app.call(request));
     assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");

@@ -4,6 +4,7 @@ mod origin;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use enfilade_core::headers::{is_token_byte, vary_add};
 use enfilade_core::{
@@ -87,7 +88,7 @@ pub struct Cors {
     headers: Allowed,
     exposed: Allowed,
     credentials: bool,
-    max_age: Option<u64>,
+    max_age: Option<Duration>,
     private_network: bool,
 }
 
@@ -208,9 +209,9 @@ impl Cors {
         Ok(self)
     }
 
-    /// How long browsers may remember the answer to a preflight, in seconds; five by their own default.
-    pub fn max_age(mut self, seconds: u64) -> Self {
-        self.max_age = Some(seconds);
+    /// How long browsers may remember the response to a preflight, in whole seconds; five by their own default.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
         self
     }
 
@@ -290,8 +291,8 @@ impl Cors {
                 headers.insert(response_name, list);
             }
         }
-        if let Some(seconds) = self.max_age {
-            headers.insert(ACCESS_CONTROL_MAX_AGE, seconds.into());
+        if let Some(age) = self.max_age {
+            headers.insert(ACCESS_CONTROL_MAX_AGE, age.as_secs().into());
         }
         if self.private_network && only(asked, &REQUEST_PRIVATE_NETWORK) == Some(&TRUE) {
             headers.insert(ALLOW_PRIVATE_NETWORK, TRUE);

@@ -37,7 +37,7 @@ fn a_preflight_is_answered_with_what_is_allowed() {
         ])
         .credentials()
         .unwrap()
-        .max_age(60);
+        .max_age(std::time::Duration::from_secs(60));
     let response = preflight(cors, &[("access-control-request-method", "PUT")]);
     assert_eq!(response.status(), 204);
     assert!(response.bytes().is_empty());

@@ -343,7 +343,7 @@ fn a_unix_socket_is_trusted_where_it_is_said() {
 fn the_rest_of_the_stack_sees_the_client() {
     let fix = ProxyFix::trust_x_forwarded_hops([(For, 1), (Proto, 1), (Host, 1), (Prefix, 1)]);
     let app = Application::new(|mut request: Request| {
-        request.mount("/parrot");
+        request.mount("/parrot").unwrap();
         let environ = request.environ();
         let names = "REMOTE_ADDR wsgi.url_scheme HTTP_HOST SERVER_NAME SERVER_PORT SCRIPT_NAME";
         let values = names

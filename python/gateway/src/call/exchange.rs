@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use enfilade::{Body, Response, unpoisoned};
+use enfilade::{Body, Outcome, Response, Segment, unpoisoned};
 use http::StatusCode;
-use pyo3::exceptions::PyAssertionError;
+use pyo3::exceptions::{PyAssertionError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +14,7 @@ use crate::call::blocks::{
     BLOCKS_AHEAD, BlockStream, Blocks, Progress, block, body_of, cut, transmit,
 };
 use crate::call::head::ResponseHead;
+use crate::run::reactor::wait;
 
 /// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
 ///
@@ -248,16 +249,42 @@ impl Exchange {
         })
     }
 
-    /// Says how long the body will be, where nobody said so and nothing was sent.
-    pub(crate) fn set_length(&self, length: u64) {
-        if let ExchangeState::Waiting {
-            head: Some(head), ..
-        }
-        | ExchangeState::Pulled {
-            head: Some(head), ..
-        } = &mut *self.lock()
+    /// Sends the whole response with this content, and waits for its end; an error if the content is too short.
+    pub(crate) fn send_segment(&self, py: Python<'_>, content: Segment) -> PyResult<()> {
+        let (sender, end) = oneshot::channel();
         {
-            head.set_length(length);
+            let mut state = self.lock();
+            let ExchangeState::Waiting {
+                head: Some(head), ..
+            } = &*state
+            else {
+                return Ok(());
+            };
+            let length = content.len();
+            let announced = head.length.unwrap_or(length);
+            if length < announced && has_body(self.is_head, head.status) {
+                return Err(too_short());
+            }
+            let whole = Body::from_segments([content]);
+            let body = whole.slice(..announced.min(length));
+            let body = body.map_err(|error| PyOSError::new_err(error.to_string()))?;
+            let body = body.on_end(move |end| {
+                let _ = sender.send(end.outcome());
+            });
+            if let ExchangeState::Waiting {
+                head: Some(head),
+                respond,
+            } = std::mem::replace(&mut *state, ExchangeState::Over)
+            {
+                // A client that is gone by now has no use for it.
+                let _ = respond.send(head.into_response(body));
+            }
+        }
+        match wait(py, end)? {
+            Ok(Outcome::Failed) => Err(PyOSError::new_err(
+                "the file could not be read to its end while it was sent",
+            )),
+            _ => Ok(()),
         }
     }
 

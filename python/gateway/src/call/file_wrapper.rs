@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use pyo3::exceptions::PyIOError;
+use enfilade::Segment;
+use enfilade::middleware::FileSource;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::call::exchange::{Exchange, SendOutcome};
 use crate::ffi;
 
-/// How many bytes of a file are sent at a time.
-const BLOCK: usize = 128 * 1024;
+/// What is read at once, by the thread of the application, which may wait: another would cost more than the read.
+const SMALL: usize = 256 * 1024;
 
 /// A file-like object in blocks (PEP 3333, "Optional Platform-Specific File Handling").
 #[pyclass(frozen, module = "enfilade._native", name = "FileWrapper")]
@@ -57,16 +58,15 @@ impl FileWrapper {
     }
 }
 
-/// A regular file from where it is to its end.
-pub(crate) struct RegularFile {
-    file: File,
-    position: u64,
-    pub(crate) length: u64,
+/// A regular file, from where it is to its end.
+pub(crate) enum RegularFile {
+    Small(Bytes),
+    Large(Segment),
 }
 
 impl FileWrapper {
-    /// What the system has of the file where its bytes are those that reading it would give: a `GzipFile` has a
-    /// descriptor too, so only the types that are known to pass bytes on as they are count.
+    /// The regular file, from where it is to its end, if its bytes are those that reading the object would return: a
+    /// `GzipFile` has a descriptor too, so only the types count that are known to pass bytes on as they are.
     pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<RegularFile>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
@@ -92,12 +92,18 @@ impl FileWrapper {
             return Ok(None);
         }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
-        let length = facts.len().saturating_sub(position);
-        Ok(Some(RegularFile {
-            file,
-            position,
-            length,
-        }))
+        let rest = position..facts.len();
+        match usize::try_from(facts.len().saturating_sub(position)) {
+            Ok(length) if length <= SMALL => {
+                let mut bytes = vec![0; length];
+                py.detach(|| file.read_exact_at(&mut bytes, position))?;
+                Ok(Some(RegularFile::Small(bytes.into())))
+            }
+            _ => {
+                let source = Arc::new(FileSource::new(file)?);
+                Ok(Some(RegularFile::Large(Segment::new(source, rest))))
+            }
+        }
     }
 }
 
@@ -105,30 +111,4 @@ impl FileWrapper {
 fn is_file_io(io: &Bound<'_, PyModule>, raw: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = io.getattr("FileIO")?;
     Ok(raw.is_exact_instance(&kind))
-}
-
-impl RegularFile {
-    /// Reads and sends it without the interpreter, but for handing blocks over.
-    pub(crate) fn send(mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
-        while self.length > 0 {
-            let size = usize::try_from(self.length).unwrap_or(BLOCK).min(BLOCK);
-            let read = py.detach(|| {
-                let mut block = vec![0; size];
-                let count = self.file.read_at(&mut block, self.position)?;
-                block.truncate(count);
-                std::io::Result::Ok(block)
-            })?;
-            if read.is_empty() {
-                return Err(PyIOError::new_err(
-                    "the file became shorter while it was sent",
-                ));
-            }
-            self.position += read.len() as u64;
-            self.length -= read.len() as u64;
-            if exchange.send(py, Bytes::from(read))? != SendOutcome::Taken {
-                break;
-            }
-        }
-        Ok(())
-    }
 }

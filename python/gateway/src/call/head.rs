@@ -51,14 +51,6 @@ impl ResponseHead {
         })
     }
 
-    /// Says how long the body is, where the application does not.
-    pub(crate) fn set_length(&mut self, length: u64) {
-        if self.length.is_none() && !self.headers.contains_key(CONTENT_LENGTH) {
-            self.headers.insert(CONTENT_LENGTH, length.into());
-            self.length = Some(length);
-        }
-    }
-
     pub(crate) fn into_response(self, body: Body) -> Response {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;

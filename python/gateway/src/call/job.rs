@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::call::blocks;
 use crate::call::environ::Template;
 use crate::call::exchange::{Exchange, SendOutcome};
-use crate::call::file_wrapper::FileWrapper;
+use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
 use crate::run::reactor;
 
@@ -151,15 +151,18 @@ fn send_each(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
     Ok(())
 }
 
+/// Sends a regular file without the interpreter, and anything else in blocks.
 fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<()> {
     let py = wrapper.py();
-    match wrapper.get().regular_file(py)? {
-        Some(rest) => {
-            exchange.set_length(rest.length);
-            rest.send(py, exchange)
-        }
-        None => send_each(wrapper.as_any(), exchange),
+    if exchange.may_be_whole()
+        && let Some(file) = wrapper.get().regular_file(py)?
+    {
+        return match file {
+            RegularFile::Small(bytes) => exchange.send_whole(smallvec![bytes]).map(drop),
+            RegularFile::Large(rest) => exchange.send_segment(py, rest),
+        };
     }
+    send_each(wrapper.as_any(), exchange)
 }
 
 /// The `close` of what an application returned, which is called once, come what may.

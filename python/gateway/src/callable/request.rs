@@ -62,7 +62,7 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     }
     let body = body(environ, &parts.headers)?;
     let mut request = Request::from_parts(parts, body, connection);
-    if !request.advance(script.len()) {
+    if request.advance(script.len()).is_err() {
         return Err(invalid("SCRIPT_NAME that ends where PATH_INFO begins"));
     }
     Ok(request)

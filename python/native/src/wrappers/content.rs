@@ -1,5 +1,7 @@
 //! What changes the headers and the content of answers.
 
+use std::time::Duration;
+
 use enfilade::middleware::{self, CacheRule, Coding};
 use pyo3::prelude::*;
 
@@ -252,7 +254,7 @@ impl Cors {
             wrapper = wrapper.expose(names?);
         }
         if let Some(seconds) = max_age {
-            wrapper = wrapper.max_age(seconds);
+            wrapper = wrapper.max_age(Duration::from_secs(seconds));
         }
         if credentials {
             wrapper = wrapper.credentials().map_err(refused)?;

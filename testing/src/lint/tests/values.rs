@@ -100,7 +100,7 @@ fn a_location_outside_the_mount_is_told_unless_it_is_allowed() {
         let app = login
             .wrap(lint(told))
             .wrap(around("mount", |inner, mut request: Request| {
-                request.mount("/shop");
+                request.mount("/shop").unwrap();
                 inner.call(request)
             }));
         let client = Client::new(app);

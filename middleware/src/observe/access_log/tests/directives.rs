@@ -96,7 +96,7 @@ fn the_client_is_who_a_component_outside_found_out() {
     let mut sent = request("GET", "/", &[]);
     sent.set_client("203.0.113.5".parse().unwrap(), None);
     sent.set_scheme(Scheme::Https);
-    assert!(sent.set_host("example.org"));
+    sent.set_host("example.org").unwrap();
     let line = line_of(log, &foobar(), sent);
     assert_eq!(line, "203.0.113.5 203.0.113.5 192.0.2.7 443");
 }
