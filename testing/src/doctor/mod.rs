@@ -40,8 +40,8 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// Rules about the order of components, and who applies them.
 ///
 /// A component is known by the name in its [`Description`], in upper or lower case, and nothing else is looked at: one
-/// that has the name of another is taken for it, and one with a name of its own needs a rule of its own. Names of
-/// which nobody is in the stack do no harm.
+/// that has the name of another is taken for it, and one with a name of its own needs a rule of its own. A name
+/// that no component in the stack has does no harm.
 ///
 /// A component is inside another where every request to it comes through the other. What a wrapper asks beside what it
 /// is around, such as the fallback of a `NotFound`, is not inside that wrapper.
@@ -178,7 +178,7 @@ impl Doctor {
     ) {
         let name = component.name();
         if name == lint::NAME {
-            // It is nobody, and what is inside stands in its place.
+            // It is no component of its own: what it is wrapped around stands in its place.
             for (_, inner) in component.children() {
                 self.visit(inner, label, outside, warnings);
             }

@@ -77,7 +77,7 @@ impl Warning {
     }
 
     /// The components from the outermost one to the inner one of the two, as the description's tree has them: with the
-    /// label in front where there is one.
+    /// label in front if there is one.
     #[must_use]
     pub fn path(&self) -> &[String] {
         &self.path

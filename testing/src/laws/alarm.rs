@@ -27,7 +27,7 @@ struct AlarmState {
 }
 
 impl Alarm {
-    /// Wakes `waker` at `time`, and nobody else any more.
+    /// Wakes `waker` at `time`, and no other one any more.
     pub(super) fn set(&mut self, time: Instant, waker: &Waker) {
         let shared = self.shared.get_or_insert_with(|| {
             let shared = Arc::<Shared>::default();
@@ -38,13 +38,13 @@ impl Alarm {
         let earlier = unpoisoned(shared.state.lock())
             .next
             .replace((time, waker.clone()));
-        // A thread that sleeps for somebody else looks again when it wakes.
+        // A thread that sleeps until an earlier time looks again when it wakes.
         if earlier.is_none_or(|(earlier, _)| time < earlier) {
             shared.changed.notify_one();
         }
     }
 
-    /// Nobody is to be woken any more.
+    /// Wakes no task any more.
     pub(super) fn clear(&mut self) {
         if let Some(shared) = &self.shared {
             unpoisoned(shared.state.lock()).next = None;

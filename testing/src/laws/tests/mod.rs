@@ -13,7 +13,7 @@ use http_body::{Body as HttpBody, Frame};
 
 use super::*;
 
-/// A wrapper that changes answers.
+/// A wrapper that changes responses.
 fn changing(change: fn(Response) -> Response) -> impl Middleware + Clone {
     around("changing", move |inner, request| {
         inner.call(request).map(change)
@@ -99,7 +99,7 @@ fn a_value_that_is_not_valid_is_found() {
     assert_eq!((found.law(), found.message()), (Law::Values, message));
 }
 
-/// A wrapper that says that it coded, without doing it: what is tried here is what it says.
+/// A wrapper that says that it compresses, without doing it: what is tried here is what it says.
 fn coding(say: fn(&mut HeaderMap)) -> impl Middleware + Clone {
     around("coding", move |inner, request: Request| {
         let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);

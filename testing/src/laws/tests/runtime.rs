@@ -10,7 +10,7 @@ use crate::laws::check_async;
 const NEEDS_RUNTIME: &str = "the component needs a runtime of tokio that runs while it waits: await `laws::check_async` or \
                              `Check::run_async` in a `#[tokio::test]`";
 
-/// Sleeps by tokio's timer, and then breaks the response if it is told to.
+/// Sleeps by tokio's timer, and then breaks the response if `breaks`.
 fn sleeping(breaks: bool) -> impl Middleware + Clone + Send {
     around("sleeping", move |inner: &Application, request: Request| {
         let inner = inner.clone();

@@ -110,7 +110,7 @@ fn an_upgrade_is_a_101_without_headers_about_the_connection() {
     }
 }
 
-/// Responds to `If-None-Match` with a 304, to `Range` with a 206, and says what it varies by as it is told.
+/// Responds to `If-None-Match` with a 304, to `Range` with a 206, with the `Vary` of `vary`.
 fn conditional(vary: fn(StatusCode) -> &'static str) -> Application {
     Application::new(move |request: Request| {
         let headers = request.headers();
@@ -160,7 +160,7 @@ fn a_206_and_a_304_have_the_vary_of_their_200() {
           (RFC 9110, section 15.3.7)"
         ]
     );
-    // Another request, of which nobody knows the 200.
+    // Another request, and its 200 was never seen.
     assert_eq!(found(partial, "fr"), [""; 0]);
     let none = |status: StatusCode| match status {
         StatusCode::OK => "accept-encoding",
