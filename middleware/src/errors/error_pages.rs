@@ -90,6 +90,7 @@ pub enum ErrorFormat {
 pub struct ErrorPage {
     status: StatusCode,
     detail: Option<String>,
+    members: Vec<(String, OptionValue)>,
 }
 
 impl ErrorPage {
@@ -103,6 +104,11 @@ impl ErrorPage {
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    /// The members that the error has for a problem (RFC 9457), see [`HttpError::member`]; escape them.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
+        self.members.iter().map(|(name, value)| (&**name, value))
     }
 
     /// What the error says to the client beside that; escape it.
@@ -129,13 +135,21 @@ impl ErrorPage {
     fn problem(&self) -> String {
         let detail = self.detail.as_deref();
         let detail = detail.map(|detail| ("detail", json::string(detail)));
-        let members = [
-            ("status", self.status.as_u16().to_string()),
-            ("title", json::string(self.title())),
+        let status = ("status", self.status.as_u16().to_string());
+        let mut problem = Vec::from_iter(detail.into_iter().chain([status]));
+        for (name, standard) in [
+            ("title", self.title()),
             // Nothing more than what the status says (RFC 9457, section 4.2.1).
-            ("type", json::string("about:blank")),
-        ];
-        json::object(detail.into_iter().chain(members))
+            ("type", "about:blank"),
+        ] {
+            if !self.members.iter().any(|(member, _)| member == name) {
+                problem.push((name, json::string(standard)));
+            }
+        }
+        let own = self.members.iter();
+        let own = own.filter(|(name, _)| !["detail", "status"].contains(&name.as_str()));
+        problem.extend(own.map(|(name, value)| (name.as_str(), value.to_json())));
+        json::object(problem)
     }
 
     fn text(&self) -> String {
@@ -235,6 +249,12 @@ impl ErrorPages {
             detail: error
                 .and_then(|error| error.client_message())
                 .map(str::to_owned),
+            members: error.map_or_else(Vec::new, |error| {
+                let members = error.members();
+                members
+                    .map(|(name, value)| (name.to_owned(), value.clone()))
+                    .collect()
+            }),
         };
         let (media_type, content) = match format {
             ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),
