@@ -36,7 +36,8 @@ impl Upgradable<'_> {
                 }
                 let protocols: Arc<[Box<str>]> =
                     members(headers, &UPGRADE).map(Box::from).collect();
-                request.extensions_mut().insert(Offer(protocols));
+                let offer = Offer::behind(request.body_mut(), protocols);
+                request.extensions_mut().insert(offer);
                 Upgradable::Switching
             }
             Upgradable::ExtendedConnect(protocol) => {
@@ -44,7 +45,8 @@ impl Upgradable<'_> {
                 *request.method_mut() = Method::GET;
                 if let (true, Ok(name)) = (is_token(protocol), HeaderValue::from_str(protocol)) {
                     name_upgrade(request.headers_mut(), name);
-                    let offer = Offer(Arc::from([Box::from(protocol)]));
+                    let protocols = Arc::from([Box::from(protocol)]);
+                    let offer = Offer::behind(request.body_mut(), protocols);
                     request.extensions_mut().insert(offer);
                 }
                 Upgradable::ExtendedConnect("")
@@ -83,7 +85,9 @@ pub(super) fn switch(mut response: Response, upgradable: Upgradable<'_>) -> Resp
         return response;
     }
     if status.is_informational() {
-        let cause = format!("{status} is no final response to this request");
+        let cause = format!(
+            "{status} is no final response, and none whose body `Upgrade::respond` made: a wrapper may have replaced that"
+        );
         return HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
             .caused_by(cause)
             .into_response();
