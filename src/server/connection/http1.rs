@@ -40,7 +40,7 @@ pub(super) async fn serve(
         End::Ended(Ok(())) => {
             if let Some(upgrade) = activity.take_upgrade() {
                 let (stream, ahead) = parts(connection);
-                Box::pin(upgrade.run(stream, ahead, share, &activity, watch)).await;
+                Box::pin(upgrade.run(stream, ahead, share, activity.failures(), watch)).await;
             }
         }
         End::Stopped => {}

@@ -1,15 +1,14 @@
 //! Connections that have left HTTP.
 
-use std::future::poll_fn;
+use std::pin::pin;
 
 use bytes::Bytes;
 use enfilade_core::{RequestIdValue, UpgradeTask};
 use tokio::sync::oneshot::error::TryRecvError;
 
+use crate::failures::FailureHooks;
 use crate::listening::Watch;
 use crate::race::{First, race};
-use crate::server::connection::activity::Activity;
-use crate::server::connection::clock::Presence;
 use crate::server::connection::goodbye::part;
 use crate::server::connection::lifetime::Share;
 use crate::server::connection::stream::Stream;
@@ -34,7 +33,7 @@ impl PendingUpgrade {
         mut stream: Stream,
         ahead: Bytes,
         share: &mut Share,
-        activity: &Activity,
+        failures: &FailureHooks,
         watch: &Watch,
     ) {
         stream.leave_http(&ahead);
@@ -42,9 +41,7 @@ impl PendingUpgrade {
         drop(ahead);
         // A client that vanished sends nothing, as one that is idle does.
         watch.probe();
-        let mut presence = Presence::default();
-        let gone = poll_fn(|context| presence.poll_gone(context, true, activity, watch));
-        let mut is_over = std::pin::pin!(race(share.over(), gone));
+        let mut is_over = pin!(race(share.over(), watch.reset()));
         let (lent, mut back) = Lent::new(stream);
         let task = self.task.run(FuturesStream(lent));
         let stream = match race(task, &mut is_over).await {
@@ -56,7 +53,6 @@ impl PendingUpgrade {
                 stream => stream.ok(),
             },
             First::Left(Err(error)) => {
-                let failures = activity.failures();
                 failures.body_failed(&error, self.request_id.as_ref());
                 None
             }
