@@ -173,6 +173,47 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_read_to_its_end_before_and_not_dropped() {
+        let statuses = |what: &'static str| {
+            let app = Application::new(async move |mut request: Request| {
+                let mut body = request.take_body();
+                match what {
+                    "all" => drop(body.collect(10).await),
+                    "part" => drop(body.frame().await),
+                    // As a wrapper does that keeps it for others.
+                    "replayed" => {
+                        let bytes = body.collect(10).await.unwrap_or_default();
+                        *request.body_mut() = Body::from(bytes);
+                        assert!(request.upgrade("websocket").is_none());
+                        drop(request.take_body());
+                    }
+                    _ => drop(body),
+                }
+                assert_eq!(
+                    request.upgrades().count(),
+                    request.upgrade("h2c").iter().count() * 2
+                );
+                match request.upgrade("websocket") {
+                    Some(upgrade) => upgrade.respond(async |_: Upgraded| Ok(())),
+                    None => StatusCode::UPGRADE_REQUIRED.into_response(),
+                }
+            });
+            let mut asked = request(Version::HTTP_11, &ASKS);
+            *asked.body_mut() = Body::from_iterator(["x", "y"]);
+            let answer = answer_upgradable(&app, asked, Upgradable::Switching);
+            pollster::block_on(answer).status().as_u16()
+        };
+        for (what, expected) in [
+            ("all", 101),
+            ("replayed", 101),
+            ("part", 426),
+            ("none", 426),
+        ] {
+            assert_eq!(statuses(what), expected, "{what}");
+        }
+    }
+
+    #[test]
     fn the_gateway_names_the_protocol() {
         let app = chat();
         let app = Application::new(move |request: Request| {
