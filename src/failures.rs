@@ -80,10 +80,10 @@ impl FailureHooks {
         match hook {
             Some(hook) => guarded(|| hook(error, id)),
             // Others, such as a 503 of a limit, are no surprise.
-            None if error.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-                guarded(|| {
-                    error.source().map(|_| tell(line_of(error, id)));
-                });
+            None if error.status() == StatusCode::INTERNAL_SERVER_ERROR
+                && error.source().is_some() =>
+            {
+                guarded(|| tell(line_of(error, id)));
             }
             None => {}
         }

@@ -76,6 +76,9 @@ impl Upgrade {
     /// error [`Outcome::Failed`]. The gateway writes `Connection` and `Upgrade`, or 200 over HTTP/2 (RFC 8441, section
     /// 5).
     ///
+    /// The built-in server drops the future when the client resets the connection, so one that waits for other things than
+    /// the client does not outlive it. A client that only closes its side may still read.
+    ///
     /// A server that stops drops the future at its deadline. What has to say goodbye before waits for
     /// [`Connection::shutting_down`](crate::Connection::shutting_down).
     ///
