@@ -202,7 +202,7 @@ fn log_and_limit_see_the_end_of_the_conversation() {
     let (sender, lines) = mpsc::channel();
     let router = Router::new().get("/echo", echo).build().unwrap();
     let log = AccessLog::format("%r %>s %I %B").unwrap();
-    let app = Application::from(router)
+    let app = router
         .wrap(ConcurrencyLimit::new(1))
         .wrap(log.writer(Lines(sender)));
     let running = Running::serve(server(), app);

@@ -51,7 +51,6 @@ fn house() -> Application {
         .get("/page", |_: Request| "page")
         .build()
         .unwrap()
-        .into()
 }
 
 fn watched(app: Application) -> (Application, mpsc::Receiver<BodyEnd>) {

@@ -23,7 +23,6 @@ fn house() -> Application {
         .get("/shelves/{number}", shelf)
         .build()
         .unwrap()
-        .into()
 }
 
 #[test]
