@@ -178,8 +178,6 @@ fn write_lines(lines: &Receiver<String>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use enfilade_core::{BoxError, IntoResponse};
 
     use super::*;
@@ -244,7 +242,7 @@ mod tests {
     #[cfg(feature = "server")]
     #[test]
     fn a_hook_is_told_of_errors_of_the_server() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let (mut hooks, told) = (FailureHooks::default(), seen.clone());
         hooks.on_error(move |error, _| told.lock().unwrap().push(error.status().as_u16()));
         for status in [200, 404, 500, 503] {
