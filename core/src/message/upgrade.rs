@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -20,7 +20,30 @@ use crate::message::unwind::{Panic, drop_quietly};
 
 /// What a request may have in its extensions: the protocols that its client offers, on a gateway that can change to one.
 #[derive(Clone)]
-pub(crate) struct Offer(pub(crate) Arc<[Box<str>]>);
+pub(crate) struct Offer {
+    pub(crate) protocols: Arc<[Box<str>]>,
+    /// Whether the body that came with the request was read to its end: what is left of one would be read as the other
+    /// protocol.
+    is_read: Arc<AtomicBool>,
+}
+
+impl Offer {
+    /// An offer that stands once `body` is read.
+    pub(crate) fn behind(body: &mut Body, protocols: Arc<[Box<str>]>) -> Offer {
+        let is_read = Arc::new(AtomicBool::new(body.is_finished()));
+        if !body.is_finished() {
+            let is_complete = is_read.clone();
+            *body = std::mem::take(body).on_end(move |end| {
+                is_complete.store(end.outcome() == Outcome::Complete, Ordering::Release);
+            });
+        }
+        Offer { protocols, is_read }
+    }
+
+    pub(crate) fn is_body_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+}
 
 /// The change of a connection to another protocol, which a client asked for and the gateway can do.
 ///
@@ -52,6 +75,9 @@ impl Upgrade {
     /// conversation: `Ok` is [`Outcome::Complete`], the error of a client that went away [`Outcome::Dropped`], any other
     /// error [`Outcome::Failed`]. The gateway writes `Connection` and `Upgrade`, or 200 over HTTP/2 (RFC 8441, section
     /// 5).
+    ///
+    /// The built-in server drops the future when the client resets the connection, so one that waits for other things than
+    /// the client does not outlive it. A client that only closes its side may still read.
     ///
     /// A server that stops drops the future at its deadline. What has to say goodbye before waits for
     /// [`Connection::shutting_down`](crate::Connection::shutting_down).

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -38,9 +39,8 @@ pub(super) async fn serve(
         }
         End::Ended(Ok(())) => {
             if let Some(upgrade) = activity.take_upgrade() {
-                let parts = connection.into_parts();
-                let (stream, failures) = (parts.io.into_inner(), activity.failures());
-                Box::pin(upgrade.run(stream, parts.read_buf, share, failures)).await;
+                let (stream, ahead) = parts(connection);
+                Box::pin(upgrade.run(stream, ahead, share, activity.failures(), watch)).await;
             }
         }
         End::Stopped => {}
@@ -54,6 +54,12 @@ pub(super) async fn serve(
             }
         }
     }
+}
+
+/// What is left of hyper's part, which does not live on beside it.
+fn parts(connection: Box<Http1Connection>) -> (Stream, Bytes) {
+    let parts = connection.into_parts();
+    (parts.io.into_inner(), parts.read_buf)
 }
 
 /// Of slow heads and idle connections [`Share::drive`] keeps the time.

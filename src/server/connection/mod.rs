@@ -21,6 +21,8 @@ mod response_future;
 mod service;
 pub(super) mod stream;
 #[cfg(feature = "http2")]
+mod stream_upgrade;
+#[cfg(feature = "http2")]
 mod streams;
 mod upgrade;
 pub(super) mod wire;
@@ -107,7 +109,7 @@ impl ServeContext {
             refusals: self.refusals,
             activity: activity.clone(),
             #[cfg(feature = "http2")]
-            gone: None,
+            upgrades: None,
         };
         let stream = TokioIo::new(stream);
         match is_http2 {
