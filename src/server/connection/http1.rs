@@ -14,6 +14,7 @@ use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
+use crate::server::connection::upgrade;
 use crate::server::refusal::Refusal;
 
 type Http1Connection = http1::Connection<TokioIo<Stream>, Service>;
@@ -40,7 +41,15 @@ pub(super) async fn serve(
         End::Ended(Ok(())) => {
             if let Some(upgrade) = activity.take_upgrade() {
                 let (stream, ahead) = parts(connection);
-                Box::pin(upgrade.run(stream, ahead, share, activity.failures(), watch)).await;
+                Box::pin(upgrade::run(
+                    *upgrade,
+                    stream,
+                    ahead,
+                    share,
+                    activity.failures(),
+                    watch,
+                ))
+                .await;
             }
         }
         End::Stopped => {}

@@ -13,6 +13,7 @@ mod http2;
 pub(super) mod lifetime;
 pub(super) mod limits;
 mod malformed;
+mod pending_upgrade;
 mod piece;
 pub(super) mod progress;
 pub(super) mod request_body;

@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::date;
 use crate::server::connection::malformed::MalformedStream;
+use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::piece::Piece;
 use crate::server::connection::response_body::{PIECE, ResponseBody};
 #[cfg(feature = "http2")]
 use crate::server::connection::stream_upgrade::StreamUpgrade;
-use crate::server::connection::upgrade::PendingUpgrade;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]

@@ -13,8 +13,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::race::{First, race};
 use crate::server::connection::activity::InFlight;
+use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::streams::{StreamProgress, Streams};
-use crate::server::connection::upgrade::PendingUpgrade;
 use crate::upgraded::FuturesStream;
 
 /// How the stream of a request can be handed over.

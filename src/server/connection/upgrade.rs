@@ -3,7 +3,6 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use enfilade_core::{RequestIdValue, UpgradeTask};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::failures::FailureHooks;
@@ -11,56 +10,47 @@ use crate::listening::Watch;
 use crate::race::{First, race};
 use crate::server::connection::goodbye::part;
 use crate::server::connection::lifetime::Share;
+use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::stream::Stream;
 use crate::upgraded::{FuturesStream, Lent};
 
-/// What is done with a connection once the head of the response is written.
-#[derive(Debug)]
-pub(super) struct PendingUpgrade {
-    pub(super) task: UpgradeTask,
-    /// For the log, if it panics.
-    pub(super) request_id: Option<RequestIdValue>,
-}
-
-impl PendingUpgrade {
-    /// Runs it over a connection of HTTP/1, to its end or as far as the server and the client let it; `ahead` was read
-    /// already.
-    ///
-    /// The application may wait for something else than the connection, so a client that is gone is looked for here. It
-    /// may also keep the connection in another task: then that has it until it drops it.
-    pub(super) async fn run(
-        self,
-        mut stream: Stream,
-        ahead: Bytes,
-        share: &mut Share,
-        failures: &FailureHooks,
-        watch: &Watch,
-    ) {
-        stream.leave_http(&ahead);
-        // It shares hyper's buffer, which is not kept for an idle connection.
-        drop(ahead);
-        // A client that vanished sends nothing, as one that is idle does.
-        watch.probe();
-        let mut is_over = pin!(race(share.over(), watch.reset()));
-        let (lent, mut back) = Lent::new(stream);
-        let task = self.task.run(FuturesStream(lent));
-        let stream = match race(task, &mut is_over).await {
-            First::Left(Ok(())) => match back.try_recv() {
-                Err(TryRecvError::Empty) => match race(back, &mut is_over).await {
-                    First::Left(stream) => stream.ok(),
-                    First::Right(_) => None,
-                },
-                stream => stream.ok(),
+/// Runs it over a connection of HTTP/1, to its end or as far as the server and the client let it; `ahead` was read
+/// already.
+///
+/// The application may wait for something else than the connection, so a client that is gone is looked for here. It
+/// may also keep the connection in another task: then that has it until it drops it.
+pub(super) async fn run(
+    pending: PendingUpgrade,
+    mut stream: Stream,
+    ahead: Bytes,
+    share: &mut Share,
+    failures: &FailureHooks,
+    watch: &Watch,
+) {
+    stream.leave_http(&ahead);
+    // It shares hyper's buffer, which is not kept for an idle connection.
+    drop(ahead);
+    // A client that vanished sends nothing, as one that is idle does.
+    watch.probe();
+    let mut is_over = pin!(race(share.over(), watch.reset()));
+    let (lent, mut back) = Lent::new(stream);
+    let task = pending.task.run(FuturesStream(lent));
+    let stream = match race(task, &mut is_over).await {
+        First::Left(Ok(())) => match back.try_recv() {
+            Err(TryRecvError::Empty) => match race(back, &mut is_over).await {
+                First::Left(stream) => stream.ok(),
+                First::Right(_) => None,
             },
-            First::Left(Err(error)) => {
-                failures.body_failed(&error, self.request_id.as_ref());
-                None
-            }
-            First::Right(_) => None,
-        };
-        if let Some(mut stream) = stream {
-            // What it wrote last is not lost.
-            part(&mut stream).await;
+            stream => stream.ok(),
+        },
+        First::Left(Err(error)) => {
+            failures.body_failed(&error, pending.request_id.as_ref());
+            None
         }
+        First::Right(_) => None,
+    };
+    if let Some(mut stream) = stream {
+        // What it wrote last is not lost.
+        part(&mut stream).await;
     }
 }
