@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use enfilade::{Application, Request, unpoisoned};
 use enfilade_testing::{Client, Lint};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use crate::apps;
@@ -26,15 +26,27 @@ pub(crate) fn response(input: &Value) -> Check<Value> {
     let Some(status) = number(input, "status").and_then(|status| u16::try_from(status).ok()) else {
         return unsupported(format!("the response {input}"));
     };
-    let status = http::StatusCode::from_u16(status).or_else(refused)?;
+    let status = StatusCode::from_u16(status).or_else(refused)?;
     let content = apps::content(input)?;
-    let app = Application::new(move |_: Request| {
-        let mut response = enfilade::Response::new(content.body());
+    let app = Application::new(move |request: Request| {
+        let upgrade = apps::any_upgrade(&request);
+        let mut response = match upgrade.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
+            Some(upgrade) => upgrade.respond(async |_| Ok(())),
+            None => enfilade::Response::new(content.body()),
+        };
         *response.status_mut() = status;
         *response.headers_mut() = headers.clone();
         response
     });
-    is_clean(app, Request::new(method, Uri::from_static("/")))
+    let request = Request::new(method, Uri::from_static("/"));
+    match status {
+        StatusCode::SWITCHING_PROTOCOLS => is_clean(app, |client| {
+            // A gateway offers the upgrade.
+            let upgrade = client.prepared(request).upgrade("websocket");
+            drop(pollster::block_on(upgrade));
+        }),
+        _ => is_clean(app, |client| send(client, request)),
+    }
 }
 
 /// Whether a request may reach an application with its path in these two parts.
@@ -51,19 +63,24 @@ pub(crate) fn request(input: &Value) -> Check<Value> {
     if made != (script_name, path) {
         return refused(format!("it becomes {made:?}"));
     }
-    is_clean(Application::new(|_: Request| "clean"), request)
+    is_clean(Application::new(|_: Request| "clean"), |client| {
+        send(client, request)
+    })
 }
 
-fn is_clean(app: Application, request: Request) -> Check<Value> {
+/// A gateway would put much of it right.
+fn send(client: Client, request: Request) {
+    client.without_gateway().prepared(request).send();
+}
+
+fn is_clean(app: Application, send: impl FnOnce(Client)) -> Check<Value> {
     let findings = Arc::new(Mutex::new(Vec::new()));
     let list = findings.clone();
     let lint = Lint::report(move |finding| {
         let mut list = unpoisoned(list.lock());
         list.push(finding.to_string());
     });
-    // A gateway would put much of it right.
-    let client = Client::new(app.wrap(lint)).without_gateway();
-    client.prepared(request).send();
+    send(Client::new(app.wrap(lint)));
     let findings = unpoisoned(findings.lock());
     Ok(json!({"valid": findings.is_empty()}))
 }

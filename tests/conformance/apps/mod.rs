@@ -223,7 +223,7 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
 }
 
 /// The first that the client offers.
-fn any_upgrade(request: &Request) -> Option<Upgrade> {
+pub(crate) fn any_upgrade(request: &Request) -> Option<Upgrade> {
     request.upgrades().next()
 }
 

@@ -18,9 +18,9 @@ use crate::message::upgrade::upgraded::{Passed, Upgraded};
 pub(super) type Conversation = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 type Run = Box<dyn FnOnce(Upgraded) -> Conversation + Send>;
 
-/// What an application does with a connection that leaves HTTP: the body of the response that [`Upgrade::respond`] makes.
+/// What an application does with a connection that leaves HTTP: the body of the response that [`Upgrade::respond`](crate::Upgrade::respond) makes.
 ///
-/// A gateway takes it with [`Body::take_upgrade`], writes the head, and [runs](UpgradeTask::run) it. If it is dropped,
+/// A gateway takes it with [`Body::take_upgrade`](crate::Body::take_upgrade), writes the head, and [runs](UpgradeTask::run) it. If it is dropped,
 /// the end of the body is reported as [`Outcome::Dropped`].
 pub struct UpgradeTask {
     protocol: Box<str>,
