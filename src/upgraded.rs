@@ -165,7 +165,7 @@ impl<S: Unpin> Lent<S> {
 impl<S> Drop for Lent<S> {
     fn drop(&mut self) {
         if let (Some(stream), Some(back)) = (self.stream.take(), self.back.take()) {
-            // Nobody may wait for it any more.
+            // The receiver may be gone.
             let _ = back.send(stream);
         }
     }

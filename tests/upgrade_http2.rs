@@ -164,7 +164,7 @@ async fn a_client_that_opens_no_window_is_given_up() {
     // The connection is as it was.
     let (mut body, mut content) = upgrade(&mut sender, "/echo").await;
     content.send_data(Bytes::from_static(b"x"), true).unwrap();
-    // Its window is full, by what nobody takes.
+    // Its window is full, by data that the client does not take.
     assert_eq!(next(&ends).await.0, "/echo");
     drop((_body, _content));
     assert_eq!(rest(&mut body).await, b"xbye");
