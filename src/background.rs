@@ -28,6 +28,10 @@ impl Background {
         let (runtime, is_over) = (Handle::current(), self.0.clone());
         Arc::new(move |task| {
             let mut is_over = is_over.subscribe();
+            if *is_over.borrow_and_update() {
+                // Otherwise one that spawns the next would go on for as long as the runtime.
+                return;
+            }
             runtime.spawn(async move {
                 race(task, is_over.wait_for(|is_over| *is_over)).await;
             });
@@ -80,5 +84,23 @@ mod tests {
         drop(background);
         assert!(receiver.await.is_err());
         is_over.closed().await;
+    }
+
+    /// Each is polled once before it hears of the end, and that is enough to spawn another.
+    #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_spawns_itself_anew_ends_with_the_server() {
+        fn again(spawner: Spawner) -> Task {
+            Box::pin(async move { spawner(again(spawner.clone())) })
+        }
+        let background = Background::new();
+        let (spawner, is_over) = (background.spawner(), background.0.clone());
+        spawner(again(spawner.clone()));
+        tokio::task::yield_now().await;
+        background.break_off().await;
+        assert_eq!(is_over.receiver_count(), 0);
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        spawner(Box::pin(async move { drop(sender) }));
+        assert!(receiver.await.is_err() && is_over.receiver_count() == 0);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, LazyLock};
 
-use enfilade_core::{BodyError, BodyErrorKind, HttpError, RequestIdValue, Response};
+use enfilade_core::{BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response};
 use http::StatusCode;
 
 /// How many characters of an error are shown.
@@ -48,7 +48,7 @@ impl FailureHooks {
     pub(crate) fn panicked(&self, id: Option<&RequestIdValue>) {
         let hook = self.0.as_ref().and_then(|hooks| hooks.on_panic.as_ref());
         match (hook, id) {
-            (Some(hook), id) => hook(id),
+            (Some(hook), id) => guarded(|| hook(id)),
             (None, Some(id)) => tell(format!("request {id} panicked")),
             (None, None) => {}
         }
@@ -78,12 +78,12 @@ impl FailureHooks {
         let id = response.extensions().get();
         let hook = self.0.as_ref().and_then(|hooks| hooks.on_error.as_ref());
         match hook {
-            Some(hook) => hook(error, id),
+            Some(hook) => guarded(|| hook(error, id)),
             // Others, such as a 503 of a limit, are no surprise.
             None if error.status() == StatusCode::INTERNAL_SERVER_ERROR
                 && error.source().is_some() =>
             {
-                tell(line_of(error, id));
+                guarded(|| tell(line_of(error, id)));
             }
             None => {}
         }
@@ -96,22 +96,49 @@ impl fmt::Debug for FailureHooks {
     }
 }
 
+/// Runs what a program has written: its panic, which is told as any other, takes no response with it.
+fn guarded(run: impl FnOnce()) {
+    let _ = Panic::catch(run);
+}
+
+/// The beginning of a text, which may be as long as it wants.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let left = MAX_TEXT.saturating_sub(self.0.len());
+        self.0.extend(part.chars().take(left));
+        match left {
+            0 => Err(fmt::Error),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The error with its causes, as one line; what a client may have chosen is escaped.
 fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
-    let mut text = format!("error: {error}");
+    let mut text = Beginning(String::new());
+    // Writing fails when there is enough, and a cause that cannot be written says nothing.
+    let _ = write!(text, "error: {error}");
     let first = error
         .source()
         .map(|source| source as &(dyn std::error::Error + 'static));
     for cause in std::iter::successors(first, |cause| cause.source()).take(MAX_CAUSES) {
-        // Writing to a string does not fail, and a cause that cannot be written says nothing.
         let _ = write!(text, ": {cause}");
     }
+    let mut text = text.0;
+    // It is what the error is found by, so it comes behind a text of any length.
     if let Some(id) = id {
         let _ = write!(text, " (request {id})");
     }
     let mut line = String::with_capacity(text.len());
-    for character in text.chars().take(MAX_TEXT) {
-        match character.is_control() || matches!(character, '\u{2028}'..='\u{202e}') {
+    for character in text.chars() {
+        // Those that end a line or turn the direction of what follows.
+        let is_harmful = matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        match character.is_control() || is_harmful {
             true => line.extend(character.escape_default()),
             false => line.push(character),
         }
@@ -151,8 +178,6 @@ fn write_lines(lines: &Receiver<String>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use enfilade_core::{BoxError, IntoResponse};
 
     use super::*;
@@ -168,12 +193,56 @@ mod tests {
         );
         let long = HttpError::from(BoxError::from("x".repeat(5_000)));
         assert_eq!(line_of(&long, None).len(), MAX_TEXT);
+        let line = line_of(&long, id.as_ref());
+        assert_eq!(line.len(), MAX_TEXT + " (request an-id)".len());
+        assert!(line.ends_with("x (request an-id)"));
+        let turned = HttpError::from(BoxError::from("\u{2066}a\u{200f}\u{61c}"));
+        let escaped = "error: 500 Internal Server Error: \\u{2066}a\\u{200f}\\u{61c}";
+        assert_eq!(line_of(&turned, None), escaped);
+    }
+
+    /// An error whose text has no end, and one that panics.
+    #[derive(Debug)]
+    enum Odd {
+        Endless,
+        Panics,
+    }
+
+    impl fmt::Display for Odd {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Odd::Endless => loop {
+                    f.write_str("on and ")?;
+                },
+                Odd::Panics => panic!("no text"),
+            }
+        }
+    }
+
+    impl std::error::Error for Odd {}
+
+    #[test]
+    fn an_odd_error_is_cut_and_harms_nobody() {
+        let line = line_of(&HttpError::from(Odd::Endless), None);
+        assert_eq!(line.len(), MAX_TEXT);
+        assert!(line.starts_with("error: 500 Internal Server Error: on and on and "));
+        FailureHooks::default().look_at(&HttpError::from(Odd::Panics).into_response());
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_hook_that_panics_takes_no_response_with_it() {
+        let mut hooks = FailureHooks::default();
+        hooks.on_error(|_, _| panic!("no hook"));
+        hooks.on_panic(|_| panic!("no hook"));
+        hooks.look_at(&HttpError::from(BoxError::from("x")).into_response());
+        hooks.panicked(None);
     }
 
     #[cfg(feature = "server")]
     #[test]
     fn a_hook_is_told_of_errors_of_the_server() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let (mut hooks, told) = (FailureHooks::default(), seen.clone());
         hooks.on_error(move |error, _| told.lock().unwrap().push(error.status().as_u16()));
         for status in [200, 404, 500, 503] {

@@ -59,5 +59,7 @@ pub use message::request::{
 pub use message::request_id::RequestIdValue;
 pub use message::response::{IntoResponse, Response};
 pub use message::unwind::Panic;
-pub use message::upgrade::{Upgrade, UpgradeFuture, UpgradeTask, Upgraded};
+pub use message::upgrade::Upgrade;
+pub use message::upgrade::task::{UpgradeFuture, UpgradeTask};
+pub use message::upgrade::upgraded::Upgraded;
 pub use rules::{gateway, headers, host, path};

@@ -32,6 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How many bytes the system may hold that it has not sent yet.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 * 1024;
+/// How often it is looked for a reset that the system does not report: of Unix sockets, and on some systems of all.
+#[cfg(feature = "server")]
+const LOOKS: Duration = Duration::from_secs(30);
 /// How often the system asks whether a client that sends nothing more is still there.
 #[cfg(feature = "server")]
 const PROBES: Duration = Duration::from_secs(15);
@@ -168,6 +171,18 @@ impl Watch {
     pub(crate) fn is_reset(&self) -> bool {
         let ready = self.readiness();
         ready.is_error() || ready.is_write_closed()
+    }
+
+    /// Waits until [`is_reset`](Watch::is_reset), without a timer that rings for each idle connection every second.
+    pub(crate) async fn reset(&self) {
+        loop {
+            let reported = forward!(&self.0, stream => {
+                tokio::time::timeout(LOOKS, stream.ready(Interest::ERROR)).await
+            });
+            if reported.is_ok() || self.is_reset() {
+                return;
+            }
+        }
     }
 
     /// Whether the client sends nothing more than what is unread.

@@ -119,3 +119,44 @@ fn is_described_by_its_function() {
     let tree = Application::new(blocking(report).threads(2)).describe();
     assert_eq!(tree.to_string(), "report (form: blocking, threads: 2)\n");
 }
+
+/// A response whose body panics as it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("boom");
+    }
+}
+
+#[test]
+fn a_response_that_panics_as_it_is_dropped_holds_no_thread() {
+    let (wait, open) = gate();
+    let app = blocking(move |request: Request| {
+        if request.path() == "/bomb" {
+            wait();
+            let bomb = Bomb;
+            return Body::from("x").on_end(move |_| drop(bomb));
+        }
+        Body::from("done")
+    });
+    let app = Application::new(app.threads(1).backlog(0));
+    let mut bomb = app.call(Request::get("/bomb")).into_future();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(
+        std::pin::Pin::new(&mut bomb)
+            .poll(&mut context)
+            .is_pending()
+    );
+    // Its client is gone, and the response is dropped on the thread.
+    drop(bomb);
+    open.send(()).unwrap();
+    loop {
+        let response = pollster::block_on(app.call(Request::get("/")));
+        match response.status().as_u16() {
+            200 => break,
+            status => assert_eq!(status, 503),
+        }
+        std::thread::yield_now();
+    }
+}

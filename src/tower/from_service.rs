@@ -19,6 +19,9 @@ use super::service_upgrade::ServiceUpgrade;
 ///
 /// The service gets the canonical path that is left, as code that knows nothing of mounting expects it.
 ///
+/// A service of hyper or axum can change to another protocol on a tokio runtime. Its end of the connection is a pipe:
+/// whichever side closes, the other can go on, and all is over when both have closed or the service drops its end.
+///
 /// ```
 /// use enfilade::{Application, Request, tower};
 ///

@@ -2,9 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 
 use enfilade_core::{Body, Request, Response, Upgrade, Upgraded, unpoisoned};
 use http::header::{CONNECTION, UPGRADE};
@@ -13,11 +11,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy, duplex, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::race::{First, race};
-use crate::upgraded::TokioStream;
+use crate::upgraded::{Lent, TokioStream};
 
 /// How much may be on its way in the process, each way.
 const PIPE: usize = 64 * 1024;
@@ -32,8 +31,7 @@ pub(super) struct ServiceUpgrade {
 impl ServiceUpgrade {
     /// Where the service can wait for the connection: in a runtime of tokio.
     pub(super) fn of(request: &Request) -> Option<ServiceUpgrade> {
-        let offered = request.offered_upgrades();
-        let offered: Vec<Upgrade> = offered.filter_map(|name| request.upgrade(name)).collect();
+        let offered: Vec<Upgrade> = request.upgrades().collect();
         let is_possible = !offered.is_empty() && Handle::try_current().is_ok();
         is_possible.then(|| ServiceUpgrade {
             offered,
@@ -42,7 +40,7 @@ impl ServiceUpgrade {
     }
 
     /// Leaves in the request what a service of hyper looks for, and returns the other end of it.
-    pub(super) async fn offer(&self, request: &mut http::Request<Body>) -> Option<DuplexStream> {
+    pub(super) async fn offer(&self, request: &mut http::Request<Body>) -> Option<Pipe> {
         let (pipe, upgrade) = connection_of_hyper().await.ok()?;
         request.extensions_mut().insert(upgrade);
         if self.is_connect {
@@ -55,13 +53,13 @@ impl ServiceUpgrade {
     }
 
     /// The response, with the pipe behind it if it changes to another protocol.
-    pub(super) fn connect(self, mut pipe: DuplexStream, response: Response) -> Response {
+    pub(super) fn connect(self, mut pipe: Pipe, response: Response) -> Response {
         let status = response.status();
         let is_upgrade = match self.is_connect {
             true => status.is_success(),
             false => status == StatusCode::SWITCHING_PROTOCOLS,
         };
-        if !is_upgrade || is_dropped(&mut pipe) {
+        if !is_upgrade || !matches!(pipe.service_end.try_recv(), Err(TryRecvError::Empty)) {
             // The gateway has a word for a change that nobody stands behind.
             return response;
         }
@@ -85,16 +83,17 @@ impl ServiceUpgrade {
     }
 }
 
-/// Whether the other end is gone.
-fn is_dropped(pipe: &mut DuplexStream) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    let written = Pin::new(pipe).poll_write(&mut context, &[]);
-    matches!(written, Poll::Ready(Err(_)))
+/// What the service does not have of its connection.
+pub(super) struct Pipe {
+    stream: DuplexStream,
+    /// Ready when the service drops its end.
+    service_end: oneshot::Receiver<DuplexStream>,
 }
 
 /// A pipe, and its other end as hyper gives it to services: nothing else can make one but a connection that hyper serves.
-async fn connection_of_hyper() -> io::Result<(DuplexStream, OnUpgrade)> {
+async fn connection_of_hyper() -> io::Result<(Pipe, OnUpgrade)> {
     let (mut near, far) = duplex(PIPE);
+    let (far, service_end) = Lent::new(far);
     near.write_all(b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: pipe\r\n\r\n")
         .await?;
     let found = Arc::new(Mutex::new(None));
@@ -120,30 +119,40 @@ async fn connection_of_hyper() -> io::Result<(DuplexStream, OnUpgrade)> {
         }
     }
     let upgrade = unpoisoned(found.lock()).take();
+    let pipe = Pipe {
+        stream: near,
+        service_end,
+    };
     upgrade
-        .map(|upgrade| (near, upgrade))
+        .map(|upgrade| (pipe, upgrade))
         .ok_or_else(|| io::ErrorKind::NotConnected.into())
 }
 
-/// Passes on bytes both ways until the service is gone, or both sides have ended.
-async fn relay(connection: Upgraded, pipe: DuplexStream) -> io::Result<()> {
+/// Passes on bytes both ways, until both sides have ended or one is gone.
+///
+/// A side that has ended may go on reading, as in a tunnel: its end is passed on, and no more.
+async fn relay(connection: Upgraded, pipe: Pipe) -> io::Result<()> {
     let (mut from_client, mut to_client) = split(TokioStream::new(connection));
-    let (mut from_service, mut to_service) = split(pipe);
+    let (mut from_service, mut to_service) = split(pipe.stream);
     let inward = async {
         copy(&mut from_client, &mut to_service).await?;
         to_service.shutdown().await
+    };
+    // Of a service that is gone, what it wrote before still goes out.
+    let inward = async {
+        match race(inward, pipe.service_end).await {
+            First::Left(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            First::Left(_) | First::Right(_) => Ok(()),
+        }
     };
     let outward = async {
         copy(&mut from_service, &mut to_client).await?;
         to_client.shutdown().await
     };
-    let mut inward = std::pin::pin!(inward);
-    let mut outward = std::pin::pin!(outward);
+    let (mut inward, mut outward) = (std::pin::pin!(inward), std::pin::pin!(outward));
     match race(&mut outward, &mut inward).await {
-        First::Right(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        // What the service wrote before it went away still goes out.
-        First::Right(_) => outward.await,
-        First::Left(Err(error)) => Err(error),
-        First::Left(Ok(())) => Ok(()),
+        First::Left(Ok(())) => inward.await,
+        First::Right(Ok(())) => outward.await,
+        First::Left(Err(error)) | First::Right(Err(error)) => Err(error),
     }
 }

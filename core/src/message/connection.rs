@@ -197,9 +197,9 @@ impl Connection {
     /// that is sent.
     ///
     /// The built-in server runs it at once, as do FastCGI, SCGI and services of tower on a tokio runtime, CGI after its
-    /// response. A server that stops waits for it until its deadline, and drops it then; what goes on for ever ends with
-    /// [`shutting_down`](Connection::shutting_down). A panic in it is the end of it alone. Nothing limits how many run at a
-    /// time.
+    /// response. A server that stops waits for it until its deadline, and drops it then, and at once what is spawned
+    /// later; what goes on for ever ends with [`shutting_down`](Connection::shutting_down). A panic in it is the end of it
+    /// alone. Nothing limits how many run at a time.
     ///
     /// # Errors
     ///

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::compose::description::OptionValue;
 use crate::message::error::BodyError;
 use crate::message::error::BodyErrorKind;
 use crate::message::error::{BoxError, inner_kind};
@@ -47,7 +48,14 @@ pub struct HttpError {
     source: Option<BoxError>,
     source_type: Option<&'static str>,
     /// Most have none, and an error is returned through many functions.
-    headers: Option<Box<HeaderMap>>,
+    more: Option<Box<More>>,
+}
+
+/// What an error adds to its response.
+#[derive(Debug, Default)]
+struct More {
+    headers: HeaderMap,
+    members: Vec<(Cow<'static, str>, OptionValue)>,
 }
 
 impl HttpError {
@@ -59,7 +67,7 @@ impl HttpError {
             message: None,
             source: None,
             source_type: None,
-            headers: None,
+            more: None,
         }
     }
 
@@ -99,8 +107,46 @@ impl HttpError {
     /// ```
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.get_or_insert_default().append(name, value);
+        let more = self.more.get_or_insert_default();
+        more.headers.append(name, value);
         self
+    }
+
+    /// Adds a member to the problem that `ErrorPages` makes of the error for a client that wants JSON (RFC 9457, section
+    /// 3.2).
+    ///
+    /// The value is text, a number, a flag, or a list of these. `type`, `title` and `instance` are the standard members;
+    /// `status` and `detail` are the error's status and [message](HttpError::message), and a member by such a name is left
+    /// out. A name that is repeated has its last value. Clients see it: do not put a secret into it.
+    ///
+    /// ```
+    /// use enfilade_core::HttpError;
+    /// use http::StatusCode;
+    ///
+    /// let error = HttpError::new(StatusCode::FORBIDDEN)
+    ///     .message("your balance is 30, and that costs 50")
+    ///     .member("type", "https://example.com/problems/out-of-credit")
+    ///     .member("balance", 30)
+    ///     .member("accounts", ["/account/12345", "/account/67890"]);
+    /// assert_eq!(error.members().count(), 3);
+    /// ```
+    #[must_use]
+    pub fn member(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<OptionValue>,
+    ) -> Self {
+        let members = &mut self.more.get_or_insert_default().members;
+        let name = name.into();
+        members.retain(|(known, _)| *known != name);
+        members.push((name, value.into()));
+        self
+    }
+
+    /// The members that were [added](HttpError::member), in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
+        let members = self.more.iter().flat_map(|more| &more.members);
+        members.map(|(name, value)| (&**name, value))
     }
 
     /// Sets the cause, which the client never sees.
@@ -188,7 +234,7 @@ impl<E: Into<BoxError> + 'static> From<E> for HttpError {
             message: None,
             source: Some(source),
             source_type,
-            headers: None,
+            more: None,
         }
     }
 }
@@ -214,9 +260,11 @@ impl IntoResponse for BodyError {
 impl IntoResponse for HttpError {
     fn into_response(mut self) -> Response {
         let mut response = (self.status, self.text().into_owned()).into_response();
-        if let Some(headers) = self.headers.take() {
+        if let Some(more) = &mut self.more {
             // A name that is repeated here has all of its values; one of the text's own, such as its type, is replaced.
-            response.headers_mut().extend(*headers);
+            response
+                .headers_mut()
+                .extend(std::mem::take(&mut more.headers));
         }
         response.extensions_mut().insert(Arc::new(self));
         response

@@ -199,4 +199,24 @@ mod tests {
     fn keeps_the_laws() {
         laws::check(OnlyIf::new(is_post(), mark("post")));
     }
+
+    #[test]
+    fn a_guard_that_panics_costs_that_request() {
+        let guard = Guard::new("odd", |request| match request.path() {
+            "/panic" => panic!("no answer"),
+            path => path == "/through",
+        });
+        let app = hello().wrap(OnlyIf::new(guard, mark("odd")));
+        let app = app.wrap(crate::errors::catch_panic::CatchPanic::new());
+        let client = Client::new(app.wrap(Lint::new()));
+        for (path, status, through) in [
+            ("/panic", 500, None),
+            ("/through", 200, Some("odd")),
+            ("/", 200, None),
+        ] {
+            let response = client.get(path).send();
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.header("x-through"), through, "{path}");
+        }
+    }
 }

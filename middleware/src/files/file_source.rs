@@ -15,6 +15,8 @@ use crate::files::buffers::read_into;
 /// It is read while it is sent, 256 KiB at a time, on threads that may wait (those of the crate `blocking`), so that a
 /// slow disk stops no other request. Its type is not guessed: set `Content-Type`.
 ///
+/// What the system makes up as it is read, as under `/proc`, has a length of 0 or one that is not true: read it yourself.
+///
 /// A file that is cut off while it is sent breaks the response off. One that grows is sent at the length that it had. Do
 /// not write into a file that is served: replace it by `rename`, and readers keep the old one to its end.
 ///
@@ -267,6 +269,26 @@ mod tests {
             block_on(Body::from(source).collect(10)).unwrap(),
             "0123456789"
         );
+    }
+
+    #[test]
+    fn a_file_may_be_longer_than_four_gigabytes() {
+        let folder = Folder::new("long");
+        let path = folder.file("");
+        let length = (5 << 30) + 3;
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(length).unwrap();
+        file.seek(SeekFrom::Start(length - 3)).unwrap();
+        file.write_all(b"end").unwrap();
+        let body = Body::from(block_on(FileSource::open(&path)).unwrap());
+        assert_eq!(body.known_length(), Some(length));
+        let end = body.slice(length - 5..).unwrap();
+        assert_eq!(block_on(end.collect(10)).unwrap(), "\0\0end");
+        // No system reads there.
+        let beyond = FileSource::new(File::open(&path).unwrap()).unwrap();
+        let segment = Segment::new(Arc::new(beyond), u64::MAX - 2..u64::MAX);
+        let mut body = Body::from_segments([segment]);
+        assert!(block_on(body.frame()).unwrap().is_err());
     }
 
     #[test]

@@ -171,8 +171,11 @@ impl Wrapper for SendFile {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use enfilade_core::{Body, HttpError, IntoResponse, Outcome};
@@ -194,6 +197,9 @@ mod tests {
             fs::create_dir_all(path.join("tree/deep")).unwrap();
             fs::write(path.join("tree/a b%é.txt"), "inside").unwrap();
             fs::write(path.join("tree/deep/c"), "deep inside").unwrap();
+            fs::write(path.join("tree/a\r\nx-b: 1"), "two lines").unwrap();
+            fs::write(path.join("tree").join(OsStr::from_bytes(b"\xff")), "raw").unwrap();
+            fs::write(path.join("tree/%2e%2e\\?#"), "odd").unwrap();
             fs::write(path.join("outside"), "outside").unwrap();
             symlink("../outside", path.join("tree/out")).unwrap();
             symlink("tree/deep/c", path.join("in")).unwrap();
@@ -215,10 +221,13 @@ mod tests {
 
     /// The response to a request for `name` in a folder, changed before it meets the wrapper.
     fn sent(
-        name: &str,
+        name: impl AsRef<OsStr>,
         change: impl Fn(&mut Response) + Clone + Send + Sync + 'static,
     ) -> (Option<String>, String) {
-        let folder = Folder::new(&format!("send-file-{}", name.replace(['/', ' '], "-")));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = name.as_ref();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = Folder::new(&format!("send-file-{count}"));
         let path = folder.0.join(name);
         let app = Application::new(move |_: Request| {
             let (path, change) = (path.clone(), change.clone());
@@ -239,6 +248,8 @@ mod tests {
         for (name, expected) in [
             ("tree/a b%é.txt", "/protected/a%20b%25%C3%A9.txt"),
             ("tree/deep/c", "/protected/deep/c"),
+            ("tree/a\r\nx-b: 1", "/protected/a%0D%0Ax-b:%201"),
+            ("tree/%2e%2e\\?#", "/protected/%252e%252e%5C%3F%23"),
             ("tree/deep/../deep/c", "/protected/deep/c"),
             ("in", "/protected/deep/c"),
         ] {
@@ -252,6 +263,14 @@ mod tests {
         ] {
             assert_eq!(sent(name, |_| ()), (None, expected.to_owned()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_sent_as_bytes() {
+        assert_eq!(
+            sent(OsStr::from_bytes(b"tree/\xff"), |_| ()),
+            (None, "raw".to_owned())
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::failures::FailureHooks;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Framing, MessageBody};
-use crate::server::connection::upgrade::PendingUpgrade;
+use crate::server::connection::pending_upgrade::PendingUpgrade;
 
 /// How long an idle connection that is told to finish may take for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +14,7 @@ use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
+use crate::server::connection::upgrade;
 use crate::server::refusal::Refusal;
 
 type Http1Connection = http1::Connection<TokioIo<Stream>, Service>;
@@ -38,9 +40,16 @@ pub(super) async fn serve(
         }
         End::Ended(Ok(())) => {
             if let Some(upgrade) = activity.take_upgrade() {
-                let parts = connection.into_parts();
-                let (stream, failures) = (parts.io.into_inner(), activity.failures());
-                Box::pin(upgrade.run(stream, parts.read_buf, share, failures)).await;
+                let (stream, ahead) = parts(connection);
+                Box::pin(upgrade::run(
+                    *upgrade,
+                    stream,
+                    ahead,
+                    share,
+                    activity.failures(),
+                    watch,
+                ))
+                .await;
             }
         }
         End::Stopped => {}
@@ -54,6 +63,12 @@ pub(super) async fn serve(
             }
         }
     }
+}
+
+/// What is left of hyper's part, which does not live on beside it.
+fn parts(connection: Box<Http1Connection>) -> (Stream, Bytes) {
+    let parts = connection.into_parts();
+    (parts.io.into_inner(), parts.read_buf)
 }
 
 /// Of slow heads and idle connections [`Share::drive`] keeps the time.

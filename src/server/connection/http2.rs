@@ -16,6 +16,7 @@ use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
+use crate::server::connection::stream_upgrade::UpgradeContext;
 use crate::server::connection::streams::Streams;
 use crate::server::refusal::Refusal;
 
@@ -38,7 +39,10 @@ pub(super) async fn serve(
     };
     // What upgraded streams do ends with the connection.
     let (_alive, gone) = tokio::sync::watch::channel(());
-    service.gone = Some(gone);
+    service.upgrades = Some(UpgradeContext {
+        streams: streams.clone(),
+        gone,
+    });
     let mut connection = Box::new(builder(&limits, streams).serve_connection(stream, service));
     let finish = |connection: &mut Http2Connection| Pin::new(connection).graceful_shutdown();
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);

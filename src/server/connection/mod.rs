@@ -13,6 +13,7 @@ mod http2;
 pub(super) mod lifetime;
 pub(super) mod limits;
 mod malformed;
+mod pending_upgrade;
 mod piece;
 pub(super) mod progress;
 pub(super) mod request_body;
@@ -20,6 +21,8 @@ mod response_body;
 mod response_future;
 mod service;
 pub(super) mod stream;
+#[cfg(feature = "http2")]
+mod stream_upgrade;
 #[cfg(feature = "http2")]
 mod streams;
 mod upgrade;
@@ -107,7 +110,7 @@ impl ServeContext {
             refusals: self.refusals,
             activity: activity.clone(),
             #[cfg(feature = "http2")]
-            gone: None,
+            upgrades: None,
         };
         let stream = TokioIo::new(stream);
         match is_http2 {

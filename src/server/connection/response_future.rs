@@ -11,9 +11,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::date;
 use crate::server::connection::malformed::MalformedStream;
+use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::piece::Piece;
 use crate::server::connection::response_body::{PIECE, ResponseBody};
-use crate::server::connection::upgrade::PendingUpgrade;
+#[cfg(feature = "http2")]
+use crate::server::connection::stream_upgrade::StreamUpgrade;
 
 /// What the client supports, as its request says.
 #[derive(Clone, Copy)]
@@ -43,10 +45,6 @@ pub(super) struct ResponseFuture {
     upgrade: Option<Box<StreamUpgrade>>,
 }
 
-/// How a stream of HTTP/2 is handed over, and what is ready when its connection is gone.
-#[cfg(feature = "http2")]
-type StreamUpgrade = (hyper::upgrade::OnUpgrade, tokio::sync::watch::Receiver<()>);
-
 /// There is no response to it.
 pub(super) struct MalformedRequest;
 
@@ -67,12 +65,8 @@ impl ResponseFuture {
 
     /// With the way to hand over the stream.
     #[cfg(feature = "http2")]
-    pub(super) fn with_upgrade(
-        mut self,
-        upgrade: hyper::upgrade::OnUpgrade,
-        gone: tokio::sync::watch::Receiver<()>,
-    ) -> ResponseFuture {
-        self.upgrade = Some(Box::new((upgrade, gone)));
+    pub(super) fn with_upgrade(mut self, upgrade: StreamUpgrade) -> ResponseFuture {
+        self.upgrade = Some(Box::new(upgrade));
         self
     }
 
@@ -95,8 +89,8 @@ impl ResponseFuture {
         }
         if let (Some(upgrade), Some(in_flight)) = (upgrade, in_flight) {
             #[cfg(feature = "http2")]
-            if let Some((stream, gone)) = self.upgrade.take().map(|upgrade| *upgrade) {
-                tokio::spawn(upgrade.run_stream(stream, gone, in_flight));
+            if let Some(stream) = self.upgrade.take() {
+                stream.start(upgrade, in_flight);
                 return response;
             }
             in_flight.activity().upgrade(upgrade);

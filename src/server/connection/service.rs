@@ -16,6 +16,8 @@ use crate::server::connection::malformed::{MalformedStream, is_malformed};
 use crate::server::connection::request_body::RequestBody;
 use crate::server::connection::response_body::ResponseBody;
 use crate::server::connection::response_future::{ClientSupport, MalformedRequest, ResponseFuture};
+#[cfg(feature = "http2")]
+use crate::server::connection::stream_upgrade::{StreamUpgrade, UpgradeContext};
 use crate::server::refusal::{Refusal, RefusalHooks};
 use crate::upgraded::OfferedUpgrade;
 
@@ -26,9 +28,9 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) refusals: RefusalHooks,
     pub(super) activity: Arc<Activity>,
-    /// Ready when the connection is gone.
+    /// Over HTTP/2.
     #[cfg(feature = "http2")]
-    pub(super) gone: Option<tokio::sync::watch::Receiver<()>>,
+    pub(super) upgrades: Option<UpgradeContext>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
@@ -86,10 +88,9 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         };
         let response_future = ResponseFuture::new(Ok(response_future), client, in_flight);
         #[cfg(feature = "http2")]
-        if let (true, Some(upgrade), Some(gone)) =
-            (version == Version::HTTP_2, upgrade.into_inner(), &self.gone)
-        {
-            return response_future.with_upgrade(upgrade, gone.clone());
+        if let (Some(stream), Some(context)) = (upgrade.into_inner(), &self.upgrades) {
+            let context = context.clone();
+            return response_future.with_upgrade(StreamUpgrade { stream, context });
         }
         response_future
     }

@@ -1,5 +1,6 @@
 //! The streams of HTTP/2: tasks that end when their client takes nothing of the response.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
+use tokio::sync::oneshot;
 
 use crate::server::connection::activity::Activity;
 use crate::server::connection::date;
@@ -33,8 +35,21 @@ pub(super) struct Streams {
     pub(super) waiting: Arc<AtomicUsize>,
 }
 
+tokio::task_local! {
+    /// What waits for the end of the stream that is handed over by the one that is polled.
+    static LINK: Cell<Option<oneshot::Sender<()>>>;
+}
+
+impl Streams {
+    /// Has `ended` dropped when hyper's part of the stream is over that the current poll hands over.
+    pub(super) fn link(ended: oneshot::Sender<()>) {
+        // It is dropped at once if no stream is polled.
+        let _ = LINK.try_with(|link| link.set(Some(ended)));
+    }
+}
+
 /// How a stream's client takes the response.
-struct StreamProgress {
+pub(super) struct StreamProgress {
     streams: Streams,
     progress: Progress,
     /// The window that the stream began with, and how much was handed over.
@@ -52,7 +67,7 @@ struct StreamProgress {
 }
 
 impl StreamProgress {
-    fn new(streams: Streams) -> StreamProgress {
+    pub(super) fn new(streams: Streams) -> StreamProgress {
         let flow = streams.activity.flow();
         StreamProgress {
             progress: Progress::new(streams.pace),
@@ -69,7 +84,7 @@ impl StreamProgress {
 
     /// How much may be handed over at once: what fits into the window goes at once, and of what goes beyond it not more
     /// than a slow client takes in a short time, as nothing shows that it takes a part of a piece.
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         let left = usize::try_from(self.window.saturating_sub(self.handed)).unwrap_or(PIECE);
         match left {
             0 => self.piece,
@@ -78,7 +93,7 @@ impl StreamProgress {
     }
 
     /// The body gave pieces: the client took the one before, and all of these but the last.
-    fn hands_over(&mut self, others: u64, last: u64) {
+    pub(super) fn hands_over(&mut self, others: u64, last: u64) {
         let is_beyond = self.handed >= self.window;
         self.handed = self.handed.saturating_add(others + last);
         let was_waiting = self.is_waiting;
@@ -94,7 +109,7 @@ impl StreamProgress {
         self.waits(true);
     }
 
-    fn waits(&mut self, is_waiting: bool) {
+    pub(super) fn waits(&mut self, is_waiting: bool) {
         let waiting = &self.streams.waiting;
         match (self.is_waiting, is_waiting) {
             (false, true) => {
@@ -108,7 +123,7 @@ impl StreamProgress {
     }
 
     /// Ready when the client is given up.
-    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.progress.poll_wait(context).is_ready() {
             if !self.shares_a_slow_connection() {
                 return Poll::Ready(());
@@ -138,12 +153,16 @@ impl Drop for StreamProgress {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let mut progress = StreamProgress::new(self.clone());
+        let link = LINK.try_with(Cell::take).ok().flatten();
         tokio::spawn(async move {
+            let _link = link;
             let mut stream = pin!(stream);
             poll_fn(|context| {
                 date::look();
                 let limit = progress.limit();
-                let (polled, handed) = Piece::within(limit, || stream.as_mut().poll(context));
+                let (polled, handed) = LINK.sync_scope(Cell::default(), || {
+                    Piece::within(limit, || stream.as_mut().poll(context))
+                });
                 if polled.is_ready() {
                     return Poll::Ready(());
                 }

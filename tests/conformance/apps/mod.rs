@@ -224,8 +224,7 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
 
 /// The first that the client offers.
 pub(crate) fn any_upgrade(request: &Request) -> Option<Upgrade> {
-    let protocol = request.offered_upgrades().next()?;
-    request.upgrade(protocol)
+    request.upgrades().next()
 }
 
 pub(crate) fn header_map(pairs: &[(&str, &str)]) -> Check<HeaderMap> {

@@ -54,7 +54,7 @@ fn write_head(json: &mut String, component: &Description) {
     json.push_str("},\"children\":[");
 }
 
-fn write_value(json: &mut String, value: &OptionValue) {
+pub(super) fn write_value(json: &mut String, value: &OptionValue) {
     match value {
         OptionValue::Text(text) | OptionValue::Opaque(text) => write_string(json, text),
         OptionValue::Off => json.push_str("null"),

@@ -68,6 +68,20 @@ impl OptionValue {
         OptionValue::Opaque(text.into())
     }
 
+    /// The value as JSON (RFC 8259). A duration and a size are text, as they are for people; `Off` is `null`.
+    ///
+    /// ```
+    /// use enfilade_core::OptionValue;
+    ///
+    /// assert_eq!(OptionValue::from(["a", "b\"c"]).to_json(), r#"["a","b\"c"]"#);
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = String::new();
+        super::json::write_value(&mut json, self);
+        json
+    }
+
     /// The text that [`Display`](fmt::Display) makes of a value.
     pub fn shown(value: impl fmt::Display) -> OptionValue {
         OptionValue::Text(value.to_string())

@@ -25,7 +25,7 @@ use self::segments::Segments;
 use self::stream::{BoxStream, FromStream, Iter, Mapped, WithTrailers};
 use crate::message::error::BodyError;
 use crate::message::error::BoxError;
-use crate::message::upgrade::UpgradeTask;
+use crate::message::upgrade::task::UpgradeTask;
 
 /// The content of a request or response.
 ///

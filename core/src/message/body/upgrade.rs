@@ -2,7 +2,7 @@
 
 use crate::message::body::end::Watch;
 use crate::message::body::{Body, Content};
-use crate::message::upgrade::UpgradeTask;
+use crate::message::upgrade::task::UpgradeTask;
 
 impl Body {
     /// Whether this is no content but what an application does with the connection

@@ -238,23 +238,26 @@ impl Request {
     ///
     /// Over HTTP/1.1 the client offers it with `Upgrade`, over HTTP/2 with an extended CONNECT (RFC 8441). That is a GET
     /// with `Connection: upgrade` and `Upgrade` here, so that routers and wrappers need not know; the
-    /// [`version`](Request::version) tells. `None` as long as a body is to be read, and behind CGI, FastCGI, SCGI and
-    /// HTTP/1.0.
+    /// [`version`](Request::version) tells. `None` behind CGI, FastCGI, SCGI and HTTP/1.0, and until the body of the
+    /// request is read to its end: the rest of one that is dropped would be taken for the other protocol.
     ///
     /// [`Upgraded`](crate::Upgraded) has an example.
     #[must_use]
     pub fn upgrade(&self, protocol: &str) -> Option<Upgrade> {
-        let Offer(protocols) = self.extensions().get()?;
         let is_asked = |offered: &&str| offered.eq_ignore_ascii_case(protocol);
-        let mut protocols = protocols.iter().map(|offered| &**offered);
-        let offered = protocols.find(is_asked)?;
-        self.body().is_finished().then(|| Upgrade::new(offered))
+        self.offered().find(is_asked).map(Upgrade::new)
     }
 
-    /// The protocols that [`upgrade`](Request::upgrade) knows, as the client writes them.
-    pub fn offered_upgrades(&self) -> impl Iterator<Item = &str> {
-        let offer = self.extensions().get();
-        let protocols = offer.map(|Offer(protocols)| &**protocols);
+    /// All that [`upgrade`](Request::upgrade) can return, in the order of the client.
+    pub fn upgrades(&self) -> impl Iterator<Item = Upgrade> {
+        self.offered().map(Upgrade::new)
+    }
+
+    /// The protocols that the connection can change to now.
+    fn offered(&self) -> impl Iterator<Item = &str> {
+        let offer = self.extensions().get::<Offer>();
+        let offer = offer.filter(|offer| self.body().is_finished() && offer.is_body_read());
+        let protocols = offer.map(|offer| &*offer.protocols);
         protocols
             .unwrap_or_default()
             .iter()

@@ -36,7 +36,8 @@ impl Upgradable<'_> {
                 }
                 let protocols: Arc<[Box<str>]> =
                     members(headers, &UPGRADE).map(Box::from).collect();
-                request.extensions_mut().insert(Offer(protocols));
+                let offer = Offer::behind(request.body_mut(), protocols);
+                request.extensions_mut().insert(offer);
                 Upgradable::Switching
             }
             Upgradable::ExtendedConnect(protocol) => {
@@ -44,7 +45,8 @@ impl Upgradable<'_> {
                 *request.method_mut() = Method::GET;
                 if let (true, Ok(name)) = (is_token(protocol), HeaderValue::from_str(protocol)) {
                     name_upgrade(request.headers_mut(), name);
-                    let offer = Offer(Arc::from([Box::from(protocol)]));
+                    let protocols = Arc::from([Box::from(protocol)]);
+                    let offer = Offer::behind(request.body_mut(), protocols);
                     request.extensions_mut().insert(offer);
                 }
                 Upgradable::ExtendedConnect("")
@@ -83,7 +85,9 @@ pub(super) fn switch(mut response: Response, upgradable: Upgradable<'_>) -> Resp
         return response;
     }
     if status.is_informational() {
-        let cause = format!("{status} is no final response to this request");
+        let cause = format!(
+            "{status} is no final response, and none whose body `Upgrade::respond` made: a wrapper may have replaced that"
+        );
         return HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
             .caused_by(cause)
             .into_response();
@@ -166,6 +170,47 @@ mod tests {
         assert_eq!(switched(with_body), (200, false));
         let response = pollster::block_on(answer(&chat(), request(Version::HTTP_11, &ASKS)));
         assert_eq!(response.status(), 200);
+    }
+
+    #[test]
+    fn a_body_is_read_to_its_end_before_and_not_dropped() {
+        let statuses = |what: &'static str| {
+            let app = Application::new(async move |mut request: Request| {
+                let mut body = request.take_body();
+                match what {
+                    "all" => drop(body.collect(10).await),
+                    "part" => drop(body.frame().await),
+                    // As a wrapper does that keeps it for others.
+                    "replayed" => {
+                        let bytes = body.collect(10).await.unwrap_or_default();
+                        *request.body_mut() = Body::from(bytes);
+                        assert!(request.upgrade("websocket").is_none());
+                        drop(request.take_body());
+                    }
+                    _ => drop(body),
+                }
+                assert_eq!(
+                    request.upgrades().count(),
+                    request.upgrade("h2c").iter().count() * 2
+                );
+                match request.upgrade("websocket") {
+                    Some(upgrade) => upgrade.respond(async |_: Upgraded| Ok(())),
+                    None => StatusCode::UPGRADE_REQUIRED.into_response(),
+                }
+            });
+            let mut asked = request(Version::HTTP_11, &ASKS);
+            *asked.body_mut() = Body::from_iterator(["x", "y"]);
+            let answer = answer_upgradable(&app, asked, Upgradable::Switching);
+            pollster::block_on(answer).status().as_u16()
+        };
+        for (what, expected) in [
+            ("all", 101),
+            ("replayed", 101),
+            ("part", 426),
+            ("none", 426),
+        ] {
+            assert_eq!(statuses(what), expected, "{what}");
+        }
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub enum ErrorFormat {
 pub struct ErrorPage {
     status: StatusCode,
     detail: Option<String>,
+    members: Vec<(String, OptionValue)>,
 }
 
 impl ErrorPage {
@@ -103,6 +104,11 @@ impl ErrorPage {
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    /// The members that the error has for a problem (RFC 9457), see [`HttpError::member`]; escape them.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
+        self.members.iter().map(|(name, value)| (&**name, value))
     }
 
     /// What the error says to the client beside that; escape it.
@@ -129,13 +135,21 @@ impl ErrorPage {
     fn problem(&self) -> String {
         let detail = self.detail.as_deref();
         let detail = detail.map(|detail| ("detail", json::string(detail)));
-        let members = [
-            ("status", self.status.as_u16().to_string()),
-            ("title", json::string(self.title())),
+        let status = ("status", self.status.as_u16().to_string());
+        let mut problem = Vec::from_iter(detail.into_iter().chain([status]));
+        for (name, standard) in [
+            ("title", self.title()),
             // Nothing more than what the status says (RFC 9457, section 4.2.1).
-            ("type", json::string("about:blank")),
-        ];
-        json::object(detail.into_iter().chain(members))
+            ("type", "about:blank"),
+        ] {
+            if !self.members.iter().any(|(member, _)| member == name) {
+                problem.push((name, json::string(standard)));
+            }
+        }
+        let own = self.members.iter();
+        let own = own.filter(|(name, _)| !["detail", "status"].contains(&name.as_str()));
+        problem.extend(own.map(|(name, value)| (name.as_str(), value.to_json())));
+        json::object(problem)
     }
 
     fn text(&self) -> String {
@@ -235,6 +249,12 @@ impl ErrorPages {
             detail: error
                 .and_then(|error| error.client_message())
                 .map(str::to_owned),
+            members: error.map_or_else(Vec::new, |error| {
+                let members = error.members();
+                members
+                    .map(|(name, value)| (name.to_owned(), value.clone()))
+                    .collect()
+            }),
         };
         let (media_type, content) = match format {
             ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),
@@ -309,204 +329,4 @@ fn choose(accepted: &HeaderMap, formats: &[ErrorFormat]) -> ErrorFormat {
 }
 
 #[cfg(test)]
-mod tests {
-    use enfilade_testing::{Client, Lint};
-    use http::HeaderValue;
-
-    use super::*;
-
-    fn client(app: Application, pages: ErrorPages) -> Client {
-        Client::new(app.wrap(Lint::new()).wrap(pages).wrap(Lint::new()))
-    }
-
-    fn answers(
-        status: u16,
-        headers: &'static [(&'static str, &'static str)],
-        body: &'static str,
-    ) -> Application {
-        Application::new(move |_: Request| {
-            let mut response = Response::new(Body::from(body));
-            *response.status_mut() = StatusCode::from_u16(status).unwrap();
-            for (name, value) in headers {
-                response
-                    .headers_mut()
-                    .append(*name, HeaderValue::from_static(value));
-            }
-            response
-        })
-    }
-
-    #[test]
-    fn only_errors_without_content_of_their_own_get_a_page() {
-        let cases = [
-            (404, "", true, true),
-            (500, "", true, true),
-            (404, "own", false, true),
-            (200, "", false, false),
-            (304, "", false, false),
-            (302, "", false, false),
-        ];
-        for (status, body, by_default, by_force) in cases {
-            for (pages, expected) in [
-                (ErrorPages::new(), by_default),
-                (ErrorPages::new().replace_content(), by_force),
-            ] {
-                let response = client(answers(status, &[], body), pages).get("/").send();
-                assert_eq!(response.status().as_u16(), status);
-                assert_eq!(
-                    response.header("vary"),
-                    expected.then_some("accept"),
-                    "{status} {body}"
-                );
-                assert_eq!(
-                    response.text().contains("<h1>"),
-                    expected,
-                    "{status} {body}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn errors_have_a_page_that_tells_the_detail_and_hides_the_cause() {
-        let app = Application::new(|_: Request| -> Result<(), HttpError> {
-            Err(HttpError::new(StatusCode::CONFLICT)
-                .message("<taken> & gone")
-                .caused_by("secret"))
-        });
-        let client = client(app, ErrorPages::new());
-        let cases = [
-            (
-                "text/html",
-                "text/html; charset=utf-8",
-                "<h1>Conflict</h1>\n<p>&lt;taken&gt; &amp; gone</p>",
-            ),
-            (
-                "application/problem+json",
-                "application/problem+json",
-                "\"detail\":\"<taken> & gone\"",
-            ),
-            (
-                "application/json",
-                "application/problem+json",
-                "\"title\":\"Conflict\",\"type\":\"about:blank\"",
-            ),
-            (
-                "text/plain",
-                "text/plain; charset=utf-8",
-                "Conflict: <taken> & gone\n",
-            ),
-            (
-                "image/png",
-                "text/plain; charset=utf-8",
-                "Conflict: <taken> & gone\n",
-            ),
-        ];
-        for (accept, media_type, part) in cases {
-            let response = client.get("/").header("accept", accept).send();
-            assert_eq!(response.status(), 409);
-            assert_eq!(
-                response.header("content-type"),
-                Some(media_type),
-                "{accept}"
-            );
-            assert!(
-                response.text().contains(part),
-                "{accept}: {}",
-                response.text()
-            );
-            assert!(!response.text().contains("secret"));
-            assert!(response.extensions().get::<Arc<HttpError>>().is_some());
-        }
-    }
-
-    #[test]
-    fn headers_of_the_old_content_go_and_the_others_stay() {
-        let headers = &[
-            ("content-type", "image/png"),
-            ("content-encoding", "gzip"),
-            ("etag", "\"x\""),
-            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            ("content-language", "en"),
-            ("content-range", "bytes */9"),
-            ("www-authenticate", "Basic realm=\"x\""),
-            ("retry-after", "7"),
-            ("vary", "cookie"),
-        ];
-        for (status, range) in [(401, None), (416, Some("bytes */9"))] {
-            let pages = ErrorPages::new().replace_content();
-            let response = client(answers(status, headers, "xxx"), pages)
-                .get("/")
-                .send();
-            for gone in [
-                "content-encoding",
-                "etag",
-                "last-modified",
-                "content-language",
-            ] {
-                assert_eq!(response.header(gone), None, "{gone}");
-            }
-            assert_eq!(
-                response.header("content-type"),
-                Some("text/html; charset=utf-8")
-            );
-            assert_eq!(response.header("content-range"), range);
-            assert_eq!(
-                response.header("www-authenticate"),
-                Some("Basic realm=\"x\"")
-            );
-            assert_eq!(response.header("retry-after"), Some("7"));
-            assert_eq!(response.header("vary"), Some("cookie, accept"));
-        }
-    }
-
-    #[test]
-    fn a_page_is_for_an_error() {
-        let error = ErrorPages::new().page(StatusCode::OK, "fine").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "200 is not a valid status here: use 400 to 599"
-        );
-    }
-
-    #[test]
-    fn pages_are_found_by_status_then_by_class_then_made() {
-        let pages = ErrorPages::new()
-            .page(StatusCode::NOT_FOUND, "not found")
-            .unwrap()
-            .client_errors("4xx")
-            .render(|page| format!("{} {}", page.status(), page.title()));
-        for (status, expected) in [
-            (404, "not found"),
-            (403, "4xx"),
-            (503, "503 Service Unavailable Service Unavailable"),
-        ] {
-            let response = client(answers(status, &[], ""), pages.clone())
-                .get("/")
-                .send();
-            assert_eq!(response.text(), expected);
-        }
-        let response = client(answers(500, &[], ""), pages.server_errors("5xx"))
-            .get("/")
-            .send();
-        assert_eq!(response.text(), "5xx");
-        let programs = ErrorPages::new().formats([ErrorFormat::Problem]);
-        let response = client(answers(500, &[], ""), programs).head("/").send();
-        assert_eq!(
-            response.header("content-type"),
-            Some("application/problem+json")
-        );
-        assert_eq!(response.header("content-length"), Some("67"));
-    }
-
-    #[test]
-    fn keeps_the_laws() {
-        let errors = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
-            let is_error =
-                response.status().is_client_error() || response.status().is_server_error();
-            is_error && !response.has_content()
-        };
-        let check = enfilade_testing::laws::Check::new(ErrorPages::new());
-        check.replaces(errors).run();
-    }
-}
+mod tests;
