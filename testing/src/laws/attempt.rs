@@ -93,7 +93,7 @@ pub(super) struct Trial<'a, M> {
 }
 
 /// What the author of a check does to each request.
-pub(super) type RequestChange = Arc<dyn Fn(&mut Request)>;
+pub(super) type RequestChange = Arc<dyn Fn(&mut Request) + Send + Sync>;
 
 impl<M: Middleware + Clone> Trial<'_, M> {
     /// Tries a plan on the component.

@@ -219,7 +219,7 @@ impl<M: Middleware + Clone> Check<M> {
     /// header, a path, a method, a connection over TLS. The body stays the generated one.
     ///
     /// Called again, it is done after what was there.
-    pub fn request(mut self, change: impl Fn(&mut Request) + 'static) -> Check<M> {
+    pub fn request(mut self, change: impl Fn(&mut Request) + Send + Sync + 'static) -> Check<M> {
         self.changes.push(Arc::new(change));
         self
     }
@@ -317,10 +317,11 @@ impl<M: Middleware + Clone> Check<M> {
         M: Send,
     {
         let (plan, middleware) = (plan.clone(), self.middleware.clone());
+        let changes = &self.changes;
         let elsewhere = move || {
             let mut trial = Trial {
                 middleware: &middleware,
-                changes: &[],
+                changes,
                 alarm: Alarm::default(),
             };
             pollster::block_on(trial.attempt(&plan)).0.panic

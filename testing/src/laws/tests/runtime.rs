@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use enfilade_core::{Application, Reply, Request, around};
+use http::Uri;
 
 use super::*;
 use crate::laws::check_async;
@@ -72,6 +73,21 @@ fn outside_a_runtime_a_wrapper_that_needs_one_is_not_accused() {
 async fn on_the_thread_of_the_runtime_that_it_blocks_neither() {
     let found = found(sleeping(false));
     assert_eq!((found.law(), found.message()), (Law::Tested, NEEDS_RUNTIME));
+}
+
+#[tokio::test]
+async fn nor_one_that_only_requests_of_the_author_reach() {
+    let guarded = |app: Application| {
+        let inner = app.clone().wrap(sleeping(false));
+        Application::new(move |request: Request| match request.path() {
+            "/vault" => inner.call(request),
+            _ => app.call(request),
+        })
+    };
+    let check = Check::new(guarded).request(|request| request.set_uri(Uri::from_static("/vault")));
+    let found = check.counter_example().expect("it sleeps");
+    assert_eq!((found.law(), found.message()), (Law::Tested, NEEDS_RUNTIME));
+    check.cases(100).run_async().await;
 }
 
 #[test]
