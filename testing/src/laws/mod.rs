@@ -21,33 +21,27 @@
 
 mod alarm;
 mod attempt;
+mod counter_example;
 mod generate;
 mod plan;
+mod search;
 mod subject;
 mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use enfilade_core::{Middleware, Request};
 use http::{HeaderMap, HeaderName, StatusCode};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use self::alarm::Alarm;
-use self::attempt::{RequestChange, Trial};
-use self::plan::{ClientPlan, Plan, ResponsePlan};
-use self::verdict::BrokenLaw;
+use self::attempt::RequestChange;
+pub use self::counter_example::CounterExample;
+use self::plan::ResponsePlan;
 use crate::fail::fail;
-use crate::lint::Law;
 
 /// How many plans a check tries.
 const CASES: u32 = 512;
-/// How long a counter-example is made simpler; a component that hangs costs seconds each time.
-const SHRINK_TIME: Duration = Duration::from_secs(8);
 
 /// Tries a wrapper that passes on what it does not add; panics with a counter-example if it breaks a law.
 ///
@@ -226,7 +220,7 @@ impl<M: Middleware + Clone> Check<M> {
 
     /// Says that the wrapper never calls the application for these requests: what is checked are refusals.
     ///
-    /// Without it, a check in which the application was never called fails ([`Law::Tested`]); with it, one in which it was.
+    /// Without it, a check in which the application was never called fails ([`Law::Tested`](crate::Law::Tested)); with it, one in which it was.
     pub fn never_calls(mut self) -> Check<M> {
         self.never_calls = true;
         self
@@ -310,101 +304,6 @@ impl<M: Middleware + Clone> Check<M> {
     pub async fn counter_example_async(&self) -> Option<CounterExample> {
         Box::pin(self.search(&|_| false)).await
     }
-
-    /// Whether a component waits only because its runtime is that of this thread, which waits too: elsewhere there is none.
-    fn is_blocked(&self, plan: &Plan) -> bool
-    where
-        M: Send,
-    {
-        let (plan, middleware) = (plan.clone(), self.middleware.clone());
-        let changes = &self.changes;
-        let elsewhere = move || {
-            let mut trial = Trial {
-                middleware: &middleware,
-                changes,
-                alarm: Alarm::default(),
-            };
-            pollster::block_on(trial.attempt(&plan)).0.panic
-        };
-        let panic = thread::scope(|scope| scope.spawn(elsewhere).join().ok().flatten());
-        panic.is_some_and(|panic| verdict::wants_tokio(&panic))
-    }
-
-    /// Tries plans until one breaks a law, and makes that simpler; `is_blocked` is asked of one that waits for ever.
-    async fn search(&self, is_blocked: &dyn Fn(&Plan) -> bool) -> Option<CounterExample> {
-        let config = Config {
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-        let mut runner = TestRunner::new_with_rng(config, seed);
-        let mut trial = Trial {
-            middleware: &self.middleware,
-            changes: &self.changes,
-            alarm: Alarm::default(),
-        };
-        let mut is_called = false;
-        for _ in 0..self.cases {
-            let mut tree = match generate::plan().new_tree(&mut runner) {
-                Ok(tree) => tree,
-                Err(reason) => fail(&format!("nothing could be tried: {reason}")),
-            };
-            let plan = tree.current();
-            let broken = match self.try_plan(&plan, &mut trial).await {
-                Ok(calls) => {
-                    is_called |= calls;
-                    continue;
-                }
-                Err(broken) => broken,
-            };
-            if broken.law == Law::Robust && is_blocked(&plan) {
-                return Some(CounterExample::new(verdict::needs_runtime(), Some(plan)));
-            }
-            return Some(self.simplest(&mut tree, plan, broken, &mut trial).await);
-        }
-        let broken = verdict::check_calls(is_called, self.never_calls).err()?;
-        Some(CounterExample::new(broken, None))
-    }
-
-    async fn simplest(
-        &self,
-        tree: &mut impl ValueTree<Value = Plan>,
-        plan: Plan,
-        broken: BrokenLaw,
-        trial: &mut Trial<'_, M>,
-    ) -> CounterExample {
-        let (start, mut found) = (Instant::now(), CounterExample::new(broken, Some(plan)));
-        let mut is_simpler = tree.simplify();
-        while is_simpler && start.elapsed() < SHRINK_TIME {
-            let plan = tree.current();
-            is_simpler = match self.try_plan(&plan, trial).await {
-                Ok(_) => tree.complicate(),
-                Err(broken) => {
-                    found = CounterExample::new(broken, Some(plan));
-                    tree.simplify()
-                }
-            };
-        }
-        found
-    }
-
-    /// Whether the application was called, or what is wrong.
-    async fn try_plan(&self, plan: &Plan, trial: &mut Trial<'_, M>) -> Result<bool, BrokenLaw> {
-        let (seen, records) = trial.attempt(plan).await;
-        verdict::check_plan(plan, &seen, &records, &self.options, &mut trial.alarm).await?;
-        let is_called = !records.response.notes().calls.is_empty();
-        if plan.request.method != "GET" || plan.client != ClientPlan::ReadsAll {
-            return Ok(is_called);
-        }
-        let mut head = plan.clone();
-        "HEAD".clone_into(&mut head.request.method);
-        let (by_head, _) = trial.attempt(&head).await;
-        verdict::check_head(&seen, &by_head, &self.options)?;
-        if plan.response.status == 200 && plan.response.body.may_have_content() {
-            verdict::check_conduct(&trial.attempt_variants(plan).await)?;
-        }
-        Ok(is_called)
-    }
 }
 
 impl<M> fmt::Debug for Check<M> {
@@ -414,42 +313,6 @@ impl<M> fmt::Debug for Check<M> {
             .field("varies", &self.options.varies)
             .field("cases", &self.cases)
             .finish_non_exhaustive()
-    }
-}
-
-/// A law that a component broke, and the simplest plan that was found for which it does, if it is about one.
-#[derive(Clone, Debug)]
-pub struct CounterExample {
-    broken: BrokenLaw,
-    plan: Option<Plan>,
-}
-
-impl CounterExample {
-    fn new(broken: BrokenLaw, plan: Option<Plan>) -> CounterExample {
-        CounterExample { broken, plan }
-    }
-
-    /// The law that was broken.
-    #[must_use]
-    pub fn law(&self) -> Law {
-        self.broken.law
-    }
-
-    /// How it was broken.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.broken.message
-    }
-}
-
-impl fmt::Display for CounterExample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BrokenLaw { law, message } = &self.broken;
-        write!(f, "law {} is broken ({law}): {message}", law.number())?;
-        match &self.plan {
-            Some(plan) => write!(f, "\nwith\n{plan}"),
-            None => Ok(()),
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::{Body as HttpBody, Frame};
 
 use super::*;
+use crate::lint::Law;
 
 /// A wrapper that changes responses.
 fn changing(change: fn(Response) -> Response) -> impl Middleware + Clone {
