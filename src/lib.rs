@@ -3,8 +3,16 @@
     all(feature = "compression", feature = "server", feature = "time", feature = "wsgi"),
     doc = include_str!("../README.md")
 )]
+#![cfg_attr(
+    not(all(
+        feature = "compression",
+        feature = "server",
+        feature = "time",
+        feature = "wsgi"
+    )),
+    doc = "Composes web applications from parts that share one type, the way WSGI lets Python do it."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//!
 
 pub use enfilade_core::{
     Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
@@ -25,6 +33,7 @@ pub use server::{Refusal, Server};
 pub use threads::{Blocking, BodyReader, blocking};
 #[cfg(any(feature = "server", feature = "tower"))]
 pub use upgraded::TokioStream;
+pub use {bytes, http};
 
 #[cfg(any(feature = "server", feature = "cgi"))]
 mod background;
