@@ -1,32 +1,46 @@
-//! The wrappers of Enfilade: each takes an application and returns an application.
+//! Wrappers for every application: each takes an application and returns one.
 //!
-//! Each wrapper is in the room of its family; none of them knows a gateway, a runtime or another wrapper. Application
-//! authors find all of this in `enfilade::middleware`.
+//! Wrap an application with `app.wrap(wrapper)`, or list wrappers in a [`Pipeline`](enfilade_core::Pipeline). A wrapper
+//! knows no gateway, no runtime and no other wrapper. Its page says what it does, where it belongs, and what it leaves
+//! alone. What a dependency is needed for has a feature; the page of each item names it.
+//!
+//! # Families
+//!
+//! | family | parts |
+//! |---|---|
+//! | choose an application | [`Router`], [`Mounts`], [`Hosts`], [`When`], [`OnlyIf`], [`NotFound`], [`Cascade`], [`Swap`] |
+//! | change the request | [`Slashes`], `Rewrite`, `Redirect`, [`HttpsRedirect`], [`CanonicalHost`], [`MethodOverride`], [`ProxyFix`] |
+//! | change the content | `Compression`, `Decompression`, [`ContentType`], `FileSource`, `SendFile` |
+//! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
+//! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
+//! | handle errors | [`ErrorPages`], [`CatchPanic`], [`DebugErrors`] |
+//! | observe | `AccessLog`, `LogFile`, [`RequestId`], `Metrics`, `Trace`, [`Timing`], `Profile`, [`Inspect`] |
+//! | shared by several | [`Guard`] tests requests, [`ResponseFilter`] tests responses |
 //!
 //! # Order
 //!
-//! Any order works, and each wrapper says where it belongs and why. From the street to the garden:
+//! Any order works. This one is right for most sites; `doctor` of the crate `enfilade-testing` compares a stack with it:
 //!
 //! | from outside to inside | because |
 //! |---|---|
-//! | [`ProxyFix`] | everything else reads the client, the scheme and the host that it finds |
-//! | [`Sensitive`] | nothing inside shows what it marks |
-//! | [`RequestId`] | every line, span and answer has the id |
-//! | `Trace`, [`AccessLog`], `Metrics`, [`Timing`], [`Inspect`] | they see every answer, and the bytes that are sent |
-//! | [`SecurityHeaders`], [`Headers`] | every answer has the headers, those of other wrappers too |
-//! | [`TrustedHosts`], [`HttpsRedirect`], [`CanonicalHost`] | who is sent away costs nothing more; no redirect to a host that is not trusted |
-//! | [`Compression`] | it codes pages of errors too, and what is inside sees plain bytes |
-//! | `SendFile` | a compression and a log of frames would make streams of its files |
-//! | [`CacheControl`], [`ContentType`] | a compression looks at both |
-//! | [`Cors`] | pages of other origins can read refusals; a preflight meets no limit and no login |
-//! | [`DebugErrors`], [`ErrorPages`] | they give a page to every error from inside |
-//! | [`CatchPanic`] | outside all that may panic |
-//! | [`Maintenance`], [`RateLimit`], [`ConcurrencyLimit`] | they refuse before anything is done |
-//! | [`Timeout`] | the time in a backlog is not the application's |
-//! | [`Decompression`], [`BodyLimit`] | a limit for the bytes that the application sees |
-//! | [`MethodOverride`], [`Slashes`], [`Rewrite`] | the router sees what they make of method and path; a form is read within the limit |
+//! | [`ProxyFix`] | everything else reads the client, the scheme and the host that it sets |
+//! | [`Sensitive`] | nothing inside logs the headers that it marks |
+//! | [`RequestId`] | every log line, span and response has the ID |
+//! | `Trace`, `AccessLog`, `Metrics`, [`Timing`], [`Inspect`] | they see every response, and the bytes that are sent |
+//! | [`SecurityHeaders`], [`Headers`] | every response gets the headers, also those that other wrappers make |
+//! | [`TrustedHosts`], [`HttpsRedirect`], [`CanonicalHost`] | a rejected request costs nothing more, and no redirect goes to an untrusted host |
+//! | `Compression` | it compresses error pages too, and wrappers inside see plain bytes |
+//! | `SendFile` | wrappers outside would turn its files into streams |
+//! | [`CacheControl`], [`ContentType`] | the compression reads both headers |
+//! | [`Cors`] | other origins can read rejections; a preflight meets no limit and no login |
+//! | [`DebugErrors`], [`ErrorPages`] | they show a page for every error from inside |
+//! | [`CatchPanic`] | it catches the panics of everything inside |
+//! | [`Maintenance`], `RateLimit`, [`ConcurrencyLimit`] | they reject before any work is done |
+//! | [`Timeout`] | the time in a backlog does not count |
+//! | `Decompression`, [`BodyLimit`] | the limit counts the bytes that the application sees |
+//! | [`MethodOverride`], [`Slashes`], `Rewrite` | the router sees the new method and path; forms are read within the limit |
 //! | [`Propagate`] | it sees the request as the application does |
-//! | [`NotFound`] | it answers for the router |
+//! | [`NotFound`] | it responds if the router has no route |
 //! | [`Router`], [`Mounts`], [`Hosts`], ... | the applications |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
