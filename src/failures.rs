@@ -35,7 +35,7 @@ impl FailureHooks {
         Arc::make_mut(self.0.get_or_insert_default()).on_panic = Some(Arc::new(hook));
     }
 
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "tower"))]
     pub(crate) fn on_error(
         &mut self,
         hook: impl Fn(&HttpError, Option<&RequestIdValue>) + Send + Sync + 'static,

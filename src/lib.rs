@@ -39,7 +39,7 @@ pub use {bytes, http};
 mod background;
 #[cfg(feature = "cgi")]
 pub mod cgi;
-#[cfg(any(feature = "server", feature = "cgi"))]
+#[cfg(any(feature = "server", feature = "cgi", feature = "tower"))]
 mod failures;
 #[cfg(feature = "fastcgi")]
 pub mod fastcgi;

@@ -21,7 +21,7 @@ fn outside() -> Application {
 }
 
 /// The prefix is `/` and a name without characters that mean something in a pattern.
-const FENCES: [Fence; 4] = [
+const FENCES: [Fence; 5] = [
     ("starts_with", |prefix| {
         let prefix = path::encode(prefix).into_owned();
         outside().wrap(around("fence", move |inner, request| {
@@ -33,6 +33,10 @@ const FENCES: [Fence; 4] = [
     }),
     ("Guard::path", |prefix| {
         let guard = Guard::path(&format!("{prefix}{{,/**}}")).unwrap();
+        When::new(guard, inside()).otherwise(outside()).into()
+    }),
+    ("Guard::below", |prefix| {
+        let guard = Guard::below(prefix).unwrap();
         When::new(guard, inside()).otherwise(outside()).into()
     }),
     ("Mounts", |prefix| {

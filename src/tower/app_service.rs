@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, BodyError, BoxError, Connection, IntoHandler, Request, Response,
-    UpgradeTask, gateway, path,
+    Application, Body, BodyError, BoxError, Connection, HttpError, IntoHandler, Request,
+    RequestIdValue, Response, UpgradeTask, gateway, path,
 };
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
+use crate::failures::FailureHooks;
 use crate::upgraded::{FuturesStream, OfferedUpgrade};
 
 /// An application as a service: what runs it under axum, hyper or whatever else calls services.
@@ -60,6 +61,7 @@ pub struct AppService {
     app: Application,
     connection: Option<Arc<dyn Fn(&Parts) -> Option<Connection> + Send + Sync>>,
     original_uri: Option<Arc<dyn Fn(&Parts) -> Option<Uri> + Send + Sync>>,
+    failures: FailureHooks,
 }
 
 impl AppService {
@@ -69,6 +71,7 @@ impl AppService {
             app: app.into_application(),
             connection: None,
             original_uri: None,
+            failures: FailureHooks::default(),
         }
     }
 
@@ -98,6 +101,17 @@ impl AppService {
         self
     }
 
+    /// Calls `hook` with each error that a response of the status 500 or more stands for, and with the request's ID if it has
+    /// one; by default the cause of a 500 is a line on standard error. See `Server::on_error`, which does the same.
+    #[must_use]
+    pub fn on_error(
+        mut self,
+        hook: impl Fn(&HttpError, Option<&RequestIdValue>) + Send + Sync + 'static,
+    ) -> AppService {
+        self.failures.on_error(hook);
+        self
+    }
+
     fn request<B>(&self, parts: Parts, body: B) -> Request
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -121,10 +135,13 @@ impl AppService {
 }
 
 /// Hands over the connection once whatever serves has written the head.
-async fn run(task: UpgradeTask, upgrade: OnUpgrade) {
-    if let Ok(upgraded) = upgrade.await {
-        // The panic of a task was reported as it happened, and who the request was is not known here.
-        let _ = task.run(FuturesStream(TokioIo::new(upgraded))).await;
+async fn run(task: UpgradeTask, upgrade: OnUpgrade, failures: FailureHooks) {
+    let Ok(upgraded) = upgrade.await else {
+        return;
+    };
+    let task = task.run(FuturesStream(TokioIo::new(upgraded)));
+    if let Err(error) = task.await {
+        failures.body_failed(&error, None);
     }
 }
 
@@ -180,6 +197,7 @@ where
             response,
             is_head,
             upgrade: upgrade.into_inner(),
+            failures: self.failures.clone(),
         }
     }
 }
@@ -190,6 +208,7 @@ pub struct AppServiceFuture {
     response: gateway::Answer,
     is_head: bool,
     upgrade: Option<OnUpgrade>,
+    failures: FailureHooks,
 }
 
 impl Future for AppServiceFuture {
@@ -198,11 +217,15 @@ impl Future for AppServiceFuture {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let is_head = self.is_head;
         let mut response = ready!(Pin::new(&mut self.response).poll(context));
+        match self.response.has_panicked() {
+            true => self.failures.panicked(response.extensions().get()),
+            false => self.failures.look_at(&response),
+        }
         if let (Some(task), Some(upgrade)) =
             (response.body_mut().take_upgrade(), self.upgrade.take())
         {
             // Only a runtime of tokio could have offered it.
-            tokio::spawn(run(task, upgrade));
+            tokio::spawn(run(task, upgrade, self.failures.clone()));
         }
         Poll::Ready(Ok(prepare_for_server(response, is_head)))
     }

@@ -14,6 +14,33 @@
 //! behind each gateway that can ([`Request::upgrade`](crate::Request::upgrade)), and an application behind a service that
 //! hyper serves with upgrades, as axum does. Over HTTP/2 that takes the feature `http2`.
 //!
+//! # What a service inside can know
+//!
+//! Take [`Request::from`](crate::Request) of its request: it knows what is mounted outside of the service. axum's own
+//! `OriginalUri` does not, as it sees the path that is left:
+//!
+//! ```
+//! use axum::extract::Request as AxumRequest;
+//! use axum::routing::get;
+//! use enfilade::middleware::Router;
+//! use enfilade::{Application, Request, tower};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let place = async |request: AxumRequest| {
+//!     let request = Request::from(request);
+//!     format!("{} and {}", request.script_name(), request.url_for_path("/ws"))
+//! };
+//! let chat = axum::Router::new().route("/place", get(place));
+//! let app = Router::new().mount("/chat", tower::application(chat)).build()?;
+//! let response = enfilade_testing::Client::new(app).get("/chat/place").send();
+//! assert_eq!(response.text(), "/chat and /chat/ws");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `axum::Extension<enfilade::Connection>` has the connection: `shutting_down()` says when a WebSocket should close, and
+//! `spawn` runs what outlives the response.
+//!
 //! # Example
 //!
 //! An axum router inside a stack, and the stack inside another axum router; `examples/tower.rs` serves them.

@@ -4,12 +4,16 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use enfilade_core::host::Host;
-use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request, path};
+use enfilade_core::{
+    Application, Description, Handler, IntoHandler, Reply, Request, Response, RouteWanted, path,
+};
 use http::StatusCode;
 
+use crate::dispatch::route_label::add_prefix;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
+use crate::matching::prefix::mount_prefix;
 
 /// Puts applications under prefixes: a plain table, what Rack calls a URL map and Werkzeug a dispatcher.
 ///
@@ -117,30 +121,7 @@ impl Mounts {
         app: Application,
     ) -> Result<Mounts, Error> {
         let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
-        // As in the pattern of a route: it would match what nobody meant, or nothing.
-        if prefix.contains(['?', '#']) {
-            return refused("has a query or a fragment: a prefix is a path");
-        }
-        if path::decode(prefix) != prefix {
-            return refused("is percent-encoded: write the characters themselves");
-        }
-        if !prefix.starts_with('/') {
-            return refused("does not begin with a slash");
-        }
-        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-        if trimmed.len() < prefix.len() && !trimmed.is_empty() {
-            return refused("ends with a slash");
-        }
-        let is_capture = |segment: &str| segment.starts_with([':', '*']) || segment.contains('{');
-        if prefix.split('/').any(is_capture) {
-            return refused("would match itself alone: captures are for a Router");
-        }
-        if prefix
-            .split('/')
-            .any(|segment| matches!(segment, "." | ".."))
-        {
-            return refused("has a dot segment, which no path has");
-        }
+        let trimmed = mount_prefix(prefix)?;
         let entry = Mount {
             host,
             prefix: trimmed.to_owned(),
@@ -154,14 +135,16 @@ impl Mounts {
         Ok(self)
     }
 
-    /// The application that a request is for; the request is mounted there.
-    fn choose(&self, request: &mut Request) -> Option<&Application> {
+    /// The application that a request is for, and the prefix if a log wants the route; the request is mounted there.
+    fn choose(&self, request: &mut Request) -> Option<(&Application, Option<&str>)> {
         let Some((entry, length)) = self.find(request) else {
-            return self.otherwise.as_ref();
+            return self.otherwise.as_ref().map(|app| (app, None));
         };
         // A prefix that matches ends with a segment.
         let _ = request.advance(length);
-        Some(&entry.app)
+        let is_wanted = request.extensions().get::<RouteWanted>().is_some();
+        let prefix = is_wanted.then_some(&*entry.prefix);
+        Some((&entry.app, prefix.filter(|prefix| !prefix.is_empty())))
     }
 
     /// The entry that a request is for, and how much of its path the prefix takes up.
@@ -205,7 +188,12 @@ impl Mount {
 impl Handler for Mounts {
     fn call(&self, mut request: Request) -> Reply {
         match self.choose(&mut request) {
-            Some(app) => app.call(request),
+            Some((app, None)) => app.call(request),
+            Some((app, Some(prefix))) => {
+                let prefix = prefix.to_owned();
+                let add = move |response: &mut Response| add_prefix(&prefix, response);
+                app.call(request).update(add)
+            }
             None => Reply::new(StatusCode::NOT_FOUND),
         }
     }
@@ -275,6 +263,40 @@ mod tests {
 
     fn linted(mounts: Mounts) -> Client {
         Client::new(Application::new(mounts).wrap(Lint::new())).without_gateway()
+    }
+
+    #[test]
+    fn the_pattern_for_a_log_has_the_prefix() {
+        use crate::Router;
+        use enfilade_core::{MatchedPattern, RouteWanted};
+
+        let shelves = || {
+            Router::new()
+                .get("/shelves/{shelf}", |_: Request| "shelf")
+                .build()
+                .unwrap()
+        };
+        let inner = Mounts::new().at("/deep", shelves()).unwrap();
+        let plain = |_: Request| "plain";
+        let mounts = Mounts::new()
+            .at("/library", shelves())
+            .and_then(|mounts| mounts.at("/plain", plain))
+            .and_then(|mounts| mounts.at("/both", inner))
+            .and_then(|mounts| mounts.at("/", shelves()))
+            .unwrap();
+        for (target, pattern) in [
+            ("/library/shelves/7", Some("/library/shelves/{shelf}")),
+            ("/plain/x", Some("/plain/...")),
+            ("/both/deep/shelves/7", Some("/both/deep/shelves/{shelf}")),
+            ("/shelves/7", Some("/shelves/{shelf}")),
+            ("/nothing", None),
+        ] {
+            let mut request = Request::get(target);
+            request.extensions_mut().insert(RouteWanted);
+            let response = pollster::block_on(mounts.call(request).into_future());
+            let found = response.extensions().get::<MatchedPattern>();
+            assert_eq!(found.map(MatchedPattern::as_str), pattern, "{target}");
+        }
     }
 
     #[test]

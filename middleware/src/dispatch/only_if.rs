@@ -14,6 +14,11 @@ use crate::matching::guard::Guard;
 /// As for the middleware. To tools that look at the boundaries of a stack ([`Application::map_inner`]), `OnlyIf` and its
 /// middleware are one component: `lint_all` and a profile do not tell them apart, and `doctor` does not see the middleware.
 ///
+/// # Security
+///
+/// What the guard does not match goes past the middleware. Protect a path and all below it with [`Guard::below`]:
+/// `Guard::path("/admin/**")` does not match `/admin`.
+///
 /// # Example
 ///
 /// ```

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use enfilade_core::{OptionValue, Request, Scheme};
+use enfilade_core::{OptionValue, Request, Scheme, path};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::error::Error;
 use crate::matching::accept::accepts;
 use crate::matching::path_glob::PathGlob;
+use crate::matching::prefix::mount_prefix;
 
 /// What a request has to be.
 #[derive(Clone)]
@@ -39,7 +40,49 @@ impl Guard {
         })
     }
 
+    /// A path at or below this prefix: `/admin`, `/admin/` and `/admin/users`, but not `/administrator`.
+    ///
+    /// It matches the requests that an application mounted at the prefix gets.
+    ///
+    /// ```
+    /// use enfilade_core::{Application, Request};
+    /// use enfilade_middleware::{Guard, Mounts, OnlyIf};
+    /// use enfilade_testing::Client;
+    /// use http::StatusCode;
+    ///
+    /// fn locked(_: Application) -> Application {
+    ///     Application::new(|_: Request| StatusCode::FORBIDDEN)
+    /// }
+    ///
+    /// # fn main() -> Result<(), enfilade_middleware::Error> {
+    /// let site = Mounts::new().at("/admin", |_: Request| "secrets")?;
+    /// let site = Application::from_handler(site).wrap(OnlyIf::new(Guard::below("/admin")?, locked));
+    /// let client = Client::new(site);
+    /// for path in ["/admin", "/admin/", "/admin/users", "/%61dmin", "/x/../admin"] {
+    ///     assert_eq!(client.get(path).send().status(), 403);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the prefix does not begin with a slash, ends with one (but for `/`), has a dot segment, a query or a capture, or
+    /// is percent-encoded.
+    pub fn below(prefix: &str) -> Result<Guard, Error> {
+        let matched = mount_prefix(prefix)?.to_owned();
+        Ok(Guard::new(format!("below {prefix}"), move |request| {
+            path::match_prefix(request.path(), &matched).is_some()
+        }))
+    }
+
     /// A path of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    ///
+    /// # Security
+    ///
+    /// `/admin/**` does not match `/admin`, to which a router or a mount at `/admin` responds. Use
+    /// [`below`](Guard::below) to protect everything at and below a path.
+    ///
     ///
     /// It matches the [path](Request::path) that is left, the one string that a router inside reads too. `*` and `?` match
     /// within a segment: any text, or one character. `**` as a whole segment matches any number of segments, at the end

@@ -5,4 +5,5 @@ pub(crate) mod guard;
 pub(crate) mod host_pattern;
 pub(crate) mod media_range;
 pub(crate) mod path_glob;
+pub(crate) mod prefix;
 pub(crate) mod response_filter;

@@ -23,8 +23,8 @@ use crate::protect::delay::{Sleep, Sleeping};
 /// event streams need it, unless [`body_idle`](Timeout::body_idle) says how long they may pause: then they fail, so that
 /// the client sees that they are not whole. [`request_idle`](Timeout::request_idle) is the same for what the client sends.
 ///
-/// A future is dropped at its next point of waiting. An application that does not wait, as a synchronous one, has
-/// answered before anybody could look at the time; let it run on a thread of its own instead.
+/// A future is dropped at its next `await`. A closure that blocks is never interrupted, and holds up other requests: run it
+/// with `enfilade::blocking`. The client then gets its 503 in time; the closure itself runs on to its end.
 ///
 /// # Order
 ///

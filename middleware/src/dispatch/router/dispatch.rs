@@ -9,9 +9,10 @@ use enfilade_core::{
 use http::StatusCode;
 use http::header::ALLOW;
 
-use super::route::{MOUNTED, Match, Methods, Route, Target, method_not_allowed};
+use super::route::{Match, Methods, Route, Target, method_not_allowed};
 use super::shadowed;
 use super::table::{Lookup, Table};
+use crate::dispatch::route_label::{MOUNTED, add_prefix};
 
 /// The patterns that routers matched so far, for a wrapper outside that may get no response: a request extension beside
 /// [`RouteWanted`].
@@ -184,14 +185,12 @@ fn call_with_pattern(found: &Match<'_>, request: Request) -> Reply {
     if let Some(trail) = request.extensions().get::<RouteTrail>() {
         trail.note(request.script_name().len(), found.route);
     }
-    found.call(request).update(move |response| {
-        let inner = response.extensions_mut().remove::<MatchedPattern>();
-        let inner = inner.as_ref().map_or(MOUNTED, MatchedPattern::as_str);
-        let whole = match is_mount {
-            true => format!("{}{inner}", pattern.trim_end_matches('/')).into(),
-            false => pattern,
-        };
-        response.extensions_mut().insert(MatchedPattern::new(whole));
+    found.call(request).update(move |response| match is_mount {
+        true => add_prefix(&pattern, response),
+        false => {
+            let pattern = MatchedPattern::new(pattern);
+            response.extensions_mut().insert(pattern);
+        }
     })
 }
 

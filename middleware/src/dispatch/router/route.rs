@@ -7,9 +7,7 @@ use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::pattern::{Pattern, prefix_length};
-
-/// Replaces the path of a mounted application in the pattern of a mount.
-pub(super) const MOUNTED: &str = "/...";
+use crate::dispatch::route_label::MOUNTED;
 
 /// A pattern and its target.
 #[derive(Clone)]

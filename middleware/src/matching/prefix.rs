@@ -1,0 +1,34 @@
+//! The prefixes of paths that people write.
+
+use enfilade_core::path;
+
+use crate::error::{Error, ErrorKind};
+
+/// The prefix as [`path::match_prefix`] takes it: without the slash of `/`.
+///
+/// One that matches what nobody means, or nothing, is an error.
+pub(crate) fn mount_prefix(prefix: &str) -> Result<&str, Error> {
+    let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
+    if prefix.contains(['?', '#']) {
+        return refused("has a query or a fragment: a prefix is a path");
+    }
+    if path::decode(prefix) != prefix {
+        return refused("is percent-encoded: write the characters themselves");
+    }
+    if !prefix.starts_with('/') {
+        return refused("does not begin with a slash");
+    }
+    let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
+    if trimmed.len() < prefix.len() && !trimmed.is_empty() {
+        return refused("ends with a slash");
+    }
+    let is_capture = |segment: &str| segment.starts_with([':', '*']) || segment.contains('{');
+    if prefix.split('/').any(is_capture) {
+        return refused("would match itself alone: captures are for a Router");
+    }
+    let is_dots = |segment| matches!(segment, "." | "..");
+    if prefix.split('/').any(is_dots) {
+        return refused("has a dot segment, which no path has");
+    }
+    Ok(trimmed)
+}
