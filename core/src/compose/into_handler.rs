@@ -113,7 +113,7 @@ where
     }
 }
 
-/// Types that become an application or an error: any [`IntoHandler`], and a router that is not built yet.
+/// Types that become an application or an error: any `IntoHandler`, and an unbuilt router.
 ///
 /// Functions that return an error anyway take this trait: those that serve. `M` is always inferred.
 pub trait TryIntoApplication<M> {

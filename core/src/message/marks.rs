@@ -50,7 +50,9 @@ impl IntoResponse for Pass {
 )]
 pub struct RouteWanted;
 
-/// The pattern that matched the request's path: a response extension, set if a [`RouteWanted`] asked for it.
+/// The pattern that matched the request's path: a response extension.
+///
+/// Routers set it if a [`RouteWanted`] asked for it.
 ///
 /// With nested routers it has the patterns of all of them, joined. It ends with `/...` if an application was mounted
 /// and no router in it matched a pattern: `/static/...` is not a route.

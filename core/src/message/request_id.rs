@@ -37,7 +37,9 @@ impl RequestIdValue {
         HeaderValue::from_str(id).ok().and_then(Self::from_header)
     }
 
-    /// An ID of 1 to 200 visible ASCII characters; `None` if the value is not one. The bytes are shared, not copied.
+    /// An ID of 1 to 200 visible ASCII characters; `None` if the value is not one.
+    ///
+    /// The bytes are shared, not copied.
     #[must_use]
     pub fn from_header(value: HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();

@@ -58,7 +58,9 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// The name as the client wrote it, without the port and the dot at its end; an IPv6 address has its brackets.
+    /// The name as the client wrote it, without the port and the dot at its end.
+    ///
+    /// An IPv6 address has its brackets.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name

@@ -160,7 +160,9 @@ pub fn unreserved_prefix(raw: &[u8]) -> usize {
     end.unwrap_or(raw.len())
 }
 
-/// Encodes characters that a path or query may not contain, and a stray `%`; leaves the rest as written.
+/// Encodes characters that a path or query may not contain, and a stray `%`.
+///
+/// The rest stays as written.
 ///
 /// A peer's target may contain such characters, but a URL made from it must not.
 ///

@@ -277,7 +277,9 @@ impl RequestBuilder {
         response
     }
 
-    /// Sends the request and returns the response before its body is read, so that a test can read part of it.
+    /// Sends the request and returns the response before its body is read.
+    ///
+    /// So a test can read part of the body.
     ///
     /// ```
     /// use enfilade_core::{Application, Body, Request};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::PathStep;
 
-/// Two components in an order known to be wrong, a mistake in one component, or an unused accepted name.
+/// A wrong order of two components, a mistake in one component, or an unused accepted name.
 ///
 /// [`Display`](fmt::Display) writes it as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,9 @@ impl Warning {
         &self.reason
     }
 
-    /// The components from the outermost to the inner one of the two, as in the description's tree: with their labels,
-    /// if any.
+    /// The components from the outermost to the inner one of the two, with their labels, if any.
+    ///
+    /// It is the path in the description's tree.
     #[must_use]
     pub fn path(&self) -> &[String] {
         &self.path

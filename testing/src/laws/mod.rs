@@ -49,7 +49,9 @@ const CASES: u32 = 512;
 /// How long a counter-example is simplified; a component that hangs costs seconds each time.
 const SHRINK_TIME: Duration = Duration::from_secs(8);
 
-/// Tests a wrapper that passes on what it does not add; panics with a counter-example if it breaks a law.
+/// Tests a wrapper with generated requests; panics with a counter-example if it breaks a law.
+///
+/// The wrapper must pass on what it does not add.
 ///
 /// # Panics
 ///
@@ -59,7 +61,9 @@ pub fn check<M: Middleware + Clone + Send>(middleware: M) {
     Check::new(middleware).run();
 }
 
-/// The same for a wrapper that needs a runtime, such as one with a tokio timer; the runtime works meanwhile.
+/// The same for a wrapper that needs a runtime, such as one with a tokio timer.
+///
+/// The runtime works meanwhile.
 ///
 /// ```
 /// use enfilade_core::{Application, around};
@@ -224,7 +228,9 @@ impl<M: Middleware + Clone> Check<M> {
         self
     }
 
-    /// Declares that the wrapper never calls the application for these requests: the check is about rejections.
+    /// Declares that the wrapper never calls the application for these requests.
+    ///
+    /// Use it to check rejections.
     ///
     /// Without it, a check fails if the application is never called ([`Law::Tested`]); with it, if the application is
     /// called.
@@ -419,7 +425,9 @@ impl<M> fmt::Debug for Check<M> {
     }
 }
 
-/// A law that a component broke, and the simplest plan found that breaks it, if the law is about one plan.
+/// A law that a component broke, and the simplest plan found that breaks it.
+///
+/// It has no plan if the law is not about one.
 #[derive(Clone, Debug)]
 pub struct CounterExample {
     broken: BrokenLaw,

@@ -1,4 +1,4 @@
-//! What is tried: a request, an application, and a client that may disconnect; readable as a counter-example.
+//! What is tried: a request, an application, and a client; readable as a counter-example.
 
 use std::fmt;
 

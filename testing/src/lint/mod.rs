@@ -71,9 +71,9 @@ pub(crate) const NAME: &str = "Lint";
 ///
 /// # What is remembered
 ///
-/// The last two rows about law 7 and the last one about law 9 need more than one response. So each `Lint` remembers,
-/// for each pair of method (GET or HEAD) and target (with scheme and host), up to four codings and the `Vary` of the
-/// last 200. It remembers up to 1,024 pairs; a new one replaces the oldest.
+/// The last two rows about law 7 and the last one about law 9 need more than one response. So `Lint` remembers at each
+/// of its places, for each pair of method (GET or HEAD) and target (with scheme and host), up to four codings and the
+/// `Vary` of the last 200. It remembers up to 1,024 pairs; a new one replaces the oldest.
 ///
 /// Only 200s are compared as codings. A request with another method makes `Lint` forget the target. A 206 or 304 is
 /// compared with a 200 if the requests differ only in `Range` and the `If-` headers of RFC 9110, section 13. Codings
@@ -184,7 +184,7 @@ impl Lint {
         self
     }
 
-    /// Allows a `Location` to be a path outside the mount. By default that is a finding if there is a mount.
+    /// Allows a `Location` to be a path outside the mount. By default that is a finding.
     ///
     /// For an application that knows the paths of its neighbours. A `Location` that begins with `//` or has a backslash
     /// is still a finding: browsers take both for another host.
@@ -193,7 +193,9 @@ impl Lint {
         self
     }
 
-    /// Puts copies of this at every boundary of a stack, each with the names of the components on both sides.
+    /// Puts copies of this at every boundary of a stack.
+    ///
+    /// Each has the names of the components on both sides.
     ///
     /// See [`lint_all`](crate::lint_all), which does the same.
     #[must_use]

@@ -40,7 +40,7 @@ impl Description {
         }
     }
 
-    /// Describes a component by the name of its type without the path: `Router`, `hello`, `closure in main`.
+    /// Describes a component by the short name of its type: `Router`, `hello`, `closure in main`.
     #[must_use]
     pub fn of<T: ?Sized>() -> Self {
         Description::new(short_name(type_name::<T>()))
@@ -74,7 +74,7 @@ impl Description {
         self
     }
 
-    /// Adds a sentence about a mistake in the component's set-up, for checks such as `doctor` of the testing crate.
+    /// Adds a sentence about a mistake in the component's set-up, for checks such as `doctor`.
     ///
     /// The printed tree, the JSON and the picture do not show it.
     #[must_use]

@@ -68,7 +68,9 @@ impl OptionValue {
         OptionValue::Opaque(text.into())
     }
 
-    /// The value as JSON (RFC 8259). A duration and a size become text, as for people; `Off` becomes `null`.
+    /// The value as JSON (RFC 8259).
+    ///
+    /// A duration and a size become text, as for people; `Off` becomes `null`.
     ///
     /// ```
     /// use enfilade_core::OptionValue;

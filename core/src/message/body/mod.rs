@@ -121,7 +121,9 @@ impl Body {
         ))))
     }
 
-    /// A body of a stream of buffers; an error aborts the response, so that the client sees it is incomplete.
+    /// A body of a stream of buffers.
+    ///
+    /// An error of the stream aborts the response, so that the client sees it is incomplete.
     pub fn from_stream<S, T, E>(stream: S) -> Body
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,

@@ -83,7 +83,7 @@ impl Request {
         self.head().server()
     }
 
-    /// Sets the host that the client requested, for components that know the proxies in front of this program.
+    /// Sets the host that the client requested, for components that know the proxies in front.
     ///
     /// It replaces the header `Host`, and the authority of a target that has one, so that components further in cannot
     /// read another host. The path stays as received.

@@ -146,7 +146,7 @@ impl Request {
         self.advance(length.ok_or(TargetError("the path does not begin with the prefix"))?)
     }
 
-    /// Moves `length` bytes from the front of `path` to the end of `script_name`; for routers that know the length.
+    /// Moves `length` bytes from the front of `path` to the end of `script_name`, as routers do.
     ///
     /// # Errors
     ///
@@ -162,7 +162,9 @@ impl Request {
         Ok(())
     }
 
-    /// Moves one segment from `path` to `script_name` and returns it, decoded; `None` if no segment is left.
+    /// Moves one segment from `path` to `script_name` and returns it, decoded.
+    ///
+    /// `None` if no segment is left.
     ///
     /// It does the same as `wsgiref.util.shift_path_info`, except that `.`, `..` and empty segments are ordinary
     /// segments here.

@@ -52,7 +52,9 @@ impl Request {
         self.head().host()
     }
 
-    /// The name of the host that the client requested, without the port; an IPv6 address keeps its brackets.
+    /// The name of the host that the client requested, without the port.
+    ///
+    /// An IPv6 address keeps its brackets.
     ///
     /// Also `None` if the client sent an invalid host; see [`Host`] for what is valid.
     #[must_use]
@@ -60,7 +62,7 @@ impl Request {
         Some(Host::parse(self.host()?)?.name())
     }
 
-    /// The host for a URL: the one that the client requested, otherwise the local address of the connection.
+    /// The host for a URL: the one that the client requested, otherwise the local address.
     ///
     /// The default port of the scheme is left out. `None` if the client sent an invalid host or two of them, or if it
     /// sent no host and the address is not known. A host from the client is only known to be well formed.
@@ -98,14 +100,18 @@ impl Request {
         self.uri().authority().is_none() && hosts.all(HeaderValue::is_empty)
     }
 
-    /// A URL path under the mount: `script_name` and `path`, with a slash between them if `path` has none in front.
+    /// A URL path under the mount: `script_name` and `path`.
+    ///
+    /// If `path` does not begin with a slash, one is inserted.
     #[must_use]
     pub fn url_for_path(&self, path: &str) -> String {
         let slash = if path.starts_with('/') { "" } else { "/" };
         format!("{}{slash}{path}", self.script_name())
     }
 
-    /// The whole URL of the request, as `wsgiref.util.request_uri` builds it (PEP 3333, "URL Reconstruction").
+    /// The whole URL of the request, as `wsgiref.util.request_uri` builds it (PEP 3333).
+    ///
+    /// See "URL Reconstruction" there.
     ///
     /// If the client sent no host, it has the local address of the connection, or `localhost`.
     ///

@@ -41,7 +41,7 @@ impl Offer {
     }
 }
 
-/// A change of the connection to another protocol, requested by the client and possible on this gateway.
+/// A change of the connection to another protocol, which client and gateway support.
 ///
 /// [`Request::upgrade`](crate::Request::upgrade) returns it, and [`respond`](Upgrade::respond) makes the response.
 #[must_use = "nothing changes until `respond` makes the response"]

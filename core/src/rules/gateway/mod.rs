@@ -25,7 +25,9 @@ use crate::message::response::Response;
 use crate::message::unwind::{Panic, drop_quietly};
 use crate::rules::headers::tokens;
 
-/// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
+/// Headers that belong to one connection (RFC 9110, section 7.6.1).
+///
+/// Gateways set them, applications do not.
 ///
 /// `Trailer` is not one of them: the component that makes a body with trailers lists their names in it (section 6.6.2),
 /// and a gateway may need the names to send the trailers.
@@ -61,7 +63,7 @@ pub fn answer(app: &Application, request: Request) -> Answer {
     answer_upgradable(app, request, Upgradable::Never)
 }
 
-/// The same for a gateway that can upgrade connections, if the client asks for it ([`Request::upgrade`]).
+/// The same for a gateway that can upgrade connections; see [`Request::upgrade`].
 ///
 /// The gateway takes the upgrade from the response ([`Body::take_upgrade`](crate::Body::take_upgrade)), and runs it
 /// once the head is written. A 101 without an upgrade becomes a 500.
@@ -109,15 +111,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Adds no `Content-Length` if the application set none, for transports that send the length themselves.
+    /// Adds no `Content-Length` if the application set none.
+    ///
+    /// For transports that send the length themselves.
     #[must_use]
     pub fn omit_length(mut self) -> Answer {
         self.leaves_length = true;
         self
     }
 
-    /// The reason why the request is rejected without calling the application; `None` if it is not, or once this was
-    /// ready.
+    /// The reason why the request is rejected without calling the application.
+    ///
+    /// `None` if it is not rejected, or once this was ready.
     #[must_use]
     pub fn refusal(&self) -> Option<&HttpError> {
         match &self.state {
