@@ -115,7 +115,7 @@ fn canonical_coding(raw: &str) -> String {
     path
 }
 
-/// Resolves the segments `.` and `..` (RFC 3986, section 5.2.4) of what follows the first slash of a path.
+/// Resolves the segments `.` and `..` (RFC 3986, section 5.2.4) in the part after the first slash of a path.
 fn resolve_dots(segments: &str) -> String {
     let mut resolved = String::with_capacity(segments.len() + 1);
     let mut segments = segments.split('/').peekable();
