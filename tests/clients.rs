@@ -511,7 +511,7 @@ fn floods_of_frames_end_the_connection() {
         let [refusal] = &refused[..] else {
             panic!("{kind:?}: {refused:?}");
         };
-        assert_eq!(refusal.reason(), "too many frames that ask for nothing");
+        assert_eq!(refusal.reason(), "too many frames that request nothing");
         assert!(is_served(running.address()));
     }
 }

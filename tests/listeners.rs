@@ -116,11 +116,11 @@ fn what_somebody_needs_stays() {
         let expected = format!("cannot listen on {:?}: {why}", place.socket());
         assert_eq!(error.to_string(), expected);
     };
-    refused("somebody listens on the socket that is there");
+    refused("another process listens on this socket");
     drop(other);
     fs::remove_file(place.socket()).unwrap();
     fs::write(place.socket(), "a file").unwrap();
-    refused("there is something that is no socket");
+    refused("the path exists and is not a socket");
     assert_eq!(fs::read_to_string(place.socket()).unwrap(), "a file");
 }
 

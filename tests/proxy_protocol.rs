@@ -74,6 +74,6 @@ fn what_is_for_http_alone_is_refused_elsewhere() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(
         error.to_string(),
-        "a listener with the PROXY protocol is for HTTP alone"
+        "a listener with the PROXY protocol only works with HTTP"
     );
 }

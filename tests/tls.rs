@@ -314,7 +314,7 @@ fn a_file_that_is_no_good_is_named() {
         .clone()
         .for_name("a b", office.path("b.pem"), office.path("b.key"))
         .unwrap_err();
-    assert_eq!(error.to_string(), "\"a b\" is not a name of a host");
+    assert_eq!(error.to_string(), "\"a b\" is not a host name");
     let error = good.client_certificates(office.path("empty.pem"), ClientCertificate::Required);
     assert!(error.is_err());
 }

@@ -1,11 +1,11 @@
-//! The contract of Enfilade: what an application, a request, a response and a wrapper are.
+//! The contract of Enfilade: applications, requests, responses and wrappers.
 //!
-//! An [`Application`] takes a [`Request`] and gives a [`Reply`]. A wrapper takes an application and returns an
-//! application. There is nothing else to learn: routers, fallbacks, compressors and logs all have these two doors, so
-//! every part fits every other, and a stack can be built, stored, nested and printed at run time.
+//! An [`Application`] takes a [`Request`] and returns a [`Reply`]. A wrapper takes an application and returns an
+//! application. There is nothing else to learn: routers, fallbacks, compressors and logs all have this one interface.
+//! So every part works with every other, and a stack can be built, stored, nested and printed at run time.
 //!
-//! This crate does no I/O and needs no runtime. Someone who writes a component depends on it alone; someone who writes
-//! an application depends on `enfilade`, which re-exports all of it.
+//! This crate does no I/O and needs no runtime. Authors of components depend on it alone. Authors of applications
+//! depend on `enfilade`, which re-exports all of it.
 //!
 //! ```
 //! use enfilade_core::{Application, Request, Response};
@@ -26,8 +26,8 @@
 //!
 //! # Order
 //!
-//! `app.wrap(a).wrap(b)`: each `wrap` goes around what is there, so `b` is outermost.
-//! `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
+//! - `app.wrap(a).wrap(b)`: each `wrap` goes around the application so far, so `b` is outermost.
+//! - `Pipeline::new().with(a).with(b)`: read top down as the request travels, so `a` is outermost.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

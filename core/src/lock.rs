@@ -1,11 +1,11 @@
-//! Locks of which a holder panicked.
+//! Locks whose holder panicked.
 
 use std::sync::{LockResult, PoisonError};
 
-/// What a lock guards, even if a thread panicked while it held the lock.
+/// Returns the guard of a lock, even if a thread panicked while it held the lock.
 ///
-/// For state that is whole after each change, so that such a panic cannot harm it. One request that panics must not make
-/// all later ones panic too.
+/// Use it for state that is consistent after each change, so that such a panic cannot harm it. Without it, one request
+/// that panics would make all later requests panic too.
 ///
 /// ```
 /// use std::sync::Mutex;

@@ -70,6 +70,6 @@ fn a_name_that_no_pattern_captures_is_told_to_the_log() {
     let error = response.extensions().get::<std::sync::Arc<HttpError>>();
     assert_eq!(
         error.unwrap().source().unwrap().to_string(),
-        r#"the route of /shelves/9 captures nothing as "shelf", but ["number"]"#
+        r#"the route of /shelves/9 captures no "shelf", only ["number"]"#
     );
 }

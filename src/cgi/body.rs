@@ -9,24 +9,24 @@ use enfilade_core::Body;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// How many parts of a body may wait for the application; more wait at the web server.
+/// How many parts of a body may wait for the application; further parts wait at the web server.
 const WAITING: usize = 1;
 
-/// What a gateway puts the parts of a body into: all of them, and an empty one at the end.
+/// Takes the parts of a body from a gateway: all of them, and an empty one at the end.
 pub(crate) type Feed = Sender<Bytes>;
 
-/// A body of parts that arrive, and of so many bytes where that is known.
+/// A body of parts that arrive, of a known length or not.
 ///
-/// Anything else than what was announced is an error, so that a part is never taken for the whole.
+/// A length other than the declared one is an error, so an incomplete body never looks complete.
 struct ChannelBody {
     parts: Receiver<Bytes>,
-    /// What begins to feed the body, once it is read.
+    /// Starts to feed the body, once it is read.
     start: Option<(Box<dyn FnOnce(Feed) + Send>, Feed)>,
     left: Option<u64>,
     is_over: bool,
 }
 
-/// A body of `length` bytes, and what it is fed by.
+/// A body of `length` bytes, and its feed.
 #[cfg(any(test, feature = "fastcgi", feature = "scgi"))]
 pub(crate) fn received(length: Option<u64>) -> (Body, Feed) {
     let (feed, parts) = channel(WAITING);
@@ -39,7 +39,7 @@ pub(crate) fn received(length: Option<u64>) -> (Body, Feed) {
     (Body::new(body), feed)
 }
 
-/// A body of `length` bytes that nobody reads from where it comes from before the application reads it.
+/// A body of `length` bytes that is not read from its source before the application reads it.
 pub(super) fn on_demand(length: u64, start: impl FnOnce(Feed) + Send + 'static) -> Body {
     let (feed, parts) = channel(WAITING);
     Body::new(ChannelBody {
@@ -54,7 +54,7 @@ impl ChannelBody {
     fn count(&mut self, part: Option<Bytes>) -> Option<Result<Frame<Bytes>, io::Error>> {
         let is_end = part.as_ref().is_none_or(Bytes::is_empty);
         match (part, self.left) {
-            // Where nothing says how long it is, the end has to be told.
+            // If the length is unknown, the end must be sent.
             (Some(_), None | Some(0)) if is_end => None,
             (None, None) => Some(Err(broken_off())),
             (_, Some(left)) if is_end && left > 0 => Some(Err(broken_off())),
@@ -72,7 +72,7 @@ impl ChannelBody {
 }
 
 fn broken_off() -> io::Error {
-    let text = "the web server broke off in the middle of the body";
+    let text = "the web server sent only part of the body";
     io::Error::new(io::ErrorKind::ConnectionAborted, text)
 }
 
@@ -109,7 +109,7 @@ impl http_body::Body for ChannelBody {
 mod tests {
     use super::*;
 
-    /// What a body of `length` gives that is fed these parts.
+    /// The content of a body of `length`, fed with these parts.
     fn fed(length: Option<u64>, parts: &[&'static str]) -> Result<Bytes, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -129,7 +129,7 @@ mod tests {
         })
     }
 
-    /// What was said of the length, what came, and what is read.
+    /// The declared length, the parts that arrive, and the result of reading.
     type Case = (
         Option<u64>,
         &'static [&'static str],
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_body_is_whole_or_an_error() {
-        let cut = "the web server broke off in the middle of the body";
+        let cut = "the web server sent only part of the body";
         let long = "the body is longer than CONTENT_LENGTH";
         let cases: [Case; 11] = [
             (Some(0), &[], Ok("")),

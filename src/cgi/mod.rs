@@ -8,32 +8,33 @@
 //! }
 //! ```
 //!
-//! The web server starts the program for each request, so the stack is built for each, and what it keeps in memory
-//! (rate limits, pools, metrics) is new each time. FastCGI and SCGI, which share this module's view of a request, have no
-//! such cost.
+//! The web server starts the program for each request. So the stack is built for each request, and its state in memory
+//! (rate limits, pools, metrics) is new each time. FastCGI and SCGI, which share this module's mapping of requests, do
+//! not have this cost.
 //!
-//! # What a request is
+//! # Requests
 //!
-//! | of the request | of the variables |
+//! | part of the request | variables |
 //! |---|---|
 //! | method, version | `REQUEST_METHOD`, `SERVER_PROTOCOL` |
 //! | target | `REQUEST_URI`, with the query of `QUERY_STRING`; else `SCRIPT_NAME` and `PATH_INFO`, encoded |
-//! | `script_name` | the part of the target that `SCRIPT_NAME` is |
+//! | `script_name` | the part of the target that equals `SCRIPT_NAME` |
 //! | headers | `HTTP_…`, `CONTENT_TYPE`, `CONTENT_LENGTH` |
 //! | connection | `REMOTE_ADDR`, `REMOTE_PORT`, `SERVER_ADDR`, `SERVER_PORT`, `HTTPS` or `REQUEST_SCHEME` |
 //! | [`RemoteUser`](crate::RemoteUser) | `REMOTE_USER` |
 //! | [`Variables`] in the extensions | all of them |
 //!
-//! `REQUEST_URI` is passed over where `SCRIPT_NAME` and `PATH_INFO` are another path, as after a rewrite in the web
-//! server; that the server tidied up `//`, `.` and `..` makes it no other path. A variable that is wrong is a 400 that names it, more than
-//! 100 headers are a 431. An underscore and a dash in the name of a header are the same in CGI; web servers drop those with an underscore,
-//! and should not be told otherwise.
+//! `REQUEST_URI` is ignored if `SCRIPT_NAME` and `PATH_INFO` are a different path, as after a rewrite in the web
+//! server. It still counts if the server only cleaned up `//`, `.` and `..`. An invalid variable is a 400 that names
+//! it. More than 100 headers are a 431. In CGI an underscore and a dash in the name of a header are the same. Web
+//! servers drop headers with an underscore; do not configure them otherwise.
 //!
-//! # What an answer is
+//! # Responses
 //!
-//! What every gateway makes of it, with a `Status` line. It is written as it is produced. There are no trailers and no
-//! upgrades, and a program whose name begins with `nph-` gets no other treatment. An answer that breaks off in the
-//! middle ends the program with an error; the web server knows of it where the answer said its length.
+//! The response is processed as in every gateway, and gets a `Status` line. It is written as it is produced. There are
+//! no trailers and no upgrades. A program whose name begins with `nph-` gets no special treatment. If a response is
+//! aborted in the middle, the program ends with an error. The web server only notices that if the response declared its
+//! length.
 
 mod body;
 mod request;
@@ -57,27 +58,27 @@ use crate::background::Background;
 pub use crate::listening::web_server::{Protocol, Server};
 use crate::unbuilt::built;
 
-/// How much of the body is read at a time.
+/// How many bytes of the body are read at a time.
 const PART: usize = 16 * 1024;
 
-/// Answers the request that this process was started for: variables from the environment, the body from standard input,
-/// the answer to standard output.
+/// Handles the request that this process was started for, and writes the response to standard output.
 ///
-/// It has a tokio runtime of one thread, for applications that need one; what they left running ends with it.
+/// The variables come from the environment, the body from standard input. It has a tokio runtime of one thread, for
+/// applications that need one. Tasks that are still running end with it.
 ///
 /// # Errors
 ///
-/// If a router could not be built, or the response could not be written, or broke off. Return it from `main`, so that the
-/// process fails.
+/// If a router cannot be built, or the response cannot be written, or is aborted. Return the error from `main`, so that
+/// the process fails.
 ///
 /// # Panics
 ///
-/// Panics where it is called inside an async runtime.
+/// Panics if it is called inside an async runtime.
 pub fn run<M>(app: impl TryIntoApplication<M>) -> io::Result<()> {
     exchange(app, environment(), io::stdin(), io::stdout().lock())
 }
 
-/// The process' environment, which is the request; what is no Unicode on a system that has no bytes is read lossily.
+/// The process' environment, which is the request; on a system without byte strings, invalid Unicode is replaced.
 fn environment() -> Variables {
     let bytes = |text: std::ffi::OsString| Bytes::from(text.into_encoded_bytes());
     std::env::vars_os()
@@ -85,7 +86,7 @@ fn environment() -> Variables {
         .collect()
 }
 
-/// Answers one request, of variables and streams of one's own.
+/// Handles one request from the given variables and streams.
 ///
 /// ```
 /// use enfilade::cgi::{self, Variables};
@@ -102,7 +103,7 @@ fn environment() -> Variables {
 /// # }
 /// ```
 ///
-/// `input` is read on a thread of its own, when the application reads the body, and no further than `CONTENT_LENGTH`.
+/// `input` is read on a thread of its own, once the application reads the body, and only up to `CONTENT_LENGTH`.
 ///
 /// # Errors
 ///
@@ -111,7 +112,7 @@ fn environment() -> Variables {
 ///
 /// # Panics
 ///
-/// Panics where it is called inside an async runtime.
+/// Panics if it is called inside an async runtime.
 pub fn exchange<M>(
     app: impl TryIntoApplication<M>,
     variables: Variables,
@@ -147,7 +148,7 @@ fn read(variables: &Variables, input: impl Read + Send + 'static) -> Result<Requ
     request(variables, body)
 }
 
-/// Reads until the end, an error or until nobody wants more; the body knows how long it should have been.
+/// Reads until the end, an error, or the body is dropped; the body knows its expected length.
 fn pump(mut input: impl Read, feed: &Stdin) {
     loop {
         let mut part = vec![0; PART];
@@ -164,7 +165,7 @@ fn pump(mut input: impl Read, feed: &Stdin) {
     }
 }
 
-/// Writes a body as it is produced. A client that is gone drops it.
+/// Writes a body as it is produced; drops it if the client disconnects.
 async fn write_body(mut body: Body, output: &mut impl Write) -> io::Result<()> {
     if !body.is_in_memory() {
         output.flush()?;

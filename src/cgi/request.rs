@@ -1,4 +1,4 @@
-//! A request, made of what a web server says of it.
+//! Requests from a web server's variables.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,14 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use super::target::Target;
 use super::variables::Variables;
 
-/// How many header lines a request may have, as with the built-in server.
+/// The maximum number of headers of a request, as in the built-in server.
 const MAX_HEADERS: usize = 100;
 
 /// Makes a request (RFC 3875, section 4.1; PEP 3333, "environ Variables").
 ///
 /// # Errors
 ///
-/// A 400 that names the variable which is missing or wrong, a 414, a 431.
+/// A 400 that names the missing or invalid variable, a 414, or a 431.
 pub(crate) fn request(variables: &Variables, body: Body) -> Result<Request, HttpError> {
     let target = Target::read(variables)?;
     let (mut parts, ()) = http::Request::new(()).into_parts();
@@ -42,13 +42,13 @@ fn bad(name: &str) -> HttpError {
 fn method(variables: &Variables) -> Result<Method, HttpError> {
     let missing = || {
         HttpError::new(StatusCode::BAD_REQUEST)
-            .message("REQUEST_METHOD is missing: no web server started this")
+            .message("REQUEST_METHOD is missing: this program must be started by a web server")
     };
     let name = variables.bytes("REQUEST_METHOD").ok_or_else(missing)?;
     Method::from_bytes(name).map_err(|_| bad("REQUEST_METHOD"))
 }
 
-/// `INCLUDED` and what else is no version of HTTP promises no more than the oldest (RFC 3875, section 4.1.16).
+/// `INCLUDED` and unknown versions are treated as the oldest (RFC 3875, section 4.1.16).
 fn version(variables: &Variables) -> Version {
     match variables.bytes("SERVER_PROTOCOL") {
         Some(b"HTTP/1.1") => Version::HTTP_11,
@@ -93,17 +93,17 @@ fn header_name(name: &[u8]) -> Option<HeaderName> {
     HeaderName::from_bytes(&dashed).ok()
 }
 
-/// Two have variables of their own. The server has taken off the transfer coding (RFC 3875, section 4.2), and a header
-/// that still speaks of it beside a length would have the next program on the way read the body wrongly.
+/// Two headers have variables of their own. The server has removed the transfer coding (RFC 3875, section 4.2). With a
+/// header that still names it beside a length, the next program would read the body wrongly.
 fn is_left_out(name: &HeaderName) -> bool {
     *name == CONTENT_TYPE || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING
 }
 
-/// How long the body is; `None` where it is not said.
+/// The length of the body; `None` if it is not declared.
 ///
 /// # Errors
 ///
-/// A 400 where it is no number, or two that differ.
+/// A 400 if it is not a number, or there are two different ones.
 pub(crate) fn content_length(variables: &Variables) -> Result<Option<u64>, HttpError> {
     let mut found = None;
     let given = variables.all("CONTENT_LENGTH");
@@ -124,7 +124,7 @@ fn connection(variables: &Variables) -> Connection {
     if let Some(peer) = address(variables, "REMOTE_ADDR", "REMOTE_PORT") {
         connection = connection.with_peer(peer);
     }
-    // RFC 3875 knows only the name, which may be an address, and most servers send the other too.
+    // RFC 3875 has only the name, which may be an address; most servers also send the address.
     let mut names = ["SERVER_ADDR", "SERVER_NAME"].into_iter();
     let local = names.find_map(|name| address(variables, name, "SERVER_PORT"));
     if let Some(local) = local {
@@ -133,7 +133,7 @@ fn connection(variables: &Variables) -> Connection {
     connection
 }
 
-/// `HTTPS` is what servers agree on; `REQUEST_SCHEME` some have besides.
+/// All servers send `HTTPS`; some also send `REQUEST_SCHEME`.
 fn scheme(variables: &Variables) -> Scheme {
     let https = variables
         .get("HTTPS")
@@ -147,7 +147,7 @@ fn scheme(variables: &Variables) -> Scheme {
     }
 }
 
-/// An address with its port, 0 where that is not known. What is no address, such as `unix:`, is none.
+/// An address with its port, or 0 if that is not known; `None` for other text, such as `unix:`.
 fn address(variables: &Variables, name: &str, port: &str) -> Option<SocketAddr> {
     let address = variables.get(name)?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(request.url(), "http://[2001:db8::1]:8080/%E9t%E9/a%FFb");
     }
 
-    /// Variables beside the basic ones, and the status and text of the answer.
+    /// Variables besides the basic ones, and the status and text of the response.
     type Case = (&'static [(&'static str, &'static str)], u16, &'static str);
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let none = request(&Variables::default(), Body::empty()).unwrap_err();
         assert_eq!(
             none.to_string(),
-            "400 REQUEST_METHOD is missing: no web server started this"
+            "400 REQUEST_METHOD is missing: this program must be started by a web server"
         );
         let many: Vec<_> = (0..101).map(|_| ("HTTP_X", "1")).collect();
         assert_eq!(with(&many).unwrap_err().status(), 431);

@@ -1,4 +1,4 @@
-//! An answer, as a CGI program gives it.
+//! Responses in the form of CGI.
 
 use std::task::Poll;
 
@@ -12,14 +12,14 @@ use http::{HeaderName, Method, StatusCode};
 use crate::background::Spawner;
 use crate::failures::FailureHooks;
 
-/// Answers a request, or says why what came is none.
+/// Handles a request, or returns the error response for invalid variables.
 pub(crate) async fn respond(
     app: &Application,
     request: Result<Request, HttpError>,
     spawner: &Spawner,
 ) -> Response {
     let request = match request {
-        // There are no tunnels, as with the built-in server.
+        // There are no tunnels, as in the built-in server.
         Ok(request) if request.method() == Method::CONNECT => {
             Err(HttpError::new(StatusCode::NOT_IMPLEMENTED))
         }
@@ -42,7 +42,7 @@ pub(crate) async fn respond(
     }
 }
 
-/// Says on standard error which request it is if the body panics.
+/// Reports on standard error which request it was if the body panics.
 fn watch_body(mut response: Response) -> Response {
     let Some(id) = response.extensions_mut().remove::<RequestIdValue>() else {
         return response;
@@ -58,11 +58,11 @@ fn watch_body(mut response: Response) -> Response {
     })
 }
 
-/// Writes what stands before the body (RFC 3875, section 6.3).
+/// Writes the head of a response (RFC 3875, section 6.3).
 ///
-/// There are no trailers, so their names are left out; so is what belongs to the connection, which is the web server's
-/// (section 6.3.4), and a header by the name of the field that says the status. An answer without a media type stays
-/// without one, though section 6.3.1 wants one: to name a type that nobody knows would tell clients more than is true.
+/// There are no trailers, so their names are left out. Headers of the connection, which belong to the web server
+/// (section 6.3.4), are left out too, and so is a header named `Status`. A response without a media type gets none,
+/// although section 6.3.1 requires one: a wrong type would mislead clients.
 pub(crate) fn write_head(response: &Response, output: &mut BytesMut) {
     let status = response.status();
     output.put_slice(b"Status: ");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_has_nothing_of_another_connection_and_no_length_that_nobody_knows() {
+    fn the_head_has_nothing_of_another_connection_and_no_unknown_length() {
         let headers = [
             ("connection", "x-private"),
             ("x-private", "1"),

@@ -1,4 +1,4 @@
-//! The target of a request, of what a web server says of it in four variables.
+//! The target of a request, from four variables of a web server.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use http::{StatusCode, Uri};
 
 use super::variables::Variables;
 
-/// How long a target may be; what the `http` crate takes.
+/// The maximum length of a target in the `http` crate.
 const MAX_LENGTH: usize = u16::MAX as usize - 1;
 
-/// A target, and how many bytes of its canonical path are the script's.
+/// A target, and how many bytes of its canonical path belong to the script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) uri: Uri,
@@ -18,12 +18,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads it from `REQUEST_URI`, where the server has it and means it, so that `%2F`, `//` and `..` are what the
-    /// client sent; else from `SCRIPT_NAME` and `PATH_INFO`, which are decoded already.
+    /// Reads the target from `REQUEST_URI` if the server sends it and it applies; otherwise from the decoded variables.
+    ///
+    /// With `REQUEST_URI`, `%2F`, `//` and `..` are as the client sent them. `SCRIPT_NAME` and `PATH_INFO` are decoded
+    /// already.
     ///
     /// # Errors
     ///
-    /// A 400 where none of them is a path; a 414 where it is too long.
+    /// A 400 if none of them is a path; a 414 if it is too long.
     pub(super) fn read(variables: &Variables) -> Result<Target, HttpError> {
         let script = rooted(variables, "SCRIPT_NAME")?;
         let rest = rooted(variables, "PATH_INFO")?;
@@ -41,10 +43,10 @@ impl Target {
                 });
             }
         }
-        // A path that the server rewrote, or one of a server that says nothing else.
+        // A path that the server rewrote, or one of a server that sends nothing else.
         let script = encode(script);
         let script = script.trim_end_matches('/');
-        // Each by itself, as the server has mounted the script: dots lead nowhere out of it.
+        // Each by itself, because the server has mounted the script: dots must not lead out of it.
         let script = path::canonical(script);
         let path = format!("{script}{}", path::canonical(&encode(rest)));
         let uri = parse(if path.is_empty() { "/" } else { &path })?;
@@ -54,9 +56,9 @@ impl Target {
         })
     }
 
-    /// Puts a request where its target says that it is.
+    /// Mounts a request as its target says.
     pub(super) fn mount(&self, request: &mut Request) {
-        // It is as long as what stands before a slash or at the end.
+        // Its length ends before a slash or at the end.
         let _ = request.advance(self.mounted);
     }
 }
@@ -73,7 +75,7 @@ fn rooted<'a>(variables: &'a Variables, name: &str) -> Result<&'a [u8], HttpErro
     }
 }
 
-/// The target as the client sent it, where the server tells; RFC 3875 does not know of it, and all servers have it.
+/// The target as the client sent it, if the server sends it; RFC 3875 does not define it, but all servers have it.
 fn received(variables: &Variables) -> Result<Option<Uri>, HttpError> {
     let Some(target) = variables.bytes("REQUEST_URI") else {
         return Ok(None);
@@ -89,7 +91,7 @@ fn parse(target: &str) -> Result<Uri, HttpError> {
     if target.len() > MAX_LENGTH {
         return Err(HttpError::new(StatusCode::URI_TOO_LONG));
     }
-    // A fragment is no part of a target (RFC 9112, section 3.2), and the type `Uri` would drop it.
+    // A fragment is not part of a target (RFC 9112, section 3.2), and the type `Uri` would drop it.
     if target
         .bytes()
         .any(|byte| byte.is_ascii_control() || byte == b'#')
@@ -102,15 +104,15 @@ fn parse(target: &str) -> Result<Uri, HttpError> {
     found.map_err(|_| bad("REQUEST_URI"))
 }
 
-/// How much of a canonical path the script's name is.
+/// How much of a canonical path the script's name covers.
 fn mounted(path: &str, script: &[u8]) -> Option<usize> {
     if script.is_empty() {
-        return Some(0); // Of `*` too.
+        return Some(0); // Also for `*`.
     }
     path::match_prefix(path, std::str::from_utf8(script).ok()?)
 }
 
-/// Whether a raw path is the decoded one, but for what servers tidy up: `//`, `.` and `..`.
+/// Whether a raw path equals the decoded one, except for what servers clean up: `//`, `.` and `..`.
 fn is_same(raw: &str, decoded: &[u8]) -> bool {
     segments(&path::decode_bytes(raw)) == segments(decoded)
 }
@@ -127,7 +129,7 @@ fn segments(path: &[u8]) -> Vec<&[u8]> {
     segments
 }
 
-/// Percent-encodes a decoded path, which may be no UTF-8.
+/// Percent-encodes a decoded path, which may not be UTF-8.
 fn encode(path: &[u8]) -> String {
     let mut encoded = String::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
@@ -139,7 +141,7 @@ fn encode(path: &[u8]) -> String {
     encoded
 }
 
-/// `QUERY_STRING` is what counts (RFC 3875, section 4.1.7): servers rewrite it with the path.
+/// `QUERY_STRING` wins (RFC 3875, section 4.1.7): servers rewrite it with the path.
 fn with_query(uri: Uri, query: Option<&[u8]>) -> Result<Uri, HttpError> {
     let query: Cow<'_, str> = match query {
         None => return Ok(uri),
@@ -171,7 +173,7 @@ mod tests {
         Ok((target.uri.to_string(), target.mounted))
     }
 
-    /// `REQUEST_URI`, `SCRIPT_NAME`, `PATH_INFO`, `QUERY_STRING`, and the target with what is mounted of it.
+    /// `REQUEST_URI`, `SCRIPT_NAME`, `PATH_INFO`, `QUERY_STRING`, and the target with the length of its mount.
     type Case = ([&'static str; 4], &'static str, usize);
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
             (["/pretty", "/app", "/page", "id=1"], "/app/page?id=1", 4),
             (["/pretty?a", "", "/page", "id=1"], "/page?id=1", 0),
             (["/page?a", "", "/page", "id=1"], "/page?id=1", 0),
-            // The server does not tell.
+            // The server does not send it.
             (
                 ["", "/a b", "/100%/?#é", "x=%20"],
                 "/a%20b/100%25/%3F%23%C3%A9?x=%20",
@@ -205,7 +207,7 @@ mod tests {
             (["", "/app/", "/x", ""], "/app/x", 4),
             (["", "/app", "/../x", ""], "/app/x", 4),
             (["", "/a/../b", "/x/.", ""], "/b/x/", 2),
-            // What should not have come.
+            // Invalid values.
             (["/a b?c d", "", "", ""], "/a%20b?c%20d", 0),
         ];
         for ([uri, script, rest, query], expected, mounted) in cases {

@@ -22,7 +22,7 @@ fn echo() -> Application {
     })
 }
 
-fn said(
+fn exchanged(
     app: Application,
     variables: Variables,
     input: impl Read + Send + 'static,
@@ -32,7 +32,7 @@ fn said(
     (result, String::from_utf8(output).unwrap())
 }
 
-/// An input that nobody may read any more than this from.
+/// An input that must not be read beyond these bytes.
 struct Exactly(&'static [u8]);
 
 impl Read for Exactly {
@@ -52,26 +52,26 @@ fn the_body_is_as_long_as_was_said() {
         ("9", "Hello", "400 Bad Request", "Bad Request"),
         ("-1", "Hello", "400 Bad Request", "Invalid CONTENT_LENGTH"),
     ] {
-        let (result, said) = said(
+        let (result, response) = exchanged(
             echo(),
             variables(&[("CONTENT_LENGTH", length)]),
             input.as_bytes(),
         );
         result.unwrap();
         assert!(
-            said.starts_with(&format!("Status: {status}\r\n")),
-            "{length}: {said}"
+            response.starts_with(&format!("Status: {status}\r\n")),
+            "{length}: {response}"
         );
-        assert_eq!(said.split_once("\r\n\r\n").unwrap().1, text, "{length}");
+        assert_eq!(response.split_once("\r\n\r\n").unwrap().1, text, "{length}");
     }
 }
 
 #[test]
 fn input_is_read_when_it_is_asked_for_and_no_further() {
     let nothing = Application::new(|_: Request| "none");
-    let (result, _) = said(nothing, variables(&[("CONTENT_LENGTH", "5")]), Exactly(b""));
+    let (result, _) = exchanged(nothing, variables(&[("CONTENT_LENGTH", "5")]), Exactly(b""));
     result.unwrap();
-    let (result, text) = said(
+    let (result, text) = exchanged(
         echo(),
         variables(&[("CONTENT_LENGTH", "5")]),
         Exactly(b"Hello"),
@@ -81,12 +81,12 @@ fn input_is_read_when_it_is_asked_for_and_no_further() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_an_error() {
+fn an_aborted_response_is_an_error() {
     let app = Application::new(|_: Request| {
         let mut parts = [Ok("a"), Err("cable cut")].into_iter();
         Body::new(Stream(move || parts.next()))
     });
-    let (result, text) = said(app, variables(&[]), io::empty());
+    let (result, text) = exchanged(app, variables(&[]), io::empty());
     assert_eq!(
         result.unwrap_err().to_string(),
         "the body could not be read to its end"
@@ -113,7 +113,7 @@ impl<F: FnMut() -> Option<Result<&'static str, &'static str>> + Unpin> http_body
     }
 }
 
-/// What was written up to each flush.
+/// The bytes written, and their number at each flush.
 #[derive(Default)]
 struct Flushes(Vec<u8>, Vec<usize>);
 
@@ -165,7 +165,7 @@ fn an_application_may_need_a_runtime() {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         tokio::spawn(async { "spawned" }).await.unwrap()
     });
-    let (result, text) = said(app, variables(&[]), io::empty());
+    let (result, text) = exchanged(app, variables(&[]), io::empty());
     result.unwrap();
     assert!(text.ends_with("spawned"));
 }
@@ -211,9 +211,9 @@ fn what_is_spawned_runs_to_its_end_after_the_response() {
             let more = connection.spawn(async move { sender.send("done").unwrap() });
             assert!(more.is_ok());
         });
-        spawned.map_or("nobody runs it", |()| "Hello")
+        spawned.map_or("not run", |()| "Hello")
     });
-    let (result, text) = said(app, variables(&[]), io::empty());
+    let (result, text) = exchanged(app, variables(&[]), io::empty());
     assert!(result.is_ok() && text.ends_with("Hello"));
     assert_eq!(done.try_recv(), Ok("done"));
 }

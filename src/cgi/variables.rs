@@ -1,4 +1,4 @@
-//! What a web server says of a request.
+//! The variables of a web server for a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// The meta-variables of a request, as the web server in front of this program sent them (RFC 3875, section 4.1).
+/// The meta-variables of a request, as the web server sent them (RFC 3875, section 4.1).
 ///
-/// They are in the extensions of a request that came by CGI, FastCGI or SCGI, for what has no other place in it: what
-/// the server knows of the client's certificate, say, or variables of its own.
+/// They are in the extensions of a request that arrived by CGI, FastCGI or SCGI. Read values there that have no other
+/// place in the request: facts about the client's certificate, for example, or the server's own variables.
 ///
-/// `HTTP_PROXY`, which a client's header `Proxy` would be, is left out: programs take it for a setting ("httpoxy").
+/// `HTTP_PROXY`, which would be a client's header `Proxy`, is left out: programs read it as a setting ("httpoxy").
 ///
 /// ```
 /// use enfilade::cgi::Variables;
@@ -31,19 +31,19 @@ pub struct Variables(Arc<[(Bytes, Bytes)]>);
 impl Variables {
     /// The value of a variable; bytes that are not UTF-8 are read as Latin-1.
     ///
-    /// Where a name came several times the last one counts, as servers send what overrides a default after it. No value
-    /// and an empty one are the same (RFC 3875, section 4.1): `None`.
+    /// If a name is repeated, the last value counts, because servers send overrides after defaults. A missing and an
+    /// empty value are the same (RFC 3875, section 4.1): `None`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         self.bytes(name).map(text)
     }
 
-    /// All variables in the order in which they came.
+    /// All variables, in the order in which they arrived.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.0.iter().map(|(name, value)| (text(name), text(value)))
     }
 
-    /// The same of a server that has no script: the whole path is the application's.
+    /// The same for a server without a script: the whole path belongs to the application.
     #[cfg(any(feature = "fastcgi", feature = "scgi"))]
     pub(crate) fn at_root(&self) -> Variables {
         let whole = match self.bytes("REQUEST_URI") {
@@ -60,7 +60,7 @@ impl Variables {
         self.0.iter().cloned().chain(ours).collect()
     }
 
-    /// The value of a variable as it came.
+    /// The value of a variable, as received.
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let mut found = self.all(name);
         found.next_back().filter(|value| !value.is_empty())
@@ -75,7 +75,7 @@ impl Variables {
         named.map(|(_, value)| &value[..])
     }
 
-    /// All variables as they came.
+    /// All variables, as received.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (&name[..], &value[..]))
     }
@@ -95,7 +95,7 @@ impl<N: Into<Bytes>, V: Into<Bytes>> FromIterator<(N, V)> for Variables {
 }
 
 impl fmt::Debug for Variables {
-    /// Values may be secrets, so it shows the names alone.
+    /// Values may be secrets, so only the names are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.0.iter().map(|(name, _)| text(name));
         f.debug_list().entries(names).finish()

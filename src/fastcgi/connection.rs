@@ -19,17 +19,17 @@ use crate::cgi::{Feed, Variables, content_length, received, request, respond, wr
 use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
-/// How many variables a request may have.
+/// The maximum number of variables of a request.
 const MAX_VARIABLES: usize = 1000;
-/// How many replies to records that are about no request may wait.
+/// How many replies to records outside of requests may wait.
 const REPLIES: usize = 8;
 
-/// How long a web server gets to pass on what came before a failure.
+/// How long a web server may take to pass on the data before a failure.
 const PASSING_ON: Duration = Duration::from_millis(10);
-/// What is no record, of a version that never was.
+/// An invalid record, of a version that never existed.
 const NO_RECORD: [u8; 8] = [0; 8];
 
-/// The role that this server has (section 6.2), and the flag for a connection that stays (section 5.1).
+/// The role of this server (section 6.2), and the flag for a kept connection (section 5.1).
 const RESPONDER: u16 = 1;
 const KEEP_CONNECTION: u8 = 1;
 
@@ -78,20 +78,20 @@ struct BegunRequest {
     id: u16,
     keep: bool,
     variables: Result<Variables, HttpError>,
-    /// The first part of the body, where nothing said how long it is.
+    /// The first part of the body, if its length is unknown.
     first: Option<Bytes>,
 }
 
-/// Reads records up to the body of a request; `None` where the connection ends before.
+/// Reads records up to the body of a request; `None` if the connection ends before.
 ///
-/// What is about requests that are over is passed over (section 3.3).
+/// Records of requests that are over are skipped (section 3.3).
 async fn head<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
     is_new: bool,
 ) -> io::Result<Option<BegunRequest>> {
     let limit = writer.settings.head_read_timeout;
-    // A kept connection may wait as long as the web server likes.
+    // A kept connection may wait as long as the web server wants.
     let mut record = match is_new {
         true => tokio::time::timeout(limit, reader.record()).await??,
         false => reader.record().await?,
@@ -117,7 +117,7 @@ async fn head<S: AsyncRead + AsyncWrite>(
     }
 }
 
-/// Reads a request from its first record up to its body; `None` where it is refused or taken back.
+/// Reads a request from its first record up to its body; `None` if it is rejected or aborted.
 async fn begin<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
@@ -142,7 +142,7 @@ async fn begin<S: AsyncRead + AsyncWrite>(
     };
     let is_unmeasured = matches!(begun.variables.as_ref().map(content_length), Ok(Ok(None)));
     if is_unmeasured {
-        // Web servers that pass bodies on while they arrive may not know how long one is; most requests have none.
+        // Web servers that pass bodies on while they arrive may not know their length; most requests have no body.
         match next_of(reader, writer, begun.id).await? {
             Some(record) if record.record_type == RecordType::Stdin => {
                 begun.first = Some(record.content)
@@ -153,7 +153,7 @@ async fn begin<S: AsyncRead + AsyncWrite>(
     Ok(Some(begun))
 }
 
-/// The variables of a request; `None` where it is taken back.
+/// The variables of a request; `None` if it is aborted.
 async fn params<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
@@ -181,7 +181,8 @@ async fn params<S: AsyncRead + AsyncWrite>(
     }))
 }
 
-/// The next record of a request, with those of others answered; `None` where it is taken back, or the connection ends.
+/// The next record of a request; `None` if it is aborted, or the connection ends. Records of other requests get a
+/// reply.
 async fn next_of<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
@@ -214,7 +215,7 @@ fn twice() -> MalformedRecord {
     MalformedRecord("a request begins twice")
 }
 
-/// Answers one request while its body arrives.
+/// Handles one request while its body arrives.
 async fn exchange<S: AsyncRead + AsyncWrite>(
     reader: &mut RecordReader<S>,
     writer: &mut RecordWriter<S>,
@@ -249,7 +250,7 @@ async fn exchange<S: AsyncRead + AsyncWrite>(
     writer.flush().await
 }
 
-/// The body of a request, with what came of it already.
+/// The body of a request, with the part that has arrived.
 fn body_of(variables: &Result<Variables, HttpError>, first: Option<Bytes>) -> (Body, Feed) {
     let variables = variables.as_ref().ok();
     let length = variables.and_then(|variables| content_length(variables).ok()?);
@@ -262,12 +263,11 @@ fn body_of(variables: &Result<Variables, HttpError>, first: Option<Bytes>) -> (B
     (body, feed)
 }
 
-/// Takes the records of a request until it is taken back, with the web server waiting where the application does not
-/// read.
+/// Receives the records of a request until it is aborted; the web server waits if the application does not read.
 ///
 /// # Errors
 ///
-/// Where the web server is gone or says what is no FastCGI.
+/// If the web server disconnects or sends invalid FastCGI.
 async fn receive<S: AsyncRead>(
     reader: &mut RecordReader<S>,
     id: u16,
@@ -277,7 +277,7 @@ async fn receive<S: AsyncRead>(
     while let Some(record) = reader.record().await? {
         match record.record_type {
             RecordType::BeginRequest if record.id == id => return Err(twice().into()),
-            // Those are answered by the other side, which writes.
+            // The other side, which writes, replies to these.
             RecordType::BeginRequest => offer(&replies, record)?,
             _ if record.id == 0 => offer(&replies, record)?,
             _ if record.id != id => {}
@@ -288,7 +288,7 @@ async fn receive<S: AsyncRead>(
                     Some(feed) => feed.send(record.content).await.is_ok(),
                     None => true,
                 };
-                // What nobody reads any more is passed over.
+                // Data that is no longer read is skipped.
                 if is_last || !sent {
                     feed = None;
                 }
@@ -302,10 +302,10 @@ async fn receive<S: AsyncRead>(
 fn offer(replies: &mpsc::Sender<Record>, record: Record) -> io::Result<()> {
     replies
         .try_send(record)
-        .map_err(|_| MalformedRecord("more questions than answers are taken").into())
+        .map_err(|_| MalformedRecord("too many records outside of requests").into())
 }
 
-/// Waits for something, and writes replies meanwhile.
+/// Waits for a future, and writes replies meanwhile.
 async fn with_replies<S: AsyncWrite, T>(
     writer: &mut RecordWriter<S>,
     replies: &mut mpsc::Receiver<Record>,
@@ -315,7 +315,7 @@ async fn with_replies<S: AsyncWrite, T>(
         let record = match race(awaited.as_mut(), replies.recv()).await {
             First::Left(value) => return Ok(value),
             First::Right(Some(record)) => record,
-            // Nothing is received any more.
+            // Nothing is received any longer.
             First::Right(None) => return Ok(awaited.await),
         };
         match record.record_type {
@@ -330,7 +330,7 @@ async fn with_replies<S: AsyncWrite, T>(
     }
 }
 
-/// Writes an answer as it is produced. One that breaks off has no end, and the connection with it.
+/// Writes a response as it is produced. An aborted response has no end record, and the connection ends.
 async fn send<S: AsyncWrite>(
     writer: &mut RecordWriter<S>,
     replies: &mut mpsc::Receiver<Record>,
@@ -365,9 +365,11 @@ async fn send<S: AsyncWrite>(
     writer.flush().await
 }
 
-/// Says that an answer is not whole. Web servers take the end of a connection for the end of an answer whose length they
-/// do not know, and the status of the application for nothing; what is no record they understand, and
-/// break off with; before it, they have a moment to pass on what they have.
+/// Marks a response as incomplete.
+///
+/// If a web server does not know the length of a response, it takes the end of the connection for the end of the
+/// response, and ignores the status of the application. But an invalid record makes it abort. Before that, it gets a
+/// moment to pass on the data that it has.
 async fn break_off<S: AsyncWrite>(
     writer: &mut RecordWriter<S>,
     error: BodyError,

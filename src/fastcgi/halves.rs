@@ -9,19 +9,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use super::record::{MalformedRecord, Record, write_reply};
 use crate::listening::web_server::Settings;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const PART: usize = 16 * 1024;
 /// How long to wait for the web server to close a connection that is over.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The side that the web server writes.
+/// The direction that the web server writes.
 pub(super) struct RecordReader<S> {
     pub(super) stream: ReadHalf<S>,
     pub(super) buffer: BytesMut,
 }
 
 impl<S: AsyncRead> RecordReader<S> {
-    /// The next record; `None` at the end. A future that is dropped loses nothing.
+    /// The next record; `None` at the end. Dropping the future loses nothing.
     pub(super) async fn record(&mut self) -> io::Result<Option<Record>> {
         loop {
             if let Some(record) = Record::decode(&mut self.buffer)? {
@@ -37,7 +37,7 @@ impl<S: AsyncRead> RecordReader<S> {
         }
     }
 
-    /// Reads to the end and keeps nothing.
+    /// Reads to the end and drops all of it.
     pub(super) async fn drain(&mut self) {
         loop {
             self.buffer.clear();
@@ -49,10 +49,10 @@ impl<S: AsyncRead> RecordReader<S> {
     }
 }
 
-/// The side that the web server reads.
+/// The direction that the web server reads.
 pub(super) struct RecordWriter<S> {
     pub(super) stream: WriteHalf<S>,
-    /// Whole records that are to be written; a future that is dropped loses none of them.
+    /// Whole records that are to be written; dropping the future loses none of them.
     pub(super) buffer: BytesMut,
     pub(super) settings: Settings,
 }
@@ -79,7 +79,7 @@ pub(super) async fn end<S: AsyncRead + AsyncWrite>(
 ) -> io::Result<()> {
     writer.flush().await?;
     let _ = writer.stream.shutdown().await;
-    // Closing while something is unread would take back what was written (RFC 9112, section 9.6, of TCP).
+    // Closing with unread bytes would discard written ones (RFC 9112, section 9.6, about TCP).
     let _ = tokio::time::timeout(LINGER, reader.drain()).await;
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! # }
 //! ```
 //!
-//! And of nginx, with the `fastcgi_params` that come with it:
+//! And for nginx, with the `fastcgi_params` that come with it:
 //!
 //! ```nginx
 //! location / {
@@ -18,21 +18,22 @@
 //! }
 //! ```
 //!
-//! What a request is, and what becomes of an answer, is as in [`cgi`](crate::cgi).
+//! Requests and responses are mapped as in [`cgi`](crate::cgi).
 //!
-//! Of the FastCGI specification, version 1, it is a responder: other roles are refused. A connection has one request at
-//! a time and stays where the web server wants it to; a second at the same time is refused (`FCGI_CANT_MPX_CONN`), and
-//! `FCGI_GET_VALUES` says so beforehand. A request that is aborted is dropped, with its body and its answer. Request
-//! bodies arrive as the application reads them. nginx sends nothing more of a body once the answer has begun: behind it,
-//! read the body before you answer.
+//! It is a responder of the FastCGI specification, version 1: other roles are rejected. A connection has one request at
+//! a time, and stays open if the web server wants it to. A second request at the same time is rejected
+//! (`FCGI_CANT_MPX_CONN`), and `FCGI_GET_VALUES` announces that. An aborted request is dropped, with its body and its
+//! response. Request bodies arrive as the application reads them. nginx sends no more of a body once the response has
+//! begun: behind nginx, read the body before you respond.
 //!
-//! What is no FastCGI closes the connection. An answer that breaks off in the middle ends with eight bytes that are no
-//! record, as web servers take the end of a connection alone for the end of the answer: nginx breaks off too, then.
+//! Invalid FastCGI closes the connection. If a response is aborted in the middle, it ends with eight bytes that are not
+//! a valid record. The reason: web servers take the end of a connection alone for the end of the response. With these
+//! bytes nginx aborts its response too.
 //!
 //! # Security
 //!
-//! Whoever can connect can say anything, the client's address and `REMOTE_USER` included: listen on loopback, or on a
-//! Unix socket that the web server alone may open.
+//! Clients that can connect can send anything, including the client's address and `REMOTE_USER`. Listen on loopback, or
+//! on a Unix socket that only the web server can open.
 
 mod connection;
 mod halves;
@@ -72,11 +73,11 @@ impl Speak for FastCgi {
     }
 }
 
-/// Serves one connection of a kind of one's own to its end, with the settings of a [`Server`] that has none set.
+/// Serves one connection over any transport to its end, with the default settings of a [`Server`].
 ///
 /// # Errors
 ///
-/// Where the connection failed, was broken off, or what came is no FastCGI; and where an answer broke off.
+/// If the connection fails, is aborted, or receives invalid FastCGI; and if a response is aborted.
 pub async fn serve_connection<S, M>(stream: S, app: impl TryIntoApplication<M>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,

@@ -4,13 +4,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::cgi::Variables;
 
-/// How long the content of a record may be (section 3.3).
+/// The maximum length of a record's content (section 3.3).
 pub(super) const MAX_CONTENT: usize = u16::MAX as usize;
-/// How long the head of a record is.
+/// The length of a record's head.
 const HEAD: usize = 8;
 const VERSION: u8 = 1;
 
-/// What a record is about (section 8).
+/// The type of a record (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordType {
     BeginRequest,
@@ -22,7 +22,7 @@ pub(super) enum RecordType {
     GetValues,
     GetValuesResult,
     UnknownType,
-    /// One that a responder has no use for.
+    /// One that a responder does not use.
     Other(u8),
 }
 
@@ -59,12 +59,12 @@ impl RecordType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) record_type: RecordType,
-    /// 0 is for what is about no request (section 3.3).
+    /// 0 for records outside of requests (section 3.3).
     pub(super) id: u16,
     pub(super) content: Bytes,
 }
 
-/// What is no FastCGI.
+/// The error of invalid FastCGI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MalformedRecord(pub(super) &'static str);
 
@@ -75,20 +75,20 @@ impl From<MalformedRecord> for std::io::Error {
 }
 
 impl Record {
-    /// Takes the first record off `input`; `None` where it is not all there.
+    /// Removes the first record from `input`; `None` if it is incomplete.
     pub(super) fn decode(input: &mut BytesMut) -> Result<Option<Record>, MalformedRecord> {
         let Some(&[version, record_type, id1, id0, length1, length0, padding, _]) =
             input.first_chunk::<HEAD>()
         else {
             return match input.first() {
                 Some(&version) if version != VERSION => {
-                    Err(MalformedRecord("another version of FastCGI"))
+                    Err(MalformedRecord("unsupported version of FastCGI"))
                 }
                 _ => Ok(None),
             };
         };
         if version != VERSION {
-            return Err(MalformedRecord("another version of FastCGI"));
+            return Err(MalformedRecord("unsupported version of FastCGI"));
         }
         let length = usize::from(u16::from_be_bytes([length1, length0]));
         let total = HEAD + length + usize::from(padding);
@@ -107,7 +107,7 @@ impl Record {
     }
 }
 
-/// Writes `content` as records of a stream; nothing where it is empty, as that would end the stream.
+/// Writes `content` as records of a stream; writes nothing if it is empty, because that would end the stream.
 pub(super) fn write_stream(
     output: &mut BytesMut,
     record_type: RecordType,
@@ -119,7 +119,7 @@ pub(super) fn write_stream(
     }
 }
 
-/// Ends a request (section 5.5), and its output before.
+/// Ends a request (section 5.5), after its output.
 pub(super) fn write_end(output: &mut BytesMut, id: u16, end: ProtocolStatus) {
     if end == ProtocolStatus::Complete {
         write(output, RecordType::Stdout, id, &[]);
@@ -151,7 +151,7 @@ fn write(output: &mut BytesMut, record_type: RecordType, id: u16, content: &[u8]
     output.put_slice(content);
 }
 
-/// Answers a record that is about no request (section 4): what this server can do, or that it does not know the record.
+/// Replies to a record outside of requests (section 4): with this server's capabilities, or that the record is unknown.
 pub(super) fn write_reply(
     output: &mut BytesMut,
     record: &Record,
@@ -175,7 +175,7 @@ pub(super) fn write_reply(
         ("FCGI_MPXS_CONNS", "0"),
     ] {
         if asked.iter().any(|(found, _)| found == name) {
-            // All of them are shorter than 128 bytes, so one is enough for a length.
+            // All of them are shorter than 128 bytes, so one byte is enough for a length.
             content.put_slice(&[
                 u8::try_from(name.len()).unwrap_or(0),
                 u8::try_from(value.len()).unwrap_or(0),
@@ -188,12 +188,12 @@ pub(super) fn write_reply(
     Ok(())
 }
 
-/// The variables that a stream of parameters has.
+/// The variables in a stream of parameters.
 pub(super) fn variables(content: &Bytes, max: usize) -> Result<Variables, MalformedRecord> {
     Ok(pairs(content, max)?.into_iter().collect())
 }
 
-/// Reads names and values (section 3.4), `max` pairs of them at most.
+/// Reads names and values (section 3.4), at most `max` pairs of them.
 fn pairs(content: &Bytes, max: usize) -> Result<Vec<(Bytes, Bytes)>, MalformedRecord> {
     let mut rest = content.clone();
     let mut pairs = Vec::new();
@@ -206,7 +206,7 @@ fn pairs(content: &Bytes, max: usize) -> Result<Vec<(Bytes, Bytes)>, MalformedRe
             .checked_add(value)
             .is_some_and(|both| both <= rest.len());
         if !is_there {
-            return Err(MalformedRecord("a variable is cut off"));
+            return Err(MalformedRecord("a variable is incomplete"));
         }
         pairs.push((rest.split_to(name), rest.split_to(value)));
     }
@@ -214,7 +214,7 @@ fn pairs(content: &Bytes, max: usize) -> Result<Vec<(Bytes, Bytes)>, MalformedRe
 }
 
 fn length(rest: &mut Bytes) -> Result<usize, MalformedRecord> {
-    let cut_off = MalformedRecord("a variable is cut off");
+    let cut_off = MalformedRecord("a variable is incomplete");
     let first = *rest.first().ok_or(cut_off)?;
     if first < 0x80 {
         rest.advance(1);

@@ -16,7 +16,7 @@ struct Front {
     input: BytesMut,
 }
 
-/// A connection to `app` that holds so many bytes, on a runtime of its own.
+/// A connection to `app` with a buffer of this size, on a runtime of its own.
 fn connected<F: Future<Output = ()>>(app: Application, size: usize, test: impl FnOnce(Front) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -62,7 +62,7 @@ fn params(id: u16, pairs: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A whole request that keeps the connection.
-fn asked(id: u16, path: &str, body: &[u8]) -> Vec<u8> {
+fn request_of(id: u16, path: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len().to_string();
     let pairs = [
         ("REQUEST_METHOD", "POST"),
@@ -124,7 +124,7 @@ fn echo() -> Application {
     })
 }
 
-/// An application whose answer never ends, and what became of it.
+/// An application whose response never ends, and the outcome of the response.
 fn endless() -> (Application, Receiver<Outcome>) {
     let (sender, ends) = channel();
     let app = Application::new(move |_: Request| {
@@ -149,10 +149,10 @@ impl http_body::Body for Never {
 }
 
 #[test]
-fn a_kept_connection_answers_one_request_after_the_other() {
+fn a_kept_connection_serves_one_request_after_the_other() {
     connected(echo(), 64, async |mut front| {
         for (id, path) in [(1, "/a"), (1, "/b"), (0x102, "/c")] {
-            front.send(&asked(id, path, b"four")).await;
+            front.send(&request_of(id, path, b"four")).await;
             assert_eq!(front.text(id).await, format!("{path} 4"));
         }
     });
@@ -161,7 +161,7 @@ fn a_kept_connection_answers_one_request_after_the_other() {
 #[test]
 fn a_connection_that_is_not_kept_is_closed() {
     connected(echo(), 1 << 16, async |mut front| {
-        let mut request = asked(1, "/a", b"");
+        let mut request = request_of(1, "/a", b"");
         request[10] = 0;
         front.send(&request).await;
         assert_eq!(front.text(1).await, "/a 0");
@@ -175,7 +175,7 @@ fn large_bodies_pass_in_both_directions_at_the_same_time() {
     for size in [64, 1 << 12, 1 << 16] {
         connected(mirror.clone(), size, async |front| {
             let content = "x".repeat(300_000);
-            let request = asked(1, "/", content.as_bytes());
+            let request = request_of(1, "/", content.as_bytes());
             let (mut reader, mut writer) = tokio::io::split(front.stream);
             let sending = tokio::spawn(async move {
                 writer.write_all(&request).await.unwrap();
@@ -249,10 +249,10 @@ fn a_body_of_another_length_is_a_400() {
 fn a_second_request_at_the_same_time_is_refused() {
     let (app, ends) = endless();
     connected(app, 1 << 16, async |mut front| {
-        front.send(&asked(1, "/", b"")).await;
+        front.send(&request_of(1, "/", b"")).await;
         let head = front.record().await.unwrap();
         assert_eq!((head.record_type, head.id), (RecordType::Stdout, 1));
-        front.send(&asked(2, "/", b"")).await;
+        front.send(&request_of(2, "/", b"")).await;
         assert_eq!(
             front.response(2).await,
             (String::new(), ProtocolStatus::CannotMultiplex as u8)
@@ -275,8 +275,8 @@ fn a_second_request_at_the_same_time_is_refused() {
 #[test]
 fn a_request_can_be_taken_back_at_any_time() {
     connected(echo(), 1 << 16, async |mut front| {
-        let whole = asked(1, "/", b"four");
-        // Before its variables, before its body, and in the middle of that.
+        let whole = request_of(1, "/", b"four");
+        // Before its variables, before its body, and in the middle of the body.
         for cut in [16, whole.len() - 20, whole.len() - 8] {
             front.send(&whole[..cut]).await;
             front.send(&last(2, 1)).await;
@@ -292,10 +292,10 @@ fn a_request_can_be_taken_back_at_any_time() {
 }
 
 #[test]
-fn a_web_server_that_is_gone_ends_the_answer() {
+fn a_web_server_that_disconnects_ends_the_response() {
     let (app, ends) = endless();
     connected(app, 1 << 16, async |mut front| {
-        front.send(&asked(1, "/", b"")).await;
+        front.send(&request_of(1, "/", b"")).await;
         assert_eq!(
             front.record().await.unwrap().record_type,
             RecordType::Stdout
@@ -307,7 +307,7 @@ fn a_web_server_that_is_gone_ends_the_answer() {
 }
 
 #[test]
-fn other_roles_and_records_are_answered() {
+fn other_roles_and_records_get_a_reply() {
     connected(echo(), 1 << 16, async |mut front| {
         front.send(&begin(1, 2, 1)).await;
         assert_eq!(
@@ -320,9 +320,9 @@ fn other_roles_and_records_are_answered() {
             (unknown.record_type, unknown.content[0]),
             (RecordType::UnknownType, 77)
         );
-        // Of a request that is none.
+        // For a request that does not exist.
         front.send(&stream(RecordType::Stdin, 9, b"late")).await;
-        front.send(&asked(1, "/", b"four")).await;
+        front.send(&request_of(1, "/", b"four")).await;
         assert_eq!(front.text(1).await, "/ 4");
     });
 }
@@ -362,16 +362,16 @@ fn variables_have_a_limit() {
             .send(&[begin(1, 1, 1), params(1, &pairs), last(5, 1)].concat())
             .await;
         assert!(front.response(1).await.0.starts_with("Status: 431 "));
-        front.send(&asked(1, "/", b"four")).await;
+        front.send(&request_of(1, "/", b"four")).await;
         assert_eq!(front.text(1).await, "/ 4");
     });
 }
 
 #[test]
-fn an_answer_that_breaks_off_has_no_end() {
+fn an_aborted_response_has_no_end() {
     let app = Application::new(|_: Request| Body::new(Failing(false)));
     connected(app, 1 << 16, async |mut front| {
-        front.send(&asked(1, "/", b"")).await;
+        front.send(&request_of(1, "/", b"")).await;
         assert!(
             front
                 .record()

@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! Listeners of servers.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -16,7 +16,7 @@ use crate::server::Certificates;
 #[cfg(feature = "proxy-protocol")]
 use crate::server::Proxies;
 
-/// How many connections may wait to be accepted.
+/// The maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// A socket on which a server accepts connections.
@@ -53,30 +53,31 @@ pub(crate) enum Bound {
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what another process has put there since stays.
+    /// Device and inode: a file that another process has created since is not removed.
     identity: (u64, u64),
 }
 
 impl Listener {
-    /// Listens at an address of TCP; port 0 takes a free one, which [`local_addr`](Listener::local_addr) tells.
+    /// Listens at a TCP address; for port 0 the system picks a free one, see [`local_addr`](Listener::local_addr).
     ///
     /// # Errors
     ///
-    /// Where the address cannot be had; the text names it.
+    /// If the address is not available. The message names it.
     pub fn tcp(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Listener> {
         let listener = TcpListener::bind(&address).map_err(|error| named(&error, &address))?;
         SockRef::from(&listener).listen(BACKLOG)?;
         Listener::from_tcp(listener)
     }
 
-    /// Sets how many connections may wait to be accepted; 1,024 by default, and what its maker chose for a listener that
-    /// was handed over. The system's own limit (`net.core.somaxconn` on Linux) holds too.
+    /// Sets how many connections may wait to be accepted. By default 1,024.
     ///
-    /// Connections beyond it are refused or have to try again, by the system's choice. Raise it for bursts of new clients.
+    /// A listener that was inherited keeps the number that its creator chose. The system's own limit
+    /// (`net.core.somaxconn` on Linux) applies too. The system rejects connections beyond it, or lets them retry. Raise
+    /// it for bursts of new clients.
     ///
     /// # Errors
     ///
-    /// If the system does not take the number.
+    /// If the system rejects the number.
     pub fn backlog(self, connections: u32) -> io::Result<Listener> {
         let connections = i32::try_from(connections).unwrap_or(i32::MAX);
         match &self.bound {
@@ -87,24 +88,27 @@ impl Listener {
         Ok(self)
     }
 
-    /// Takes a TCP socket that listens already, such as one that another process has handed over.
+    /// Takes a TCP socket that already listens, such as one from another process.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made non-blocking.
+    /// If it cannot be made non-blocking.
     pub fn from_tcp(listener: TcpListener) -> io::Result<Listener> {
         listener.set_nonblocking(true)?;
         Ok(Listener::of(Bound::Tcp(listener)))
     }
 
-    /// Listens at a Unix socket, which whoever may write its file connects to: by `mode`, such as `0o660`.
+    /// Listens at a Unix socket, whose file gets this `mode`, such as `0o660`.
     ///
-    /// Where a socket is there that nobody listens on, as a server that was killed leaves it, it is replaced; whatever
-    /// else is there stays. The file is removed with the listener.
+    /// Clients that may write to the file can connect.
+    ///
+    /// If the path is a socket without a listener, as a killed server leaves it, it is replaced; any other file stays.
+    /// The file is removed with the listener.
     ///
     /// # Errors
     ///
-    /// Where something else is there, a socket that somebody listens on, or nothing can be made; the text names the path.
+    /// If the path exists and is not a socket, if a process listens on the socket, or if the socket cannot be created.
+    /// The message names the path.
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<Path>, mode: u32) -> io::Result<Listener> {
         let path = path.as_ref();
@@ -123,11 +127,11 @@ impl Listener {
         })
     }
 
-    /// Takes a Unix socket that listens already; its file is left alone.
+    /// Takes a Unix socket that already listens; its file is left alone.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made non-blocking.
+    /// If it cannot be made non-blocking.
     #[cfg(unix)]
     pub fn from_unix(listener: UnixListener) -> io::Result<Listener> {
         listener.set_nonblocking(true)?;
@@ -144,11 +148,11 @@ impl Listener {
         }
     }
 
-    /// Takes the listening socket that standard input is, as web servers and `spawn-fcgi` start their programs.
+    /// Takes the listening socket on standard input, as web servers and `spawn-fcgi` start their programs.
     ///
     /// # Errors
     ///
-    /// Where standard input is no stream socket that listens.
+    /// If standard input is not a listening stream socket.
     #[cfg(unix)]
     pub fn from_stdin() -> io::Result<Listener> {
         Listener::of_descriptor(io::stdin().as_fd().try_clone_to_owned()?)
@@ -164,14 +168,15 @@ impl Listener {
         match listener.local_addr() {
             Ok(_) => Listener::from_unix(listener),
             Err(error) => {
-                let message = format!("standard input is no listening socket: {error}");
+                let message = format!("standard input is not a listening socket: {error}");
                 Err(io::Error::new(error.kind(), message))
             }
         }
     }
 
-    /// The listening sockets that this process was started with (systemd's socket activation: `LISTEN_FDS` and
-    /// `LISTEN_PID`), in their order; none where it was not.
+    /// The listening sockets with which this process was started, in order (systemd's socket activation).
+    ///
+    /// They are given by `LISTEN_FDS` and `LISTEN_PID`. The list is empty if the process was started without them.
     ///
     /// ```no_run
     /// use enfilade::{Application, Listener, Request, Server};
@@ -189,7 +194,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// Where one of them is no stream socket that listens.
+    /// If one of them is not a listening stream socket.
     #[cfg(all(unix, feature = "systemd"))]
     pub fn inherited() -> io::Result<Vec<Listener>> {
         let mut given = listenfd::ListenFd::from_env();
@@ -206,17 +211,20 @@ impl Listener {
         Ok(listeners?.into_iter().flatten().collect())
     }
 
-    /// Takes the client's address, and its own, from the header of the PROXY protocol (version 1 or 2) with which a
-    /// connection from one of these networks has to begin; others are served as they come.
+    /// Reads addresses from the header of the PROXY protocol, on connections from these networks.
+    ///
+    /// The header has the client's address and the server's.
+    ///
+    /// Connections from these networks must begin with a header of version 1 or 2; others are served without it.
     ///
     /// # Security
     ///
-    /// Whoever is in these networks can say to be anybody: name the proxies alone. Connections that are
+    /// Clients in these networks can claim any address: list only the proxies. Connections that are
     /// [counted](crate::Server::max_connections_per_peer) by peer are still counted by the proxy's address.
     ///
     /// # Errors
     ///
-    /// Where one is neither a network, such as `10.0.0.0/8`, nor an address.
+    /// If one of them is neither a network, such as `10.0.0.0/8`, nor an address.
     #[cfg(feature = "proxy-protocol")]
     pub fn proxy_protocol<T: AsRef<str>>(
         mut self,
@@ -233,7 +241,7 @@ impl Listener {
         self
     }
 
-    /// The socket, for a protocol that knows neither TLS nor the PROXY protocol.
+    /// The socket, for a protocol without TLS and the PROXY protocol.
     #[cfg(any(feature = "fastcgi", feature = "scgi"))]
     pub(crate) fn into_bare(self) -> io::Result<Bound> {
         let extra: Option<&str> = None;
@@ -242,7 +250,7 @@ impl Listener {
         #[cfg(feature = "proxy-protocol")]
         let extra = extra.or(self.proxies.is_some().then_some("the PROXY protocol"));
         if let Some(extra) = extra {
-            let message = format!("a listener with {extra} is for HTTP alone");
+            let message = format!("a listener with {extra} only works with HTTP");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         Ok(self.bound)
@@ -271,7 +279,7 @@ mod unix {
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::Path;
 
-    /// Listens under another name first, so that nobody connects before the mode is set.
+    /// Listens under another name first, so that no client connects before the mode is set.
     pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
         check_place(path)?;
         let mut name = path.as_os_str().to_owned();
@@ -284,28 +292,28 @@ mod unix {
         let placed = fs::set_permissions(new, fs::Permissions::from_mode(mode))
             .and_then(|()| fs::rename(new, path));
         if let Err(error) = placed {
-            // What went wrong first is told.
+            // The first error is returned.
             let _ = fs::remove_file(new);
             return Err(error);
         }
         Ok(listener)
     }
 
-    /// Whether a listener may be put here: where nothing is, or a socket that nobody listens on.
+    /// Checks that a listener may be created here: no file, or a socket without a listener.
     fn check_place(path: &Path) -> io::Result<()> {
         let refused = |why: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, why.to_owned()));
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(file) if !file.file_type().is_socket() => {
-                refused("there is something that is no socket")
+                refused("the path exists and is not a socket")
             }
             Ok(_) if is_stale(path) => Ok(()),
-            Ok(_) => refused("somebody listens on the socket that is there"),
+            Ok(_) => refused("another process listens on this socket"),
         }
     }
 
-    /// Whether there is a socket that nobody listens on.
+    /// Whether this is a socket without a listener.
     fn is_stale(path: &Path) -> bool {
         let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
         let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
@@ -322,7 +330,7 @@ mod unix {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if unix::identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            // Nobody is there to tell.
+            // An error cannot be reported here.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -346,6 +354,6 @@ mod tests {
         let file = std::fs::File::open("/dev/null").unwrap();
         let error = Listener::of_descriptor(file.into()).unwrap_err();
         let message = error.to_string();
-        assert!(message.starts_with("standard input is no listening socket: "));
+        assert!(message.starts_with("standard input is not a listening socket: "));
     }
 }

@@ -1,4 +1,4 @@
-//! What all servers have in common: where they listen, what they accept, and how they are told to stop.
+//! The common parts of all servers: listeners, sockets, and signals.
 
 mod listener;
 mod signals;
@@ -14,7 +14,7 @@ pub(crate) use self::signals::{Hooks, Signals};
 pub(crate) use self::socket::Watch;
 pub(crate) use self::socket::{Accepting, Socket, pause_after};
 
-/// How long requests in flight may take to finish once a server is told to stop.
+/// How long requests in flight may take to finish once a server is stopped.
 pub(crate) const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
-/// How long dropping what was broken off may take.
+/// How long dropping the aborted requests may take.
 pub(crate) const ABORT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The signals that stop a server, and the one that does not.
+//! The signals that stop a server, and SIGHUP.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[cfg(unix)]
 use crate::race::{First, race};
 
-/// What is done when the terminal hangs up, which tells a server to look at its files again.
+/// The hooks for SIGHUP, which tells a server to reopen its files.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks(Vec<Arc<dyn Fn() + Send + Sync>>);
 
@@ -17,7 +17,7 @@ impl Hooks {
         self.0.push(Arc::new(hook));
     }
 
-    /// Calls all of them where they may block; one that panics ends that call alone.
+    /// Calls all of them on a thread that may block; a panic ends only its own hook.
     #[cfg(unix)]
     fn call(&self) {
         for hook in &self.0 {
@@ -33,7 +33,7 @@ impl fmt::Debug for Hooks {
     }
 }
 
-/// Ctrl-C, SIGTERM where there is one, and SIGHUP where there is something to do.
+/// Ctrl-C, SIGTERM if the system has it, and SIGHUP if there are hooks.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -45,7 +45,7 @@ pub(crate) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Begins to watch; from now on the signals no longer end the process by themselves.
+    /// Starts to watch; from now on the signals do not end the process by themselves.
     pub(crate) fn watch(hooks: Hooks) -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
         let hangup = match hooks.0.is_empty() {
@@ -59,7 +59,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next that stops, and does what is to be done on the other one.
+    /// Waits for the next signal that stops the server, and calls the hooks on SIGHUP.
     pub(crate) async fn next(&mut self) {
         loop {
             let stops = race(self.interrupt.recv(), self.terminate.recv());
@@ -83,12 +83,12 @@ async fn hung_up(hangup: &mut Option<(tokio::signal::unix::Signal, Hooks)>) {
 
 #[cfg(not(unix))]
 impl Signals {
-    /// Begins to watch with the first wait.
+    /// Watches from the first wait on.
     pub(crate) fn watch(_: Hooks) -> io::Result<Signals> {
         Ok(Signals {})
     }
 
-    /// Waits for Ctrl-C; where it cannot be watched, for ever.
+    /// Waits for Ctrl-C; forever if it cannot be watched.
     pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await

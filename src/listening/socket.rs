@@ -1,4 +1,4 @@
-//! Sockets that accept, and those that are accepted.
+//! Sockets that accept, and accepted sockets.
 
 use std::io;
 #[cfg(feature = "server")]
@@ -27,15 +27,15 @@ use super::listener::Bound;
 #[cfg(unix)]
 use super::listener::SocketFile;
 
-/// How long to wait where the system has no descriptor or memory for another connection.
+/// How long to wait if the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How many bytes the system may hold that it has not sent yet.
+/// How many unsent bytes the system may hold.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 * 1024;
-/// How often it is looked for a reset that the system does not report: of Unix sockets, and on some systems of all.
+/// How often to check for a reset that the system does not report: on Unix sockets, and on some systems on all sockets.
 #[cfg(feature = "server")]
 const LOOKS: Duration = Duration::from_secs(30);
-/// How often the system asks whether a client that sends nothing more is still there.
+/// How often the system checks whether a silent client is still there.
 #[cfg(feature = "server")]
 const PROBES: Duration = Duration::from_secs(15);
 
@@ -50,7 +50,7 @@ pub(crate) enum Accepting {
 }
 
 impl Accepting {
-    /// Begins in the runtime that it is called in.
+    /// Registers with the current runtime.
     pub(crate) fn start(bound: Bound) -> io::Result<Accepting> {
         Ok(match bound {
             Bound::Tcp(listener) => Accepting::Tcp(TcpListener::from_std(listener)?),
@@ -75,9 +75,9 @@ impl Accepting {
     }
 }
 
-/// Waits where accepting failed for want of descriptors or memory, which other connections give back in time.
+/// Waits after accepting failed for lack of descriptors or memory, which other connections free in time.
 ///
-/// A connection that its client took back before it was accepted is no reason to wait.
+/// If a client closed its connection before it was accepted, there is no need to wait.
 pub(crate) async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     if !matches!(
@@ -88,11 +88,11 @@ pub(crate) async fn pause_after(error: &io::Error) {
     }
 }
 
-/// What was accepted.
+/// An accepted socket.
 #[derive(Debug)]
 pub(crate) struct Socket(SharedSocket);
 
-/// The same socket, to look at while another owns its bytes.
+/// The same socket, to watch it while another owner reads and writes.
 #[derive(Debug)]
 pub(crate) struct Watch(SharedSocket);
 
@@ -104,7 +104,7 @@ enum SharedSocket {
     Unix(Arc<UnixStream>),
 }
 
-/// The same call for whichever it is.
+/// The same call for each variant.
 macro_rules! forward {
     ($shared:expr, $stream:ident => $call:expr) => {
         match $shared {
@@ -125,14 +125,14 @@ impl Socket {
         Socket(SharedSocket::Unix(Arc::new(stream)))
     }
 
-    /// Without it, the last small segment of a response waits for the client's acknowledgement. A socket that does not
-    /// take it still works.
+    /// Without it, the last small segment of a response waits for the client's acknowledgement. A socket that rejects
+    /// the option still works.
     pub(crate) fn send_at_once(&self) {
         match &self.0 {
             SharedSocket::Tcp(stream) => {
                 let _ = stream.set_nodelay(true);
-                // Otherwise Linux lets nobody write before a third of its buffer, which may be megabytes, is free: a client
-                // that reads steadily would look like one that reads nothing.
+                // Otherwise Linux allows no write before a third of its buffer is free, which may be megabytes: a
+                // client that reads steadily would look like one that reads nothing.
                 #[cfg(any(target_os = "android", target_os = "linux"))]
                 let _ = SockRef::from(&**stream).set_tcp_notsent_lowat(UNSENT);
             }
@@ -173,7 +173,7 @@ impl Watch {
         ready.is_error() || ready.is_write_closed()
     }
 
-    /// Waits until [`is_reset`](Watch::is_reset), without a timer that rings for each idle connection every second.
+    /// Waits until [`is_reset`](Watch::is_reset), without a timer that fires every second for each idle connection.
     pub(crate) async fn reset(&self) {
         loop {
             let reported = forward!(&self.0, stream => {
@@ -185,28 +185,28 @@ impl Watch {
         }
     }
 
-    /// Whether the client sends nothing more than what is unread.
+    /// Whether the client will send no more than the unread bytes.
     pub(crate) fn is_read_closed(&self) -> bool {
         self.readiness().is_read_closed()
     }
 
-    /// How many bytes are unread, as far as `most`.
+    /// How many bytes are unread, up to `most`.
     pub(crate) fn unread(&self, most: usize) -> usize {
         let mut seen = vec![MaybeUninit::uninit(); most];
         let seen = forward!(&self.0, stream => SockRef::from(&**stream).peek(&mut seen));
         seen.unwrap_or_default()
     }
 
-    /// Has the system ask now and then whether the client is still there, which a client that is gone answers with a
+    /// Lets the system check from time to time whether the client is still there; a dead client's host replies with a
     /// reset.
     pub(crate) fn probe(&self) {
         match &self.0 {
             SharedSocket::Tcp(stream) => {
                 let probes = TcpKeepalive::new().with_time(PROBES).with_interval(PROBES);
-                // Without it, the client is found to be gone when something is sent.
+                // Without it, a dead client is only noticed when data is sent.
                 let _ = SockRef::from(&**stream).set_tcp_keepalive(&probes);
             }
-            // Its readiness tells.
+            // Its readiness shows it.
             #[cfg(unix)]
             SharedSocket::Unix(_) => {}
         }
@@ -214,10 +214,10 @@ impl Watch {
 }
 
 impl Watch {
-    /// Has the connection reset when it is closed. A Unix socket knows no reset, and is closed.
+    /// Resets the connection when it is closed. A Unix socket has no reset, and is just closed.
     pub(crate) fn reset_on_close(&self) {
         if let SharedSocket::Tcp(stream) = &self.0 {
-            // A socket that has no such option is closed.
+            // A socket without this option is just closed.
             let _ = SockRef::from(&**stream).set_linger(Some(Duration::ZERO));
         }
     }
@@ -232,8 +232,8 @@ impl AsyncRead for Socket {
         forward!(&self.0, stream => loop {
             ready!(stream.poll_read_ready(context))?;
             let before = buffer.filled().len();
-            // What is read less than there is room for was all there was: to say so here, as tokio does where it owns
-            // the socket, spares the call that finds nothing.
+            // A read of less than the room means that no more was there. Saying so here, as tokio does for sockets that
+            // it owns, saves the call that finds nothing.
             let read = stream.try_io(Interest::READABLE, || {
                 let read = stream.try_read_buf(buffer)?;
                 match read > 0 && buffer.remaining() > 0 {

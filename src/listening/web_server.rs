@@ -1,4 +1,4 @@
-//! A server that a web server connects to, whatever the two speak.
+//! A server that a web server connects to, for any protocol between the two.
 
 use std::io;
 use std::marker::PhantomData;
@@ -19,20 +19,21 @@ use crate::listening::{
 use crate::race::{First, race};
 use crate::unbuilt::built;
 
-/// How many connections are served at a time.
+/// The maximum number of concurrent connections.
 const MAX_CONNECTIONS: usize = 1024;
-/// How long the web server may take to send the variables of a request.
+/// The timeout for the web server to send the variables of a request.
 const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many bytes the variables of a request may have.
+/// The maximum size of a request's variables, in bytes.
 const MAX_VARIABLES_SIZE: usize = 64 * 1024;
 
-/// What a web server and a [`Server`] speak: [`FastCgi`](crate::fastcgi::FastCgi) or [`Scgi`](crate::scgi::Scgi).
+/// The protocol between a web server and a [`Server`]: [`FastCgi`](crate::fastcgi::FastCgi) or
+/// [`Scgi`](crate::scgi::Scgi).
 pub trait Protocol: Speak {}
 
 /// How a connection is served.
-#[expect(unnameable_types, reason = "nobody else implements a protocol")]
+#[expect(unnameable_types, reason = "no other crate implements a protocol")]
 pub trait Speak: std::fmt::Debug + Send + Sync + 'static {
-    /// Whether a response that breaks off resets its connection, as its end alone would look like that of the response.
+    /// Whether an aborted response resets its connection, because a plain close would look like a complete response.
     const RESETS: bool;
 
     /// Serves a connection to its end.
@@ -46,14 +47,14 @@ pub trait Speak: std::fmt::Debug + Send + Sync + 'static {
         S: AsyncRead + AsyncWrite + Send + Unpin;
 }
 
-/// What all connections of a server have in common.
+/// The common settings of all connections of a server.
 #[derive(Clone, Copy, Debug)]
-#[expect(unnameable_types, reason = "nobody else implements a protocol")]
+#[expect(unnameable_types, reason = "no other crate implements a protocol")]
 pub struct Settings {
     pub(crate) max_variables_size: usize,
     pub(crate) head_read_timeout: Duration,
     pub(crate) max_connections: usize,
-    /// Whether the whole path is the application's.
+    /// Whether the whole path belongs to the application.
     pub(crate) is_at_root: bool,
 }
 
@@ -68,9 +69,9 @@ impl Default for Settings {
     }
 }
 
-/// Whether the server still takes new requests.
+/// Whether the server still accepts new requests.
 #[derive(Clone)]
-#[expect(unnameable_types, reason = "nobody else implements a protocol")]
+#[expect(unnameable_types, reason = "no other crate implements a protocol")]
 pub struct Serving {
     is_serving: watch::Receiver<bool>,
     spawner: Spawner,
@@ -83,12 +84,12 @@ impl std::fmt::Debug for Serving {
 }
 
 impl Serving {
-    /// What runs beside responses.
+    /// Runs futures beside responses.
     pub(crate) fn spawner(&self) -> &Spawner {
         &self.spawner
     }
 
-    /// Serves one connection, and waits for what it leaves running.
+    /// Serves one connection, and waits for the futures that it leaves running.
     pub(crate) async fn alone<F>(serve: impl FnOnce(Serving) -> F) -> io::Result<()>
     where
         F: Future<Output = io::Result<()>>,
@@ -105,9 +106,9 @@ impl Serving {
         served
     }
 
-    /// Waits until the server takes no new requests; ready at once where it does not any more.
+    /// Waits until the server accepts no new requests; ready at once if that is so already.
     pub(crate) async fn end(&mut self) {
-        // An error says that the server is gone.
+        // An error means that the server was dropped.
         let _ = self.is_serving.wait_for(|is_serving| !is_serving).await;
     }
 }
@@ -117,8 +118,8 @@ impl Serving {
 ///
 /// # Security
 ///
-/// Whoever can connect can say anything, the client's address and `REMOTE_USER` included: listen on loopback, or on a
-/// Unix socket that the web server alone may open.
+/// Clients that can connect can send anything, including the client's address and `REMOTE_USER`. Listen on loopback, or
+/// on a Unix socket that only the web server can open.
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server<P> {
@@ -129,7 +130,7 @@ pub struct Server<P> {
 }
 
 impl<P: Protocol> Server<P> {
-    /// Serves what this listener accepts: on TCP, a Unix socket, or the one that the program was started with.
+    /// Serves this listener: TCP, a Unix socket, or the socket that the program was started with.
     ///
     /// ```no_run
     /// use enfilade::{Application, Listener, Request, fastcgi};
@@ -149,11 +150,11 @@ impl<P: Protocol> Server<P> {
         }
     }
 
-    /// Listens at an address; port 0 takes a free one, which [`local_addr`](Server::local_addr) returns.
+    /// Listens at an address; for port 0 the system picks a free one, see [`local_addr`](Server::local_addr).
     ///
     /// # Errors
     ///
-    /// If the address cannot be had; the text names it.
+    /// If the address is not available. The message names it.
     pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Self> {
         Listener::tcp(address).map(Server::new)
     }
@@ -164,13 +165,15 @@ impl<P: Protocol> Server<P> {
         self.listener.local_addr()
     }
 
-    /// Limits concurrent connections; 1,024 by default, at least 1. The next wait in the system's queue.
+    /// Limits concurrent connections. By default 1,024; at least 1.
+    ///
+    /// Further ones wait in the system's queue.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.settings.max_connections = count.max(1);
         self
     }
 
-    /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
+    /// Sets how long requests in flight may take to finish after a stop. By default 30 seconds.
     ///
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
@@ -178,21 +181,23 @@ impl<P: Protocol> Server<P> {
         self
     }
 
-    /// How long the web server may take to send the variables of a request; 30 seconds by default.
+    /// Sets the timeout for the web server to send the variables of a request. By default 30 seconds.
     pub fn head_read_timeout(mut self, timeout: Duration) -> Self {
         self.settings.head_read_timeout = timeout;
         self
     }
 
-    /// Limits the bytes that the variables of a request have, names included; 64 KiB by default. More are a 431.
+    /// Limits the size of a request's variables in bytes, names included. By default 64 KiB.
+    ///
+    /// Beyond it the response is a 431.
     pub fn max_variables_size(mut self, bytes: usize) -> Self {
         self.settings.max_variables_size = bytes;
         self
     }
 
-    /// Takes the whole path for the application's, whatever `SCRIPT_NAME` and `PATH_INFO` say.
+    /// Treats the whole path as the application's, whatever `SCRIPT_NAME` and `PATH_INFO` contain.
     ///
-    /// It is for a web server that has no script, but says so: nginx with its own `fastcgi_params`, for example, whose
+    /// Use it if the web server has no script but sends its name, such as nginx with its own `fastcgi_params`, whose
     /// `SCRIPT_NAME` is the path of the request.
     pub fn at_root(mut self) -> Self {
         self.settings.is_at_root = true;
@@ -203,8 +208,8 @@ impl<P: Protocol> Server<P> {
     ///
     /// # Errors
     ///
-    /// If a router cannot be built, the runtime cannot be started or the signals cannot be watched; and for a listener that speaks TLS or takes
-    /// the PROXY protocol.
+    /// If a router cannot be built, the runtime cannot be started or the signals cannot be watched. Also if the
+    /// listener uses TLS or the PROXY protocol.
     ///
     /// # Panics
     ///
@@ -227,13 +232,13 @@ impl<P: Protocol> Server<P> {
         result
     }
 
-    /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
+    /// Serves until `shutdown` is ready, on the current tokio runtime; it handles no signals.
     ///
     /// Dropping the future aborts the requests in flight.
     ///
     /// # Errors
     ///
-    /// If a router cannot be built, or the listener does not work with the runtime, speaks TLS or takes the PROXY protocol.
+    /// If a router cannot be built, or the listener does not work with the runtime, uses TLS or the PROXY protocol.
     pub async fn serve_until<M>(
         self,
         app: impl TryIntoApplication<M>,
@@ -258,9 +263,9 @@ impl<P: Protocol> Server<P> {
         let background = Background::new();
         let spawner = background.spawner();
         let mut shutdown = pin!(shutdown);
-        let told = loop {
+        let stopped = loop {
             let (permit, socket) = match race(&mut shutdown, next(&accepting, &room)).await {
-                First::Left(told) => break told,
+                First::Left(stopped) => break stopped,
                 First::Right(accepted) => accepted,
             };
             while connections.try_join_next().is_some() {}
@@ -280,7 +285,7 @@ impl<P: Protocol> Server<P> {
             all_gone(&mut connections).await;
             background.finished().await;
         };
-        let finished = race(finished, hurry(told));
+        let finished = race(finished, hurry(stopped));
         let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         let _ = tokio::time::timeout(ABORT_TIMEOUT, connections.shutdown()).await;
         background.break_off().await;
@@ -296,15 +301,15 @@ async fn serve<P: Protocol>(
     serving: Serving,
 ) {
     let watch = socket.watch();
-    // In a box, so that it has the size of the protocol's future once.
+    // Boxed, so that the size of the protocol's future counts only once.
     let connection = Box::pin(P::serve(socket, &app, settings, serving));
-    // What a web server does to its end of a connection is no error of this server.
+    // If the web server closes its end early, that is not an error of this server.
     if connection.await.is_err() && P::RESETS {
         watch.reset_on_close();
     }
 }
 
-/// The next connection, once there is room for it: those beyond wait in the system's queue.
+/// The next connection, once there is room for it; further ones wait in the system's queue.
 async fn next(
     accepting: &Accepting,
     room: &Arc<Semaphore>,

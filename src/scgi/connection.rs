@@ -12,7 +12,7 @@ use crate::cgi::{Feed, Variables, content_length, received, request, respond, wr
 use crate::listening::web_server::{Serving, Settings};
 use crate::race::{First, race};
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const PART: usize = 16 * 1024;
 /// How long to wait for the web server to close a connection that is over.
 const LINGER: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ where
     let mut buffer = BytesMut::new();
     let head = head(&mut reader, &mut buffer, settings.max_variables_size);
     let head = tokio::time::timeout(settings.head_read_timeout, head);
-    // One that says nothing is no loss.
+    // A connection without any bytes can be dropped.
     let head = match race(head, serving.end()).await {
         First::Left(head) => head??,
         First::Right(()) => None,
@@ -56,7 +56,7 @@ where
         First::Right(gone) => return Err(gone),
     }
     let _ = writer.shutdown().await;
-    // Closing while something is unread would take back what was written.
+    // Closing with unread bytes would discard written ones.
     let _ = tokio::time::timeout(LINGER, drain(&mut reader, &mut buffer)).await;
     Ok(())
 }
@@ -68,7 +68,7 @@ fn made(variables: &Variables, body: Body, settings: Settings) -> Result<Request
     }
 }
 
-/// Reads the variables, or what is wrong with them; `None` where the connection ends before.
+/// Reads the variables, or returns the error in them; `None` if the connection ends before.
 async fn head<S: AsyncRead>(
     reader: &mut ReadHalf<S>,
     buffer: &mut BytesMut,
@@ -87,8 +87,9 @@ async fn head<S: AsyncRead>(
     }
 }
 
-/// Takes the body, with the web server waiting where the application does not read, and then waits for the end of the
-/// connection, which it gives.
+/// Receives the body, and then waits for the end of the connection, which it returns.
+///
+/// The web server waits if the application does not read.
 async fn receive<S: AsyncRead>(
     reader: &mut ReadHalf<S>,
     buffer: &mut BytesMut,
@@ -108,7 +109,7 @@ async fn receive<S: AsyncRead>(
                 Some(feed) => feed.send(part).await.is_ok(),
                 None => true,
             };
-            // What nobody reads any more is passed over.
+            // Data that is no longer read is skipped.
             if !sent {
                 feed = None;
             }
@@ -125,7 +126,7 @@ async fn receive<S: AsyncRead>(
     }
 }
 
-/// Writes an answer as it is produced. One that breaks off ends the connection.
+/// Writes a response as it is produced. An aborted response ends the connection.
 async fn send<S: AsyncWrite>(writer: &mut WriteHalf<S>, response: Response) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     write_head(&response, &mut buffer);
@@ -148,7 +149,7 @@ async fn write<S: AsyncWrite>(writer: &mut WriteHalf<S>, buffer: &mut BytesMut) 
     writer.flush().await
 }
 
-/// Reads to the end and keeps nothing.
+/// Reads to the end and drops all of it.
 async fn drain<S: AsyncRead>(reader: &mut ReadHalf<S>, buffer: &mut BytesMut) {
     loop {
         buffer.clear();

@@ -9,7 +9,7 @@
 //! # }
 //! ```
 //!
-//! And of nginx, with the `scgi_params` that come with it:
+//! And for nginx, with the `scgi_params` that come with it:
 //!
 //! ```nginx
 //! location / {
@@ -18,16 +18,16 @@
 //! }
 //! ```
 //!
-//! What a request is, and what becomes of an answer, is as in [`cgi`](crate::cgi). A connection is for one request. What
-//! is no SCGI, such as variables without `CONTENT_LENGTH` in the first place, is a 400.
+//! Requests and responses are mapped as in [`cgi`](crate::cgi). A connection is for one request. Invalid SCGI, such as
+//! variables that do not begin with `CONTENT_LENGTH`, gets a 400.
 //!
-//! The connection of a response that breaks off is reset, so that it does not look complete. A Unix socket cannot be
-//! reset: over one, a response that may break off needs a `Content-Length`, or FastCGI.
+//! If a response is aborted, its connection is reset, so that the response does not look complete. A Unix socket cannot
+//! be reset: over one, a response that may be aborted needs a `Content-Length`, or FastCGI.
 //!
 //! # Security
 //!
-//! Whoever can connect can say anything, the client's address and `REMOTE_USER` included: listen on loopback, or on a
-//! Unix socket that the web server alone may open.
+//! Clients that can connect can send anything, including the client's address and `REMOTE_USER`. Listen on loopback, or
+//! on a Unix socket that only the web server can open.
 
 mod connection;
 mod netstring;
@@ -66,11 +66,11 @@ impl Speak for Scgi {
     }
 }
 
-/// Serves one connection of a kind of one's own to its end, with the settings of a [`Server`] that has none set.
+/// Serves one connection over any transport to its end, with the default settings of a [`Server`].
 ///
 /// # Errors
 ///
-/// Where the connection failed, was broken off, or ended too early; and where an answer broke off.
+/// If the connection fails, is aborted, or ends too early; and if a response is aborted.
 pub async fn serve_connection<S, M>(stream: S, app: impl TryIntoApplication<M>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,

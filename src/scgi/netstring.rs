@@ -6,16 +6,16 @@ use http::StatusCode;
 
 use crate::cgi::Variables;
 
-/// How many variables a request may have.
+/// The maximum number of variables of a request.
 const MAX_VARIABLES: usize = 1000;
-/// How many digits a length may have; none that is allowed has more.
+/// The maximum number of digits of a length; no allowed length has more.
 const MAX_DIGITS: usize = 10;
 
-/// Takes the variables off `input`; `None` where they are not all there.
+/// Removes the variables from `input`; `None` if they are incomplete.
 ///
 /// # Errors
 ///
-/// A 400 that says what is wrong, a 431 where they are longer than `max` bytes.
+/// A 400 that names the fault, or a 431 if they are longer than `max` bytes.
 pub(super) fn decode(input: &mut BytesMut, max: usize) -> Result<Option<Variables>, HttpError> {
     let digits = input
         .iter()
@@ -23,16 +23,16 @@ pub(super) fn decode(input: &mut BytesMut, max: usize) -> Result<Option<Variable
         .count();
     let is_canonical = digits <= MAX_DIGITS && !(digits > 1 && input.starts_with(b"0"));
     match input.get(digits) {
-        _ if !is_canonical => return Err(bad("the length is no number")),
+        _ if !is_canonical => return Err(bad("the length is not a number")),
         None => return Ok(None),
         Some(b':') if digits > 0 => {}
-        Some(_) => return Err(bad("it begins with no netstring")),
+        Some(_) => return Err(bad("it does not begin with a netstring")),
     }
     let text = input
         .get(..digits)
         .and_then(|digits| std::str::from_utf8(digits).ok());
     let length = text.and_then(|text| text.parse::<usize>().ok());
-    let length = length.ok_or_else(|| bad("the length is no number"))?;
+    let length = length.ok_or_else(|| bad("the length is not a number"))?;
     if length > max {
         return Err(HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
@@ -46,7 +46,7 @@ pub(super) fn decode(input: &mut BytesMut, max: usize) -> Result<Option<Variable
     content.advance(digits + 1);
     match content.split_off(length).first() {
         Some(b',') => variables(&content).map(Some),
-        _ => Err(bad("the netstring has no end")),
+        _ => Err(bad("the netstring does not end with a comma")),
     }
 }
 
@@ -54,13 +54,13 @@ fn bad(what: &str) -> HttpError {
     HttpError::new(StatusCode::BAD_REQUEST).message(format!("Invalid SCGI: {what}"))
 }
 
-/// Names and values, each with a NUL after it; `CONTENT_LENGTH` is the first, and `SCGI` is `1`.
+/// Names and values, each ended by a NUL; `CONTENT_LENGTH` is the first, and `SCGI` is `1`.
 fn variables(content: &Bytes) -> Result<Variables, HttpError> {
     let mut rest = content.clone();
     let mut pairs = Vec::new();
     while !rest.is_empty() {
-        let name = until_nul(&mut rest).ok_or_else(|| bad("a name has no end"))?;
-        let value = until_nul(&mut rest).ok_or_else(|| bad("a value has no end"))?;
+        let name = until_nul(&mut rest).ok_or_else(|| bad("a name has no NUL at its end"))?;
+        let value = until_nul(&mut rest).ok_or_else(|| bad("a value has no NUL at its end"))?;
         if pairs.len() == MAX_VARIABLES {
             return Err(HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
         }
@@ -76,7 +76,7 @@ fn variables(content: &Bytes) -> Result<Variables, HttpError> {
         .iter()
         .any(|(name, value)| name == "SCGI" && value == "1")
     {
-        return Err(bad("it is not of version 1"));
+        return Err(bad("the version is not 1"));
     }
     Ok(pairs.into_iter().collect())
 }
@@ -124,19 +124,31 @@ mod tests {
         for (input, expected) in [
             (
                 &b"GET / HTTP/1.1\r\n"[..],
-                "400 Invalid SCGI: it begins with no netstring",
+                "400 Invalid SCGI: it does not begin with a netstring",
             ),
-            (b":,", "400 Invalid SCGI: it begins with no netstring"),
-            (b"03:", "400 Invalid SCGI: the length is no number"),
-            (b"99999999999", "400 Invalid SCGI: the length is no number"),
+            (
+                b":,",
+                "400 Invalid SCGI: it does not begin with a netstring",
+            ),
+            (b"03:", "400 Invalid SCGI: the length is not a number"),
+            (
+                b"99999999999",
+                "400 Invalid SCGI: the length is not a number",
+            ),
             (b"101:", "431 Request Header Fields Too Large"),
             (
                 b"0:,",
                 "400 Invalid SCGI: CONTENT_LENGTH is not the first variable",
             ),
-            (b"0:x", "400 Invalid SCGI: the netstring has no end"),
-            (b"3:A\0b,", "400 Invalid SCGI: a value has no end"),
-            (b"1:A,", "400 Invalid SCGI: a name has no end"),
+            (
+                b"0:x",
+                "400 Invalid SCGI: the netstring does not end with a comma",
+            ),
+            (
+                b"3:A\0b,",
+                "400 Invalid SCGI: a value has no NUL at its end",
+            ),
+            (b"1:A,", "400 Invalid SCGI: a name has no NUL at its end"),
             (
                 b"7:SCGI\x001\0,",
                 "400 Invalid SCGI: CONTENT_LENGTH is not the first variable",
@@ -147,7 +159,7 @@ mod tests {
             ),
             (
                 b"17:CONTENT_LENGTH\x000\0,",
-                "400 Invalid SCGI: it is not of version 1",
+                "400 Invalid SCGI: the version is not 1",
             ),
         ] {
             assert_eq!(read(input).unwrap_err(), expected);

@@ -8,7 +8,7 @@ use super::serve_connection;
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// A connection to `app` that holds so many bytes, on a runtime of its own.
+/// A connection to `app` with a buffer of this size, on a runtime of its own.
 fn connected<F: Future<Output = ()>>(
     app: Application,
     size: usize,
@@ -25,14 +25,14 @@ fn connected<F: Future<Output = ()>>(
     });
 }
 
-fn asked(length: &str, body: &str) -> Vec<u8> {
+fn request(length: &str, body: &str) -> Vec<u8> {
     let head =
         format!("CONTENT_LENGTH\0{length}\0SCGI\x001\0REQUEST_METHOD\0POST\0REQUEST_URI\0/a%2Fb\0");
     format!("{}:{head},{body}", head.len()).into_bytes()
 }
 
-/// All that comes of these bytes.
-fn said(app: Application, size: usize, bytes: Vec<u8>) -> String {
+/// The whole response to these bytes.
+fn response_to(app: Application, size: usize, bytes: Vec<u8>) -> String {
     let mut all = String::new();
     connected(app, size, async |front| {
         let (mut reader, mut writer) = tokio::io::split(front);
@@ -54,9 +54,9 @@ fn echo() -> Application {
 }
 
 #[test]
-fn a_request_is_answered_and_the_connection_closed() {
+fn a_request_gets_a_response_and_the_connection_is_closed() {
     for size in [16, 1 << 16] {
-        let response = said(echo(), size, asked("4", "four"));
+        let response = response_to(echo(), size, request("4", "four"));
         let expected = "Status: 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 8\r\n\r\n/a%2Fb 4";
         assert_eq!(response, expected);
     }
@@ -64,14 +64,14 @@ fn a_request_is_answered_and_the_connection_closed() {
 
 #[test]
 fn a_body_is_as_long_as_was_said() {
-    assert!(said(echo(), 1 << 16, asked("4", "four and more")).ends_with("/a%2Fb 4"));
+    assert!(response_to(echo(), 1 << 16, request("4", "four and more")).ends_with("/a%2Fb 4"));
     let large = "x".repeat(300_000);
-    assert!(said(echo(), 64, asked("300000", &large)).ends_with("/a%2Fb 300000"));
+    assert!(response_to(echo(), 64, request("300000", &large)).ends_with("/a%2Fb 300000"));
     assert!(
-        said(
+        response_to(
             Application::new(|_: Request| "early"),
             64,
-            asked("300000", &large)
+            request("300000", &large)
         )
         .ends_with("early")
     );
@@ -81,7 +81,7 @@ fn a_body_is_as_long_as_was_said() {
 fn large_bodies_pass_in_both_directions_at_the_same_time() {
     let mirror = Application::new(|mut request: Request| request.take_body());
     let large = "x".repeat(300_000);
-    assert!(said(mirror, 64, asked("300000", &large)).ends_with(&large));
+    assert!(response_to(mirror, 64, request("300000", &large)).ends_with(&large));
 }
 
 #[test]
@@ -92,21 +92,21 @@ fn what_is_no_scgi_is_refused() {
             "Status: 400 Bad Request\r\n",
         ),
         (b"99999:", "Status: 431 Request Header Fields Too Large\r\n"),
-        (&asked("x", ""), "Status: 400 Bad Request\r\n"),
+        (&request("x", ""), "Status: 400 Bad Request\r\n"),
     ] {
-        assert!(said(echo(), 1 << 16, bytes.to_vec()).starts_with(expected));
+        assert!(response_to(echo(), 1 << 16, bytes.to_vec()).starts_with(expected));
     }
 }
 
 #[test]
-fn a_web_server_that_is_gone_ends_the_answer() {
+fn a_web_server_that_disconnects_ends_the_response() {
     let (sender, ends) = channel();
     let app = Application::new(move |_: Request| {
         let sender = sender.clone();
         Body::new(Never).on_end(move |end| sender.send(end.outcome()).unwrap())
     });
     connected(app, 1 << 16, async |mut front| {
-        front.write_all(&asked("0", "")).await.unwrap();
+        front.write_all(&request("0", "")).await.unwrap();
         let mut head = [0; 14];
         front.read_exact(&mut head).await.unwrap();
         assert_eq!(&head, b"Status: 200 OK");
@@ -127,7 +127,7 @@ fn a_body_that_is_cut_off_never_reaches_its_end() {
         async move { body.collect(100).await.map_err(HttpError::from) }
     });
     connected(app, 1 << 16, async |mut front| {
-        front.write_all(&asked("9", "four")).await.unwrap();
+        front.write_all(&request("9", "four")).await.unwrap();
         drop(front);
         let ended = tokio::task::spawn_blocking(move || ends.recv_timeout(WAIT));
         assert_ne!(ended.await.unwrap(), Ok(Outcome::Complete));
@@ -148,12 +148,12 @@ impl http_body::Body for Never {
     }
 }
 
-/// A client that asks over TCP, and what it is told in the end.
+/// A client that sends a request over TCP, and returns the whole response.
 fn client(address: std::net::SocketAddr) -> std::thread::JoinHandle<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(WAIT)).unwrap();
-    stream.write_all(&asked("0", "")).unwrap();
+    stream.write_all(&request("0", "")).unwrap();
     std::thread::spawn(move || {
         let mut all = String::new();
         stream.read_to_string(&mut all).unwrap();
@@ -189,7 +189,7 @@ fn a_server_takes_so_many_at_a_time_and_finishes_what_is_in_flight() {
     let first = client(address);
     calls.recv_timeout(WAIT).unwrap();
     let second = client(address);
-    // The second is not called as long as the first is there.
+    // The second is not called while the first is running.
     assert!(calls.recv_timeout(Duration::from_millis(100)).is_err());
     opened.add_permits(1);
     assert!(first.join().unwrap().ends_with("finished"));

@@ -1,4 +1,4 @@
-//! How many connections there may be.
+//! Limits of connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use enfilade_core::unpoisoned;
 
-/// Counts connections, all of them and those of each peer.
+/// Counts connections, in total and for each peer.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     counts: Mutex<Counts>,
@@ -20,7 +20,7 @@ struct Counts {
     peers: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place, which it gives back when it is dropped.
+/// The place of one connection, freed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted {
     admission: Arc<Admission>,
@@ -36,9 +36,9 @@ impl Admission {
         }
     }
 
-    /// A place for a connection from this peer, if there is one.
+    /// Takes a place for a connection from this peer, if one is free.
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admitted> {
-        // A Unix socket has no peers to tell apart.
+        // A Unix socket has no distinguishable peers.
         let counted = peer.filter(|_| self.limit_per_peer.is_some());
         let mut counts = unpoisoned(self.counts.lock());
         if counts.all >= self.limit {

@@ -39,16 +39,16 @@ use crate::server::refusal::RefusalHooks;
 pub use crate::server::tls::{Certificates, ClientCertificate};
 use crate::unbuilt::built;
 
-/// How many threads there are for work that blocks.
+/// The number of threads for blocking work.
 const BLOCKING_THREADS: usize = 64;
-/// How many threads run applications at most.
+/// The maximum number of threads that run applications.
 const MAX_WORKERS: usize = 1024;
-/// How many clients are told at a time that there is no room for them; others are not told.
+/// The maximum number of clients that get a 503 at the same time; further ones get no response.
 const MAX_REFUSALS: usize = 64;
 
-/// An HTTP server for an [`Application`]: HTTP/1.1, HTTP/1.0, and HTTP/2 for clients that know of it beforehand.
+/// An HTTP server for an [`Application`]: HTTP/1.1, HTTP/1.0, and HTTP/2 with prior knowledge.
 ///
-/// It owns its runtime, so nobody needs to know of async Rust to begin:
+/// It owns its runtime, so you need no async Rust to begin:
 ///
 /// ```no_run
 /// use enfilade::{Request, Server};
@@ -60,20 +60,20 @@ const MAX_REFUSALS: usize = 64;
 /// # }
 /// ```
 ///
-/// Ctrl-C and SIGTERM stop it: no connection is accepted any more, requests in flight are finished, and what is not
-/// finished at the [deadline](Server::shutdown_deadline) is broken off. A second signal breaks off at once.
+/// Ctrl-C and SIGTERM stop it. It then accepts no more connections and finishes the requests in flight. It aborts those
+/// that are not finished at the [deadline](Server::shutdown_deadline). A second signal aborts them at once.
 ///
-/// A request that is not HTTP is answered 400, and its connection closed; so is one without a `Host` or with a target that
-/// is none (RFC 9112, section 3.2). A head that is too long is a 431, a target that is too long a 414; see
-/// [Limits](#limits). A CONNECT is a 501: there are no tunnels.
+/// A request that is not HTTP gets a 400, and its connection is closed. The same happens to a request without a `Host`,
+/// or with an invalid target (RFC 9112, section 3.2). A head that is too long gets a 431, a target that is too long a
+/// 414; see [Limits](#limits). A CONNECT gets a 501: there are no tunnels.
 ///
-/// Over HTTP/2 the host stands in `Host` too, where the application looks for it; one that differs from the `:authority`
-/// is a 400 (RFC 9113, section 8.3.1).
+/// Over HTTP/2 the host is also in `Host`, where applications look for it. If `Host` differs from the `:authority`, the
+/// request gets a 400 (RFC 9113, section 8.3.1).
 ///
-/// A panic of the application, in its call or its future, is a 500, and one in a body breaks its answer off; the server
-/// goes on.
+/// If the application panics, in its call or its future, the request gets a 500. If a body panics, its response is
+/// aborted. The server continues.
 ///
-/// Trailers are sent over HTTP/1.1 to a client that says `TE: trailers`, those that the answer's `Trailer` names.
+/// Over HTTP/1.1, trailers are sent to a client that sends `TE: trailers`, if the response's `Trailer` lists them.
 #[doc = include_str!("deployment.md")]
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
@@ -91,25 +91,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at an address; port 0 takes a free one, which [`local_addr`](Server::local_addr) tells.
+    /// Listens at an address; for port 0 the system picks a free one, see [`local_addr`](Server::local_addr).
     ///
     /// # Errors
     ///
-    /// Where the address cannot be had; the text names it.
+    /// If the address is not available. The message names it.
     pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> io::Result<Server> {
         Listener::tcp(address).map(Server::new)
     }
 
-    /// Serves a listener that is there already.
+    /// Serves an existing listener.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made non-blocking.
+    /// If the listener cannot be made non-blocking.
     pub fn from_listener(listener: TcpListener) -> io::Result<Server> {
         Listener::from_tcp(listener).map(Server::new)
     }
 
-    /// Serves what this listener accepts.
+    /// Serves the connections of this listener.
     pub fn new(listener: Listener) -> Server {
         Server {
             listeners: vec![listener],
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    /// Serves what this one accepts too.
+    /// Serves the connections of this listener too.
     pub fn listen(mut self, listener: Listener) -> Server {
         self.listeners.push(listener);
         self
@@ -135,28 +135,30 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Panics where the first listener has none, as one on a Unix socket; ask the [`Listener`] before.
+    /// Panics if the first listener has no address, as on a Unix socket; ask the [`Listener`] before.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         let address = self.listeners.first().and_then(Listener::local_addr);
-        address.expect("the first listener is one of TCP")
+        address.expect("the first listener is a TCP socket")
     }
 
-    /// How many threads run applications, in [`serve_forever`](Server::serve_forever); one for each core by default, and
-    /// 1,024 at most.
+    /// Sets the number of threads that run applications. By default one for each core; at most 1,024.
+    ///
+    /// It applies to [`serve_forever`](Server::serve_forever).
     pub fn workers(mut self, threads: usize) -> Server {
         self.workers = Some(threads.min(MAX_WORKERS));
         self
     }
 
-    /// How many threads there may be for work that blocks, such as reading files, in
-    /// [`serve_forever`](Server::serve_forever); 64 by default. What there is more of waits.
+    /// Limits the threads for blocking work, such as reading files. By default 64. Further work waits.
+    ///
+    /// It applies to [`serve_forever`](Server::serve_forever).
     pub fn blocking_threads(mut self, threads: usize) -> Server {
         self.blocking_threads = threads;
         self
     }
 
-    /// How long requests in flight may take to finish once the server is told to stop; 30 seconds by default.
+    /// Sets how long requests in flight may take to finish after a stop. By default 30 seconds.
     ///
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
@@ -164,19 +166,20 @@ impl Server {
         self
     }
 
-    /// Tells the service manager when it accepts connections and when it stops, as systemd's `Type=notify` asks for
-    /// (`NOTIFY_SOCKET`); nothing where there is none.
+    /// Notifies the service manager of start and stop, for systemd's `Type=notify`.
+    ///
+    /// It reports when the server accepts connections and when it stops. It does nothing if `NOTIFY_SOCKET` is not set.
     #[cfg(all(unix, feature = "systemd"))]
     pub fn notify_systemd(mut self) -> Server {
         self.notifies = true;
         self
     }
 
-    /// Calls `hook` on every SIGHUP, by which programs that rotate logs say that a file has been moved; all hooks where
-    /// there are several.
+    /// Calls `hook` on every SIGHUP, the usual signal that log files were rotated.
     ///
-    /// It is called on a thread that may block. Without a hook the signal ends the process, as it does by default;
-    /// [`serve_until`](Server::serve_until) leaves it alone, and so does every server where there is no such signal.
+    /// Several hooks are all called, on a thread that may block. Without a hook the signal ends the process, as is its
+    /// default. [`serve_until`](Server::serve_until) does not handle the signal. Neither does any server on a system
+    /// without it.
     ///
     /// ```no_run
     /// use enfilade::middleware::{AccessLog, LogFile};
@@ -199,11 +202,11 @@ impl Server {
         self
     }
 
-    /// Calls `hook` for everything that the server refuses by itself, before an application or its log sees it: what is
-    /// not HTTP (400), heads that are slow (408), long (414, 431) or have too many lines, CONNECT and transfer codings
-    /// (501), connections beyond the limit (503), floods of frames; all hooks if there are several.
+    /// Calls `hook` for everything that the server rejects before an application or its log sees it.
     ///
-    /// It is called on a thread that must not block.
+    /// That is: requests that are not HTTP (400), heads that are slow (408), too long (414, 431) or have too many
+    /// headers, CONNECT and transfer codings (501), connections beyond the limit (503), and floods of frames. Several
+    /// hooks are all called. They are called on a thread that must not block.
     ///
     /// ```no_run
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -226,10 +229,12 @@ impl Server {
         self
     }
 
-    /// Calls `hook` when a request panics, in its call, its future or its body, and nobody inside catches that.
+    /// Calls `hook` when a request panics, in its call, its future or its body.
     ///
-    /// It gets the ID of the request, if a [`RequestId`](crate::middleware::RequestId) sets one, on a thread that must not
-    /// block. By default the ID is a line on standard error, below the message of the panic:
+    /// It is not called if a component inside catches the panic.
+    ///
+    /// `hook` gets the ID of the request, if a [`RequestId`](crate::middleware::RequestId) sets one. It is called on a
+    /// thread that must not block. By default the ID is a line on standard error, below the message of the panic:
     ///
     /// ```text
     /// request 019a3f6e-7c1b-7def-8123-456789abcdef panicked
@@ -256,17 +261,17 @@ impl Server {
         self
     }
 
-    /// Calls `hook` with each [`HttpError`] that a response of the status 500 or more stands for, and with the request's ID
-    /// if it has one; see [`HttpError::source`] for the cause.
+    /// Calls `hook` with the [`HttpError`] of a response whose status is 500 or more.
     ///
-    /// It runs before the response is written, on the thread that runs the application, so it must not block. By default
-    /// the error and its causes are a line on standard error if the status is 500:
+    /// `hook` also gets the request's ID, if it has one. See [`HttpError::source`] for the cause. `hook` runs before
+    /// the response is written, on the thread that runs the application, so it must not block. By default the error and
+    /// its causes are a line on standard error if the status is 500:
     ///
     /// ```text
     /// error: 500 Internal Server Error: invalid digit found in string (request 019a3f6e-7c1b-7def-8123-456789abcdef)
     /// ```
     ///
-    /// An access log has the same beside the request: [`%{error}x`](crate::middleware::AccessLog).
+    /// An access log can show the error beside its request: [`%{error}x`](crate::middleware::AccessLog).
     ///
     /// ```no_run
     /// use enfilade::{Application, HttpError, Request, Server};
@@ -297,10 +302,10 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Panics where it is called inside an async runtime; call [`serve`](Server::serve) there.
+    /// Panics if it is called inside an async runtime; call [`serve`](Server::serve) there.
     pub fn serve_forever<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
         let app = built(app)?;
-        // One worker needs no scheduler that others could take work from.
+        // One worker needs no work-stealing scheduler.
         let mut runtime = match self.workers {
             Some(0 | 1) => tokio::runtime::Builder::new_current_thread(),
             _ => tokio::runtime::Builder::new_multi_thread(),
@@ -311,12 +316,12 @@ impl Server {
         runtime.max_blocking_threads(self.blocking_threads.max(1));
         let runtime = runtime.enable_all().build()?;
         let result = runtime.block_on(self.serve(app));
-        // What is still running was given its time already: it is dropped now, so that logs know of it.
+        // Tasks that still run have passed the deadline: they are dropped now, so that logs record them.
         runtime.shutdown_timeout(ABORT_TIMEOUT);
         result
     }
 
-    /// Serves until Ctrl-C or SIGTERM, on the tokio runtime that it is called in.
+    /// Serves until Ctrl-C or SIGTERM, on the current tokio runtime.
     ///
     /// # Errors
     ///
@@ -332,9 +337,9 @@ impl Server {
             .await
     }
 
-    /// Serves until `shutdown` is ready, on the tokio runtime that it is called in; signals are left alone.
+    /// Serves until `shutdown` is ready, on the current tokio runtime; it handles no signals.
     ///
-    /// Dropping the future breaks off what is in flight.
+    /// Dropping the future aborts the requests in flight.
     ///
     /// # Errors
     ///
@@ -350,8 +355,8 @@ impl Server {
         .await
     }
 
-    /// Accepts until `shutdown`, then waits for what is in flight: until the deadline or until `hurry`, which gets what
-    /// `shutdown` gave.
+    /// Accepts until `shutdown`, then waits for requests in flight: until the deadline, or until `hurry`, which gets
+    /// the output of `shutdown`.
     async fn run<T>(
         self,
         app: Application,
@@ -369,13 +374,14 @@ impl Server {
         let spawner = background.spawner();
         #[cfg(all(unix, feature = "systemd"))]
         if self.notifies {
-            // A service manager that cannot be reached is no reason not to serve; it has a limit of its own.
+            // If the service manager cannot be reached, the server still serves; the service manager has a timeout of
+            // its own.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         }
         let mut shutdown = pin!(shutdown);
-        let told = loop {
+        let stopped = loop {
             let (listener, accepted) = match race(&mut shutdown, accept(&listeners, &next)).await {
-                First::Left(told) => break told,
+                First::Left(stopped) => break stopped,
                 First::Right(accepted) => accepted,
             };
             let (socket, peer) = match accepted {
@@ -414,7 +420,7 @@ impl Server {
             lifetime.finish().await;
             background.finished().await;
         };
-        let finished = race(finished, hurry(told));
+        let finished = race(finished, hurry(stopped));
         let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
         lifetime.break_off().await;
         background.break_off().await;
@@ -422,7 +428,7 @@ impl Server {
     }
 }
 
-/// A listener that accepts.
+/// A listener that accepts connections.
 struct BoundListener {
     socket: Accepting,
     #[cfg(feature = "tls")]
@@ -451,7 +457,7 @@ impl BoundListener {
     }
 }
 
-/// The next connection of any of them; they take turns, from the one at `next` on.
+/// The next connection of any listener; they take turns, from the one at `next` on.
 async fn accept<'a>(
     listeners: &'a [BoundListener],
     next: &AtomicUsize,
@@ -470,14 +476,14 @@ async fn accept<'a>(
     .await
 }
 
-/// Tells a client that there is no room for it, as long as there is room to tell it; returns whether it does.
+/// Sends a 503 to a client beyond the limit, if few such clients are being served; returns whether it does.
 fn turn_away(
     socket: Socket,
     listener: &BoundListener,
     goodbyes: &Arc<Admission>,
     limits: Limits,
 ) -> bool {
-    // To shake hands with somebody who is sent away is what an attacker would wish for.
+    // A TLS handshake with a rejected client would help attackers: it is expensive.
     let place = match listener.is_plain() {
         true => goodbyes.admit(None),
         false => None,
@@ -505,7 +511,7 @@ mod tests {
             .map(|address| std::net::TcpStream::connect(address).unwrap())
             .collect();
         let listeners = listeners.map(|listener| BoundListener::open(listener).unwrap());
-        // The runtime learns of all of them.
+        // The runtime notices all of them.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let next = AtomicUsize::new(0);
         let mut order = Vec::new();

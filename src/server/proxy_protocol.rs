@@ -1,4 +1,4 @@
-//! The PROXY protocol, by which a proxy that does not speak HTTP says who its client is.
+//! The PROXY protocol, by which a proxy that does not speak HTTP passes on the client's address.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,18 +8,18 @@ use ipnet::IpNet;
 use ppp::{HeaderResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How long a header may be, in bytes: few have more than some hundred, with what they say beside addresses.
+/// The maximum length of a header in bytes: few exceed some hundred, extensions included.
 const MAX_HEADER: usize = 2 * 1024;
-/// How long a header of version 1 may be, in bytes.
+/// The maximum length of a header of version 1 in bytes.
 const MAX_LINE: usize = 107;
-/// How version 2 begins; a header of version 1 begins with `PROXY`.
+/// The signature of version 2; a header of version 1 begins with `PROXY`.
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// What stands before the part of a header of version 2 whose length it says.
+/// The fixed part of a header of version 2, before the part whose length it contains.
 const FIXED: usize = 16;
-/// How long a header is at least: as long as the beginning of version 2.
+/// The minimum length of a header: the signature of version 2.
 const SHORTEST: usize = VERSION_2.len();
 
-/// Whose headers are believed.
+/// The networks whose headers are trusted.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxies(Vec<IpNet>);
 
@@ -50,10 +50,10 @@ impl Proxies {
     }
 }
 
-/// Who the client is and where it went to, where the header says so; a proxy that asks for itself says nothing.
+/// The addresses of the client and of its destination, if the header has them; a proxy's own connection has none.
 type Addresses = Option<(SocketAddr, SocketAddr)>;
 
-/// Reads the header that has to be there, to its last byte, and corrects the facts of the connection by it.
+/// Reads the required header, to its last byte, and corrects the facts of the connection.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     facts: Connection,
@@ -71,7 +71,7 @@ pub(super) async fn read(
         header.resize(length, 0);
         read_from(stream, &mut header, FIXED).await?;
     } else if header.starts_with(b"PROXY ") {
-        // Nothing may be taken of what follows the line.
+        // Read no byte beyond the line.
         while !header.ends_with(b"\n") {
             if header.len() == MAX_LINE {
                 return Err(wrong());
@@ -85,7 +85,7 @@ pub(super) async fn read(
     })
 }
 
-/// Fills the header from this place on.
+/// Fills the header from this offset on.
 async fn read_from(
     stream: &mut (impl AsyncRead + Unpin),
     header: &mut [u8],
@@ -100,7 +100,7 @@ fn wrong() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// What a whole header says; `None` if it is none.
+/// The content of a whole header; `None` if it is invalid.
 fn parse(header: &[u8]) -> Option<Addresses> {
     match HeaderResult::parse(header) {
         HeaderResult::V1(Ok(found)) if found.header.len() == header.len() => {
@@ -160,7 +160,7 @@ mod tests {
         header
     }
 
-    /// What is read of these bytes, and what is left of them.
+    /// The result of reading these bytes, and the bytes that are left.
     fn read_all(bytes: &[u8]) -> (io::Result<Addresses>, &[u8]) {
         let mut left = bytes;
         let facts = pollster::block_on(read(&mut left, Connection::default()));

@@ -1,4 +1,4 @@
-//! What the server refuses by itself, before any application.
+//! Requests and connections that the server rejects by itself, before any application.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-/// A request or a connection that the server refused by itself, so that no log of an application has it.
+/// A request or a connection that the server rejected by itself, so that no application's log has it.
 ///
-/// Its text is one line for a log, in which nothing is what a client chose:
+/// Its text is one line for a log, without any text from the client:
 ///
 /// ```text
-/// 192.0.2.7:4711 refused: 408 Request Timeout (the head is not complete in time)
+/// 192.0.2.7:4711 refused: 408 Request Timeout (timed out reading the head)
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Refusal {
@@ -33,19 +33,19 @@ impl Refusal {
         }
     }
 
-    /// The address of the other end of the connection; `None` on a Unix socket.
+    /// The address of the peer; `None` on a Unix socket.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// The status that the client was sent; `None` if the connection was closed without a response.
+    /// The status sent to the client; `None` if the connection was closed without a response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// Why, in a few words that are always the same for one cause.
+    /// The reason, in a few words that are always the same for one cause.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.reason
@@ -67,7 +67,7 @@ impl fmt::Display for Refusal {
 
 type Hook = dyn Fn(&Refusal) + Send + Sync;
 
-/// Who is told of refusals.
+/// The hooks that are called for refusals.
 #[derive(Clone, Default)]
 pub(super) struct RefusalHooks(Vec<Arc<Hook>>);
 

@@ -1,4 +1,4 @@
-//! Certificates, and the handshake with them.
+//! Certificates, and the TLS handshake.
 
 use std::fmt;
 use std::io;
@@ -19,10 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::connection::stream::Stream;
 use crate::server::connection::wire::Wire;
 
-/// The certificates of a TLS [`Listener`](crate::Listener), by the name that a client asks for (SNI, RFC 6066).
+/// The certificates of a TLS [`Listener`](crate::Listener), selected by the name in the handshake (SNI, RFC 6066).
 ///
-/// Files are in PEM: the chain with the server's own certificate first, and its key as PKCS #8, PKCS #1 or SEC1. Clients
-/// agree on HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). Versions are TLS 1.3 and 1.2.
+/// Files are PEM: the chain with the server's own certificate first, and its key as PKCS #8, PKCS #1 or SEC1. ALPN
+/// selects HTTP/2 or HTTP/1.1 (RFC 7301). The versions are TLS 1.3 and 1.2.
 ///
 /// ```no_run
 /// use enfilade::{Application, Certificates, Listener, Request, Server};
@@ -33,7 +33,7 @@ use crate::server::connection::wire::Wire;
 /// let app = Application::new(|_: Request| "Hello");
 /// Server::new(Listener::tcp("0.0.0.0:443")?.tls(certificates))
 ///     .on_hangup(move || {
-///         // A new certificate; connections that are open stay with the old one.
+///         // A new certificate; open connections keep the old one.
 ///         if let Err(error) = again.reload() {
 ///             eprintln!("{error}");
 ///         }
@@ -49,7 +49,7 @@ pub struct Certificates {
     config: Arc<ArcSwap<ServerConfig>>,
 }
 
-/// Where everything was read from.
+/// The files that everything was read from.
 #[derive(Clone, Debug, Default)]
 struct CertificateFiles {
     default: Option<KeyPairFiles>,
@@ -63,13 +63,13 @@ struct KeyPairFiles {
     key: PathBuf,
 }
 
-/// Whether clients have to have a certificate.
+/// Whether clients must have a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCertificate {
-    /// Who has none, or none that verifies, is refused in the handshake.
+    /// A client without a certificate, or with an invalid one, is rejected in the handshake.
     Required,
-    /// Who has none is served too; one that does not verify is refused.
+    /// A client without a certificate is served; a client with an invalid one is rejected.
     Optional,
 }
 
@@ -78,8 +78,8 @@ impl Certificates {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, has no certificate or no key, or where the two do not belong together; the text
-    /// names the file.
+    /// If a file cannot be read, has no certificate or no key, or if the two do not belong together. The message names
+    /// the file.
     pub fn load(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Certificates> {
         let files = CertificateFiles {
             default: Some(KeyPairFiles::new(chain.as_ref(), key.as_ref())),
@@ -88,11 +88,11 @@ impl Certificates {
         Certificates::of(files)
     }
 
-    /// Adds a chain and its key for clients that ask for this name; those that ask for another, or none, get the first.
+    /// Adds a chain and its key for this name; for another name, or none, clients get the first.
     ///
     /// # Errors
     ///
-    /// As for [`load`](Certificates::load); also where the name is no DNS name.
+    /// As for [`load`](Certificates::load), and if the name is not a DNS name.
     pub fn for_name(
         mut self,
         name: &str,
@@ -100,7 +100,7 @@ impl Certificates {
         key: impl AsRef<Path>,
     ) -> io::Result<Certificates> {
         if rustls::pki_types::DnsName::try_from(name).is_err() {
-            let message = format!("{name:?} is not a name of a host");
+            let message = format!("{name:?} is not a host name");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let pair = KeyPairFiles::new(chain.as_ref(), key.as_ref());
@@ -108,12 +108,13 @@ impl Certificates {
         Certificates::of(self.files)
     }
 
-    /// Asks clients for a certificate that one of these authorities has issued;
+    /// Requests a certificate from clients, issued by one of these authorities.
+    ///
     /// [`Tls::peer_certificates`](enfilade_core::Tls::peer_certificates) has it.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read or has no certificate of an authority.
+    /// If the file cannot be read or has no certificate of an authority.
     pub fn client_certificates(
         mut self,
         authorities: impl AsRef<Path>,
@@ -123,13 +124,13 @@ impl Certificates {
         Certificates::of(self.files)
     }
 
-    /// Reads all files again, for handshakes from now on; connections that are open go on.
+    /// Reads all files again, for new handshakes; open connections continue.
     ///
-    /// It holds for all clones.
+    /// It applies to all clones.
     ///
     /// # Errors
     ///
-    /// As for [`load`](Certificates::load); what was there before stays then.
+    /// As for [`load`](Certificates::load); then the previous certificates stay.
     pub fn reload(&self) -> io::Result<()> {
         self.config.store(Arc::new(self.files.read()?));
         Ok(())
@@ -140,7 +141,7 @@ impl Certificates {
         Ok(Certificates { files, config })
     }
 
-    /// Shakes hands; tells what was agreed on, and whether that is HTTP/2, where the client said.
+    /// Shakes hands; returns the facts of TLS, and whether the client chose HTTP/2, if it said so.
     pub(super) async fn accept(&self, wire: Wire) -> io::Result<(Stream, Tls, Option<bool>)> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let stream = acceptor.accept(wire).await?;
@@ -204,7 +205,7 @@ impl CertificateFiles {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         #[cfg(feature = "http2")]
         config.alpn_protocols.insert(0, b"h2".to_vec());
-        // A session that is taken up again would pass by authorities that have changed.
+        // A resumed session would bypass changed authorities.
         if self.clients.is_some() {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
@@ -233,7 +234,7 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = read.map_err(|error| in_file(path, &error))?;
     if chain.is_empty() {
-        return Err(in_file(path, &"there is no certificate"));
+        return Err(in_file(path, &"no certificate found"));
     }
     Ok(chain)
 }
@@ -255,7 +256,7 @@ fn in_file(path: &Path, error: &dyn fmt::Display) -> io::Error {
     )
 }
 
-/// Chooses a certificate by the name that a client asks for.
+/// Selects a certificate by the name that a client requests.
 #[derive(Debug)]
 struct CertificateByName {
     default: Option<Arc<CertifiedKey>>,

@@ -1,10 +1,10 @@
 //! How a test fails.
 
-/// Stops a test that asks for what cannot be, or in which a law was broken.
+/// Fails a test whose set-up is invalid, or in which a law was broken.
 #[track_caller]
 #[expect(
     clippy::panic,
-    reason = "a test's mistake is told to the test's author, and this crate runs in tests only"
+    reason = "the author of the test must see the mistake, and this crate only runs in tests"
 )]
 pub(crate) fn fail(message: &str) -> ! {
     panic!("{message}")

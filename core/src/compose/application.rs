@@ -1,4 +1,4 @@
-//! The one type that everything in a stack is.
+//! The one type that a stack is made of.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use crate::compose::description::Description;
 use crate::compose::reply::Reply;
 use crate::message::request::Request;
 
-/// A web application: a request in, a reply out.
+/// A web application: takes a request, returns a reply.
 ///
-/// Cloning is cheap (a reference count), and a clone is the same application. Routers, fallbacks, compressors and
-/// whole stacks are applications too, so any of them can stand wherever this type is asked for.
+/// Cloning is cheap (a reference count), and a clone is the same application. Routers, fallbacks, compressors and whole
+/// stacks are applications too, so any of them can be used wherever this type is expected.
 ///
 /// ```
 /// use enfilade_core::{Application, Request};
@@ -23,7 +23,7 @@ use crate::message::request::Request;
 pub struct Application(Arc<dyn Handler>);
 
 impl Description {
-    /// Adds the one application that a wrapper is around.
+    /// Adds the wrapped application, as the only child.
     #[must_use]
     pub fn around(self, app: &Application) -> Self {
         self.child("", app.describe())
@@ -31,26 +31,26 @@ impl Description {
 }
 
 impl Application {
-    /// Makes an application of a type that implements [`Handler`].
+    /// Makes an application from a type that implements [`Handler`].
     pub fn from_handler(handler: impl Handler) -> Application {
         Application(Arc::new(handler))
     }
 
-    /// Answers one request.
+    /// Handles one request.
     pub fn call(&self, request: Request) -> Reply {
         self.0.call(request)
     }
 
-    /// Describes the tree of components this application is made of, for people and tools.
+    /// Describes the tree of components that this application is made of, for people and tools.
     #[must_use]
     pub fn describe(&self) -> Description {
         self.0.describe()
     }
 
-    /// The same application with every application directly inside it replaced by what `change` makes of it.
+    /// Replaces every application directly inside this one with the result of `change`.
     ///
-    /// It is how a tool gets at the boundaries of a stack that is built already. An application that has nothing inside,
-    /// or does not tell, is given back as it is; so are closures.
+    /// Tools use it to reach the boundaries of a stack that is built already. An application with nothing inside, or
+    /// one that does not show what is inside, is returned unchanged; so is a closure.
     ///
     /// ```
     /// use enfilade_core::{Application, Request, around};
@@ -75,7 +75,7 @@ impl fmt::Debug for Application {
     }
 }
 
-/// What stands behind an [`Application`]; components with a state of their own implement it.
+/// The trait behind an [`Application`]; components with their own state implement it.
 ///
 /// ```
 /// use enfilade_core::{Application, Handler, Reply, Request};
@@ -92,20 +92,20 @@ impl fmt::Debug for Application {
 /// assert_eq!(app.describe().name(), "Greeting");
 /// ```
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request.
+    /// Handles one request.
     fn call(&self, request: Request) -> Reply;
 
-    /// Describes this component and what is inside it; the type's short name, with nothing inside, by default.
+    /// Describes this component and its children. By default: the short name of the type, no children.
     fn describe(&self) -> Description {
         Description::of::<Self>()
     }
 
-    /// This component anew, with every application directly inside it replaced by what `change` makes of it.
+    /// Rebuilds this component, with every application directly inside it replaced by the result of `change`.
     ///
-    /// It hands out the applications that [`describe`](Handler::describe) shows, in the same order, so that tools can look
-    /// at the boundaries; `None`, the default, says that there is nothing inside. A component around one application is
-    /// best a [`Wrapper`](crate::Wrapper), which has both already. `lint_all` of the crate `enfilade-testing` finds a
-    /// component whose two lists differ.
+    /// It passes to `change` the applications that [`describe`](Handler::describe) shows, in the same order, so that
+    /// tools can look at the boundaries. The default, `None`, means that there is nothing inside. For a component
+    /// around one application, implement [`Wrapper`](crate::Wrapper) instead: it provides both methods. `lint_all` of
+    /// the crate `enfilade-testing` reports a component whose two lists differ.
     fn map_inner(
         &self,
         _change: &mut dyn FnMut(Application) -> Application,

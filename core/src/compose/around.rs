@@ -1,4 +1,4 @@
-//! Wrappers that are one function.
+//! Wrappers written as one function.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::message::response::IntoResponse;
 /// Makes a middleware from a function that gets the wrapped application and the request.
 ///
 /// The function returns a [`Reply`], a [`Response`](crate::Response), or a `Result` of one of them whose error is
-/// [`IntoResponse`], so that `?` responds without the application. It cannot wait: for `.await` use [`around_async`].
+/// [`IntoResponse`]. So `?` responds without calling the application. The function is synchronous: for `.await` use
+/// [`around_async`].
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -42,8 +43,8 @@ where
 
 /// Makes a middleware from an async function that gets the wrapped application and the request.
 ///
-/// The function returns whatever is [`IntoResponse`], a `Result` among it. It is cloned for each request, so that the
-/// future owns what the function captured: put what is not cheap to clone into an [`Arc`].
+/// The function returns any [`IntoResponse`], including a `Result`. It is cloned for each request, so that the future
+/// owns the captures: put values that are expensive to clone into an [`Arc`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -77,7 +78,8 @@ where
 /// assert_eq!(pollster::block_on(app.call(Request::get("/"))).status(), 401);
 /// ```
 ///
-/// Each request costs a box for the future and a count of the application. [`around`] costs neither, so it is a second
+/// Each request costs a box for the future and a reference count of the application. [`around`] costs neither, so the
+/// two are separate constructors.
 /// constructor and not the same one.
 pub fn around_async<F, R>(
     name: impl Into<String>,
@@ -92,7 +94,7 @@ where
     })
 }
 
-/// The middleware that [`around`] and [`around_async`] make.
+/// The middleware that [`around`] and [`around_async`] return.
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Around<F>(Arc<NamedFunction<F>>);
 

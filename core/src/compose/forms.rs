@@ -1,10 +1,10 @@
-//! How the compiler tells apart what becomes an application.
+//! How the compiler distinguishes the types that become an application.
 //!
-//! One impl of [`IntoHandler`](crate::IntoHandler) stands for all forms, and takes three steps: a [`Component`] says what
-//! calling it returns, [`Responds`] which form that has, and [`Build`] what the form asks of the component. Each step finds
-//! one impl without the conditions of the next, so that an error of the compiler is about the part that is wrong: the
-//! number that a closure returns, and not the closure. With an impl for each form the compiler would try all of them, and
-//! could say only that none matches.
+//! One impl of [`IntoHandler`](crate::IntoHandler) covers all forms, in three steps. A [`Component`] names the type
+//! that a call returns, [`Responds`] names the form of that type, and [`Build`] has the conditions of the form. Each
+//! step finds one impl without the conditions of the next. So a compiler error points at the wrong part, such as the
+//! number that a closure returns, and not at the whole closure. With an impl for each form the compiler would try all
+//! of them, and could only say that none matches.
 
 use std::marker::PhantomData;
 
@@ -14,7 +14,7 @@ use crate::compose::reply::Reply;
 use crate::message::request::Request;
 use crate::message::response::IntoResponse;
 
-/// Type-level names for what [`Application::new`](crate::Application::new) takes.
+/// Type-level names for the arguments of [`Application::new`](crate::Application::new).
 pub mod marker {
     use std::marker::PhantomData;
 
@@ -22,7 +22,7 @@ pub mod marker {
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Function;
-    /// Something that is `IntoResponse`.
+    /// A type that is `IntoResponse`.
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Immediate;
@@ -42,16 +42,16 @@ pub mod marker {
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Application;
-    /// What needs no building; `M` says how it becomes an application.
+    /// A type that needs no building; `M` names the form that makes it an application.
     #[derive(Debug)]
     pub struct Ready<M>(PhantomData<M>);
-    /// What has to be built, which may fail.
+    /// A type that must be built first, which may fail.
     #[derive(Debug)]
     #[non_exhaustive]
     pub struct Unbuilt;
 }
 
-/// What calling a component returns; of a `Handler` and an application that is settled.
+/// The return type of a call; for a `Handler` and an application it is fixed.
 #[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
 pub trait Component<K> {
     type Returned;
@@ -76,7 +76,7 @@ impl Component<marker::Application> for &Application {
     type Returned = ByApplication;
 }
 
-/// Which form a closure has that returns this.
+/// The form of a closure with this return type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be turned into a response",
     label = "this returns `{Self}`",
@@ -112,7 +112,7 @@ impl Responds<marker::Application> for ByApplication {
     type Form = ByApplication;
 }
 
-/// Makes an application of a component with this form.
+/// Makes an application from a component of this form.
 #[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
 pub trait Build<T> {
     fn build(component: T) -> Application;
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// Asks whether a closure can be cloned, in words of its own.
+/// Requires that a closure can be cloned, with its own error message.
 #[diagnostic::on_unimplemented(
     message = "`{F}` is cloned for each request, and something that it captures cannot be cloned",
     label = "an async closure owns its captures: they are cloned for each request",
@@ -201,7 +201,7 @@ impl<R, F: Clone> ClonesPerRequest<F> for Pending<R> {
     }
 }
 
-/// A closure that makes replies, named for the closure of the user that it calls.
+/// A closure that returns replies, named for the user's closure that it calls.
 struct Closure<F, C> {
     call: C,
     named_for: PhantomData<fn() -> F>,

@@ -1,9 +1,9 @@
-//! What becomes an application.
+//! Conversion into an application.
 
 use crate::compose::application::Application;
 use crate::compose::forms::{Build, Component, Responds, marker};
 
-/// What becomes an application: the three forms of closure, a [`Handler`](crate::Handler), and an application itself.
+/// Types that become an application: three forms of closure, a `Handler`, and an application itself.
 ///
 /// | Type | Conditions |
 /// |---|---|
@@ -13,8 +13,8 @@ use crate::compose::forms::{Build, Component, Responds, marker};
 /// | `Fn(Request) -> Reply` | the closure is `Send + Sync + 'static` |
 /// | `FnOnce(Request) -> R` | `R: Future<Output: IntoResponse> + Send + 'static`; the closure is `Clone + Send + Sync + 'static`, and cloned for each request |
 ///
-/// `M` is made of two types of [`marker`] that tell the forms apart, and is always inferred. Components that take
-/// applications take this, so that closures can be given to them as they are. See [`Application::new`].
+/// `M` consists of two types of [`marker`] that distinguish the forms. It is always inferred. Components that take
+/// applications take this trait, so that callers can pass closures as they are. See [`Application::new`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an application",
     label = "expected an application, a `Handler`, or a function of one `Request`",
@@ -29,11 +29,11 @@ pub trait IntoHandler<M> {
 impl Application {
     /// Makes an application from a closure or function, or from a type that implements [`Handler`](crate::Handler).
     ///
-    /// What a closure returns tells three forms apart:
+    /// The return type of a closure selects one of three forms:
     ///
     /// - `Fn(Request) -> R` where `R: IntoResponse` runs at once: no future, no allocation.
     /// - `FnOnce(Request) -> Future<Output: IntoResponse>`, such as `async |..|`, `|..| async { .. }` and `async fn`.
-    /// - `Fn(Request) -> Reply`, which decides at run time.
+    /// - `Fn(Request) -> Reply`, which chooses between them at run time.
     ///
     /// ```
     /// use enfilade_core::{Application, Reply, Request};
@@ -50,9 +50,9 @@ impl Application {
     ///
     /// # Shared state
     ///
-    /// A closure captures what it needs. One that returns a future is cloned for each request, so that the future owns
-    /// what it uses: `async move |request: Request| ..` may use captures across `.await`, without a clone by hand. Put
-    /// what is not cheap to clone into an [`Arc`](std::sync::Arc).
+    /// A closure captures what it needs. A closure that returns a future is cloned for each request, so that the future
+    /// owns its captures: `async move |request: Request| ..` may use them across `.await` without an explicit clone.
+    /// Put values that are expensive to clone into an [`Arc`](std::sync::Arc).
     ///
     /// ```
     /// use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Application {
     /// assert_eq!(response.body().as_bytes().unwrap(), "on shelf 7");
     /// ```
     ///
-    /// Several handlers share one state by a clone each:
+    /// To share one state between several handlers, clone it for each:
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -113,18 +113,18 @@ where
     }
 }
 
-/// What becomes an application, or an error: whatever is [`IntoHandler`], and a router that is not built yet.
+/// Types that become an application or an error: any `IntoHandler`, and an unbuilt router.
 ///
-/// Functions that return an error anyway take this: those that serve. `M` is always inferred.
+/// Functions that return an error anyway take this trait: those that serve. `M` is always inferred.
 pub trait TryIntoApplication<M> {
-    /// What may be wrong.
+    /// The error of the build.
     type Error: Into<crate::BoxError>;
 
     /// Makes the application.
     ///
     /// # Errors
     ///
-    /// If it was put together wrongly.
+    /// If the application is misconfigured.
     fn try_into_application(self) -> Result<Application, Self::Error>;
 }
 

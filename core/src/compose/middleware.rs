@@ -1,4 +1,4 @@
-//! Wrappers, and the lists of wrappers that people reuse.
+//! Wrappers, and reusable lists of wrappers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::compose::application::Application;
 use crate::compose::into_handler::IntoHandler;
 
-/// Something that takes an application and returns an application.
+/// A wrapper: takes an application and returns an application.
 ///
-/// A plain function `fn(Application) -> Application` is a middleware; so is any closure of that form, and a
-/// [`Pipeline`] of them.
+/// A plain function `fn(Application) -> Application` is a middleware. So is a closure of that form, and a [`Pipeline`]
+/// of middleware.
 pub trait Middleware {
     /// Puts this wrapper around `app`.
     fn wrap(self, app: Application) -> Application;
@@ -20,7 +20,7 @@ impl Application {
     ///
     /// # Order
     ///
-    /// Each `wrap` goes around what is there: in `app.wrap(a).wrap(b)` the request meets `b` first.
+    /// Each `wrap` goes around the application so far: in `app.wrap(a).wrap(b)` the request reaches `b` first.
     #[must_use]
     pub fn wrap(self, middleware: impl Middleware) -> Application {
         middleware.wrap(self)
@@ -33,11 +33,11 @@ impl<F: FnOnce(Application) -> Application> Middleware for F {
     }
 }
 
-/// An ordered list of middleware that is itself a middleware: the unit to reuse across projects.
+/// An ordered list of middleware that is itself a middleware; reuse it across projects.
 ///
 /// # Order
 ///
-/// Read top down as the request travels: in `Pipeline::new().with(a).with(b)` the request meets `a` first.
+/// Read it top down, as the request travels: in `Pipeline::new().with(a).with(b)` the request reaches `a` first.
 ///
 /// # Example
 ///
@@ -69,12 +69,12 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// An empty list, which leaves an application as it is.
+    /// Creates an empty list, which leaves an application unchanged.
     pub fn new() -> Self {
         Pipeline::default()
     }
 
-    /// Adds a wrapper inside those that are there already.
+    /// Adds a wrapper inside the wrappers added so far.
     pub fn with<M>(mut self, middleware: M) -> Self
     where
         M: Middleware + Clone + Send + Sync + 'static,
@@ -84,7 +84,7 @@ impl Pipeline {
         self
     }
 
-    /// Puts all wrappers around an application, as [`Application::wrap`] does; around a closure too.
+    /// Puts all wrappers around an application or a closure, as [`Application::wrap`] does.
     ///
     /// ```
     /// use enfilade_core::{Application, Pipeline, Request, around};

@@ -1,4 +1,4 @@
-//! What applications are made of, and how they are put together.
+//! Applications, handlers and wrappers, and how to combine them.
 
 pub(crate) mod application;
 pub(crate) mod around;

@@ -1,4 +1,4 @@
-//! What a call gives back: a response, or the promise of one.
+//! The result of a call: a response, or a future of one.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use crate::message::response::Response;
 
 type BoxFuture = SyncWrapper<Pin<Box<dyn Future<Output = Response> + Send>>>;
 
-/// What [`Application::call`](crate::Application::call) gives back: a response now, or a future of one.
+/// The result of [`Application::call`](crate::Application::call): a response that is ready, or a future of one.
 ///
-/// Awaiting it gives the [`Response`]. It implements [`IntoFuture`] and deliberately not [`Future`], which keeps the
-/// closures that [`Application::new`](crate::Application::new) takes apart.
+/// Awaiting it returns the [`Response`]. It implements [`IntoFuture`] and deliberately not [`Future`]: otherwise
+/// [`Application::new`](crate::Application::new) could not distinguish its forms of closure.
 ///
 /// ```
 /// use enfilade_core::{Application, Reply, Request};
@@ -30,7 +30,7 @@ type BoxFuture = SyncWrapper<Pin<Box<dyn Future<Output = Response> + Send>>>;
 /// assert!(!later.is_ready());
 /// assert_eq!(pollster::block_on(later).status(), 200);
 /// ```
-#[must_use = "a reply that is not awaited or returned answers nothing"]
+#[must_use = "a reply that is not awaited or returned responds to nothing"]
 pub struct Reply(State);
 
 enum State {
@@ -39,36 +39,36 @@ enum State {
 }
 
 pin_project! {
-    /// A future of what becomes a response; an `async` block would move that more often.
-    struct Answer<F> {
+    /// A future whose output is converted into a response; an `async` block would move that output more often.
+    struct PendingResponse<F> {
         #[pin]
         future: F,
     }
 }
 
-impl<F: Future<Output: IntoResponse>> Future for Answer<F> {
+impl<F: Future<Output: IntoResponse>> Future for PendingResponse<F> {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let answer = self.project().future.poll(context);
-        answer.map(IntoResponse::into_response)
+        let response = self.project().future.poll(context);
+        response.map(IntoResponse::into_response)
     }
 }
 
 impl Reply {
-    /// A reply that is ready now.
+    /// A reply that is ready.
     pub fn new(response: impl IntoResponse) -> Reply {
         Reply(State::Ready(response.into_response()))
     }
 
-    /// A reply that is still being worked on; costs one allocation.
+    /// A reply that is still pending; costs one allocation.
     pub fn from_future(future: impl Future<Output: IntoResponse> + Send + 'static) -> Reply {
-        Reply(State::Pending(SyncWrapper::new(Box::pin(Answer {
-            future,
-        }))))
+        Reply(State::Pending(SyncWrapper::new(Box::pin(
+            PendingResponse { future },
+        ))))
     }
 
-    /// Changes the response: at once where it is ready, when it arrives otherwise.
+    /// Changes the response: at once if it is ready, otherwise when it arrives.
     ///
     /// Only a pending reply costs an allocation, so a synchronous wrapper allocates nothing, however deep the stack.
     pub fn map(self, change: impl FnOnce(Response) -> Response + Send + 'static) -> Reply {
@@ -83,7 +83,7 @@ impl Reply {
         }
     }
 
-    /// Changes the response where it is; as [`map`](Reply::map), but without moving it, which counts in a deep stack.
+    /// Changes the response in place; as [`map`](Reply::map), but without moving it, which matters in a deep stack.
     ///
     /// ```
     /// use enfilade_core::Reply;
@@ -104,9 +104,9 @@ impl Reply {
         })
     }
 
-    /// Goes on with the response: at once where it is ready, when it arrives otherwise.
+    /// Continues with the response: at once if it is ready, otherwise when it arrives.
     ///
-    /// As [`map`](Reply::map), for a step that may have to wait itself.
+    /// As [`map`](Reply::map), for a step that may itself have to wait.
     ///
     /// ```
     /// use enfilade_core::{Reply, Response};
@@ -127,13 +127,13 @@ impl Reply {
         }
     }
 
-    /// Whether the response is there already.
+    /// Whether the response is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.0, State::Ready(_))
     }
 
-    /// The response where it is ready, to look at it: a wrapper that has nothing to change passes the reply on.
+    /// The response if it is ready, to inspect it: a wrapper with nothing to change passes the reply on.
     ///
     /// ```
     /// use enfilade_core::Reply;
@@ -149,8 +149,9 @@ impl Reply {
         }
     }
 
-    /// The response where it is ready, to change it: a wrapper that shares its options with pending replies need not
-    /// share them with this one.
+    /// The response if it is ready, to change it.
+    ///
+    /// A wrapper that shares its options with pending replies need not share them with a ready one.
     ///
     /// ```
     /// use enfilade_core::Reply;
@@ -167,11 +168,11 @@ impl Reply {
         }
     }
 
-    /// The response where it is ready.
+    /// The response, if it is ready.
     ///
     /// # Errors
     ///
-    /// Gives the reply back where it is still pending.
+    /// Returns the reply if it is still pending.
     #[expect(
         clippy::result_large_err,
         reason = "both sides are the value itself, passed on"
@@ -184,7 +185,7 @@ impl Reply {
     }
 }
 
-/// What an [`around`](crate::around) function returns: a [`Reply`], a [`Response`], or a `Result` of one of them.
+/// The return types of an [`around`](crate::around) function: `Reply`, `Response`, or a `Result` of one of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Reply`",
     label = "an `around` function returns `inner.call(request)`, perhaps changed, or a `Result<Reply, E>` with `E: IntoResponse`",
@@ -254,7 +255,7 @@ impl Future for ReplyFuture {
 
     /// # Panics
     ///
-    /// Panics where it is polled again after it gave its response, as futures may.
+    /// Panics if it is polled again after it returned its response, as futures may.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         match &mut self.0 {
             FutureState::Ready(response) => {

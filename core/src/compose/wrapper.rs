@@ -1,4 +1,4 @@
-//! Wrappers that are options and one function around an application, as most are.
+//! Wrappers made of options and one function around an application, as most are.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::compose::into_handler::IntoHandler;
 use crate::compose::reply::Reply;
 use crate::message::request::Request;
 
-/// A component around one application: what it does with a request, and what it is called.
+/// A component around one application: how it handles a request, and its description.
 ///
-/// The struct is the options. [`wrapped`] does the rest, for all wrappers alike: the description of what is inside, and
-/// the door for tools that look at the boundaries of a stack ([`Application::map_inner`]).
+/// The struct holds the options. [`wrapped`] does the rest, the same for all wrappers: it describes the application
+/// inside, and lets tools look at the boundaries of a stack ([`Application::map_inner`]).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::message::request::Request;
 /// use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
 /// use http::HeaderValue;
 ///
-/// /// Says on each response who served it.
+/// /// Adds the name of the server to each response.
 /// struct ServedBy(HeaderValue);
 ///
 /// impl Wrapper for ServedBy {
@@ -47,12 +47,12 @@ use crate::message::request::Request;
 /// assert!(app.describe().to_string().starts_with("ServedBy (name: house)\n└─ closure"));
 /// ```
 pub trait Wrapper: Send + Sync + 'static {
-    /// Responds to a request, by calling the application inside or without it.
+    /// Responds to a request, with or without calling the application inside.
     ///
-    /// What outlives the call, such as a body, may keep the wrapper: a clone of the `Arc` is a count.
+    /// Values that outlive the call, such as a body, may keep the wrapper: cloning the `Arc` costs a reference count.
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply;
 
-    /// Its name and options; what is inside is added. By default the short name of the type.
+    /// The name and the options; children are added. By default the short name of the type.
     fn describe(&self) -> Description {
         Description::of::<Self>()
     }
@@ -63,7 +63,7 @@ pub fn wrapped<M>(app: impl IntoHandler<M>, wrapper: impl Wrapper) -> Applicatio
     wrapped_shared(app.into_application(), Arc::new(wrapper))
 }
 
-/// The same with a wrapper that is shared.
+/// Puts a shared [`Wrapper`] around an application.
 pub(super) fn wrapped_shared<W: Wrapper>(app: Application, wrapper: Arc<W>) -> Application {
     Application::from_handler(Wrapped { app, wrapper })
 }

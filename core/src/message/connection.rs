@@ -1,4 +1,4 @@
-//! What is known of the connection that a request came over.
+//! The connection of a request.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use crate::lock::unpoisoned;
 
-/// The connection that a request came over: shared by all its requests, and cheap to clone.
+/// The connection that a request arrived on: shared by all its requests, and cheap to clone.
 ///
 /// ```
 /// use enfilade_core::{Connection, Scheme};
@@ -43,7 +43,7 @@ type Spawner = Arc<dyn Fn(Waiting) + Send + Sync>;
 type Slot = Arc<dyn Any + Send + Sync>;
 type Slots = Arc<RwLock<HashMap<TypeId, Slot>>>;
 
-/// Whether a connection is encrypted; what WSGI calls `wsgi.url_scheme`.
+/// Whether a connection is encrypted; `wsgi.url_scheme` in WSGI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -64,7 +64,7 @@ impl Scheme {
         }
     }
 
-    /// The port that URLs of this scheme leave out.
+    /// The default port of this scheme, which URLs leave out.
     #[must_use]
     pub fn default_port(self) -> u16 {
         match self {
@@ -75,7 +75,7 @@ impl Scheme {
 }
 
 impl Connection {
-    /// A connection of which only the scheme is known.
+    /// A connection with only its scheme known.
     #[must_use]
     pub fn new(scheme: Scheme) -> Connection {
         Connection(Arc::new(Facts {
@@ -89,31 +89,31 @@ impl Connection {
         }))
     }
 
-    /// The same connection with the address of the other end.
+    /// Sets the address of the peer.
     #[must_use]
     pub fn with_peer(self, peer: SocketAddr) -> Connection {
         self.with(|facts| facts.peer = Some(peer))
     }
 
-    /// The same connection with the address of this end.
+    /// Sets the local address.
     #[must_use]
     pub fn with_local(self, local: SocketAddr) -> Connection {
         self.with(|facts| facts.local = Some(local))
     }
 
-    /// The same with another scheme, which is known later where TLS begins on a connection that is there.
+    /// Replaces the scheme, for a connection that starts TLS after it was accepted.
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Connection {
         self.with(|facts| facts.scheme = scheme)
     }
 
-    /// The same with what its TLS has agreed on.
+    /// Sets the facts of its TLS session.
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Connection {
         self.with(|facts| facts.tls = Some(tls))
     }
 
-    /// The same with a way to wait until its server is told to stop: `wait` is called for everybody who asks.
+    /// Sets how to wait until the server is asked to stop: `wait` is called once for each waiter.
     #[must_use]
     pub fn with_shutdown<F>(self, wait: impl Fn() -> F + Send + Sync + 'static) -> Connection
     where
@@ -123,9 +123,9 @@ impl Connection {
         self.with(|facts| facts.shutdown = Some(wait))
     }
 
-    /// The same with something that runs what outlives a response: `spawn` is called with each such future.
+    /// Sets how to run futures that outlive a response: `spawn` is called with each of them.
     ///
-    /// A gateway gives them the time until its own end, and one without a runtime runs them after the response.
+    /// A gateway runs them until its own end. A gateway without a runtime runs them after the response.
     #[must_use]
     pub fn with_spawner(
         self,
@@ -134,7 +134,7 @@ impl Connection {
         self.with(|facts| facts.spawner = Some(spawn))
     }
 
-    /// Whether [`spawn`](Connection::spawn) runs what it is given.
+    /// Whether [`spawn`](Connection::spawn) can run a future.
     #[must_use]
     pub fn can_spawn(&self) -> bool {
         self.0.spawner.is_some()
@@ -145,37 +145,37 @@ impl Connection {
         self
     }
 
-    /// The scheme of this connection; see [`Request::scheme`](crate::Request::scheme) for the one that the client used.
+    /// The scheme of this connection; for the client's scheme see [`Request::scheme`](crate::Request::scheme).
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.0.scheme
     }
 
-    /// The address of the other end, where the transport has one; a Unix socket has none.
+    /// The address of the peer, if the transport has one; a Unix socket has none.
     ///
-    /// It is that of the socket whatever any header says. Who the client is says
+    /// It is the address of the socket, whatever a header says. For the client's address see
     /// [`Request::client_address`](crate::Request::client_address).
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
     }
 
-    /// The address of this end, where the transport has one.
+    /// The local address, if the transport has one.
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         self.0.local
     }
 
-    /// What its TLS has agreed on; `None` where there is none, or where a proxy ends it.
+    /// The facts of its TLS session; `None` without TLS, or if a proxy terminates it.
     #[must_use]
     pub fn tls(&self) -> Option<&Tls> {
         self.0.tls.as_ref()
     }
 
-    /// Waits until the server of this connection is told to stop; for ever where it has no such way.
+    /// Waits until the server of this connection is asked to stop; forever if the connection cannot tell.
     ///
-    /// What would go on for ever, such as a stream of events, ends then, so that its client connects anew elsewhere and
-    /// the server needs not break it off at its deadline.
+    /// Use it to end responses that would go on forever, such as a stream of events. The client then connects again
+    /// elsewhere, and the server need not abort the response at its deadline.
     ///
     /// ```
     /// use enfilade_core::{Connection, Scheme};
@@ -193,17 +193,18 @@ impl Connection {
         }
     }
 
-    /// Runs `future` beside the response, and to its end also if the client goes away: a cache that is filled, a message
-    /// that is sent.
+    /// Runs `future` beside the response, and to its end even if the client disconnects.
     ///
-    /// The built-in server runs it at once, as do FastCGI, SCGI and services of tower on a tokio runtime, CGI after its
-    /// response. A server that stops waits for it until its deadline, and drops it then, and at once what is spawned
-    /// later; what goes on for ever ends with [`shutting_down`](Connection::shutting_down). A panic in it is the end of it
-    /// alone. Nothing limits how many run at a time.
+    /// Use it to fill a cache or to send a message, for example. The built-in server runs the future at once, as do
+    /// FastCGI, SCGI and tower services on a tokio runtime. CGI runs it after its response. When a server stops, it
+    /// waits for the future until its deadline, and drops it then; it drops at once what is spawned later. To end a
+    /// future that goes on forever, use [`shutting_down`](Connection::shutting_down). A panic in the future ends only
+    /// that future. Nothing limits how many run at a time.
     ///
     /// # Errors
     ///
-    /// The future, if nobody runs it: the connection of a test that has no gateway, say. Await it then, or do without.
+    /// Returns the future if this connection cannot run it, for example in a test without a gateway. Then await it, or
+    /// do without it.
     ///
     /// ```
     /// use enfilade_core::{Reply, Request};
@@ -234,10 +235,10 @@ impl Connection {
         }
     }
 
-    /// The connection's value of type `T`, made by `make` where there is none yet.
+    /// The connection's value of type `T`, made by `make` on first use.
     ///
-    /// It is what a component wants to keep for all requests of a connection. Use a type of your own, so that nobody
-    /// else's value is in the same place.
+    /// Use it to keep a value for all requests of a connection. Use a type of your own, so that the value cannot
+    /// collide with another component's.
     #[expect(
         clippy::missing_panics_doc,
         reason = "a slot is stored under the identity of its own type"
@@ -256,7 +257,7 @@ impl Connection {
     }
 }
 
-/// What the TLS of a connection has agreed on.
+/// The facts of a connection's TLS session.
 ///
 /// ```
 /// use enfilade_core::Tls;
@@ -273,7 +274,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// TLS of this version, such as `TLSv1.3`.
+    /// A TLS session of this version, such as `TLSv1.3`.
     #[must_use]
     pub fn new(version: &'static str) -> Tls {
         Tls {
@@ -283,14 +284,14 @@ impl Tls {
         }
     }
 
-    /// The same with the name that the client asked for (SNI, RFC 6066, section 3).
+    /// Sets the name that the client requested (SNI, RFC 6066, section 3).
     #[must_use]
     pub fn with_server_name(mut self, name: impl Into<String>) -> Tls {
         self.server_name = Some(name.into());
         self
     }
 
-    /// The same with the client's certificates, its own first, each in DER, which have been verified.
+    /// Sets the client's certificates, verified: its own first, each in DER.
     #[must_use]
     pub fn with_peer_certificates(mut self, chain: impl IntoIterator<Item = Vec<u8>>) -> Tls {
         self.peer_certificates = chain.into_iter().collect();
@@ -303,13 +304,13 @@ impl Tls {
         self.version
     }
 
-    /// The name that the client asked for.
+    /// The name that the client requested.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// The client's certificates, its own first, each in DER; none where it was not asked for one.
+    /// The client's certificates, its own first, each in DER; empty if the server did not ask for one.
     #[must_use]
     pub fn peer_certificates(&self) -> &[Vec<u8>] {
         &self.peer_certificates

@@ -1,4 +1,4 @@
-//! The request as WSGI and CGI show it.
+//! The request as an environment of WSGI and CGI.
 
 use std::borrow::Cow;
 
@@ -12,18 +12,18 @@ use crate::rules::path;
 
 /// The WSGI/CGI dictionary view of a request (PEP 3333, "environ Variables"; RFC 3875, section 4.1).
 ///
-/// Values are computed from the request's fields when they are asked for, never stored. `PATH_INFO` and `SCRIPT_NAME`
-/// are percent-decoded, `QUERY_STRING` is raw, each header is there as `HTTP_` and its name in capitals, repeated ones
-/// joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1. `HTTP_HOST` is the authority of a
-/// target that has one, as those of HTTP/2 do, whatever the header says (RFC 9112, section 3.2.2).
+/// Values are computed from the request's fields on demand, never stored. `PATH_INFO` and `SCRIPT_NAME` are
+/// percent-decoded, `QUERY_STRING` is raw. Each header is a variable: `HTTP_` and its name in capitals. Repeated
+/// headers are joined by `, ` (`Cookie` by `; `). Bytes that are not UTF-8 are read as Latin-1. `HTTP_HOST` is the
+/// authority of the target if it has one, as in HTTP/2, whatever the header says (RFC 9112, section 3.2.2).
 ///
-/// `REMOTE_ADDR`, `REMOTE_PORT` and `wsgi.url_scheme` are the [client's](Request::client_address), and so are
-/// `SERVER_NAME` and `SERVER_PORT` where a component found out that the client used another scheme or host than the connection shows.
+/// `REMOTE_ADDR`, `REMOTE_PORT` and `wsgi.url_scheme` are the [client's](Request::client_address). So are `SERVER_NAME`
+/// and `SERVER_PORT` if a component set a scheme or host that differs from the connection's.
 ///
 /// # Security
 ///
-/// A header with an underscore in its name is left out: `X_User` would stand for `X-User`. So is `Proxy`, which
-/// programs would read as the setting `HTTP_PROXY`.
+/// A header with an underscore in its name is left out: `X_User` would read as `X-User`. `Proxy` is left out too:
+/// programs would read it as the setting `HTTP_PROXY`.
 ///
 /// # Example
 ///
@@ -41,7 +41,7 @@ use crate::rules::path;
 #[derive(Clone, Copy, Debug)]
 pub struct Environ<'a>(&'a Request);
 
-/// The names of the variables that do not come from a header; some have no value for some requests.
+/// The variables that do not come from a header; some have no value for some requests.
 const NAMES: [&str; 18] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
@@ -68,7 +68,7 @@ impl<'a> Environ<'a> {
         Environ(request)
     }
 
-    /// The value of the variable `name`, where this request has it.
+    /// The value of the variable `name`, if this request has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let request = self.0;
@@ -85,7 +85,7 @@ impl<'a> Environ<'a> {
             "CONTENT_LENGTH" => return self.header(&CONTENT_LENGTH),
             "SERVER_NAME" => match (request.server(), request.hostname()) {
                 (Some(local), _) => bracketed(local.ip()).into(),
-                // PEP 3333 does not let it be empty.
+                // PEP 3333 does not allow an empty value.
                 (None, name) => name.unwrap_or("localhost").into(),
             },
             "SERVER_PORT" => request.port().to_string().into(),
@@ -100,7 +100,7 @@ impl<'a> Environ<'a> {
         })
     }
 
-    /// All variables that this request has, with their values.
+    /// All variables of this request, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let this = *self;
         let own = NAMES
@@ -110,7 +110,7 @@ impl<'a> Environ<'a> {
             let variable = variable_of(name)?;
             Some((Cow::Owned(variable), this.header(name)?))
         });
-        // The names of headers do not have it where there is no such header.
+        // The loop over headers misses it if there is no such header.
         let is_only_in_target = !self.0.headers().contains_key(HOST);
         let host = self.0.host().filter(|_| is_only_in_target);
         let host = host.map(|host| (Cow::Borrowed("HTTP_HOST"), Cow::Borrowed(host)));
@@ -142,7 +142,7 @@ impl<'a> Environ<'a> {
     }
 }
 
-/// The variable that a header is; `None` for those that are left out or have a variable of their own.
+/// The variable for a header; `None` for headers that are left out or have a variable of their own.
 fn variable_of(name: &HeaderName) -> Option<String> {
     let left_out = name == CONTENT_TYPE || name == CONTENT_LENGTH || name == "proxy";
     if left_out || name.as_str().contains('_') {
@@ -154,12 +154,12 @@ fn variable_of(name: &HeaderName) -> Option<String> {
     ))
 }
 
-/// A path without its percent-coding.
+/// A path, percent-decoded.
 fn decoded(raw: &str) -> Cow<'_, str> {
     text(path::decode_bytes(raw))
 }
 
-/// Bytes as text: UTF-8, and what is none as Latin-1, so that no byte is lost (PEP 3333, "Unicode Issues").
+/// Bytes as text: UTF-8 if valid, otherwise Latin-1, so that no byte is lost (PEP 3333, "Unicode Issues").
 fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     let latin1 = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
     match bytes {
@@ -175,7 +175,7 @@ fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 }
 
 impl Request {
-    /// The view of this request as WSGI's environ.
+    /// The request as an environment of WSGI.
     #[must_use]
     pub fn environ(&self) -> Environ<'_> {
         Environ::new(self)
@@ -246,7 +246,7 @@ mod tests {
         request.advance("/%E9t%E9".len()).unwrap();
         let environ = request.environ();
         assert_eq!(environ.get("SCRIPT_NAME").as_deref(), Some("/été"));
-        // One byte that is no UTF-8 makes all of it Latin-1, as with headers.
+        // One byte that is not UTF-8 makes all of the value Latin-1, as with headers.
         let expected = "/a\u{ff}b/c\u{c3}\u{a9}";
         assert_eq!(environ.get("PATH_INFO").as_deref(), Some(expected));
     }

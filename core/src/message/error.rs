@@ -1,4 +1,4 @@
-//! What can go wrong with a body.
+//! Errors of bodies.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,38 +8,38 @@ use crate::message::unwind::Panic;
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// An error of the contract: a body that could not be read.
+/// An error of the contract: a body could not be read.
 ///
-/// What it was is in [`kind`](BodyError::kind); the cause, where there is one, in [`source`](StdError::source).
+/// [`kind`](BodyError::kind) has the reason, and [`source`](StdError::source) the cause, if there is one.
 #[derive(Debug)]
 pub struct BodyError {
     kind: BodyErrorKind,
     cause: Option<BoxError>,
 }
 
-/// What a [`BodyError`] is about.
+/// The reason of a [`BodyError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyErrorKind {
-    /// The source of a body failed, or the peer broke off in the middle of it.
+    /// The source of the body failed, or the peer disconnected in the middle of it.
     Failed,
-    /// A body is longer than the limit that was set for reading it.
+    /// The body is longer than the limit for reading it.
     TooLarge,
-    /// Nothing came of a body for longer than it may take.
+    /// The body sent no data for longer than its timeout.
     TimedOut,
     /// The source of a body panicked.
     Panicked,
-    /// A slice was asked for that is outside the body.
+    /// The requested slice is outside the body.
     OutOfRange,
-    /// A slice was asked for of a body that has none: a stream.
+    /// The body cannot be sliced: it is a stream.
     NotSliceable,
 }
 
 impl BodyError {
-    /// A body's source failed because of `cause`.
+    /// An error because the body's source failed with `cause`.
     ///
-    /// Where `cause` is an error of this type, or has one among its own causes, this is of the same kind: other libraries
-    /// put an error of their own around it on its way through them.
+    /// If `cause` is a `BodyError`, or has one among its own causes, the new error has the same kind: other libraries
+    /// wrap our errors in their own.
     pub fn new(cause: impl Into<BoxError>) -> BodyError {
         let cause = cause.into();
         match cause.downcast::<BodyError>() {
@@ -51,7 +51,7 @@ impl BodyError {
         }
     }
 
-    /// A body is longer than it may be.
+    /// An error because a body is longer than its limit.
     #[must_use]
     pub fn too_large() -> BodyError {
         BodyError {
@@ -60,7 +60,7 @@ impl BodyError {
         }
     }
 
-    /// Nothing came of a body for too long.
+    /// An error because a body sent no data for too long.
     #[must_use]
     pub fn timed_out() -> BodyError {
         BodyError {
@@ -69,7 +69,7 @@ impl BodyError {
         }
     }
 
-    /// The source of a body panicked, which was caught. The text of the panic becomes the cause.
+    /// An error because the source of a body panicked. The text of the panic becomes the cause.
     #[must_use]
     pub fn panicked(panic: impl Into<Panic>) -> BodyError {
         BodyError {
@@ -78,7 +78,7 @@ impl BodyError {
         }
     }
 
-    /// A slice of a body of `length` bytes is outside it.
+    /// An error because a slice is outside a body of `length` bytes.
     pub(super) fn out_of_range(length: u64) -> BodyError {
         BodyError {
             kind: BodyErrorKind::OutOfRange,
@@ -86,7 +86,7 @@ impl BodyError {
         }
     }
 
-    /// A body is no bytes in memory and no segments.
+    /// An error because a body is a stream.
     pub(super) fn not_sliceable() -> BodyError {
         BodyError {
             kind: BodyErrorKind::NotSliceable,
@@ -94,17 +94,17 @@ impl BodyError {
         }
     }
 
-    /// What this error is about.
+    /// The reason of this error.
     #[must_use]
     pub fn kind(&self) -> BodyErrorKind {
         self.kind
     }
 }
 
-/// How many causes are looked at: an error may be its own cause.
+/// How many causes are inspected: an error may be its own cause.
 const MAX_CAUSES: usize = 64;
 
-/// The kind of the error, or of the first body's error among its causes.
+/// The kind of the error, or of the first `BodyError` among its causes.
 pub(super) fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKind> {
     let causes = std::iter::successors(Some(error), |&error| cause_of(error));
     let mut bodies = causes
@@ -114,7 +114,7 @@ pub(super) fn inner_kind(error: &(dyn StdError + 'static)) -> Option<BodyErrorKi
 }
 
 fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    // An `io::Error` passes over what it holds when it is asked for its source.
+    // An `io::Error` skips the error that it wraps when asked for its source.
     let held = error.downcast_ref::<std::io::Error>();
     match held.and_then(std::io::Error::get_ref) {
         Some(held) => Some(held),
@@ -127,8 +127,8 @@ impl fmt::Display for BodyError {
         f.write_str(match self.kind {
             BodyErrorKind::Failed => "the body could not be read to its end",
             BodyErrorKind::TooLarge => "the body is longer than the limit",
-            BodyErrorKind::TimedOut => "the body did not go on in time",
-            BodyErrorKind::Panicked => "what makes the body panicked",
+            BodyErrorKind::TimedOut => "timed out reading the body",
+            BodyErrorKind::Panicked => "the source of the body panicked",
             BodyErrorKind::OutOfRange => "the slice is outside the body",
             BodyErrorKind::NotSliceable => "a stream cannot be sliced",
         })

@@ -1,4 +1,4 @@
-//! Errors that know how to answer.
+//! Errors that become responses.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -18,12 +18,12 @@ use crate::message::unwind::Panic;
 
 /// An error as a response: a status, a text for the client, and the cause for the log.
 ///
-/// Every error turns into one with `?`, a boxed one and one of the crate `anyhow` among them: a 500 with a fixed text, so
-/// that nothing of the cause reaches the client. A request body that broke off is a 400, one that is too long a 413, one
-/// that did not go on in time a 408, also where such an error is the cause of another. The error itself travels outward on
-/// the response as an extension of type `Arc<HttpError>`, for logs and error pages.
+/// `?` converts every error into one, including boxed errors and those of the crate `anyhow`. The status is 500 with a
+/// fixed text, so that nothing of the cause reaches the client. For a request body it is 400 if the body broke off, 413
+/// if it is too long, and 408 if it timed out, also if such an error is the cause of another. The error itself travels
+/// outward on the response, as an extension of type `Arc<HttpError>`, for logs and error pages.
 ///
-/// An application may have an error type of its own in its place: whatever is [`IntoResponse`] stands in a `Result`.
+/// An application may use an error type of its own instead: any [`IntoResponse`] works in a `Result`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -47,11 +47,11 @@ pub struct HttpError {
     message: Option<Cow<'static, str>>,
     source: Option<BoxError>,
     source_type: Option<&'static str>,
-    /// Most have none, and an error is returned through many functions.
+    /// Boxed because most errors have none, and an error is returned through many functions.
     more: Option<Box<More>>,
 }
 
-/// What an error adds to its response.
+/// The headers and members that an error adds to its response.
 #[derive(Debug, Default)]
 struct More {
     headers: HeaderMap,
@@ -59,7 +59,7 @@ struct More {
 }
 
 impl HttpError {
-    /// An error that answers with `status` and its standard reason phrase as the text.
+    /// An error with this status; its text is the standard reason phrase.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
         HttpError {
@@ -71,20 +71,20 @@ impl HttpError {
         }
     }
 
-    /// A 500 for a [`Panic`], or for what `catch_unwind` returned. Its text becomes the cause.
+    /// A 500 for a [`Panic`], or for the error of `catch_unwind`. The text of the panic becomes the cause.
     #[must_use]
     pub fn from_panic(panic: impl Into<Panic>) -> Self {
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(panic.into().to_string())
     }
 
-    /// Sets the text that the client sees; the status' reason phrase by default.
+    /// Sets the text for the client. By default the reason phrase of the status.
     #[must_use]
     pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// Sets another status.
+    /// Replaces the status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
@@ -112,12 +112,12 @@ impl HttpError {
         self
     }
 
-    /// Adds a member to the problem that `ErrorPages` makes of the error for a client that wants JSON (RFC 9457, section
-    /// 3.2).
+    /// Adds a member to the JSON problem that `ErrorPages` makes of the error (RFC 9457, section 3.2).
     ///
-    /// The value is text, a number, a flag, or a list of these. `type`, `title` and `instance` are the standard members;
-    /// `status` and `detail` are the error's status and [message](HttpError::message), and a member by such a name is left
-    /// out. A name that is repeated has its last value. Clients see it: do not put a secret into it.
+    /// `ErrorPages` sends it to a client that wants JSON. The value is text, a number, a flag, or a list of these.
+    /// `type`, `title` and `instance` are standard members. `status` and `detail` are the error's status and
+    /// [message](HttpError::message), so members with these names are left out. If a name is repeated, the last value
+    /// counts. Clients see it: do not put a secret into it.
     ///
     /// ```
     /// use enfilade_core::HttpError;
@@ -149,7 +149,7 @@ impl HttpError {
         members.map(|(name, value)| (&**name, value))
     }
 
-    /// Sets the cause, which the client never sees.
+    /// Sets the cause. The client never sees it.
     #[must_use]
     pub fn caused_by<E: Into<BoxError>>(mut self, source: E) -> Self {
         self.source = Some(source.into());
@@ -157,13 +157,13 @@ impl HttpError {
         self
     }
 
-    /// The text for the client, where one was [set](HttpError::message).
+    /// The text for the client, if one was [set](HttpError::message).
     #[must_use]
     pub fn client_message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// The status to answer with.
+    /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -175,9 +175,9 @@ impl HttpError {
         self.source.as_deref()
     }
 
-    /// The path of the cause's type, for people: `std::num::ParseIntError`, or the like.
+    /// The path of the cause's type, for people, such as `std::num::ParseIntError`.
     ///
-    /// Text has none, and neither has an error that was in a box already. It may change from one compiler to another.
+    /// `None` if the cause is text, or an error that was boxed before. It may change from one compiler to another.
     ///
     /// ```
     /// use enfilade_core::HttpError;
@@ -190,7 +190,7 @@ impl HttpError {
         self.source_type
     }
 
-    /// The cause, or the error itself where it has none, to go on as another error's cause.
+    /// The cause, or the error itself if it has none, to become the cause of another error.
     #[must_use]
     pub fn into_cause(self) -> BoxError {
         let text = self.to_string();
@@ -203,7 +203,7 @@ impl HttpError {
     }
 }
 
-/// What becomes an error by being put into a box says nothing by its type.
+/// Ignores types that only became errors by boxing: their names say nothing.
 fn type_of_error(name: &'static str) -> Option<&'static str> {
     let is_plain = name.contains("str") && !name.contains("::")
         || name == type_name::<String>()
@@ -218,7 +218,7 @@ impl fmt::Display for HttpError {
     }
 }
 
-/// An error of an application's own says by its response what the client gets.
+/// An application's own error chooses its response.
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     fn into_response(self) -> Response {
         self.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
@@ -239,7 +239,7 @@ impl<E: Into<BoxError> + 'static> From<E> for HttpError {
     }
 }
 
-/// The status for an error: whose fault it is, if a body's error is the error or one of its causes.
+/// The status for an error: that of the first body error among the error and its causes, or 500.
 fn status_for(error: &(dyn StdError + 'static)) -> StatusCode {
     match inner_kind(error) {
         Some(BodyErrorKind::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -250,7 +250,7 @@ fn status_for(error: &(dyn StdError + 'static)) -> StatusCode {
     }
 }
 
-/// The [`HttpError`] that `?` makes of it.
+/// The same [`HttpError`] that `?` makes.
 impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         HttpError::from(self).into_response()
@@ -261,7 +261,8 @@ impl IntoResponse for HttpError {
     fn into_response(mut self) -> Response {
         let mut response = (self.status, self.text().into_owned()).into_response();
         if let Some(more) = &mut self.more {
-            // A name that is repeated here has all of its values; one of the text's own, such as its type, is replaced.
+            // A name that is repeated here keeps all its values, and replaces a header of the text's own, such as its
+            // type.
             response
                 .headers_mut()
                 .extend(std::mem::take(&mut more.headers));
@@ -361,6 +362,6 @@ mod tests {
         let panic = std::panic::catch_unwind(|| std::panic::panic_any(Bomb)).unwrap_err();
         let error = HttpError::from_panic(panic);
         let cause = error.source().unwrap().to_string();
-        assert_eq!(cause, "panicked: with a value that is no text");
+        assert_eq!(cause, "panicked: with a value that is not text");
     }
 }

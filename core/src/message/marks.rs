@@ -1,4 +1,4 @@
-//! What components leave for others in the extensions of requests and responses.
+//! Marks in the extensions of requests and responses, for other components.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use http::StatusCode;
 
 use crate::message::response::{IntoResponse, Response};
 
-/// Says in a response's extensions that its application has no answer and that another one is to be asked.
+/// Marks a response, in its extensions, as having no result, so that another application is tried.
 ///
-/// As a response it is a 404 without content, so that it is a good answer even where nothing looks for it.
+/// As a response it is a 404 without content, so it is valid even if no component looks for the mark.
 ///
 /// ```
 /// use enfilade_core::{IntoResponse, Pass};
@@ -25,7 +25,7 @@ use crate::message::response::{IntoResponse, Response};
 pub struct Pass;
 
 impl Pass {
-    /// A 404 without content that carries the mark.
+    /// A 404 without content, with the mark.
     #[must_use]
     pub fn response() -> Response {
         Pass.into_response()
@@ -40,9 +40,9 @@ impl IntoResponse for Pass {
     }
 }
 
-/// Asks routers inside for a [`MatchedPattern`] on the response: a request extension.
+/// Asks routers inside, as a request extension, to put a [`MatchedPattern`] on the response.
 ///
-/// A log or a metrics wrapper outside a router sets it, so that nobody else pays for the answer.
+/// A log or a metrics wrapper outside a router sets it, so that other stacks do not pay for the pattern.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -50,10 +50,12 @@ impl IntoResponse for Pass {
 )]
 pub struct RouteWanted;
 
-/// The pattern that a request's path had: a response extension, where a [`RouteWanted`] asked for it.
+/// The pattern that matched the request's path: a response extension.
 ///
-/// Where routers are nested, the patterns of all of them are in it, one behind the other. It ends with `/...` where an
-/// application was mounted and no router in it had a pattern: `/static/...` is no route.
+/// Routers set it if a [`RouteWanted`] asked for it.
+///
+/// With nested routers it has the patterns of all of them, joined. It ends with `/...` if an application was mounted
+/// and no router in it matched a pattern: `/static/...` is not a route.
 ///
 /// ```
 /// use enfilade_core::{Application, IntoResponse, MatchedPattern, Request, RouteWanted};
@@ -77,7 +79,7 @@ pub struct RouteWanted;
 pub struct MatchedPattern(Arc<str>);
 
 impl MatchedPattern {
-    /// A pattern, for routers to say.
+    /// A pattern, set by routers.
     #[must_use]
     pub fn new(pattern: impl Into<Arc<str>>) -> MatchedPattern {
         MatchedPattern(pattern.into())

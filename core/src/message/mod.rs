@@ -1,4 +1,4 @@
-//! What applications get and give back.
+//! The types that applications receive and return.
 
 pub(crate) mod body;
 pub(crate) mod connection;

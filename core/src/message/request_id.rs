@@ -9,7 +9,7 @@ use http::HeaderValue;
 const MAX_BYTES: usize = 200;
 
 thread_local! {
-    /// Whether there is a tag: a look at it costs less than one at what has a destructor.
+    /// Whether there is a tag: reading it costs less than reading a value with a destructor.
     static IS_TAGGED: Cell<bool> = const { Cell::new(false) };
     /// The ID of the request that the panic of this thread has left so far.
     static TAG: Cell<Option<RequestIdValue>> = const { Cell::new(None) };
@@ -17,8 +17,8 @@ thread_local! {
 
 /// The ID of a request: an extension of the request and of the response.
 ///
-/// The middleware `RequestId` sets it, and keeps one that is there already. A component that logs, or that calls another
-/// service, reads it.
+/// The middleware `RequestId` sets it, and keeps one that is there already. Components that log, or that call another
+/// service, read it.
 ///
 /// ```
 /// use enfilade_core::RequestIdValue;
@@ -37,11 +37,13 @@ impl RequestIdValue {
         HeaderValue::from_str(id).ok().and_then(Self::from_header)
     }
 
-    /// An ID of 1 to 200 visible ASCII characters; `None` if the value is not one. The bytes are shared, not copied.
+    /// An ID of 1 to 200 visible ASCII characters; `None` if the value is not one.
+    ///
+    /// The bytes are shared, not copied.
     #[must_use]
     pub fn from_header(value: HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
-        // Without an early end the loop is a few vector instructions.
+        // Without an early return the loop compiles to a few vector instructions.
         let is_visible = |so_far, byte: &u8| so_far & byte.is_ascii_graphic();
         let is_valid =
             (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().fold(true, is_visible);
@@ -60,9 +62,9 @@ impl RequestIdValue {
         &self.0
     }
 
-    /// Calls `run`. If it panics, [`Panic::catch`](crate::Panic::catch) further out gets this ID with the panic.
+    /// Calls `run`; if it panics, [`Panic::catch`](crate::Panic::catch) further out gets this ID with the panic.
     ///
-    /// A component that chooses the ID calls the application in it, and polls the application's future in it. It costs
+    /// A component that chooses the ID both calls the application and polls its future through this function. It costs
     /// nothing unless there is a panic. The outermost ID wins.
     ///
     /// ```
@@ -75,7 +77,7 @@ impl RequestIdValue {
     pub fn tag_panic<T>(&self, run: impl FnOnce() -> T) -> T {
         let tagging = Tagging(self);
         let output = run();
-        // Only unwinding drops it.
+        // Only unwinding may drop it.
         std::mem::forget(tagging);
         output
     }
@@ -95,13 +97,13 @@ impl Drop for Tagging<'_> {
     }
 }
 
-/// Whether the panic of this thread has left a request with an ID.
+/// Whether a panic of this thread has left a request with an ID.
 #[inline]
 pub(crate) fn is_tagged() -> bool {
     IS_TAGGED.get()
 }
 
-/// Sets the tag of this thread, and returns the one before. There is none as the thread ends.
+/// Sets the tag of this thread, and returns the previous one. Returns `None` while the thread ends.
 #[cold]
 pub(crate) fn replace_tag(tag: Option<RequestIdValue>) -> Option<RequestIdValue> {
     IS_TAGGED.set(tag.is_some());

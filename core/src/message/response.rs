@@ -1,4 +1,4 @@
-//! Responses, and what turns into one.
+//! Responses, and conversion into them.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -9,16 +9,16 @@ use http::{HeaderValue, StatusCode};
 
 use crate::message::body::Body;
 
-/// The answer to a request: `http`'s response with our [`Body`].
+/// A response: that of the crate `http`, with our [`Body`].
 pub type Response = http::Response<Body>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// What turns into a [`Response`].
+/// Types that convert into a [`Response`].
 ///
 /// Text is sent as `text/plain; charset=utf-8`, bytes as `application/octet-stream`, a [`StatusCode`] alone with an
-/// empty body. `None` is a 404, `Err` what its [`HttpError`](crate::HttpError) says.
+/// empty body. `None` becomes a 404, and `Err` the response of its error, such as [`HttpError`](crate::HttpError).
 ///
 /// ```
 /// use enfilade_core::IntoResponse;

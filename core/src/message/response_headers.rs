@@ -1,4 +1,4 @@
-//! Lists of headers in front of what turns into a response.
+//! Lists of headers in front of a value that converts into a response.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -11,8 +11,8 @@ where
     V: TryInto<HeaderValue, Error: Into<http::Error>>,
     T: IntoResponse,
 {
-    /// A list's first value for a name replaces what `T` set, later ones are added. A header that is not valid makes
-    /// the answer a 500, and never reaches the wire.
+    /// The first value of a name replaces the header that `T` set; later values are added. An invalid header makes the
+    /// response a 500, and is never sent.
     fn into_response(self) -> Response {
         let mut response = self.1.into_response();
         match put_headers(response.headers_mut(), self.0) {

@@ -1,4 +1,4 @@
-//! Panics: caught, told apart by request, and dropped without harm.
+//! Panics: caught, matched to a request, and dropped safely.
 
 use std::any::Any;
 use std::fmt;
@@ -9,8 +9,8 @@ use crate::message::request_id::{RequestIdValue, is_tagged, replace_tag};
 /// A panic that was caught, with the ID of the request that panicked, if there is one.
 ///
 /// Its text is for a log, not for a client: `request 01J9ZK3V7Q8W2N4M6P0R panicked: boom`, or `panicked: boom`.
-/// [`HttpError::from_panic`](crate::HttpError::from_panic) makes a 500 of it. A payload that panics as it is dropped is
-/// harmless.
+/// [`HttpError::from_panic`](crate::HttpError::from_panic) makes a 500 of it. A payload that panics when dropped does
+/// no harm.
 pub struct Panic {
     payload: Box<dyn Any + Send>,
     request_id: Option<RequestIdValue>,
@@ -19,9 +19,9 @@ pub struct Panic {
 impl Panic {
     /// Calls `run` and catches its panic.
     ///
-    /// The ID is the one of the outermost [`RequestIdValue::tag_panic`] between here and the panic. Use this, and not
-    /// `std::panic::catch_unwind`, around applications: that leaves the ID behind, for the next panic inside the same
-    /// `Panic::catch`.
+    /// The ID is the one of the outermost [`RequestIdValue::tag_panic`] between here and the panic. Around applications
+    /// use this function instead of `std::panic::catch_unwind`, which leaves the ID behind for the next panic inside
+    /// the same `Panic::catch`.
     ///
     /// ```
     /// use enfilade_core::Panic;
@@ -42,7 +42,8 @@ impl Panic {
         }
     }
 
-    /// The tag that is there belongs to the panic whose unwinding calls this, or to one that somebody else caught.
+    /// A tag that is there already belongs to the panic whose unwinding calls this, or to one that was caught
+    /// elsewhere.
     #[cold]
     fn catch_beside_tag<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
         let outer = replace_tag(None).filter(|_| std::thread::panicking());
@@ -59,7 +60,7 @@ impl Panic {
         }
     }
 
-    /// Goes on panicking, with the same value and ID; for a panic that was caught on another thread.
+    /// Resumes the panic, with the same value and ID; for a panic that was caught on another thread.
     ///
     /// The panic hook is not called again.
     ///
@@ -81,9 +82,9 @@ impl Panic {
         resume_unwind(std::mem::replace(&mut self.payload, Box::new(())))
     }
 
-    /// Sets the ID of the request unless the panic has one.
+    /// Sets the ID of the request, unless the panic has one.
     ///
-    /// For a component that catches panics and finds the ID in the request's extensions.
+    /// For components that catch panics and find the ID in the request's extensions.
     #[must_use]
     pub fn or_request_id(mut self, id: Option<RequestIdValue>) -> Panic {
         self.request_id = self.request_id.take().or(id);
@@ -97,14 +98,14 @@ impl Panic {
     }
 }
 
-/// The payload may panic as it is dropped.
+/// The payload may panic when it is dropped.
 impl Drop for Panic {
     fn drop(&mut self) {
         drop_quietly(std::mem::replace(&mut self.payload, Box::new(())));
     }
 }
 
-/// What `catch_unwind` returned.
+/// The error of `catch_unwind`.
 impl From<Box<dyn Any + Send>> for Panic {
     fn from(payload: Box<dyn Any + Send>) -> Panic {
         Panic {
@@ -118,7 +119,7 @@ impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| self.payload.downcast_ref::<String>().map(String::as_str));
-        let text = text.unwrap_or("with a value that is no text");
+        let text = text.unwrap_or("with a value that is not text");
         match &self.request_id {
             Some(id) => write!(f, "request {id} panicked: {text}"),
             None => write!(f, "panicked: {text}"),
@@ -132,9 +133,9 @@ impl fmt::Debug for Panic {
     }
 }
 
-/// Drops a value of an application, whatever its destructor does.
+/// Drops a value of an application, and catches a panic of its destructor.
 ///
-/// The payload of its panic is never dropped, as that may panic too.
+/// The payload of that panic is never dropped, because it may panic too.
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(panic);
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destructor_that_panics_harms_nobody() {
+    fn a_destructor_that_panics_does_no_harm() {
         for depth in 0..3 {
             drop_quietly(Bomb(depth));
         }

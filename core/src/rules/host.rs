@@ -3,15 +3,15 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A host that was named well: `uri-host [":" port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
+/// A valid host: `uri-host [":" port]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2).
 ///
-/// The name is a registered name in ASCII (underscores are fine, as container networks have them), an IPv4 address, or
-/// an IPv6 address in brackets; addresses of versions to come are refused. The port is empty or at most 65535. There is
-/// no user, no path and no white space in it, and something before the port.
+/// The name is a registered name in ASCII (underscores are allowed, because container networks use them), an IPv4
+/// address, or an IPv6 address in brackets. Addresses of future versions are rejected. The port is empty or at most
+/// 65535. A user, a path or white space is not allowed, and neither is an empty name.
 ///
-/// Two hosts are equal where their names are, without regard to case, and their ports; one that leaves its scheme's
-/// port out is not equal to one that writes it. `[::1]` equals `[0:0::1]`. The one dot that may end a name of the DNS is
-/// no part of [`name`](Host::name): `example.org.` equals `example.org`, as both mean the same machines. Nothing is
+/// Two hosts are equal if their names are, ignoring case, and their ports are. A host without a port is not equal to
+/// one with the default port of its scheme. `[::1]` equals `[0:0::1]`. One dot at the end of a DNS name is not part of
+/// [`name`](Host::name): `example.org.` equals `example.org`, because both mean the same machines. Nothing is
 /// percent-decoded.
 ///
 /// ```
@@ -31,7 +31,7 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Reads a host; `None` where it is none, or empty.
+    /// Parses a host; `None` if it is invalid or empty.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Host<'a>> {
         let (name, port) = split_port(text)?;
@@ -43,7 +43,7 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// Whether [`parse`](Host::parse) reads it, without looking for an address in a name.
+    /// Whether [`parse`](Host::parse) accepts it, without looking for an address in a name.
     pub(crate) fn is_valid(text: &[u8]) -> bool {
         if is_plain(text) {
             return true;
@@ -58,25 +58,27 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// The name as the client wrote it, without port and without the dot at its end; an IPv6 address has its brackets.
+    /// The name as the client wrote it, without the port and the dot at its end.
+    ///
+    /// An IPv6 address has its brackets.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// The port, where there is one.
+    /// The port, if there is one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The address that the name is, where it is one.
+    /// The address, if the name is one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
-    /// Whether the two have one name, whatever their ports.
+    /// Whether both have the same name, whatever their ports.
     #[must_use]
     pub fn has_name_of(&self, other: &Host<'_>) -> bool {
         match (self.address, other.address) {
@@ -85,7 +87,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The same host without its port, if it is this one.
+    /// The same host without its port, if the port is this one.
     #[must_use]
     pub fn without_port(self, port: u16) -> Host<'a> {
         let port = self.port.filter(|own| *own != port);
@@ -101,7 +103,7 @@ impl PartialEq for Host<'_> {
 
 impl Eq for Host<'_> {}
 
-/// Name and port, as they are written in a URL.
+/// Name and port, as in a URL.
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
@@ -112,7 +114,7 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// An address as a host: one of IPv6 stands in brackets (RFC 3986, section 3.2.2; RFC 3875, section 4.1.14).
+/// An address as a host: IPv6 in brackets (RFC 3986, section 3.2.2; RFC 3875, section 4.1.14).
 pub(crate) fn bracketed(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
@@ -120,7 +122,7 @@ pub(crate) fn bracketed(address: IpAddr) -> String {
     }
 }
 
-/// Whether it is a name of plain bytes, or that and a short port, as most hosts are: it takes one pass to tell.
+/// Whether it is a name of plain bytes, with at most a short port, as most hosts are: this takes one pass.
 fn is_plain(text: &[u8]) -> bool {
     let end = text.iter().position(|&byte| !PLAIN[usize::from(byte)]);
     let (name, port) = text.split_at(end.unwrap_or(text.len()));
@@ -160,16 +162,16 @@ fn parse_name(text: &str) -> Option<(&str, Option<IpAddr>)> {
         return Some((text, Some(address.into())));
     }
     let name = registered_name(text)?;
-    // An address has no letter at its end, and most names have one.
+    // An address never ends with a letter, and most names do.
     let may_be_address = name.ends_with(|last: char| last.is_ascii_digit());
     let address = may_be_address.then(|| name.parse::<Ipv4Addr>().ok());
     Some((name, address.flatten().map(IpAddr::V4)))
 }
 
-/// A name without the dot that may end it.
+/// A name without the dot at its end.
 fn registered_name(text: &str) -> Option<&str> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    // A second dot would be an end of the name that comes off the next time.
+    // A second dot would be removed by the next call.
     let is_whole = !name.is_empty() && !name.ends_with('.');
     (is_whole && is_registered_name(name.as_bytes())).then_some(name)
 }

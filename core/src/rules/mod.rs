@@ -1,4 +1,4 @@
-//! What the RFCs say, as functions of plain values.
+//! Rules of the RFCs, as functions of plain values.
 
 pub mod gateway;
 pub mod headers;

@@ -1,13 +1,13 @@
-//! Paths: percent-coding, the canonical form, and matching against text.
+//! Paths: percent-encoding, the canonical form, and matching against text.
 //!
-//! A path is made canonical once, by the gateway ([`canonical`] has the table), and everything that compares paths looks
-//! at that one string, so that an authorisation wrapper and a router cannot disagree.
+//! The gateway makes a path canonical once ([`canonical`] has the table). Everything that compares paths reads that one
+//! string, so an authorisation wrapper and a router cannot disagree.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// What a path may not contain as it is: all but the `pchar`s of RFC 3986, section 3.3, and `/`.
+/// Characters that a path may not contain unencoded: all except the `pchar`s of RFC 3986, section 3.3, and `/`.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -25,7 +25,7 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The same for one segment, in which `/` is coded too.
+/// The same for one segment, in which `/` is encoded too.
 const SEGMENT: &AsciiSet = &PATH.add(b'/');
 
 /// Percent-decodes a path or a part of one; bytes that are not UTF-8 become U+FFFD.
@@ -40,7 +40,7 @@ pub fn decode_bytes(raw: &str) -> Cow<'_, [u8]> {
     percent_decode_str(raw).into()
 }
 
-/// Percent-decodes a path or a part of one; `None` where the bytes are not UTF-8.
+/// Percent-decodes a path or a part of one; `None` if the bytes are not UTF-8.
 #[must_use]
 pub fn decode_utf8(raw: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(raw).decode_utf8().ok()
@@ -64,19 +64,19 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
 
 /// Makes a path canonical: the one form of it that is compared.
 ///
-/// Every gateway does so once, for [`Request::path`](crate::Request::path), and nothing decodes a path again to compare it.
+/// Every gateway does so once, for [`Request::path`](crate::Request::path). Nothing decodes a path again to compare it.
 /// Borrows if the path is canonical already, as nearly every path is.
 ///
 /// | received | canonical | why |
 /// |---|---|---|
 /// | `/%66oo`, `/%7Ea` | `/foo`, `/~a` | unreserved characters are decoded (RFC 3986, section 6.2.2.2) |
-/// | `/a%2fb`, `/a%40b` | `/a%2Fb`, `/a%40b` | others are not: coded, they mean something else (section 2.2); hexadecimal digits are capitals (section 6.2.2.1) |
+/// | `/a%2fb`, `/a%40b` | `/a%2Fb`, `/a%40b` | others are not: encoded, they mean something else (section 2.2); hexadecimal digits are capitals (section 6.2.2.1) |
 /// | `/a/./b/../c`, `/a/%2e%2E/b` | `/a/c`, `/b` | dot segments are resolved (section 6.2.2.3); above the root there is nothing |
 /// | `/a/..`, `/a/.` | `/`, `/a/` | (section 5.2.4) |
 /// | `//a//b`, `/a/..//b` | `//a//b`, `//b` | empty segments are segments |
-/// | `/a\b`, `/a%5cb` | `/a%5Cb` | a backslash separates nothing, other than in the URL standard |
-/// | `/é`, `/{x}`, `/100%` | `/%C3%A9`, `/%7Bx%7D`, `/100%25` | what a path cannot have as it is, is encoded |
-/// | `/%00`, `/%FF` | `/%00`, `/%FF` | NUL, and what is not UTF-8, stay encoded: no text matches them |
+/// | `/a\b`, `/a%5cb` | `/a%5Cb` | a backslash is not a separator, unlike in the URL standard |
+/// | `/é`, `/{x}`, `/100%` | `/%C3%A9`, `/%7Bx%7D`, `/100%25` | characters that a path may not contain are encoded |
+/// | `/%00`, `/%FF` | `/%00`, `/%FF` | NUL, and bytes that are not UTF-8, stay encoded: no text matches them |
 /// | `*`, and the empty path | the same | they are not paths |
 ///
 /// ```
@@ -115,7 +115,7 @@ fn canonical_coding(raw: &str) -> String {
     path
 }
 
-/// Resolves the segments `.` and `..` (RFC 3986, section 5.2.4) of what follows the first slash of a path.
+/// Resolves the segments `.` and `..` (RFC 3986, section 5.2.4) in the part after the first slash of a path.
 fn resolve_dots(segments: &str) -> String {
     let mut resolved = String::with_capacity(segments.len() + 1);
     let mut segments = segments.split('/').peekable();
@@ -133,18 +133,19 @@ fn resolve_dots(segments: &str) -> String {
     resolved
 }
 
-/// Whether a segment is one of the path's own steps; coded dots are decoded before.
+/// Whether a segment is `.` or `..`; encoded dots are decoded before.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }
 
-/// Whether a character is the same character where it is encoded (RFC 3986, section 2.3).
+/// Whether a character means the same encoded and unencoded (RFC 3986, section 2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// How many bytes at the start of a raw path may stand in a segment as they are: up to a slash, a percent sign, or what
-/// [`canonical`] would code.
+/// The number of bytes at the start of a raw path that are valid unencoded in a segment.
+///
+/// It stops at a slash, a percent sign, or a byte that [`canonical`] would encode.
 ///
 /// ```
 /// use enfilade_core::path::unreserved_prefix;
@@ -159,9 +160,11 @@ pub fn unreserved_prefix(raw: &[u8]) -> usize {
     end.unwrap_or(raw.len())
 }
 
-/// Codes what may not stand in a path or query as it is, a stray `%` included, and leaves all else as it is written.
+/// Encodes characters that a path or query may not contain, and a stray `%`.
 ///
-/// A peer's target may have such characters; a URL that is made of it must not.
+/// The rest stays as written.
+///
+/// A peer's target may contain such characters, but a URL made from it must not.
 ///
 /// ```
 /// assert_eq!(enfilade_core::path::encode_invalid("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
@@ -191,9 +194,9 @@ pub fn encode_invalid(raw: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// Whether a byte may stand in a segment as it is (RFC 3986's `pchar` without `pct-encoded`).
+/// Whether a byte may stand unencoded in a segment (`pchar` of RFC 3986, without `pct-encoded`).
 ///
-/// Every byte of many a request's path is looked up, so it is a table.
+/// A table, because the bytes of many request paths are looked up in it.
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
@@ -219,9 +222,10 @@ fn is_plain_or_slash(byte: u8) -> bool {
     PLAIN_OR_SLASH[usize::from(byte)]
 }
 
-/// Whether a path is canonical, which nearly every path is: most have plain bytes and slashes alone, and no dot after one.
+/// Whether a path is canonical, as nearly every path is: most have only plain bytes and slashes, and no dot after a
+/// slash.
 fn is_canonical(path: &[u8]) -> bool {
-    // Eight at a time, without a branch for each.
+    // Eight bytes at a time, without a branch for each.
     let (eights, rest) = path.as_chunks::<8>();
     let all = |bytes: &[u8; 8]| {
         let bytes = bytes.iter();
@@ -231,7 +235,7 @@ fn is_canonical(path: &[u8]) -> bool {
     is_plain && !path.windows(2).any(|pair| pair == b"/.") || is_canonical_as_coded(path)
 }
 
-/// The same for a path with coded characters or with dots.
+/// The same for a path with encoded characters or with dots.
 #[cold]
 fn is_canonical_as_coded(path: &[u8]) -> bool {
     let mut rest = path;
@@ -253,11 +257,11 @@ fn is_canonical_as_coded(path: &[u8]) -> bool {
     path.first() != Some(&b'/') || !segments.any(|segment| matches!(segment, b"." | b".."))
 }
 
-/// How many bytes of a canonical path the prefix takes up, if it ends at a segment boundary.
+/// The number of bytes of a canonical path that the prefix covers, if it ends at a segment boundary.
 ///
-/// The prefix is text: `/caf\u{e9}` matches `/caf%C3%A9`, and a character in it that a path may have as it is, such as `/`
-/// or `@`, matches only itself, never `%2F` or `%40`. A slash at its end is not counted; an empty prefix and `/` match every
-/// path at 0.
+/// The prefix is text: `/caf\u{e9}` matches `/caf%C3%A9`. A character that a path may contain unencoded, such as `/` or
+/// `@`, matches only itself, never `%2F` or `%40`. A slash at the prefix's end is not counted. An empty prefix and `/`
+/// match every path, with length 0.
 ///
 /// ```
 /// use enfilade_core::path::match_prefix;
@@ -272,7 +276,7 @@ pub fn match_prefix(path: &str, prefix: &str) -> Option<usize> {
     matches!(rest, [] | [b'/', ..]).then_some(path.len() - rest.len())
 }
 
-/// What follows a text at the front of a canonical path.
+/// The rest of a canonical path after a text at its front.
 fn strip_text<'a>(mut path: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     for &wanted in text {
         path = match *path {

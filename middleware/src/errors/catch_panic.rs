@@ -134,7 +134,7 @@ mod tests {
         });
         for (app, cause) in [
             (call, "panicked: in the call"),
-            (future, "panicked: with a value that is no text"),
+            (future, "panicked: with a value that is not text"),
         ] {
             let response = client(app).get("/").send();
             assert_eq!(response.status(), 500);

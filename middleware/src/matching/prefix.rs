@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 
 /// The prefix as [`path::match_prefix`] takes it: without the slash of `/`.
 ///
-/// One that matches what nobody means, or nothing, is an error.
+/// A prefix that can match nothing, or more than it seems to, is an error.
 pub(crate) fn mount_prefix(prefix: &str) -> Result<&str, Error> {
     let refused = |why| Err(Error::new(ErrorKind::Route, format!("{prefix:?} {why}")));
     if prefix.contains(['?', '#']) {

@@ -336,7 +336,7 @@ mod tests {
             (None, None),
             (
                 Some(Duration::from_secs(9)),
-                Some("the body did not go on in time"),
+                Some("timed out reading the body"),
             ),
         ] {
             let clock = Clock::default();

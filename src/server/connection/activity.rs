@@ -1,4 +1,4 @@
-//! What a connection is doing, as far as its time limits go.
+//! The state of a connection, as far as its timeouts depend on it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,43 +14,43 @@ use crate::server::connection::frames::Frames;
 use crate::server::connection::framing::{Framing, MessageBody};
 use crate::server::connection::pending_upgrade::PendingUpgrade;
 
-/// How long an idle connection that is told to finish may take for it.
+/// How long an idle connection may take to finish when asked.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection counts as congested after the client has let it go on, in milliseconds.
+/// How long a connection counts as congested after the client has let it continue, in milliseconds.
 #[cfg(feature = "http2")]
 const LATELY: u64 = 5_000;
 
-/// Counts the requests of a connection that are not answered yet, and knows since when it waits for the next.
+/// Counts the requests of a connection without a response yet, and records since when it waits for the next.
 ///
-/// The clock of an idle connection runs while nothing is in flight and nothing moves: what was handed over to be written
-/// may be on its way for long.
+/// The clock of an idle connection runs while nothing is in flight and nothing moves: bytes that were written may take
+/// long to arrive.
 #[derive(Debug)]
 pub(in crate::server) struct Activity {
     failures: FailureHooks,
     began: Instant,
     in_flight: AtomicUsize,
-    /// Whether something was sent or finished after `idle_since`.
+    /// Whether bytes were sent or a request finished after `idle_since`.
     has_moved: AtomicBool,
-    /// When something moved last, in milliseconds since the connection began.
+    /// When something last moved, in milliseconds since the connection began.
     idle_since: AtomicU64,
-    /// When the first byte of a head that is not whole came, in milliseconds and one more; 0 if there is none.
+    /// When the first byte of an incomplete head arrived, in milliseconds plus one; 0 without one.
     head_since: AtomicU64,
-    /// Whether a write waits for the client, whose time [`Wire`](crate::server::connection::wire::Wire) keeps.
+    /// Whether a write waits for the client; [`Wire`](crate::server::connection::wire::Wire) measures that time.
     is_writing: AtomicBool,
-    /// When the client kept the server from writing last, in milliseconds and one more; 0 if it never did.
+    /// When the client last blocked the server's writes, in milliseconds plus one; 0 if it never did.
     congested_at: AtomicU64,
-    /// How many bytes came and are kept until they may be read.
+    /// How many received bytes are held until they may be read.
     held: AtomicUsize,
     is_http2: bool,
-    /// Whether TLS keeps bytes of its own, so that nobody knows how much is missing.
+    /// Whether TLS buffers bytes of its own, so that the number of missing bytes is unknown.
     is_encrypted: AtomicBool,
-    /// How much content of the current body was handed to the application.
+    /// How much content of the current body was passed to the application.
     delivered: AtomicU64,
-    /// Whether the end of the connection would look like the end of a body that failed.
+    /// Whether closing the connection would look like the end of a body that failed.
     must_reset: AtomicBool,
-    /// Whether what the client sent ends the connection.
+    /// Whether the bytes from the client end the connection.
     is_over: AtomicBool,
-    /// Whether what comes from now on is no HTTP.
+    /// Whether the bytes from now on are not HTTP.
     has_left_http: AtomicBool,
     received: Mutex<Inbound>,
 }
@@ -68,7 +68,7 @@ enum Messages {
     Http2(Frames),
 }
 
-/// One request that is not answered yet, or whose body is not read.
+/// One request without a response yet, or whose body is not read.
 #[derive(Debug)]
 pub(in crate::server) struct InFlight(Arc<Activity>);
 
@@ -77,7 +77,7 @@ impl InFlight {
         &self.0
     }
 
-    /// What is done if the request panics; it is here, so that no request has to share it.
+    /// The hooks for a request that panics; they are here, so that requests need not share them.
     pub(in crate::server) fn failures(&self) -> &FailureHooks {
         &self.0.failures
     }
@@ -133,7 +133,7 @@ impl Activity {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
-    /// Some bytes came; returns how many of them may be read now, or `None` if the connection is over.
+    /// Notes received bytes; returns how many of them may be read now, or `None` if the connection is over.
     pub(in crate::server) fn receives(&self, bytes: &[u8]) -> Option<usize> {
         if self.has_left_http.load(Ordering::Relaxed) {
             return Some(bytes.len());
@@ -144,7 +144,7 @@ impl Activity {
             Messages::Http1(framing) => {
                 let delivered = is_in_flight.then(|| self.delivered.load(Ordering::Relaxed));
                 let count = framing.take(bytes, delivered);
-                // While something is in flight, a head waits for its turn.
+                // While a request is in flight, a head waits for its turn.
                 (count, framing.is_in_head() && !is_in_flight)
             }
             Messages::Http2(frames) => {
@@ -155,7 +155,7 @@ impl Activity {
         match count {
             Ok(count) => {
                 if !is_in_head {
-                    // Most heads come whole, and wait for nothing that would have to be timed.
+                    // Most heads arrive whole, so there is no time to measure.
                     self.head_since.store(0, Ordering::Relaxed);
                 } else if self.head_since.load(Ordering::Relaxed) == 0 {
                     self.head_since.store(self.now() + 1, Ordering::Relaxed);
@@ -170,12 +170,12 @@ impl Activity {
         }
     }
 
-    /// So many bytes came and are kept until they may be read.
+    /// Notes how many received bytes are held until they may be read.
     pub(in crate::server) fn holds(&self, bytes: usize) {
         self.held.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether the socket took bytes, or waits for the client.
+    /// Notes whether the socket took bytes, or waits for the client.
     pub(in crate::server) fn writes(&self, is_taken: bool) {
         self.is_writing.store(!is_taken, Ordering::Relaxed);
         match is_taken {
@@ -185,14 +185,14 @@ impl Activity {
         }
     }
 
-    /// These bytes are on their way, before TLS makes others of them.
+    /// Notes bytes that are being sent, before TLS encrypts them.
     pub(in crate::server) fn sends<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) {
         if !self.is_http2 {
             return;
         }
         if let Messages::Http2(frames) = &mut self.lock_inbound().messages {
             for part in parts {
-                // What keeps a connection alive, such as the answer to a PING, moves nothing on.
+                // Frames that only keep the connection alive, such as the reply to a PING, do not count as progress.
                 if frames.send(part) {
                     self.has_moved.store(true, Ordering::Relaxed);
                 }
@@ -203,7 +203,7 @@ impl Activity {
         }
     }
 
-    /// A head is whole, and this follows.
+    /// Notes that a head is complete, and what follows it.
     pub(super) fn begin(self: &Arc<Self>, content: MessageBody) -> InFlight {
         if let Messages::Http1(framing) = &mut self.lock_inbound().messages {
             framing.begin(content);
@@ -213,32 +213,33 @@ impl Activity {
         self.read()
     }
 
-    /// A body is to be read, which may go on when the request is answered: what comes of it is no head.
+    /// Notes a body that is being read, maybe beyond the response: its bytes are not a head.
     pub(in crate::server) fn read(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
-    /// So much of a body reached the application.
+    /// Notes how many bytes of a body reached the application.
     pub(in crate::server) fn delivers(&self, bytes: usize) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// The response changes the connection to another protocol.
+    /// Notes that the response upgrades the connection.
     pub(super) fn upgrade(&self, upgrade: PendingUpgrade) {
         self.lock_inbound().upgrade = Some(Box::new(upgrade));
         self.has_left_http.store(true, Ordering::Relaxed);
     }
 
-    /// What is done with the connection, now that hyper is done with it.
+    /// Takes the upgrade, now that hyper is done with the connection.
     ///
-    /// hyper does not wait until what it has written is taken; if some of it is left, that is lost, and nothing can follow.
+    /// hyper does not wait until its written bytes are sent. If some of them are left, they are lost, and nothing can
+    /// follow.
     pub(super) fn take_upgrade(&self) -> Option<Box<PendingUpgrade>> {
         let upgrade = self.lock_inbound().upgrade.take()?;
         (!self.is_writing.load(Ordering::Relaxed)).then_some(upgrade)
     }
 
-    /// A body failed whose only end is that of the connection.
+    /// Notes that a body failed whose only end is that of the connection.
     pub(in crate::server) fn break_off(&self) {
         self.must_reset.store(true, Ordering::Relaxed);
     }
@@ -247,13 +248,13 @@ impl Activity {
         self.must_reset.load(Ordering::Relaxed)
     }
 
-    /// TLS carries the bytes.
+    /// Notes that TLS encrypts the bytes.
     #[cfg(feature = "tls")]
     pub(in crate::server) fn encrypts(&self) {
         self.is_encrypted.store(true, Ordering::Relaxed);
     }
 
-    /// At least how many bytes of the request in flight did not come; 0 if it may be whole.
+    /// The minimum number of bytes of the request in flight that are missing; 0 if it may be complete.
     pub(in crate::server) fn missing(&self) -> u64 {
         match &self.lock_inbound().messages {
             Messages::Http1(_) if self.is_encrypted.load(Ordering::Relaxed) => 0,
@@ -265,31 +266,31 @@ impl Activity {
         }
     }
 
-    /// Why the connection has to be closed now, by what the client sent.
+    /// The reason to close the connection now, because of bytes from the client.
     pub(in crate::server) fn over(&self) -> Option<CloseReason> {
         let is_over = self.is_over.load(Ordering::Relaxed);
         is_over.then(|| self.lock_inbound().over).flatten()
     }
 
-    /// When the connection is over, and why, unless something happens before; `None` while something is in flight, but
-    /// for heads of HTTP/2, which may come meanwhile.
+    /// When the connection ends unless something happens before, and why; `None` while a request is in flight.
     ///
-    /// Until the first request only the limit for heads counts. A connection that was told to finish, at `told`, gets
-    /// little time for it.
+    /// Heads of HTTP/2 are an exception: they may arrive meanwhile. Until the first request only the timeout for heads
+    /// counts. A connection that was asked to finish, at `asked`, gets little time for it.
     pub(in crate::server) fn deadline(
         &self,
         head: Duration,
         keep_alive: Duration,
-        told: Option<Instant>,
+        asked: Option<Instant>,
     ) -> Option<(Instant, CloseReason)> {
         if self.has_moved.swap(false, Ordering::Relaxed) {
-            // A connection that did something within its first millisecond did something.
+            // Activity within the first millisecond must count as activity.
             self.idle_since.store(self.now().max(1), Ordering::Relaxed);
         }
         let is_in_flight = self.is_in_flight();
         let after = |milliseconds, limit| self.began + Duration::from_millis(milliseconds) + limit;
         let idle_since = self.idle_since.load(Ordering::Relaxed);
-        let finish = told.map(|told| told.max(after(idle_since, Duration::ZERO)) + FINISH_TIMEOUT);
+        let finish =
+            asked.map(|asked| asked.max(after(idle_since, Duration::ZERO)) + FINISH_TIMEOUT);
         match self.head_since.load(Ordering::Relaxed) {
             0 if is_in_flight || self.is_writing.load(Ordering::Relaxed) => None,
             0 => {
@@ -316,7 +317,7 @@ impl Activity {
         }
     }
 
-    /// Whether the client lately kept the whole connection from writing, by its window or its socket.
+    /// Whether the client recently blocked all writes of the connection, by its window or its socket.
     pub(super) fn is_congested(&self) -> bool {
         let at = self.congested_at.load(Ordering::Relaxed);
         let is_now = self.is_writing.load(Ordering::Relaxed)
@@ -354,13 +355,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_runs_while_nothing_is_answered() {
+    async fn time_runs_while_no_request_is_in_flight() {
         let activity = connection();
         assert_eq!(left(&activity), Some((10, CloseReason::Idle)));
         pass(3).await;
         assert_eq!(activity.receives(b"GET"), Some(3));
         pass(1).await;
-        // What comes later is no new beginning.
+        // Later bytes do not start the time again.
         assert_eq!(activity.receives(b" / HTTP/1.1"), Some(11));
         assert_eq!(left(&activity), Some((13, CloseReason::SlowHead)));
         assert_eq!(activity.receives(b"\r\n\r\n"), Some(4));
@@ -408,8 +409,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_told_to_finish_gets_little_time() {
         let activity = connection();
-        let told = Some(Instant::now());
-        let deadline = || activity.deadline(HEAD, KEEP_ALIVE, told);
+        let asked = Some(Instant::now());
+        let deadline = || activity.deadline(HEAD, KEEP_ALIVE, asked);
         let at = |seconds| activity.began + Duration::from_secs(seconds);
         assert_eq!(deadline(), Some((at(5), CloseReason::Idle)));
         pass(2).await;
@@ -419,7 +420,7 @@ mod tests {
         let in_flight = activity.begin(MessageBody::Known(0));
         assert_eq!(deadline(), None);
         drop(in_flight);
-        // Something moved.
+        // There was activity.
         assert_eq!(deadline(), Some((at(7), CloseReason::Idle)));
     }
 

@@ -1,4 +1,4 @@
-//! The time of a connection, and whether its client is still there.
+//! The timeouts of a connection, and whether its client is still connected.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -12,25 +12,26 @@ use crate::server::connection::activity::Activity;
 use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::limits::Limits;
 
-/// How often it is looked whether the client of a request in flight is still there.
+/// How often to check that the client of a request in flight is still connected.
 const LOOKS: Duration = Duration::from_secs(1);
-/// Up to how much is looked at, once, of what a client has sent and nobody reads.
+/// How many unread bytes of a client are inspected, once.
 const UNREAD: usize = 8 * 1024 * 1024;
 
-/// Keeps the time of a connection.
+/// Measures the timeouts of a connection.
 ///
-/// The timer is set anew only if it would ring too late, and looks again when it rings: most requests do not touch it.
+/// The timer is only reset if it would fire too late, and is checked again when it fires: most requests do not touch
+/// it.
 #[derive(Default)]
 pub(super) struct Clock {
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer wakes the connection's task when it rings.
+    /// Whether the timer wakes the connection's task when it fires.
     has_waker: bool,
-    /// When the connection was told to finish.
-    pub(super) told_at: Option<Instant>,
+    /// When the connection was asked to finish.
+    pub(super) asked_at: Option<Instant>,
 }
 
 impl Clock {
-    /// Whether the time is over; `is_new` says that the timer does not have this waker.
+    /// Whether the time is over; `is_new` means that the timer does not have this waker.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -40,8 +41,8 @@ impl Clock {
     ) -> Poll<CloseReason> {
         let (head, keep_alive) = (limits.header_read_timeout, limits.keep_alive_timeout);
         loop {
-            let Some((deadline, over)) = activity.deadline(head, keep_alive, self.told_at) else {
-                // Something is being answered, and whoever is done with it polls again.
+            let Some((deadline, over)) = activity.deadline(head, keep_alive, self.asked_at) else {
+                // A request is in flight, and the task that finishes it polls again.
                 self.has_waker &= !is_new;
                 return Poll::Pending;
             };
@@ -66,26 +67,27 @@ impl Clock {
     }
 }
 
-/// Whether it is time; otherwise the task is woken then, also if it has used up its budget, with which a timer that is
-/// polled but once would not note the waker.
+/// Whether the time is over; otherwise the task is woken then.
+///
+/// This also works if the task has used up its budget: then a timer that is polled once would not note the waker.
 fn poll_timer(timer: &mut Pin<Box<Sleep>>, context: &mut Context<'_>) -> Poll<()> {
     pin!(unconstrained(timer.as_mut())).poll(context)
 }
 
-/// Looks now and then whether the client of a request in flight is still there.
+/// Checks from time to time whether the client of a request in flight is still connected.
 ///
-/// hyper reads nothing meanwhile but the body, as fast as the application takes it. A reset is the end of the request. A
-/// client that has only closed its side still waits for the response, unless it owes a part of the request.
+/// Meanwhile hyper reads only the body, as fast as the application takes it. A reset ends the request. A client that
+/// has only closed its sending side still waits for the response, unless part of its request is missing.
 #[derive(Default)]
 pub(super) struct Presence {
     timer: Option<Pin<Box<Sleep>>>,
     has_waker: bool,
-    /// Whether the client has closed its side, and was looked at then.
+    /// Whether the client has closed its side, and the unread bytes were inspected then.
     is_closed: bool,
 }
 
 impl Presence {
-    /// Ready when the client is gone.
+    /// Ready when the client is disconnected.
     pub(super) fn poll_gone(
         &mut self,
         context: &mut Context<'_>,
@@ -121,7 +123,7 @@ impl Presence {
             return false;
         }
         if std::mem::replace(&mut self.is_closed, true) {
-            // What it owed then, it still owes.
+            // The part that was missing then is still missing.
             return false;
         }
         watch.probe();

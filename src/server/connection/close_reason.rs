@@ -1,20 +1,20 @@
 //! Why the server closes connections.
 
-/// Why a connection is over.
+/// The reason why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum CloseReason {
-    /// A head is not whole in time.
+    /// A head is not complete in time.
     SlowHead,
     /// The first line of a head is too long.
     LongLine,
     /// The target has a fragment.
     Fragment,
-    /// Too much of a chunked body is no content.
+    /// A chunked body has too much overhead for its content.
     Overhead,
-    /// There are too many frames that ask for nothing.
+    /// The client sends too many frames that request nothing.
     CheapFrames,
-    /// Nothing was asked for too long.
+    /// There was no request for too long.
     Idle,
-    /// The client has reset the connection, or left in the middle of a request.
+    /// The client has reset the connection, or disconnected in the middle of a request.
     Gone,
 }

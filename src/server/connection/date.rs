@@ -6,43 +6,44 @@ use std::time::SystemTime;
 use http::HeaderValue;
 
 thread_local! {
-    // What hyper keeps on this thread too: the text of the latest second that it has seen.
+    // hyper keeps the same on this thread: the text of the latest second that it has seen.
     static CLOCK: Cell<SystemClock> = const { Cell::new(SystemClock::NOTHING) };
 }
 
-/// Looks at the clock, as hyper does each time that it is polled.
+/// Reads the clock, as hyper does each time it is polled.
 pub(in crate::server) fn look() {
     CLOCK.set(CLOCK.get().at(time_of_day()));
 }
 
-/// The value that hyper would get wrong: its date stays in the future after the clock was set back. `None` if hyper
-/// may set it.
+/// The value that hyper would get wrong: its date stays in the future after the clock was set back.
+///
+/// `None` if hyper may set it.
 pub(in crate::server) fn correction() -> Option<HeaderValue> {
     let seen = CLOCK.get();
     (seen.now < seen.latest).then(|| value(seen.now))
 }
 
-/// The value for a response that hyper has no part in.
+/// The value for a response that hyper does not write.
 pub(in crate::server) fn now() -> HeaderValue {
     value(time_of_day())
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place at which the server reads the time of day"
+    reason = "the one place where the server reads the time of day"
 )]
 fn time_of_day() -> SystemTime {
     SystemTime::now()
 }
 
 fn value(time: SystemTime) -> HeaderValue {
-    // There is no date for a clock that stands before 1970.
+    // HTTP has no date for a clock before 1970.
     let date = httpdate::fmt_http_date(time.max(SystemTime::UNIX_EPOCH));
     let date = HeaderValue::try_from(date);
     date.expect("letters, digits and punctuation")
 }
 
-/// The time of day, and the latest that it ever was.
+/// The time of day, and the latest time seen so far.
 #[derive(Clone, Copy, Debug)]
 struct SystemClock {
     now: SystemTime,

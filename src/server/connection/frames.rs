@@ -1,25 +1,26 @@
-//! What the bytes of an HTTP/2 connection say that hyper does not: frames that cost the client nothing, and heads that
-//! do not come to their end (RFC 9113, section 10.5).
+//! Checks of an HTTP/2 connection that hyper does not make (RFC 9113, section 10.5).
+//!
+//! They find frames that cost the client nothing, and heads that never end.
 
 use tokio::time::Instant;
 
 use crate::server::connection::close_reason::CloseReason;
 
-/// How long the client's preface is (RFC 9113, section 3.4).
+/// The length of the client's preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 const HEADER: usize = 9;
-/// How many cheap frames a request buys: with one come updates of windows and of priorities.
+/// How many cheap frames a request earns: it comes with updates of windows and priorities.
 const CREDIT_PER_REQUEST: u64 = 4;
-/// How many cheap frames a frame of content buys: updates of the stream's window and of the connection's.
+/// How many cheap frames a frame of content earns: updates of the stream's window and of the connection's.
 const CREDIT_PER_FRAME: u64 = 2;
-/// How many bytes of responses buy one cheap frame.
+/// How many bytes of responses earn one cheap frame.
 const BYTES_PER_CREDIT: u64 = 256;
-/// How many bytes of content are no response that moves on.
+/// A frame with no more content than this is no progress of a response.
 const TRICKLE: usize = 64;
-/// How large windows are that nobody set (RFC 9113, section 6.9.2).
+/// The default size of windows (RFC 9113, section 6.9.2).
 const DEFAULT_WINDOW: u32 = 65_535;
 
-/// What is earned beyond it is lost.
+/// The maximum credit; more is lost.
 const MAX_CREDIT: u64 = 256 * 1024;
 
 // Types of frames (RFC 9113, section 6).
@@ -34,17 +35,17 @@ const INITIAL_WINDOW_SIZE: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Finds the headers of frames in bytes that come in parts.
+/// Finds the headers of frames in bytes that arrive in parts.
 #[derive(Debug, Default)]
 struct FrameReader {
     header: [u8; HEADER],
-    /// How much of a frame's header came.
+    /// How many bytes of a frame's header have arrived.
     known: usize,
-    /// How much of its payload is left.
+    /// How many bytes of its payload are left.
     left: usize,
 }
 
-/// What a frame's header says, and how it begins.
+/// The content of a frame's header, and the start of its payload.
 #[derive(Clone, Copy)]
 struct FrameHeader {
     length: usize,
@@ -53,7 +54,7 @@ struct FrameHeader {
 }
 
 impl FrameReader {
-    /// Passes over bytes until the header of a frame is whole.
+    /// Skips bytes until the header of a frame is complete.
     fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameHeader> {
         skip(bytes, &mut self.left);
         if self.known == HEADER && self.left == 0 {
@@ -78,14 +79,14 @@ impl FrameReader {
     }
 }
 
-/// Follows the frames of a connection.
+/// Tracks the frames of a connection.
 #[derive(Debug)]
 pub(super) struct Frames {
     preface: usize,
     received: FrameReader,
-    /// Whether a block of fields goes on in the next frame.
+    /// Whether a block of fields continues in the next frame.
     is_in_block: bool,
-    /// A setting or an opened window that is being read.
+    /// A setting or a window update that is being read.
     value: Vec<u8>,
     budget: Budget,
     sent: FrameReader,
@@ -95,11 +96,11 @@ pub(super) struct Frames {
 /// How much the client lets the server send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flow {
-    /// The window that every stream begins with.
+    /// The initial window of every stream.
     pub(super) initial_window: u32,
-    /// What is left of the connection's window.
+    /// The rest of the connection's window.
     window: i64,
-    /// How many bytes of content were sent in all.
+    /// How many bytes of content were sent in total.
     pub(super) sent: u64,
 }
 
@@ -110,14 +111,14 @@ impl Flow {
     }
 }
 
-/// How many frames a client may send that ask for nothing.
+/// How many frames that request nothing a client may send.
 #[derive(Debug)]
 struct Budget {
     /// How many each second.
     rate: u32,
     left: u64,
     filled: Instant,
-    /// How many more for what it asks for and takes.
+    /// How many more, earned by its requests and by the responses that it reads.
     credit: u64,
 }
 
@@ -147,7 +148,7 @@ impl Frames {
         self.flow
     }
 
-    /// Some bytes came.
+    /// Processes received bytes.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), CloseReason> {
         skip(&mut bytes, &mut self.preface);
         while !bytes.is_empty() {
@@ -159,7 +160,7 @@ impl Frames {
         Ok(())
     }
 
-    /// The header of a frame is whole.
+    /// Processes a complete header of a frame.
     fn begin(&mut self, header: FrameHeader) -> Result<(), CloseReason> {
         self.received.left = header.length;
         self.value.clear();
@@ -174,13 +175,13 @@ impl Frames {
                 self.is_in_block = header.flags & END_HEADERS == 0;
                 self.budget.spend(false)
             }
-            // Taking requests back and changing the settings is never what a response asks for.
+            // A response never needs cancelled requests or changed settings.
             DATA | RST_STREAM | SETTINGS => self.budget.spend(false),
             _ => self.budget.spend(true),
         }
     }
 
-    /// Reads what opens the windows: a setting, or an update of the connection's.
+    /// Reads a setting or an update that opens windows.
     fn read_value(&mut self, bytes: &[u8]) {
         let [_, _, _, kind, flags, stream @ ..] = self.received.header;
         let size = match kind {
@@ -213,11 +214,11 @@ impl Frames {
         }
     }
 
-    /// Some bytes were sent; returns whether they are of a response.
+    /// Processes sent bytes; returns whether they belong to a response.
     pub(super) fn send(&mut self, mut bytes: &[u8]) -> bool {
         let mut is_response = false;
         while !bytes.is_empty() {
-            // What belongs to a frame whose header went before.
+            // The rest of a frame whose header came before.
             let kind = self.sent.header.get(3).copied();
             is_response |= self.sent.left >= TRICKLE && kind == Some(DATA);
             if let Some(header) = self.sent.next(&mut bytes) {
@@ -238,7 +239,7 @@ impl Frames {
         is_response
     }
 
-    /// Whether a frame or a block of fields has begun and is not whole, but for content, which has its own limits.
+    /// Whether a frame or a block of fields is incomplete; content is excluded, because it has limits of its own.
     pub(super) fn is_in_head(&self) -> bool {
         let reader = &self.received;
         let [.., kind, _, _, _, _, _] = reader.header;
@@ -248,7 +249,7 @@ impl Frames {
     }
 }
 
-/// Passes over as much as is there.
+/// Skips as much as is there.
 fn skip(bytes: &mut &[u8], left: &mut usize) {
     let count = bytes.len().min(*left);
     *left -= count;
@@ -303,7 +304,7 @@ mod tests {
         frames
     }
 
-    /// How many of these frames are taken, which have no payload that would be left when one is not.
+    /// How many of these frames, without payload, are accepted.
     fn taken(frames: &mut Frames, frame: &[u8]) -> usize {
         (0..1_000_000)
             .take_while(|_| frames.take(frame).is_ok())
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 500);
         frames.send(&frame(DATA, 0, 1 << 20).repeat(100));
         assert_eq!(taken(&mut frames, &frame(RST_STREAM, 0, 0)), 0);
-        // What is earned is not kept without bound.
+        // The credit is bounded.
         assert_eq!(taken(&mut frames, &frame(PING, 0, 0)), 262_144);
     }
 

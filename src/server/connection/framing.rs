@@ -1,32 +1,34 @@
-//! What the bytes of an HTTP/1 connection say that hyper does not: where heads begin and end, what their first line
-//! has, and how much of a body is not content.
+//! Checks of an HTTP/1 connection that hyper does not make.
+//!
+//! They find where heads begin and end, the content of their first line, and how much of a body is overhead.
 
 use memchr::memmem;
 
 use crate::server::connection::close_reason::CloseReason;
 
-/// How many bytes of a chunked body may be no content before any of it is, and beside [`OVERHEAD_RATE`].
+/// How many bytes of overhead a chunked body may have before any content, and in addition to [`OVERHEAD_RATE`].
 const MAX_OVERHEAD: u64 = 64 * 1024;
-/// How many such bytes each byte of content buys: a chunk of one byte costs five, and twelve with a size like `00000001`.
+/// How many bytes of overhead each byte of content allows: a chunk of one byte has five, and twelve with a size like
+/// `00000001`.
 const OVERHEAD_RATE: u64 = 16;
 
-/// What follows a head.
+/// The part after a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageBody {
-    /// Another head, so many bytes later.
+    /// Another head, after this many bytes.
     Known(u64),
     /// A chunked body, whose end hyper finds.
     Chunked,
 }
 
-/// Follows the messages of a connection, and hands hyper one head at a time.
+/// Tracks the messages of a connection, and passes one head at a time to hyper.
 ///
-/// So that every head is seen, also of requests that were sent before the one before was answered. hyper skips bare
-/// line feeds and empty lines as this does (RFC 9112, section 2.2).
+/// So every head is checked, also those of pipelined requests. hyper skips bare line feeds and empty lines the same way
+/// (RFC 9112, section 2.2).
 #[derive(Debug)]
 pub(super) struct Framing {
     max_line: usize,
-    /// Finds the end of a head that comes whole, as most do, in one go.
+    /// Finds the end of a head that arrives whole, as most do, in one pass.
     end: memmem::Finder<'static>,
     state: FramingState,
     chunked: ChunkedProgress,
@@ -36,30 +38,30 @@ pub(super) struct Framing {
 #[derive(Debug)]
 enum FramingState {
     Head(HeadProgress),
-    /// A whole head was handed over, which hyper has not parsed yet.
+    /// A whole head was passed to hyper, which has not parsed it yet.
     Given,
-    /// So many bytes of a body are left.
+    /// This many bytes of a body are left.
     Body(u64),
     Chunked,
-    /// hyper has more than one message at hand, so nobody knows where the next begins, until all are dealt with.
+    /// hyper has more than one message, so the start of the next one is unknown, until all of them are processed.
     Lost {
         is_chunked: bool,
     },
 }
 
-/// How far a head has come.
+/// How much of a head has arrived.
 #[derive(Debug, Default)]
 struct HeadProgress {
-    /// How many bytes of the current line came, and whether the last of them is a carriage return.
+    /// The number of bytes of the current line, and whether the last one is a carriage return.
     line: usize,
     ends_in_cr: bool,
-    /// Whether the first line is whole.
+    /// Whether the first line is complete.
     has_line: bool,
-    /// Whether the first line has come as far as its target.
+    /// Whether the first line has arrived up to its target.
     has_target: bool,
 }
 
-/// How a chunked body comes.
+/// The progress of a chunked body.
 #[derive(Debug, Default)]
 struct ChunkedProgress {
     /// Bytes that hyper has decoded, and those of the latest read, which may not be decoded yet.
@@ -67,7 +69,7 @@ struct ChunkedProgress {
     latest: u64,
 }
 
-/// The last bytes that were handed over.
+/// The last bytes that were passed to hyper.
 #[derive(Debug, Default)]
 struct LastBytes([u8; 4]);
 
@@ -82,14 +84,14 @@ impl LastBytes {
         self.0 = all.concat().last_chunk().copied().unwrap_or_default();
     }
 
-    /// Whether the last byte was that of an empty line, as the last one of a head and of a chunked body is.
+    /// Whether the last byte ended an empty line, as at the end of a head and of a chunked body.
     fn is_at_end(&self) -> bool {
         self.0.ends_with(b"\n\r\n") || self.0.ends_with(b"\n\n")
     }
 }
 
 impl Framing {
-    /// With the number of bytes that the first line of a head may have.
+    /// Creates one with the maximum length of a head's first line.
     pub(super) fn new(max_line: usize) -> Framing {
         Framing {
             max_line,
@@ -100,9 +102,9 @@ impl Framing {
         }
     }
 
-    /// Some bytes came; returns how many of them hyper may have now.
+    /// Processes received bytes; returns how many of them hyper may have now.
     ///
-    /// `delivered` is how much content of the body the application got; `None` if there is no body under way.
+    /// `delivered` is how much content of the body the application got; `None` if no body is being read.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -113,7 +115,7 @@ impl Framing {
             FramingState::Chunked | FramingState::Lost { .. }
         ) && delivered.is_none()
         {
-            // All that was handed over is dealt with, if it ended where messages can end.
+            // All passed bytes are processed, if they end where messages can end.
             self.state = match self.tail.is_at_end() {
                 true => FramingState::Head(HeadProgress::default()),
                 false => FramingState::Lost { is_chunked: false },
@@ -156,7 +158,7 @@ impl Framing {
         }
     }
 
-    /// hyper has parsed a head, which this follows.
+    /// hyper has parsed a head, and this follows it.
     pub(super) fn begin(&mut self, content: MessageBody) {
         self.state = match (&self.state, content) {
             (FramingState::Given, MessageBody::Known(0)) => {
@@ -174,7 +176,7 @@ impl Framing {
         }
     }
 
-    /// Whether a head has begun and is not whole.
+    /// Whether a head has begun and is incomplete.
     pub(super) fn is_in_head(&self) -> bool {
         match &self.state {
             FramingState::Head(head) => head.line > 0 || head.has_line,
@@ -183,7 +185,7 @@ impl Framing {
         }
     }
 
-    /// At least how many bytes of the message's body did not come; 0 if it may be whole.
+    /// The minimum number of missing bytes of the message's body; 0 if it may be complete.
     pub(super) fn missing(&self) -> u64 {
         match &self.state {
             FramingState::Body(left) => *left,
@@ -194,10 +196,10 @@ impl Framing {
 }
 
 impl HeadProgress {
-    /// The place behind a head that has not begun before and is whole; `None` if it has to be looked at line by line.
+    /// The end of a head that begins and ends in these bytes; `None` if it has to be checked line by line.
     ///
-    /// If only some of its lines end in bare line feeds, what follows it may be handed over with it: hyper finds its way,
-    /// and nothing is lost but what is checked here.
+    /// If only some of its lines end in bare line feeds, bytes after the head may be passed with it. hyper still parses
+    /// them correctly, and only the checks here are lost.
     fn whole(&self, bytes: &[u8], end: &memmem::Finder<'_>, max_line: usize) -> Option<usize> {
         if self.line > 0 || self.has_line {
             return None;
@@ -211,7 +213,7 @@ impl HeadProgress {
         end.find(bytes).map(|at| at + 4)
     }
 
-    /// The place behind the empty line that ends the head.
+    /// The offset after the empty line that ends the head.
     fn find_end(&mut self, bytes: &[u8], max_line: usize) -> Result<Option<usize>, CloseReason> {
         let mut start = 0;
         for at in memchr::memchr_iter(b'\n', bytes) {
@@ -229,7 +231,7 @@ impl HeadProgress {
         Ok(None)
     }
 
-    /// More of the current line.
+    /// Appends to the current line.
     fn extend(&mut self, part: &[u8], max_line: usize) -> Result<(), CloseReason> {
         self.line += part.len();
         self.ends_in_cr = part.last().map_or(self.ends_in_cr, |last| *last == b'\r');
@@ -244,7 +246,8 @@ impl HeadProgress {
             false => memchr::memchr(b' ', part).and_then(|at| part.get(at..)),
         };
         self.has_target = target.is_some();
-        // A target has no fragment (RFC 9112, section 3.2), and the type `Uri` would drop it. The method may have a `#`.
+        // A target has no fragment (RFC 9112, section 3.2), and the type `Uri` would drop it. The method may contain a
+        // `#`.
         match target.is_some_and(|target| memchr::memchr(b'#', target).is_some()) {
             true => Err(CloseReason::Fragment),
             false => Ok(()),
@@ -254,10 +257,10 @@ impl HeadProgress {
 
 impl ChunkedProgress {
     fn take(&mut self, bytes: &[u8], delivered: u64) -> Result<(), CloseReason> {
-        // hyper reads on when it has decoded all that it has.
+        // hyper reads on when it has decoded all its bytes.
         self.decoded += std::mem::replace(&mut self.latest, bytes.len() as u64);
         let allowed = MAX_OVERHEAD.saturating_add(delivered.saturating_mul(OVERHEAD_RATE));
-        // The content that the application did not take yet is that of the read before, which is no more than its bytes.
+        // Content that the application has not taken yet is from the previous read, and no longer than that.
         let undelivered = self.decoded.saturating_sub(delivered);
         if undelivered > allowed {
             return Err(CloseReason::Overhead);
@@ -276,7 +279,7 @@ mod tests {
         Framing::new(20)
     }
 
-    /// What hyper gets of these parts, as long as no head is parsed.
+    /// The bytes that hyper gets of these parts, as long as no head is parsed.
     fn take(framing: &mut Framing, parts: &[&str]) -> Result<Vec<usize>, CloseReason> {
         parts
             .iter()
@@ -350,7 +353,7 @@ mod tests {
             ("1\r\na\r\n0\r\n\r\n", Err(CloseReason::Fragment)),
             ("0\r\na: b\r\n\r\n", Err(CloseReason::Fragment)),
             ("0\r\n\r\nGET", Ok(7)),
-            // A whole head behind it, which hyper has then: what comes after that one is known again.
+            // A whole head follows, which hyper then has: what comes after that one is known again.
             ("0\r\n\r\nGET /\r\n\r\n", Err(CloseReason::Fragment)),
         ] {
             let mut framing = framing();
@@ -374,13 +377,13 @@ mod tests {
         let mut framing = chunked();
         let passed = (0..1000).take_while(|_| framing.take(&zeros, IN_BODY).is_ok());
         assert_eq!(passed.count(), 65);
-        // Ten million chunks of one byte are as many bytes of content.
+        // Ten million chunks of one byte have as many bytes of content.
         let mut framing = chunked();
         let part = b"1\r\na\r\n".repeat(1_000);
         for count in 0..10_000 {
             assert!(framing.take(&part, Some(count * 1_000)).is_ok());
         }
-        // The content of one large read that the application did not take yet.
+        // The content of one large read that the application has not taken yet.
         let mut framing = chunked();
         assert!(framing.take(&vec![b'x'; 400 * 1024], IN_BODY).is_ok());
         assert!(framing.take(b"x", Some(390 * 1024)).is_ok());

@@ -1,4 +1,4 @@
-//! What is said to a client whose connection ends, and of it.
+//! The last response of a connection, and the report of its end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,13 +15,14 @@ use crate::server::connection::stream::Stream;
 use crate::server::connection::wire::Wire;
 use crate::server::refusal::{Refusal, RefusalHooks};
 
-/// How long saying goodbye may take.
+/// The timeout for the last response.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How much of what a client sends then is taken, in KiB.
+/// How many KiB from the client are read meanwhile.
 const LINGER: usize = 256;
 
-/// What is said to a client whose connection is over, if anything is: that its head was too slow (RFC 9110, section
-/// 15.5.9), its target too long (section 15.5.15) or no target.
+/// The status sent to a client whose connection is over, if any.
+///
+/// Its head was too slow (RFC 9110, section 15.5.9), its target too long (section 15.5.15) or invalid.
 pub(super) fn goodbye(reason: CloseReason) -> Option<StatusCode> {
     match reason {
         CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
@@ -41,39 +42,39 @@ pub(super) fn report(
     reason: CloseReason,
 ) {
     let reason = match reason {
-        CloseReason::SlowHead => "the head is not complete in time",
+        CloseReason::SlowHead => "timed out reading the head",
         CloseReason::LongLine => "the request line is too long",
         CloseReason::Fragment => "the target has a fragment",
         CloseReason::Overhead => "the chunked body has too little content",
-        CloseReason::CheapFrames => "too many frames that ask for nothing",
-        // These are no fault of the client's, and a log of the application has them.
+        CloseReason::CheapFrames => "too many frames that request nothing",
+        // These are not faults of the client, and a log of the application has them.
         CloseReason::Idle | CloseReason::Gone => return,
     };
     refusals.report(&Refusal::new(peer, status, reason));
 }
 
-/// Says to a client that there is no room for it.
+/// Rejects a client beyond the limit of connections.
 pub(in crate::server) async fn refuse(socket: Socket, limits: &Limits) {
     let stream = Stream::new(Wire::new(socket, limits.write_pace));
     let status = StatusCode::SERVICE_UNAVAILABLE;
     respond(stream, status, "retry-after: 1\r\n").await;
 }
 
-/// Says this, and takes for a moment what the client sends: a socket that is closed with unread bytes is reset, and what
-/// was said is lost (RFC 9112, section 9.6).
+/// Sends this response, and reads from the client for a moment: closing a socket with unread bytes resets it, and the
+/// response would be lost (RFC 9112, section 9.6).
 pub(super) async fn respond(mut stream: Stream, status: StatusCode, headers: &str) {
     let date = date::now();
     let date = date.to_str().unwrap_or_default();
     let end = format!("connection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
     let response = format!("HTTP/1.1 {status}\r\n{headers}{end}");
     let said = tokio::time::timeout(GOODBYE, stream.write_all(response.as_bytes()));
-    // It is gone then, with or without it.
+    // The connection ends in any case.
     if matches!(said.await, Ok(Ok(()))) {
         part(&mut stream).await;
     }
 }
 
-/// Closes this side, and takes for a moment what the client sends.
+/// Closes this side, and reads from the client for a moment.
 pub(super) async fn part(stream: &mut Stream) {
     let closed = async {
         stream.flush().await?;

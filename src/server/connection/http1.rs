@@ -19,7 +19,7 @@ use crate::server::refusal::Refusal;
 
 type Http1Connection = http1::Connection<TokioIo<Stream>, Service>;
 
-/// Serves a connection to its end, or as far as the server lets it.
+/// Serves a connection to its end, or until the server ends it.
 pub(super) async fn serve(
     stream: TokioIo<Stream>,
     service: Service,
@@ -65,13 +65,13 @@ pub(super) async fn serve(
     }
 }
 
-/// What is left of hyper's part, which does not live on beside it.
+/// The rest after hyper is done, which must not run on beside it.
 fn parts(connection: Box<Http1Connection>) -> (Stream, Bytes) {
     let parts = connection.into_parts();
     (parts.io.into_inner(), parts.read_buf)
 }
 
-/// Of slow heads and idle connections [`Share::drive`] keeps the time.
+/// Timeouts of heads and of idle connections are in [`Share::drive`].
 fn builder(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
@@ -85,18 +85,17 @@ fn builder(limits: &Limits) -> http1::Builder {
     http
 }
 
-/// What hyper has answered by itself.
+/// The refusal if hyper has responded by itself.
 fn refused_by_hyper(peer: Option<SocketAddr>, error: &hyper::Error) -> Option<Refusal> {
     let (status, reason) = match error {
         error if error.is_parse_version_h2() => {
-            let reason =
-                "the client speaks HTTP/2, for which this server lacks the feature `http2`";
+            let reason = "the client speaks HTTP/2, and the feature `http2` is not enabled";
             return Some(Refusal::new(peer, None, reason));
         }
         error if !error.is_parse() => return None,
         error if error.is_parse_too_large() => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "the head is too long, or says that the body is",
+            "the head is too long, or its Content-Length is",
         ),
         _ => (StatusCode::BAD_REQUEST, "the head is not HTTP"),
     };

@@ -22,7 +22,7 @@ use crate::server::refusal::Refusal;
 
 type Http2Connection = http2::Connection<TokioIo<Stream>, Service, Streams>;
 
-/// Serves a connection to its end, or as far as the server lets it.
+/// Serves a connection to its end, or until the server ends it.
 pub(super) async fn serve(
     stream: TokioIo<Stream>,
     mut service: Service,
@@ -37,7 +37,7 @@ pub(super) async fn serve(
         activity: activity.clone(),
         waiting: Arc::default(),
     };
-    // What upgraded streams do ends with the connection.
+    // Tasks of upgraded streams end with the connection.
     let (_alive, gone) = tokio::sync::watch::channel(());
     service.upgrades = Some(UpgradeContext {
         streams: streams.clone(),
@@ -48,13 +48,13 @@ pub(super) async fn serve(
     let end = share.drive(&mut *connection, finish, &activity, &limits, watch);
     match end.await {
         End::Ended(Err(error)) if is_protocol_error(&error) => {
-            let reason = "HTTP/2 does not allow what the client sends";
+            let reason = "the client violates HTTP/2";
             refusals.report(&Refusal::new(peer, None, reason));
         }
         End::Ended(_) | End::Stopped => {}
         End::Over(reason) => {
             report(&refusals, peer, None, reason);
-            // hyper says goodbye, a GOAWAY, when it is told to finish.
+            // hyper sends a GOAWAY when it is asked to finish.
             finish(&mut connection);
             poll_fn(|context| Poll::Ready(Pin::new(&mut connection).poll(context).is_ready()))
                 .await;
@@ -62,7 +62,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Of idle connections [`Share::drive`] keeps the time.
+/// The timeout of idle connections is in [`Share::drive`].
 fn builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
     let mut http = http2::Builder::new(streams);
     http.timer(TokioTimer::new());

@@ -1,4 +1,4 @@
-//! How long connections live: they serve, then finish what is in flight, then are broken off.
+//! The lifetime of connections: they serve, then finish requests in flight, then are aborted.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,13 +17,13 @@ use crate::server::connection::close_reason::CloseReason;
 use crate::server::connection::date;
 use crate::server::connection::limits::Limits;
 
-/// How long dropping what is broken off may take.
+/// How long dropping aborted connections may take.
 const BREAK_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection that was accepted just before the end may take to say something.
+/// How long a connection that was accepted just before the end may take to send its first bytes.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
 
-/// What the connections of a server are to do.
+/// The phase of a server's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
@@ -31,9 +31,9 @@ enum Phase {
     Over,
 }
 
-/// The server's side: tells its connections what to do, and knows when the last of them is gone.
+/// The server's side: sets the phase of its connections, and knows when the last of them has ended.
 ///
-/// Connections live no longer than this: where it is dropped, they are broken off.
+/// Connections do not outlive it: if it is dropped, they are aborted.
 pub(in crate::server) struct Lifetime(watch::Sender<Phase>);
 
 impl Lifetime {
@@ -41,20 +41,20 @@ impl Lifetime {
         Lifetime(watch::Sender::new(Phase::Serving))
     }
 
-    /// A part for one more connection.
+    /// A share for one more connection.
     pub(in crate::server) fn share(&self) -> Share {
         Share(self.0.subscribe())
     }
 
-    /// Lets connections finish what is in flight, and waits until all are gone.
+    /// Lets connections finish requests in flight, and waits until all have ended.
     pub(in crate::server) async fn finish(&self) {
         self.0.send_replace(Phase::Finishing);
         self.0.closed().await;
     }
 
-    /// Breaks off the connections that are left, and waits until they are dropped.
+    /// Aborts the connections that are left, and waits until they are dropped.
     ///
-    /// It does not wait long for one whose application blocks and so cannot be dropped.
+    /// It does not wait long for a connection whose application blocks, and so cannot be dropped.
     pub(in crate::server) async fn break_off(self) {
         self.0.send_replace(Phase::Over);
         let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, self.0.closed()).await;
@@ -66,15 +66,15 @@ impl Lifetime {
 pub(in crate::server) struct Share(watch::Receiver<Phase>);
 
 impl Share {
-    /// Waits for a client's first bytes; `None` where the server stops, and they do not come soon.
+    /// Waits for a client's first bytes; `None` if the server stops and they do not arrive soon.
     ///
-    /// What was accepted before the end may have been asked already, and is not lost.
+    /// A connection that was accepted before the end may already have a request, which is not lost.
     pub(in crate::server) async fn until_finishing<T>(
         &mut self,
         first: impl Future<Output = T>,
     ) -> Option<T> {
         let stopped = async {
-            // The server may be gone too.
+            // The server may have been dropped too.
             let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
             tokio::time::sleep(FIRST_BYTES).await;
         };
@@ -84,7 +84,7 @@ impl Share {
         }
     }
 
-    /// Waits until the server is told to stop; for ever where it is gone.
+    /// Waits until the server is asked to stop; forever if it was dropped.
     pub(in crate::server) async fn finishing(&mut self) {
         if self
             .0
@@ -96,14 +96,15 @@ impl Share {
         }
     }
 
-    /// Waits until the server breaks off what is left.
+    /// Waits until the server aborts the connections that are left.
     pub(in crate::server) async fn over(&mut self) {
-        // An error says that the server is gone.
+        // An error means that the server was dropped.
         let _ = self.0.wait_for(|phase| *phase == Phase::Over).await;
     }
 
-    /// Drives a connection to its end, or as far as the server, its time limits and its client let it; `finish` lets it
-    /// take nothing new.
+    /// Drives a connection to its end, or until the server, its timeouts or its client end it.
+    ///
+    /// `finish` makes it accept nothing new.
     pub(in crate::server) async fn drive<C: Future + Unpin>(
         &mut self,
         connection: &mut C,
@@ -112,8 +113,8 @@ impl Share {
         limits: &Limits,
         watch: &Watch,
     ) -> End<C::Output> {
-        // hyper closes a connection that is told to finish before it has read anything. There is something to be read, so
-        // one that was accepted just before the end finishes its first request.
+        // hyper closes a connection that is asked to finish before it has read anything. Here bytes are there to be
+        // read, so a connection that was accepted just before the end finishes its first request.
         let first = poll_fn(|context| {
             date::look();
             Poll::Ready(Pin::new(&mut *connection).poll(context))
@@ -127,20 +128,20 @@ impl Share {
             match phase {
                 Phase::Serving => {}
                 Phase::Finishing => {
-                    clock.told_at.get_or_insert_with(Instant::now);
+                    clock.asked_at.get_or_insert_with(Instant::now);
                     finish(connection);
                 }
                 Phase::Over => return End::Stopped,
             }
-            // Polling what waits costs more than to look, and once it has the waker to look is enough.
-            // A future that is polled but once must not find that hyper has used up the task's budget, as one that does has
-            // no waker afterwards.
+            // Polling the waiting future costs more than a look, and once it has the waker a look is enough. If hyper
+            // has used up the task's budget, a future that is polled only once then would not note the waker.
             let look = self.0.clone();
             let mut changed = pin!(unconstrained(self.0.changed()));
             let mut waker = None;
             let event = poll_fn(|context| {
                 date::look();
-                // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+                // A client that disconnects early is not an error of this server; hyper has responded as far as it
+                // could.
                 if let Poll::Ready(output) = Pin::new(&mut *connection).poll(context) {
                     return Poll::Ready(Event::Ended(output));
                 }
@@ -168,9 +169,9 @@ impl Share {
                 Event::Ended(output) => return End::Ended(output),
                 Event::Stopped => return End::Stopped,
                 Event::Changed => phase = *look.borrow(),
-                // hyper says goodbye over HTTP/2, and closes otherwise.
-                Event::Over(CloseReason::Idle) if clock.told_at.is_none() => {
-                    clock.told_at = Some(Instant::now());
+                // hyper sends a GOAWAY over HTTP/2, and closes otherwise.
+                Event::Over(CloseReason::Idle) if clock.asked_at.is_none() => {
+                    clock.asked_at = Some(Instant::now());
                     finish(connection);
                 }
                 Event::Over(reason) => return End::Over(reason),
@@ -179,26 +180,26 @@ impl Share {
     }
 }
 
-/// How a connection came to its end.
+/// How a connection ended.
 pub(in crate::server) enum End<T> {
     /// hyper is done with it.
     Ended(T),
-    /// The server breaks it off.
+    /// The server aborts it.
     Stopped,
     Over(CloseReason),
 }
 
-/// What happens to a connection.
+/// An event of a connection.
 enum Event<T> {
     Ended(T),
-    /// The server is gone.
+    /// The server was dropped.
     Stopped,
     /// The server is in another phase.
     Changed,
     Over(CloseReason),
 }
 
-/// Whether this is another waker than the one before.
+/// Whether this is another waker than before.
 fn is_new(known: &mut Option<Waker>, waker: &Waker) -> bool {
     let is_known = known.as_ref().is_some_and(|known| known.will_wake(waker));
     if !is_known {

@@ -1,21 +1,21 @@
-//! What connections may take.
+//! The limits of connections.
 
 use std::time::Duration;
 
 use crate::server::connection::progress::WritePace;
 use crate::server::connection::request_body::Pace;
 
-/// The longest time there is for a limit: no clock overflows that adds it.
+/// The maximum of timeouts: clocks cannot overflow when they add it.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// The most header lines that the type `HeaderMap` has room for.
+/// The maximum number of headers in the type `HeaderMap`.
 pub(in crate::server) const MAX_HEADERS: usize = 16 * 1024;
 
-/// A limit that every clock can hold; what is longer is as good as none.
+/// A timeout that every clock can hold; longer ones are cut to the maximum.
 pub(in crate::server) fn at_most(limit: Duration) -> Duration {
     limit.min(FOREVER)
 }
 
-/// What connections may take, in time and in numbers.
+/// The limits of connections, in time and in numbers.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Limits {
     pub(in crate::server) header_read_timeout: Duration,
@@ -61,7 +61,7 @@ impl Default for Limits {
     }
 }
 
-/// What only connections that speak HTTP/2 may take.
+/// The limits of HTTP/2 connections.
 #[cfg(feature = "http2")]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Http2Limits {

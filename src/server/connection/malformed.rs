@@ -1,4 +1,4 @@
-//! Requests of HTTP/2 that are malformed though they have a head (RFC 9113, section 8.1.1).
+//! HTTP/2 requests that are malformed although they have a head (RFC 9113, section 8.1.1).
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version};
 
-/// Why a stream is reset: a stream error of type `PROTOCOL_ERROR`.
+/// The reason to reset a stream: a stream error of type `PROTOCOL_ERROR`.
 ///
-/// What only the library `h2` sees is left to it: it drops pseudo-headers in trailers, the scheme of a request that has no
-/// authority, and a fragment in `:path`, which the type `Uri` has no place for.
+/// Some faults only the library `h2` can see: it drops pseudo-headers in trailers, the scheme of a request without an
+/// authority, and a fragment in `:path`, which the type `Uri` cannot hold.
 #[derive(Debug)]
 pub(super) struct MalformedStream(#[cfg(feature = "http2")] h2::Error);
 
@@ -36,8 +36,8 @@ impl std::error::Error for MalformedStream {
     }
 }
 
-/// Whether a request of HTTP/2 has no scheme, an empty `Content-Length`, or a field that is malformed (RFC 9113, sections
-/// 8.1.1, 8.2.1 and 8.3.1).
+/// Whether an HTTP/2 request has no scheme, an empty `Content-Length`, or a malformed header (RFC 9113, sections 8.1.1,
+/// 8.2.1 and 8.3.1).
 pub(super) fn is_malformed(parts: &Parts) -> bool {
     if parts.version != Version::HTTP_2 {
         return false;
@@ -47,19 +47,19 @@ pub(super) fn is_malformed(parts: &Parts) -> bool {
         .scheme()
         .is_some_and(|scheme| !scheme.as_str().is_empty());
     let has_authority = parts.uri.authority().is_some();
-    // `h2` drops the scheme of a request that has no authority.
+    // `h2` drops the scheme of a request without an authority.
     (has_authority && !has_scheme && parts.method != http::Method::CONNECT)
         || has_empty_length(&parts.headers)
         || has_malformed_field(&parts.headers)
 }
 
-/// `h2` takes an empty length for zero; of digits there has to be one (RFC 9110, section 8.6).
+/// `h2` reads an empty length as zero; at least one digit is required (RFC 9110, section 8.6).
 fn has_empty_length(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     lengths.any(HeaderValue::is_empty)
 }
 
-/// Whether a name is no token, or a value has blanks around it.
+/// Whether a name is not a token, or a value has blanks around it.
 pub(super) fn has_malformed_field(headers: &HeaderMap) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let mut values = headers.values().map(HeaderValue::as_bytes);

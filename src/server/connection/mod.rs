@@ -47,7 +47,7 @@ use crate::server::connection::stream::Stream;
 use crate::server::connection::wire::Wire;
 use crate::server::refusal::{Refusal, RefusalHooks};
 
-/// What all connections of a listener have in common.
+/// The common settings of all connections of a listener.
 #[derive(Clone)]
 pub(super) struct ServeContext {
     pub(super) limits: Limits,
@@ -62,7 +62,7 @@ pub(super) struct ServeContext {
 }
 
 impl ServeContext {
-    /// Serves one connection to its end, or as far as the server lets it.
+    /// Serves one connection to its end, or until the server ends it.
     pub(super) async fn drive(
         self,
         socket: Socket,
@@ -75,23 +75,23 @@ impl ServeContext {
         let facts = facts(&socket, peer, &share, &self.spawner);
         let limits = self.limits;
         let refusals = self.refusals.clone();
-        // What is in a box of its own does not take room in every connection's task, which is as large as its largest part.
+        // Boxed, because every connection's task is as large as its largest part.
         let begun = Box::pin(tokio::time::timeout(
             limits.header_read_timeout,
             self.begin(socket, facts),
         ));
-        // One that says nothing is no loss, and is gone with the server.
+        // A connection without any bytes can be dropped, and ends with the server.
         let (mut stream, facts, is_http2) = match share.until_finishing(begun).await {
             Some(Ok(Ok(begun))) => begun,
             Some(Ok(Err(error))) => {
                 if error.kind() == io::ErrorKind::InvalidData {
-                    let reason = "the connection does not begin as it has to";
+                    let reason = "the connection begins with invalid bytes";
                     refusals.report(&Refusal::new(peer, None, reason));
                 }
                 return;
             }
             Some(Err(_)) => {
-                let reason = "the connection does not begin in time";
+                let reason = "timed out waiting for the start of the connection";
                 return refusals.report(&Refusal::new(peer, None, reason));
             }
             None => return,
@@ -101,7 +101,7 @@ impl ServeContext {
             false => Activity::http1(limits.max_request_line, self.failures),
         });
         stream.watch(activity.clone());
-        // Behind a proxy that says so, the peer is the client.
+        // With the PROXY protocol, the peer is the client.
         let peer = facts.peer();
         let service = Service {
             app: self.app,
@@ -124,7 +124,7 @@ impl ServeContext {
         drop(admitted);
     }
 
-    /// Shakes hands if there is TLS, and finds out which version of HTTP the client speaks.
+    /// Does the TLS handshake, if there is TLS, and detects which version of HTTP the client speaks.
     async fn begin(
         &self,
         socket: Socket,
@@ -132,7 +132,7 @@ impl ServeContext {
     ) -> io::Result<(Stream, Connection, bool)> {
         #[cfg_attr(
             not(feature = "proxy-protocol"),
-            expect(unused_mut, reason = "nothing is read of it here")
+            expect(unused_mut, reason = "no bytes are read from it here")
         )]
         let mut wire = Wire::new(socket, self.limits.write_pace);
         #[cfg(feature = "proxy-protocol")]
@@ -158,8 +158,8 @@ impl ServeContext {
     }
 }
 
-/// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes tell: no HTTP/1 method is, or will be, called
-/// `PRI` (section 11.6).
+/// How a connection of HTTP/2 begins (RFC 9113, section 3.4). Four bytes are enough: no HTTP/1 method is, or will be,
+/// called `PRI` (section 11.6).
 const HTTP2: &[u8] = b"PRI ";
 
 /// Whether the client speaks HTTP/2, and the server too.

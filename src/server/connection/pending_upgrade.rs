@@ -1,8 +1,8 @@
-//! What is done with a connection once it leaves HTTP.
+//! An upgrade that waits for the head of its response.
 
 use enfilade_core::{RequestIdValue, UpgradeTask};
 
-/// What is done with a connection once the head of the response is written.
+/// An upgrade that runs once the head of the response is written.
 #[derive(Debug)]
 pub(super) struct PendingUpgrade {
     pub(super) task: UpgradeTask,

@@ -1,19 +1,19 @@
-//! What a body hands over to its stream of HTTP/2.
+//! The pieces that a body passes to its HTTP/2 stream.
 
 use std::cell::Cell;
 
-/// How many bytes are handed over at a time: those of a frame.
+/// The number of bytes in a piece: those of a frame.
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// What became of a stream's body while the stream ran.
+/// The state of a stream's body while the stream was polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Handover {
-    /// Nobody asked for a piece.
+    /// No piece was requested.
     #[default]
     NotAsked,
-    /// It had no piece: the application is what is waited for.
+    /// It had no piece: the stream waits for the application.
     Nothing,
-    /// It gave pieces, of which the last waits for the client now; the others, of so many bytes, did not.
+    /// It returned pieces. The last one, of `last` bytes, waits for the client now; the others did not.
     Pieces { others: u64, last: u64 },
 }
 
@@ -22,13 +22,13 @@ tokio::task_local! {
     static LIMIT: usize;
 }
 
-/// How a body says what it gave to its stream, and learns how much it may give.
+/// Passes between a body and its stream: how much the body returned, and how much it may return.
 pub(super) struct Piece;
 
 impl Piece {
-    /// The body gave so many bytes, or had none.
+    /// Records how many bytes the body returned, or that it had none.
     pub(super) fn record(bytes: Option<usize>) {
-        // No stream is what HTTP/1 has.
+        // HTTP/1 has no streams.
         let _ = HANDOVER.try_with(|handed| {
             handed.set(match (bytes, handed.get()) {
                 (None, _) => Handover::Nothing,
@@ -44,12 +44,12 @@ impl Piece {
         });
     }
 
-    /// How many bytes it may give at a time over HTTP/2.
+    /// How many bytes a body may return at a time over HTTP/2.
     pub(super) fn limit() -> usize {
         LIMIT.try_with(|limit| *limit).unwrap_or(PIECE)
     }
 
-    /// Polls a stream whose body may give so many bytes at a time, and tells what it gave.
+    /// Polls a stream whose body may return `limit` bytes at a time; also returns the handover.
     #[cfg(feature = "http2")]
     pub(super) fn within<T>(limit: usize, poll: impl FnOnce() -> T) -> (T, Handover) {
         HANDOVER.sync_scope(Cell::default(), || {

@@ -1,4 +1,4 @@
-//! Whether a client takes what is sent to it.
+//! Whether a client reads what is sent to it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// How slow a client may be at taking a response.
+/// How slowly a client may read a response.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct WritePace {
-    /// How long it may take nothing, and how long it may keep the server waiting for each share.
+    /// How long it may read nothing, and how long the server waits in total for each share.
     pub(in crate::server) timeout: Duration,
-    /// How many bytes a second such a share has; 0 for any.
+    /// The bytes a second of such a share; 0 for any.
     pub(in crate::server) rate: u64,
 }
 
 impl WritePace {
-    /// How many bytes have to be taken while the server waits for as long as the timeout.
+    /// How many bytes the client must read while the server waits for as long as the timeout.
     pub(super) fn share(self) -> u64 {
         let milliseconds = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         milliseconds.saturating_mul(self.rate) / 1_000
     }
 }
 
-/// Keeps the time that a client lets the server wait.
+/// Measures the time that a client lets the server wait.
 #[derive(Debug)]
 pub(in crate::server) struct Progress {
     pace: WritePace,
     timer: Option<Pin<Box<Sleep>>>,
     waits_since: Option<Instant>,
-    /// How long was waited for the current share, and how much of it was taken.
+    /// How long the server waited for the current share, and how much of it was read.
     waited: Duration,
     taken: u64,
 }
@@ -45,10 +45,10 @@ impl Progress {
         }
     }
 
-    /// The client took some bytes; returns how long that took it.
+    /// Notes bytes that the client read; returns how long that took.
     pub(in crate::server) fn takes(&mut self, bytes: u64) -> Duration {
         let Some(since) = self.waits_since.take() else {
-            // Nobody waited, and what fits into buffers is not to buy time later.
+            // The server did not wait, and bytes that fit into buffers earn no time.
             return Duration::ZERO;
         };
         let waited = since.elapsed();
@@ -60,13 +60,13 @@ impl Progress {
         waited
     }
 
-    /// It is not the client's fault that it took nothing: the time begins anew.
+    /// Restarts the time, if it is not the client's fault that it read nothing.
     #[cfg(feature = "http2")]
     pub(super) fn renew(&mut self) {
         (self.waits_since, self.waited, self.taken) = (None, Duration::ZERO, 0);
     }
 
-    /// The client takes nothing now; ready when it is given up.
+    /// Called while the client reads nothing; ready when the timeout has passed.
     pub(in crate::server) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let timeout = self.pace.timeout.saturating_sub(self.waited);
         let is_new = self.waits_since.is_none();
@@ -85,7 +85,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// When a client is given up that takes so many bytes every so many seconds, in seconds.
+    /// After how many seconds a client is given up that reads `bytes` every `every` seconds.
     async fn given_up(rate: u64, bytes: u64, every: u64) -> Option<u64> {
         let timeout = Duration::from_secs(60);
         let mut progress = Progress::new(WritePace { timeout, rate });
@@ -110,7 +110,7 @@ mod tests {
             (100, 99, 1, Some(60)),
             (100, 6_000, 59, None),
             (100, 6_000, 61, Some(60)),
-            // The first share is taken after 59 seconds, and half of the second.
+            // The first share is read after 59 seconds, and half of the second.
             (100, 3_000, 29, None),
             (100, 2_999, 29, Some(60)),
         ] {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_nobody_waits_does_not_count() {
+    async fn time_without_waiting_does_not_count() {
         let timeout = Duration::from_secs(60);
         let mut progress = Progress::new(WritePace { timeout, rate: 100 });
         for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! The body of a request on its way in, which does not wait for ever.
+//! The body of a request, with timeouts.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,30 +13,30 @@ use tokio::time::{Instant, Sleep};
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::malformed::has_malformed_field;
 
-/// How long a body may be slower than it has to be.
+/// How long a body may be below its minimum rate.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How slow a client may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Pace {
-    /// How long there may be nothing.
+    /// The maximum time without data.
     pub(in crate::server) idle: Duration,
-    /// How many bytes a second there have to be, on the whole; 0 for any.
+    /// The minimum of bytes a second, on average; 0 for any.
     pub(in crate::server) rate: u64,
 }
 
-/// A body that fails where its client is too slow: a 408 where the application passes the failure on.
+/// A body that fails if its client is too slow: a 408 if the application passes the error on.
 pub(in crate::server) struct RequestBody {
     body: Incoming,
     pace: Pace,
     bytes: u64,
-    /// How long was waited for the client in all, and since when it is waited now.
+    /// The total time of waiting for the client, and the start of the current wait.
     waited: Duration,
     waits_since: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The server's, as a body may be read on a thread of another.
+    /// The server's runtime, because a body may be read on a thread of another.
     runtime: Handle,
-    /// Until the end, even where the answer is sent before.
+    /// Until the end, even if the response is sent earlier.
     in_flight: Option<InFlight>,
 }
 
@@ -54,7 +54,7 @@ impl RequestBody {
         }
     }
 
-    /// Something came, or the end.
+    /// Notes that data or the end arrived.
     fn go_on(&mut self) {
         if let Some(since) = self.waits_since.take() {
             self.waited += since.elapsed();
@@ -79,9 +79,9 @@ impl RequestBody {
     }
 }
 
-/// How long may be waited now: until there was nothing for too long, or too little for all the time.
+/// The maximum of the current wait: until there was no data for too long, or too little in total.
 ///
-/// Only time in which the application waits counts, so a slow application is not taken for a slow client.
+/// Only the time in which the application waits counts, so a slow application does not count as a slow client.
 fn max_wait(pace: Pace, bytes: u64, waited: Duration) -> Duration {
     match pace.rate {
         0 => pace.idle,
@@ -113,8 +113,7 @@ impl HttpBody for RequestBody {
                         self.in_flight = None;
                     }
                     if frame.trailers_ref().is_some_and(has_malformed_field) {
-                        let error =
-                            "a trailer's name is no token, or its value has blanks around it";
+                        let error = "the name of a trailer is not a token, or its value has blanks around it";
                         return Poll::Ready(Some(Err(BodyError::new(error))));
                     }
                 } else {

@@ -13,30 +13,30 @@ use tokio::time::Sleep;
 use crate::server::connection::activity::InFlight;
 use crate::server::connection::piece::Piece;
 
-/// How long the connection of HTTP/2 gets to write what came before a failure.
+/// How long the connection of HTTP/2 may take to write the data before a failure.
 const WRITING: Duration = Duration::from_millis(10);
-/// How many bytes are handed over at a time over HTTP/1, so that it shows whether the client takes them.
+/// How many bytes are passed on at a time over HTTP/1, to see whether the client reads them.
 pub(super) const PIECE: usize = 64 * 1024;
 const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 
 /// The body of a response, in pieces, with a pause before its failure.
 ///
-/// hyper drops what it has not written yet when a body fails. In the pause it writes, so that the client gets the head
-/// and sees that the response broke off.
+/// When a body fails, hyper drops the data that it has not written yet. In the pause hyper writes it, so that the
+/// client gets the head and sees that the response was aborted.
 pub(super) struct ResponseBody {
     body: Body,
-    /// What was read of the body and is not handed over yet.
+    /// A frame that was read from the body and is not passed on yet.
     first: Option<Result<Frame<Bytes>, BodyError>>,
     failure: Option<(BodyError, Pause)>,
     version: Version,
-    /// How many bytes there have to be in all, and how many there were.
+    /// The expected number of bytes, and the number so far.
     length: Option<u64>,
     count: u64,
-    /// Whether hyper may know how long the body is.
+    /// Whether hyper may know the length of the body.
     is_measured: bool,
     /// For the log, if the body panics.
     request_id: Option<RequestIdValue>,
-    /// The request counts until its response is handed over.
+    /// The request counts as in flight until its response is passed on.
     in_flight: Option<InFlight>,
 }
 
@@ -55,31 +55,31 @@ impl ResponseBody {
         }
     }
 
-    /// With a frame that was read of the body already.
+    /// Sets a frame that was read from the body already.
     pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> ResponseBody {
         self.first = first.map(Ok);
         self
     }
 
-    /// With the ID of the request.
+    /// Sets the ID of the request.
     pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> ResponseBody {
         self.request_id = id;
         self
     }
 
-    /// With the number of bytes that the response announces.
+    /// Sets the number of bytes that the response declares.
     pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
-    /// Whether hyper may know how long the body is.
+    /// Sets whether hyper may know the length of the body.
     pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
 
-    /// The next piece of the body, or its failure; a body of another length than the announced one fails.
+    /// The next piece of the body, or its failure; a body whose length differs from the declared one fails.
     fn poll_body(
         &mut self,
         context: &mut Context<'_>,
@@ -102,13 +102,13 @@ impl ResponseBody {
         };
         let is_wrong = self.length.is_some_and(is_wrong);
         if is_data && self.length == Some(self.count) && !self.body.is_finished() {
-            // hyper asks for nothing beyond the length over HTTP/1, so a body that is longer is found out here.
+            // Over HTTP/1 hyper reads nothing beyond the length, so a longer body is detected here.
             match self.body.poll_piece(context, limit) {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                     return Poll::Ready(Some(Err(BodyError::new(WRONG_LENGTH))));
                 }
-                // What it is comes after this.
+                // It is passed on next.
                 Poll::Ready(Some(next)) => self.first = Some(next),
                 Poll::Ready(None) | Poll::Pending => {}
             }
@@ -140,7 +140,7 @@ impl HttpBody for ResponseBody {
                     let pause = Pause::of(self.version);
                     self.failure = Some((error, pause));
                     if let (Version::HTTP_10, Some(in_flight)) = (self.version, &self.in_flight) {
-                        // The end of the connection is that of the content, and must not look like one.
+                        // The end of the connection ends the content, and must not look like a complete response.
                         in_flight.activity().break_off();
                     }
                 }
@@ -159,7 +159,7 @@ impl HttpBody for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // A body that failed has nothing more to give, but the failure is not told yet.
+        // A failed body has no more data, but the failure is not reported yet.
         self.first.is_none()
             && self.failure.is_none()
             && self.body.is_finished()
@@ -170,7 +170,7 @@ impl HttpBody for ResponseBody {
         if !self.is_measured {
             return SizeHint::default();
         }
-        // A frame that was read ahead is one of a response that announces its length.
+        // A frame that was read ahead belongs to a response that declares its length.
         match (&self.first, self.length) {
             (Some(_), Some(length)) => SizeHint::with_exact(length),
             _ => HttpBody::size_hint(&self.body),
@@ -180,7 +180,7 @@ impl HttpBody for ResponseBody {
 
 /// How long hyper needs to write.
 enum Pause {
-    /// One turn, which is over the second time: the task that polls a body of HTTP/1 is the one that writes.
+    /// One turn, which is over on the second poll: the task that polls an HTTP/1 body also writes.
     Turn { is_over: bool },
     /// A moment: the connection of HTTP/2 is another task than its streams.
     Moment(Pin<Box<Sleep>>),

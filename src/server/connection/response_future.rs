@@ -1,4 +1,4 @@
-//! One response on its way from the application to hyper.
+//! One response, on its way from the application to hyper.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,12 +17,12 @@ use crate::server::connection::response_body::{PIECE, ResponseBody};
 #[cfg(feature = "http2")]
 use crate::server::connection::stream_upgrade::StreamUpgrade;
 
-/// What the client supports, as its request says.
+/// What the client supports, according to its request.
 #[derive(Clone, Copy)]
 pub(super) struct ClientSupport {
     version: Version,
     trailers: bool,
-    /// Whether bytes behind the request may be meant for another protocol.
+    /// Whether bytes after the request may belong to another protocol.
     is_connect: bool,
 }
 
@@ -36,7 +36,7 @@ impl ClientSupport {
     }
 }
 
-/// The gateway's response, or the reset of a malformed request of HTTP/2.
+/// The gateway's response, or the reset of a malformed HTTP/2 request.
 pub(super) struct ResponseFuture {
     response_future: Result<gateway::Answer, MalformedRequest>,
     client: ClientSupport,
@@ -45,7 +45,7 @@ pub(super) struct ResponseFuture {
     upgrade: Option<Box<StreamUpgrade>>,
 }
 
-/// There is no response to it.
+/// A request without a response.
 pub(super) struct MalformedRequest;
 
 impl ResponseFuture {
@@ -63,14 +63,14 @@ impl ResponseFuture {
         }
     }
 
-    /// With the way to hand over the stream.
+    /// Sets the way to pass on the stream.
     #[cfg(feature = "http2")]
     pub(super) fn with_upgrade(mut self, upgrade: StreamUpgrade) -> ResponseFuture {
         self.upgrade = Some(Box::new(upgrade));
         self
     }
 
-    /// Sees to it that the task of an upgrade is run, and returns the head, which goes before.
+    /// Makes sure that the task of an upgrade runs, and returns the head, which is sent first.
     fn upgrade(
         &mut self,
         mut response: Response,
@@ -122,7 +122,7 @@ impl Future for ResponseFuture {
     }
 }
 
-/// Tells hyper what it does not see by itself.
+/// Passes information to hyper that it does not see by itself.
 fn prepare_for_hyper(
     mut response: Response,
     client: ClientSupport,
@@ -137,8 +137,8 @@ fn prepare_for_hyper(
     if let Some(length) = length_of_stream(&response)
         && let Poll::Ready(frame) = response.body_mut().poll_piece(context, limit)
     {
-        // What is known to have another length before the head is sent need not be broken off.
-        let has = |count: usize| failed(format!("the body has {count} bytes, and not {length}"));
+        // If the length is known to differ before the head is sent, the response can be replaced.
+        let has = |count: usize| failed(format!("the body has {count} bytes instead of {length}"));
         match frame {
             Some(Ok(frame)) => match frame.data_ref().map_or(0, bytes::Bytes::len) {
                 count if count as u64 > length => response = has(count),
@@ -159,13 +159,13 @@ fn prepare_for_hyper(
         response.headers_mut().entry(DATE).or_insert(date);
     }
     if client.is_connect && client.version != Version::HTTP_2 {
-        // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
+        // Data for the tunnel may have been sent ahead; it must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
     if client.version == Version::HTTP_10 && ends_connection(&response) {
-        // Of a response in its own version hyper does not promise that the connection is kept, which it would to a
-        // client that asked for it.
+        // For a response in its own version, hyper does not declare that the connection is kept, as it would for a
+        // client that requested it.
         *response.version_mut() = Version::HTTP_10;
     }
     let is_stream = response.body().as_bytes().is_none();
@@ -177,7 +177,7 @@ fn prepare_for_hyper(
         .then(|| content_length(response.headers()))
         .flatten();
     if has_trailers {
-        // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none if it knows the length.
+        // Trailers only follow chunks (RFC 9112, section 7.1.2), and hyper sends no chunks if it knows the length.
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     response.map(|body| {
@@ -189,7 +189,7 @@ fn prepare_for_hyper(
     })
 }
 
-/// The `Content-Length` of a body that may have another.
+/// The `Content-Length` of a body whose real length may differ.
 fn length_of_stream(response: &Response) -> Option<u64> {
     if response.body().is_in_memory() || response.body().is_finished() {
         return None;
@@ -203,8 +203,8 @@ fn failed(cause: impl Into<enfilade_core::BoxError>) -> Response {
         .into_response()
 }
 
-/// Whether an HTTP/1.0 connection is over with this response: its end is that of the content if no length is said
-/// (RFC 9112, section 6.3).
+/// Whether an HTTP/1.0 connection ends with this response: without a length, its end is the end of the content (RFC
+/// 9112, section 6.3).
 fn ends_connection(response: &Response) -> bool {
     let headers = response.headers();
     let is_measured =

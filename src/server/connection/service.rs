@@ -68,13 +68,13 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let request = Request::from_parts(parts, body, self.connection.clone());
         let version = request.version();
         let response_future = match *request.method() {
-            // hyper takes a response of success for the beginning of a tunnel, and would close without a word.
+            // hyper takes a successful response as the start of a tunnel, and would close without a response.
             Method::CONNECT if !upgrade.is_connect() => {
                 self.refuse_all(request, StatusCode::NOT_IMPLEMENTED, "CONNECT")
             }
             _ if has_too_many => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                self.refuse_all(request, status, "too many header lines")
+                self.refuse_all(request, status, "too many headers")
             }
             _ => gateway::answer_upgradable(&self.app, request, upgrade.upgradable()),
         };
@@ -102,8 +102,8 @@ impl Service {
         self.refusals.report(&Refusal::new(peer, status, reason));
     }
 
-    /// The response to a request that no application gets: an origin server need not know CONNECT (RFC 9110, section
-    /// 9.3.6), and there may be more header lines than [`Limits::max_headers`].
+    /// The response to a request that does not reach the application: an origin server need not support CONNECT (RFC
+    /// 9110, section 9.3.6), and there may be more headers than [`Limits::max_headers`].
     fn refuse_all(
         &self,
         request: Request,
@@ -119,8 +119,8 @@ impl Service {
     }
 }
 
-/// Says in `Host` what HTTP/2 says in `:authority` (RFC 9113, section 8.3.1), as applications look for it there, those
-/// that know WSGI's `HTTP_HOST` among them.
+/// Copies HTTP/2's `:authority` to `Host` (RFC 9113, section 8.3.1), where applications look for it, as with WSGI's
+/// `HTTP_HOST`.
 fn name_host(parts: &mut Parts) {
     if parts.version != Version::HTTP_2 || parts.headers.contains_key(HOST) {
         return;

@@ -1,4 +1,4 @@
-//! A connection's bytes, whatever carries them.
+//! A connection's bytes, over any transport.
 
 use std::io;
 use std::pin::Pin;
@@ -11,23 +11,23 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use crate::server::connection::activity::Activity;
 use crate::server::connection::wire::Wire;
 
-/// What carries the bytes of HTTP.
+/// The transport of HTTP.
 enum Carrier {
     Plain(Wire),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::server::TlsStream<Wire>>),
 }
 
-/// A connection whose first bytes may be looked at before it is read, and whose reader gets as much as its
-/// [`Activity`] lets it have.
+/// A connection whose first bytes can be inspected before it is read, and whose reader gets as much as its [`Activity`]
+/// allows.
 pub(in crate::server) struct Stream {
     carrier: Carrier,
-    /// What came and was not read yet.
+    /// Bytes that arrived and were not read yet.
     ahead: BytesMut,
     activity: Option<Arc<Activity>>,
 }
 
-/// The same call for whichever it is.
+/// The same call for each variant.
 macro_rules! forward {
     ($carrier:expr, $stream:ident => $call:expr) => {
         match $carrier {
@@ -56,7 +56,7 @@ impl Stream {
         }
     }
 
-    /// Tells of what is read and written from now on.
+    /// Reports what is read and written from now on.
     pub(in crate::server) fn watch(&mut self, activity: Arc<Activity>) {
         match &mut self.carrier {
             Carrier::Plain(wire) => wire.watch(activity.clone()),
@@ -69,7 +69,7 @@ impl Stream {
         self.activity = Some(activity);
     }
 
-    /// Whether the first bytes are these; what was looked at is read again later. It stops at the first that differs.
+    /// Whether these are the first bytes; inspected bytes are read again later. It stops at the first difference.
     pub(in crate::server) async fn begins_with(&mut self, beginning: &[u8]) -> io::Result<bool> {
         loop {
             let count = self.ahead.len().min(beginning.len());
@@ -90,20 +90,20 @@ impl Stream {
         }
     }
 
-    /// Hands over what comes from now on as it comes, and what came before to nobody.
+    /// Passes on bytes from now on as they arrive, and drops earlier ones.
     pub(super) fn forget(&mut self) {
         self.activity = None;
         self.ahead = BytesMut::new();
     }
 
-    /// Hands over all that came, `ahead` first, and what comes from now on as it comes.
+    /// Passes on all bytes, `ahead` first, and bytes from now on as they arrive.
     pub(super) fn leave_http(&mut self, ahead: &[u8]) {
         self.activity = None;
         let rest = std::mem::replace(&mut self.ahead, BytesMut::from(ahead));
         self.ahead.extend_from_slice(&rest);
     }
 
-    /// How many of these bytes, which came, may be read now; `None` if the connection is over.
+    /// How many of these received bytes may be read now; `None` if the connection is over.
     fn admit(&self, bytes: &[u8]) -> Option<usize> {
         match &self.activity {
             Some(activity) if !bytes.is_empty() => activity.receives(bytes),
@@ -117,7 +117,7 @@ impl Stream {
         }
     }
 
-    /// Notes what is on its way.
+    /// Notes bytes that are being sent.
     fn sent<'a>(&self, poll: &Poll<io::Result<usize>>, parts: impl Iterator<Item = &'a [u8]>) {
         if let (Some(activity), Poll::Ready(Ok(count))) = (&self.activity, poll) {
             let mut left = *count;
@@ -129,7 +129,7 @@ impl Stream {
         }
     }
 
-    /// Nobody is to read what came: the connection is over when its time is looked at, which is next.
+    /// The bytes must not be read: the connection ends when its timeouts are checked, which is next.
     fn end(context: &Context<'_>) -> Poll<io::Result<()>> {
         context.waker().wake_by_ref();
         Poll::Pending
@@ -158,8 +158,8 @@ impl AsyncRead for Stream {
             }
             this.ahead = BytesMut::new();
         }
-        // A reader of a few bytes makes room for many more, so what comes after them is read at once. What goes wrong
-        // there is known the next time.
+        // A reader of few bytes makes room for many more, so the bytes after them are read at once. An error there is
+        // reported on the next read.
         let before = buffer.filled().len();
         let poll =
             forward!(&mut this.carrier, stream => Pin::new(stream).poll_read(context, buffer));

@@ -1,4 +1,4 @@
-//! Streams of HTTP/2 that have left HTTP.
+//! HTTP/2 streams after an upgrade.
 
 use std::io;
 use std::pin::Pin;
@@ -17,24 +17,24 @@ use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::streams::{StreamProgress, Streams};
 use crate::upgraded::FuturesStream;
 
-/// How the stream of a request can be handed over.
+/// A way to take over the stream of a request.
 pub(super) struct StreamUpgrade {
     pub(super) stream: OnUpgrade,
     pub(super) context: UpgradeContext,
 }
 
-/// What the upgrades of a connection have in common.
+/// The common part of a connection's upgrades.
 #[derive(Clone)]
 pub(super) struct UpgradeContext {
     pub(super) streams: Streams,
-    /// Ready when the connection is gone; nothing is ever sent.
+    /// Ready when the connection has ended; nothing is ever sent.
     pub(super) gone: watch::Receiver<()>,
 }
 
 impl StreamUpgrade {
-    /// Runs this over the stream, to its end or that of the stream or the connection.
+    /// Runs the upgrade over the stream, until it, the stream or the connection ends.
     ///
-    /// hyper hands over the stream within this poll of the request.
+    /// hyper passes on the stream within this poll of the request.
     pub(super) fn start(self, pending: PendingUpgrade, in_flight: InFlight) {
         let (sender, ended) = oneshot::channel();
         Streams::link(sender);
@@ -42,7 +42,7 @@ impl StreamUpgrade {
     }
 
     async fn run(self, pending: PendingUpgrade, in_flight: InFlight, ended: oneshot::Receiver<()>) {
-        // An error says that the head could not be written, and the task is dropped.
+        // An error means that the head could not be written, and the task is dropped.
         let Ok(upgraded) = self.stream.await else {
             return;
         };
@@ -53,9 +53,9 @@ impl StreamUpgrade {
             is_closed: Arc::default(),
         };
         let is_closed = stream.is_closed.clone();
-        // The application may wait for something else than the stream.
+        // The application may wait for something other than the stream.
         let is_reset = async {
-            // An error says that hyper's part is over.
+            // An error means that hyper's part is over.
             let _ = ended.await;
             if is_closed.load(Ordering::Relaxed) {
                 std::future::pending().await
@@ -70,7 +70,7 @@ impl StreamUpgrade {
     }
 }
 
-/// A stream whose client has to take what is written, as with a body.
+/// A stream whose client must read what is written, as with a body.
 struct UpgradedStream {
     io: TokioIo<Upgraded>,
     progress: StreamProgress,
@@ -78,7 +78,7 @@ struct UpgradedStream {
     is_closed: Arc<AtomicBool>,
 }
 
-/// hyper does not say by the kind that the client has reset the stream, which is no failure of the application.
+/// hyper's error kind does not show that the client has reset the stream, which is not a failure of the application.
 fn reset(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::Other => io::Error::new(io::ErrorKind::ConnectionReset, error),
@@ -103,7 +103,7 @@ impl AsyncRead for UpgradedStream {
 }
 
 impl AsyncWrite for UpgradedStream {
-    /// hyper copies all that it gets, and holds it until the client takes it: it gets as much as of a body.
+    /// hyper copies all that it gets, and holds it until the client reads it: so it gets only as much as of a body.
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -121,7 +121,7 @@ impl AsyncWrite for UpgradedStream {
             Poll::Pending => {
                 self.progress.waits(true);
                 self.progress.poll_wait(context).map(|()| {
-                    let message = "the client does not take what is written";
+                    let message = "timed out writing to the client";
                     Err(io::Error::new(io::ErrorKind::TimedOut, message))
                 })
             }

@@ -1,4 +1,4 @@
-//! The streams of HTTP/2: tasks that end when their client takes nothing of the response.
+//! The streams of HTTP/2: tasks that end when their client reads nothing of the response.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -16,17 +16,17 @@ use crate::server::connection::date;
 use crate::server::connection::piece::{Handover, PIECE, Piece};
 use crate::server::connection::progress::{Progress, WritePace};
 
-/// How many where nobody knows yet how fast the client is.
+/// The size of a piece as long as the client's speed is unknown.
 const SMALL_PIECE: usize = 1024;
-/// A piece for which the client takes no longer than this may be followed by a larger one.
+/// If the client reads a piece within this time, the next one may be larger.
 const QUICK: Duration = Duration::from_millis(100);
-/// A piece for which it takes longer than this is followed by a small one.
+/// If the client needs longer than this for a piece, the next one is small.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// Runs the streams of a connection.
 ///
-/// hyper asks a body for its next piece when the client's window has room for the one before, and to a client that opens
-/// no window it waits for ever. What it waits for is known here, and a stream that is dropped is reset.
+/// hyper requests the next piece of a body when the client's window has room for the previous one, and waits forever
+/// for a client that opens no window. This type knows what hyper waits for, and resets a stream by dropping it.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) pace: WritePace,
@@ -36,33 +36,33 @@ pub(super) struct Streams {
 }
 
 tokio::task_local! {
-    /// What waits for the end of the stream that is handed over by the one that is polled.
+    /// Waits for the end of the stream that the current poll passes on.
     static LINK: Cell<Option<oneshot::Sender<()>>>;
 }
 
 impl Streams {
-    /// Has `ended` dropped when hyper's part of the stream is over that the current poll hands over.
+    /// Drops `ended` when hyper's part of the stream is over that the current poll passes on.
     pub(super) fn link(ended: oneshot::Sender<()>) {
-        // It is dropped at once if no stream is polled.
+        // It is dropped at once if no stream is being polled.
         let _ = LINK.try_with(|link| link.set(Some(ended)));
     }
 }
 
-/// How a stream's client takes the response.
+/// How a stream's client reads the response.
 pub(super) struct StreamProgress {
     streams: Streams,
     progress: Progress,
-    /// The window that the stream began with, and how much was handed over.
+    /// The initial window of the stream, and how many bytes were passed on.
     window: u64,
     handed: u64,
     /// The piece that waits for the client.
     last: u64,
-    /// How large a piece may be beyond that window.
+    /// The maximum size of a piece beyond that window.
     piece: usize,
-    /// Whether the client took the piece before at once; the first of several may have found a window that was open.
+    /// Whether the client read the previous piece at once; the first of several may have found an open window.
     was_quick: bool,
     is_waiting: bool,
-    /// How much content the connection had sent when the client was last found to let it go on.
+    /// How much content the connection had sent when the client last let it continue.
     sent: u64,
 }
 
@@ -82,8 +82,10 @@ impl StreamProgress {
         }
     }
 
-    /// How much may be handed over at once: what fits into the window goes at once, and of what goes beyond it not more
-    /// than a slow client takes in a short time, as nothing shows that it takes a part of a piece.
+    /// How much may be passed on at once.
+    ///
+    /// Bytes that fit into the window are sent at once. Beyond it, pass on no more than a slow client reads in a short
+    /// time, because the reading of a part of a piece is not visible.
     pub(super) fn limit(&self) -> usize {
         let left = usize::try_from(self.window.saturating_sub(self.handed)).unwrap_or(PIECE);
         match left {
@@ -92,7 +94,7 @@ impl StreamProgress {
         }
     }
 
-    /// The body gave pieces: the client took the one before, and all of these but the last.
+    /// Notes pieces from the body: the client read the previous one, and all of these except the last.
     pub(super) fn hands_over(&mut self, others: u64, last: u64) {
         let is_beyond = self.handed >= self.window;
         self.handed = self.handed.saturating_add(others + last);
@@ -122,7 +124,7 @@ impl StreamProgress {
         self.is_waiting = is_waiting;
     }
 
-    /// Ready when the client is given up.
+    /// Ready when the timeout for the client has passed.
     pub(super) fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.progress.poll_wait(context).is_ready() {
             if !self.shares_a_slow_connection() {
@@ -133,7 +135,7 @@ impl StreamProgress {
         Poll::Pending
     }
 
-    /// Whether the stream waits for the connection, and that goes on: one of many streams waits long for its turn.
+    /// Whether the stream waits for a connection that makes progress: one of many streams waits long for its turn.
     fn shares_a_slow_connection(&mut self) -> bool {
         let activity = &self.streams.activity;
         let sent = activity.flow().map_or(0, |flow| flow.sent);

@@ -1,4 +1,4 @@
-//! Connections that have left HTTP.
+//! HTTP/1 connections after an upgrade.
 
 use std::pin::pin;
 
@@ -14,11 +14,11 @@ use crate::server::connection::pending_upgrade::PendingUpgrade;
 use crate::server::connection::stream::Stream;
 use crate::upgraded::{FuturesStream, Lent};
 
-/// Runs it over a connection of HTTP/1, to its end or as far as the server and the client let it; `ahead` was read
-/// already.
+/// Runs the upgrade over an HTTP/1 connection, until it, the server or the client ends it.
 ///
-/// The application may wait for something else than the connection, so a client that is gone is looked for here. It
-/// may also keep the connection in another task: then that has it until it drops it.
+/// `ahead` was read already. The application may wait for something other than the connection, so a disconnected client
+/// is detected here. The application may also keep the connection in another task: then that task has it until it drops
+/// it.
 pub(super) async fn run(
     pending: PendingUpgrade,
     mut stream: Stream,
@@ -30,7 +30,7 @@ pub(super) async fn run(
     stream.leave_http(&ahead);
     // It shares hyper's buffer, which is not kept for an idle connection.
     drop(ahead);
-    // A client that vanished sends nothing, as one that is idle does.
+    // A client that vanished sends nothing, like an idle one.
     watch.probe();
     let mut is_over = pin!(race(share.over(), watch.reset()));
     let (lent, mut back) = Lent::new(stream);
@@ -50,7 +50,7 @@ pub(super) async fn run(
         First::Right(_) => None,
     };
     if let Some(mut stream) = stream {
-        // What it wrote last is not lost.
+        // Its last writes are not lost.
         part(&mut stream).await;
     }
 }

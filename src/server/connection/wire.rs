@@ -1,4 +1,4 @@
-//! The socket of a connection, whose writes do not wait for ever.
+//! The socket of a connection, with timeouts for writes.
 
 use std::io;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use crate::listening::Socket;
 use crate::server::connection::activity::Activity;
 use crate::server::connection::progress::{Progress, WritePace};
 
-/// A socket that gives up a client that does not take what is written.
+/// A socket that gives up a client that does not read what is written.
 ///
-/// It stands below TLS, where it shows what the client takes.
+/// It is below TLS, where it sees how much the client reads.
 pub(in crate::server) struct Wire {
     socket: Socket,
     progress: Progress,
@@ -29,7 +29,7 @@ impl Wire {
         }
     }
 
-    /// Tells of what is written from now on.
+    /// Reports what is written from now on.
     pub(in crate::server) fn watch(&mut self, activity: Arc<Activity>) {
         self.activity = Some(activity);
     }
@@ -48,7 +48,7 @@ impl Wire {
                 Poll::Ready(result)
             }
             Poll::Pending => self.progress.poll_wait(context).map(|()| {
-                let message = "the client does not take the response";
+                let message = "timed out writing the response";
                 Err(io::Error::new(io::ErrorKind::TimedOut, message))
             }),
         }

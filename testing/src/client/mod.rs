@@ -20,8 +20,9 @@ use crate::lint::Ledger;
 
 /// Sends requests to an application, in this process and without a socket.
 ///
-/// Requests go through [`gateway::answer`], so that the answer is what a real gateway would write: HEAD and 204 have no
-/// body, a known length is said, a panic is a 500. What [`Lint`](crate::Lint) finds panics in the test nevertheless.
+/// Requests go through [`gateway::answer`], so the response is what a real gateway would send: HEAD and 204 have no
+/// body, a known length is in `Content-Length`, a panic becomes a 500. Findings of [`Lint`](crate::Lint) still panic in
+/// the test.
 ///
 /// ```
 /// use enfilade_core::{Application, Request};
@@ -40,7 +41,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of an application, or of what becomes one: a closure, a router.
+    /// A client of an application, or of a value that becomes one: a closure, a router.
     pub fn new<M>(app: impl IntoHandler<M>) -> Self {
         Client {
             app: app.into_application(),
@@ -48,7 +49,7 @@ impl Client {
         }
     }
 
-    /// Calls the application bare, so that a test sees what it answers before a gateway puts it right.
+    /// Calls the application directly, so that a test sees its response before a gateway corrects it.
     ///
     /// A panic of the application then reaches the test.
     #[must_use]
@@ -57,57 +58,57 @@ impl Client {
         self
     }
 
-    /// Begins a GET request.
+    /// Starts a GET request.
     ///
     /// # Panics
     ///
-    /// This and the other methods that take a target panic where it is not a request target.
+    /// This and the other methods that take a target panic if it is not a request target.
     #[track_caller]
     pub fn get(&self, target: &str) -> RequestBuilder {
         self.request(Method::GET, target)
     }
 
-    /// Begins a POST request.
+    /// Starts a POST request.
     #[track_caller]
     pub fn post(&self, target: &str) -> RequestBuilder {
         self.request(Method::POST, target)
     }
 
-    /// Begins a PUT request.
+    /// Starts a PUT request.
     #[track_caller]
     pub fn put(&self, target: &str) -> RequestBuilder {
         self.request(Method::PUT, target)
     }
 
-    /// Begins a PATCH request.
+    /// Starts a PATCH request.
     #[track_caller]
     pub fn patch(&self, target: &str) -> RequestBuilder {
         self.request(Method::PATCH, target)
     }
 
-    /// Begins a DELETE request.
+    /// Starts a DELETE request.
     #[track_caller]
     pub fn delete(&self, target: &str) -> RequestBuilder {
         self.request(Method::DELETE, target)
     }
 
-    /// Begins a HEAD request.
+    /// Starts a HEAD request.
     #[track_caller]
     pub fn head(&self, target: &str) -> RequestBuilder {
         self.request(Method::HEAD, target)
     }
 
-    /// Begins an OPTIONS request.
+    /// Starts an OPTIONS request.
     #[track_caller]
     pub fn options(&self, target: &str) -> RequestBuilder {
         self.request(Method::OPTIONS, target)
     }
 
-    /// Begins a request with any method.
+    /// Starts a request with any method.
     ///
     /// # Panics
     ///
-    /// Panics where `target` is not a request target.
+    /// Panics if `target` is not a request target.
     #[track_caller]
     pub fn request(&self, method: Method, target: &str) -> RequestBuilder {
         match Uri::try_from(target) {
@@ -116,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Begins with a request that is made already, one that stands under a mount, say.
+    /// Starts from an existing request, for example one below a mount.
     pub fn prepared(&self, request: Request) -> RequestBuilder {
         RequestBuilder {
             client: self.clone(),
@@ -136,14 +137,14 @@ impl Client {
     }
 }
 
-/// What an application has spawned, to be run after the response.
+/// The futures that an application has spawned, to run after the response.
 #[derive(Clone, Default)]
 struct Tasks(Arc<Mutex<Vec<Task>>>);
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tasks {
-    /// Runs them all to their ends, one after the other, and what they spawn.
+    /// Runs all of them to their ends, one after the other, and the futures that they spawn.
     async fn run(&self) {
         while let Some(task) = self.pop() {
             task.await;
@@ -155,14 +156,15 @@ impl Tasks {
     }
 }
 
-/// Fails the test with what a [`Lint`](crate::Lint) found: a gateway turns a panic into a 500, and a body into a failure.
+/// Fails the test with the findings of a [`Lint`](crate::Lint): a gateway would turn its panic into a 500, or into a
+/// failed body.
 fn check(ledger: &Ledger) {
     if let Some(finding) = ledger.first() {
         fail(&finding.to_string());
     }
 }
 
-/// A request that is being put together; [`send`](RequestBuilder::send) sends it.
+/// Builds a request; [`send`](RequestBuilder::send) sends it.
 ///
 /// ```
 /// use enfilade_core::{Application, Request};
@@ -172,13 +174,13 @@ fn check(ledger: &Ledger) {
 ///     let peer = request.connection().peer().map(|peer| peer.to_string());
 ///     format!("{} from {}", request.headers()["x-flower"].to_str().unwrap(), peer.unwrap())
 /// });
-/// let answer = Client::new(app)
+/// let response = Client::new(app)
 ///     .put("/beds/1")
 ///     .header("x-flower", "iris")
 ///     .peer("192.0.2.7:4711".parse().unwrap())
 ///     .body("purple")
 ///     .send();
-/// assert_eq!(answer.text(), "iris from 192.0.2.7:4711");
+/// assert_eq!(response.text(), "iris from 192.0.2.7:4711");
 /// ```
 #[derive(Debug)]
 #[must_use = "a request that is not sent does nothing"]
@@ -189,11 +191,11 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Adds a header; one of the same name that is there already stays.
+    /// Adds a header; existing ones of the same name stay.
     ///
     /// # Panics
     ///
-    /// Panics where the name is not a token, or where a byte is not allowed in the value.
+    /// Panics if the name is not a token, or the value has a byte that is not allowed.
     #[track_caller]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Self {
         let (name, value) = (name.as_ref(), value.as_ref());
@@ -208,54 +210,54 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body. It adds no header: a `Content-Length` is the test's own matter.
+    /// Sets the body. It adds no header: set `Content-Length` yourself if the test needs it.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
     }
 
-    /// Sets the version of HTTP; 1.1 by default.
+    /// Sets the HTTP version. By default 1.1.
     pub fn version(mut self, version: Version) -> Self {
         *self.request.version_mut() = version;
         self
     }
 
-    /// Sets the connection: one of which nothing is known by default.
+    /// Sets the connection. By default one with no known facts.
     ///
-    /// Requests that are to share their connection's slots are given clones of one connection.
+    /// For requests that share their connection's slots, pass clones of one connection.
     pub fn connection(mut self, connection: Connection) -> Self {
         self.request.set_connection(connection);
         self
     }
 
-    /// Sets the address of the client; none by default.
+    /// Sets the address of the client. By default none.
     pub fn peer(mut self, peer: SocketAddr) -> Self {
         let connection = self.request.connection().clone().with_peer(peer);
         self.request.set_connection(connection);
         self
     }
 
-    /// Leaves `value` for the application, as an outer component would.
+    /// Puts `value` into the extensions for the application, as an outer component would.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.request.extensions_mut().insert(value);
         self
     }
 
-    /// Sends no `Host` but what [`header`](RequestBuilder::header) adds; by default there is `Host: localhost`.
+    /// Sends no `Host` except what [`header`](RequestBuilder::header) adds; by default `Host: localhost` is sent.
     pub fn without_host(mut self) -> Self {
         self.add_host = false;
         self
     }
 
-    /// Sends the request, blocks until the answer has ended, and gives all of it.
+    /// Sends the request, blocks until the response has ended, and returns all of it.
     ///
-    /// What the application [spawns](Connection::spawn) is run then, too. It needs no runtime. An application that does (for its timers or sockets) is sent to with
-    /// [`send_async`](RequestBuilder::send_async).
+    /// It then runs what the application [spawned](Connection::spawn). It needs no runtime. If the application needs
+    /// one (for its timers or sockets), use [`send_async`](RequestBuilder::send_async).
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found. A body that fails does not panic:
-    /// [`body_error`](TestResponse::body_error) says it.
+    /// Panics with the findings of a [`Lint`](crate::Lint). A body that fails does not panic: see
+    /// [`body_error`](TestResponse::body_error).
     #[track_caller]
     pub fn send(self) -> TestResponse {
         pollster::block_on(self.send_async())
@@ -265,7 +267,7 @@ impl RequestBuilder {
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found.
+    /// Panics with the findings of a [`Lint`](crate::Lint).
     pub async fn send_async(self) -> TestResponse {
         let tasks = Tasks::default();
         let (response, ledger) = self.spawning(&tasks).begin().await;
@@ -275,7 +277,9 @@ impl RequestBuilder {
         response
     }
 
-    /// Sends the request and gives the response as it begins, so that a test reads of its body what it wants.
+    /// Sends the request and returns the response before its body is read.
+    ///
+    /// So a test can read part of the body.
     ///
     /// ```
     /// use enfilade_core::{Application, Body, Request};
@@ -285,12 +289,12 @@ impl RequestBuilder {
     /// let mut response = Client::new(app).get("/").send_head();
     /// let first = pollster::block_on(response.body_mut().frame()).unwrap().unwrap();
     /// assert_eq!(first.into_data().unwrap(), "forever ");
-    /// drop(response); // the client goes away
+    /// drop(response); // the client disconnects
     /// ```
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found until then; what it finds in the body makes that fail.
+    /// Panics with the findings of a [`Lint`](crate::Lint) so far; findings in the body make the body fail.
     #[track_caller]
     pub fn send_head(self) -> Response {
         pollster::block_on(self.send_head_async())
@@ -300,15 +304,15 @@ impl RequestBuilder {
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found.
+    /// Panics with the findings of a [`Lint`](crate::Lint).
     pub async fn send_head_async(self) -> Response {
         self.begin().await.0
     }
 
-    /// Asks for another protocol, and gives the response and the client's end of the connection.
+    /// Requests an upgrade, and returns the response and the client's end of the connection.
     ///
-    /// The application's part runs while something is read or written here; its error or panic is the error of that. It is
-    /// dropped with this end. No runtime is needed, unless the application needs one.
+    /// The application's part runs while something is read or written here, and its error or panic is returned there.
+    /// It is dropped with this end. It needs no runtime, unless the application needs one.
     ///
     /// ```
     /// use enfilade_core::{Request, Response};
@@ -329,7 +333,7 @@ impl RequestBuilder {
     ///
     /// # Panics
     ///
-    /// Panics with what a [`Lint`](crate::Lint) found, and if `protocol` is no value for a header.
+    /// Panics with the findings of a [`Lint`](crate::Lint), and if `protocol` is not a valid header value.
     pub async fn upgrade(self, protocol: &str) -> (Response, Option<Upgraded>) {
         let request = self
             .header("connection", "upgrade")
@@ -339,7 +343,7 @@ impl RequestBuilder {
         (response, task.map(upgraded::connect))
     }
 
-    /// With a connection that keeps what it is to run, unless it can run it.
+    /// Gives the request a connection that collects spawned futures, unless its own can run them.
     fn spawning(mut self, tasks: &Tasks) -> Self {
         let connection = self.request.connection().clone();
         if !connection.can_spawn() {
@@ -352,7 +356,7 @@ impl RequestBuilder {
 
     async fn begin(mut self) -> (Response, Ledger) {
         if self.add_host && !self.request.headers().contains_key(HOST) {
-            // The field repeats the authority of a target that has one (RFC 9112, section 3.2).
+            // `Host` repeats the authority of a target that has one (RFC 9112, section 3.2).
             let host = HeaderValue::from_str(self.request.host().unwrap_or("localhost"))
                 .expect("an authority is visible ASCII");
             self.request.headers_mut().insert(HOST, host);
@@ -441,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_of_the_test_are_told() {
+    fn mistakes_of_the_test_are_reported() {
         fn panic_of(make: impl FnOnce() -> RequestBuilder + std::panic::UnwindSafe) -> String {
             let panic = std::panic::catch_unwind(|| drop(make())).unwrap_err();
             panic.downcast_ref::<String>().unwrap().clone()

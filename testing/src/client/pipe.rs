@@ -9,10 +9,11 @@ use std::task::{Context, Poll, Waker};
 use enfilade_core::unpoisoned;
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// How many bytes may be on their way in one direction.
+/// The maximum number of bytes in transit in one direction.
 const ROOM: usize = 64 * 1024;
 
-/// One end. What is written here is read at the other end, which sees the end when this is closed or dropped.
+/// One end. Bytes written here are read at the other end, which sees the end of the stream when this is closed or
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Pipe {
     incoming: Arc<Mutex<Channel>>,
@@ -23,9 +24,9 @@ pub(super) struct Pipe {
 #[derive(Debug, Default)]
 struct Channel {
     bytes: VecDeque<u8>,
-    /// Nothing more is written.
+    /// No more bytes will be written.
     is_closed: bool,
-    /// Nobody reads.
+    /// The reading end was dropped.
     is_dropped: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,

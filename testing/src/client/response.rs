@@ -1,4 +1,4 @@
-//! Answers, read to their end.
+//! Responses, read to their end.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use http::{Extensions, HeaderMap, StatusCode, Version};
 
 use crate::fail::fail;
 
-/// How many bytes of a body are read: an endless one must not take a test's machine down.
+/// The maximum number of body bytes read: an endless body must not use up a machine's memory.
 const LIMIT: usize = 256 << 20;
 
-/// An answer that was read to its end.
+/// A response that was read to its end.
 ///
-/// A body that fails on the way does not panic: what arrived before is in [`bytes`](TestResponse::bytes), and
-/// [`body_error`](TestResponse::body_error) says why there is no more.
+/// A body that fails does not panic: [`bytes`](TestResponse::bytes) has what arrived before, and
+/// [`body_error`](TestResponse::body_error) has the reason.
 ///
 /// ```
 /// use enfilade_core::{Application, Body, Request};
@@ -25,10 +25,10 @@ const LIMIT: usize = 256 << 20;
 /// trailers.insert("x-checksum", "42".parse().unwrap());
 /// let app = Application::new(move |_: Request| Body::from("content").with_trailers(trailers.clone()));
 ///
-/// let answer = Client::new(app).get("/").send();
-/// assert_eq!(answer.text(), "content");
-/// assert_eq!(answer.trailers().unwrap()["x-checksum"], "42");
-/// assert!(answer.body_error().is_none());
+/// let response = Client::new(app).get("/").send();
+/// assert_eq!(response.text(), "content");
+/// assert_eq!(response.trailers().unwrap()["x-checksum"], "42");
+/// assert!(response.body_error().is_none());
 /// ```
 #[derive(Debug)]
 pub struct TestResponse {
@@ -41,16 +41,16 @@ pub struct TestResponse {
 impl TestResponse {
     pub(crate) async fn collect(response: Response) -> TestResponse {
         let (head, mut body) = response.into_parts();
-        // The client goes away then.
+        // The client disconnects then.
         drop(body.take_upgrade());
-        let mut answer = TestResponse {
+        let mut response = TestResponse {
             head,
             bytes: Bytes::new(),
             trailers: None,
             error: None,
         };
-        answer.error = answer.read(body).await.err();
-        answer
+        response.error = response.read(body).await.err();
+        response
     }
 
     async fn read(&mut self, mut body: Body) -> Result<(), BodyError> {
@@ -89,7 +89,7 @@ impl TestResponse {
     ///
     /// # Panics
     ///
-    /// Panics where the value is not UTF-8.
+    /// Panics if the value is not UTF-8.
     #[must_use]
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -106,7 +106,7 @@ impl TestResponse {
         &self.head.headers
     }
 
-    /// What components left for those outside them, by type.
+    /// The values that components left for components further out, by type.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
@@ -124,15 +124,15 @@ impl TestResponse {
         String::from_utf8_lossy(&self.bytes)
     }
 
-    /// The trailers, where there were any.
+    /// The trailers, if there were any.
     #[must_use]
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_ref()
     }
 
-    /// Why the body broke off; `None` where it came to its end.
+    /// The reason why the body broke off; `None` if it is complete.
     ///
-    /// A body of more than 256 MiB is broken off by the client.
+    /// The client aborts a body of more than 256 MiB.
     #[must_use]
     pub fn body_error(&self) -> Option<&BodyError> {
         self.error.as_ref()

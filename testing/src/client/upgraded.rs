@@ -10,14 +10,14 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::client::pipe::Pipe;
 
-/// A client's end, which runs the application's end whenever it is asked for something: no runtime or thread does it.
+/// A client's end, which polls the application's end on each read or write: no runtime or thread runs it.
 struct ClientEnd {
     pipe: Pipe,
-    // A future of the application's need not be `Sync`.
+    // The application's future need not be `Sync`.
     application: Mutex<Option<UpgradeFuture>>,
 }
 
-/// The client's end of a connection on which the application does this.
+/// Connects a client's end to an application that runs this task.
 pub(super) fn connect(task: UpgradeTask) -> Upgraded {
     let (near, far) = Pipe::new();
     Upgraded::new(ClientEnd {
@@ -27,7 +27,7 @@ pub(super) fn connect(task: UpgradeTask) -> Upgraded {
 }
 
 impl ClientEnd {
-    /// Runs the application as far as it gets, and fails with its panic.
+    /// Runs the application as far as possible, and fails with its panic.
     fn run(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let mut application = unpoisoned(self.application.lock());
         let Some(future) = application.as_mut() else {
@@ -71,7 +71,7 @@ impl AsyncWrite for ClientEnd {
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.pipe).poll_close(context);
-        // It sees the end.
+        // The application sees the end.
         self.run(context)?;
         closed
     }

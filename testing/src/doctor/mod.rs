@@ -12,9 +12,9 @@ use self::rules::OrderRule;
 pub use self::warning::Warning;
 use crate::lint;
 
-/// Reads the description of a stack and warns of orders that are known to be wrong.
+/// Warns of components in a stack that are in an order known to be wrong.
 ///
-/// It is what [`Doctor::new`] knows; see there.
+/// It reads the description of the stack, and has the rules of [`Doctor::new`].
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -28,7 +28,7 @@ use crate::lint;
 /// assert_eq!(warnings.len(), 1);
 /// assert_eq!(
 ///     warnings[0].to_string(),
-///     "AccessLog is inside Compression: the log counts the bytes before compression and not those that are sent \
+///     "AccessLog is inside Compression: the log counts the bytes before compression, not the bytes sent \
 ///      (Compression > Headers > AccessLog)"
 /// );
 /// ```
@@ -37,45 +37,45 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
     Doctor::new().examine(app)
 }
 
-/// Rules about the order of components, and who applies them.
+/// Rules about the order of components, and a method that checks a stack against them.
 ///
-/// A component is known by the name in its [`Description`], in upper or lower case, and nothing else is looked at: one
-/// that has the name of another is taken for it, and one with a name of its own needs a rule of its own. A name
+/// A component is identified by the name in its [`Description`], ignoring case, and by nothing else. So a component
+/// with the name of another is taken for it, and a component with a name of its own needs a rule of its own. A name
 /// that no component in the stack has does no harm.
 ///
-/// A component is inside another where every request to it comes through the other. What a wrapper asks beside what it
-/// is around, such as the fallback of a `NotFound`, is not inside that wrapper.
+/// A component is inside another if every request to it comes through the other. An application beside the wrapped one,
+/// such as the fallback of a `NotFound`, is not inside the wrapper.
 ///
 /// | Outside | Inside | Because |
 /// |---|---|---|
-/// | `Compression` | `AccessLog` | the log counts the bytes before compression and not those that are sent |
-/// | `Compression` | `Compression` | both choose what is compressed, so the settings of neither hold |
-/// | `AccessLog` | `AccessLog` | a request has two lines in the log |
+/// | `Compression` | `AccessLog` | the log counts the bytes before compression, not the bytes sent |
+/// | `Compression` | `Compression` | both decide what to compress, so neither's settings are reliable |
+/// | `AccessLog` | `AccessLog` | each request is logged twice |
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `AccessLog` | the log does not see the responses that the outer one makes itself |
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `RequestId` | the responses that the outer one makes itself have no ID |
-/// | `ErrorPages` | `DebugErrors` | the page of the outer one, which says less, replaces that of the inner one |
+/// | `ErrorPages` | `DebugErrors` | the less detailed page of the outer one replaces that of the inner one |
 /// | `NotFound` | `Compression` | the pages of the fallback are not compressed |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `ProxyFix` | the log takes the proxy for the client |
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | the responses that the outer one makes itself are not counted |
-/// | `Compression` | `Metrics` | the bytes before compression are counted and not those that are sent |
-/// | `Metrics` | `Metrics` | a request is counted twice |
+/// | `Compression` | `Metrics` | the bytes before compression are counted, not the bytes sent |
+/// | `Metrics` | `Metrics` | each request is counted twice |
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | the responses that the outer one makes itself are not in the span |
 /// | `Trace` | `ProxyFix` | the span takes the proxy for the client |
-/// | `Trace` | `Trace` | a request has two spans of a server |
-/// | `CanonicalHost`, `TrustedHosts` | `ProxyFix` | the host that is checked is not the one that the proxy names |
-/// | `HttpsRedirect` | `ProxyFix` | behind a proxy that ends TLS every request is redirected to itself |
-/// | `ProxyFix` | `ProxyFix` | the outer one leaves no header to the inner one |
-/// | `RateLimit` | `ProxyFix` | all clients behind a proxy are limited as one |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read the responses that the outer one makes itself, not even to a preflight |
-/// | `BodyLimit` | `Decompression` | the limit counts compressed bytes, and a short request may become a long one behind it |
-/// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to whatever host a client names |
+/// | `Trace` | `Trace` | each request has two server spans |
+/// | `CanonicalHost`, `TrustedHosts` | `ProxyFix` | the checked host is not the one that the proxy forwards |
+/// | `HttpsRedirect` | `ProxyFix` | behind a proxy that terminates TLS, every request is redirected to itself |
+/// | `ProxyFix` | `ProxyFix` | the outer one removes the headers that the inner one needs |
+/// | `RateLimit` | `ProxyFix` | all clients behind a proxy share one limit |
+/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read the responses that the outer one makes itself, including those to preflights |
+/// | `BodyLimit` | `Decompression` | the limit counts compressed bytes, and a short request may decompress to a long one |
+/// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to any host that a client sends |
 /// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | the responses that the outer one makes itself lack the headers |
-/// | `ErrorPages` | `Compression` | the pages of errors are not compressed |
-/// | `ContentType` | `Compression` | the type is not known yet when the compression decides |
-/// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one makes streams of the files, which the web server cannot send itself |
-/// | `AccessLog`, `Trace` | `Sensitive` | the headers of requests are shown before they are marked |
-/// | `Maintenance` | `ProxyFix` | who may pass is decided by the proxy's address |
+/// | `ErrorPages` | `Compression` | error pages are not compressed |
+/// | `ContentType` | `Compression` | the content type is not known yet when compression decides |
+/// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one turns files into streams, which the web server cannot send itself |
+/// | `AccessLog`, `Trace` | `Sensitive` | request headers are shown before they are marked as sensitive |
+/// | `Maintenance` | `ProxyFix` | access is decided by the proxy's address, not the client's |
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -91,14 +91,14 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// assert_eq!(warnings[0].path(), ["Cart", "Session"]);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a doctor says nothing until something is examined"]
+#[must_use = "a doctor does nothing until it examines a stack"]
 pub struct Doctor {
     rules: Vec<OrderRule>,
     accepted: Vec<Cow<'static, str>>,
 }
 
 impl Doctor {
-    /// With all rules of the table.
+    /// A doctor with all rules of the table.
     pub fn new() -> Doctor {
         Doctor {
             rules: rules::known().collect(),
@@ -112,9 +112,9 @@ impl Doctor {
         pairs.flat_map(|rule| [&*rule.outer, &*rule.inner])
     }
 
-    /// Accepts a warning by its [name](Warning::name), in upper or lower case: it is not returned any more.
+    /// Accepts a warning by its [name](Warning::name), ignoring case: it is no longer returned.
     ///
-    /// A name that no warning has is a warning itself, so that a list of accepted ones does not outlive its reasons.
+    /// If no warning has the name, that is a warning itself, so that the list of accepted ones stays up to date.
     ///
     /// ```
     /// use enfilade_core::{Application, Request, around};
@@ -125,7 +125,7 @@ impl Doctor {
     /// assert!(doctor.examine(log.clone().wrap(around("Compression", Application::call))).is_empty());
     /// assert_eq!(
     ///     doctor.examine(log)[0].to_string(),
-    ///     "Doctor: no warning is named \"AccessLog is inside Compression\": do not accept it any more"
+    ///     "Doctor: no warning is named \"AccessLog is inside Compression\": no longer accept it"
     /// );
     /// ```
     pub fn accept(mut self, name: impl Into<Cow<'static, str>>) -> Doctor {
@@ -150,10 +150,11 @@ impl Doctor {
 
     /// Warns of every component that is inside one that it should not be in, outermost first.
     ///
-    /// It also shows the [warnings](Description::warnings) of each component about itself, such as the routes that no
+    /// It also returns the [warnings](Description::warnings) of each component about itself, such as routes that no
     /// request reaches (`Router::check`, feature `route-check`).
     ///
-    /// Of several outer components with one name the nearest is meant. [Accepted](Doctor::accept) warnings are left out.
+    /// If several outer components have the same name, the nearest one counts. [Accepted](Doctor::accept) warnings are
+    /// left out.
     #[must_use]
     pub fn examine<M>(&self, app: impl IntoHandler<M>) -> Vec<Warning> {
         let mut warnings = Vec::new();
@@ -178,7 +179,7 @@ impl Doctor {
     ) {
         let name = component.name();
         if name == lint::NAME {
-            // It is no component of its own: what it is wrapped around stands in its place.
+            // It is not a component of its own: the component it wraps takes its place.
             for (_, inner) in component.children() {
                 self.visit(inner, label, outside, warnings);
             }
@@ -213,16 +214,16 @@ impl Default for Doctor {
     }
 }
 
-/// A component on the way from the outermost one.
+/// A component on the path from the outermost one.
 struct PathStep {
     name: String,
     label: String,
-    /// Whether it is around what comes next, and not beside it.
+    /// Whether it wraps the next one, and is not just beside it.
     is_around: bool,
 }
 
 impl OrderRule {
-    /// A warning where the last place is inside of one that it should not be in.
+    /// A warning if the last component of the path is inside one that it should not be in.
     fn apply(&self, way: &[PathStep]) -> Option<Warning> {
         let (_, outside) = way.split_last()?;
         let is_outer =

@@ -1,8 +1,8 @@
-//! The orders that are known to be wrong.
+//! Orders that are known to be wrong.
 
 use std::borrow::Cow;
 
-/// Those that respond to some requests themselves.
+/// Components that respond to some requests themselves.
 const RESPONDING: &[&str] = &[
     "BodyLimit",
     "CatchPanic",
@@ -14,22 +14,22 @@ const RESPONDING: &[&str] = &[
     "Timeout",
 ];
 
-/// What is known, by the names of components: all of the first around any of the second.
+/// Known rules, by the names of components: any of the first must not be outside any of the second.
 pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["Compression"],
         &["AccessLog"],
-        "the log counts the bytes before compression and not those that are sent",
+        "the log counts the bytes before compression, not the bytes sent",
     ),
     (
         &["Compression"],
         &["Compression"],
-        "both choose what is compressed, so the settings of neither hold",
+        "both decide what to compress, so neither's settings are reliable",
     ),
     (
         &["AccessLog"],
         &["AccessLog"],
-        "a request has two lines in the log",
+        "each request is logged twice",
     ),
     (
         RESPONDING,
@@ -44,7 +44,7 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["ErrorPages"],
         &["DebugErrors"],
-        "the page of the outer one, which says less, replaces that of the inner one",
+        "the less detailed page of the outer one replaces that of the inner one",
     ),
     (
         &["NotFound"],
@@ -69,9 +69,9 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["Compression"],
         &["Metrics"],
-        "the bytes before compression are counted and not those that are sent",
+        "the bytes before compression are counted, not the bytes sent",
     ),
-    (&["Metrics"], &["Metrics"], "a request is counted twice"),
+    (&["Metrics"], &["Metrics"], "each request is counted twice"),
     (
         RESPONDING,
         &["Trace"],
@@ -82,45 +82,41 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
         &["ProxyFix"],
         "the span takes the proxy for the client",
     ),
-    (
-        &["Trace"],
-        &["Trace"],
-        "a request has two spans of a server",
-    ),
+    (&["Trace"], &["Trace"], "each request has two server spans"),
     (
         &["CanonicalHost", "TrustedHosts"],
         &["ProxyFix"],
-        "the host that is checked is not the one that the proxy names",
+        "the checked host is not the one that the proxy forwards",
     ),
     (
         &["HttpsRedirect"],
         &["ProxyFix"],
-        "behind a proxy that ends TLS every request is redirected to itself",
+        "behind a proxy that terminates TLS, every request is redirected to itself",
     ),
     (
         &["ProxyFix"],
         &["ProxyFix"],
-        "the outer one leaves no header to the inner one",
+        "the outer one removes the headers that the inner one needs",
     ),
     (
         &["RateLimit"],
         &["ProxyFix"],
-        "all clients behind a proxy are limited as one",
+        "all clients behind a proxy share one limit",
     ),
     (
         RESPONDING,
         &["Cors"],
-        "pages of other origins cannot read the responses that the outer one makes itself, not even to a preflight",
+        "pages of other origins cannot read the responses that the outer one makes itself, including those to preflights",
     ),
     (
         &["BodyLimit"],
         &["Decompression"],
-        "the limit counts compressed bytes, and a short request may become a long one behind it",
+        "the limit counts compressed bytes, and a short request may decompress to a long one",
     ),
     (
         &["HttpsRedirect"],
         &["TrustedHosts"],
-        "the redirect leads to whatever host a client names",
+        "the redirect leads to any host that a client sends",
     ),
     (
         RESPONDING,
@@ -130,27 +126,27 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
     (
         &["ErrorPages"],
         &["Compression"],
-        "the pages of errors are not compressed",
+        "error pages are not compressed",
     ),
     (
         &["ContentType"],
         &["Compression"],
-        "the type is not known yet when the compression decides",
+        "the content type is not known yet when compression decides",
     ),
     (
         &["SendFile"],
         &["Compression", "Inspect", "Trace"],
-        "the inner one makes streams of the files, which the web server cannot send itself",
+        "the inner one turns files into streams, which the web server cannot send itself",
     ),
     (
         &["AccessLog", "Trace"],
         &["Sensitive"],
-        "the headers of requests are shown before they are marked",
+        "request headers are shown before they are marked as sensitive",
     ),
     (
         &["Maintenance"],
         &["ProxyFix"],
-        "who may pass is decided by the proxy's address",
+        "access is decided by the proxy's address, not the client's",
     ),
 ];
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::lint::Lint;
 use crate::lint::everywhere::lint_all;
 
-/// A stack of these, outermost first, around `app`.
+/// A stack of these names, outermost first, around `app`.
 fn stack(names: &[&str], app: Application) -> Application {
     let names = names.iter().rev();
     names.fold(app, |app, name| app.wrap(around(*name, Application::call)))
@@ -14,7 +14,7 @@ fn room() -> Application {
     Application::new(|_: Request| "room")
 }
 
-/// A component with applications inside: with an empty label one that it is around, and others by label.
+/// A component with children: one with an empty label is wrapped, the others are found by label.
 struct Branches(&'static str, Vec<(&'static str, Application)>);
 
 impl Handler for Branches {
@@ -208,7 +208,7 @@ fn rules_can_be_added_about_anything() {
 }
 
 #[test]
-fn an_accepted_warning_is_silent_and_one_that_no_longer_comes_is_told() {
+fn an_accepted_warning_is_silent_and_an_unused_one_is_reported() {
     let app = stack(&["Compression", "AccessLog", "AccessLog"], room());
     let named = |doctor: Doctor| {
         let warnings = doctor.examine(&app);
@@ -222,10 +222,10 @@ fn an_accepted_warning_is_silent_and_one_that_no_longer_comes_is_told() {
         [twice]
     );
     assert_eq!(named(Doctor::new().accept(inside).accept(twice)), [""; 0]);
-    let unused = "Doctor: no warning is named \"Trace is inside Trace\": do not accept it any more";
+    let unused = "Doctor: no warning is named \"Trace is inside Trace\": no longer accept it";
     let doctor = Doctor::new().accept(inside).accept("Trace is inside Trace");
     assert_eq!(named(doctor), [twice, unused]);
-    // One component is not another, and a rule of the author's is accepted as any.
+    // Two components are not confused, and a rule of the author can be accepted like any other.
     let doctor = Doctor::new().rule("Compression", "room", "it is small");
     assert_eq!(named(doctor.accept(inside).accept("AccessLog")).len(), 2);
 }

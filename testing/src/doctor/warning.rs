@@ -1,14 +1,13 @@
-//! What the doctor says.
+//! Warnings of the doctor.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::PathStep;
 
-/// Two components in an order that is known to be wrong, a mistake in one component, or a name that is accepted for
-/// nothing.
+/// A wrong order of two components, a mistake in one component, or an unused accepted name.
 ///
-/// [`Display`](fmt::Display) puts it in a sentence.
+/// [`Display`](fmt::Display) writes it as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     outer: Option<String>,
@@ -18,7 +17,7 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// A warning about the last place of a way, inside another one or alone.
+    /// A warning about the last component of a path, inside another one or alone.
     pub(super) fn new(
         outer: Option<&PathStep>,
         reason: Cow<'static, str>,
@@ -32,20 +31,20 @@ impl Warning {
         }
     }
 
-    /// A warning about a name that was accepted, and that no warning has.
+    /// A warning about an accepted name that no warning has.
     pub(super) fn unused(name: &str) -> Warning {
         Warning {
             outer: None,
             inner: "Doctor".to_owned(),
-            reason: format!("no warning is named {name:?}: do not accept it any more").into(),
+            reason: format!("no warning is named {name:?}: no longer accept it").into(),
             path: Vec::new(),
         }
     }
 
-    /// The name by which it is [accepted](crate::Doctor::accept): `AccessLog is inside Compression`, and with the reason if
-    /// it is about one component alone.
+    /// The name by which it is [accepted](crate::Doctor::accept), such as `AccessLog is inside Compression`.
     ///
-    /// It is what [`Display`](fmt::Display) begins with.
+    /// If it is about one component alone, the reason is part of the name. The [`Display`](fmt::Display) text begins
+    /// with the name.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.outer {
@@ -64,20 +63,21 @@ impl Warning {
         self.outer.as_deref()
     }
 
-    /// The name of the component inside it, or of the only one.
+    /// The name of the component inside it, or of the only component.
     #[must_use]
     pub fn inner(&self) -> &str {
         &self.inner
     }
 
-    /// What is wrong with that.
+    /// Why it is wrong.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The components from the outermost one to the inner one of the two, as the description's tree has them: with the
-    /// label in front if there is one.
+    /// The components from the outermost to the inner one of the two, with their labels, if any.
+    ///
+    /// It is the path in the description's tree.
     #[must_use]
     pub fn path(&self) -> &[String] {
         &self.path

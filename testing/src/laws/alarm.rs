@@ -1,4 +1,4 @@
-//! Time for futures of whatever runtime: a thread that wakes them.
+//! Timers for futures of any runtime: a thread that wakes them.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use enfilade_core::unpoisoned;
 
-/// Wakes one task at a time. Its thread begins with the first one that waits, and ends with this.
+/// Wakes one task at a time. Its thread starts with the first task that waits, and ends when this is dropped.
 #[derive(Default)]
 pub(super) struct Alarm {
     shared: Option<Arc<Shared>>,
@@ -27,7 +27,7 @@ struct AlarmState {
 }
 
 impl Alarm {
-    /// Wakes `waker` at `time`, and no other one any more.
+    /// Wakes `waker` at `time`, in place of any other.
     pub(super) fn set(&mut self, time: Instant, waker: &Waker) {
         let shared = self.shared.get_or_insert_with(|| {
             let shared = Arc::<Shared>::default();
@@ -38,13 +38,13 @@ impl Alarm {
         let earlier = unpoisoned(shared.state.lock())
             .next
             .replace((time, waker.clone()));
-        // A thread that sleeps until an earlier time looks again when it wakes.
+        // A thread that sleeps until an earlier time checks again when it wakes.
         if earlier.is_none_or(|(earlier, _)| time < earlier) {
             shared.changed.notify_one();
         }
     }
 
-    /// Wakes no task any more.
+    /// Wakes no task any longer.
     pub(super) fn clear(&mut self) {
         if let Some(shared) = &self.shared {
             unpoisoned(shared.state.lock()).next = None;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wakes_whoever_waits_one_after_the_other() {
+    fn wakes_waiting_tasks_one_after_the_other() {
         let mut alarm = Alarm::default();
         let start = Instant::now();
         pollster::block_on(async {

@@ -1,4 +1,4 @@
-//! One try: the component around the generated application, and a client that drives it by hand.
+//! One attempt: the component around the generated application, and a client that polls it by hand.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,26 +24,26 @@ use crate::lint::Lint;
 use crate::lint::Side;
 use crate::lint::is_condition;
 
-/// How long a component may take to wake whoever waits for it; some have threads of their own.
+/// The timeout for a component to wake its task; some components have threads of their own.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How many frames are read of an endless body.
+/// The number of frames read of an endless body.
 const FRAMES_OF_ENDLESS: u8 = 2;
 
-/// What came of a try.
+/// The result of an attempt.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
     pub(super) panic: Option<String>,
     pub(super) is_stuck: bool,
-    /// The request as the component got it, with what the author of the check did to it.
+    /// The request as the component got it, with the changes of the check's author.
     pub(super) sent: Option<SentHead>,
     pub(super) head: Option<ObservedHead>,
     pub(super) content: BytesMut,
     pub(super) trailers: Option<HeaderMap>,
-    /// Whether the body was read to its end, and whether that was a good one.
+    /// Whether the body was read to its end, and whether that end was good.
     pub(super) ended: Option<BodyEnding>,
-    /// The most bytes that were taken from the application and not given to the client yet.
+    /// The maximum number of bytes taken from the application and not yet passed to the client.
     pub(super) held_back: u64,
-    /// What the Lints said that stand outside and inside the component, of the component.
+    /// The findings of the Lints outside and inside the component, about the component.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -78,21 +78,21 @@ pub(super) enum BodyEnding {
     Badly,
 }
 
-/// The records of a try: what the application saw and gave, and what was taken of the request's body.
+/// The records of an attempt: what the application received and returned, and how much of the request's body was read.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) response: Record,
     pub(super) request: Record,
 }
 
-/// How plans are tried: the component, what the author does to requests, and the time for what waits.
+/// The set-up of attempts: the component, the author's change of requests, and the timer.
 pub(super) struct Trial<'a, M> {
     pub(super) middleware: &'a M,
     pub(super) changes: &'a [RequestChange],
     pub(super) alarm: Alarm,
 }
 
-/// What the author of a check does to each request.
+/// The change that the author of a check makes to each request.
 pub(super) type RequestChange = Arc<dyn Fn(&mut Request) + Send + Sync>;
 
 impl<M: Middleware + Clone> Trial<'_, M> {
@@ -101,14 +101,14 @@ impl<M: Middleware + Clone> Trial<'_, M> {
         self.try_each(plan, &[plan]).await
     }
 
-    /// Tries it with a client that takes no coding, with one that takes what there is, and with conditions: the application
-    /// responds to these with a 304 and a 206.
+    /// Tries a plan with a client that accepts no coding, with one that accepts several, and with conditions, to which
+    /// the application responds with a 304 and a 206.
     pub(super) async fn attempt_variants(&mut self, plan: &Plan) -> Observation {
         let mut plain = plan.clone();
         let headers = &mut plain.request.headers;
         headers.retain(|(name, _)| *name != ACCEPT_ENCODING && !is_condition(name));
         plain.response.is_conditional = true;
-        // The heads say it all.
+        // The heads are enough.
         plain.client = ClientPlan::LeavesAfterFrames(0);
         let with = |name, value| {
             let mut plan = plain.clone();
@@ -126,7 +126,7 @@ impl<M: Middleware + Clone> Trial<'_, M> {
         self.try_each(&plain, &variants).await.0
     }
 
-    /// Sends the requests of all these plans to one application, which is that of this one.
+    /// Sends the requests of all these plans to one application, that of `plan`.
     async fn try_each(&mut self, plan: &Plan, plans: &[&Plan]) -> (Observation, Records) {
         let (seen, records) = (Mutex::new(Observation::default()), Records::default());
         let (inner, outer) = (Findings::default(), Findings::default());
@@ -249,7 +249,7 @@ impl Plan {
     }
 }
 
-/// What a Lint found.
+/// The findings of a Lint.
 #[derive(Clone, Default)]
 struct Findings(Arc<Mutex<Vec<Finding>>>);
 
@@ -260,10 +260,10 @@ impl Findings {
     }
 }
 
-/// Of what the Lints inside and outside the component say, what is its doing.
+/// The findings of the inner and outer Lints that are the component's fault.
 ///
-/// The requests that the inner one sees are, and the answers that the outer one sees; but not what was wrong with them
-/// when they came to the component: the generated client and application do wrong at times.
+/// These are the requests that the inner one sees, and the responses that the outer one sees. Faults that they had
+/// before they reached the component are left out: the generated client and application make mistakes on purpose.
 fn of_the_component(inner: &[Finding], outer: &[Finding]) -> Vec<Finding> {
     let made = |side, here: &[Finding], before: &[Finding]| -> Vec<Finding> {
         let new = |finding: &&Finding| {
@@ -287,9 +287,9 @@ impl Observation {
 
 enum WaitResult<T> {
     Ready(T),
-    /// It said that it would wake somebody, and did not.
+    /// It was to wake its task, and did not.
     Stuck,
-    /// It was polled as often as was allowed.
+    /// It was polled the maximum number of times.
     LeftAlone,
 }
 
@@ -305,7 +305,7 @@ async fn wait<T>(
     let mut deadline = None;
     let result = poll_fn(|context| {
         bell.forward_to(context.waker());
-        // It is polled at first and when it asked for it, not when the alarm rings.
+        // It is polled at first and when it was woken, not when the alarm rings.
         if deadline.is_none() || bell.is_rung.swap(false, Ordering::AcqRel) {
             if left == Some(0) {
                 return Poll::Ready(WaitResult::LeftAlone);
@@ -318,7 +318,7 @@ async fn wait<T>(
         }
         let deadline = deadline.unwrap_or_else(Instant::now);
         if bell.is_rung.load(Ordering::Acquire) {
-            // The bell was forwarded, and this is polled again.
+            // The bell was forwarded, so this is polled again.
             return Poll::Pending;
         }
         if Instant::now() >= deadline {
@@ -356,7 +356,7 @@ impl Wake for BellWaker {
     }
 }
 
-/// The panic of a future, or what it makes.
+/// Returns the output of a future, or its panic.
 async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
     let mut future = std::pin::pin!(future);
     poll_fn(

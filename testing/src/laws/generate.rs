@@ -1,4 +1,4 @@
-//! Strategies for what is tried, simplest first, as shrinking goes that way.
+//! Strategies for the plans, simplest first, because shrinking goes that way.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -11,7 +11,7 @@ use super::plan::{
     BodyPlan, ClientPlan, OWN_HEADER, Plan, RequestPlan, ResponsePlan, StreamEnding,
 };
 
-/// Statuses that mean something to a wrapper.
+/// Statuses that have a meaning for wrappers.
 const STATUSES: [u16; 18] = [
     200, 404, 204, 304, 206, 205, 101, 201, 301, 302, 308, 400, 401, 405, 406, 416, 500, 503,
 ];
@@ -37,7 +37,7 @@ const TARGETS: [&str; 14] = [
     "/?",
 ];
 
-/// Headers that wrappers read, each with values that a peer might send, good and bad.
+/// Headers that wrappers read, each with valid and invalid values that a peer might send.
 const REQUEST_HEADERS: [(&str, &[&[u8]]); 20] = [
     (
         "accept-encoding",
@@ -91,8 +91,8 @@ const REQUEST_HEADERS: [(&str, &[&[u8]]); 20] = [
     ),
 ];
 
-/// Headers of answers that wrappers read or change.
-const ANSWER_HEADERS: [(&str, &[&[u8]]); 13] = [
+/// Response headers that wrappers read or change.
+const RESPONSE_HEADERS: [(&str, &[&[u8]]); 13] = [
     (
         "content-type",
         &[
@@ -147,7 +147,7 @@ fn response() -> impl Strategy<Value = ResponsePlan> {
         any::<bool>(),
         0..3_u8,
         status,
-        headers(&ANSWER_HEADERS, 4),
+        headers(&RESPONSE_HEADERS, 4),
         any::<bool>(),
         body,
     );
@@ -181,7 +181,7 @@ fn client() -> impl Strategy<Value = ClientPlan> {
     ]
 }
 
-/// Content that comes to an end, good or bad.
+/// Content that ends, with or without a failure.
 fn content() -> impl Strategy<Value = BodyPlan> {
     let ends = select(
         &[
@@ -210,7 +210,7 @@ fn bytes() -> impl Strategy<Value = Bytes> {
 
 type Known = [(&'static str, &'static [&'static [u8]])];
 
-/// Some of the known headers, each with one of its values; the application's own one twice at times.
+/// Some of the known headers, each with one of its values; the application's own header is sometimes repeated.
 fn headers(
     known: &'static Known,
     most: usize,

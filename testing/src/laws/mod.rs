@@ -1,6 +1,6 @@
-//! Tries a wrapper on generated requests, applications and clients, and checks the laws of the contract on each.
+//! Tests a wrapper with generated requests, applications and clients against the laws of the contract.
 //!
-//! Three lines are a test:
+//! A test takes three lines:
 //!
 //! ```
 //! use enfilade_testing::laws;
@@ -17,7 +17,7 @@
 //! # keeps_the_laws();
 //! ```
 //!
-//! A wrapper that changes what its docs say it changes tells that to a [`Check`].
+//! If a wrapper changes what its docs say it changes, allow that with a [`Check`].
 
 mod alarm;
 mod attempt;
@@ -40,20 +40,24 @@ pub use self::counter_example::CounterExample;
 use self::plan::ResponsePlan;
 use crate::fail::fail;
 
-/// How many plans a check tries.
+/// The number of plans of a check.
 const CASES: u32 = 512;
 
-/// Tries a wrapper that passes on what it does not add; panics with a counter-example if it breaks a law.
+/// Tests a wrapper with generated requests; panics with a counter-example if it breaks a law.
+///
+/// The wrapper must pass on what it does not add.
 ///
 /// # Panics
 ///
-/// If a law is broken; the message says which, how, and by what request, application and client.
+/// If a law is broken. The message says which law, how, and with which request, application and client.
 #[track_caller]
 pub fn check<M: Middleware + Clone + Send>(middleware: M) {
     Check::new(middleware).run();
 }
 
-/// The same for a wrapper that needs a runtime, such as one that sleeps by tokio's timer; the runtime works meanwhile.
+/// The same for a wrapper that needs a runtime, such as one with a tokio timer.
+///
+/// The runtime works meanwhile.
 ///
 /// ```
 /// use enfilade_core::{Application, around};
@@ -81,27 +85,27 @@ pub async fn check_async<M: Middleware + Clone>(middleware: M) {
     Check::new(middleware).run_async().await;
 }
 
-/// A check of a wrapper, with what the wrapper's docs say that it changes.
+/// A check of a wrapper, with the changes that the wrapper's docs name.
 ///
-/// Tried are methods, targets and headers good and bad; bodies that are empty, in memory, a list, a stream with pauses
-/// and trailers, failing, endless; every status that means something; and clients that read all, leave while they wait,
-/// or leave in the middle. Checked are:
+/// It tries valid and invalid methods, targets and headers. Bodies are empty, in memory, a list, a stream with pauses
+/// and trailers, failing, or endless. It tries every status with a special meaning. Clients read everything, disconnect
+/// while they wait, or disconnect in the middle. It checks:
 ///
 /// | Law | |
 /// |---|---|
-/// | 1 to 4, 7, 9 | what [`Lint`](crate::Lint) watches, with one outside and one inside the wrapper |
+/// | 1 to 4, 7, 9 | the checks of [`Lint`](crate::Lint), with one outside and one inside the wrapper |
 /// | 2 | HEAD has the headers of GET |
-/// | 4 | every body's end is reported once; nothing is held when the client is gone; a failure never ends well |
-/// | 5 | headers, extensions, content and trailers pass both ways; an endless body is not kept |
-/// | 5 | an upgrade stays one |
-/// | 6 | no panic; nobody waits for ever |
-/// | 7 | `ETag` and `Vary` of the responses to a client that takes content codings and to one that does not |
+/// | 4 | every body's end is reported once; no body is held after the client disconnected; a failure is never reported as complete |
+/// | 5 | headers, extensions, content and trailers pass both ways; an endless body is not buffered |
+/// | 5 | an upgrade is passed on |
+/// | 6 | no panic; no task waits forever |
+/// | 7 | `ETag` and `Vary` of the responses to a client that accepts content codings and to one that does not |
 /// | 9 | `Vary` of the 304 to `If-None-Match` and of the 206 to `Range` |
 /// | 10 | the application is called at least once, unless [`never_calls`](Check::never_calls) says otherwise |
 ///
 /// The plans are the same on each run.
 ///
-/// A wrapper that lets few requests pass needs requests that reach what it guards:
+/// A wrapper that lets few requests pass needs requests that reach the guarded application:
 ///
 /// ```
 /// use enfilade_core::{Application, Reply, Request, around};
@@ -115,14 +119,14 @@ pub async fn check_async<M: Middleware + Clone>(middleware: M) {
 ///         false => Reply::new(StatusCode::FORBIDDEN),
 ///     }
 /// });
-/// let found = Check::new(lock.clone()).counter_example().expect("nobody has the key");
+/// let found = Check::new(lock.clone()).counter_example().expect("no request has the key");
 /// assert_eq!(found.law(), Law::Tested);
 ///
 /// let with_key = Check::new(lock.clone()).request(|request| {
 ///     request.headers_mut().insert("x-key", HeaderValue::from_static("7"));
 /// });
 /// with_key.run();
-/// // And the refusals.
+/// // And the rejections.
 /// Check::new(lock).never_calls().run();
 /// ```
 ///
@@ -147,7 +151,7 @@ pub struct Check<M> {
     cases: u32,
 }
 
-/// What a component may do.
+/// The changes that a component may make.
 struct Allowances {
     touches: Vec<HeaderName>,
     varies: Vec<HeaderName>,
@@ -156,7 +160,7 @@ struct Allowances {
     rewrites: bool,
 }
 
-/// An answer that the generated application gives.
+/// A response of the generated application.
 #[derive(Debug)]
 pub struct GeneratedResponse<'a> {
     plan: &'a ResponsePlan,
@@ -171,19 +175,19 @@ impl<'a> GeneratedResponse<'a> {
         }
     }
 
-    /// Its status.
+    /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.plan.status).unwrap_or_default()
     }
 
-    /// Its headers.
+    /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Whether its body is, or may be, more than nothing.
+    /// Whether the body has content, or may have.
     #[must_use]
     pub fn has_content(&self) -> bool {
         self.plan.body.may_have_content()
@@ -209,36 +213,39 @@ impl<M: Middleware + Clone> Check<M> {
         }
     }
 
-    /// Changes the head of each generated request before the wrapper gets it, so that it reaches what is guarded: a key in a
-    /// header, a path, a method, a connection over TLS. The body stays the generated one.
+    /// Changes the head of each generated request before the wrapper gets it, so that it passes the guard.
     ///
-    /// Called again, it is done after what was there.
+    /// It can add a key in a header, or change the path, the method, or the connection (to TLS). The body stays the
+    /// generated one. If this is called several times, the changes run in that order.
     pub fn request(mut self, change: impl Fn(&mut Request) + Send + Sync + 'static) -> Check<M> {
         self.changes.push(Arc::new(change));
         self
     }
 
-    /// Says that the wrapper never calls the application for these requests: what is checked are refusals.
+    /// Declares that the wrapper never calls the application for these requests.
     ///
-    /// Without it, a check in which the application was never called fails ([`Law::Tested`](crate::Law::Tested)); with it, one in which it was.
+    /// Use it to check rejections.
+    ///
+    /// Without it, a check fails if the application is never called ([`Law::Tested`](crate::Law::Tested)); with it, if the application is
+    /// called.
     pub fn never_calls(mut self) -> Check<M> {
         self.never_calls = true;
         self
     }
 
-    /// Headers that the wrapper's docs say it changes or removes, of requests or of answers.
+    /// Allows changes to these headers of requests or responses, as named in the wrapper's docs.
     pub fn touches(mut self, names: impl IntoIterator<Item = HeaderName>) -> Check<M> {
         self.options.touches.extend(names);
         self
     }
 
-    /// Headers whose value is another one each time, such as a time or an id.
+    /// Declares headers whose value differs each time, such as a time or an ID.
     pub fn varies(mut self, names: impl IntoIterator<Item = HeaderName>) -> Check<M> {
         self.options.varies.extend(names);
         self
     }
 
-    /// Which answers of the application the wrapper replaces by its own.
+    /// Allows the wrapper to replace the responses for which this returns true.
     pub fn replaces(
         mut self,
         replaces: impl Fn(&GeneratedResponse<'_>) -> bool + 'static,
@@ -247,7 +254,7 @@ impl<M: Middleware + Clone> Check<M> {
         self
     }
 
-    /// How a client gets back the application's content, where the wrapper codes it.
+    /// Sets how a client restores the application's content if the wrapper encodes it.
     pub fn decodes(mut self, decode: impl Fn(&HeaderMap, Bytes) -> Bytes + 'static) -> Check<M> {
         self.options.decodes = Arc::new(decode);
         self
@@ -259,7 +266,7 @@ impl<M: Middleware + Clone> Check<M> {
         self
     }
 
-    /// How many plans are tried; 512 by default.
+    /// The number of plans. By default 512.
     pub fn cases(mut self, cases: u32) -> Check<M> {
         self.cases = cases;
         self
@@ -269,7 +276,7 @@ impl<M: Middleware + Clone> Check<M> {
     ///
     /// # Panics
     ///
-    /// If a law is broken; the message is the counter-example.
+    /// If a law is broken. The message is the counter-example.
     #[track_caller]
     pub fn run(&self)
     where
@@ -280,18 +287,18 @@ impl<M: Middleware + Clone> Check<M> {
         }
     }
 
-    /// Runs the check in the runtime of whoever awaits it, which works while the wrapper waits.
+    /// Runs the check in the current runtime, which works while the wrapper waits.
     ///
     /// # Panics
     ///
-    /// If a law is broken; the message is the counter-example.
+    /// If a law is broken. The message is the counter-example.
     pub async fn run_async(&self) {
         if let Some(found) = self.counter_example_async().await {
             fail(&found.to_string());
         }
     }
 
-    /// Runs the check and returns the simplest counter-example that was found.
+    /// Runs the check and returns the simplest counter-example found.
     #[must_use]
     pub fn counter_example(&self) -> Option<CounterExample>
     where
@@ -300,7 +307,7 @@ impl<M: Middleware + Clone> Check<M> {
         pollster::block_on(self.search(&|plan| self.is_blocked(plan)))
     }
 
-    /// [Runs](Check::run_async) the check and returns the simplest counter-example that was found.
+    /// [Runs](Check::run_async) the check and returns the simplest counter-example found.
     pub async fn counter_example_async(&self) -> Option<CounterExample> {
         Box::pin(self.search(&|_| false)).await
     }

@@ -1,16 +1,16 @@
-//! What is tried: a request, an application, and a client that may lose patience; readable when it is a counter-example.
+//! What is tried: a request, an application, and a client; readable as a counter-example.
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A header of the generated application that no wrapper has anything to do with.
+/// A header of the generated application that has no meaning for wrappers.
 pub(super) const OWN_HEADER: HeaderName = HeaderName::from_static("x-law");
 /// A trailer of the generated application.
 pub(super) const OWN_TRAILER: HeaderName = HeaderName::from_static("x-law-trailer");
 
-/// One thing to try.
+/// One plan.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) request: RequestPlan,
@@ -26,15 +26,15 @@ pub(super) struct RequestPlan {
     pub(super) body: BodyPlan,
 }
 
-/// What the generated application does.
+/// The behaviour of the generated application.
 #[derive(Clone, Debug)]
 pub(super) struct ResponsePlan {
     pub(super) reads_body: bool,
-    /// How often it waits before it answers; never means that its reply is ready at once.
+    /// How often it is pending before it responds; 0 means that its reply is ready at once.
     pub(super) waits: u8,
     pub(super) status: u16,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether it says the length of a body whose length is known.
+    /// Whether it sets `Content-Length` if the length of the body is known.
     pub(super) says_length: bool,
     pub(super) body: BodyPlan,
     /// Whether it responds to `If-None-Match` with a 304, and to `Range` with a 206.
@@ -51,7 +51,7 @@ pub(super) enum BodyPlan {
         pauses: bool,
         ends: StreamEnding,
     },
-    /// Bytes that do not compress, without an end.
+    /// Bytes that do not compress, without end.
     Endless,
     /// No content: the connection changes to another protocol.
     Upgrade,
@@ -64,18 +64,18 @@ pub(super) enum StreamEnding {
     Badly,
 }
 
-/// What the client does.
+/// The behaviour of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientPlan {
     ReadsAll,
-    /// Goes away after the reply was polled so often, or with the head at the latest.
+    /// Disconnects after the reply was polled this often, or at the latest with the head.
     LeavesBeforeHead(u8),
-    /// Goes away after so many frames.
+    /// Disconnects after this many frames.
     LeavesAfterFrames(u8),
 }
 
 impl BodyPlan {
-    /// All its bytes, where it comes to a good end.
+    /// All its bytes, if it ends without failure.
     pub(super) fn content(&self) -> Option<Bytes> {
         match self {
             BodyPlan::Empty | BodyPlan::Upgrade => Some(Bytes::new()),
@@ -131,7 +131,7 @@ impl fmt::Display for Plan {
         };
         let waits = match response.waits {
             0 => String::new(),
-            waits => format!(", which waits {waits} times before it answers"),
+            waits => format!(", which waits {waits} times before it responds"),
         };
         let length = if response.says_length {
             " (and its Content-Length)"
@@ -181,10 +181,10 @@ impl fmt::Display for ClientPlan {
         match self {
             ClientPlan::ReadsAll => f.write_str("reads all"),
             ClientPlan::LeavesBeforeHead(polls) => {
-                write!(f, "goes away before the head, after {polls} polls")
+                write!(f, "disconnects before the head, after {polls} polls")
             }
             ClientPlan::LeavesAfterFrames(frames) => {
-                write!(f, "goes away after {frames} frames of the body")
+                write!(f, "disconnects after {frames} frames of the body")
             }
         }
     }
@@ -223,7 +223,7 @@ impl fmt::Display for Sizes<'_> {
     }
 }
 
-/// The headers of the answer, as a map.
+/// The headers of the response, as a map.
 pub(super) fn header_map(list: &[(HeaderName, HeaderValue)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in list {

@@ -1,4 +1,4 @@
-//! The generated application, and what it notes down.
+//! The generated application, and its records.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,23 +17,23 @@ use http_body::{Body as HttpBody, Frame};
 
 use super::plan::{BodyPlan, OWN_TRAILER, ResponsePlan, StreamEnding, header_map};
 
-/// After so many bytes an endless stream fails: whoever took them has kept them.
+/// After this many bytes an endless stream fails: the component that took them has kept them.
 pub(super) const ENDLESS_STOPS_AT: u64 = 8 * 1024 * 1024;
-/// How much an endless stream gives at once.
+/// The chunk size of an endless stream.
 const ENDLESS_CHUNK: usize = 16 * 1024;
 
-/// What request and response carry to see whether it arrives.
+/// A mark in the extensions of request and response, to see whether they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark;
 
-/// What the generated application saw.
+/// What the generated application received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record(Arc<Mutex<Notes>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) calls: Vec<ObservedCall>,
-    /// How many answers were given; a future that was dropped before has none.
+    /// How many responses were returned; a future that was dropped earlier returned none.
     pub(super) responses: usize,
     pub(super) ends: Vec<BodyEnd>,
     pub(super) sources_alive: usize,
@@ -47,7 +47,7 @@ pub(super) struct ObservedCall {
     pub(super) target: String,
     pub(super) headers: HeaderMap,
     pub(super) has_mark: bool,
-    /// The body, where it was read to a good end.
+    /// The body, if it was read to its end without failure.
     pub(super) body: Option<Bytes>,
 }
 
@@ -57,7 +57,7 @@ impl Record {
     }
 }
 
-/// An application that does what it was told to, and notes what it sees.
+/// An application that follows its plan, and records what it receives.
 pub(super) struct GeneratedApplication {
     pub(super) plan: Arc<ResponsePlan>,
     pub(super) record: Record,
@@ -103,7 +103,7 @@ impl GeneratedApplication {
     }
 }
 
-/// What a request asks for instead of a 200.
+/// The condition of a request that leads to another status than 200.
 #[derive(Clone, Copy, Debug)]
 enum Condition {
     NotModified,
@@ -158,7 +158,7 @@ fn response(plan: &ResponsePlan, condition: Option<Condition>, record: &Record) 
     response.map(|body| body.on_end(move |end| record.notes().ends.push(end)))
 }
 
-/// The body of a plan; `record` counts what is taken of it.
+/// The body of a plan; `record` counts how much of it is read.
 pub(super) fn body(plan: &BodyPlan, record: &Record) -> Body {
     match plan {
         BodyPlan::Empty => Body::empty(),
@@ -197,14 +197,14 @@ fn upgrade() -> Body {
         let value = HeaderValue::from_static(value);
         request.headers_mut().insert(name, value);
     }
-    let answer = gateway::answer_upgradable(&app, request, gateway::Upgradable::Switching);
-    pollster::block_on(answer).into_body()
+    let future = gateway::answer_upgradable(&app, request, gateway::Upgradable::Switching);
+    pollster::block_on(future).into_body()
 }
 
-/// A stream that knows whether somebody still holds it, and how much was taken.
+/// A stream that records whether it is still held, and how much of it was read.
 struct GeneratedStream {
     record: Record,
-    /// None for one without an end.
+    /// `None` for a stream without end.
     chunks: Option<std::vec::IntoIter<Bytes>>,
     pauses: bool,
     paused: bool,
@@ -238,7 +238,7 @@ impl GeneratedStream {
         }
     }
 
-    /// Bytes of a xorshift generator: no coder makes them smaller.
+    /// Bytes of a xorshift generator: no compressor makes them smaller.
     fn noise(&mut self) -> Bytes {
         let mut next = || {
             self.noise ^= self.noise << 13;
@@ -287,7 +287,7 @@ impl Drop for GeneratedStream {
     }
 }
 
-/// Waits once.
+/// Is pending once.
 struct Pause(bool);
 
 impl Future for Pause {

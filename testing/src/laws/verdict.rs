@@ -1,4 +1,4 @@
-//! What a try says of the laws.
+//! Checks an attempt against the laws.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use super::subject::{ENDLESS_STOPS_AT, ObservedCall, Record};
 use super::{Allowances, GeneratedResponse};
 use crate::lint::Law;
 
-/// How many bytes a component may hold back without saying so.
+/// How many bytes a component may hold back without a declaration.
 const HELD_BACK_MOST: u64 = 1024 * 1024;
-/// How long a component with a thread of its own may take to let go of a body.
+/// The timeout for a component with a thread of its own to drop a body.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A law that was broken, and how.
@@ -24,7 +24,7 @@ pub(super) struct BrokenLaw {
     pub(super) message: String,
 }
 
-/// What is wrong with the check, and not with the component.
+/// The error that the check needs a runtime; not a fault of the component.
 pub(super) fn needs_runtime() -> BrokenLaw {
     let message = "the component needs a runtime of tokio that runs while it waits: await `laws::check_async` or \
                    `Check::run_async` in a `#[tokio::test]`";
@@ -40,17 +40,17 @@ pub(super) fn check_calls(is_called: bool, never_calls: bool) -> Verdict {
         (true, false) | (false, true) => Ok(()),
         (false, false) => broken(
             Law::Tested,
-            "the wrapper never called the application, so what it does with it was not tried: give the check requests \
-             that pass, with `Check::request`, or say `Check::never_calls`",
+            "the wrapper never called the application, so nothing was tested: let requests pass with `Check::request`, \
+             or call `Check::never_calls`",
         ),
         (true, true) => broken(
             Law::Tested,
-            "the wrapper called the application, and the check says that it never does",
+            "the wrapper called the application, but `Check::never_calls` is set",
         ),
     }
 }
 
-/// Whether a panic is that of tokio's functions outside a runtime.
+/// Whether a panic comes from a function of tokio outside a runtime.
 pub(super) fn wants_tokio(panic: &str) -> bool {
     panic.contains("there is no reactor running") || panic.contains("Tokio 1.x context")
 }
@@ -64,7 +64,7 @@ fn broken(law: Law, message: impl Into<String>) -> Verdict {
     })
 }
 
-/// Judges one try.
+/// Judges one attempt.
 pub(super) async fn check_plan(
     plan: &Plan,
     seen: &Observation,
@@ -85,7 +85,7 @@ pub(super) async fn check_plan(
     }
 }
 
-/// Law 6, and what the Lints say.
+/// Law 6, and the findings of the Lints.
 pub(super) fn check_conduct(seen: &Observation) -> Verdict {
     if let Some(panic) = &seen.panic {
         if wants_tokio(panic) {
@@ -96,7 +96,7 @@ pub(super) fn check_conduct(seen: &Observation) -> Verdict {
     if seen.is_stuck {
         return broken(
             Law::Robust,
-            "the component waits, and nothing will ever wake it",
+            "the component waits, and its task is never woken",
         );
     }
     match seen.findings.first() {
@@ -105,7 +105,7 @@ pub(super) fn check_conduct(seen: &Observation) -> Verdict {
     }
 }
 
-/// Whether the answer is not the application's: it gave none, or the component said that it would replace it.
+/// Whether the response is not the application's: it returned none, or the component may replace it.
 fn is_replaced(plan: &Plan, record: &Record, options: &Allowances) -> bool {
     let response = GeneratedResponse::new(&plan.response);
     record.notes().responses == 0 || options.replaces.iter().any(|replaces| replaces(&response))
@@ -113,10 +113,13 @@ fn is_replaced(plan: &Plan, record: &Record, options: &Allowances) -> bool {
 
 /// Law 4, and the part of law 5 that is about buffers.
 async fn check_ends(seen: &Observation, records: &Records, alarm: &mut Alarm) -> Verdict {
-    for (whose, record) in [("answer", &records.response), ("request", &records.request)] {
+    for (whose, record) in [
+        ("response", &records.response),
+        ("request", &records.request),
+    ] {
         if !wait_for(alarm, || record.notes().sources_alive == 0).await {
             let message =
-                format!("the body of the {whose} is still held although the client is gone");
+                format!("the body of the {whose} is still held after the client disconnected");
             return broken(Law::BodyEnd, message);
         }
     }
@@ -126,12 +129,11 @@ async fn check_ends(seen: &Observation, records: &Records, alarm: &mut Alarm) ->
     };
     if !wait_for(alarm, all_ended).await {
         let message =
-            "the client is gone, and the end of the body is not reported: it is still held";
+            "the client disconnected, and the end of the body is not reported: it is still held";
         return broken(Law::BodyEnd, message);
     }
     if seen.held_back > HELD_BACK_MOST || records.response.notes().pulled >= ENDLESS_STOPS_AT {
-        let message =
-            "an endless body is kept in memory: nothing of it comes out, and there is no cap";
+        let message = "an endless body is buffered without a limit: none of it is passed on";
         return broken(Law::Unchanged, message);
     }
     Ok(())
@@ -147,13 +149,13 @@ fn check_failure(plan: &Plan, seen: &Observation) -> Verdict {
     {
         return broken(
             Law::BodyEnd,
-            "the body of the application failed, and its client was told a good end",
+            "the body of the application failed, and its client saw a complete one",
         );
     }
     Ok(())
 }
 
-/// Law 5 for what the application was given.
+/// Law 5 for the request that the application received.
 fn check_request(
     plan: &Plan,
     seen: &Observation,
@@ -196,13 +198,13 @@ fn check_request_body(plan: &Plan, call: &ObservedCall) -> Verdict {
         }
         (Some(_), None) => broken(
             Law::BodyEnd,
-            "the request's body failed, and the application was told a good end",
+            "the request's body failed, and the application saw a complete one",
         ),
         _ => Ok(()),
     }
 }
 
-/// Law 5 for what the client is given, where it is the application's answer.
+/// Law 5 for the response that the client received, if it is the application's.
 fn check_response(
     plan: &Plan,
     seen: &Observation,
@@ -224,7 +226,7 @@ fn check_response(
         return broken(Law::Unchanged, message);
     }
     same_headers(
-        "answer",
+        "response",
         &header_map(&plan.response.headers),
         &head.headers,
         options,
@@ -244,19 +246,19 @@ fn check_response(
     {
         return broken(
             Law::Unchanged,
-            "the content of the answer is not what the application gave",
+            "the content of the response is not the application's",
         );
     }
     let trailers = seen.trailers.as_ref();
     if plan.response.body.has_trailers()
         && trailers.is_none_or(|trailers| !trailers.contains_key(OWN_TRAILER))
     {
-        return broken(Law::Unchanged, "the trailers of the answer are lost");
+        return broken(Law::Unchanged, "the trailers of the response are lost");
     }
     Ok(())
 }
 
-/// Whether every header that was `given` arrived with all its lines, but for those that the component may touch.
+/// Checks that every header of `given` arrived with all its values, except headers that the component may touch.
 fn same_headers(
     whose: &str,
     given: &HeaderMap,
@@ -277,14 +279,15 @@ fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a HeaderValue> 
     headers.get_all(name).iter().collect()
 }
 
-/// Law 2 for HEAD: the headers of GET (RFC 9110, section 9.3.2), but for a length that nobody has to work out.
+/// Law 2 for HEAD: the headers of GET (RFC 9110, section 9.3.2), except a `Content-Length` that would have to be
+/// computed.
 pub(super) fn check_head(get: &Observation, head: &Observation, options: &Allowances) -> Verdict {
     let (Some(get), Some(head)) = (&get.head, &head.head) else {
         return Ok(());
     };
     if get.status != head.status {
         let message = format!(
-            "GET is answered {} and HEAD {}",
+            "the status is {} for GET and {} for HEAD",
             get.status.as_u16(),
             head.status.as_u16()
         );

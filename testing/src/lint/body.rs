@@ -1,4 +1,4 @@
-//! A body that is watched while it passes.
+//! A body that is checked while it passes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,10 +11,10 @@ use super::check::bytes;
 use super::finding::{Law, Side};
 use super::report::Report;
 
-/// Passes a stream on as it is, and tells where its length is not what was said or something follows its end.
+/// Passes a stream on unchanged, and reports a wrong length or frames after its end.
 pub(super) struct CheckedBody {
     body: Body,
-    /// Who makes this body.
+    /// The side that makes this body.
     side: Side,
     report: Report,
     expected: Option<ExpectedLength>,
@@ -24,7 +24,7 @@ pub(super) struct CheckedBody {
     unsent: bool,
 }
 
-/// What was said of the length of a body, and where.
+/// The declared length of a body, and its source.
 #[derive(Clone)]
 pub(super) struct ExpectedLength {
     pub(super) length: u64,
@@ -35,13 +35,13 @@ pub(super) struct ExpectedLength {
 enum Progress {
     Data,
     Trailers,
-    /// It said that it had ended.
+    /// It reported its end.
     Ended,
 }
 
 impl CheckedBody {
-    /// Watches `body`, which `side` makes, unless it is in memory, where nothing can go wrong any more, or an upgrade, which
-    /// has no frames.
+    /// Checks `body`, which `side` makes, unless it is in memory (nothing can go wrong any more) or an upgrade (it has
+    /// no frames).
     pub(super) fn around(
         body: Body,
         side: Side,
@@ -75,7 +75,7 @@ impl CheckedBody {
                 self.record(Law::BodyEnd, format!("{kind} came after the trailers"));
             }
             Progress::Ended => {
-                let message = format!("{kind} came after the body had said that it had ended");
+                let message = format!("{kind} came after the body reported its end");
                 self.record(Law::BodyEnd, message);
             }
         }
@@ -103,7 +103,7 @@ impl CheckedBody {
 
     fn ended(&mut self) {
         self.progress = Progress::Ended;
-        // Taken, so that it is told once.
+        // Taken, so that it is reported once.
         if let Some(expected) = self.expected.take()
             && expected.length > self.passed
         {
@@ -128,7 +128,7 @@ impl HttpBody for CheckedBody {
         match &next {
             Some(Ok(frame)) => {
                 self.saw(frame);
-                // A reader that sees the end coming does not poll again.
+                // A reader that sees that the end is reached does not poll again.
                 if self.body.is_finished() {
                     self.ended();
                 }

@@ -1,16 +1,16 @@
-//! The laws as functions of plain values: each gives what is wrong, in words, or nothing.
+//! The laws as functions of plain values: each returns a description of the fault, or nothing.
 
 use enfilade_core::gateway::HOP_BY_HOP;
 use enfilade_core::headers::allows_content;
 use http::header::{ALLOW, CONTENT_LENGTH, PROXY_AUTHENTICATE, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-/// What a response's status and the request's method say of its body.
+/// How a response's status and the request's method determine its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// There is none (RFC 9110, sections 6.4.1 and 15.3.6).
+    /// No body is allowed (RFC 9110, sections 6.4.1 and 15.3.6).
     Forbidden,
-    /// It may be that of GET; the gateway drops it (RFC 9110, section 9.3.2).
+    /// It may be the body of GET; the gateway drops it (RFC 9110, section 9.3.2).
     Unsent,
     /// It is sent.
     Sent,
@@ -45,25 +45,25 @@ pub(super) fn path(script_name: &str, path: &str, canonical: &str) -> Option<Str
     None
 }
 
-/// Law 1 for what stands between two `Lint`s: what an outer mount consumed stays consumed.
+/// Law 1 between two `Lint`s: what an outer mount consumed stays consumed.
 pub(super) fn mounts(outer: &str, inner: &str) -> Option<String> {
     let message = || {
         format!(
-            "script_name was {outer:?} further out and is {inner:?} now: a path is mounted with \
-             `Request::mount`, never cut off with `set_uri`"
+            "script_name was {outer:?} further out and is {inner:?} now: mount a path with \
+             `Request::mount`, do not cut it with `set_uri`"
         )
     };
     (!inner.contains(outer)).then(message)
 }
 
-/// The one number that `Content-Length` says, or what is wrong with it (RFC 9110, section 8.6).
+/// The one number in `Content-Length`, or a description of the fault (RFC 9110, section 8.6).
 pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
     let values: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
     match values[..] {
         [] => Ok(None),
         [value] => {
             let text = value.to_str().unwrap_or_default();
-            // `parse` alone would take a plus sign.
+            // `parse` alone would accept a plus sign.
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             let number = text.parse().ok().filter(|_| digits);
             let wrong = || format!("Content-Length is {value:?}, which is not one number");
@@ -79,7 +79,7 @@ pub(super) fn length(said: Option<u64>, known: Option<u64>) -> Option<String> {
     (said != known).then(|| format!("Content-Length is {said} and the body has {}", bytes(known)))
 }
 
-/// Law 2 for an answer that has no content.
+/// Law 2 for a response without content.
 pub(super) fn no_content(
     status: StatusCode,
     headers: &HeaderMap,
@@ -92,7 +92,7 @@ pub(super) fn no_content(
             bytes(known)
         ));
     }
-    // RFC 9110, section 8.6; a 304 says the length that the 200 would have.
+    // RFC 9110, section 8.6; a 304 has the length that the 200 would have.
     let no_length = status.is_informational() || status == StatusCode::NO_CONTENT;
     if no_length && headers.contains_key(CONTENT_LENGTH) {
         return Some(format!(
@@ -102,23 +102,23 @@ pub(super) fn no_content(
     content_length(headers).err()
 }
 
-/// Law 3: the gateway writes what is about the connection, for a 101 too.
+/// Law 3: the gateway writes headers about the connection, for a 101 too.
 pub(super) fn hop_by_hop(
     status: StatusCode,
     headers: &HeaderMap,
     is_upgrade: bool,
 ) -> Option<String> {
     if status == StatusCode::SWITCHING_PROTOCOLS && !is_upgrade {
-        let what = "the body of a 101 is no upgrade, as `Upgrade::respond` makes it";
-        return Some(format!("{what}: no gateway can send it"));
+        let what = "the body of a 101 is not an upgrade, so no gateway can send it";
+        return Some(format!("{what}: use `Upgrade::respond`"));
     }
     let name = headers.keys().find(|name| is_hop_by_hop(status, name))?;
     Some(format!(
-        "the response has the header {name}, which is the gateway's to set"
+        "the response has the header {name}, which only the gateway may set"
     ))
 }
 
-/// The proxies' own headers are hop-by-hop too, but for `Proxy-Status` (RFC 9209) and what a 407 or a 426 must have.
+/// Headers about proxies are hop-by-hop too, except `Proxy-Status` (RFC 9209) and those that a 407 or a 426 must have.
 fn is_hop_by_hop(status: StatusCode, name: &HeaderName) -> bool {
     if name == "proxy-status" || required_by(status).is_some_and(|(required, _)| name == required) {
         return false;
@@ -137,7 +137,7 @@ pub(super) fn required(status: StatusCode, headers: &HeaderMap) -> Option<String
     })
 }
 
-/// The header that every response with this status must have, and the section of RFC 9110 that says so.
+/// The header that every response with this status must have, and the section of RFC 9110 that requires it.
 fn required_by(status: StatusCode) -> Option<(HeaderName, &'static str)> {
     match status {
         StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "15.5.2")),

@@ -5,16 +5,16 @@ use enfilade_core::{Application, IntoHandler};
 use crate::lint::Finding;
 use crate::lint::Lint;
 
-/// The same stack with a [`Lint`] around every component, each with the names of the components on both sides.
+/// Puts a [`Lint`] around every component of a stack, with the names of the components on both sides.
 ///
-/// It panics with the first finding, and that names the guilty one: answers are looked at from inside out, requests from
-/// outside in, so a fault is met first at the boundary of the component that made it.
+/// It panics with the first finding, which names the component at fault: responses are checked from inside out and
+/// requests from outside in, so a fault is found first at the boundary of the component that made it.
 ///
-/// Boundaries are found with [`Application::map_inner`](enfilade_core::Application::map_inner). If a component hands out
-/// other applications than its description shows, that is a finding itself ([`Law::Tested`](crate::Law::Tested)), made here
-/// and not by a request: most often a [`Handler`](enfilade_core::Handler) lacks `map_inner`. A component that does neither,
-/// such as a closure that captured an application, is judged as one with it. A [`Lint`] that stands in the stack already
-/// goes on as it is, and is never the guilty one.
+/// Boundaries are found with [`Application::map_inner`](enfilade_core::Application::map_inner). If a component passes
+/// other applications to it than its description shows, that is a finding itself ([`Law::Tested`](crate::Law::Tested)),
+/// reported by this function and not by a request. Most often a [`Handler`](enfilade_core::Handler) lacks `map_inner`.
+/// A component that has neither, such as a closure that captured an application, counts as one component with that
+/// application. A [`Lint`] that is in the stack already stays as it is, and is never the component at fault.
 ///
 /// ```
 /// use enfilade_core::{Application, Request, around};
@@ -41,17 +41,17 @@ pub fn lint_all<M>(app: impl IntoHandler<M>) -> Application {
     Lint::new().everywhere(app)
 }
 
-/// The same, but `report` is called with what is found, and the message passes.
+/// The same, but calls `report` with each finding, and lets the message pass.
 ///
-/// A fault passes all boundaries on its way, and each of them sees it. It is told by the first, and the others are
-/// silent: of one request, the same law broken on the same side in the same words is told once. So a component that
-/// repeats what one before it did wrong is told when that one is mended, and a fault that changes its form on the way
-/// (another length, say) is told again, of the component that changed it. At most 64 faults of a request are told.
+/// A fault passes all boundaries on its way, and each of them sees it. Only the first reports it: for one request, the
+/// same law broken on the same side with the same message is reported once. So if two components make the same fault,
+/// the second is reported after the first is fixed. A fault that changes its form on the way (another length, for
+/// example) is reported again, for the component that changed it. At most 64 faults of a request are reported.
 ///
-/// What was told travels with the request's extensions. Where a component makes a request anew without them, the
-/// boundaries further in know nothing of those further out.
+/// The reported findings travel in the request's extensions. If a component makes a new request without them, the
+/// boundaries further in do not know the findings from further out.
 ///
-/// [`Lint::everywhere`] does the same with other options.
+/// To do the same with other options, use [`Lint::everywhere`].
 ///
 /// ```
 /// use enfilade_core::{Application, IntoResponse, Request, around};
@@ -105,7 +105,7 @@ mod tests {
 
     type ReportFunction = fn(&Application, Request) -> Reply;
 
-    /// What answers with the content of the request.
+    /// Responds with the content of the request.
     fn echo() -> Application {
         Application::new(async |mut request: Request| {
             let content = request.take_body().collect(1_000).await;
@@ -113,7 +113,7 @@ mod tests {
         })
     }
 
-    /// Five wrappers, the third of which does what it is told; the outermost one mounts.
+    /// Five wrappers: the third calls `broken`, the outermost mounts.
     fn house(broken: ReportFunction) -> Application {
         let nothing = |name| around(name, Application::call as ReportFunction);
         let mount = around("Mount", |inner: &Application, mut request: Request| {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_without_vary_are_told_of_the_one_that_codes() {
+    fn codings_without_vary_are_reported_for_the_wrapper_that_compresses() {
         let findings = Arc::new(Mutex::new(Vec::new()));
         let list = findings.clone();
         let app = house(|inner, request| {
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(names, ["Broken"], "{findings:?}");
     }
 
-    /// Shows two applications, and hands out what it is told to.
+    /// Shows two applications, and passes to `map_inner` what its function chooses.
     struct Attic(Application, HandOut);
 
     type HandOut = fn(&Attic, &mut dyn FnMut(Application) -> Application) -> Option<Application>;
@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    /// Handed out and not shown.
+    /// Passed to `map_inner` and not shown.
     struct Cellar(Application);
 
     impl Handler for Cellar {
@@ -366,8 +366,8 @@ mod tests {
             let app = app.wrap(around("Hall", Application::call));
             let linted = lint_all_with(&app, move |finding| list.lock().unwrap().push(finding));
             let message = format!(
-                "of the applications inside, its description shows {shown} and its `map_inner` hands out {handed_out}: \
-                 nothing watches what passes between it and the others"
+                "of the applications inside, its description shows {shown} and its `map_inner` passes {handed_out}: \
+                 the others cannot be watched"
             );
             let expected = Finding::new(Law::Tested, Side::Application, name.into(), message);
             assert_eq!(*findings.lock().unwrap(), std::slice::from_ref(&expected));
@@ -375,7 +375,7 @@ mod tests {
             assert_eq!(
                 findings.lock().unwrap().len(),
                 1,
-                "it is told once, and not by requests"
+                "it is reported once, and not by requests"
             );
             let panic = catch_unwind(AssertUnwindSafe(|| lint_all(&app))).unwrap_err();
             let text = panic.downcast_ref::<String>().unwrap();
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lint_that_is_there_already_is_nobody() {
+    fn a_lint_that_is_there_already_is_never_at_fault() {
         let nothing: fn(&str) -> Around<ReportFunction> =
             |name| around(name, Application::call as ReportFunction);
         let findings = Arc::new(Mutex::new(Vec::new()));

@@ -1,11 +1,11 @@
-//! What `Lint` finds.
+//! Findings of `Lint`.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// One breach of the contract: which law, by whom, on which side, and how.
+/// One breach of the contract: which law, which component, which side, and how.
 ///
-/// [`Display`](fmt::Display) puts it in a sentence.
+/// [`Display`](fmt::Display) writes it as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     law: Law,
@@ -30,21 +30,21 @@ impl Finding {
         self.law
     }
 
-    /// On which side of the `Lint` it was broken.
+    /// The side of the `Lint` on which it was broken.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
     }
 
-    /// The name of the component that broke it: what is directly on that side of the `Lint`.
+    /// The name of the component that broke it, directly on that side of the `Lint`.
     ///
-    /// It is what [`Lint::inside`](crate::Lint::inside) and [`Lint::outside`](crate::Lint::outside) say.
+    /// It is the name set with [`Lint::inside`](crate::Lint::inside) or [`Lint::outside`](crate::Lint::outside).
     #[must_use]
     pub fn component(&self) -> &str {
         &self.component
     }
 
-    /// What was seen.
+    /// What was wrong.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -72,11 +72,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A law of the contract: [`Lint`](crate::Lint) watches 1 to 4, 7 and 9, and 10 is about watching itself.
+/// A law of the contract: [`Lint`](crate::Lint) checks 1 to 4, 7 and 9; 10 is about the checks themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Law {
-    /// Law 1: `script_name` and `path` in one are the path as received, and mounts only ever move it forward.
+    /// Law 1: `script_name` and `path` together are the path as received, and mounts only move the boundary forward.
     Path,
     /// Law 2: a `Content-Length` equals the bytes of the body; 1xx, 204, 205 and 304 have no body.
     Length,
@@ -84,20 +84,20 @@ pub enum Law {
     HopByHop,
     /// Law 4: a body ends once, and nothing comes after its end.
     BodyEnd,
-    /// Law 5: a wrapper touches only what its docs name, and keeps nothing without a cap.
+    /// Law 5: a wrapper touches only what its docs name, and buffers nothing without a limit.
     Unchanged,
     /// Law 6: nothing that a peer sends can panic or hang.
     Robust,
-    /// Law 7: header values are valid and mean what they say.
+    /// Law 7: header values are valid and correct.
     Values,
     /// Law 9: a response has the headers that its status requires.
     Required,
-    /// Law 10: a law that was never put to the test is not kept.
+    /// Law 10: a law that was never tested counts as broken.
     Tested,
 }
 
 impl Law {
-    /// The number that the law has in the documentation.
+    /// The number of the law in the documentation.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -123,18 +123,18 @@ impl fmt::Display for Law {
             Law::BodyEnd => "a body ends once",
             Law::Unchanged => "a wrapper touches only what its docs name",
             Law::Robust => "nothing that a peer sends can panic or hang",
-            Law::Values => "header values are valid and mean what they say",
+            Law::Values => "header values are valid and correct",
             Law::Required => "a response has the headers that its status requires",
-            Law::Tested => "a law that was never put to the test is not kept",
+            Law::Tested => "a law that was never tested counts as broken",
         })
     }
 }
 
-/// Who broke a law: what is inside the [`Lint`](crate::Lint), or what is outside it.
+/// The side that broke a law: inside the [`Lint`](crate::Lint), or outside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Side {
-    /// What `Lint` is wrapped around: it makes responses.
+    /// The application that `Lint` wraps: it makes responses.
     Application,
     /// The gateway, or a wrapper between it and `Lint`: it makes requests.
     Gateway,

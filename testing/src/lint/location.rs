@@ -5,7 +5,7 @@ use http::HeaderValue;
 
 use super::values::shown;
 
-/// Where a `Location` may lead without a word.
+/// The allowed targets of a `Location`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LocationScope {
     /// A path stays under the mount.
@@ -14,7 +14,7 @@ pub(super) enum LocationScope {
     Host,
 }
 
-/// What is wrong with a `Location` of an application that is mounted at `script_name`.
+/// The fault of a `Location` from an application that is mounted at `script_name`.
 pub(super) fn location(
     value: &HeaderValue,
     script_name: &str,
@@ -25,11 +25,9 @@ pub(super) fn location(
     } else if !is_reference(value.as_bytes()) {
         "is not a URI reference".to_owned()
     } else if value.as_bytes().starts_with(b"//") {
-        "leads to another host: a path has one slash at its beginning".to_owned()
+        "leads to another host: begin a path with one slash".to_owned()
     } else if location_scope == LocationScope::Mount && !is_under(value, script_name) {
-        format!(
-            "leads out of the mount {script_name:?}: `Request::url_for_path` makes one that stays"
-        )
+        format!("leads out of the mount {script_name:?}: use `Request::url_for_path`")
     } else {
         return None;
     };
@@ -41,7 +39,7 @@ pub(super) fn location(
 
 /// Whether the bytes are those of a `URI-reference` (RFC 3986, section 4.1).
 ///
-/// Brackets are let pass anywhere, as everyone who reads URLs does.
+/// Brackets are allowed anywhere, as all URL parsers allow them.
 fn is_reference(bytes: &[u8]) -> bool {
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte);
@@ -66,7 +64,7 @@ fn has_good_scheme(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a reference that is a path from the root stays under the mount; any other is not judged.
+/// Whether a path from the root stays under the mount; other references always pass.
 fn is_under(value: &HeaderValue, script_name: &str) -> bool {
     let Some(reference) = value.to_str().ok().filter(|text| text.starts_with('/')) else {
         return true;
@@ -79,13 +77,13 @@ fn is_under(value: &HeaderValue, script_name: &str) -> bool {
     mount.all(|segment| reference.next().is_some_and(|found| found == segment))
 }
 
-/// The segments of an absolute path without the dots that browsers take out (RFC 3986, section 5.2.4).
+/// The segments of an absolute path, with dot segments resolved as browsers do (RFC 3986, section 5.2.4).
 fn resolved(raw: &str) -> Vec<String> {
     let mut segments: Vec<String> = Vec::new();
     for segment in path::canonical(raw).split('/') {
         match segment {
             "." => {}
-            // The first one is what stands before the first slash.
+            // The first one is the text before the first slash.
             ".." => segments.truncate(segments.len().saturating_sub(1).max(1)),
             segment => segments.push(segment.to_owned()),
         }
@@ -154,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_in_disguise_are_told_always() {
-        let host = "leads to another host: a path has one slash at its beginning";
+    fn other_hosts_in_disguise_are_always_reported() {
+        let host = "leads to another host: begin a path with one slash";
         let backslash = "has a backslash, which browsers read as a slash";
         for (value, wrong) in [
             ("//evil.example/x", host),
@@ -213,7 +211,7 @@ mod tests {
         assert_eq!(
             found("/login", "/shop", LocationScope::Mount).unwrap(),
             "the header location is \"/login\", which leads out of the mount \"/shop\": \
-             `Request::url_for_path` makes one that stays"
+             use `Request::url_for_path`"
         );
     }
 }

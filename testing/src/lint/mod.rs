@@ -29,66 +29,67 @@ pub(crate) use self::report::Ledger;
 use self::report::{Destination, Names, Report};
 pub(crate) use self::vary::is_condition;
 
-/// What `Lint` says it is in a description.
+/// The name of `Lint` in a description.
 pub(crate) const NAME: &str = "Lint";
 
-/// A wrapper that changes nothing and watches the laws of the contract.
+/// A wrapper that changes nothing and checks the laws of the contract.
 ///
-/// It stands between two components and says which of them broke a law: [`Side::Application`] is what it is wrapped
-/// around, [`Side::Gateway`] what is outside it, be that a gateway or a wrapper. Put one inside and one outside the
-/// wrapper under test; [`lint_all`](crate::lint_all) puts one at every boundary of a stack.
+/// It stands between two components and reports which of them broke a law: [`Side::Application`] is the application it
+/// wraps, [`Side::Gateway`] is the gateway or wrapper outside it. Put one inside and one outside the wrapper under
+/// test; [`lint_all`](crate::lint_all) puts one at every boundary of a stack.
 ///
-/// Made by [`new`](Lint::new) it panics, for tests; made by [`report`](Lint::report) it calls a function and by
-/// [`write_to`](Lint::write_to) it writes a line, so that a program can run with it.
+/// One from [`new`](Lint::new) panics, for tests. For a running program, one from [`report`](Lint::report) calls a
+/// function, and one from [`write_to`](Lint::write_to) writes a line.
 ///
-/// | Law | Told |
+/// | Law | Reported |
 /// |---|---|
-/// | 1 | a path or script name that does not begin with a slash; a `script_name` that an outer `Lint` saw and that is gone further in |
-/// | 2 | a `Content-Length` that is not one number, or not the length of the body; a body that is longer or shorter than it or its size hint said; a 1xx, 204, 205 or 304 with a body; a 1xx or 204 with a `Content-Length` |
-/// | 3 | a hop-by-hop or `Proxy-*` header on a response; but not `Proxy-Status` (RFC 9209), not the `Proxy-Authenticate` of a 407 and not the `Upgrade` of a 426 |
+/// | 1 | a path or script name that does not begin with a slash; a `script_name` that an outer `Lint` saw and that is lost further in |
+/// | 2 | a `Content-Length` that is not one number, or not the length of the body; a body that is longer or shorter than it or its size hint declares; a 1xx, 204, 205 or 304 with a body; a 1xx or 204 with a `Content-Length` |
+/// | 3 | a hop-by-hop or `Proxy-*` header on a response, except `Proxy-Status` (RFC 9209), the `Proxy-Authenticate` of a 407 and the `Upgrade` of a 426 |
 /// | 3 | a 101 without an upgrade as its body ([`Upgrade::respond`](enfilade_core::Upgrade::respond)) |
-/// | 4 | anything after the trailers, or after a body said that it had ended |
+/// | 4 | frames after the trailers, or after a body reported its end |
 /// | 7 | white space at the edge of a value in the head or the trailers of a response |
 /// | 7 | a trailer that frames, describes or routes (RFC 9110, section 6.5.1) |
-/// | 7 | more than one line of `Content-Range`, `Content-Type`, `Date`, `ETag`, `Last-Modified`, `Location` or `Retry-After` |
-/// | 7 | a `Content-Type` that is no media type, an `ETag` that is no entity tag, a `Date` or `Last-Modified` that is not the one form in which dates are written, a `Retry-After` that is neither such a date nor a number |
-/// | 7 | a `Location` that is no URI reference, has a backslash, begins with `//`, or is a path from the root that leads out of the mount ([`allow_external_locations`](Lint::allow_external_locations)) |
+/// | 7 | more than one `Content-Range`, `Content-Type`, `Date`, `ETag`, `Last-Modified`, `Location` or `Retry-After` |
+/// | 7 | a `Content-Type` that is not a media type, an `ETag` that is not an entity tag, a `Date` or `Last-Modified` that is not an `IMF-fixdate`, a `Retry-After` that is neither such a date nor a number |
+/// | 7 | a `Location` that is not a URI reference, has a backslash, begins with `//`, or is a path from the root that leads out of the mount ([`allow_external_locations`](Lint::allow_external_locations)) |
 /// | 7 | one strong `ETag` on two content codings of one target |
-/// | 7 | two content codings of one target, chosen by `Accept-Encoding`, of which neither response says so in `Vary` |
+/// | 7 | two content codings of one target, chosen by `Accept-Encoding`, if neither response names that header in `Vary` |
 /// | 9 | a 401 without `WWW-Authenticate`, a 405 without `Allow`, a 407 without `Proxy-Authenticate`, a 426 without `Upgrade` |
 /// | 9 | a 206 or 304 that lacks a name in `Vary` which the 200 to the same request had |
 ///
-/// `Lint` stands inside the gateway, and what [`gateway::finish`](enfilade_core::gateway::finish) is there to do is no
-/// breach: an answer to HEAD may have the body of GET and any number as `Content-Length`, and the `Content-Length` of a 304 is
-/// that of a body which is not there. Hop-by-hop headers on a *request* are let pass: a component that speaks
-/// WebSocket reads `Upgrade`. A request's other headers are its sender's, and not judged. A stream of unknown length
-/// is judged by what is read of it.
+/// `Lint` stands inside the gateway, so faults that [`gateway::finish`](enfilade_core::gateway::finish) corrects are
+/// not findings. A response to HEAD may have the body of GET and any number as `Content-Length`. The `Content-Length`
+/// of a 304 is that of the body that is not sent. Hop-by-hop headers on a *request* are allowed: a component that
+/// speaks WebSocket reads `Upgrade`. A request's other headers are the client's, and are not checked. For a stream of
+/// unknown length, the part that is read is checked.
 ///
-/// Not watched, because the types of the contract rule them out: an end that is reported twice, polling a [`Body`]
-/// after its end or failure, and the bytes that RFC 9110, section 5.5, keeps out of header values (CR, LF, NUL and all
-/// other control characters but the tab: `http` makes no such value). `Expires` is not judged, as RFC 9111, section
-/// 5.3, gives every value a meaning.
+/// Not checked, because the types of the contract rule them out: an end that is reported twice, polling a [`Body`]
+/// after its end or failure, and the bytes that RFC 9110, section 5.5, forbids in header values (CR, LF, NUL and all
+/// other control characters except the tab: `http` makes no such value). `Expires` is not checked, because every value
+/// has a meaning (RFC 9111, section 5.3).
 ///
 /// # What is remembered
 ///
-/// The last two rows about law 7 and the last one about law 9 need more than one response. Each place where a `Lint`
-/// stands remembers up to four codings, and the `Vary` of the last 200, of up to 1,024 pairs of GET or HEAD and target
-/// (with scheme and host), the oldest of which makes room for a new one. Only 200s are compared as codings, and a request with another method makes the target
-/// forgotten. A 206 or 304 is compared with a 200 if the requests differ in nothing but `Range` and the `If-` headers of
-/// RFC 9110, section 13. Codings count as chosen by
-/// `Accept-Encoding` where each request took what it was given and one would not have taken the other's; where an answer
-/// says that it varies by other headers, all of the two requests' other headers must be the same. So a target that merely
-/// changes is no breach. One that is a breach is told once.
+/// The last two rows about law 7 and the last one about law 9 need more than one response. So `Lint` remembers at each
+/// of its places, for each pair of method (GET or HEAD) and target (with scheme and host), up to four codings and the
+/// `Vary` of the last 200. It remembers up to 1,024 pairs; a new one replaces the oldest.
+///
+/// Only 200s are compared as codings. A request with another method makes `Lint` forget the target. A 206 or 304 is
+/// compared with a 200 if the requests differ only in `Range` and the `If-` headers of RFC 9110, section 13. Codings
+/// count as chosen by `Accept-Encoding` if each request accepted the coding that it got, and one would not have
+/// accepted the other's. If a response declares that it varies by other headers, all other headers of the two requests
+/// must be the same. So a target that merely changes is not a finding. The fault of a target is reported once.
 ///
 /// # Order
 ///
-/// Anywhere.
+/// Works at any place in a stack.
 ///
 /// # Cost
 ///
-/// For each request: a copy of `script_name`, an entry or two in the request's extensions, a hash of each header line,
-/// and a look at each header of the answer; a box more for a stream. The memory above takes a megabyte and a half at
-/// most, and is behind a lock for which no request waits: an answer that finds it taken is not compared.
+/// For each request: a copy of `script_name`, an entry or two in the request's extensions, a hash of each header value,
+/// and a check of each header of the response. A stream costs one box more. The memory above takes at most one and a
+/// half megabytes. It is behind a lock for which no request waits: if the lock is taken, the response is not compared.
 ///
 /// # Example
 ///
@@ -116,8 +117,8 @@ pub(crate) const NAME: &str = "Lint";
 ///
 /// # Panics
 ///
-/// One made by [`new`](Lint::new) panics in the call or while a body is read. A gateway turns the former into a 500;
-/// [`Client`](crate::Client) panics with it in the test.
+/// A `Lint` from [`new`](Lint::new) panics in the call or while a body is read. A gateway turns a panic in the call
+/// into a 500; [`Client`](crate::Client) panics with the finding in the test.
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Lint {
@@ -128,27 +129,27 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// A checker that panics with what it finds.
+    /// A checker that panics with its findings.
     #[expect(
         clippy::new_without_default,
-        reason = "that it panics is a choice, and a default would hide it"
+        reason = "panicking is a choice, and a default would hide it"
     )]
     pub fn new() -> Self {
         Lint::to(Destination::Panic)
     }
 
-    /// A checker that calls `report` with what it finds, and lets the message pass.
+    /// A checker that calls `report` with each finding, and lets the message pass.
     ///
-    /// `report` is called while the request is worked on, so it should neither block nor panic.
+    /// `report` is called while the request is handled, so it should neither block nor panic.
     pub fn report(report: impl Fn(Finding) + Send + Sync + 'static) -> Self {
         Lint::to(Destination::Call(Arc::new(report)))
     }
 
     /// A checker that writes a line for each finding to `writer`, and lets the message pass.
     ///
-    /// What a peer sent stands in the line escaped, and shortened where it is long. The line is given to `writer` in
-    /// one piece while the request is worked on and other findings wait; what it says of a failure is passed over.
-    /// A peer can bring about findings of some components, so what is behind it should have a bound.
+    /// Text from a peer is escaped in the line, and shortened if it is long. The line is written in one piece while the
+    /// request is handled, and other findings wait. Write errors are ignored. A peer can cause findings in some
+    /// components, so the destination should have a size limit.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -171,30 +172,32 @@ impl Lint {
         }
     }
 
-    /// Names what it is wrapped around, for findings; by default the name that is in its description.
+    /// Sets the name of the wrapped application, for findings. By default the name in its description.
     pub fn inside(mut self, component: impl Into<Arc<str>>) -> Self {
         self.inside = Some(component.into());
         self
     }
 
-    /// Names what is directly outside it, for findings; `the gateway` by default.
+    /// Sets the name of the component directly outside, for findings. By default `the gateway`.
     pub fn outside(mut self, component: impl Into<Arc<str>>) -> Self {
         self.outside = Some(component.into());
         self
     }
 
-    /// Lets a `Location` be a path outside the mount; by default that is told where there is a mount.
+    /// Allows a `Location` to be a path outside the mount. By default that is a finding.
     ///
-    /// For an application that knows the paths of its neighbours. One that begins with `//` is told all the same, and
-    /// so is one with a backslash: browsers take both for another host.
+    /// For an application that knows the paths of its neighbours. A `Location` that begins with `//` or has a backslash
+    /// is still a finding: browsers take both for another host.
     pub fn allow_external_locations(mut self) -> Self {
         self.location_scope = LocationScope::Host;
         self
     }
 
-    /// Puts copies of this at every boundary of a stack, each with the names of the components on both sides.
+    /// Puts copies of this at every boundary of a stack.
     ///
-    /// It is what [`lint_all`](crate::lint_all) does; see there.
+    /// Each has the names of the components on both sides.
+    ///
+    /// See [`lint_all`](crate::lint_all), which does the same.
     #[must_use]
     pub fn everywhere<M>(mut self, app: impl IntoHandler<M>) -> Application {
         self.destination = self.destination.once();
@@ -204,7 +207,7 @@ impl Lint {
     fn around(&self, app: &Application) -> Application {
         let description = app.describe();
         if description.name() == NAME {
-            // Two in one place say the same, and neither is what a finding is about.
+            // Two in one place report the same, and a finding is never about one of them.
             return app.map_inner(&mut |inner| self.around(&inner));
         }
         let name: Arc<str> = description.name().into();
@@ -239,7 +242,7 @@ impl Middleware for Lint {
     }
 }
 
-/// What is wrong if a component shows other applications than `map_inner` hands out: tools take the two as pairs, in order.
+/// Checks that a component shows the applications that `map_inner` passes: tools take the two as pairs, in order.
 fn unwatched(description: &Description, handed_out: &[Description]) -> Option<String> {
     let shown: Vec<_> = description.children().map(|(_, child)| child).collect();
     let names = |all: &[&Description]| match all {
@@ -253,15 +256,15 @@ fn unwatched(description: &Description, handed_out: &[Description]) -> Option<St
     let handed_out: Vec<_> = handed_out.iter().collect();
     (shown != handed_out).then(|| {
         format!(
-            "of the applications inside, its description shows {} and its `map_inner` hands out {}: nothing watches what \
-             passes between it and the others",
+            "of the applications inside, its description shows {} and its `map_inner` passes {}: the others cannot be \
+             watched",
             names(&shown),
             names(&handed_out)
         )
     })
 }
 
-/// The name of a component, looking through what only watches it.
+/// The name of a component, looking through components that only watch it.
 fn name_of(description: &Description) -> &str {
     let mut found = description;
     while found.name() == NAME
@@ -272,7 +275,7 @@ fn name_of(description: &Description) -> &str {
     found.name()
 }
 
-/// It is no `Wrapper`: its names and its memory belong to one application, and another application needs new ones.
+/// Not a `Wrapper`: its names and its memory belong to one application, and another application needs new ones.
 struct WithLint {
     app: Application,
     lint: Lint,
@@ -311,7 +314,7 @@ impl Handler for WithLint {
     }
 }
 
-/// What has to be kept of a request to judge its answer.
+/// The part of a request that is needed to judge its response.
 struct RequestFacts {
     method: Method,
     script_name: Arc<str>,
@@ -319,7 +322,7 @@ struct RequestFacts {
     location_scope: LocationScope,
 }
 
-/// What the nearest `Lint` further out saw mounted.
+/// The mount that the nearest `Lint` further out saw.
 #[derive(Clone)]
 struct Mounted(Arc<str>);
 
@@ -358,7 +361,7 @@ fn outgoing(method: &Method, mut response: Response, report: &Report) -> Respons
     let content = check::content(method, status);
     let expected = match content {
         Content::Sent => said_length(headers, response.body(), Side::Application, report),
-        // The body is that of GET, and nothing is known of what it should be.
+        // The body is that of GET, and its expected length is unknown.
         Content::Unsent => {
             let wrong = check::content_length(headers).err();
             wrong
@@ -385,7 +388,7 @@ fn outgoing(method: &Method, mut response: Response, report: &Report) -> Respons
     response
 }
 
-/// Law 7, for one response and for what came before it, and law 9 for what came before it.
+/// Law 7, for one response and across earlier ones, and law 9 across earlier ones.
 fn wrong_headers(
     facts: RequestFacts,
     response: &Response,
@@ -402,7 +405,7 @@ fn wrong_headers(
     wrong.chain(remembered).collect()
 }
 
-/// Checks what is said of the length, and gives what the bytes are to be held against.
+/// Checks the declared length, and returns the length that the bytes must have.
 fn said_length(
     headers: &HeaderMap,
     body: &Body,

@@ -1,4 +1,4 @@
-//! Where findings go.
+//! Destinations of findings.
 
 use std::fmt;
 use std::io::Write;
@@ -9,16 +9,16 @@ use enfilade_core::{Request, unpoisoned};
 use super::finding::{Finding, Law, Side};
 use crate::fail::fail;
 
-/// How many different faults of one request are told where each is told once; the others are not told at all.
+/// How many different faults of one request are reported, if each is reported once; later ones are ignored.
 const MOST_OF_A_REQUEST: usize = 64;
 
-/// What a finding is told to.
+/// The destination of findings.
 #[derive(Clone)]
 pub(super) enum Destination {
     Panic,
-    /// Every boundary tells what it sees.
+    /// Every boundary reports what it sees.
     Call(ReportFunction),
-    /// What one boundary told of a request, the others do not.
+    /// A finding of a request that one boundary reported is not reported by the others.
     CallOnce(ReportFunction),
 }
 
@@ -31,14 +31,14 @@ impl Destination {
         Destination::Call(Arc::new(move |finding| {
             let line = line(&finding);
             let mut writer = lock(&writer);
-            // Nobody could be told that a finding cannot be written.
+            // There is no place to report that a finding cannot be written.
             let _ = writer
                 .write_all(line.as_bytes())
                 .and_then(|()| writer.flush());
         }))
     }
 
-    /// Tells what is found of a stack itself, before any request.
+    /// Reports a finding about the stack itself, before any request.
     pub(super) fn tell(&self, finding: Finding) {
         match self {
             Destination::Call(function) | Destination::CallOnce(function) => function(finding),
@@ -65,7 +65,7 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// A finding as a line that stays one: what a peer sent may stand in it.
+/// A finding as a single line: it may contain text from a peer.
 fn line(finding: &Finding) -> String {
     let mut line = String::new();
     for character in finding.to_string().chars() {
@@ -85,7 +85,7 @@ pub(super) struct Names {
     pub(super) outside: Arc<str>,
 }
 
-/// Tells what is found of one request and its answer.
+/// Reports the findings of one request and its response.
 #[derive(Clone)]
 pub(super) struct Report {
     destination: Destination,
@@ -95,7 +95,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// For a request, which may come from a client that wants to know, or have been through a boundary further out.
+    /// For a request, which may come from an in-process client, or through a boundary further out.
     pub(super) fn new(destination: &Destination, names: &Names, request: &mut Request) -> Report {
         let extensions = request.extensions_mut();
         let reported = match destination {
@@ -140,7 +140,7 @@ impl Report {
     }
 }
 
-/// What an in-process client lays in its request to learn of findings whose panic a gateway would catch.
+/// An extension of an in-process client's request: collects findings whose panic a gateway would catch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Vec<Finding>>>);
 
@@ -150,7 +150,7 @@ impl Ledger {
     }
 }
 
-/// What was told of one request already; it travels with the request.
+/// The findings that were reported for one request; they travel with the request.
 #[derive(Clone, Default)]
 struct ReportedFindings(Arc<Mutex<Vec<Finding>>>);
 
@@ -166,7 +166,7 @@ impl ReportedFindings {
     }
 }
 
-/// What another thread panicked over is still a list, or a writer.
+/// After a panic in another thread it is still a valid list or writer.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     unpoisoned(mutex.lock())
 }
@@ -186,7 +186,7 @@ mod tests {
         ];
         for (message, expected) in cases {
             let finding = Finding::new(Law::Values, Side::Gateway, "x".into(), message.into());
-            let values = "header values are valid and mean what they say";
+            let values = "header values are valid and correct";
             let expected = format!("x (outside Lint) broke law 7 ({values}): {expected}\n");
             assert_eq!(line(&finding), expected);
         }

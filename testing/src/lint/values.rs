@@ -1,4 +1,4 @@
-//! Law 7 for single headers: each function gives what is wrong with a value, in words, or nothing.
+//! Law 7 for single headers: each function returns a description of the fault, or nothing.
 
 use enfilade_core::gateway::HOP_BY_HOP;
 use enfilade_core::headers::{format_http_date, is_token_byte, parse_http_date};
@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers of which a response has one line at most; `Content-Length` is law 2's.
+/// Headers that a response may have only once; `Content-Length` is checked by law 2.
 const SINGLE: [HeaderName; 7] = [
     CONTENT_RANGE,
     CONTENT_TYPE,
@@ -19,7 +19,7 @@ const SINGLE: [HeaderName; 7] = [
     RETRY_AFTER,
 ];
 
-/// Fields that come too late in the trailers, but for those that are the gateway's anywhere.
+/// Headers that must not be in the trailers, besides those that belong to the gateway.
 const NOT_IN_TRAILERS: [HeaderName; 6] = [
     CONTENT_ENCODING,
     CONTENT_LENGTH,
@@ -29,10 +29,10 @@ const NOT_IN_TRAILERS: [HeaderName; 6] = [
     LOCATION,
 ];
 
-/// How much of a value is shown.
+/// How many bytes of a value are shown.
 const SHOWN: usize = 100;
 
-/// All that is wrong with the headers of a response, but for its `Location`.
+/// All faults in the headers of a response, except its `Location`.
 pub(super) fn values(headers: &HeaderMap) -> Vec<String> {
     let edges = headers
         .iter()
@@ -43,17 +43,17 @@ pub(super) fn values(headers: &HeaderMap) -> Vec<String> {
             .filter_map(|name| match (lines(headers, name), headers.get(name)) {
                 (0, _) | (_, None) => None,
                 (1, Some(value)) => malformed(name, value),
-                (lines, Some(_)) => Some(format!("there are {lines} lines of the header {name}")),
+                (lines, Some(_)) => Some(format!("there are {lines} {name} headers")),
             });
     edges.chain(singles).collect()
 }
 
-/// All that is wrong with the trailers of a response: what frames or describes the content is known before it (RFC
-/// 9110, section 6.5.1).
+/// All faults in the trailers of a response: headers that frame or describe the content must come before it (RFC 9110,
+/// section 6.5.1).
 pub(super) fn trailers(trailers: &HeaderMap) -> Vec<String> {
     let early = |name: &&HeaderName| NOT_IN_TRAILERS.contains(name) || HOP_BY_HOP.contains(name);
     let names = trailers.keys().filter(early);
-    let names = names.map(|name| format!("the trailers have {name}, which belongs to the head"));
+    let names = names.map(|name| format!("the trailers contain {name}, which belongs in the head"));
     let edges = trailers
         .iter()
         .filter_map(|(name, value)| white_space(name, value));
@@ -64,7 +64,7 @@ fn lines(headers: &HeaderMap, name: &HeaderName) -> usize {
     headers.get_all(name).iter().count()
 }
 
-/// HTTP/1.1 would lose it on the way, and HTTP/2 refuse it (RFC 9110, section 5.5; RFC 9113, section 8.2.1).
+/// HTTP/1.1 would lose it on the way, and HTTP/2 would reject it (RFC 9110, section 5.5; RFC 9113, section 8.2.1).
 fn white_space(name: &HeaderName, value: &HeaderValue) -> Option<String> {
     let bytes = value.as_bytes();
     (bytes.trim_ascii().len() < bytes.len()).then(|| {
@@ -77,19 +77,18 @@ fn malformed(name: &HeaderName, value: &HeaderValue) -> Option<String> {
     let bytes = value.as_bytes();
     let (is_right, form) = match *name {
         CONTENT_TYPE => (is_media_type(bytes), "a media type"),
-        DATE | LAST_MODIFIED => (is_date(value), "a date as HTTP writes it"),
+        DATE | LAST_MODIFIED => (is_date(value), "an HTTP date (IMF-fixdate)"),
         ETAG => (is_entity_tag(bytes), "an entity tag"),
         RETRY_AFTER => (
             is_number(bytes) || is_date(value),
-            "a number of seconds or a date as HTTP writes it",
+            "a number of seconds or an HTTP date (IMF-fixdate)",
         ),
         _ => return None,
     };
     (!is_right).then(|| format!("the header {name} is {}, which is not {form}", shown(value)))
 }
 
-/// An `IMF-fixdate` with the right weekday: the other two forms are to be read and never written (RFC 9110, section
-/// 5.6.7).
+/// An `IMF-fixdate` with the right weekday: the other two forms are only for reading (RFC 9110, section 5.6.7).
 fn is_date(value: &HeaderValue) -> bool {
     let written = value.to_str().ok();
     written.is_some_and(|text| parse_http_date(text).map(format_http_date).as_deref() == Some(text))
@@ -118,7 +117,7 @@ fn is_media_type(bytes: &[u8]) -> bool {
 fn are_parameters(mut rest: &[u8]) -> bool {
     loop {
         let Some(next) = rest.trim_ascii_start().strip_prefix(b";") else {
-            // White space at the end is told already.
+            // White space at the end is reported elsewhere.
             return rest.trim_ascii_start().is_empty();
         };
         rest = next.trim_ascii_start();
@@ -139,7 +138,7 @@ fn after_parameter(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows a quoted string; its bytes that no header may have are ruled out by the type.
+/// The rest after a quoted string; the type excludes bytes that no header may have.
 fn after_quoted(mut bytes: &[u8]) -> Option<&[u8]> {
     loop {
         bytes = match bytes {
@@ -150,21 +149,21 @@ fn after_quoted(mut bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows a token of at least one character (RFC 9110, section 5.6.2).
+/// The rest after a token of at least one character (RFC 9110, section 5.6.2).
 fn after_token(bytes: &[u8]) -> Option<&[u8]> {
     let is_tchar = |byte: &u8| is_token_byte(*byte);
     let length = bytes.iter().take_while(|byte| is_tchar(byte)).count();
     bytes.get(length..).filter(|_| length > 0)
 }
 
-/// A value as people can read it: escaped, and not longer than a line.
+/// A value for people: escaped, and at most one line long.
 pub(super) fn shown(value: &HeaderValue) -> String {
     if value.is_sensitive() {
         return "a secret".to_owned();
     }
     let mut text = format!("\"{}", value.as_bytes().escape_ascii());
     if text.len() > SHOWN {
-        // What is escaped is ASCII.
+        // Escaped text is ASCII.
         text.truncate(SHOWN);
         text.push_str("...");
     } else {
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_words() {
+    fn faults_are_described() {
         let x = || HeaderName::from_static("x-a");
         const LONG: &[u8] = &[b'a'; 200];
         let cases: [(&[Line], &str); 9] = [
@@ -305,15 +304,15 @@ mod tests {
             ),
             (
                 &[(ETAG, b"\"a\""), (ETAG, b"\"a\"")],
-                "there are 2 lines of the header etag",
+                "there are 2 etag headers",
             ),
             (
                 &[(LOCATION, b"/"), (LOCATION, b"/"), (LOCATION, b"/")],
-                "there are 3 lines of the header location",
+                "there are 3 location headers",
             ),
             (
                 &[(CONTENT_RANGE, b"bytes */1"), (CONTENT_RANGE, b"bytes */1")],
-                "there are 2 lines of the header content-range",
+                "there are 2 content-range headers",
             ),
             (
                 &[(ETAG, b"v1")],
@@ -321,7 +320,7 @@ mod tests {
             ),
             (
                 &[(DATE, b"now")],
-                "the header date is \"now\", which is not a date as HTTP writes it",
+                "the header date is \"now\", which is not an HTTP date (IMF-fixdate)",
             ),
             (
                 &[(CONTENT_TYPE, LONG)],
@@ -363,8 +362,8 @@ mod tests {
         assert_eq!(
             trailers(&headers(&wrong)),
             [
-                "the trailers have content-length, which belongs to the head",
-                "the trailers have connection, which belongs to the head",
+                "the trailers contain content-length, which belongs in the head",
+                "the trailers contain connection, which belongs in the head",
                 "the header x-sum begins or ends with white space: \" 1\"",
             ]
         );

@@ -6,10 +6,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// How long a `Vary` may be and still be remembered.
+/// The maximum length of a `Vary` that is remembered.
 const LONGEST: usize = 256;
 
-/// Whether a request that differs in this header alone is the same request, but for its conditions.
+/// Whether a header is a condition: requests that differ only in conditions count as the same.
 pub(crate) fn is_condition(name: &HeaderName) -> bool {
     [
         IF_MATCH,
@@ -38,7 +38,7 @@ impl SeenVary {
         })
     }
 
-    /// What is wrong with the 206 or 304 to the same request (RFC 9110, sections 15.3.7 and 15.4.5).
+    /// The fault of the 206 or 304 to the same request (RFC 9110, sections 15.3.7 and 15.4.5).
     pub(super) fn missing(
         &self,
         request: u64,
@@ -57,7 +57,7 @@ impl SeenVary {
         let missing: Vec<_> = seen.filter(|name| !is_named(name)).collect();
         (self.request == request && !missing.is_empty()).then(|| {
             format!(
-                "the Vary of a {} lacks {}, which that of the 200 to the same request has (RFC 9110, section {section})",
+                "the Vary of a {} lacks {}, which the 200 to the same request has (RFC 9110, section {section})",
                 status.as_u16(),
                 missing.join(", ")
             )
@@ -96,7 +96,7 @@ mod tests {
             let seen = SeenVary::new(1, &headers(full)).unwrap();
             let expected = expected.split_once('|').map(|(lacks, section)| {
                 format!(
-                    "the Vary of {lacks}which that of the 200 to the same request has (RFC 9110, section {section})"
+                    "the Vary of {lacks}which the 200 to the same request has (RFC 9110, section {section})"
                 )
             });
             assert_eq!(

@@ -99,7 +99,7 @@ fn a_panic_has_any_payload() {
         ),
         (
             json!({"payload": "a number"}),
-            "panicked: with a value that is no text",
+            "panicked: with a value that is not text",
         ),
     ] {
         for when in [Value::Null, json!("after first await")] {

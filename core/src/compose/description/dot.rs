@@ -1,4 +1,4 @@
-//! The tree in Graphviz' DOT language.
+//! The tree in the DOT language of Graphviz.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::Description;
 pub(super) fn write(tree: &Description) -> String {
     let mut dot = String::from("digraph {\n  node [shape=box, fontname=\"sans-serif\"];\n");
     dot.push_str("  edge [fontname=\"sans-serif\"];\n");
-    // No recursion: a tree may be as deep as memory allows. Numbers are given as components are found.
+    // No recursion: a tree may be as deep as memory allows. Components are numbered as they are found.
     let mut pending = vec![(0, tree)];
     let mut count = 1;
     while let Some((number, component)) = pending.pop() {
@@ -32,7 +32,7 @@ pub(super) fn write(tree: &Description) -> String {
     dot
 }
 
-/// A string in double quotes, in which `\\n` begins a line.
+/// A string in double quotes, in which `\\n` begins a new line.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Description, OptionValue};
 
-/// What is still to be written, the last first: a tree may be as deep as memory allows.
+/// The parts still to be written, last first: a tree may be as deep as memory allows.
 enum Next<'a> {
     Component(&'a Description),
     Text(&'static str),
@@ -40,7 +40,7 @@ pub(super) fn write(tree: &Description) -> String {
     json
 }
 
-/// A component up to its children.
+/// Writes a component up to its children.
 fn write_head(json: &mut String, component: &Description) {
     json.push_str("{\"name\":");
     write_string(json, &component.name);
@@ -84,7 +84,7 @@ fn write_string(json: &mut String, text: &str) {
             '"' | '\\' => json.extend(['\\', character]),
             '\n' => json.push_str("\\n"),
             character if character.is_control() => {
-                // U+007F to U+009F may stand as they are, and are no good in a terminal either.
+                // U+007F to U+009F need no escape in JSON, but they are harmful in a terminal.
                 let _ = write!(json, "\\u{:04x}", u32::from(character));
             }
             character => json.push(character),
@@ -152,7 +152,7 @@ mod tests {
         });
         assert_eq!(deep.to_json().matches("\"name\"").count(), 20_001);
         assert_eq!(deep.to_dot().matches(" -> ").count(), 20_000);
-        // Dropping it would take as much of the stack as it is deep.
+        // Dropping it would recurse as deep as the tree.
         std::mem::forget(deep);
     }
 }

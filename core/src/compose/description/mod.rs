@@ -1,4 +1,4 @@
-//! The tree that a stack is, in words.
+//! The tree of components, as text.
 
 mod dot;
 mod json;
@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use self::value::OptionValue;
 
-/// What a component says of itself and of what is inside it.
+/// A component's description of itself and of its children.
 ///
 /// [`Display`](fmt::Display) prints the tree, outermost first, one component a line:
 ///
@@ -30,7 +30,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Describes a component by name, with no options and nothing inside.
+    /// Describes a component by name, without options or children.
     pub fn new(name: impl Into<String>) -> Self {
         Description {
             name: name.into(),
@@ -40,16 +40,16 @@ impl Description {
         }
     }
 
-    /// Describes a component by its type's name without the path: `Router`, `hello`, `closure in main`.
+    /// Describes a component by the short name of its type: `Router`, `hello`, `closure in main`.
     #[must_use]
     pub fn of<T: ?Sized>() -> Self {
         Description::new(short_name(type_name::<T>()))
     }
 
-    /// Adds an option, with a value of the type that it has in the program; never a secret.
+    /// Adds an option, with its value in the type of the program; never a secret.
     ///
-    /// A description is printed, shown on error pages, and written to files. Of an option that may be a secret (a key, the
-    /// value of a header) say that it is set, or its name.
+    /// A description is printed, shown on error pages, and written to files. For an option that may be secret (a key,
+    /// the value of a header), add only that it is set, or its name.
     ///
     /// ```
     /// use std::time::Duration;
@@ -67,14 +67,14 @@ impl Description {
         self
     }
 
-    /// Adds something inside, with a label that says when it is reached; empty where nothing needs saying.
+    /// Adds a child, with a label that says when it is reached; the label is empty if none is needed.
     #[must_use]
     pub fn child(mut self, label: impl Into<String>, child: Description) -> Self {
         self.children.push((label.into(), child));
         self
     }
 
-    /// Adds a sentence about a mistake in the component's set-up, for checks such as the `doctor` of the testing crate.
+    /// Adds a sentence about a mistake in the component's set-up, for checks such as `doctor`.
     ///
     /// The printed tree, the JSON and the picture do not show it.
     #[must_use]
@@ -89,30 +89,30 @@ impl Description {
         &self.name
     }
 
-    /// The options in the order they were added.
+    /// The options, in the order in which they were added.
     pub fn options(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
         self.options
             .iter()
             .map(|(name, value)| (name.as_str(), value))
     }
 
-    /// What is inside, each with its label.
+    /// The children, each with its label.
     pub fn children(&self) -> impl Iterator<Item = (&str, &Description)> {
         self.children
             .iter()
             .map(|(label, child)| (label.as_str(), child))
     }
 
-    /// The warnings in the order in which they were added.
+    /// The warnings, in the order in which they were added.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
     }
 
-    /// The tree as JSON, for other tools: a component has `name`, `options` and `children`, and each of these a `label` and
-    /// a `component`.
+    /// The tree as JSON, for other tools.
     ///
-    /// Numbers, flags and lists are those of JSON, an option that is off is `null`, and all others are text as people read
-    /// it: `"30s"`, `"16 KiB"`.
+    /// A component has `name`, `options` and `children`; each child has a `label` and a `component`. Numbers, flags and
+    /// lists are those of JSON. An option that is off is `null`. All other values are text as people read it: `"30s"`,
+    /// `"16 KiB"`.
     ///
     /// ```
     /// use enfilade_core::Description;
@@ -131,7 +131,7 @@ impl Description {
         json::write(self)
     }
 
-    /// The tree in Graphviz' language: `dot -Tsvg` makes a picture of it.
+    /// The tree in the language of Graphviz: `dot -Tsvg` draws it.
     ///
     /// ```
     /// use enfilade_core::Description;
@@ -164,7 +164,7 @@ impl Description {
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A stack of its own instead of recursion: a tree may be as deep as memory allows.
+        // An explicit stack instead of recursion: a tree may be as deep as memory allows.
         let mut pending = vec![("", self, String::new(), String::new())];
         while let Some((label, description, lead, indent)) = pending.pop() {
             f.write_str(&lead)?;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
-/// The value of an option in a [`Description`](crate::Description), of the type that it has in the program.
+/// The value of an option in a [`Description`](crate::Description), in the type of the program.
 ///
-/// [`Description::option`](crate::Description::option) takes whatever converts into one: text, numbers, flags, durations, lists,
-/// and `Option`s of these, of which `None` is [`Off`](OptionValue::Off). A status, a method and a header name are text. There
-/// are constructors for what the type alone does not say: [`size`](OptionValue::size), [`opaque`](OptionValue::opaque) and
-/// [`shown`](OptionValue::shown).
+/// [`Description::option`](crate::Description::option) takes any type that converts into one: text, numbers, flags,
+/// durations, lists, and `Option`s of these, whose `None` is [`Off`](OptionValue::Off). A status, a method and a header
+/// name become text. Constructors cover what the type alone does not say: [`size`](OptionValue::size),
+/// [`opaque`](OptionValue::opaque) and [`shown`](OptionValue::shown).
 ///
-/// [`Display`](fmt::Display) is for people, and loses nothing: `30s`, `16 KiB`, `[gzip, br]`. Text is quoted only if it is
-/// empty, has a comma, a bracket, a quote or a control character, or has white space at its edges.
+/// [`Display`](fmt::Display) is for people, and loses nothing: `30s`, `16 KiB`, `[gzip, br]`. Text is quoted only if it
+/// is empty, contains a comma, a bracket, a quote or a control character, or has white space at either end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,15 +44,15 @@ pub enum OptionValue {
     Float(f64),
     /// Yes or no.
     Flag(bool),
-    /// A time span.
+    /// A duration.
     Duration(Duration),
     /// A number of bytes.
     Size(u64),
     /// Several values, in order.
     List(Vec<OptionValue>),
-    /// Nothing: the option is switched off.
+    /// No value: the option is off.
     Off,
-    /// What no file can hold, such as a closure or a store: a text for people.
+    /// A value that no file can hold, such as a closure or a store; a text for people.
     Opaque(String),
 }
 
@@ -63,12 +63,14 @@ impl OptionValue {
         OptionValue::Size(bytes)
     }
 
-    /// What no file can hold, such as a closure or a store, with a text for people.
+    /// A value that no file can hold, such as a closure or a store, with a text for people.
     pub fn opaque(text: impl Into<String>) -> OptionValue {
         OptionValue::Opaque(text.into())
     }
 
-    /// The value as JSON (RFC 8259). A duration and a size are text, as they are for people; `Off` is `null`.
+    /// The value as JSON (RFC 8259).
+    ///
+    /// A duration and a size become text, as for people; `Off` becomes `null`.
     ///
     /// ```
     /// use enfilade_core::OptionValue;
@@ -82,7 +84,7 @@ impl OptionValue {
         json
     }
 
-    /// The text that [`Display`](fmt::Display) makes of a value.
+    /// The text of a value's [`Display`](fmt::Display).
     pub fn shown(value: impl fmt::Display) -> OptionValue {
         OptionValue::Text(value.to_string())
     }
@@ -124,7 +126,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")
 }
 
-/// In the unit that makes the smallest whole number of it.
+/// Writes the size in the unit that gives the smallest whole number.
 fn write_size(f: &mut fmt::Formatter<'_>, bytes: u64) -> fmt::Result {
     const UNITS: [(u64, &str); 8] = [
         (1 << 40, "TiB"),

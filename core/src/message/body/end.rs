@@ -1,4 +1,4 @@
-//! The notice of a body's end.
+//! Reports of a body's end.
 
 use std::{fmt, mem};
 
@@ -13,19 +13,19 @@ pub struct BodyEnd {
 }
 
 impl BodyEnd {
-    /// The number of content bytes that were taken out of the body, or written over an upgraded connection.
+    /// The number of content bytes read from the body, or written to an upgraded connection.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The number of bytes that were read from an upgraded connection; 0 for any other body.
+    /// The number of bytes read from an upgraded connection; 0 for any other body.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Whether it ended well.
+    /// Whether the body completed, failed or was dropped.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome
@@ -36,17 +36,17 @@ impl BodyEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was read to its end, or HTTP does not send it (an answer to HEAD, a 304).
+    /// It was read to its end, or HTTP does not send it (a response to HEAD, a 304).
     Complete,
     /// Its source failed.
     Failed,
-    /// Nobody wanted the rest: most often, the client went away.
+    /// The rest was not wanted, most often because the client disconnected.
     Dropped,
 }
 
 type Report = Box<dyn FnOnce(BodyEnd) + Send>;
 
-/// Who wants to know of the end, and what has passed so far. One report, the common case, costs its box alone.
+/// The reports of a body's end, and the byte counts so far. One report, the common case, costs only its box.
 pub(in crate::message) struct Watch {
     bytes: u64,
     received: u64,
@@ -77,7 +77,7 @@ impl Watch {
         self.bytes += bytes as u64;
     }
 
-    /// So many bytes were read from the connection and written to it.
+    /// Adds bytes that were read from the connection (`received`) and written to it (`bytes`).
     pub(in crate::message) fn passed(&mut self, received: u64, bytes: u64) {
         (self.received, self.bytes) = (received, bytes);
     }
@@ -86,7 +86,7 @@ impl Watch {
         self.first.is_none()
     }
 
-    /// Reports the end; does nothing the second time.
+    /// Reports the end; does nothing on later calls.
     pub(in crate::message) fn end(&mut self, outcome: Outcome) {
         let end = BodyEnd {
             bytes: self.bytes,

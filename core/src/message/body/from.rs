@@ -1,4 +1,4 @@
-//! What is a body without further ado: bytes and text.
+//! Conversions of bytes and text into a body.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! A body of which somebody looks at each frame.
+//! A body whose frames are inspected.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,14 +9,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::message::body::Body;
 use crate::message::error::BodyError;
 
-/// What asking a body for a frame gives.
+/// The result of polling a body for a frame.
 pub type NextFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Body {
-    /// Calls `inspect` each time that a frame of this body is asked for, with the way to ask for it.
+    /// Calls `inspect` each time a frame of this body is polled, with the function that polls it.
     ///
-    /// A body in memory stays as it is: it cannot fail, and there is nothing to wait for. So does an upgrade, which has no
-    /// frames.
+    /// A body in memory is left alone: it cannot fail and never waits. So is an upgrade, which has no frames.
     ///
     /// ```
     /// use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! Bodies: nothing, bytes in memory, segments of sources, or a stream; with a reliable notice of their end.
+//! Bodies: empty, in memory, segments of sources, or a stream; each reports its end reliably.
 
 pub(in crate::message) mod end;
 mod from;
@@ -29,9 +29,9 @@ use crate::message::upgrade::task::UpgradeTask;
 
 /// The content of a request or response.
 ///
-/// It is empty, one buffer, a list of buffers (WSGI's list of byte strings), a list of [segments](crate::Segment) of
-/// sources such as files, or a stream of frames, so trailers survive. A body that is in memory stays in memory through every wrapper that does not need to change it:
-/// [`as_bytes`](Body::as_bytes) shows it.
+/// A body is empty, one buffer, a list of buffers (WSGI's list of byte strings), a list of [segments](crate::Segment)
+/// of sources such as files, or a stream of frames, so trailers survive. A body in memory stays in memory through every
+/// wrapper that does not need to change it: [`as_bytes`](Body::as_bytes) returns it.
 ///
 /// ```
 /// use enfilade_core::Body;
@@ -50,18 +50,18 @@ pub struct Body {
 enum Content {
     Empty,
     Full(Bytes),
-    /// In order, with the sum of their lengths; none of them is empty.
+    /// In order, with the sum of their lengths; no buffer is empty.
     List(std::vec::IntoIter<Bytes>, u64),
     Segments(Box<Segments>),
     Stream(BoxStream),
-    /// What a stream gave and was not passed on yet, and the stream.
+    /// Data that was read from a stream and not passed on yet, and the stream.
     Rest(Box<(Bytes, BoxStream)>),
-    /// No content: what is done with the connection behind the head.
+    /// No content: the task that takes over the connection after the head.
     Upgrade(Box<UpgradeTask>),
 }
 
 impl Content {
-    /// Buffers of which none is empty.
+    /// Makes content from buffers, without the empty ones.
     fn from_buffers(mut buffers: Vec<Bytes>) -> Content {
         match buffers.len() {
             0 => Content::Empty,
@@ -75,13 +75,13 @@ impl Content {
 }
 
 impl Body {
-    /// A body of no bytes.
+    /// An empty body.
     #[must_use]
     pub fn empty() -> Body {
         Body::of(Content::Empty)
     }
 
-    /// Any `http_body::Body` as a body; one of this type is passed through.
+    /// Makes a body from any `http_body::Body`; one of this type is passed through.
     pub fn new<B>(body: B) -> Body
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -99,7 +99,7 @@ impl Body {
         }
     }
 
-    /// A body of buffers that are all there already: their total length is known.
+    /// A body of buffers that are all in memory: their total length is known.
     pub fn from_list(list: impl IntoIterator<Item: Into<Bytes>>) -> Body {
         let buffers = list
             .into_iter()
@@ -110,8 +110,8 @@ impl Body {
 
     /// A body whose buffers are made one at a time, when the gateway is ready to send them.
     ///
-    /// The iterator runs on the event loop, so it must not block; it is dropped at its end, or as soon as the client is
-    /// gone.
+    /// The iterator runs on the event loop, so it must not block. It is dropped at its end, or as soon as the client
+    /// disconnects.
     pub fn from_iterator<I>(iterator: I) -> Body
     where
         I: IntoIterator<Item: Into<Bytes>, IntoIter: Send + Unpin + 'static>,
@@ -121,7 +121,9 @@ impl Body {
         ))))
     }
 
-    /// A body of a stream of buffers; an error breaks the response off, so that the client sees it is not whole.
+    /// A body of a stream of buffers.
+    ///
+    /// An error of the stream aborts the response, so that the client sees it is incomplete.
     pub fn from_stream<S, T, E>(stream: S) -> Body
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,
@@ -131,7 +133,7 @@ impl Body {
         Body::of(Content::Stream(BoxStream::new(FromStream::new(stream))))
     }
 
-    /// Sends `trailers` after the content (and after trailers that the content has of its own).
+    /// Sends `trailers` after the content, and after the content's own trailers.
     #[must_use]
     pub fn with_trailers(self, trailers: HeaderMap) -> Body {
         if self.is_upgrade() {
@@ -149,7 +151,7 @@ impl Body {
         }
     }
 
-    /// The whole body where it is in memory as one buffer; empty bytes for an empty body.
+    /// The whole body, if it is in memory as one buffer; empty bytes for an empty body.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         static EMPTY: Bytes = Bytes::new();
@@ -164,7 +166,7 @@ impl Body {
         }
     }
 
-    /// Whether the whole body is in memory, as one buffer or several: [`try_into_bytes`](Body::try_into_bytes) gives it.
+    /// Whether the whole body is in memory, in one or more buffers; see [`try_into_bytes`](Body::try_into_bytes).
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         matches!(
@@ -173,7 +175,7 @@ impl Body {
         )
     }
 
-    /// Takes the whole body out if it is in memory, joining a list; its end is then reported as complete.
+    /// Takes the whole body if it is in memory, joining a list; then its end is reported as complete.
     ///
     /// # Errors
     ///
@@ -196,13 +198,13 @@ impl Body {
         Ok(bytes)
     }
 
-    /// The number of bytes that are still to come, where it is known.
+    /// The number of bytes still to come, if known.
     #[must_use]
     pub fn known_length(&self) -> Option<u64> {
         http_body::Body::size_hint(self).exact()
     }
 
-    /// Whether there is nothing to come: no bytes and no trailers.
+    /// Whether nothing is left: no bytes and no trailers.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.content {
@@ -215,9 +217,9 @@ impl Body {
         }
     }
 
-    /// Calls `report` exactly once, when this body has ended: sent to its end, failed, or dropped before it.
+    /// Calls `report` exactly once, when this body has ended: sent to its end, failed, or dropped early.
     ///
-    /// The body itself is not touched: one that is in memory stays so. Reports of several wrappers are called in the
+    /// The body itself is not changed: a body in memory stays in memory. Several wrappers' reports are called in the
     /// order in which they were added, innermost first.
     ///
     /// ```
@@ -235,9 +237,9 @@ impl Body {
         self
     }
 
-    /// Drops the content because HTTP says that it is not sent (an answer to HEAD, a 304), and reports a complete end.
+    /// Drops content that HTTP does not send (a response to HEAD, a 304), and reports a complete end.
     ///
-    /// Dropping the body instead would report that the client went away.
+    /// Dropping the body instead would report that the client disconnected.
     pub fn discard(mut self) {
         drop(self.take_content());
         self.watch.end(Outcome::Complete);
@@ -247,16 +249,16 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// Where the source of the body failed; nothing comes after it.
+    /// If the source of the body failed; nothing follows the error.
     pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await
     }
 
-    /// Reads the body to its end; trailers are passed over.
+    /// Reads the body to its end; trailers are ignored.
     ///
     /// # Errors
     ///
-    /// Where it is longer than `limit` bytes (nothing beyond the limit is kept), or where its source failed.
+    /// If it is longer than `limit` bytes (nothing beyond the limit is kept), or if its source failed.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, BodyError> {
         if self
             .known_length()
@@ -280,10 +282,10 @@ impl Body {
         Ok(all.freeze())
     }
 
-    /// The next frame as [`http_body::Body::poll_frame`] gives it, with at most `limit` bytes of data; what is left comes
-    /// next, without a copy.
+    /// Polls the next frame, with at most `limit` bytes of data; the rest comes next, without a copy.
     ///
-    /// For a gateway that wants to see how fast its client is: the body has not ended while a piece of it is left.
+    /// Otherwise as [`http_body::Body::poll_frame`]. It lets a gateway measure how fast its client reads: the body has
+    /// not ended while a piece of it is left.
     ///
     /// # Panics
     ///
@@ -299,13 +301,13 @@ impl Body {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
                 self.watch.count(frame.data_ref().map_or(0, Bytes::len));
-                // A reader that sees the end coming does not poll again, so the end is now.
+                // A reader that sees that the end is reached does not poll again, so report the end now.
                 if self.is_finished() {
                     self.watch.end(Outcome::Complete);
                 }
             }
             Poll::Ready(Some(Err(_))) => {
-                // Whatever fed a failed body stops now, and nothing can follow the error.
+                // The source of a failed body stops now, and nothing can follow the error.
                 self.content = Content::Empty;
                 self.watch.end(Outcome::Failed);
             }
@@ -364,7 +366,7 @@ impl Body {
                 Some(piece)
             }
             Content::Upgrade(_) => {
-                let error = BodyError::new("an upgrade is no content");
+                let error = BodyError::new("an upgrade has no content");
                 return Poll::Ready(Some(Err(error)));
             }
         };
@@ -376,7 +378,7 @@ impl Body {
     }
 }
 
-/// Takes at most `limit` bytes off.
+/// Splits off at most `limit` bytes.
 fn take_piece(bytes: &mut Bytes, limit: usize) -> Bytes {
     if bytes.len() > limit {
         bytes.split_to(limit)
@@ -435,7 +437,7 @@ impl Drop for Body {
             } else {
                 Outcome::Dropped
             };
-            // What feeds the body stops before its end is reported.
+            // The source of the body stops before its end is reported.
             self.content = Content::Empty;
             self.watch.end(outcome);
         }

@@ -1,4 +1,4 @@
-//! Sources that are read at an offset, and the segments of them that a body is made of.
+//! Sources that are read at an offset, and their segments, which make up a body.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,15 +10,15 @@ use bytes::Bytes;
 
 use crate::message::error::BoxError;
 
-/// Something whose bytes are read at an offset: a file, an entry of an archive, bytes in memory.
+/// A source whose bytes are read at an offset: a file, an entry of an archive, bytes in memory.
 ///
-/// One source may be read by many bodies at the same time, so a read moves no position.
+/// Many bodies may read one source at the same time, so a read moves no position.
 ///
 /// ```
 /// use enfilade_core::{Body, ReadAt, Segment, SourceRead};
 /// use std::sync::Arc;
 ///
-/// /// As many zeros as anybody wants.
+/// /// An endless run of zeros.
 /// struct Zeros;
 ///
 /// impl ReadAt for Zeros {
@@ -34,19 +34,19 @@ use crate::message::error::BoxError;
 pub trait ReadAt: Send + Sync + 'static {
     /// Reads at least one and at most `limit` bytes from `offset` on; no bytes mean that the source ends there.
     ///
-    /// It runs on the event loop, so it must not block: a source that takes time returns
-    /// [`SourceRead::from_future`]. The future is dropped when nobody wants the bytes any more.
+    /// It runs on the event loop, so it must not block: a source that takes time returns [`SourceRead::from_future`].
+    /// The future is dropped when its bytes are no longer needed.
     fn read_at(&self, offset: u64, limit: usize) -> SourceRead;
 
-    /// The path and the length of the file that this source is; `None` by default, and for a source that is no file.
+    /// The path and the length, if this source is a file; `None` by default.
     ///
-    /// It lets a web server send the file by itself; see [`Body::whole_file`](crate::Body::whole_file).
+    /// With it a web server can send the file by itself; see [`Body::whole_file`](crate::Body::whole_file).
     fn as_file(&self) -> Option<(&Path, u64)> {
         None
     }
 }
 
-/// Bytes in memory: no read copies them.
+/// Bytes in memory; reads do not copy them.
 impl ReadAt for Bytes {
     fn read_at(&self, offset: u64, limit: usize) -> SourceRead {
         let start = usize::try_from(offset).map_or(self.len(), |offset| offset.min(self.len()));
@@ -54,7 +54,7 @@ impl ReadAt for Bytes {
     }
 }
 
-/// What [`ReadAt::read_at`] returns: the bytes, if they are in memory, or a future of them.
+/// The result of [`ReadAt::read_at`]: the bytes, if they are in memory, or a future of them.
 #[must_use = "a read that is not looked at reads nothing"]
 pub struct SourceRead(pub(super) ReadState);
 
@@ -68,17 +68,17 @@ pub(super) enum ReadState {
 pub(super) type ReadFuture = Pin<Box<dyn Future<Output = ReadResult> + Send>>;
 
 impl SourceRead {
-    /// These bytes, at once; none mean that the source ends here.
+    /// These bytes, at once; no bytes mean that the source ends here.
     pub fn new(bytes: impl Into<Bytes>) -> SourceRead {
         SourceRead(ReadState::Ready(Ok(bytes.into())))
     }
 
-    /// The source cannot be read: the body fails.
+    /// A source that cannot be read: the body fails.
     pub fn failed(error: impl Into<BoxError>) -> SourceRead {
         SourceRead(ReadState::Ready(Err(error.into())))
     }
 
-    /// The bytes come later.
+    /// Bytes that come later.
     pub fn from_future(
         future: impl Future<Output = Result<Bytes, BoxError>> + Send + 'static,
     ) -> SourceRead {
@@ -108,12 +108,12 @@ pub(super) enum Part {
 }
 
 impl Segment {
-    /// This range of the bytes of `source`; a range whose end is not behind its start is empty.
+    /// This range of the bytes of `source`; a range whose end is not after its start is empty.
     pub fn new(source: Arc<dyn ReadAt>, range: Range<u64>) -> Segment {
         Segment(Part::Source(source, range))
     }
 
-    /// The number of its bytes.
+    /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.0 {
@@ -128,13 +128,13 @@ impl Segment {
         self.len() == 0
     }
 
-    /// The part of it that is in `range`, which counts from its own beginning and may go beyond its end.
+    /// The part within `range`, which counts from the segment's own start and may go beyond its end.
     pub(super) fn within(&self, range: &Range<u64>) -> Segment {
         let start = range.start.min(self.len());
         let end = range.end.clamp(start, self.len());
         Segment(match &self.0 {
             Part::Memory(bytes) => {
-                // A length in memory is a `usize`, and these are not beyond it.
+                // The length in memory is a `usize`, and the offsets are within it.
                 let at = |offset: u64| usize::try_from(offset).unwrap_or(bytes.len());
                 Part::Memory(bytes.slice(at(start)..at(end)))
             }

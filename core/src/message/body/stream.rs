@@ -1,4 +1,4 @@
-//! The sources that a streaming body is made of.
+//! The sources of a streaming body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,10 +21,10 @@ impl<S: HttpBody<Data = Bytes, Error = BodyError> + Send> Source for S {}
 
 type NextFrame<E> = Poll<Option<Result<Frame<Bytes>, E>>>;
 
-/// A boxed source that may be shared between threads, and whose panic is a failure of the body.
+/// A boxed source that threads may share, and whose panic is a failure of the body.
 ///
-/// The box itself is only ever reached through `&mut`, which is what makes it `Sync`; its hints, which are asked for
-/// through `&`, are noted after each frame.
+/// The box is only reached through `&mut`, which makes this type `Sync`. Its size hint and end are asked for through
+/// `&`, so they are noted after each frame.
 pub(super) struct BoxStream {
     source: SyncWrapper<Pin<Box<dyn Source>>>,
     hint: SizeHint,
@@ -56,7 +56,7 @@ impl BoxStream {
         Poll::Ready(next)
     }
 
-    /// What the source holds may panic once more as it is dropped.
+    /// The values in the source may panic again when dropped.
     fn give_up(&mut self, panic: Panic) -> BodyError {
         let empty = SyncWrapper::new(Box::pin(Body::empty()) as Pin<Box<dyn Source>>);
         let source = std::mem::replace(&mut self.source, empty);
@@ -75,7 +75,7 @@ impl BoxStream {
 }
 
 pin_project! {
-    /// A foreign body, with its error as ours.
+    /// A foreign body, with its error converted to ours.
     pub(super) struct Mapped<B> {
         #[pin]
         body: B,
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// The buffers that an iterator makes; empty ones are passed over.
+/// The buffers of an iterator; empty ones are skipped.
 pub(super) struct Iter<I>(Option<I>);
 
 impl<I: Iterator<Item: Into<Bytes>>> Iter<I> {
@@ -142,7 +142,7 @@ impl<I: Iterator<Item: Into<Bytes>> + Unpin> HttpBody for Iter<I> {
 }
 
 pin_project! {
-    /// The buffers of a stream; empty ones are passed over.
+    /// The buffers of a stream; empty ones are skipped.
     pub(super) struct FromStream<S> {
         #[pin]
         stream: S,
@@ -180,7 +180,7 @@ where
     }
 }
 
-/// A body, then trailers.
+/// A body, followed by trailers.
 pub(super) struct WithTrailers {
     body: Body,
     trailers: Option<HeaderMap>,
@@ -209,7 +209,7 @@ impl HttpBody for WithTrailers {
             None => HeaderMap::new(),
             failed => return Poll::Ready(failed),
         };
-        // The content's own trailers and ours go out as one section (RFC 9112, section 7.1.2).
+        // The content's own trailers and ours are sent as one section (RFC 9112, section 7.1.2).
         let trailers = self.trailers.take().map(|ours| join(own, ours));
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }

@@ -175,7 +175,7 @@ fn a_discarded_body_ended_well() {
 }
 
 #[test]
-fn an_empty_body_that_nobody_reads_ended_well() {
+fn an_empty_body_that_is_not_read_is_complete() {
     let ends = Ends::default();
     drop(ends.watch(Body::empty()));
     drop(ends.watch(Body::from("unread")));

@@ -1,18 +1,17 @@
-//! A body that is no content but what is done with the connection.
+//! A body that stands for an upgraded connection instead of content.
 
 use crate::message::body::end::Watch;
 use crate::message::body::{Body, Content};
 use crate::message::upgrade::task::UpgradeTask;
 
 impl Body {
-    /// Whether this is no content but what an application does with the connection
-    /// ([`Upgrade::respond`](crate::Upgrade::respond)).
+    /// Whether this body is an upgrade instead of content; see [`Upgrade::respond`](crate::Upgrade::respond).
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
         matches!(self.content, Content::Upgrade(_))
     }
 
-    /// The protocol that an upgrade changes to.
+    /// The protocol of the upgrade.
     pub(crate) fn upgrade_protocol(&self) -> Option<&str> {
         match &self.content {
             Content::Upgrade(task) => Some(task.protocol()),
@@ -20,8 +19,7 @@ impl Body {
         }
     }
 
-    /// Takes out what an application does with the connection, as gateways do. The end of this body is reported when
-    /// that ends.
+    /// Takes the upgrade's task, as gateways do. The end of this body is reported when the task ends.
     pub fn take_upgrade(&mut self) -> Option<UpgradeTask> {
         match self.take_content() {
             Content::Upgrade(mut task) => {
@@ -36,7 +34,7 @@ impl Body {
     }
 }
 
-/// As [`take_upgrade`](Body::take_upgrade) took it out.
+/// The inverse of [`take_upgrade`](Body::take_upgrade).
 impl From<UpgradeTask> for Body {
     fn from(mut task: UpgradeTask) -> Body {
         let watch = std::mem::replace(&mut task.watch, Watch::none());

@@ -1,4 +1,4 @@
-//! Where a request comes from and goes to as its client sees it, which a proxy may know better than the socket.
+//! The client's address, scheme and host, which a proxy may know better than the socket.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use super::{Head, Request, TargetError};
 use crate::message::connection::Scheme;
 use crate::rules::host::Host;
 
-/// What a component found out about the client's end; where it has nothing, the connection's facts hold.
+/// Facts about the client that a component set; the connection's facts apply to the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientFacts {
     client: Option<(IpAddr, Option<u16>)>,
@@ -19,12 +19,12 @@ pub(super) struct ClientFacts {
 }
 
 impl Request {
-    /// The address of the client: the connection's peer, or who a component found out behind it.
+    /// The address of the client: the connection's peer, or the address that a component set.
     ///
-    /// What depends on who the client is (logs, limits, lists of addresses) reads it here, so that it has one answer.
-    /// It is [`connection().peer()`](crate::Connection::peer) until a component that knows the proxies in front of this
-    /// program says otherwise; a Unix socket has none. An IPv4 address that is mapped into IPv6, as sockets for both
-    /// have it, is given as the IPv4 address that it is (RFC 4291, section 2.5.5.2).
+    /// Everything that depends on the client (logs, limits, lists of addresses) reads this one value. It is
+    /// [`connection().peer()`](crate::Connection::peer) until a component that knows the proxies in front of this
+    /// program sets another. A Unix socket has no address. An IPv4 address that is mapped into IPv6, as on dual-stack
+    /// sockets, is returned as IPv4 (RFC 4291, section 2.5.5.2).
     ///
     /// ```
     /// use enfilade_core::{Connection, Request};
@@ -41,7 +41,7 @@ impl Request {
         self.head().client_address()
     }
 
-    /// The port of the client, where it is known; behind a proxy it seldom is.
+    /// The port of the client, if known; behind a proxy it rarely is.
     #[must_use]
     pub fn client_port(&self) -> Option<u16> {
         match self.head().client_facts().client {
@@ -50,43 +50,43 @@ impl Request {
         }
     }
 
-    /// Says who the client is, as a component does that knows the proxies in front of this program.
+    /// Sets the client's address, for components that know the proxies in front of this program.
     pub fn set_client(&mut self, address: IpAddr, port: Option<u16>) {
         self.shared_mut().client_facts.client = Some((address, port));
     }
 
-    /// The scheme that the client used: the connection's, or the one that a component found out.
+    /// The scheme that the client used: the connection's, or the one that a component set.
     ///
-    /// It is what WSGI calls `wsgi.url_scheme`, and what URLs are made with.
+    /// It is `wsgi.url_scheme` in WSGI, and the scheme of URLs made from the request.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.head().scheme()
     }
 
-    /// Says by which scheme the client asked, as a component does that knows the proxies in front of this program.
+    /// Sets the scheme that the client used, for components that know the proxies in front of this program.
     pub fn set_scheme(&mut self, scheme: Scheme) {
         self.shared_mut().client_facts.scheme = Some(scheme);
     }
 
-    /// The port that the client asked at: that of this end of the connection.
+    /// The port that the client connected to: that of the connection's local address.
     ///
-    /// Where that is not known, or where a component said that the client used another scheme or host, it is the host's
-    /// port, or the scheme's.
+    /// If that is not known, or if a component set another scheme or host, it is the host's port, or the default port
+    /// of the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.head().port()
     }
 
-    /// The address of this end, where it is the one that the client asked at as far as anybody knows.
+    /// The local address, if it is the one that the client connected to, as far as known.
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {
         self.head().server()
     }
 
-    /// Says for which host the client asked, as a component does that knows the proxies in front of this program.
+    /// Sets the host that the client requested, for components that know the proxies in front.
     ///
-    /// It replaces the header `Host` and the authority of a target that has one, so that nobody further in reads another;
-    /// the path stays as received.
+    /// It replaces the header `Host`, and the authority of a target that has one, so that components further in cannot
+    /// read another host. The path stays as received.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -100,9 +100,9 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// If it is no [`Host`], or none that the target can have. Nothing changes then.
+    /// If `host` is not a valid [`Host`], or the target cannot have it. Then nothing changes.
     pub fn set_host(&mut self, host: &str) -> Result<(), TargetError> {
-        const NO_HOST: TargetError = TargetError("that is not a host");
+        const NO_HOST: TargetError = TargetError("not a valid host");
         let value = Host::parse(host).and_then(|_| HeaderValue::from_str(host).ok());
         let value = value.ok_or(NO_HOST)?;
         let is_in_target = self.uri().authority().is_some();
@@ -118,7 +118,7 @@ impl Request {
 }
 
 impl Head {
-    /// The address of the client, as [`Request::client_address`] gives it.
+    /// The address of the client; see [`Request::client_address`].
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
         let found = self.client_facts().client.map(|(address, _)| address);
@@ -126,14 +126,14 @@ impl Head {
         address.map(|address| address.to_canonical())
     }
 
-    /// The scheme that the client used, as [`Request::scheme`] gives it.
+    /// The scheme that the client used; see [`Request::scheme`].
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         let found = self.client_facts().scheme;
         found.unwrap_or_else(|| self.connection().scheme())
     }
 
-    /// The port that the client asked at, as [`Request::port`] gives it.
+    /// The port that the client connected to; see [`Request::port`].
     #[must_use]
     pub fn port(&self) -> u16 {
         let host_port = || Host::of_head(self).and_then(|host| host.port());
@@ -143,7 +143,7 @@ impl Head {
         }
     }
 
-    /// The address of this end, as [`Request::server`] gives it.
+    /// The local address; see [`Request::server`].
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {
         let is_elsewhere = self.client_facts().has_host || self.client_facts().scheme.is_some();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_s_facts_hold_until_somebody_knows_better() {
+    fn the_connection_s_facts_apply_until_a_component_sets_others() {
         let mut request = request("/");
         let address = |request: &Request| request.client_address().unwrap().to_string();
         assert_eq!(address(&request), "10.0.0.9");
@@ -247,7 +247,7 @@ mod tests {
                 assert_eq!(request.port(), 8_000);
             }
         }
-        // It is a host, but the type of a target takes no coded one.
+        // It is a valid host, but the type of a target accepts no percent-encoded one.
         let mut request = request("http://inside/");
         assert!(request.set_host("%61").is_err());
         assert_eq!(request.uri(), "http://inside/");

@@ -9,10 +9,10 @@ use super::Params;
 use crate::message::http_error::HttpError;
 
 impl<'a> Params<'a> {
-    /// Reads the captures into a struct, or a map, by their names.
+    /// Reads the captures into a struct or a map, by their names.
     ///
-    /// Numbers and `bool`s are parsed, `Option`s are `None` where nothing was captured, unit variants of an `enum` go by
-    /// name. Where two captures have the same name, the innermost counts.
+    /// Numbers and `bool`s are parsed. An `Option` is `None` if nothing was captured. Unit variants of an `enum` are
+    /// matched by name. If two captures have the same name, the innermost counts.
     ///
     /// ```
     /// use enfilade_core::{HttpError, Request};
@@ -38,7 +38,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// Where one is missing or is not what it should be: a 404, as there is nothing at such a path.
+    /// 404 if a capture is missing or has the wrong form, because no such path exists.
     pub fn deserialize<T: Deserialize<'a>>(&self) -> Result<T, HttpError> {
         let innermost = |name: &str, value: &str| {
             self.get(name)
@@ -51,7 +51,7 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Text that becomes what is asked for.
+/// Text that is parsed into the requested type.
 struct Text<'de>(&'de str);
 
 impl<'de> IntoDeserializer<'de, Error> for Text<'de> {
@@ -67,7 +67,7 @@ macro_rules! parse {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.0.parse() {
                 Ok(value) => visitor.$visit(value),
-                // The visitor says what it wanted.
+                // The visitor's error names the expected type.
                 Err(_) => visitor.visit_borrowed_str(self.0),
             }
         }

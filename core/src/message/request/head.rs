@@ -1,4 +1,4 @@
-//! The head of a request, which a component may keep when the request itself goes on.
+//! The head of a request, which a component may keep when it passes the request on.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Inner, Request};
 use crate::message::body::Body;
 use crate::message::connection::Connection;
 
-/// What a request shares with a head that was kept of it, until one of the two changes it.
+/// The data that a request shares with kept heads of it, until one of them changes it.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) method: Method,
@@ -21,10 +21,10 @@ pub(super) struct Shared {
     pub(super) client_facts: ClientFacts,
 }
 
-/// What a client sent before the content, and over which connection; a clone costs a count.
+/// What a client sent before the content, and the connection; cloning costs a reference count.
 ///
-/// It is what [`Request::head`] gives. A component that reports on a request when its answer has been sent keeps it; what
-/// components further in change afterwards is not seen in it.
+/// [`Request::head`] returns it. A component that reports on a request after its response was sent keeps the head. It
+/// does not show later changes by components further in.
 ///
 /// ```
 /// use enfilade_core::Request;
@@ -43,7 +43,7 @@ impl Head {
         Head(Arc::new(shared))
     }
 
-    /// What may be shared, to change it; only here is it copied, and only while another one is still there.
+    /// The shared data, to change it. It is copied only here, and only while another owner exists.
     pub(super) fn make_mut(&mut self) -> &mut Shared {
         Arc::make_mut(&mut self.0)
     }
@@ -62,13 +62,13 @@ impl Head {
         &self.0.method
     }
 
-    /// The request target as it was received.
+    /// The request target as received.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.0.uri
     }
 
-    /// The query without its `?`, as it was received; `None` where there is no `?`.
+    /// The query without its `?`, as received; `None` without a `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.0.uri.query()
@@ -98,7 +98,7 @@ impl Head {
         &self.0.headers
     }
 
-    /// The connection; behind a proxy its peer is the proxy.
+    /// The connection; behind a proxy, its peer is the proxy.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.0.connection
@@ -114,12 +114,13 @@ impl std::fmt::Debug for Head {
     }
 }
 
-/// The head of a request, and its place in the tree of applications, at one moment, for a component that may call a second application; see
-/// [`Request::keep_head`].
+/// The head and the mount position of a request at one moment, to call a second application.
+///
+/// See [`Request::keep_head`].
 pub struct HeadSnapshot {
     head: Head,
     extensions: Extensions,
-    /// Most have none, and pass through wrappers as what is small.
+    /// Boxed because most requests have none, and wrappers pass snapshots around.
     captures: Option<Box<Captures>>,
     full_path: Option<Box<str>>,
     outside: usize,
@@ -127,7 +128,7 @@ pub struct HeadSnapshot {
 }
 
 impl HeadSnapshot {
-    /// A second request with this head and an empty body.
+    /// Makes a second request with this head and an empty body.
     #[must_use]
     pub fn into_request(self) -> Request {
         Request(Box::new(Inner {
@@ -153,7 +154,7 @@ impl std::fmt::Debug for HeadSnapshot {
 }
 
 impl Request {
-    /// What the client sent before the content, to look at, or to keep what it is now.
+    /// The data before the content, to inspect, or to keep as it is now.
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.0.head
@@ -161,8 +162,8 @@ impl Request {
 
     /// Keeps the head of this request as it is now, for a component that may call a second application.
     ///
-    /// It costs a count, and a copy of the extensions and captures where there are any. Method, target and headers are
-    /// shared until one of the two changes any of them, who then copies them.
+    /// It costs a reference count, and a copy of the extensions and captures, if any. Method, target and headers are
+    /// shared until one side changes any of them, and that side copies them.
     ///
     /// ```
     /// use enfilade_core::{Body, Request};
@@ -191,8 +192,7 @@ impl Request {
         }
     }
 
-    /// A second request with this one's head and an empty body: [`keep_head`](Request::keep_head), and at once a request
-    /// of it.
+    /// Makes a second request with this head and an empty body, by [`keep_head`](Request::keep_head).
     #[must_use]
     pub fn clone_head(&self) -> Request {
         self.keep_head().into_request()

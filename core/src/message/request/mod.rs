@@ -1,4 +1,4 @@
-//! Requests: what the client sent, and where in the tree of applications it is.
+//! Requests: what the client sent, and their position in the tree of applications.
 
 mod client_facts;
 #[cfg(feature = "serde")]
@@ -29,10 +29,10 @@ use crate::message::error::BoxError;
 use crate::message::http_error::HttpError;
 use crate::message::upgrade::{Offer, Upgrade};
 
-/// A request, as an application sees it.
+/// A request, as an application receives it.
 ///
-/// It has what [`http::Request`] has, and what WSGI's environ knows beyond it: which part of the path led here
-/// ([`script_name`](Request::script_name)), which is left ([`path`](Request::path)), what the router captured, and the
+/// It has the fields of [`http::Request`], and what WSGI's environ adds: the part of the path that mounts consumed
+/// ([`script_name`](Request::script_name)), the rest ([`path`](Request::path)), the captures of routers, and the
 /// connection. It is one pointer wide, so passing it inward costs nothing.
 ///
 /// ```
@@ -52,16 +52,16 @@ struct Inner {
     extensions: Extensions,
     body: Body,
     captures: Captures,
-    /// `script_name` and `path` in one, if that is not the path of `uri`: something stands before it, or it is not
+    /// `script_name` and `path` joined, if that differs from the path of `uri`: a prefix was added, or `uri` is not
     /// canonical.
     full_path: Option<Box<str>>,
-    /// How much of it never reached this program.
+    /// The length of the part that never reached this program.
     outside: usize,
-    /// Where `path` begins.
+    /// The offset of `path`.
     offset: usize,
 }
 
-/// Why a request has no such path or host.
+/// The error of an invalid path or host for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetError(&'static str);
 
@@ -73,15 +73,15 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// Who the client is, as an authentication component found out; CGI's `REMOTE_USER`.
+/// The authenticated user; CGI's `REMOTE_USER`.
 ///
-/// The component puts it in the request's extensions for what is inside it, and in the response's for what is outside,
-/// such as a log.
+/// An authentication component puts it into the request's extensions for components further in, and into the response's
+/// for components further out, such as a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteUser(String);
 
 impl RemoteUser {
-    /// A client by this name.
+    /// A user of this name.
     pub fn new(name: impl Into<String>) -> Self {
         RemoteUser(name.into())
     }
@@ -94,7 +94,7 @@ impl RemoteUser {
 }
 
 impl Request {
-    /// A request with no headers and no body, over HTTP/1.1 and a connection of which nothing is known.
+    /// A request without headers or body, over HTTP/1.1 and a connection with no known facts.
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Request {
         let (mut parts, ()) = http::Request::new(()).into_parts();
@@ -107,13 +107,13 @@ impl Request {
     ///
     /// # Panics
     ///
-    /// Panics where `target` is not a request target.
+    /// Panics if `target` is not a valid request target.
     #[must_use]
     pub fn get(target: &'static str) -> Request {
         Request::new(Method::GET, Uri::from_static(target))
     }
 
-    /// Puts a request together, as gateways do.
+    /// Makes a request from its parts, as gateways do.
     #[must_use]
     pub fn from_parts(parts: Parts, body: Body, connection: Connection) -> Request {
         let full_path = canonical_path(&parts.uri);
@@ -147,13 +147,13 @@ impl Request {
         &mut self.shared_mut().method
     }
 
-    /// The request target as it was received; mounting never changes it.
+    /// The request target as received; mounting never changes it.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         self.0.head.uri()
     }
 
-    /// Replaces the target, and with it the path; nothing is mounted afterwards, and what was captured stays.
+    /// Replaces the target and the path. Mounts are reset; captures stay.
     pub fn set_uri(&mut self, uri: Uri) {
         self.detach_captures();
         self.0.full_path = canonical_path(&uri);
@@ -189,7 +189,7 @@ impl Request {
         &mut self.shared_mut().headers
     }
 
-    /// What components left for those inside them, by type.
+    /// The values that components left for components further in, by type.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.0.extensions
@@ -216,30 +216,32 @@ impl Request {
         std::mem::take(&mut self.0.body)
     }
 
-    /// The connection that the request came over, with the facts of its socket.
+    /// The connection that the request arrived on, with the facts of its socket.
     ///
-    /// Behind a proxy its peer is the proxy: see [`client_address`](Request::client_address) and
-    /// [`scheme`](Request::scheme) for the client.
+    /// Behind a proxy, its peer is the proxy; for the client see [`client_address`](Request::client_address) and
+    /// [`scheme`](Request::scheme).
     #[must_use]
     pub fn connection(&self) -> &Connection {
         self.0.head.connection()
     }
 
-    /// Replaces the connection, as tests do; what a component said of the client, the scheme and the host stays.
+    /// Replaces the connection, for tests; the client, scheme and host that components set stay.
     ///
-    /// A component that knows the client better than the socket leaves the connection, and says so with
+    /// A component that knows the client better than the socket does not replace the connection. It calls
     /// [`set_client`](Request::set_client), [`set_scheme`](Request::set_scheme) and [`set_host`](Request::set_host).
     pub fn set_connection(&mut self, connection: Connection) {
         self.shared_mut().connection = connection;
     }
 
-    /// The change of the connection to `protocol`, such as `websocket`, if the client offers it and the gateway can do it;
-    /// the case does not matter (RFC 9110, section 7.8).
+    /// An upgrade to `protocol`, such as `websocket`, if the client offers it and the gateway supports it.
     ///
-    /// Over HTTP/1.1 the client offers it with `Upgrade`, over HTTP/2 with an extended CONNECT (RFC 8441). That is a GET
-    /// with `Connection: upgrade` and `Upgrade` here, so that routers and wrappers need not know; the
-    /// [`version`](Request::version) tells. `None` behind CGI, FastCGI, SCGI and HTTP/1.0, and until the body of the
-    /// request is read to its end: the rest of one that is dropped would be taken for the other protocol.
+    /// The case of `protocol` does not matter (RFC 9110, section 7.8). Over HTTP/1.1 the client offers protocols with
+    /// `Upgrade`, over HTTP/2 with an extended CONNECT (RFC 8441). Here an extended CONNECT is a GET with
+    /// `Connection: upgrade` and `Upgrade`, so that routers and wrappers need not distinguish them; the
+    /// [`version`](Request::version) still differs.
+    ///
+    /// `None` behind CGI, FastCGI, SCGI and HTTP/1.0. Also `None` until the body of the request is read to its end: the
+    /// rest of a body that is dropped would be read as the other protocol.
     ///
     /// [`Upgraded`](crate::Upgraded) has an example.
     #[must_use]
@@ -248,7 +250,7 @@ impl Request {
         self.offered().find(is_asked).map(Upgrade::new)
     }
 
-    /// All that [`upgrade`](Request::upgrade) can return, in the order of the client.
+    /// All upgrades that [`upgrade`](Request::upgrade) can return, in the client's order.
     pub fn upgrades(&self) -> impl Iterator<Item = Upgrade> {
         self.offered().map(Upgrade::new)
     }
@@ -264,21 +266,21 @@ impl Request {
             .map(|protocol| &**protocol)
     }
 
-    /// The query without its `?`, as it was received; `None` where there is no `?`.
+    /// The query without its `?`, as received; `None` without a `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.0.head.query()
     }
 
-    /// What routers captured from the path, those of outer routers first.
+    /// The values that routers captured from the path, outer routers first.
     #[must_use]
     pub fn params(&self) -> Params<'_> {
         Params::new(&self.0.captures, self.full_path())
     }
 
-    /// Adds captures, as routers do: a value for each of `names`.
+    /// Adds captures, as routers do: one value for each of `names`.
     ///
-    /// Up to four values of two routers take no allocation.
+    /// Up to four values of two routers need no allocation.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -292,7 +294,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Where a value does not decode to UTF-8; the request is to be answered 400 then.
+    /// If a value does not decode to UTF-8; then respond with 400.
     pub fn capture(
         &mut self,
         names: &Arc<[Arc<str>]>,
@@ -303,7 +305,7 @@ impl Request {
         })
     }
 
-    /// The same with values that `find` adds one after the other, given the [`path`](Request::path) to look at.
+    /// Adds captures that `find` reads from the [`path`](Request::path), one after the other.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -321,7 +323,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Those of `find`, which has one where a value does not decode to UTF-8; nothing is captured then.
+    /// Those of `find`, which fails if a value does not decode to UTF-8. Then nothing is captured.
     #[inline]
     pub fn capture_each<E>(
         &mut self,
@@ -336,7 +338,7 @@ impl Request {
         inner.captures.add(names, (full_path, inner.offset), find)
     }
 
-    /// What a router captured as `name`, parsed.
+    /// Parses the value that a router captured as `name`.
     ///
     /// ```
     /// use enfilade_core::{HttpError, Request};
@@ -351,12 +353,11 @@ impl Request {
     /// # assert_eq!(half(request).unwrap(), "21");
     /// # assert_eq!(half(Request::get("/")).unwrap_err().status(), 500);
     /// ```
-    ///
     /// # Errors
     ///
-    /// - 404 if it is no `T`, as there is nothing at such a path. For another status, say
+    /// - 404 if it is not a valid `T`, because no such path exists. For another status, use
     ///   `request.param("id").map_err(|error| error.with_status(StatusCode::BAD_REQUEST))`.
-    /// - 500 if no pattern captures that name: a mistake in the program, whose cause says which names there are.
+    /// - 500 if no pattern captures that name: a mistake in the program. The cause lists the names that exist.
     pub fn param<T>(&self, name: &str) -> Result<T, HttpError>
     where
         T: std::str::FromStr<Err: Into<BoxError>>,
@@ -365,7 +366,7 @@ impl Request {
             let (path, params) = (self.full_path(), self.params());
             let names: Vec<&str> = params.iter().map(|(name, _)| name).collect();
             HttpError::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(format!(
-                "the route of {path} captures nothing as {name:?}, but {names:?}"
+                "the route of {path} captures no {name:?}, only {names:?}"
             ))
         })?;
         value
@@ -373,10 +374,10 @@ impl Request {
             .map_err(|error: T::Err| HttpError::new(StatusCode::NOT_FOUND).caused_by(error.into()))
     }
 
-    /// Takes the request apart for the rest of the ecosystem, with the path that is left.
+    /// Converts the request for other libraries, with the path that is left.
     ///
-    /// The connection travels in the extensions, and with it what a component said of the client and the scheme, what
-    /// is mounted and what was captured: a request that is made of it again is where this one was.
+    /// The extensions carry the connection, the client and scheme that components set, the mounts and the captures. So
+    /// a request converted back has the same position in the tree.
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Body> {
         let uri = self.remaining_uri();
@@ -400,10 +401,10 @@ impl Request {
     }
 }
 
-/// A request of the rest of the ecosystem; its connection is taken from the extensions where there is one.
+/// Converts a request of other libraries; takes the connection from the extensions, if there is one.
 ///
-/// What [`into_http`](Request::into_http) left there is taken too. Where a prefix was taken off the path since, as routers
-/// do, it is mounted.
+/// It also takes what [`into_http`](Request::into_http) left there. If a prefix was stripped from the path since then,
+/// as routers do, it is mounted.
 impl<B> From<http::Request<B>> for Request
 where
     B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,

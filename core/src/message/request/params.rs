@@ -1,4 +1,4 @@
-//! What routers captured from the path.
+//! Values that routers captured from the path.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
-/// The captures of a request: places in its path where nothing needed decoding, decoded text otherwise.
+/// The captures of a request: ranges of its path if nothing needed decoding, otherwise decoded text.
 ///
-/// Two routers and four captures fit into the request itself.
+/// Two routers and four captures are stored in the request itself.
 #[derive(Clone, Default)]
 pub(super) struct Captures {
-    /// The names that each router captured, and how many values there are with them.
+    /// The names of each router's captures, with the number of their values.
     names: SmallVec<[(Names, usize); 2]>,
     values: SmallVec<[Value; 4]>,
 }
@@ -22,7 +22,7 @@ type Names = Arc<[Arc<str>]>;
 
 #[derive(Clone, Debug)]
 enum Value {
-    /// A part of the full path, `script_name` included.
+    /// A range of the full path, `script_name` included.
     Place(Range<usize>),
     Decoded(Box<str>),
 }
@@ -31,11 +31,11 @@ enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Captured {
-    /// The part of [`path`](crate::Request::path) at these bytes, which is percent-decoded.
+    /// The part of [`path`](crate::Request::path) at these bytes, to be percent-decoded.
     Raw(Range<usize>),
-    /// The same where it is known to have nothing to decode: it is not looked at.
+    /// The same, known to need no decoding: it is not inspected.
     Plain(Range<usize>),
-    /// Text that is decoded already, as routers have it that capture a part of a segment.
+    /// Text that is decoded already, for routers that capture part of a segment.
     Decoded(Box<str>),
 }
 
@@ -44,7 +44,7 @@ impl Captures {
         self.names.is_empty()
     }
 
-    /// Adds the values for `names` that `find` shows of the path, which begins at `offset` in the full path.
+    /// Adds the values for `names` that `find` reads from the path, which begins at `offset` in the full path.
     #[inline]
     pub(super) fn add<E>(
         &mut self,
@@ -67,7 +67,7 @@ impl Captures {
         found
     }
 
-    /// Makes the values independent of the path, which is about to change.
+    /// Makes the values independent of the path, before the path changes.
     pub(super) fn detach(&mut self, full_path: &str) {
         for value in &mut self.values {
             if let Value::Place(range) = value {
@@ -102,23 +102,24 @@ impl Captures {
     }
 }
 
-/// Takes what a router captures, a value for each of its names: see
-/// [`Request::capture_each`](crate::Request::capture_each).
+/// Takes the values that a router captures, one for each of its names.
+///
+/// See [`Request::capture_each`](crate::Request::capture_each).
 #[derive(Debug)]
 pub struct CaptureSink<'a> {
     values: &'a mut SmallVec<[Value; 4]>,
-    /// How many values there may be.
+    /// The maximum number of values.
     limit: usize,
     full_path: &'a str,
     offset: usize,
 }
 
 impl CaptureSink<'_> {
-    /// Adds the value of the next name; what is beyond the names is left out.
+    /// Adds the value of the next name; values beyond the names are ignored.
     ///
     /// # Errors
     ///
-    /// Where the value does not decode to UTF-8.
+    /// If the value does not decode to UTF-8.
     #[inline]
     pub fn add(&mut self, value: Captured) -> Result<(), Utf8Error> {
         match value {
@@ -132,7 +133,7 @@ impl CaptureSink<'_> {
         }
     }
 
-    /// Adds what may have to be decoded, or was.
+    /// Adds a value that may need decoding, or is decoded.
     #[inline(never)]
     fn read(&mut self, value: Captured) -> Result<(), Utf8Error> {
         let range = match value {
@@ -161,9 +162,9 @@ impl CaptureSink<'_> {
     }
 }
 
-/// What routers captured from the path, percent-decoded.
+/// The values that routers captured from the path, percent-decoded.
 ///
-/// Those of outer routers come first; where two have the same name, the innermost is found.
+/// Values of outer routers come first. If two have the same name, [`get`](Params::get) returns the innermost.
 #[derive(Clone, Copy)]
 pub struct Params<'a> {
     captures: &'a Captures,
@@ -184,7 +185,7 @@ impl<'a> Params<'a> {
         self.captures.get(name).map(|value| self.text(value))
     }
 
-    /// Names and values in the order of the path.
+    /// Names and values, in the order of the path.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let this = *self;
         let captures = self.captures.iter();

@@ -1,4 +1,4 @@
-//! The path of a request: what is mounted, and what is left.
+//! The path of a request: the mounted part, and the rest.
 
 use std::borrow::Cow;
 
@@ -14,30 +14,30 @@ impl Request {
         self.split_path().0
     }
 
-    /// The [canonical path](path::canonical) that is left for this application; WSGI's `PATH_INFO` before decoding.
+    /// The rest of the [canonical path](path::canonical) for this application; WSGI's `PATH_INFO` before decoding.
     ///
-    /// It is empty if a mount consumed all of it. `script_name` and `path` in one are the canonical path of the request;
-    /// [`uri`](Request::uri) has it as received. Every component reads this one string, so that
-    /// `request.path().starts_with("/admin/")` means what it says: there are no other spellings of the same path.
+    /// It is empty if a mount consumed all of it. `script_name` and `path` together are the canonical path of the
+    /// request; [`uri`](Request::uri) has it as received. Every component reads this one string, so
+    /// `request.path().starts_with("/admin/")` is reliable: no other spelling of the same path exists.
     #[must_use]
     #[inline]
     pub fn path(&self) -> &str {
         self.split_path().1
     }
 
-    /// The path that is left, percent-decoded; bytes that are not UTF-8 become U+FFFD.
+    /// The rest of the path, percent-decoded; bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn path_info(&self) -> std::borrow::Cow<'_, str> {
         path::decode(self.path())
     }
 
-    /// Replaces the path that is left and keeps what is mounted and the query; for components that rewrite.
+    /// Replaces the rest of the path; mounts and the query stay. For components that rewrite.
     ///
     /// The new path is made [canonical](path::canonical).
     ///
     /// # Errors
     ///
-    /// If it does not begin with a slash, or has a character that a target cannot have. Nothing changes then.
+    /// If it does not begin with a slash, or contains a character that is not valid in a target. Then nothing changes.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -53,11 +53,11 @@ impl Request {
         self.set_path_and_query(path, query.as_deref())
     }
 
-    /// Replaces the path that is left and the query, raw, and keeps what is mounted; see [`set_path`](Request::set_path).
+    /// Replaces the rest of the path and the query, raw; mounts stay. See [`set_path`](Request::set_path).
     ///
     /// # Errors
     ///
-    /// As [`set_path`](Request::set_path), and if the query has a character that a target cannot have.
+    /// As [`set_path`](Request::set_path), and if the query contains a character that is not valid in a target.
     pub fn set_path_and_query(
         &mut self,
         path: &str,
@@ -68,10 +68,10 @@ impl Request {
         }
         if path.contains(['?', '#']) {
             return Err(TargetError(
-                "the path has a character that is not part of one",
+                "the path contains a `?` or `#`: percent-encode it",
             ));
         }
-        // What is mounted stays, whatever the dots of the new path say.
+        // Mounts stay, even if dots in the new path point above them.
         let path = path::canonical(path);
         let mounted = self.script_name().get(self.0.outside..).unwrap_or_default();
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Request {
             .filter(|uri| !uri.path().is_empty())
         else {
             return Err(TargetError(
-                "the path or query has a character that a target cannot have",
+                "the path or query has an invalid character: percent-encode it",
             ));
         };
         let outside = self.full_path().get(..self.0.outside);
@@ -121,7 +121,7 @@ impl Request {
 
     /// Moves `prefix` from the front of `path` to the end of `script_name`.
     ///
-    /// The prefix is text (see [`path::match_prefix`]); no allocation, no reparsing.
+    /// The prefix is text (see [`path::match_prefix`]). No allocation, no reparsing.
     ///
     /// ```
     /// use enfilade_core::{Reply, Request};
@@ -140,17 +140,17 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// If the path does not begin with the prefix, or not with whole segments. Nothing changes then.
+    /// If the path does not begin with the prefix, or the prefix ends inside a segment. Then nothing changes.
     pub fn mount(&mut self, prefix: &str) -> Result<(), TargetError> {
         let length = path::match_prefix(self.path(), prefix);
         self.advance(length.ok_or(TargetError("the path does not begin with the prefix"))?)
     }
 
-    /// Moves `length` bytes from the front of `path` to the end of `script_name`; for routers, which know the length.
+    /// Moves `length` bytes from the front of `path` to the end of `script_name`, as routers do.
     ///
     /// # Errors
     ///
-    /// If a segment does not end there. Nothing changes then.
+    /// If no segment ends there. Then nothing changes.
     #[inline]
     pub fn advance(&mut self, length: usize) -> Result<(), TargetError> {
         match self.path().as_bytes().get(length..) {
@@ -162,10 +162,12 @@ impl Request {
         Ok(())
     }
 
-    /// Moves one segment from `path` to `script_name` and gives it, decoded; `None` where there is none.
+    /// Moves one segment from `path` to `script_name` and returns it, decoded.
     ///
-    /// It is what `wsgiref.util.shift_path_info` does, but for `.`, `..` and empty segments, which are segments like
-    /// any other here.
+    /// `None` if no segment is left.
+    ///
+    /// It does the same as `wsgiref.util.shift_path_info`, except that `.`, `..` and empty segments are ordinary
+    /// segments here.
     pub fn shift_segment(&mut self) -> Option<String> {
         let rest = self.path().strip_prefix('/')?;
         let segment = rest.split('/').next().unwrap_or(rest);
@@ -175,8 +177,8 @@ impl Request {
 
     /// Puts `prefix` before `script_name`: a part of the public path that never reached this program.
     ///
-    /// CGI's `SCRIPT_NAME` and a proxy's prefix are such parts. A slash at its end is dropped; it is raw, so it must be
-    /// percent-encoded where it needs to be.
+    /// Examples are CGI's `SCRIPT_NAME` and a proxy's prefix. A slash at its end is dropped. The prefix is raw, so
+    /// percent-encode it if needed.
     pub fn prepend_script_name(&mut self, prefix: &str) {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
@@ -188,7 +190,7 @@ impl Request {
     }
 }
 
-/// The canonical path of a target, if it is not written so.
+/// The canonical path of a target, if it differs from the path as written.
 pub(super) fn canonical_path(uri: &Uri) -> Option<Box<str>> {
     match path::canonical(uri.path()) {
         Cow::Borrowed(_) => None,

@@ -1,15 +1,15 @@
-//! Where a request is in the tree, on its way through code that knows `http::Request` alone.
+//! The position of a request in the tree, on its way through code that only knows `http::Request`.
 
 use http::Uri;
 
 use super::Request;
 use super::params::Captures;
 
-/// What [`Request::into_http`] cannot say in its target: it travels in the extensions.
+/// State that the target of [`Request::into_http`] cannot hold: it travels in the extensions.
 #[derive(Clone)]
 pub(super) struct PathState {
     uri: Uri,
-    /// The target that went out, to see what came of it.
+    /// The outgoing target, to compare with the target that comes back.
     remaining: Uri,
     full_path: Option<Box<str>>,
     outside: usize,
@@ -18,7 +18,7 @@ pub(super) struct PathState {
 }
 
 impl Request {
-    /// What has to travel, where there is something.
+    /// The state that has to travel, if there is any.
     pub(super) fn take_path_state(&mut self, remaining: &Uri) -> Option<PathState> {
         let is_as_received = self.0.full_path.is_none();
         if self.0.offset == 0 && self.0.captures.is_empty() && is_as_received {
@@ -34,9 +34,9 @@ impl Request {
         })
     }
 
-    /// Puts the request where it was; further inside, where a prefix was taken off its path in the meantime.
+    /// Restores the position of the request; further inside, if a prefix was stripped from its path in the meantime.
     ///
-    /// A path that became another one is what is left from now on, under what was mounted.
+    /// If the path was replaced, the new one is the rest of the path, below the mounts.
     pub(super) fn restore(&mut self, mounted: PathState) {
         let now = std::mem::replace(&mut self.shared_mut().uri, mounted.uri);
         self.0.full_path = mounted.full_path;
@@ -54,7 +54,7 @@ impl Request {
             let path = path.to_owned();
             let is_set = self.set_path_and_query(&path, now.query()).is_ok();
             if !is_set && !is_inside {
-                // `*` and the like, which nothing can be mounted under.
+                // `*` and the like, on which nothing can be mounted.
                 self.set_uri(now);
             }
         }
@@ -71,7 +71,7 @@ impl Request {
     }
 }
 
-/// How much of `path` is gone where `rest` is left; who takes all of it leaves a slash.
+/// How many bytes of `path` were stripped to leave `rest`; code that strips all of it leaves a slash.
 fn stripped(path: &str, rest: &str) -> Option<usize> {
     if rest == "/" && !path.ends_with('/') {
         return Some(path.len());
@@ -86,7 +86,8 @@ mod tests {
     use super::*;
     use crate::message::request::Captured;
 
-    /// `/app/{name}/…` of `target`, with `/app` mounted, after code outside has put `now` in the place of its target.
+    /// A request for `target`, `/app/{name}/…`, with `/app` mounted, after foreign code has replaced its target by
+    /// `now`.
     fn through(target: &'static str, now: &str) -> Request {
         let mut request = Request::get(target);
         request.mount("/app").unwrap();
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_request_comes_back_where_it_was() {
-        // The new target, and what is mounted, left, and the whole target afterwards.
+        // The new target; then the mounted part, the rest, and the whole target afterwards.
         let cases = [
             ("/ab/c?q=1", "/app", "/ab/c", "/app/ab/c?q=1"),
             ("/c?q=1", "/app/ab", "/c", "/app/ab/c?q=1"),

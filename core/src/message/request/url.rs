@@ -8,7 +8,7 @@ use super::{Head, Request};
 use crate::rules::host::{Host, bracketed};
 
 impl Head {
-    /// The host that the client asked for, as [`Request::host`] gives it.
+    /// The host that the client requested; see [`Request::host`].
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match self.uri().authority() {
@@ -22,9 +22,9 @@ impl Head {
 }
 
 impl<'a> Host<'a> {
-    /// The one host that the client asked for; `None` where it named none, more than one, or one that is none.
+    /// The one host that the client requested; `None` if it sent no host, several, or an invalid one.
     ///
-    /// It is what [`Request::host`] gives, but for requests that no two components would read alike: with more than one
+    /// As [`Request::host`], but `None` for requests that two components might read differently: with more than one
     /// `Host` header, or with a user in the target's authority.
     #[must_use]
     pub fn of(request: &'a Request) -> Option<Host<'a>> {
@@ -43,27 +43,29 @@ impl<'a> Host<'a> {
 }
 
 impl Request {
-    /// The host and port that the client asked for, as it wrote them.
+    /// The host and port that the client requested, as written.
     ///
-    /// It is the authority of an absolute target, else the `Host` header: RFC 9112, section 3.2.2, has the target win.
-    /// It comes from the client, so compare it with what you expect before you rely on it.
+    /// It is the authority of an absolute target, otherwise the `Host` header: the target wins (RFC 9112, section
+    /// 3.2.2). It comes from the client, so compare it with expected values before you rely on it.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.head().host()
     }
 
-    /// The name of the host that the client asked for, without its port; an IPv6 address keeps its brackets.
+    /// The name of the host that the client requested, without the port.
     ///
-    /// `None` also where what the client named is no host; see [`Host`] for what one is.
+    /// An IPv6 address keeps its brackets.
+    ///
+    /// Also `None` if the client sent an invalid host; see [`Host`] for what is valid.
     #[must_use]
     pub fn hostname(&self) -> Option<&str> {
         Some(Host::parse(self.host()?)?.name())
     }
 
-    /// The host for a URL: the one that the client asked for, else the address of this end of the connection.
+    /// The host for a URL: the one that the client requested, otherwise the local address.
     ///
-    /// The port is left out where it is the scheme's. `None` where the client named what is no host, or two of them, or
-    /// where it named none and the address is not known. What comes from the client is well formed, and no more.
+    /// The default port of the scheme is left out. `None` if the client sent an invalid host or two of them, or if it
+    /// sent no host and the address is not known. A host from the client is only known to be well formed.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -81,8 +83,8 @@ impl Request {
         }
     }
 
-    /// The address of this end, with the port where that is not the scheme's. A zone of IPv6 means nothing to others
-    /// (RFC 4007, section 6), so it is left out.
+    /// The local address, without the default port of the scheme. The zone of an IPv6 address is left out: it has no
+    /// meaning on other machines (RFC 4007, section 6).
     fn local_host(&self) -> Option<String> {
         let local = self.connection().local()?;
         let address = bracketed(local.ip());
@@ -92,22 +94,26 @@ impl Request {
         })
     }
 
-    /// Whether the client named no host; an empty `Host` names none (RFC 9112, section 3.2).
+    /// Whether the client sent no host; an empty `Host` counts as none (RFC 9112, section 3.2).
     fn host_is_missing(&self) -> bool {
         let mut hosts = self.headers().get_all(HOST).iter();
         self.uri().authority().is_none() && hosts.all(HeaderValue::is_empty)
     }
 
-    /// The path of a URL that stays under the mount: `script_name` and `path`, which begins with a slash.
+    /// A URL path under the mount: `script_name` and `path`.
+    ///
+    /// If `path` does not begin with a slash, one is inserted.
     #[must_use]
     pub fn url_for_path(&self, path: &str) -> String {
         let slash = if path.starts_with('/') { "" } else { "/" };
         format!("{}{slash}{path}", self.script_name())
     }
 
-    /// The whole URL of the request, as `wsgiref.util.request_uri` puts it together (PEP 3333, "URL Reconstruction").
+    /// The whole URL of the request, as `wsgiref.util.request_uri` builds it (PEP 3333).
     ///
-    /// Without a host from the client, it has the address of this end of the connection, or `localhost`.
+    /// See "URL Reconstruction" there.
+    ///
+    /// If the client sent no host, it has the local address of the connection, or `localhost`.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -133,7 +139,7 @@ impl Request {
         )
     }
 
-    /// The target with the path that is left; the authority of an absolute target stays.
+    /// The target with the rest of the path; an absolute target keeps its authority.
     pub(super) fn remaining_uri(&self) -> Uri {
         if self.script_name().is_empty() {
             return self.uri().clone();
@@ -168,7 +174,7 @@ mod tests {
             (Some(""), Some("192.0.2.1:80"), "http://192.0.2.1/a"),
             (None, Some("192.0.2.1:8000"), "http://192.0.2.1:8000/a"),
             (Some(""), Some("[2001:db8::1]:80"), "http://[2001:db8::1]/a"),
-            // The interface of this machine is nothing that a client knows.
+            // The network interface of this machine means nothing to a client.
             (None, Some("[fe80::1%3]:81"), "http://[fe80::1]:81/a"),
             (Some("h:81"), Some("192.0.2.1:80"), "http://h:81/a"),
         ];

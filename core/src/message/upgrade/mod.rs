@@ -1,4 +1,4 @@
-//! Upgrades: an application that goes on with another protocol on the connection of its request.
+//! Upgrades: an application continues with another protocol on the connection of its request.
 
 pub(crate) mod task;
 pub(crate) mod upgraded;
@@ -15,17 +15,16 @@ use crate::message::response::Response;
 use crate::message::upgrade::task::UpgradeTask;
 use crate::message::upgrade::upgraded::Upgraded;
 
-/// What a request may have in its extensions: the protocols that its client offers, on a gateway that can change to one.
+/// A request extension: the protocols that its client offers, on a gateway that can change to one.
 #[derive(Clone)]
 pub(crate) struct Offer {
     pub(crate) protocols: Arc<[Box<str>]>,
-    /// Whether the body that came with the request was read to its end: what is left of one would be read as the other
-    /// protocol.
+    /// Whether the body of the request was read to its end: the rest of it would be read as the other protocol.
     is_read: Arc<AtomicBool>,
 }
 
 impl Offer {
-    /// An offer that stands once `body` is read.
+    /// An offer that is valid once `body` is read.
     pub(crate) fn behind(body: &mut Body, protocols: Arc<[Box<str>]>) -> Offer {
         let is_read = Arc::new(AtomicBool::new(body.is_finished()));
         if !body.is_finished() {
@@ -42,7 +41,7 @@ impl Offer {
     }
 }
 
-/// The change of a connection to another protocol, which a client asked for and the gateway can do.
+/// A change of the connection to another protocol, which client and gateway support.
 ///
 /// [`Request::upgrade`](crate::Request::upgrade) returns it, and [`respond`](Upgrade::respond) makes the response.
 #[must_use = "nothing changes until `respond` makes the response"]
@@ -64,22 +63,23 @@ impl Upgrade {
         &self.protocol
     }
 
-    /// The response that changes the connection to the other protocol: `run` gets it once the head of the response is
-    /// written.
+    /// A response that changes the connection to the other protocol, and calls `run` with the connection.
     ///
-    /// It is an ordinary response with the status 101: wrappers see it, log it and may add headers. Its body ends when
-    /// the future of `run` ends, so whatever waits for the end of a body (a log, a limit) waits for the end of the
-    /// conversation: `Ok` is [`Outcome::Complete`], the error of a client that went away [`Outcome::Dropped`], any other
-    /// error [`Outcome::Failed`]. The gateway writes `Connection` and `Upgrade`, or 200 over HTTP/2 (RFC 8441, section
-    /// 5).
+    /// `run` is called once the head of the response is written. If a wrapper replaces the response or its status,
+    /// `run` is not called.
     ///
-    /// The built-in server drops the future when the client resets the connection, so one that waits for other things than
-    /// the client does not outlive it. A client that only closes its side may still read.
+    /// The response is an ordinary one with the status 101: wrappers see it, log it and may add headers. The gateway
+    /// writes `Connection` and `Upgrade`, or 200 over HTTP/2 (RFC 8441, section 5).
     ///
-    /// A server that stops drops the future at its deadline. What has to say goodbye before waits for
+    /// Its body ends when the future of `run` ends, so components that wait for the end of a body (a log, a limit) wait
+    /// for the end of the conversation. `Ok` is reported as [`Outcome::Complete`], an error because the client
+    /// disconnected as [`Outcome::Dropped`], any other error as [`Outcome::Failed`].
+    ///
+    /// The built-in server drops the future when the client resets the connection, so a future that waits for something
+    /// else does not outlive the client. A client that only closes its sending side may still read.
+    ///
+    /// A server that stops drops the future at its deadline. To send a last message before, wait for
     /// [`Connection::shutting_down`](crate::Connection::shutting_down).
-    ///
-    /// If a wrapper replaces the response or its status, `run` is not called.
     pub fn respond<F>(self, run: impl FnOnce(Upgraded) -> F + Send + 'static) -> Response
     where
         F: Future<Output = io::Result<()>> + Send + 'static,

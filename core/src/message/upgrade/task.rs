@@ -1,4 +1,4 @@
-//! What an application does with a connection that leaves HTTP.
+//! The task that takes over an upgraded connection.
 
 use std::fmt;
 use std::io;
@@ -18,10 +18,11 @@ use crate::message::upgrade::upgraded::{Passed, Upgraded};
 pub(super) type Conversation = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 type Run = Box<dyn FnOnce(Upgraded) -> Conversation + Send>;
 
-/// What an application does with a connection that leaves HTTP: the body of the response that [`Upgrade::respond`](crate::Upgrade::respond) makes.
+/// The task that takes over an upgraded connection.
 ///
-/// A gateway takes it with [`Body::take_upgrade`](crate::Body::take_upgrade), writes the head, and [runs](UpgradeTask::run) it. If it is dropped,
-/// the end of the body is reported as [`Outcome::Dropped`].
+/// It is the body of the response of [`Upgrade::respond`](crate::Upgrade::respond). A gateway takes it with
+/// [`Body::take_upgrade`](crate::Body::take_upgrade), writes the head, and [runs](UpgradeTask::run) it. If it is
+/// dropped, the end of the body is reported as [`Outcome::Dropped`].
 pub struct UpgradeTask {
     protocol: Box<str>,
     run: SyncWrapper<Run>,
@@ -50,9 +51,9 @@ impl UpgradeTask {
         &self.protocol
     }
 
-    /// Hands the connection to the application, and lasts as long as that needs it.
+    /// Passes the connection to the application, and completes when the application is done with it.
     ///
-    /// The end is reported before the future is ready; a future that is dropped before reports that it was dropped.
+    /// The end is reported before the future is ready. A future that is dropped earlier reports that it was dropped.
     pub fn run(mut self, io: impl AsyncRead + AsyncWrite + Send + 'static) -> UpgradeFuture {
         let upgraded = Upgraded::new(io);
         let passed = upgraded.passed.clone();
@@ -85,9 +86,9 @@ impl fmt::Debug for UpgradeTask {
     }
 }
 
-/// The future that [`UpgradeTask::run`] returns.
+/// The future of [`UpgradeTask::run`].
 ///
-/// It has an error if the application's part ended with one, of the kind
+/// It returns an error if the application's part ended with one. The kind is
 /// [`Panicked`](crate::BodyErrorKind::Panicked) if it panicked.
 #[must_use = "nothing happens until it is awaited"]
 pub struct UpgradeFuture {
@@ -104,7 +105,7 @@ enum State {
 
 impl UpgradeFuture {
     fn end(&mut self, outcome: Outcome) {
-        // The application's part is gone, and the connection with it, before anybody hears of the end.
+        // Drop the application's part, and the connection with it, before the end is reported.
         drop_quietly(std::mem::replace(&mut self.state, State::Ended));
         let (read, written) = (&self.passed.read, &self.passed.written);
         self.watch.passed(
@@ -149,7 +150,7 @@ impl Future for UpgradeFuture {
     }
 }
 
-/// A client that is gone is no failure of the application.
+/// A client that disconnected is not a failure of the application.
 fn outcome_of(error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::BrokenPipe

@@ -9,7 +9,7 @@ use super::*;
 use crate::message::body::BodyEnd;
 use crate::message::error::BodyErrorKind;
 
-/// Reads a few bytes, and then the end; takes all that is written, two bytes at a time.
+/// A peer that sends a few bytes, then the end, and accepts all writes, two bytes at a time.
 struct Peer(io::Cursor<&'static [u8]>);
 
 impl AsyncRead for Peer {
@@ -44,7 +44,7 @@ fn peer() -> Peer {
     Peer(io::Cursor::new(b"Hello"))
 }
 
-/// The task of an upgrade, and its end.
+/// The task of an upgrade, and the report of its end.
 fn task<F>(
     run: impl FnOnce(Upgraded) -> F + Send + 'static,
 ) -> (UpgradeTask, mpsc::Receiver<BodyEnd>)

@@ -1,4 +1,4 @@
-//! A connection that has left HTTP.
+//! A connection after an upgrade.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,10 +14,10 @@ trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
-/// A connection that has left HTTP: bytes both ways.
+/// An upgraded connection, which no longer speaks HTTP: bytes in both directions.
 ///
-/// It has the traits of `futures-io`, and needs no runtime; `enfilade::TokioStream` gives it those of tokio. Dropping it
-/// closes the connection.
+/// It implements the traits of `futures-io`, and needs no runtime. `enfilade::TokioStream` adds the traits of tokio.
+/// Dropping it closes the connection.
 ///
 /// ```
 /// use enfilade_core::{Request, Response};
@@ -46,7 +46,7 @@ pub struct Upgraded {
     pub(super) passed: Arc<Passed>,
 }
 
-/// How many bytes were read and written.
+/// The numbers of bytes read and written.
 #[derive(Debug, Default)]
 pub(super) struct Passed {
     pub(super) read: AtomicU64,
@@ -54,7 +54,7 @@ pub(super) struct Passed {
 }
 
 impl Upgraded {
-    /// A connection over whatever carries bytes, as gateways and tests make it.
+    /// Makes one from any byte transport, as gateways and tests do.
     pub fn new(io: impl AsyncRead + AsyncWrite + Send + 'static) -> Upgraded {
         Upgraded {
             io: Box::pin(io),
@@ -62,9 +62,9 @@ impl Upgraded {
         }
     }
 
-    /// Reads what came into `buffer`, and returns how many bytes that is; 0 if the client sends no more.
+    /// Reads received bytes into `buffer`, and returns their number; 0 if the client sends no more.
     ///
-    /// It can be dropped before it is ready, in a `select!` say: no byte is lost.
+    /// It is cancel-safe, in a `select!` for example: dropping it before it is ready loses no byte.
     ///
     /// # Errors
     ///
@@ -73,13 +73,13 @@ impl Upgraded {
         poll_fn(|context| Pin::new(&mut *self).poll_read(context, buffer)).await
     }
 
-    /// Writes all of `bytes`. They may wait in a buffer until [`flush`](Upgraded::flush).
+    /// Writes all of `bytes`; they may stay in a buffer until [`flush`](Upgraded::flush).
     ///
-    /// If it is dropped before it is ready, a part of them may be written.
+    /// If it is dropped before it is ready, part of them may have been written.
     ///
     /// # Errors
     ///
-    /// If the connection is broken, or the client does not read for longer than the server waits.
+    /// If the connection is broken, or the client does not read within the server's timeout.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let write = poll_fn(|context| Pin::new(&mut *self).poll_write(context, bytes));
@@ -91,7 +91,7 @@ impl Upgraded {
         Ok(())
     }
 
-    /// Sends what was written.
+    /// Sends all that was written.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Upgraded {
         poll_fn(|context| Pin::new(&mut *self).poll_flush(context)).await
     }
 
-    /// Sends what was written, and says that nothing follows. What the client still sends can be read.
+    /// Sends all that was written, and ends this direction; data from the client can still be read.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Which requests HTTP allows, by their heads.
+//! Checks the heads of requests against HTTP's rules.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -8,16 +8,15 @@ use crate::message::http_error::HttpError;
 use crate::rules::headers::members;
 use crate::rules::host::Host;
 
-/// Whether HTTP allows a request with this head.
+/// Checks whether HTTP allows a request with this head.
 ///
 /// # Errors
-///
-/// - 400 if the target has none of the four forms, or not one that the method takes (RFC 9112, section 3.2), names no
-///   valid host, has a user in it (RFC 9110, section 4.2.4) or bytes beyond ASCII.
-/// - 400 if an HTTP/1.1 request has no `Host`, or a request has more than one or an invalid one (RFC 9112, section 3.2);
-///   in HTTP/2 if there is neither `Host` nor an authority, or they differ (RFC 9113, section 8.3.1).
-/// - 501 if `Transfer-Encoding` names a coding other than `chunked`, and 400 if it names that twice (RFC 9112, section
-///   6.1).
+/// - 400 if the target has none of the four forms, or a form that the method does not allow (RFC 9112, section 3.2),
+///   has no valid host, contains a user (RFC 9110, section 4.2.4) or bytes beyond ASCII.
+/// - 400 if an HTTP/1.1 request has no `Host`, or a request has more than one or an invalid one (RFC 9112, section
+///   3.2). In HTTP/2: if it has neither `Host` nor an authority, or they differ (RFC 9113, section 8.3.1).
+/// - 501 if `Transfer-Encoding` contains a coding other than `chunked`, and 400 if it contains that twice (RFC 9112,
+///   section 6.1).
 pub fn check(
     method: &Method,
     version: Version,
@@ -28,14 +27,14 @@ pub fn check(
         return Err(bad("Invalid request target"));
     }
     check_transfer_encoding(headers)?;
-    // There are two of a header only where there are more lines than names.
+    // A header can only be repeated if there are more values than names.
     let may_be_two = headers.len() > headers.keys_len();
     let are_two = may_be_two && headers.get_all(HOST).iter().nth(1).is_some();
     match headers.get(HOST) {
         Some(_) if are_two => Err(bad("More than one Host header")),
         Some(host) if !is_host(host.as_bytes()) => Err(bad("Invalid Host header")),
         None if version == Version::HTTP_11 => Err(bad("Missing Host header")),
-        // HTTP/2 has the authority in the target; the field is optional there (RFC 9113, section 8.3.1).
+        // HTTP/2 has the authority in the target; the header is optional there (RFC 9113, section 8.3.1).
         None if version == Version::HTTP_2 && uri.authority().is_none() => {
             Err(bad("Missing authority"))
         }
@@ -51,14 +50,14 @@ fn bad(message: &'static str) -> HttpError {
     HttpError::new(StatusCode::BAD_REQUEST).message(message)
 }
 
-/// Whether this is a target that `method` may have: `/path`, a whole URL, `host:port` for CONNECT alone, `*` for OPTIONS
-/// alone (RFC 9112, section 3.2).
+/// Whether `method` may have this target (RFC 9112, section 3.2).
 ///
-/// The type [`Uri`] drops a fragment, so what was behind a `#` cannot be seen here.
+/// `/path` and a whole URL are always allowed, `host:port` only for CONNECT, `*` only for OPTIONS. The type [`Uri`]
+/// drops a fragment, so text after a `#` cannot be checked here.
 fn is_target(method: &Method, uri: &Uri) -> bool {
     let target = uri.path_and_query().map(PathAndQuery::as_str);
     let is_path = match target {
-        // Only CONNECT has no path, and no path is `host:port` or a name that was meant as one.
+        // Only CONNECT has no path, and without a path it is `host:port` or a name that was meant as one.
         None => return *method == Method::CONNECT,
         Some("*") => *method == Method::OPTIONS,
         Some(target) => target.is_ascii() && (target.starts_with('/') || uri.scheme().is_some()),
@@ -67,7 +66,7 @@ fn is_target(method: &Method, uri: &Uri) -> bool {
     is_path && uri.authority().is_none_or(is_host)
 }
 
-/// Whether the coding of the message is the one that everybody knows, once.
+/// Whether the transfer coding is `chunked`, once.
 fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), HttpError> {
     if !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
@@ -87,7 +86,7 @@ fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), HttpError> {
     }
 }
 
-/// Whether this is another host than the target's, if that has one; the port of the scheme may be left out.
+/// Whether this host differs from the target's, if the target has one; the default port of the scheme may be left out.
 fn differs(host: &HeaderValue, uri: &Uri) -> bool {
     let Some(authority) = uri.authority().map(Authority::as_str) else {
         return false;
@@ -107,7 +106,7 @@ fn differs(host: &HeaderValue, uri: &Uri) -> bool {
     authority.without_port(default_port) != host.without_port(default_port)
 }
 
-/// A host, or nothing, which is allowed where the target has no authority (RFC 9112, section 3.2).
+/// Whether it is a host or empty, which is allowed if the target has no authority (RFC 9112, section 3.2).
 fn is_host(value: &[u8]) -> bool {
     value.is_empty() || Host::is_valid(value)
 }

@@ -1,8 +1,8 @@
-//! What every gateway does around an application, so that it behaves the same behind each of them.
+//! The work of every gateway around an application, so that it behaves the same behind each of them.
 //!
-//! A gateway turns its transport's request into a [`Request`], calls [`answer`], and writes what comes back. The rules
-//! of HTTP that no component should have to know are here: the answer to HEAD, statuses without a body,
-//! `Content-Length`, hop-by-hop headers, and panics.
+//! A gateway converts its transport's request into a [`Request`], calls [`answer`], and writes the response. The HTTP
+//! rules that components need not know are here: responses to HEAD, statuses without a body, `Content-Length`,
+//! hop-by-hop headers, and panics.
 
 mod check;
 mod switching;
@@ -25,10 +25,12 @@ use crate::message::response::Response;
 use crate::message::unwind::{Panic, drop_quietly};
 use crate::rules::headers::tokens;
 
-/// Headers that belong to one connection; gateways set them, applications do not (RFC 9110, section 7.6.1).
+/// Headers that belong to one connection (RFC 9110, section 7.6.1).
 ///
-/// `Trailer` is none of them: whoever makes a body with trailers names them in it (section 6.6.2), and a
-/// gateway may need the names to send them.
+/// Gateways set them, applications do not.
+///
+/// `Trailer` is not one of them: the component that makes a body with trailers lists their names in it (section 6.6.2),
+/// and a gateway may need the names to send the trailers.
 pub const HOP_BY_HOP: [HeaderName; 6] = [
     CONNECTION,
     TRANSFER_ENCODING,
@@ -38,13 +40,13 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Calls `app` and makes its answer fit for the wire.
+/// Calls `app` and makes its response valid for sending.
 ///
-/// A request that HTTP does not allow is rejected as [`check`] says and never reaches the application, and neither does
-/// `OPTIONS *`, which asks about the server (RFC 9110, section 9.3.7) and gets an empty 200. Several `Cookie` lines
-/// become one (RFC 9113, section 8.2.3). A panic in the application is a 500 for this request and nothing else: with an
-/// [`HttpError`] in its extensions, and the [`RequestIdValue`](crate::RequestIdValue) if the request has one. The response
-/// then goes through [`finish`].
+/// A request that HTTP does not allow is rejected by [`check`] and never reaches the application. `OPTIONS *`, which
+/// asks about the server (RFC 9110, section 9.3.7), does not reach it either, and gets an empty 200. Several `Cookie`
+/// headers become one (RFC 9113, section 8.2.3). If the application panics, this request gets a 500, and nothing else
+/// is affected. The 500 has an [`HttpError`] in its extensions, and the [`RequestIdValue`](crate::RequestIdValue) if
+/// the request has one. Finally the response passes through [`finish`].
 ///
 /// ```
 /// use enfilade_core::{Application, Request, gateway};
@@ -61,12 +63,10 @@ pub fn answer(app: &Application, request: Request) -> Answer {
     answer_upgradable(app, request, Upgradable::Never)
 }
 
-/// The same for a gateway that can hand over the connection: the application may change it to another protocol, if the
-/// client asks for that ([`Request::upgrade`]).
+/// The same for a gateway that can upgrade connections; see [`Request::upgrade`].
 ///
-/// The gateway looks in the response for what is to be done with the connection
-/// ([`Body::take_upgrade`](crate::Body::take_upgrade)), and runs that once the head is written. In any other response a
-/// 101 is a 500.
+/// The gateway takes the upgrade from the response ([`Body::take_upgrade`](crate::Body::take_upgrade)), and runs it
+/// once the head is written. A 101 without an upgrade becomes a 500.
 pub fn answer_upgradable(
     app: &Application,
     mut request: Request,
@@ -100,7 +100,7 @@ pub fn answer_upgradable(
     }
 }
 
-/// The future that [`answer`] gives.
+/// The future of [`answer`].
 #[derive(Debug)]
 pub struct Answer {
     method: Method,
@@ -111,14 +111,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Leaves out a `Content-Length` that nobody set, for a transport that says by itself how long a body is that knows it.
+    /// Adds no `Content-Length` if the application set none.
+    ///
+    /// For transports that send the length themselves.
     #[must_use]
     pub fn omit_length(mut self) -> Answer {
         self.leaves_length = true;
         self
     }
 
-    /// Why the request is rejected without the application; `None` once this was ready, or if it is not rejected.
+    /// The reason why the request is rejected without calling the application.
+    ///
+    /// `None` if it is not rejected, or once this was ready.
     #[must_use]
     pub fn refusal(&self) -> Option<&HttpError> {
         match &self.state {
@@ -127,9 +131,9 @@ impl Answer {
         }
     }
 
-    /// Whether the application panicked, in its call or in its future, and nobody inside has caught that.
+    /// Whether the application panicked, in its call or in its future, and no component caught the panic.
     ///
-    /// A panic of the response's body comes later: the body fails with
+    /// A panic of the response's body comes later: then the body fails with
     /// [`BodyErrorKind::Panicked`](crate::BodyErrorKind::Panicked).
     #[must_use]
     pub fn has_panicked(&self) -> bool {
@@ -176,7 +180,7 @@ impl Future for Answer {
                 return Poll::Ready(response);
             }
         }
-        // It has to say which protocol it wants (RFC 9110, section 15.5.22).
+        // The response must name the required protocol (RFC 9110, section 15.5.22).
         let is_wanted = status == StatusCode::UPGRADE_REQUIRED && self.version == Version::HTTP_11;
         let wanted = is_wanted.then(|| response.headers().get(UPGRADE).cloned());
         fix_framing(&self.method, &mut response, self.leaves_length);
@@ -197,7 +201,7 @@ fn response_to(panic: Panic) -> Response {
     response
 }
 
-/// The answer to a request that HTTP does not allow: nothing behind it on the connection can be trusted either.
+/// The response to a request that HTTP does not allow; the rest of the connection cannot be trusted either.
 fn refuse(method: &Method, error: HttpError) -> Response {
     let mut response = finish(method, error.into_response());
     response
@@ -210,7 +214,7 @@ fn is_about_the_server(method: &Method, uri: &Uri) -> bool {
     *method == Method::OPTIONS && uri.path() == "*"
 }
 
-/// Makes one `Cookie` line of several, as HTTP/2 clients may split it (RFC 9113, section 8.2.3).
+/// Joins several `Cookie` headers, into which HTTP/2 clients may split it (RFC 9113, section 8.2.3).
 fn join_cookies(request: &mut Request) {
     let headers = request.headers();
     if headers.len() == headers.keys_len() || headers.get_all(COOKIE).iter().nth(1).is_none() {
@@ -222,7 +226,7 @@ fn join_cookies(request: &mut Request) {
         .map(HeaderValue::as_bytes)
         .collect();
     let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
-    let mut joined = joined.expect("values of headers and what stands between them");
+    let mut joined = joined.expect("valid header values, joined by a valid separator");
     joined.set_sensitive(
         headers
             .get_all(COOKIE)
@@ -232,13 +236,14 @@ fn join_cookies(request: &mut Request) {
     request.headers_mut().insert(COOKIE, joined);
 }
 
-/// Makes a response fit for the wire: what it may not carry is taken away, and what it must is added.
+/// Makes a response valid for sending: removes what it may not have, and adds what it must have.
 ///
-/// - Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1).
-/// - 1xx, 204, 205 and 304 lose their body; 1xx and 204 their `Content-Length` too (RFC 9110, sections 8.6 and 15).
-/// - The answer to HEAD loses its body and keeps the headers of GET, `Content-Length` included; without a body it gets
-///   none, as GET may have one.
-/// - A body whose length is known gets the `Content-Length` that is true.
+/// - Removes hop-by-hop headers, and those that `Connection` lists (RFC 9110, section 7.6.1).
+/// - Removes the body of 1xx, 204, 205 and 304, and the `Content-Length` of 1xx and 204 (RFC 9110, sections 8.6 and
+///   15).
+/// - Removes the body of a response to HEAD and keeps the headers of GET, `Content-Length` included. Without a body no
+///   `Content-Length` is added, because GET may have one.
+/// - Sets the correct `Content-Length` if the length of the body is known.
 #[must_use]
 pub fn finish(method: &Method, mut response: Response) -> Response {
     fix_framing(method, &mut response, false);
@@ -247,7 +252,7 @@ pub fn finish(method: &Method, mut response: Response) -> Response {
 
 fn fix_framing(method: &Method, response: &mut Response, leaves_length: bool) {
     let status = response.status();
-    // Most answers have none of these, and one look at each name takes less than to look them up.
+    // Most responses have none of these, and one pass over the names costs less than looking them up.
     let (mut is_hop_by_hop, mut says_length) = (false, false);
     for name in response.headers().keys() {
         is_hop_by_hop |= HOP_BY_HOP.contains(name);
@@ -260,14 +265,14 @@ fn fix_framing(method: &Method, response: &mut Response, leaves_length: bool) {
     if status.is_informational() || status == StatusCode::NO_CONTENT {
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if status == StatusCode::RESET_CONTENT {
-        // Its length is zero and is said (RFC 9110, section 15.3.6).
+        // The length is zero and must be sent (RFC 9110, section 15.3.6).
         let zero = HeaderValue::from_static("0");
         response.headers_mut().insert(CONTENT_LENGTH, zero);
     } else if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
         let length = response.body().known_length();
         let length = length.filter(|_| status != StatusCode::NOT_MODIFIED);
-        // An application that answers HEAD itself makes no body: how long GET's is, it says or nobody knows (RFC 9110,
-        // section 8.6).
+        // An application that handles HEAD itself makes no body: the length of GET's is known only if it says so (RFC
+        // 9110, section 8.6).
         if let Some(length) = length.filter(|length| *length > 0) {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
@@ -283,7 +288,7 @@ fn fix_framing(method: &Method, response: &mut Response, leaves_length: bool) {
     std::mem::take(response.body_mut()).discard();
 }
 
-/// Removes what is about one connection: what is known to be, and what `Connection` names.
+/// Removes headers of one connection: the known ones, and those that `Connection` lists.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
     let named: Vec<HeaderName> = named.collect();
@@ -292,7 +297,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the one `Content-Length` is this: it need not be written again then.
+/// Whether the only `Content-Length` has this value already, so that it need not be written again.
 fn says(headers: &HeaderMap, length: u64) -> bool {
     let mut said = headers.get_all(CONTENT_LENGTH).iter();
     let is_right = said
@@ -489,7 +494,7 @@ mod tests {
         let response = headers_after(Method::GET, 200, &headers, Body::from_iterator(["x"]));
         let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-a"]);
-        // A length that nobody says any more is said of a body that has one.
+        // A length that the application no longer sets is set for a body that has one.
         let response = headers_after(Method::GET, 200, &headers, Body::from("xyz"));
         assert_eq!(response.headers()[CONTENT_LENGTH], "3");
     }

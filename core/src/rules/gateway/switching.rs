@@ -1,4 +1,4 @@
-//! Responses that change the connection to another protocol, and those that must not.
+//! Responses that change the protocol of the connection, and responses that must not.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::message::upgrade::Offer;
 use crate::rules::gateway::remove_hop_by_hop;
 use crate::rules::headers::{has_token, is_token, members};
 
-/// Whether a gateway can change the connection of a request to another protocol, and how.
+/// Whether a gateway can upgrade the connection of a request, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Upgradable<'a> {
     /// It cannot.
     Never,
-    /// By a 101 (RFC 9110, section 7.8), if the request is one of HTTP/1.1 and has `Upgrade`.
+    /// By a 101 (RFC 9110, section 7.8), if the request is HTTP/1.1 and has `Upgrade`.
     Switching,
     /// By a 200: the request is an extended CONNECT with this `:protocol` (RFC 8441, section 4; RFC 9220).
     ExtendedConnect(&'a str),
 }
 
 impl Upgradable<'_> {
-    /// Offers the application the protocols that the client names.
+    /// Offers the application the protocols that the client lists.
     pub(super) fn offer(self, request: &mut Request) -> Upgradable<'static> {
         match self {
             Upgradable::Switching if request.version() == Version::HTTP_11 => {
@@ -41,7 +41,7 @@ impl Upgradable<'_> {
                 Upgradable::Switching
             }
             Upgradable::ExtendedConnect(protocol) => {
-                // As HTTP/1.1 says it, so that nobody inside has to know of both.
+                // Written as in HTTP/1.1, so that components further in need not know both forms.
                 *request.method_mut() = Method::GET;
                 if let (true, Ok(name)) = (is_token(protocol), HeaderValue::from_str(protocol)) {
                     name_upgrade(request.headers_mut(), name);
@@ -56,17 +56,17 @@ impl Upgradable<'_> {
     }
 }
 
-/// Sets what HTTP/1.1 says of a change to another protocol.
+/// Sets the headers of an upgrade in HTTP/1.1.
 pub(super) fn name_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
 
-/// Makes a response fit for the wire that is interim, has an upgrade as its body, or is one to an extended CONNECT.
+/// Makes three kinds of response valid for sending: interim ones, upgrades, and responses to an extended CONNECT.
 ///
-/// An interim response is no final one (RFC 9110, section 15.2), nor is a 101 without something that goes on with the
-/// connection: a 500. A response of success to a CONNECT would be the beginning of a tunnel (RFC 9110, section 9.3.6): a
-/// 501 if nobody takes the protocol (RFC 9220, section 3).
+/// An interim response is not a final one (RFC 9110, section 15.2), so it becomes a 500; so does a 101 without an
+/// upgrade. A successful response to CONNECT would start a tunnel (RFC 9110, section 9.3.6), so without an upgrade it
+/// becomes a 501 (RFC 9220, section 3).
 pub(super) fn switch(mut response: Response, upgradable: Upgradable<'_>) -> Response {
     let status = response.status();
     let is_switching = status == StatusCode::SWITCHING_PROTOCOLS && response.body().is_upgrade();
@@ -86,14 +86,14 @@ pub(super) fn switch(mut response: Response, upgradable: Upgradable<'_>) -> Resp
     }
     if status.is_informational() {
         let cause = format!(
-            "{status} is no final response, and none whose body `Upgrade::respond` made: a wrapper may have replaced that"
+            "{status} is not a final response, and its body is not from `Upgrade::respond`: a wrapper may have replaced the body"
         );
         return HttpError::new(StatusCode::INTERNAL_SERVER_ERROR)
             .caused_by(cause)
             .into_response();
     }
     if response.body().is_upgrade() {
-        // Somebody outside has changed its mind.
+        // A wrapper further out has replaced the status.
         *response.body_mut() = Body::empty();
     }
     if status.is_success() && matches!(upgradable, Upgradable::ExtendedConnect(_)) {
@@ -158,13 +158,13 @@ mod tests {
             switched(request(Version::HTTP_11, &ASKS[..1])),
             (200, false)
         );
-        // RFC 9110, section 7.8: without the connection option, and in HTTP/1.0, it says nothing.
+        // Without the connection option, and in HTTP/1.0, `Upgrade` has no effect (RFC 9110, section 7.8).
         assert_eq!(
             switched(request(Version::HTTP_11, &ASKS[1..])),
             (200, false)
         );
         assert_eq!(switched(request(Version::HTTP_10, &ASKS)), (200, false));
-        // A body comes first.
+        // The body comes first.
         let mut with_body = request(Version::HTTP_11, &ASKS);
         *with_body.body_mut() = Body::from_iterator(["x"]);
         assert_eq!(switched(with_body), (200, false));
@@ -180,7 +180,7 @@ mod tests {
                 match what {
                     "all" => drop(body.collect(10).await),
                     "part" => drop(body.frame().await),
-                    // As a wrapper does that keeps it for others.
+                    // As a wrapper does that stores the body for later.
                     "replayed" => {
                         let bytes = body.collect(10).await.unwrap_or_default();
                         *request.body_mut() = Body::from(bytes);
@@ -253,7 +253,7 @@ mod tests {
             (response.status().as_u16(), names(&response).len()),
             (200, 0)
         );
-        // A success would be a tunnel.
+        // A success would start a tunnel.
         assert_eq!(connect("other", &chat()).status(), 501);
         assert_eq!(connect("not a token", &chat()).status(), 501);
         for status in [StatusCode::NOT_FOUND, StatusCode::SEE_OTHER] {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_that_somebody_replaces_is_dropped_and_says_so() {
+    fn a_replaced_upgrade_is_dropped_and_reported() {
         let (sender, ends) = mpsc::channel();
         let changed = Application::new(move |request: Request| {
             let sender = sender.clone();

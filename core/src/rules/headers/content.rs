@@ -1,11 +1,11 @@
-//! What a status and the headers say of content.
+//! Content, as the status and the headers describe it.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 /// Whether a response of this status can have content (RFC 9110, section 6.4.1, and 15.3.6 for 205).
 ///
-/// A response to HEAD has none either, whatever its status.
+/// A response to HEAD has no content either, whatever its status.
 ///
 /// ```
 /// use enfilade_core::headers::allows_content;
@@ -23,9 +23,9 @@ pub fn allows_content(status: StatusCode) -> bool {
         )
 }
 
-/// The number in `Content-Length` (RFC 9110, section 8.6); `None` if there is none, or if it is not digits alone.
+/// The number in `Content-Length` (RFC 9110, section 8.6); `None` if absent or not only digits.
 ///
-/// The first field value counts. A number beyond `u64` is the largest `u64`, so that every limit is smaller.
+/// The first field value counts. A number beyond `u64` becomes the largest `u64`, so that it exceeds every limit.
 ///
 /// ```
 /// use enfilade_core::headers::content_length;
@@ -37,7 +37,7 @@ pub fn allows_content(status: StatusCode) -> bool {
 #[must_use]
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
-    // `parse` alone would take a plus sign.
+    // `parse` alone would accept a plus sign.
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| value.parse().unwrap_or(u64::MAX))
 }

@@ -6,12 +6,13 @@ const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
-/// The first two digits of an RFC 850 year that are of the 20th century.
+/// RFC 850 years from this one on are in the 20th century.
 ///
-/// The RFC has it 50 years from now, which would be a hidden clock. No file that is served today is older than 1970.
+/// The RFC sets the boundary at 50 years from now, which would need a hidden clock. No file that is served today is
+/// older than 1970.
 const FIRST_YEAR_OF_1900: u16 = 70;
 
-/// Writes a time as HTTP headers have it; fractions of a second are dropped.
+/// Formats a time for HTTP headers; fractions of a second are dropped.
 ///
 /// ```
 /// use time::OffsetDateTime;
@@ -29,9 +30,9 @@ pub fn format_http_date(time: OffsetDateTime) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-/// Reads a time in any of the three forms of RFC 9110, section 5.6.7; `None` if it has none of them.
+/// Parses a time in any of the three forms of RFC 9110, section 5.6.7; `None` if it has none of them.
 ///
-/// A wrong day of the week is ignored. The two digits of an RFC 850 year are taken to be between 1970 and 2069.
+/// A wrong day of the week is ignored. The two digits of an RFC 850 year mean a year between 1970 and 2069.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<OffsetDateTime> {
     let (day, month, year, time) = match text.split_once(", ") {
@@ -99,7 +100,7 @@ fn read_month(text: &str) -> Option<Month> {
     Month::try_from(u8::try_from(at + 1).ok()?).ok()
 }
 
-/// A number of that many digits.
+/// A number with exactly this many digits.
 fn number<const DIGITS: usize>(text: &str) -> Option<u16> {
     let is_number = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)

@@ -3,9 +3,9 @@
 use http::header::VARY;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The members of a list header, over all its lines, without the white space around them.
+/// The members of a list header, over all its field values, without surrounding white space.
 ///
-/// A comma inside a quoted string does not end a member; empty members are passed over, and so is a line that is not
+/// A comma inside a quoted string does not end a member. Empty members are skipped, and so is a field value that is not
 /// visible ASCII.
 ///
 /// ```
@@ -26,7 +26,7 @@ pub fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<I
     lines.flat_map(|line| Members { rest: line })
 }
 
-/// The members of a list of tokens, over all its lines; a parameter (after `;`) is left out.
+/// The members of a list of tokens, over all its field values, without parameters (after `;`).
 pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     members(headers, name).map(|member| {
         member
@@ -37,7 +37,7 @@ pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<It
     })
 }
 
-/// Whether a list of tokens has `token`, in upper or lower case.
+/// Whether a list of tokens contains `token`, ignoring case.
 ///
 /// ```
 /// use enfilade_core::headers::has_token;
@@ -53,9 +53,9 @@ pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
-/// Notes in `Vary` that the answer depends on the request header `name`; what is there stays, and nothing is doubled.
+/// Adds the request header `name` to `Vary`; existing members stay, and no member is repeated.
 ///
-/// `Vary: *` says it already (RFC 9110, section 12.5.5).
+/// `Vary: *` already covers every header (RFC 9110, section 12.5.5).
 ///
 /// ```
 /// use enfilade_core::headers::vary_add;
@@ -83,7 +83,7 @@ pub fn vary_add(headers: &mut HeaderMap, name: &HeaderName) {
     }
 }
 
-/// Whether a member can stand behind this line: a quote that is not closed would swallow it.
+/// Whether a member can be appended to this value: an unclosed quote would swallow it.
 fn can_be_extended(line: &str) -> bool {
     !line.trim().is_empty() && !line.contains('"')
 }
@@ -108,7 +108,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The text up to the first comma outside a quoted string, and what follows it.
+/// The text up to the first comma outside a quoted string, and the rest after it.
 fn split_member(line: &str) -> (&str, &str) {
     let (mut quoted, mut escaped) = (false, false);
     let end = line.bytes().position(|byte| {

@@ -23,7 +23,7 @@ pub struct MediaType<'a> {
 }
 
 impl<'a> MediaType<'a> {
-    /// Reads a media type; `None` if the text, with its parameters, is not one.
+    /// Parses a media type; `None` if the text, with its parameters, is not one.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<MediaType<'a>> {
         let end = text.find(';').unwrap_or(text.len());
@@ -38,25 +38,25 @@ impl<'a> MediaType<'a> {
         (is_token(kind) && is_token(subtype) && is_whole).then_some(media_type)
     }
 
-    /// The part before the slash, as it was written.
+    /// The part before the slash, as written.
     #[must_use]
     pub fn kind(&self) -> &'a str {
         self.kind
     }
 
-    /// The part after the slash, as it was written.
+    /// The part after the slash, as written.
     #[must_use]
     pub fn subtype(&self) -> &'a str {
         self.subtype
     }
 
-    /// Whether it is this type. Upper and lower case are the same.
+    /// Whether it is this type, ignoring case.
     #[must_use]
     pub fn is(&self, kind: &str, subtype: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
     }
 
-    /// The first parameter of this name, without quotes. Upper and lower case of names are the same.
+    /// The first parameter with this name, without quotes, ignoring the case of names.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         let mut named = self
@@ -66,7 +66,7 @@ impl<'a> MediaType<'a> {
         named.next().map(|(_, value)| value)
     }
 
-    /// The parameters; `None` for the first that is malformed, which is the last.
+    /// The parameters; `None` for the first malformed one, which ends the iteration.
     fn params(&self) -> impl Iterator<Item = Option<(&'a str, Cow<'a, str>)>> {
         let mut rest = self.params;
         iter::from_fn(move || {
@@ -83,7 +83,7 @@ impl<'a> MediaType<'a> {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// A parameter (RFC 9110, section 5.6.6), and what follows it: nothing, or a semicolon.
+/// Reads a parameter (RFC 9110, section 5.6.6), and the rest after it: empty, or from a semicolon on.
 fn read_param(text: &str) -> Option<(&str, Cow<'_, str>, &str)> {
     let (name, text) = text.split_once('=')?;
     let (value, rest) = match text.strip_prefix('"') {
@@ -99,7 +99,7 @@ fn read_param(text: &str) -> Option<(&str, Cow<'_, str>, &str)> {
     (is_token(name) && is_over).then_some((name, value, rest))
 }
 
-/// What stands in quotes (RFC 9110, section 5.6.4), and what follows them.
+/// Reads a quoted string (RFC 9110, section 5.6.4), and the rest after it.
 fn read_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

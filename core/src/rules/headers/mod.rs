@@ -1,4 +1,4 @@
-//! What wrappers do with headers all the time: lists of tokens, lengths, `Vary`, dates, `Retry-After`.
+//! Helpers for headers: lists of tokens, lengths, media types, `Vary`, dates, `Retry-After`.
 
 mod content;
 #[cfg(feature = "time")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-/// The value of a `Retry-After` header: the delay in whole seconds, rounded up (RFC 9110, section 10.2.3).
+/// The value of `Retry-After`: whole seconds, rounded up (RFC 9110, section 10.2.3).
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Tokens (RFC 9110, section 5.6.2).
 
-/// Whether this is a token, as methods, names of headers and of parameters are (RFC 9110, section 5.6.2).
+/// Whether this is a token, as methods, header names and parameter names are (RFC 9110, section 5.6.2).
 ///
 /// ```
 /// use enfilade_core::headers::is_token;
@@ -15,7 +15,7 @@ pub fn is_token(text: impl AsRef<[u8]>) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
 }
 
-/// Whether a token may have this byte: a letter, a digit, or one of 15 marks.
+/// Whether a token may contain this byte: a letter, a digit, or one of 15 marks.
 ///
 /// ```
 /// assert!(enfilade_core::headers::is_token_byte(b'~'));

@@ -169,7 +169,7 @@ fn the_first_content_is_dropped_before_the_fallback_is_called() {
         response
     });
     let fallback = Application::new(move |_: Request| seen.load(Ordering::SeqCst).to_string());
-    // No checker inside: a body that is passed on in another one is told that it was dropped.
+    // No checker inside: a body that is passed on in another one reports that it was dropped.
     let app = app.wrap(NotFound::new(fallback)).wrap(Lint::new());
     let response = Client::new(app).get("/").send();
     assert_eq!(response.text(), "true");

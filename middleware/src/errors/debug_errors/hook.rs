@@ -76,7 +76,7 @@ impl CaughtPanic {
         let message = self.message.as_deref();
         format!(
             "panicked: {}",
-            message.unwrap_or("with a value that is no text")
+            message.unwrap_or("with a value that is not text")
         )
     }
 }
@@ -140,7 +140,7 @@ mod tests {
             let _watching = watch();
             panic_any(7);
         });
-        assert!(take("panicked: with a value that is no text").is_some());
+        assert!(take("panicked: with a value that is not text").is_some());
     }
 
     #[test]

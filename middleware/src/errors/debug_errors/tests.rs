@@ -152,7 +152,7 @@ fn a_panic_is_shown_with_its_place_and_source() {
 fn a_panic_with_a_value_has_its_place_too() {
     let app = Application::new(|_: Request| -> &str { std::panic::panic_any(7) });
     let problem = problem(&client(app), "/");
-    let said = "panicked: with a value that is no text";
+    let said = "panicked: with a value that is not text";
     assert_eq!(problem["detail"], said);
     assert!(problem["panic"]["location"].is_string());
 }

@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 
 const GOOD: &str = "existingidthatislongenough";
 
-/// An application that tells what it sees, and answers with a header of its own.
+/// An application that shows what it sees, and sets a header of its own.
 fn echo() -> Application {
     Application::new(|request: Request| {
         let lines = request.headers().get_all(X_REQUEST_ID).into_iter();

@@ -100,7 +100,7 @@ fn a_value_that_is_not_valid_is_found() {
     assert_eq!((found.law(), found.message()), (Law::Values, message));
 }
 
-/// A wrapper that says that it compresses, without doing it: what is tried here is what it says.
+/// A wrapper that claims to compress, without doing it: only its headers matter here.
 fn coding(say: fn(&mut HeaderMap)) -> impl Middleware + Clone {
     around("coding", move |inner, request: Request| {
         let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);
@@ -191,7 +191,7 @@ fn a_buffer_without_a_cap_is_found() {
     let found = Check::new(keeps_trailers)
         .counter_example()
         .expect("it keeps an endless body");
-    let message = "an endless body is kept in memory: nothing of it comes out, and there is no cap";
+    let message = "an endless body is buffered without a limit: none of it is passed on";
     assert_eq!((found.law(), found.message()), (Law::Unchanged, message));
 }
 
@@ -205,7 +205,7 @@ impl futures_core::Stream for Failed {
     }
 }
 
-/// Frames that were kept, and the failure after them.
+/// Frames that were buffered, and the failure after them.
 struct Kept(std::vec::IntoIter<Frame<Bytes>>, Option<BodyError>);
 
 impl HttpBody for Kept {
@@ -241,7 +241,7 @@ fn lost_trailers_are_found() {
     }));
     assert_eq!(
         (found.law(), found.message()),
-        (Law::Unchanged, "the trailers of the answer are lost")
+        (Law::Unchanged, "the trailers of the response are lost")
     );
     assert!(
         found
@@ -290,7 +290,7 @@ fn a_header_made_of_a_path_with_cr_and_lf_is_found() {
 }
 
 #[test]
-fn a_body_that_is_kept_when_the_client_is_gone_is_found() {
+fn a_body_that_is_held_after_the_client_disconnected_is_found() {
     let kept: Arc<Mutex<Vec<Body>>> = Arc::default();
     struct Hoarding(Option<Body>, Arc<Mutex<Vec<Body>>>);
     impl HttpBody for Hoarding {
@@ -333,7 +333,7 @@ fn a_hop_by_hop_header_is_found() {
             .insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }));
-    let message = "the response has the header connection, which is the gateway's to set";
+    let message = "the response has the header connection, which only the gateway may set";
     assert_eq!((found.law(), found.message()), (Law::HopByHop, message));
 }
 
@@ -371,7 +371,7 @@ fn a_failure_that_becomes_a_good_end_is_found() {
         }
     }
     let found = found(changing_bodies(|body| Body::new(Forgiving(body))));
-    let message = "the body of the application failed, and its client was told a good end";
+    let message = "the body of the application failed, and its client saw a complete one";
     assert_eq!((found.law(), found.message()), (Law::BodyEnd, message));
 }
 
@@ -385,7 +385,7 @@ fn a_wrapper_that_never_wakes_is_found() {
         (found.law(), found.message()),
         (
             Law::Robust,
-            "the component waits, and nothing will ever wake it"
+            "the component waits, and its task is never woken"
         )
     );
 }
@@ -400,7 +400,7 @@ fn a_head_that_is_not_like_get_is_found() {
     }));
     assert_eq!(
         (found.law(), found.message()),
-        (Law::Length, "GET is answered 200 and HEAD 405")
+        (Law::Length, "the status is 200 for GET and 405 for HEAD")
     );
 }
 
@@ -411,7 +411,7 @@ fn a_counter_example_reads_like_a_test() {
         response
     }));
     let text = found.to_string();
-    let expected = "law 5 is broken (a wrapper touches only what its docs name): the answer's header etag was \
+    let expected = "law 5 is broken (a wrapper touches only what its docs name): the response's header etag was \
                     [\"\\\"v1\\\"\"] and became []\nwith\n  the request\n    GET / HTTP/1.1\n    no body\n  \
                     the application\n    200\n    etag: \\\"v1\\\"\n    no body\n  the client\n    reads all";
     assert_eq!(text, expected);

@@ -1,4 +1,4 @@
-//! Law 10, the requests that reach what is guarded, and law 9.
+//! Law 10, requests that pass a guard, and law 9.
 
 use enfilade_core::headers::has_token;
 use enfilade_core::{Application, Connection, IntoResponse, Reply, Request, Scheme, around};
@@ -6,8 +6,8 @@ use http::header::{IF_NONE_MATCH, RANGE, VARY};
 
 use super::*;
 
-const UNREACHED: &str = "the wrapper never called the application, so what it does with it was not tried: give the check \
-                         requests that pass, with `Check::request`, or say `Check::never_calls`";
+const UNREACHED: &str = "the wrapper never called the application, so nothing was tested: let requests pass \
+                         with `Check::request`, or call `Check::never_calls`";
 
 fn wall() -> impl Middleware + Clone + Send {
     around("wall", |_: &Application, _: Request| Reply::new("x"))
@@ -18,16 +18,17 @@ fn a_wrapper_that_never_calls_the_application_is_found() {
     let found = found(wall());
     assert_eq!((found.law(), found.message()), (Law::Tested, UNREACHED));
     let expected =
-        format!("law 10 is broken (a law that was never put to the test is not kept): {UNREACHED}");
+        format!("law 10 is broken (a law that was never tested counts as broken): {UNREACHED}");
     assert_eq!(found.to_string(), expected);
     Check::new(wall()).never_calls().run();
     let calls = Check::new(around("nothing", Application::call)).never_calls();
     let found = calls.counter_example().expect("it calls");
-    let message = "the wrapper called the application, and the check says that it never does";
+    let message = "the wrapper called the application, but `Check::never_calls` is set";
     assert_eq!((found.law(), found.message()), (Law::Tested, message));
 }
 
-/// Lets requests pass that are TLS, PUT, below `/vault`, and have the key; breaks the response of the application.
+/// Lets requests pass that use TLS and PUT, are below `/vault`, and have the key; breaks the response of the
+/// application.
 fn vault() -> impl Middleware + Clone + Send {
     around("vault", |inner: &Application, request: Request| {
         let is_open = request.scheme() == Scheme::Https
@@ -88,7 +89,7 @@ fn an_upgrade_that_is_lost_is_found() {
         })
     }));
     let message =
-        "the body of a 101 is no upgrade, as `Upgrade::respond` makes it: no gateway can send it";
+        "the body of a 101 is not an upgrade, so no gateway can send it: use `Upgrade::respond`";
     assert_eq!((found.law(), found.message()), (Law::HopByHop, message));
 }
 
@@ -118,7 +119,7 @@ fn a_304_without_the_vary_of_its_200_is_found() {
     .touches([VARY])
     .counter_example()
     .expect("a 304 and a 206 have no Vary");
-    let message = "the Vary of a 304 lacks accept-encoding, which that of the 200 to the same request has (RFC 9110, \
+    let message = "the Vary of a 304 lacks accept-encoding, which the 200 to the same request has (RFC 9110, \
                    section 15.4.5)";
     assert_eq!((found.law(), found.message()), (Law::Required, message));
 }

@@ -11,7 +11,7 @@ use crate::laws::check_async;
 const NEEDS_RUNTIME: &str = "the component needs a runtime of tokio that runs while it waits: await `laws::check_async` or \
                              `Check::run_async` in a `#[tokio::test]`";
 
-/// Sleeps by tokio's timer, and then breaks the response if `breaks`.
+/// Sleeps with a timer of tokio, and then breaks the response if `breaks`.
 fn sleeping(breaks: bool) -> impl Middleware + Clone + Send {
     around("sleeping", move |inner: &Application, request: Request| {
         let inner = inner.clone();
@@ -56,7 +56,7 @@ async fn one_that_never_wakes_is_found_in_a_runtime_too() {
         Reply::from_future(std::future::pending::<()>())
     });
     let check = Check::new(asleep).cases(1);
-    let message = "the component waits, and nothing will ever wake it";
+    let message = "the component waits, and its task is never woken";
     for found in [check.counter_example_async().await, check.counter_example()] {
         let found = found.expect("it hangs");
         assert_eq!((found.law(), found.message()), (Law::Robust, message));

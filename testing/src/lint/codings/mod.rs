@@ -1,4 +1,4 @@
-//! Laws 7 and 9 over several responses: what `ETag` and `Vary` say if one target has several of them.
+//! Laws 7 and 9 over several responses: `ETag` and `Vary` for one target.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
@@ -13,36 +13,36 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::lint::finding::Law;
 use crate::lint::vary::{SeenVary, is_condition};
 
-/// How many targets are remembered; a new one takes the place of the oldest.
+/// How many targets are remembered; a new one replaces the oldest.
 const TARGETS: usize = 1_024;
-/// How many codings are remembered of one target.
+/// How many codings are remembered for each target.
 const CODINGS: usize = 4;
-/// How many codings a request may name and still be looked at.
+/// How many codings a request may list and still be checked.
 const ACCEPTED: usize = 16;
-/// How long the name of a coding may be.
+/// The maximum length of a coding's name.
 const LONGEST_CODING: usize = 32;
 
 const IDENTITY: &str = "identity";
 
 /// The codings that one boundary has seen, by method and target.
 ///
-/// All but the names of codings is kept as hashes with a key of this process, so that an entry has a known size. Where
-/// another thread is looking, an answer is passed over: no request waits here.
+/// Everything except the names of codings is kept as hashes with a key of this process, so that an entry has a known
+/// size. If another thread holds the lock, a response is skipped: no request waits here.
 #[derive(Default)]
 pub(in crate::lint) struct CodingMemory {
     hashes: RandomState,
     targets: Mutex<TargetRing>,
-    /// A target was to be forgotten while another thread was looking: all of them will be.
+    /// A target should have been forgotten while another thread held the lock: all of them will be.
     is_stale: AtomicBool,
 }
 
-/// What has to be kept of a request to judge its answer.
+/// What has to be kept of a request to judge its response.
 pub(in crate::lint) struct RequestCodings {
     target: u64,
     method_class: MethodClass,
     accepts: Vec<u64>,
     others: u64,
-    /// All headers but conditions.
+    /// All headers except conditions.
     unconditional: u64,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::lint) struct RequestCodings {
 enum MethodClass {
     Get,
     Head,
-    /// It may change what the target is, as caches see it (RFC 9111, section 4.4).
+    /// It may change the target, as caches see it (RFC 9111, section 4.4).
     Unsafe,
 }
 
@@ -74,7 +74,7 @@ impl CodingMemory {
         }
     }
 
-    /// All lines by these names; a sum, as their order is no matter.
+    /// All values of these headers, as a sum, because their order does not matter.
     fn sum(&self, headers: &HeaderMap, is_counted: fn(&HeaderName) -> bool) -> u64 {
         let counted = headers.iter().filter(|(name, _)| is_counted(name));
         counted.fold(0, |sum, (name, value)| {
@@ -86,7 +86,7 @@ impl CodingMemory {
         self.hashes.hash_one(value)
     }
 
-    /// Remembers an answer, and says what is wrong between it and earlier ones.
+    /// Remembers a response, and returns what is wrong between it and earlier ones.
     pub(in crate::lint) fn record_response(
         &self,
         asked: RequestCodings,
@@ -193,7 +193,7 @@ struct TargetCodings {
     method_class: MethodClass,
     seen: Vec<SeenCoding>,
     vary: Option<SeenVary>,
-    // A fault of a target is told once.
+    // A fault of a target is reported once.
     reported_etag: bool,
     reported_vary: bool,
     reported_missing: bool,
@@ -245,7 +245,7 @@ impl TargetCodings {
         });
         let second = unsaid.map(|seen| {
             format!(
-                "one target has the codings {} and {} by Accept-Encoding, and neither answer has a Vary that says so \
+                "one target has the codings {} and {} by Accept-Encoding, and neither response names that header in Vary \
                  (RFC 9110, section 12.5.5)",
                 seen.coding, new.coding
             )
@@ -271,17 +271,17 @@ struct SeenCoding {
     hash: u64,
     strong_etag: Option<u64>,
     varies: Varies,
-    /// The codings that the request named, and whether it took any.
+    /// The codings that the request accepts, and whether it accepts any.
     accepts: Vec<u64>,
     any: bool,
     /// All other headers of the request.
     others: u64,
 }
 
-/// What an answer says its coding depends on.
+/// The headers on which a response's coding depends, as the response declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Varies {
-    /// On `Accept-Encoding`; or nobody is to keep it.
+    /// On `Accept-Encoding`; or no cache may store it.
     Said,
     Nothing,
     /// On other headers only.
@@ -297,10 +297,10 @@ impl SeenCoding {
         self.any || coding.coding == IDENTITY || self.accepts.contains(&coding.hash)
     }
 
-    /// Whether the two codings were chosen by `Accept-Encoding` and neither answer says so.
+    /// Whether the two codings were chosen by `Accept-Encoding` and neither response declares it.
     ///
-    /// That they were chosen is certain where each request took what it was given, and one of them would not have taken
-    /// what the other one was given. A target that merely changed does not look like that.
+    /// They were certainly chosen if each request accepted the coding that it got, and one of them would not have
+    /// accepted the other's. A target that merely changed does not look like that.
     fn is_chosen_unsaid(&self, other: &SeenCoding) -> bool {
         let is_chosen = self.accepts(self)
             && other.accepts(other)
@@ -308,14 +308,14 @@ impl SeenCoding {
         let is_unsaid = match (self.varies, other.varies) {
             (Varies::Said, _) | (_, Varies::Said) => false,
             (Varies::Nothing, Varies::Nothing) => true,
-            // What they depend on may be what made the difference.
+            // The headers on which they depend may have made the difference.
             _ => self.others == other.others,
         };
         is_chosen && is_unsaid
     }
 }
 
-/// The codings of a message, in one form; `None` where the header is not text.
+/// The codings of a message, normalized; `None` if the header is not text.
 fn coding(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(CONTENT_ENCODING).iter();
     if lines.any(|line| line.to_str().is_err()) {
@@ -340,7 +340,7 @@ fn canonical(coding: &str) -> String {
     }
 }
 
-/// The codings that a request takes, in one form.
+/// The codings that a request accepts, normalized.
 fn accepted(headers: &HeaderMap) -> impl Iterator<Item = String> {
     let is_refused = |parameters: &str| {
         let weight = parameters.trim().trim_start_matches(['q', 'Q', '=']);
@@ -361,7 +361,7 @@ fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
 fn varies(headers: &HeaderMap) -> Varies {
     let mut names = tokens(headers, &VARY).peekable();
     if names.peek().is_none() && !headers.contains_key(VARY) {
-        // A cache that keeps nothing mixes nothing up.
+        // A cache that stores nothing cannot mix responses up.
         return match has_token(headers, &CACHE_CONTROL, "no-store") {
             true => Varies::Said,
             false => Varies::Nothing,

@@ -1,6 +1,6 @@
 use super::*;
 
-/// One exchange: method and target, `Accept-Encoding`, and the headers of the answer.
+/// One exchange: method and target, `Accept-Encoding`, and the headers of the response.
 type Exchange = (
     &'static str,
     &'static str,
@@ -128,7 +128,7 @@ fn what_may_be_right_is_not_told() {
             ("GET /", "gzip", &[GZIP, STRONG]),
             ("HEAD /", "", &[STRONG]),
         ],
-        // It is coded for whoever asks: it has changed.
+        // It is compressed for a client that does not accept it: the content has changed.
         &[("GET /", "gzip", &[]), ("GET /", "", &[GZIP])],
         &[
             ("GET /", "gzip", &[GZIP, STRONG]),

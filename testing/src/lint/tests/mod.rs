@@ -18,7 +18,7 @@ use crate::client::Client;
 use crate::client::RequestBuilder;
 use crate::client::response::TestResponse;
 
-/// A body that says and does what a test wants.
+/// A body that returns the frames and hints that a test sets.
 #[derive(Clone)]
 struct Scripted {
     /// Text is data; `None` is trailers.
@@ -72,7 +72,7 @@ impl http_body::Body for Scripted {
 
 type Findings = Arc<Mutex<Vec<String>>>;
 
-/// A client of `app` inside a `Lint`, and what that finds.
+/// A client of `app` inside a `Lint`, and its findings.
 fn linted(app: Application) -> (Client, Findings) {
     let findings = Findings::default();
     let list = findings.clone();
@@ -80,7 +80,7 @@ fn linted(app: Application) -> (Client, Findings) {
     (Client::new(app.wrap(lint)), findings)
 }
 
-fn answering(
+fn responding(
     status: u16,
     headers: &[(&'static str, &'static str)],
     body: impl Fn() -> Body + Send + Sync + 'static,
@@ -97,7 +97,7 @@ fn answering(
     })
 }
 
-/// An application that takes the requests as they come and reads their bodies.
+/// An application that accepts all requests and reads their bodies.
 fn reading() -> Application {
     Application::new(async |mut request: Request| {
         let body = request.take_body().collect(1000).await;
@@ -108,16 +108,16 @@ fn reading() -> Application {
     })
 }
 
-const INNER: &str = "answering (inside Lint) broke law ";
+const INNER: &str = "responding (inside Lint) broke law ";
 const OUTER: &str = "the gateway (outside Lint) broke law ";
 
 #[test]
-fn an_application_that_breaks_a_law_is_told() {
+fn an_application_that_breaks_a_law_is_reported() {
     let length = |text: &str| format!("{INNER}2 (lengths are true): {text}");
     let hop = |name: &str| {
         format!(
             "{INNER}3 (hop-by-hop headers belong to the gateway): \
-             the response has the header {name}, which is the gateway's to set"
+             the response has the header {name}, which only the gateway may set"
         )
     };
     let end = |text: &str| format!("{INNER}4 (a body ends once): {text}");
@@ -140,108 +140,108 @@ fn an_application_that_breaks_a_law_is_told() {
     let said = |length| [("content-length", length)];
     let cases = [
         (
-            answering(200, &said("5"), abcd),
+            responding(200, &said("5"), abcd),
             length("Content-Length is 5 and the body has 4 bytes"),
         ),
         (
-            answering(200, &said("1"), Body::empty),
+            responding(200, &said("1"), Body::empty),
             length("Content-Length is 1 and the body has 0 bytes"),
         ),
         (
-            answering(200, &said("5"), stream),
+            responding(200, &said("5"), stream),
             length("Content-Length is 5, and the body ended after 4 bytes"),
         ),
         (
-            answering(200, &said("3"), stream),
+            responding(200, &said("3"), stream),
             length("Content-Length is 3, and the body has 4 bytes or more"),
         ),
         (
-            answering(200, &said("+4"), abcd),
+            responding(200, &said("+4"), abcd),
             length("Content-Length is \"+4\", which is not one number"),
         ),
         (
-            answering(200, &said("4, 4"), abcd),
+            responding(200, &said("4, 4"), abcd),
             length("Content-Length is \"4, 4\", which is not one number"),
         ),
         (
-            answering(200, &said(""), abcd),
+            responding(200, &said(""), abcd),
             length("Content-Length is \"\", which is not one number"),
         ),
         (
-            answering(200, &[said("4"), said("4")].concat(), abcd),
+            responding(200, &[said("4"), said("4")].concat(), abcd),
             length("there are 2 Content-Length headers"),
         ),
         (
-            answering(200, &[], move || short.body()),
+            responding(200, &[], move || short.body()),
             length("the body's size hint is 5, and the body ended after 4 bytes"),
         ),
         (
-            answering(200, &[], move || long.body()),
+            responding(200, &[], move || long.body()),
             length("the body's size hint is 3, and the body has 4 bytes or more"),
         ),
         (
-            answering(204, &[], || Body::from("a")),
+            responding(204, &[], || Body::from("a")),
             length("a 204 has no body, and this one has 1 byte"),
         ),
         (
-            answering(204, &said("0"), Body::empty),
+            responding(204, &said("0"), Body::empty),
             length("a 204 has no body, and so no Content-Length"),
         ),
         (
-            answering(205, &[], abcd),
+            responding(205, &[], abcd),
             length("a 205 has no body, and this one has 4 bytes"),
         ),
         (
-            answering(304, &[], abcd),
+            responding(304, &[], abcd),
             length("a 304 has no body, and this one has 4 bytes"),
         ),
         (
-            answering(204, &[], stream),
+            responding(204, &[], stream),
             length("a 204 has no body, and the body has 2 bytes or more"),
         ),
         (
-            answering(200, &[("connection", "close")], abcd),
+            responding(200, &[("connection", "close")], abcd),
             hop("connection"),
         ),
         (
-            answering(200, &[("keep-alive", "x")], abcd),
+            responding(200, &[("keep-alive", "x")], abcd),
             hop("keep-alive"),
         ),
         (
-            answering(204, &[("upgrade", "x")], Body::empty),
+            responding(204, &[("upgrade", "x")], Body::empty),
             hop("upgrade"),
         ),
         (
-            answering(200, &[("proxy-authenticate", "x")], abcd),
+            responding(200, &[("proxy-authenticate", "x")], abcd),
             hop("proxy-authenticate"),
         ),
         (
-            answering(200, &[("transfer-encoding", "chunked")], abcd),
+            responding(200, &[("transfer-encoding", "chunked")], abcd),
             hop("transfer-encoding"),
         ),
         (
-            answering(200, &[], move || late.body()),
+            responding(200, &[], move || late.body()),
             end("data came after the trailers"),
         ),
         (
-            answering(200, &[], move || twice.body()),
+            responding(200, &[], move || twice.body()),
             end("trailers came after the trailers"),
         ),
         (
-            answering(200, &[], move || over.body()),
-            end("data came after the body had said that it had ended"),
+            responding(200, &[], move || over.body()),
+            end("data came after the body reported its end"),
         ),
     ];
     for (app, expected) in cases {
         let (client, findings) = linted(app);
-        // A gateway would mend much of this; what is read here is what the application gave.
+        // A gateway would correct much of this; the test checks the application's own response.
         client.without_gateway().get("/").send();
         assert_eq!(*findings.lock().unwrap(), [expected]);
     }
 }
 
 #[test]
-fn a_gateway_that_breaks_a_law_is_told() {
+fn a_gateway_that_breaks_a_law_is_reported() {
     let path =
         |text: &str| format!("{OUTER}1 (script_name and path are the path as received): {text}");
     let length = |text: &str| format!("{OUTER}2 (lengths are true): {text}");
@@ -339,7 +339,7 @@ fn the_path_as_received_is_whole() {
 }
 
 #[test]
-fn a_mount_that_is_undone_further_in_is_told() {
+fn a_mount_that_is_undone_further_in_is_reported() {
     let strips = around("strips", |inner, mut request: Request| {
         request.set_uri(Uri::from_static("/users"));
         inner.call(request)
@@ -354,8 +354,8 @@ fn a_mount_that_is_undone_further_in_is_told() {
     assert_eq!(
         text,
         "the gateway (outside Lint) broke law 1 (script_name and path are the path as received): \
-         script_name was \"/api\" further out and is \"\" now: a path is mounted with `Request::mount`, \
-         never cut off with `set_uri`"
+         script_name was \"/api\" further out and is \"\" now: mount a path with `Request::mount`, \
+         do not cut it with `set_uri`"
     );
     // A rewrite before the mount loses nothing.
     let app = reading().wrap(Lint::new()).wrap(strips).wrap(Lint::new());
@@ -371,21 +371,21 @@ fn panic_of(send: impl FnOnce() -> TestResponse) -> String {
 
 #[test]
 fn a_finding_fails_the_test_whether_a_gateway_is_between_or_not() {
-    let expected = "answering (inside Lint) broke law 2 (lengths are true): \
+    let expected = "responding (inside Lint) broke law 2 (lengths are true): \
                     a 204 has no body, and this one has 1 byte";
-    let app = answering(204, &[], || Body::from("a")).wrap(Lint::new());
+    let app = responding(204, &[], || Body::from("a")).wrap(Lint::new());
     let client = Client::new(app);
     assert_eq!(panic_of(|| client.get("/").send()), expected);
     let bare = client.without_gateway();
     assert_eq!(panic_of(|| bare.get("/").send()), expected);
     // In the middle of a body, and in the application's reading of the request.
-    let stream = answering(200, &[("content-length", "3")], || {
+    let stream = responding(200, &[("content-length", "3")], || {
         Body::from_iterator(["ab", "cd"])
     });
     let client = Client::new(stream.wrap(Lint::new()));
     assert_eq!(
         panic_of(|| client.get("/").send()),
-        "answering (inside Lint) broke law 2 (lengths are true): \
+        "responding (inside Lint) broke law 2 (lengths are true): \
          Content-Length is 3, and the body has 4 bytes or more"
     );
     let client = Client::new(reading().wrap(Lint::new()));
@@ -406,35 +406,43 @@ fn what_is_right_passes_unchanged() {
     let said = [("content-length", "4")];
     let get = || Method::GET;
     let cases = [
-        (get(), answering(200, &said, || Body::from("abcd")), "abcd"),
-        (get(), answering(200, &said, stream), "abcd"),
-        (get(), answering(200, &said, list), "abcd"),
-        (get(), answering(200, &said, trailing), "abcd"),
-        (get(), answering(200, &[], stream), "abcd"),
-        (get(), answering(200, &[], || Scripted::new(&[]).body()), ""),
-        (get(), answering(204, &[], Body::empty), ""),
-        (get(), answering(204, &[], || Body::from_iterator([""])), ""),
-        (get(), answering(304, &said, Body::empty), ""),
-        (get(), answering(426, &[("upgrade", "x")], Body::empty), ""),
+        (get(), responding(200, &said, || Body::from("abcd")), "abcd"),
+        (get(), responding(200, &said, stream), "abcd"),
+        (get(), responding(200, &said, list), "abcd"),
+        (get(), responding(200, &said, trailing), "abcd"),
+        (get(), responding(200, &[], stream), "abcd"),
         (
             get(),
-            answering(407, &[("proxy-authenticate", "Basic")], Body::empty),
+            responding(200, &[], || Scripted::new(&[]).body()),
+            "",
+        ),
+        (get(), responding(204, &[], Body::empty), ""),
+        (
+            get(),
+            responding(204, &[], || Body::from_iterator([""])),
+            "",
+        ),
+        (get(), responding(304, &said, Body::empty), ""),
+        (get(), responding(426, &[("upgrade", "x")], Body::empty), ""),
+        (
+            get(),
+            responding(407, &[("proxy-authenticate", "Basic")], Body::empty),
             "",
         ),
         (
             get(),
-            answering(200, &[("proxy-status", "x")], Body::empty),
+            responding(200, &[("proxy-status", "x")], Body::empty),
             "",
         ),
-        (Method::HEAD, answering(200, &said, Body::empty), ""),
+        (Method::HEAD, responding(200, &said, Body::empty), ""),
         (
             Method::HEAD,
-            answering(200, &[("content-length", "9")], || Body::from("abcd")),
+            responding(200, &[("content-length", "9")], || Body::from("abcd")),
             "abcd",
         ),
         (
             Method::HEAD,
-            answering(200, &[("content-length", "9")], stream),
+            responding(200, &[("content-length", "9")], stream),
             "abcd",
         ),
     ];
@@ -460,7 +468,7 @@ fn what_is_right_passes_unchanged() {
 fn a_body_in_memory_stays_there_and_ends_are_reported_as_they_were() {
     let ends = Arc::new(Mutex::new(Vec::new()));
     let list = ends.clone();
-    let app = answering(200, &[], || Body::from_iterator(["ab", "cd"])).wrap(around(
+    let app = responding(200, &[], || Body::from_iterator(["ab", "cd"])).wrap(around(
         "log",
         move |inner: &Application, request| {
             let list = list.clone();
@@ -483,6 +491,6 @@ fn a_body_in_memory_stays_there_and_ends_are_reported_as_they_were() {
             (0, Outcome::Dropped)
         ]
     );
-    let full = Client::new(answering(200, &[], || Body::from("abcd")).wrap(Lint::new()));
+    let full = Client::new(responding(200, &[], || Body::from("abcd")).wrap(Lint::new()));
     assert_eq!(full.get("/").send_head().body().as_bytes().unwrap(), "abcd");
 }

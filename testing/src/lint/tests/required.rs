@@ -1,10 +1,10 @@
-//! Law 9, and the part of law 3 that is about upgrades.
+//! Law 9, and law 3 for upgrades.
 
 use enfilade_core::{Application, Body, IntoResponse, Request, Response, Upgraded};
 use http::header::{CONNECTION, RANGE, VARY};
 use http::{HeaderValue, StatusCode};
 
-use super::{answering, linted};
+use super::{linted, responding};
 use crate::client::Client;
 use crate::lint::Lint;
 
@@ -15,7 +15,7 @@ fn a_status_has_the_headers_that_it_requires() {
     let law = "a response has the headers that its status requires";
     let missing = |status: u16, name: &str, section: &str| {
         format!(
-            "answering (inside Lint) broke law 9 ({law}): a {status} must have the header {name} \
+            "responding (inside Lint) broke law 9 ({law}): a {status} must have the header {name} \
              (RFC 9110, section {section})"
         )
     };
@@ -23,7 +23,7 @@ fn a_status_has_the_headers_that_it_requires() {
         (401, &[], Some(missing(401, "www-authenticate", "15.5.2"))),
         (401, &[("www-authenticate", "Basic realm=\"x\"")], None),
         (405, &[], Some(missing(405, "allow", "15.5.6"))),
-        // RFC 9110, section 10.2.1: an empty one says that there is no method.
+        // RFC 9110, section 10.2.1: an empty one means that no method is allowed.
         (405, &[("allow", "")], None),
         (407, &[], Some(missing(407, "proxy-authenticate", "15.5.8"))),
         (407, &[("proxy-authenticate", "Basic")], None),
@@ -32,7 +32,7 @@ fn a_status_has_the_headers_that_it_requires() {
         (403, &[], None),
     ];
     for (status, headers, expected) in cases {
-        let (client, findings) = linted(answering(status, headers, Body::empty));
+        let (client, findings) = linted(responding(status, headers, Body::empty));
         client.get("/").send();
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(*findings.lock().unwrap(), expected, "{status} {headers:?}");
@@ -41,12 +41,12 @@ fn a_status_has_the_headers_that_it_requires() {
 
 #[test]
 fn the_connection_is_the_gateways_also_on_a_101_and_a_426() {
-    let law = "answering (inside Lint) broke law 3 (hop-by-hop headers belong to the gateway)";
+    let law = "responding (inside Lint) broke law 3 (hop-by-hop headers belong to the gateway)";
     let set = |name: &str| {
-        format!("{law}: the response has the header {name}, which is the gateway's to set")
+        format!("{law}: the response has the header {name}, which only the gateway may set")
     };
     let no_upgrade = format!(
-        "{law}: the body of a 101 is no upgrade, as `Upgrade::respond` makes it: no gateway can send it"
+        "{law}: the body of a 101 is not an upgrade, so no gateway can send it: use `Upgrade::respond`"
     );
     let cases: [(u16, Headers, String); 4] = [
         (101, &[], no_upgrade.clone()),
@@ -63,7 +63,7 @@ fn the_connection_is_the_gateways_also_on_a_101_and_a_426() {
         (200, &[("upgrade", "x")], set("upgrade")),
     ];
     for (status, headers, expected) in cases {
-        let (client, findings) = linted(answering(status, headers, Body::empty));
+        let (client, findings) = linted(responding(status, headers, Body::empty));
         client.get("/").send();
         assert_eq!(
             *findings.lock().unwrap(),
@@ -97,7 +97,7 @@ fn an_upgrade_is_a_101_without_headers_about_the_connection() {
         (
             &[("upgrade", "x")],
             vec![format!(
-                "{law}: the response has the header upgrade, which is the gateway's to set"
+                "{law}: the response has the header upgrade, which only the gateway may set"
             )],
         ),
     ];
@@ -110,7 +110,7 @@ fn an_upgrade_is_a_101_without_headers_about_the_connection() {
     }
 }
 
-/// Responds to `If-None-Match` with a 304, to `Range` with a 206, with the `Vary` of `vary`.
+/// Responds to `If-None-Match` with a 304, to `Range` with a 206, each with its `Vary` from `vary`.
 fn conditional(vary: fn(StatusCode) -> &'static str) -> Application {
     Application::new(move |request: Request| {
         let headers = request.headers();
@@ -156,18 +156,18 @@ fn a_206_and_a_304_have_the_vary_of_their_200() {
         found(partial, "de"),
         [
             "closure in conditional (inside Lint) broke law 9 (a response has the headers that its status requires): \
-          the Vary of a 206 lacks accept-encoding, which that of the 200 to the same request has \
+          the Vary of a 206 lacks accept-encoding, which the 200 to the same request has \
           (RFC 9110, section 15.3.7)"
         ]
     );
-    // Another request, and its 200 was never seen.
+    // Another request, whose 200 was never seen.
     assert_eq!(found(partial, "fr"), [""; 0]);
     let none = |status: StatusCode| match status {
         StatusCode::OK => "accept-encoding",
         _ => "",
     };
     let findings = found(none, "de");
-    assert_eq!(findings.len(), 1, "a target is told once: {findings:?}");
+    assert_eq!(findings.len(), 1, "a target is reported once: {findings:?}");
     assert!(
         findings[0].contains("the Vary of a 304 lacks accept-encoding"),
         "{findings:?}"

@@ -1,4 +1,4 @@
-//! Law 7, the names in findings, and where findings go.
+//! Law 7, the names in findings, and the destinations of findings.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use enfilade_core::{Application, Body, Request, around};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Method};
 
-use super::{answering, linted};
+use super::{linted, responding};
 use crate::client::Client;
 use crate::lint::Finding;
 use crate::lint::Law;
@@ -17,7 +17,7 @@ use crate::lint::Side;
 type Headers = &'static [(&'static str, &'static str)];
 
 #[test]
-fn a_value_that_is_wrong_is_told() {
+fn a_wrong_value_is_reported() {
     let cases: [(Headers, &str); 9] = [
         (
             &[("x-a", "a ")],
@@ -29,15 +29,15 @@ fn a_value_that_is_wrong_is_told() {
         ),
         (
             &[("date", "Sun Nov  6 08:49:37 1994")],
-            "the header date is \"Sun Nov  6 08:49:37 1994\", which is not a date as HTTP writes it",
+            "the header date is \"Sun Nov  6 08:49:37 1994\", which is not an HTTP date (IMF-fixdate)",
         ),
         (
             &[("last-modified", "Mon, 06 Nov 1994 08:49:37 GMT")],
-            "the header last-modified is \"Mon, 06 Nov 1994 08:49:37 GMT\", which is not a date as HTTP writes it",
+            "the header last-modified is \"Mon, 06 Nov 1994 08:49:37 GMT\", which is not an HTTP date (IMF-fixdate)",
         ),
         (
             &[("retry-after", "soon")],
-            "the header retry-after is \"soon\", which is not a number of seconds or a date as HTTP writes it",
+            "the header retry-after is \"soon\", which is not a number of seconds or an HTTP date (IMF-fixdate)",
         ),
         (
             &[("etag", "v1")],
@@ -45,7 +45,7 @@ fn a_value_that_is_wrong_is_told() {
         ),
         (
             &[("etag", "\"a\""), ("etag", "\"b\"")],
-            "there are 2 lines of the header etag",
+            "there are 2 etag headers",
         ),
         (
             &[("location", "/a b")],
@@ -54,14 +54,14 @@ fn a_value_that_is_wrong_is_told() {
         (
             &[("location", "//evil.example")],
             "the header location is \"//evil.example\", which leads to another host: \
-             a path has one slash at its beginning",
+             begin a path with one slash",
         ),
     ];
     for (headers, expected) in cases {
         for method in [Method::GET, Method::HEAD, Method::POST] {
-            let (client, findings) = linted(answering(200, headers, Body::empty));
+            let (client, findings) = linted(responding(200, headers, Body::empty));
             client.without_gateway().request(method, "/").send();
-            let law = "answering (inside Lint) broke law 7 (header values are valid and mean what they say)";
+            let law = "responding (inside Lint) broke law 7 (header values are valid and correct)";
             assert_eq!(*findings.lock().unwrap(), [format!("{law}: {expected}")]);
         }
     }
@@ -81,24 +81,24 @@ fn a_content_length_is_one_number_for_head_and_304_too() {
     ];
     for (headers, expected) in wrong {
         for (method, status) in [(Method::HEAD, 200), (Method::GET, 304)] {
-            let (client, findings) = linted(answering(status, headers, Body::empty));
+            let (client, findings) = linted(responding(status, headers, Body::empty));
             client.request(method, "/").send();
             let expected =
-                format!("answering (inside Lint) broke law 2 (lengths are true): {expected}");
+                format!("responding (inside Lint) broke law 2 (lengths are true): {expected}");
             assert_eq!(*findings.lock().unwrap(), [expected]);
         }
     }
 }
 
 #[test]
-fn a_location_outside_the_mount_is_told_unless_it_is_allowed() {
+fn a_location_outside_the_mount_is_reported_unless_it_is_allowed() {
     let mounted = |lint: fn(Lint) -> Lint| {
         let findings = Arc::new(Mutex::new(Vec::new()));
         let list = findings.clone();
-        let told = Lint::report(move |finding| list.lock().unwrap().push(finding));
-        let login = answering(303, &[("location", "/login")], Body::empty);
+        let report = Lint::report(move |finding| list.lock().unwrap().push(finding));
+        let login = responding(303, &[("location", "/login")], Body::empty);
         let app = login
-            .wrap(lint(told))
+            .wrap(lint(report))
             .wrap(around("mount", |inner, mut request: Request| {
                 request.mount("/shop").unwrap();
                 inner.call(request)
@@ -119,16 +119,16 @@ fn a_location_outside_the_mount_is_told_unless_it_is_allowed() {
     assert_eq!(
         found[0].message(),
         "the header location is \"/login\", which leads out of the mount \"/shop\": \
-         `Request::url_for_path` makes one that stays"
+         use `Request::url_for_path`"
     );
     assert!(mounted(Lint::allow_external_locations).is_empty());
 }
 
-/// An application that codes where the client asks for it, and says what it is told to.
+/// An application that compresses if the client accepts it, with these headers.
 fn coding(plain: Headers, coded: Headers) -> Application {
     let (plain, coded) = (
-        answering(200, plain, Body::empty),
-        answering(200, coded, Body::empty),
+        responding(200, plain, Body::empty),
+        responding(200, coded, Body::empty),
     );
     Application::new(move |request: Request| {
         let is_asked_for = request.headers().contains_key(ACCEPT_ENCODING);
@@ -138,14 +138,13 @@ fn coding(plain: Headers, coded: Headers) -> Application {
 
 #[test]
 fn trailers_are_judged_as_they_pass() {
-    let (client, findings) = linted(answering(200, &[], || {
+    let (client, findings) = linted(responding(200, &[], || {
         let length = [(http::header::CONTENT_LENGTH, HeaderValue::from_static("7"))];
         Body::from("content").with_trailers(length.into_iter().collect())
     }));
     assert_eq!(client.get("/").send().text(), "content");
-    let law =
-        "answering (inside Lint) broke law 7 (header values are valid and mean what they say)";
-    let expected = format!("{law}: the trailers have content-length, which belongs to the head");
+    let law = "responding (inside Lint) broke law 7 (header values are valid and correct)";
+    let expected = format!("{law}: the trailers contain content-length, which belongs in the head");
     assert_eq!(*findings.lock().unwrap(), [expected]);
 }
 
@@ -194,13 +193,13 @@ fn findings_name_the_component_on_their_side() {
     let named = |lint: fn(Lint) -> Lint| {
         let names = Arc::new(Mutex::new(Vec::new()));
         let list = names.clone();
-        let told = Lint::report(move |finding| {
+        let report = Lint::report(move |finding| {
             let name = (finding.side(), finding.component().to_owned());
             list.lock().unwrap().push(name);
         });
         let app =
-            answering(200, &[("x-a", " ")], Body::empty).wrap(around("Salon", Application::call));
-        let app = app.wrap(lint(told));
+            responding(200, &[("x-a", " ")], Body::empty).wrap(around("Salon", Application::call));
+        let app = app.wrap(lint(report));
         let client = Client::new(app).without_gateway();
         client.post("/").header("content-length", "x").send();
         std::mem::take(&mut *names.lock().unwrap())
@@ -216,14 +215,14 @@ fn findings_name_the_component_on_their_side() {
         named(|lint| lint.inside("Hall").outside("Street")),
         by("Street", "Hall")
     );
-    // One that only watches is not whom a finding is about.
-    let app = answering(200, &[("x-a", " ")], Body::empty).wrap(Lint::report(drop));
+    // A component that only watches is never named in a finding.
+    let app = responding(200, &[("x-a", " ")], Body::empty).wrap(Lint::report(drop));
     let (client, findings) = linted(app);
     client.get("/").send();
-    assert!(findings.lock().unwrap()[0].starts_with("answering (inside Lint) broke law 7"));
+    assert!(findings.lock().unwrap()[0].starts_with("responding (inside Lint) broke law 7"));
 }
 
-/// A writer that a test can read.
+/// A writer whose content a test can read.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Vec<u8>>>);
 
@@ -249,11 +248,11 @@ fn findings_are_written_as_lines() {
         }
     }
     let memory = Memory::default();
-    let app = answering(200, &[("x-a", " "), ("etag", "\"")], Body::empty);
+    let app = responding(200, &[("x-a", " "), ("etag", "\"")], Body::empty);
     let app = app.wrap(Lint::write_to(memory.clone()).inside("a\nb"));
     let app = app.wrap(Lint::write_to(Full));
     assert_eq!(Client::new(app).get("/").send().status(), 200);
-    let law = "a\\nb (inside Lint) broke law 7 (header values are valid and mean what they say)";
+    let law = "a\\nb (inside Lint) broke law 7 (header values are valid and correct)";
     let lines = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
     let expected = format!(
         "{law}: the header x-a begins or ends with white space: \" \"\n\
@@ -264,7 +263,7 @@ fn findings_are_written_as_lines() {
 
 #[test]
 fn a_request_is_not_judged_by_its_values() {
-    let (client, findings) = linted(answering(200, &[], Body::empty));
+    let (client, findings) = linted(responding(200, &[], Body::empty));
     let request = client
         .get("/")
         .header("date", "now")

@@ -14,16 +14,16 @@ use super::{Body, Content, take_piece};
 use crate::message::error::BodyError;
 use crate::message::unwind::{Panic, drop_quietly};
 
-/// The most bytes that one read of a source is asked for.
+/// The largest read of a source, in bytes.
 const READ: usize = 256 * 1024;
-/// How many pieces of the gateway's size a read has: many streams of small pieces hold less.
+/// How many pieces of the gateway's size one read has: with small pieces, many streams hold less memory.
 const PIECES: usize = 4;
 
 impl Body {
-    /// A body of segments, which are sent in this order; its length is the sum of theirs.
+    /// A body of segments, sent in this order; its length is the sum of their lengths.
     ///
-    /// A source that ends before its segment does is an error of the body: the response is cut, and never filled up. A
-    /// source that has grown is sent no further than its segment goes.
+    /// If a source ends before its segment does, the body fails: the response is cut short and never padded. If a
+    /// source has grown, nothing beyond its segment is sent.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -46,10 +46,10 @@ impl Body {
         Body::of(content(segments.collect()))
     }
 
-    /// Keeps only this range of the body's bytes, which counts from the next one that would be sent.
+    /// Keeps only this range of the body's bytes, counted from the next byte to be sent.
     ///
-    /// Nothing is read or copied, and reports of its end stay with the body. [`segments`](Body::segments) looks first
-    /// whether it can be sliced.
+    /// Nothing is read or copied, and end reports stay with the body. Call [`segments`](Body::segments) first to check
+    /// whether the body can be sliced.
     ///
     /// ```
     /// use enfilade_core::{Body, BodyErrorKind};
@@ -61,16 +61,16 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// If the range is outside the body, and for a stream and for a body with trailers. The body is dropped then.
+    /// If the range is outside the body, or if the body is a stream or has trailers. Then the body is dropped.
     pub fn slice(self, range: impl RangeBounds<u64>) -> Result<Body, BodyError> {
         let segments = self.segments(range)?;
         Ok(self.with_segments(segments))
     }
 
-    /// The segments that this range of the body's bytes is made of.
+    /// The segments that make up this range of the body's bytes.
     ///
-    /// With [`with_segments`](Body::with_segments) they make another body of the same content: several ranges of it, with
-    /// text between them.
+    /// Pass them to [`with_segments`](Body::with_segments) to make another body of the same content, such as several
+    /// ranges with text between them.
     ///
     /// ```
     /// use enfilade_core::{Body, Segment};
@@ -86,7 +86,7 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// If the range is outside the body, and for a stream and for a body with trailers.
+    /// If the range is outside the body, or if the body is a stream or has trailers.
     pub fn segments(&self, range: impl RangeBounds<u64>) -> Result<Vec<Segment>, BodyError> {
         let part = |bytes: &Bytes| Segment(Part::Memory(bytes.clone()));
         let all: Vec<Segment> = match &self.content {
@@ -111,16 +111,16 @@ impl Body {
         Ok(parts.filter(|segment| !segment.is_empty()).collect())
     }
 
-    /// Sends these segments in place of its content; reports of its end stay with the body.
+    /// Replaces the content by these segments; end reports stay with the body.
     #[must_use]
     pub fn with_segments(mut self, segments: impl IntoIterator<Item: Into<Segment>>) -> Body {
         self.content = content(segments.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The path of the file that this body is, from its first byte to its last; `None` for any other body.
+    /// The path of the file, if this body is one whole file; `None` for any other body.
     ///
-    /// The file may be another by the time that somebody opens the path again.
+    /// By the time the path is opened again, it may name another file.
     #[must_use]
     pub fn whole_file(&self) -> Option<&Path> {
         let Content::Segments(segments) = &self.content else {
@@ -137,7 +137,7 @@ impl Body {
     }
 }
 
-/// These segments; in memory if all of them are.
+/// These segments as content; in memory if all of them are.
 fn content(mut segments: VecDeque<Segment>) -> Content {
     segments.retain(|segment| !segment.is_empty());
     let in_memory = |segment: &Segment| match &segment.0 {
@@ -155,7 +155,7 @@ fn content(mut segments: VecDeque<Segment>) -> Content {
     }))
 }
 
-/// The range as numbers, if it is inside of `length` bytes.
+/// The range as numbers, if it is within `length` bytes.
 fn checked(range: impl RangeBounds<u64>, length: u64) -> Result<Range<u64>, BodyError> {
     let start = match range.start_bound() {
         Bound::Included(start) => Some(*start),
@@ -173,13 +173,13 @@ fn checked(range: impl RangeBounds<u64>, length: u64) -> Result<Range<u64>, Body
     }
 }
 
-/// What is left of a body of segments, of which at least one was a source.
+/// The rest of a body of segments, of which at least one was a source.
 pub(super) struct Segments {
-    /// In order; none of them is empty. What was read stands before the rest of its source.
+    /// In order; no part is empty. Bytes that were read stand before the rest of their source.
     parts: VecDeque<Segment>,
     /// The sum of their lengths.
     pub(super) length: u64,
-    /// The read that is under way; the first of the parts is what it reads.
+    /// The read in progress; it reads the first of the parts.
     reading: Option<Reading>,
 }
 
@@ -226,7 +226,7 @@ impl Segments {
     }
 }
 
-/// Reads the beginning of `range`, or goes on with that.
+/// Starts a read of `range`, or continues it.
 fn poll_read(
     reading: &mut Option<Reading>,
     source: &Arc<dyn ReadAt>,
@@ -255,7 +255,7 @@ fn poll_read(
                 Ok(Poll::Ready(read)) => Ok(read),
                 Err(panic) => Err(panic),
             };
-            // What the future holds may panic once more.
+            // The values in the future may panic again when dropped.
             drop_quietly(reading.take());
             (read, limit)
         }

@@ -10,7 +10,7 @@ use super::*;
 use crate::message::body::Outcome;
 use crate::message::error::BodyErrorKind;
 
-/// A source that says what it was asked for, and takes a turn for each read.
+/// A source that records its reads, and takes one turn for each.
 #[derive(Clone, Default)]
 struct Slow {
     bytes: Bytes,
@@ -63,7 +63,7 @@ fn source(text: &'static str) -> Arc<dyn ReadAt> {
     Arc::new(Bytes::from(text))
 }
 
-/// What it is in all, with its failure.
+/// All the bytes of the body, with its failure.
 fn read(mut body: Body) -> (Vec<u8>, Option<BodyError>) {
     let mut all = Vec::new();
     while let Some(frame) = pollster::block_on(body.frame()) {
