@@ -15,12 +15,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use enfilade_core::{
-    Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, Connection,
-    Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler, IntoReply,
-    IntoResponse, Middleware, OptionValue, Outcome, Panic, Params, Pipeline, ReadAt, RemoteUser,
-    Reply, ReplyFuture, Request, Response, Scheme, Segment, SourceRead, TargetError, Tls,
-    TryIntoApplication, Upgrade, Upgraded, Wrapper, around, around_async, gateway, headers, host,
-    marker, path, unpoisoned, wrapped,
+    Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, CaptureSink, Captured,
+    Connection, Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler,
+    IntoReply, IntoResponse, MatchedPattern, Middleware, NextFrame, OptionValue, Outcome, Panic,
+    Params, Pass, Pipeline, ReadAt, RemoteUser, Reply, ReplyFuture, Request, RequestIdValue,
+    Response, RouteWanted, Scheme, Segment, SourceRead, TargetError, Tls, TryIntoApplication,
+    Upgrade, UpgradeFuture, UpgradeTask, Upgraded, Wrapper, around, around_async, gateway, headers,
+    host, marker, path, unpoisoned, wrapped,
 };
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]

@@ -17,7 +17,7 @@ use self::support::compiler::errors_of;
 const PRELUDE: &str = r#"
 #![allow(unused)]
 use std::sync::{Arc, Mutex};
-use enfilade::middleware::{NotFound, Router};
+use enfilade::middleware::{Headers, NotFound, Router};
 use enfilade::{around, around_async, Application, HttpError, IntoResponse, Pipeline, Reply, Request, Response, Server};
 struct Failure;
 async fn find() -> Result<&'static str, std::fmt::Error> { Ok("found") }
@@ -33,7 +33,18 @@ struct Mistake {
 const NOT_A_RESPONSE: &str = "for `?` on any error return `Result<_, HttpError>`";
 const ONE_PARAMETER: &str = "write a closure with one parameter, by value: `|request: Request| ..`";
 
-const MISTAKES: [Mistake; 21] = [
+const MISTAKES: [Mistake; 23] = [
+    // A `?` that is missing.
+    Mistake {
+        code: "Application::new(|_: Request| \"x\").wrap(Headers::new().set(\"a\", \"b\"));",
+        message: "is not a middleware",
+        says: "a wrapper whose setter returns a `Result` needs `?`",
+    },
+    Mistake {
+        code: "Pipeline::new().with(Headers::new().set(\"a\", \"b\"));",
+        message: "is not a middleware",
+        says: "a wrapper whose setter returns a `Result` needs `?`",
+    },
     // A wrong error type.
     Mistake {
         code: "Application::new(async |_: Request| -> Result<&str, Failure> { Ok(\"x\") });",

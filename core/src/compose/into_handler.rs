@@ -35,6 +35,10 @@ impl Application {
     /// - `FnOnce(Request) -> Future<Output: IntoResponse>`, such as `async |..|`, `|..| async { .. }` and `async fn`.
     /// - `Fn(Request) -> Reply`, which chooses between them at run time.
     ///
+    /// None of them may block, with `std::thread::sleep` or a synchronous database call, say: it runs on a thread of the
+    /// runtime, and other requests on that thread wait meanwhile. Not even a timeout can interrupt it. Put a closure that
+    /// blocks into `enfilade::blocking`.
+    ///
     /// ```
     /// use enfilade_core::{Application, Reply, Request};
     ///

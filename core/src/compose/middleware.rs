@@ -10,6 +10,11 @@ use crate::compose::into_handler::IntoHandler;
 ///
 /// A plain function `fn(Application) -> Application` is a middleware. So is a closure of that form, and a [`Pipeline`]
 /// of middleware.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware",
+    label = "expected a wrapper, a `Pipeline`, or a function from an application to an application",
+    note = "a wrapper whose setter returns a `Result` needs `?`: `.wrap(Headers::new().set(\"x\", \"y\")?)`"
+)]
 pub trait Middleware {
     /// Puts this wrapper around `app`.
     fn wrap(self, app: Application) -> Application;

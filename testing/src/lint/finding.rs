@@ -97,7 +97,7 @@ pub enum Law {
 }
 
 impl Law {
-    /// The number of the law in the documentation.
+    /// The number of the law. Law 8, that wrapping is associative, holds for every wrapper and needs no check.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {

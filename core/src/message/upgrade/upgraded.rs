@@ -20,10 +20,9 @@ impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 /// Dropping it closes the connection.
 ///
 /// ```
-/// use enfilade_core::{Request, Response};
+/// use enfilade_core::{IntoResponse, Request, Response};
 /// use http::StatusCode;
 ///
-/// # use enfilade_core::IntoResponse;
 /// fn echo(request: Request) -> Response {
 ///     let Some(upgrade) = request.upgrade("echo") else {
 ///         return (StatusCode::UPGRADE_REQUIRED, [("upgrade", "echo")], "").into_response();

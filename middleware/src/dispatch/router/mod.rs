@@ -102,7 +102,16 @@ use crate::error::ErrorKind;
 ///
 /// # Order
 ///
-/// A wrapper around the router sees every request; a wrapper around a handler sees only the requests of its route.
+/// A wrapper around the router sees every request; a wrapper around a handler sees only the requests of its route:
+///
+/// ```
+/// use enfilade_core::{Application, Request};
+/// use enfilade_middleware::{BodyLimit, Router};
+///
+/// let upload = Application::new(|_: Request| "thank you").wrap(BodyLimit::new(1_000));
+/// let router = Router::new().post("/upload", upload).get("/", |_: Request| "welcome");
+/// # assert!(router.build().is_ok());
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "a router does nothing until it is built"]
 pub struct Router {
