@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 ///
 /// ```
 /// use enfilade::{Request, Response, TokioStream, IntoResponse};
-/// use http::StatusCode;
+/// use enfilade::http::StatusCode;
 /// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 ///
 /// fn shout(request: Request) -> Response {

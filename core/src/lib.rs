@@ -8,7 +8,8 @@
 //! depend on `enfilade`, which re-exports all of it.
 //!
 //! ```
-//! use enfilade_core::{Application, Request, Response};
+//! # use enfilade_core as enfilade;
+//! use enfilade::{Application, Request, Response};
 //!
 //! fn powered(app: Application) -> Application {
 //!     Application::new(move |request: Request| {
@@ -63,3 +64,4 @@ pub use message::upgrade::Upgrade;
 pub use message::upgrade::task::{UpgradeFuture, UpgradeTask};
 pub use message::upgrade::upgraded::Upgraded;
 pub use rules::{gateway, headers, host, path};
+pub use {bytes, http};

@@ -8,9 +8,10 @@ use std::sync::{LockResult, PoisonError};
 /// that panics would make all later requests panic too.
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::sync::Mutex;
 ///
-/// use enfilade_core::unpoisoned;
+/// use enfilade::unpoisoned;
 ///
 /// let count = Mutex::new(1);
 /// *unpoisoned(count.lock()) += 1;

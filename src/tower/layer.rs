@@ -31,7 +31,7 @@ use super::from_service::{application, short_name};
 /// use std::time::Duration;
 ///
 /// use enfilade::{Application, Request, tower};
-/// use http::StatusCode;
+/// use enfilade::http::StatusCode;
 /// use tower_http::timeout::TimeoutLayer;
 ///
 /// let limit = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::ZERO);

@@ -7,7 +7,8 @@
 //! [`doctor`] warns of wrappers in an order that is known to be wrong.
 //!
 //! ```
-//! use enfilade_core::{Application, Request};
+//! # use enfilade_core as enfilade;
+//! use enfilade::{Application, Request};
 //! use enfilade_testing::{Client, Lint};
 //!
 //! let hello = Application::new(|request: Request| format!("Hello, {}!", request.path_info()));

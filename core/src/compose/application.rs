@@ -13,7 +13,8 @@ use crate::message::request::Request;
 /// stacks are applications too, so any of them can be used wherever this type is expected.
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request};
 ///
 /// let app = Application::new(|request: Request| format!("You asked for {}", request.path()));
 /// let response = pollster::block_on(app.call(Request::get("/garden")));
@@ -53,7 +54,8 @@ impl Application {
     /// one that does not show what is inside, is returned unchanged; so is a closure.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request, around};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Request, around};
     ///
     /// let app = Application::new(|_: Request| "x").wrap(around("a", |inner, request| inner.call(request)));
     /// let seen = app.map_inner(&mut |inner| {
@@ -78,7 +80,8 @@ impl fmt::Debug for Application {
 /// The trait behind an [`Application`]; components with their own state implement it.
 ///
 /// ```
-/// use enfilade_core::{Application, Handler, Reply, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Handler, Reply, Request};
 ///
 /// struct Greeting(&'static str);
 ///

@@ -18,7 +18,8 @@ use crate::message::response::IntoResponse;
 /// [`around_async`].
 ///
 /// ```
-/// use enfilade_core::{Application, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request, around};
 ///
 /// let app = Application::new(|_: Request| "Hello").wrap(around("Polite", |inner, request| {
 ///     inner.call(request).map(|mut response| {
@@ -47,10 +48,11 @@ where
 /// owns the captures: put values that are expensive to clone into an [`Arc`].
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::sync::Arc;
 ///
-/// use enfilade_core::{Application, HttpError, Request, around_async};
-/// use http::StatusCode;
+/// use enfilade::{Application, HttpError, Request, around_async};
+/// use enfilade::http::StatusCode;
 ///
 /// # struct Accounts;
 /// # impl Accounts {

@@ -40,7 +40,8 @@ impl Application {
     /// blocks into `enfilade::blocking`.
     ///
     /// ```
-    /// use enfilade_core::{Application, Reply, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Reply, Request};
     ///
     /// let now = Application::new(|_: Request| "now");
     /// let later = Application::new(async |_: Request| "later");
@@ -59,9 +60,10 @@ impl Application {
     /// Put values that are expensive to clone into an [`Arc`](std::sync::Arc).
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::Arc;
     ///
-    /// use enfilade_core::{Application, HttpError, Request};
+    /// use enfilade::{Application, HttpError, Request};
     ///
     /// # struct Shelves;
     /// # impl Shelves {
@@ -87,9 +89,10 @@ impl Application {
     /// To share one state between several handlers, clone it for each:
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::{Arc, Mutex};
     ///
-    /// use enfilade_core::{Application, Request};
+    /// use enfilade::{Application, Request};
     ///
     /// let visits = Arc::new(Mutex::new(0));
     /// let enter = Application::new({

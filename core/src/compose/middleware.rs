@@ -47,7 +47,8 @@ impl<F: FnOnce(Application) -> Application> Middleware for F {
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Middleware, Pipeline, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Middleware, Pipeline, Request, around};
 ///
 /// fn tag(name: &'static str) -> impl Middleware + Clone + Send + Sync + 'static {
 ///     around(name, move |inner, request| {
@@ -92,7 +93,8 @@ impl Pipeline {
     /// Puts all wrappers around an application or a closure, as [`Application::wrap`] does.
     ///
     /// ```
-    /// use enfilade_core::{Application, Pipeline, Request, around};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Pipeline, Request, around};
     ///
     /// let app = Pipeline::new().with(around("hall", Application::call)).wrap(|_: Request| "garden");
     /// assert_eq!(app.describe().to_string(), "hall\n└─ closure in main\n");

@@ -18,7 +18,8 @@ type BoxFuture = SyncWrapper<Pin<Box<dyn Future<Output = Response> + Send>>>;
 /// [`Application::new`](crate::Application::new) could not distinguish its forms of closure.
 ///
 /// ```
-/// use enfilade_core::{Application, Reply, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Reply, Request};
 ///
 /// let now = Reply::new("ready").map(|mut response| {
 ///     response.headers_mut().insert("x-kind", "sync".parse().expect("visible ASCII"));
@@ -86,7 +87,8 @@ impl Reply {
     /// Changes the response in place; as [`map`](Reply::map), but without moving it, which matters in a deep stack.
     ///
     /// ```
-    /// use enfilade_core::Reply;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Reply;
     ///
     /// let reply = Reply::new("a house").update(|response| {
     ///     response.headers_mut().insert("x-rooms", 7.into());
@@ -109,7 +111,8 @@ impl Reply {
     /// As [`map`](Reply::map), for a step that may itself have to wait.
     ///
     /// ```
-    /// use enfilade_core::{Reply, Response};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Reply, Response};
     ///
     /// let reply = Reply::new("now").then(|response: Response| Reply::from_future(async { response }));
     /// assert!(!reply.is_ready());
@@ -136,7 +139,8 @@ impl Reply {
     /// The response if it is ready, to inspect it: a wrapper with nothing to change passes the reply on.
     ///
     /// ```
-    /// use enfilade_core::Reply;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Reply;
     ///
     /// assert_eq!(Reply::new("now").as_ready().unwrap().status(), 200);
     /// assert!(Reply::from_future(async { "later" }).as_ready().is_none());
@@ -154,7 +158,8 @@ impl Reply {
     /// A wrapper that shares its options with pending replies need not share them with a ready one.
     ///
     /// ```
-    /// use enfilade_core::Reply;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Reply;
     ///
     /// let mut reply = Reply::new("now");
     /// reply.as_ready_mut().unwrap().headers_mut().insert("x-rooms", 7.into());

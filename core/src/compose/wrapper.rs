@@ -14,10 +14,11 @@ use crate::message::request::Request;
 /// inside, and lets tools look at the boundaries of a stack ([`Application::map_inner`]).
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::sync::Arc;
 ///
-/// use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
-/// use http::HeaderValue;
+/// use enfilade::{Application, Description, Middleware, Reply, Request, Wrapper, wrapped};
+/// use enfilade::http::HeaderValue;
 ///
 /// /// Adds the name of the server to each response.
 /// struct ServedBy(HeaderValue);

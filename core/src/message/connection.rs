@@ -12,7 +12,8 @@ use crate::lock::unpoisoned;
 /// The connection that a request arrived on: shared by all its requests, and cheap to clone.
 ///
 /// ```
-/// use enfilade_core::{Connection, Scheme};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Connection, Scheme};
 ///
 /// let connection = Connection::new(Scheme::Http).with_peer("192.0.2.7:4711".parse().unwrap());
 /// assert_eq!(connection.peer().unwrap().port(), 4711);
@@ -178,7 +179,8 @@ impl Connection {
     /// elsewhere, and the server need not abort the response at its deadline.
     ///
     /// ```
-    /// use enfilade_core::{Connection, Scheme};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Connection, Scheme};
     ///
     /// let connection = Connection::new(Scheme::Http).with_shutdown(|| std::future::ready(()));
     /// pollster::block_on(connection.shutting_down());
@@ -207,7 +209,8 @@ impl Connection {
     /// do without it.
     ///
     /// ```
-    /// use enfilade_core::{Reply, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Reply, Request};
     ///
     /// async fn send_mail() { /* .. */ }
     ///
@@ -260,7 +263,8 @@ impl Connection {
 /// The facts of a connection's TLS session.
 ///
 /// ```
-/// use enfilade_core::Tls;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Tls;
 ///
 /// let tls = Tls::new("TLSv1.3").with_server_name("example.org").with_peer_certificates([b"DER".to_vec()]);
 /// assert_eq!((tls.version(), tls.server_name()), ("TLSv1.3", Some("example.org")));

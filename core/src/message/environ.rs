@@ -28,7 +28,8 @@ use crate::rules::path;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::Request;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Request;
 ///
 /// let mut request = Request::get("/p%61th/?query=test");
 /// request.headers_mut().insert("accept", "text/html".parse().unwrap());

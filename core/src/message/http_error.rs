@@ -26,9 +26,10 @@ use crate::message::unwind::Panic;
 /// An application may use an error type of its own instead: any [`IntoResponse`] works in a `Result`.
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::sync::Arc;
-/// use enfilade_core::{Application, HttpError, Request};
-/// use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+/// use enfilade::{Application, HttpError, Request};
+/// use enfilade::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 ///
 /// let app = Application::new(|request: Request| -> Result<String, HttpError> {
 ///     let number: u64 = request.path().trim_start_matches('/').parse()?;
@@ -94,9 +95,10 @@ impl HttpError {
     /// Adds a header to the response, such as `WWW-Authenticate` or `Retry-After`.
     ///
     /// ```
-    /// use enfilade_core::{Application, HttpError, Request};
-    /// use http::header::WWW_AUTHENTICATE;
-    /// use http::{HeaderValue, StatusCode};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, HttpError, Request};
+    /// use enfilade::http::header::WWW_AUTHENTICATE;
+    /// use enfilade::http::{HeaderValue, StatusCode};
     ///
     /// let app = Application::new(|_: Request| {
     ///     let challenge = HeaderValue::from_static("Bearer");
@@ -120,8 +122,9 @@ impl HttpError {
     /// counts. Clients see it: do not put a secret into it.
     ///
     /// ```
-    /// use enfilade_core::HttpError;
-    /// use http::StatusCode;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::HttpError;
+    /// use enfilade::http::StatusCode;
     ///
     /// let error = HttpError::new(StatusCode::FORBIDDEN)
     ///     .message("your balance is 30, and that costs 50")
@@ -180,7 +183,8 @@ impl HttpError {
     /// `None` if the cause is text, or an error that was boxed before. It may change from one compiler to another.
     ///
     /// ```
-    /// use enfilade_core::HttpError;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::HttpError;
     ///
     /// let error = HttpError::from("x".parse::<u8>().unwrap_err());
     /// assert!(error.source_type().unwrap().ends_with("ParseIntError"));

@@ -11,7 +11,8 @@ use crate::message::response::{IntoResponse, Response};
 /// As a response it is a 404 without content, so it is valid even if no component looks for the mark.
 ///
 /// ```
-/// use enfilade_core::{IntoResponse, Pass};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{IntoResponse, Pass};
 ///
 /// let response = Pass.into_response();
 /// assert_eq!(response.status(), 404);
@@ -58,7 +59,8 @@ pub struct RouteWanted;
 /// and no router in it matched a pattern: `/static/...` is not a route.
 ///
 /// ```
-/// use enfilade_core::{Application, IntoResponse, MatchedPattern, Request, RouteWanted};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, IntoResponse, MatchedPattern, Request, RouteWanted};
 ///
 /// // A router of your own.
 /// let app = Application::new(|request: Request| {

@@ -21,7 +21,8 @@ thread_local! {
 /// service, read it.
 ///
 /// ```
-/// use enfilade_core::RequestIdValue;
+/// # use enfilade_core as enfilade;
+/// use enfilade::RequestIdValue;
 ///
 /// let id = RequestIdValue::new("01J9ZK3V7Q8W2N4M6P0R").unwrap();
 /// assert_eq!(id.as_str(), "01J9ZK3V7Q8W2N4M6P0R");
@@ -68,7 +69,8 @@ impl RequestIdValue {
     /// nothing unless there is a panic. The outermost ID wins.
     ///
     /// ```
-    /// use enfilade_core::{Panic, RequestIdValue};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Panic, RequestIdValue};
     ///
     /// let id = RequestIdValue::new("01J9ZK3V7Q8W2N4M6P0R").unwrap();
     /// let panic = Panic::catch(|| id.tag_panic(|| panic!("boom"))).unwrap_err();

@@ -21,8 +21,9 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// empty body. `None` becomes a 404, and `Err` the response of its error, such as [`HttpError`](crate::HttpError).
 ///
 /// ```
-/// use enfilade_core::IntoResponse;
-/// use http::StatusCode;
+/// # use enfilade_core as enfilade;
+/// use enfilade::IntoResponse;
+/// use enfilade::http::StatusCode;
 ///
 /// let response = (StatusCode::CREATED, [("location", "/users/42")], "made").into_response();
 /// assert_eq!(response.status(), 201);

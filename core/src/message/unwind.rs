@@ -24,7 +24,8 @@ impl Panic {
     /// the same `Panic::catch`.
     ///
     /// ```
-    /// use enfilade_core::Panic;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Panic;
     ///
     /// assert_eq!(Panic::catch(|| 1).unwrap(), 1);
     /// let panic = Panic::catch(|| panic!("boom")).unwrap_err();
@@ -65,7 +66,8 @@ impl Panic {
     /// The panic hook is not called again.
     ///
     /// ```
-    /// use enfilade_core::Panic;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Panic;
     ///
     /// let panic = std::thread::spawn(|| Panic::catch(|| panic!("boom"))).join().unwrap().unwrap_err();
     /// let again = Panic::catch(|| panic.resume()).unwrap_err();

@@ -15,7 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// percent-decoded.
 ///
 /// ```
-/// use enfilade_core::host::Host;
+/// # use enfilade_core as enfilade;
+/// use enfilade::host::Host;
 ///
 /// let host = Host::parse("Example.org.:8080").unwrap();
 /// assert_eq!((host.name(), host.port()), ("Example.org", Some(8080)));

@@ -49,7 +49,8 @@ pub fn decode_utf8(raw: &str) -> Option<Cow<'_, str>> {
 /// Percent-encodes decoded text for the path of a URL; `/` stays.
 ///
 /// ```
-/// assert_eq!(enfilade_core::path::encode("/100%/a b?"), "/100%25/a%20b%3F");
+/// # use enfilade_core as enfilade;
+/// assert_eq!(enfilade::path::encode("/100%/a b?"), "/100%25/a%20b%3F");
 /// ```
 #[must_use]
 pub fn encode(text: &str) -> Cow<'_, str> {
@@ -80,7 +81,8 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
 /// | `*`, and the empty path | the same | they are not paths |
 ///
 /// ```
-/// use enfilade_core::path;
+/// # use enfilade_core as enfilade;
+/// use enfilade::path;
 ///
 /// assert_eq!(path::canonical("/%66oo/%e9%2f/../a%2fb"), "/foo/a%2Fb");
 /// ```
@@ -148,7 +150,8 @@ fn is_unreserved(byte: u8) -> bool {
 /// It stops at a slash, a percent sign, or a byte that [`canonical`] would encode.
 ///
 /// ```
-/// use enfilade_core::path::unreserved_prefix;
+/// # use enfilade_core as enfilade;
+/// use enfilade::path::unreserved_prefix;
 ///
 /// assert_eq!(unreserved_prefix(b"a.b/c"), 3);
 /// assert_eq!(unreserved_prefix(b"100%25"), 3);
@@ -167,7 +170,8 @@ pub fn unreserved_prefix(raw: &[u8]) -> usize {
 /// A peer's target may contain such characters, but a URL made from it must not.
 ///
 /// ```
-/// assert_eq!(enfilade_core::path::encode_invalid("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
+/// # use enfilade_core as enfilade;
+/// assert_eq!(enfilade::path::encode_invalid("/%66oo/100%?q={x}"), "/%66oo/100%25?q=%7Bx%7D");
 /// ```
 #[must_use]
 pub fn encode_invalid(raw: &str) -> Cow<'_, str> {
@@ -264,7 +268,8 @@ fn is_canonical_as_coded(path: &[u8]) -> bool {
 /// match every path, with length 0.
 ///
 /// ```
-/// use enfilade_core::path::match_prefix;
+/// # use enfilade_core as enfilade;
+/// use enfilade::path::match_prefix;
 ///
 /// assert_eq!(match_prefix("/api/users", "/api"), Some(4));
 /// assert_eq!(match_prefix("/apis", "/api"), None);

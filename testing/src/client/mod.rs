@@ -25,7 +25,8 @@ use crate::lint::Ledger;
 /// the test.
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| request.method().to_string());
@@ -167,7 +168,8 @@ fn check(ledger: &Ledger) {
 /// Builds a request; [`send`](RequestBuilder::send) sends it.
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| {
@@ -282,7 +284,8 @@ impl RequestBuilder {
     /// So a test can read part of the body.
     ///
     /// ```
-    /// use enfilade_core::{Application, Body, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Body, Request};
     /// use enfilade_testing::Client;
     ///
     /// let app = Application::new(|_: Request| Body::from_iterator(std::iter::repeat("forever ")));
@@ -315,10 +318,11 @@ impl RequestBuilder {
     /// It is dropped with this end. It needs no runtime, unless the application needs one.
     ///
     /// ```
-    /// use enfilade_core::{Request, Response};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Request, Response};
     /// use enfilade_testing::Client;
     ///
-    /// let app = enfilade_core::Application::new(|request: Request| -> Response {
+    /// let app = enfilade::Application::new(|request: Request| -> Response {
     ///     let upgrade = request.upgrade("greeting").expect("the client asks for it");
     ///     upgrade.respond(async |mut connection| connection.write_all(b"Hello").await)
     /// });

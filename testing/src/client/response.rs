@@ -18,7 +18,8 @@ const LIMIT: usize = 256 << 20;
 /// [`body_error`](TestResponse::body_error) has the reason.
 ///
 /// ```
-/// use enfilade_core::{Application, Body, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Body, Request};
 /// use enfilade_testing::Client;
 ///
 /// let mut trailers = http::HeaderMap::new();

@@ -17,7 +17,8 @@ use crate::lint;
 /// It reads the description of the stack, and has the rules of [`Doctor::new`].
 ///
 /// ```
-/// use enfilade_core::{Application, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request, around};
 /// use enfilade_testing::doctor;
 ///
 /// let app = Application::new(|_: Request| "x")
@@ -78,7 +79,8 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `Maintenance` | `ProxyFix` | access is decided by the proxy's address, not the client's |
 ///
 /// ```
-/// use enfilade_core::{Application, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request, around};
 /// use enfilade_testing::Doctor;
 ///
 /// let app = Application::new(|_: Request| "x")
@@ -117,7 +119,8 @@ impl Doctor {
     /// If no warning has the name, that is a warning itself, so that the list of accepted ones stays up to date.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request, around};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Request, around};
     /// use enfilade_testing::Doctor;
     ///
     /// let doctor = Doctor::new().accept("AccessLog is inside Compression");

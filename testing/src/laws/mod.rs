@@ -3,10 +3,11 @@
 //! A test takes three lines:
 //!
 //! ```
+//! # use enfilade_core as enfilade;
 //! use enfilade_testing::laws;
-//! # use enfilade_core::{Application, around};
+//! # use enfilade::{Application, around};
 //! # #[derive(Clone)] struct Polite;
-//! # impl enfilade_core::Middleware for Polite {
+//! # impl enfilade::Middleware for Polite {
 //! #     fn wrap(self, app: Application) -> Application { app.wrap(around("polite", Application::call)) }
 //! # }
 //!
@@ -60,7 +61,8 @@ pub fn check<M: Middleware + Clone + Send>(middleware: M) {
 /// The runtime works meanwhile.
 ///
 /// ```
-/// use enfilade_core::{Application, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, around};
 /// use enfilade_testing::laws;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -68,7 +70,7 @@ pub fn check<M: Middleware + Clone + Send>(middleware: M) {
 /// async fn keeps_the_laws() {
 ///     let slow = around("slow", |inner: &Application, request| {
 ///         let inner = inner.clone();
-///         enfilade_core::Reply::from_future(async move {
+///         enfilade::Reply::from_future(async move {
 ///             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 ///             inner.call(request).await
 ///         })
@@ -108,10 +110,11 @@ pub async fn check_async<M: Middleware + Clone>(middleware: M) {
 /// A wrapper that lets few requests pass needs requests that reach the guarded application:
 ///
 /// ```
-/// use enfilade_core::{Application, Reply, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Reply, Request, around};
 /// use enfilade_testing::Law;
 /// use enfilade_testing::laws::Check;
-/// use http::{HeaderValue, StatusCode};
+/// use enfilade::http::{HeaderValue, StatusCode};
 ///
 /// let lock = around("lock", |inner: &Application, request: Request| {
 ///     match request.headers().contains_key("x-key") {
@@ -131,12 +134,13 @@ pub async fn check_async<M: Middleware + Clone>(middleware: M) {
 /// ```
 ///
 /// ```
-/// use enfilade_core::{Application, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, around};
 /// use enfilade_testing::laws::Check;
 /// use enfilade_testing::Law;
 ///
 /// let careless = around("careless", |inner, request| {
-///     inner.call(request).map(|response| enfilade_core::Response::new(response.into_body()))
+///     inner.call(request).map(|response| enfilade::Response::new(response.into_body()))
 /// });
 /// let found = Check::new(careless).counter_example().expect("it drops the response's head");
 /// assert_eq!(found.law(), Law::Unchanged);

@@ -17,7 +17,8 @@ use crate::lint::Lint;
 /// application. A [`Lint`] that is in the stack already stays as it is, and is never the component at fault.
 ///
 /// ```
-/// use enfilade_core::{Application, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request, around};
 /// use enfilade_testing::{Client, lint_all};
 /// use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
@@ -54,7 +55,8 @@ pub fn lint_all<M>(app: impl IntoHandler<M>) -> Application {
 /// To do the same with other options, use [`Lint::everywhere`].
 ///
 /// ```
-/// use enfilade_core::{Application, IntoResponse, Request, around};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, IntoResponse, Request, around};
 /// use enfilade_testing::{Client, lint_all_with};
 /// use std::sync::mpsc;
 ///

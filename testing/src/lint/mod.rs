@@ -94,7 +94,8 @@ pub(crate) const NAME: &str = "Lint";
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, IntoResponse, Request};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, IntoResponse, Request};
 /// use enfilade_testing::{Client, Law, Lint, Side};
 /// use std::sync::mpsc;
 ///
@@ -152,7 +153,8 @@ impl Lint {
     /// components, so the destination should have a size limit.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::{Client, Lint};
     ///
     /// let app = Application::new(|_: Request| ([("location", "//elsewhere")], "Moved"));

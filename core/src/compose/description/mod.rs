@@ -14,7 +14,8 @@ pub use self::value::OptionValue;
 /// [`Display`](fmt::Display) prints the tree, outermost first, one component a line:
 ///
 /// ```
-/// use enfilade_core::Description;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Description;
 ///
 /// let tree = Description::new("AccessLog")
 ///     .option("format", "combined")
@@ -52,9 +53,10 @@ impl Description {
     /// the value of a header), add only that it is set, or its name.
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::time::Duration;
     ///
-    /// use enfilade_core::{Description, OptionValue};
+    /// use enfilade::{Description, OptionValue};
     ///
     /// let pool = Description::new("Pool").option("wait", Duration::from_millis(1_500)).option("threads", 8);
     /// let (name, wait) = pool.options().next().unwrap();
@@ -115,7 +117,8 @@ impl Description {
     /// `"16 KiB"`.
     ///
     /// ```
-    /// use enfilade_core::Description;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Description;
     ///
     /// let tree = Description::new("Router").child("GET /", Description::new("home").option("hits", 3));
     /// assert_eq!(
@@ -134,7 +137,8 @@ impl Description {
     /// The tree in the language of Graphviz: `dot -Tsvg` draws it.
     ///
     /// ```
-    /// use enfilade_core::Description;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Description;
     ///
     /// let tree = Description::new("Router").child("GET /", Description::new("home"));
     /// assert_eq!(

@@ -17,9 +17,10 @@ use http::{HeaderName, Method, StatusCode};
 /// is empty, contains a comma, a bracket, a quote or a control character, or has white space at either end.
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Description, OptionValue};
+/// use enfilade::{Description, OptionValue};
 ///
 /// let upload = Description::new("Upload")
 ///     .option("limit", OptionValue::size(16 * 1024))
@@ -73,7 +74,8 @@ impl OptionValue {
     /// A duration and a size become text, as for people; `Off` becomes `null`.
     ///
     /// ```
-    /// use enfilade_core::OptionValue;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::OptionValue;
     ///
     /// assert_eq!(OptionValue::from(["a", "b\"c"]).to_json(), r#"["a","b\"c"]"#);
     /// ```

@@ -18,9 +18,10 @@ impl Body {
     /// A body in memory is left alone: it cannot fail and never waits. So is an upgrade, which has no frames.
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::mpsc;
     ///
-    /// use enfilade_core::Body;
+    /// use enfilade::Body;
     ///
     /// let (sender, frames) = mpsc::channel();
     /// let body = Body::from_iterator(["a", "b"]).inspect_frames(move |next| {

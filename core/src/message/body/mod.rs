@@ -34,7 +34,8 @@ use crate::message::upgrade::task::UpgradeTask;
 /// wrapper that does not need to change it: [`as_bytes`](Body::as_bytes) returns it.
 ///
 /// ```
-/// use enfilade_core::Body;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Body;
 ///
 /// assert_eq!(Body::from("salon").as_bytes().unwrap(), "salon");
 /// let list = Body::from_list(["hall, ", "salon"]);
@@ -223,7 +224,8 @@ impl Body {
     /// order in which they were added, innermost first.
     ///
     /// ```
-    /// use enfilade_core::{Body, Outcome};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Body, Outcome};
     /// use std::sync::mpsc;
     ///
     /// let (sender, receiver) = mpsc::channel();

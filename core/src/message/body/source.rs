@@ -15,7 +15,8 @@ use crate::message::error::BoxError;
 /// Many bodies may read one source at the same time, so a read moves no position.
 ///
 /// ```
-/// use enfilade_core::{Body, ReadAt, Segment, SourceRead};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Body, ReadAt, Segment, SourceRead};
 /// use std::sync::Arc;
 ///
 /// /// An endless run of zeros.

@@ -27,7 +27,8 @@ impl Request {
     /// sockets, is returned as IPv4 (RFC 4291, section 2.5.5.2).
     ///
     /// ```
-    /// use enfilade_core::{Connection, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Connection, Request};
     ///
     /// let mut request = Request::get("/");
     /// request.set_connection(Connection::default().with_peer("[::ffff:192.0.2.7]:80".parse().unwrap()));
@@ -89,7 +90,8 @@ impl Request {
     /// read another host. The path stays as received.
     ///
     /// ```
-    /// use enfilade_core::Request;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Request;
     ///
     /// let mut request = Request::get("http://inside/a?b");
     /// request.set_host("example.org:8443").unwrap();

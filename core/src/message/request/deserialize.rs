@@ -15,7 +15,8 @@ impl<'a> Params<'a> {
     /// matched by name. If two captures have the same name, the innermost counts.
     ///
     /// ```
-    /// use enfilade_core::{HttpError, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{HttpError, Request};
     /// use serde::Deserialize;
     /// # use std::sync::Arc;
     ///
@@ -32,7 +33,7 @@ impl<'a> Params<'a> {
     /// # let mut request = Request::get("/2024/doors");
     /// # assert_eq!(title(&request).unwrap_err().status(), 404);
     /// # let names = Arc::from(["year".into(), "slug".into()]);
-    /// # request.capture(&names, [1..5, 6..11].map(enfilade_core::Captured::Raw)).unwrap();
+    /// # request.capture(&names, [1..5, 6..11].map(enfilade::Captured::Raw)).unwrap();
     /// # assert_eq!(title(&request).unwrap(), "doors of 2024");
     /// ```
     ///

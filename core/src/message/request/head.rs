@@ -27,7 +27,8 @@ pub(super) struct Shared {
 /// does not show later changes by components further in.
 ///
 /// ```
-/// use enfilade_core::Request;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Request;
 ///
 /// let mut request = Request::get("/books?page=2");
 /// let head = request.head().clone();
@@ -166,7 +167,8 @@ impl Request {
     /// shared until one side changes any of them, and that side copies them.
     ///
     /// ```
-    /// use enfilade_core::{Body, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Body, Request};
     ///
     /// let mut request = Request::get("/api/users");
     /// request.mount("/api").unwrap();

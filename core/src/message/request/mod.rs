@@ -36,7 +36,8 @@ use crate::message::upgrade::{Offer, Upgrade};
 /// connection. It is one pointer wide, so passing it inward costs nothing.
 ///
 /// ```
-/// use enfilade_core::Request;
+/// # use enfilade_core as enfilade;
+/// use enfilade::Request;
 ///
 /// let mut request = Request::get("/api/users/42?full=1");
 /// request.mount("/api").unwrap();
@@ -283,9 +284,10 @@ impl Request {
     /// Up to four values of two routers need no allocation.
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::Arc;
     ///
-    /// use enfilade_core::{Captured, Request};
+    /// use enfilade::{Captured, Request};
     ///
     /// let mut request = Request::get("/users/a%20b");
     /// request.capture(&Arc::from(["name".into()]), [Captured::Raw(7..12)]).unwrap();
@@ -308,9 +310,10 @@ impl Request {
     /// Adds captures that `find` reads from the [`path`](Request::path), one after the other.
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::Arc;
     ///
-    /// use enfilade_core::{Captured, Request};
+    /// use enfilade::{Captured, Request};
     ///
     /// let mut request = Request::get("/files/a/b");
     /// let names = Arc::from(["rest".into()]);
@@ -341,7 +344,8 @@ impl Request {
     /// Parses the value that a router captured as `name`.
     ///
     /// ```
-    /// use enfilade_core::{HttpError, Request};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{HttpError, Request};
     /// # use std::sync::Arc;
     ///
     /// fn half(request: Request) -> Result<String, HttpError> {
@@ -349,7 +353,7 @@ impl Request {
     ///     Ok((id / 2).to_string())
     /// }
     /// # let mut request = Request::get("/42");
-    /// # request.capture(&Arc::from(["id".into()]), [enfilade_core::Captured::Raw(1..3)]).unwrap();
+    /// # request.capture(&Arc::from(["id".into()]), [enfilade::Captured::Raw(1..3)]).unwrap();
     /// # assert_eq!(half(request).unwrap(), "21");
     /// # assert_eq!(half(Request::get("/")).unwrap_err().status(), 500);
     /// ```

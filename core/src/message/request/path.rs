@@ -40,7 +40,8 @@ impl Request {
     /// If it does not begin with a slash, or contains a character that is not valid in a target. Then nothing changes.
     ///
     /// ```
-    /// use enfilade_core::Request;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Request;
     ///
     /// let mut request = Request::get("/app//old?q=1");
     /// request.mount("/app").unwrap();
@@ -124,8 +125,9 @@ impl Request {
     /// The prefix is text (see [`path::match_prefix`]). No allocation, no reparsing.
     ///
     /// ```
-    /// use enfilade_core::{Reply, Request};
-    /// use http::StatusCode;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Reply, Request};
+    /// use enfilade::http::StatusCode;
     ///
     /// fn api(mut request: Request) -> Reply {
     ///     match request.mount("/api") {

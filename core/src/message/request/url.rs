@@ -68,7 +68,8 @@ impl Request {
     /// sent no host and the address is not known. A host from the client is only known to be well formed.
     ///
     /// ```
-    /// use enfilade_core::Request;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Request;
     ///
     /// let mut request = Request::get("/");
     /// request.headers_mut().insert("host", "spam.example.com:80".parse().unwrap());
@@ -116,7 +117,8 @@ impl Request {
     /// If the client sent no host, it has the local address of the connection, or `localhost`.
     ///
     /// ```
-    /// use enfilade_core::Request;
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Request;
     ///
     /// let mut request = Request::get("/spam?say=ni");
     /// request.headers_mut().insert("host", "spam.example.com:2071".parse().unwrap());

@@ -20,8 +20,9 @@ impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 /// Dropping it closes the connection.
 ///
 /// ```
-/// use enfilade_core::{IntoResponse, Request, Response};
-/// use http::StatusCode;
+/// # use enfilade_core as enfilade;
+/// use enfilade::{IntoResponse, Request, Response};
+/// use enfilade::http::StatusCode;
 ///
 /// fn echo(request: Request) -> Response {
 ///     let Some(upgrade) = request.upgrade("echo") else {

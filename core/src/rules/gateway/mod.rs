@@ -49,7 +49,8 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 /// the request has one. Finally the response passes through [`finish`].
 ///
 /// ```
-/// use enfilade_core::{Application, Request, gateway};
+/// # use enfilade_core as enfilade;
+/// use enfilade::{Application, Request, gateway};
 ///
 /// let app = Application::new(|_: Request| "Hello");
 /// let mut request = Request::get("/");

@@ -8,8 +8,9 @@ use http::{HeaderMap, StatusCode};
 /// A response to HEAD has no content either, whatever its status.
 ///
 /// ```
-/// use enfilade_core::headers::allows_content;
-/// use http::StatusCode;
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::allows_content;
+/// use enfilade::http::StatusCode;
 ///
 /// assert!(allows_content(StatusCode::NOT_FOUND));
 /// assert!(!allows_content(StatusCode::NO_CONTENT));
@@ -28,8 +29,9 @@ pub fn allows_content(status: StatusCode) -> bool {
 /// The first field value counts. A number beyond `u64` becomes the largest `u64`, so that it exceeds every limit.
 ///
 /// ```
-/// use enfilade_core::headers::content_length;
-/// use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::content_length;
+/// use enfilade::http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
 ///
 /// let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("5"))]);
 /// assert_eq!(content_length(&headers), Some(5));

@@ -15,10 +15,11 @@ const FIRST_YEAR_OF_1900: u16 = 70;
 /// Formats a time for HTTP headers; fractions of a second are dropped.
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use time::OffsetDateTime;
 ///
 /// let time = OffsetDateTime::from_unix_timestamp(784_111_777).unwrap();
-/// assert_eq!(enfilade_core::headers::format_http_date(time), "Sun, 06 Nov 1994 08:49:37 GMT");
+/// assert_eq!(enfilade::headers::format_http_date(time), "Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 #[must_use]
 pub fn format_http_date(time: OffsetDateTime) -> String {

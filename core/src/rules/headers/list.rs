@@ -9,8 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// visible ASCII.
 ///
 /// ```
-/// use enfilade_core::headers::members;
-/// use http::{HeaderMap, header::IF_NONE_MATCH};
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::members;
+/// use enfilade::http::{HeaderMap, header::IF_NONE_MATCH};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.append(IF_NONE_MATCH, "\"a,b\", W/\"c\"".parse().unwrap());
@@ -40,8 +41,9 @@ pub fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<It
 /// Whether a list of tokens contains `token`, ignoring case.
 ///
 /// ```
-/// use enfilade_core::headers::has_token;
-/// use http::{HeaderMap, header::CACHE_CONTROL};
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::has_token;
+/// use enfilade::http::{HeaderMap, header::CACHE_CONTROL};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert(CACHE_CONTROL, "max-age=1, No-Transform".parse().unwrap());
@@ -58,8 +60,9 @@ pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 /// `Vary: *` already covers every header (RFC 9110, section 12.5.5).
 ///
 /// ```
-/// use enfilade_core::headers::vary_add;
-/// use http::{HeaderMap, header::{ACCEPT_ENCODING, ORIGIN, VARY}};
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::vary_add;
+/// use enfilade::http::{HeaderMap, header::{ACCEPT_ENCODING, ORIGIN, VARY}};
 ///
 /// let mut headers = HeaderMap::new();
 /// vary_add(&mut headers, &ORIGIN);

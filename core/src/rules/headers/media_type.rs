@@ -8,7 +8,8 @@ use super::token::is_token;
 /// A media type with its parameters, such as `text/html; charset=utf-8` (RFC 9110, section 8.3.1).
 ///
 /// ```
-/// use enfilade_core::headers::MediaType;
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::MediaType;
 ///
 /// let html = MediaType::parse("Text/HTML; charset=\"utf-8\"").unwrap();
 /// assert!(html.is("text", "html"));

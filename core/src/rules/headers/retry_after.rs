@@ -7,9 +7,10 @@ use http::HeaderValue;
 /// The value of `Retry-After`: whole seconds, rounded up (RFC 9110, section 10.2.3).
 ///
 /// ```
+/// # use enfilade_core as enfilade;
 /// use std::time::Duration;
 ///
-/// use enfilade_core::headers::retry_after;
+/// use enfilade::headers::retry_after;
 ///
 /// assert_eq!(retry_after(Duration::from_millis(1_500)), "2");
 /// assert_eq!(retry_after(Duration::ZERO), "0");

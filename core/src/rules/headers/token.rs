@@ -3,7 +3,8 @@
 /// Whether this is a token, as methods, header names and parameter names are (RFC 9110, section 5.6.2).
 ///
 /// ```
-/// use enfilade_core::headers::is_token;
+/// # use enfilade_core as enfilade;
+/// use enfilade::headers::is_token;
 ///
 /// assert!(is_token("max-age"));
 /// assert!(!is_token("max age"));
@@ -18,8 +19,9 @@ pub fn is_token(text: impl AsRef<[u8]>) -> bool {
 /// Whether a token may contain this byte: a letter, a digit, or one of 15 marks.
 ///
 /// ```
-/// assert!(enfilade_core::headers::is_token_byte(b'~'));
-/// assert!(!enfilade_core::headers::is_token_byte(b'/'));
+/// # use enfilade_core as enfilade;
+/// assert!(enfilade::headers::is_token_byte(b'~'));
+/// assert!(!enfilade::headers::is_token_byte(b'/'));
 /// ```
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {

@@ -26,10 +26,11 @@ impl Body {
     /// source has grown, nothing beyond its segment is sent.
     ///
     /// ```
+    /// # use enfilade_core as enfilade;
     /// use std::sync::Arc;
     ///
-    /// use enfilade_core::{Body, ReadAt, Segment};
-    /// use bytes::Bytes;
+    /// use enfilade::{Body, ReadAt, Segment};
+    /// use enfilade::bytes::Bytes;
     ///
     /// let file: Arc<dyn ReadAt> = Arc::new(Bytes::from("hall, salon, cellar"));
     /// let body = Body::from_segments([
@@ -52,7 +53,8 @@ impl Body {
     /// whether the body can be sliced.
     ///
     /// ```
-    /// use enfilade_core::{Body, BodyErrorKind};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Body, BodyErrorKind};
     ///
     /// let body = Body::from_list(["hall, ", "salon"]).slice(4..8).unwrap();
     /// assert_eq!(pollster::block_on(body.collect(100)).unwrap(), ", sa");
@@ -73,7 +75,8 @@ impl Body {
     /// ranges with text between them.
     ///
     /// ```
-    /// use enfilade_core::{Body, Segment};
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Body, Segment};
     ///
     /// let body = Body::from("hall, salon");
     /// let mut parts = vec![Segment::from("1: ")];
