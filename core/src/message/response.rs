@@ -29,6 +29,51 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// assert_eq!(response.status(), 201);
 /// assert_eq!(response.headers()["location"], "/users/42");
 /// ```
+///
+/// # An error type of your own
+///
+/// Implement this for the error, and make the response of an [`HttpError`](crate::HttpError): logs, error pages and the
+/// hooks of servers find the cause there. `From<HttpError>` lets `?` work on [`Request::param`](crate::Request::param) and
+/// other functions that return one.
+///
+/// ```
+/// # use enfilade_core as enfilade;
+/// use enfilade::http::StatusCode;
+/// use enfilade::{Application, HttpError, IntoResponse, Request, Response};
+///
+/// enum ShopError {
+///     SoldOut { left: u32 },
+///     Other(HttpError),
+/// }
+///
+/// impl IntoResponse for ShopError {
+///     fn into_response(self) -> Response {
+///         let error = match self {
+///             ShopError::SoldOut { left } => HttpError::new(StatusCode::CONFLICT)
+///                 .message("sold out")
+///                 .member("left", left),
+///             ShopError::Other(error) => error,
+///         };
+///         error.into_response()
+///     }
+/// }
+///
+/// impl<E: Into<HttpError>> From<E> for ShopError {
+///     fn from(error: E) -> ShopError {
+///         ShopError::Other(error.into())
+///     }
+/// }
+///
+/// let app = Application::new(|request: Request| -> Result<String, ShopError> {
+///     let wanted: u32 = request.path().trim_start_matches('/').parse()?;
+///     match wanted {
+///         0..3 => Ok(format!("{wanted} apples")),
+///         _ => Err(ShopError::SoldOut { left: 2 }),
+///     }
+/// });
+/// let status = |target| pollster::block_on(app.call(Request::get(target))).status();
+/// assert_eq!([status("/2"), status("/7"), status("/x")], [200, 409, 500]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be turned into a response",
     label = "this returns `{Self}`, or something with it inside",
