@@ -58,7 +58,8 @@ pub fn check<M: Middleware + Clone + Send>(middleware: M) {
 
 /// The same for a wrapper that needs a runtime, such as one with a tokio timer.
 ///
-/// The runtime works meanwhile.
+/// The runtime works meanwhile. A check is 512 plans, one after the other: pause the time of the runtime for a wrapper that
+/// sleeps, as this example does, or set fewer with [`Check::cases`].
 ///
 /// ```
 /// # use enfilade_core as enfilade;
@@ -66,7 +67,7 @@ pub fn check<M: Middleware + Clone + Send>(middleware: M) {
 /// use enfilade_testing::laws;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-/// // #[tokio::test]
+/// // #[tokio::test(start_paused = true)]
 /// async fn keeps_the_laws() {
 ///     let slow = around("slow", |inner: &Application, request| {
 ///         let inner = inner.clone();
