@@ -45,7 +45,7 @@ fn what_is_wrong_is_told_once() {
     };
     let unsaid = |codings: &str| {
         format!(
-            "one target has the codings {codings} by Accept-Encoding, and neither answer has a Vary that says so \
+            "one target has the codings {codings} by Accept-Encoding, and neither response names that header in Vary \
              (RFC 9110, section 12.5.5)"
         )
     };
