@@ -29,7 +29,7 @@ pub enum ErrorKind {
     HeaderName,
     /// A header value with a byte that is not allowed in one, or that its header does not take.
     HeaderValue,
-    /// A host, or a pattern of hosts, that is not well formed, or that is there twice.
+    /// A host, or a pattern of hosts, that is malformed or repeated.
     Host,
     /// A network, or an address, that is not well formed.
     Network,
@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Origin,
     /// A quota in no time, or in too long a time.
     Quota,
-    /// A route or mount prefix that is not well formed, or that is there twice.
+    /// A route or mount prefix that is malformed or repeated.
     Route,
     /// A rule of a rewrite, a redirect or a cache that is not well formed, or that leads where it must not.
     Rule,

@@ -1,4 +1,4 @@
-//! Says of what type answers are that do not say it themselves.
+//! Sets the type of responses that have none.
 
 use std::sync::Arc;
 
@@ -13,20 +13,21 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::path_glob::PathGlob;
 
-/// Sets `Content-Type` on answers that have none, and the charset of texts that do not name one.
+/// Sets `Content-Type` on responses that have none, and optionally the charset of texts.
 ///
-/// The status decides and not the body, so that the answer to HEAD has the headers of GET: answers that cannot have
-/// content (1xx, 204, 205 and 304) are left alone. A type that the application sets stays.
+/// Only the status decides, not the body, so that a response to HEAD has the headers of GET. Responses that cannot have
+/// content (1xx, 204, 205 and 304) are not changed. A type that the application sets stays.
 ///
 /// # Order
 ///
-/// Inside a compression and a cache policy, which look at the type, and outside what makes answers: a fallback, a router.
+/// Inside compression and cache policies, which read the type; outside applications and wrappers that make responses: a
+/// fallback, a router.
 ///
 /// # Security
 ///
-/// A browser that is told no type guesses one, and may take what a user uploaded for a page; a default and
-/// `X-Content-Type-Options: nosniff` (see [`SecurityHeaders`](crate::SecurityHeaders)) keep it from that.
-/// `application/octet-stream` promises least.
+/// Without a type a browser guesses one, and may treat a user's upload as a page. A default and
+/// `X-Content-Type-Options: nosniff` (see [`SecurityHeaders`](crate::SecurityHeaders)) prevent that.
+/// `application/octet-stream` is the safest default.
 ///
 /// # Example
 ///
@@ -55,11 +56,11 @@ pub struct ContentType {
 }
 
 impl ContentType {
-    /// The type of answers that say nothing, such as `text/html; charset=utf-8`.
+    /// Sets the type of responses without one, such as `text/html; charset=utf-8`.
     ///
     /// # Errors
     ///
-    /// Where it is no media type (RFC 9110, section 8.3.1).
+    /// If it is not a media type (RFC 9110, section 8.3.1).
     pub fn new(default: &str) -> Result<Self, Error> {
         Ok(ContentType {
             default: parse(default)?,
@@ -68,27 +69,27 @@ impl ContentType {
         })
     }
 
-    /// Another type for paths of this form, such as `/**/*.wasm`; the first pattern that fits decides.
+    /// Sets another type for paths such as `/**/*.wasm`; the first pattern that matches is used.
     ///
-    /// Patterns are those of [`Guard::path`](crate::Guard::path).
+    /// Patterns have the syntax of [`Guard::path`](crate::Guard::path).
     ///
     /// # Errors
     ///
-    /// Where the pattern is not well formed, begins with neither a slash nor `**/`, or where the type is no media type.
+    /// If the pattern is malformed, begins with neither a slash nor `**/`, or if the type is not a media type.
     pub fn path(mut self, pattern: &str, media_type: &str) -> Result<Self, Error> {
         let rule = (PathGlob::new(pattern)?, parse(media_type)?);
         self.paths.push(rule);
         Ok(self)
     }
 
-    /// Adds `charset` to types that begin with `text/` and have none, also to those that the application set.
+    /// Adds `charset` to `text/` types that have none, also to types that the application set.
     ///
-    /// Off by default: the application may have said on purpose that it does not know. Formats that say their encoding
-    /// themselves and have no such parameter, as JSON (RFC 8259, section 11), are left alone.
+    /// Off by default, because the application may have omitted it on purpose. Formats without this parameter that
+    /// define their own encoding, such as JSON (RFC 8259, section 11), are not changed.
     ///
     /// # Errors
     ///
-    /// Where the name is no token.
+    /// If the name is not a token.
     pub fn charset(mut self, name: &str) -> Result<Self, Error> {
         if !is_token(name) {
             let message = format!("{name:?} is not the name of a charset");
@@ -158,7 +159,7 @@ fn parse(text: &str) -> Result<HeaderValue, Error> {
     })
 }
 
-/// The same type with this charset, where it is a text that names none.
+/// Returns the type with this charset, if it is a text type without one.
 fn with_charset(value: &HeaderValue, charset: &str) -> Option<HeaderValue> {
     let text = value.to_str().ok()?;
     let media_type = MediaType::parse(text)?;
@@ -177,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of an answer with this status and this `Content-Type`, if any.
+    /// The `Content-Type` of a response with this status and this `Content-Type`, if any.
     fn content_type_of(
         types: &ContentType,
         path: &'static str,
@@ -258,7 +259,7 @@ mod tests {
         ] {
             assert_eq!(content_type_of(&types, "/", 200, own), expected, "{own:?}");
         }
-        // What has no content is not said anything of.
+        // A response that cannot have content gets no type.
         assert_eq!(
             content_type_of(&types, "/", 304, Some("text/css")),
             "text/css"

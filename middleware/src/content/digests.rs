@@ -1,8 +1,9 @@
-//! Headers and trailers that are computed from the bytes of some content.
+//! Headers and trailers with digests of content.
 
 use http::{HeaderMap, HeaderName};
 
-/// `Content-Digest` and `Repr-Digest` (RFC 9530), and what came before them: `Digest` (RFC 3230), `Content-MD5` (RFC 1864).
+/// `Content-Digest` and `Repr-Digest` (RFC 9530), and their predecessors: `Digest` (RFC 3230), `Content-MD5` (RFC
+/// 1864).
 const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
@@ -10,7 +11,7 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
-/// Removes what is not true of other bytes, from headers or from trailers.
+/// Removes digests of other bytes, from headers or trailers.
 pub(crate) fn remove_digests(headers: &mut HeaderMap) {
     for name in &DIGESTS {
         headers.remove(name);

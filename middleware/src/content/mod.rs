@@ -1,4 +1,4 @@
-//! What bodies are: their coding and their type.
+//! Codings and types of bodies: compression, decompression, `Content-Type`.
 
 pub(crate) mod coding;
 #[cfg(feature = "compression")]

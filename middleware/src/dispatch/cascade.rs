@@ -1,4 +1,4 @@
-//! Tries applications in turn until one has an answer.
+//! Tries applications in turn until one handles the request.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -17,21 +17,19 @@ use crate::shared::buffered::Kept;
 use crate::shared::valid_status::ValidStatus;
 use enfilade_core::Pass;
 
-/// Tries applications in turn until one gives an answer that is none of 404 and 405, and no [`Pass`].
+/// Tries applications in turn until a response is neither 404 nor 405 and has no [`Pass`].
 ///
-/// The last answer stands, whatever it is. The body of an answer that is passed over is dropped before the next
-/// application is called. Without applications, the answer is a 404 without a body.
+/// If all pass, the last response is returned as it is. The body of a response that is passed over is dropped before
+/// the next application is called. Without applications, the response is a 404 without a body.
 ///
-/// Each application sees the request as it came here. A request body that is in memory is given to all of them; one that
-/// is still arriving is read once: an application that reads it after another one has gets an error, as half a body
-/// must not be taken for a whole. Put those that read bodies last, or let bodies up to a size be
-/// [kept](Cascade::replay_bodies).
+/// Each application gets the original request. If the request body is in memory, all of them get it. A streamed body is
+/// read once: an application that reads it after another one did gets an error, because half a body must not be taken
+/// for a whole one. Put applications that read bodies last, or [keep bodies](Cascade::replay_bodies) up to a limit.
 ///
 /// # Order
 ///
-/// It is an application, and stands where its answers belong: inside logs, compression and headers. Unlike
-/// [`NotFound`](crate::NotFound), it passes over answers that have content.
-///
+/// It is an application. Put it inside logs, compression and header wrappers. Unlike [`NotFound`](crate::NotFound), it
+/// also passes over responses with content.
 /// # Example
 ///
 /// ```
@@ -60,7 +58,9 @@ struct CascadeOptions {
 }
 
 impl Cascade {
-    /// Tries these applications, in this order; closures are of different types, so each needs its own [`or`](Cascade::or).
+    /// Tries these applications, in this order.
+    ///
+    /// Closures have different types, so add each with its own [`or`](Cascade::or).
     pub fn new<M>(apps: impl IntoIterator<Item: IntoHandler<M>>) -> Self {
         let pass_on = vec![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         Cascade(Arc::new(CascadeOptions {
@@ -73,7 +73,7 @@ impl Cascade {
         }))
     }
 
-    /// Tries another application after those that are there.
+    /// Adds an application after the others.
     ///
     /// ```
     /// use enfilade_core::Request;
@@ -89,11 +89,11 @@ impl Cascade {
         self
     }
 
-    /// Which statuses are passed over; 404 and 405 by default.
+    /// Sets the statuses that are passed over; 404 and 405 by default.
     ///
     /// # Errors
     ///
-    /// If it is not 400 to 599.
+    /// If a status is not between 400 and 599.
     pub fn pass_on(
         mut self,
         statuses: impl IntoIterator<Item = StatusCode>,
@@ -104,16 +104,17 @@ impl Cascade {
         Ok(self)
     }
 
-    /// Keeps request bodies of up to so many bytes in memory, so that every application can read them; none by default.
+    /// Keeps request bodies of up to this many bytes, so that every application can read them; 0 by default.
     ///
-    /// The first application is called when the body is there. One that is longer is for the first that reads it.
+    /// The first application is called when the whole body has arrived. Only the first application that reads a longer
+    /// body gets it.
     #[must_use]
     pub fn replay_bodies(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.0).replay_limit = bytes;
         self
     }
 
-    /// Calls the applications from `at` on; a reply that is pending goes on by itself.
+    /// Calls the applications from `at` on; a pending reply continues by itself.
     fn call_from(&self, mut at: usize, request: Request, body: SharedBody) -> Reply {
         loop {
             let Some(app) = self.0.apps.get(at) else {
@@ -141,7 +142,7 @@ impl Cascade {
             if !self.passes(&response) {
                 return response;
             }
-            // The client did not go away, so what watches the content is told a good end.
+            // The client is still connected, so the body reports a successful end.
             response.into_body().discard();
             self.call_from(at, request, body).await
         })
@@ -187,10 +188,10 @@ impl Handler for Cascade {
     }
 }
 
-/// A request body for several applications.
+/// A request body that several applications may read.
 enum SharedBody {
     Memory(Bytes),
-    /// Taken by the first that reads it.
+    /// Taken by the first application that reads it.
     Stream(Arc<Mutex<Option<Body>>>),
 }
 
@@ -213,7 +214,7 @@ impl SharedBody {
     }
 }
 
-/// The body in the hands of one application.
+/// The body while one application has it.
 struct LentBody {
     slot: Arc<Mutex<Option<Body>>>,
     mine: Option<Body>,
@@ -250,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// What a 405 must have.
+    /// The `Allow` header that a 405 must have.
     const ALLOW: [(&str, &str); 1] = [("allow", "GET")];
 
     fn fixed(status: u16, text: &'static str) -> Application {
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_that_does_not_pass_stands() {
+    fn returns_the_first_response_that_does_not_pass() {
         let defaults = |apps: Vec<Application>| Cascade::new(apps);
         let cases = [
             (defaults(vec![fixed(404, "a"), fixed(200, "b")]), 200, "b"),

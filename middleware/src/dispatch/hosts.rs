@@ -1,4 +1,4 @@
-//! Chooses between applications by the host that is asked for.
+//! Chooses between applications by the requested host.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
 
-/// Chooses between applications by host. It is a [`Handler`], so an [`Application`] is made of it by `Application::new`.
+/// Chooses between applications by host. It is a [`Handler`]: `Application::new` makes an [`Application`] of it.
 ///
-/// The host is the authority of an absolute target, else the `Host` header. Hosts are written as for
+/// The host is the authority of an absolute target, otherwise the `Host` header. Hosts are written as for
 /// [`TrustedHosts`](crate::TrustedHosts): `example.org`, `example.org:8080`, `*.example.org`, `**.example.org`,
-/// `.example.org`, addresses. Of those that mean the host of a request the most specific answers, in whatever order they
-/// were added: an exact one before one with a star, a longer name before a shorter, one label before any number, and of
-/// two that are otherwise the same the one with a port.
+/// `.example.org`, addresses. If several match, the most specific one is used, in whatever order they were added: an
+/// exact host before one with a star, a longer name before a shorter one, one label before any number of labels, and of
+/// two equal hosts the one with a port.
 ///
-/// A request for any other host, or for one that is missing, there more than once or malformed, goes to
-/// [`otherwise`](Hosts::otherwise); without one it is a 404 without content, which a [`NotFound`](crate::NotFound)
-/// outside may answer.
+/// If the host of a request is unknown, missing, repeated or malformed, [`otherwise`](Hosts::otherwise) handles the
+/// request. Without `otherwise`, the response is a 404 without content, which a [`NotFound`](crate::NotFound) outside
+/// can replace.
 ///
-/// What a star stands for is not among the captures of the request, which are parts of its path; it is at the beginning
-/// of [`Request::hostname`].
+/// The part of the host that a star matches is not a capture of the request, because captures are parts of the path. It
+/// is the beginning of [`Request::hostname`].
 ///
 /// # Order
 ///
-/// Wrappers outside see the requests of all hosts, those around an application only its own.
+/// Wrappers outside see the requests of all hosts. Wrappers around one application see only the requests of its host.
 ///
 /// # Security
 ///
-/// A client may name any host, so an application that is reached by `otherwise` must not trust the name. An application
-/// is no less reachable for standing behind a host that only the inside knows.
+/// A client may send any host, so an application behind `otherwise` must not trust the name. A host name that only your
+/// own network knows does not protect an application: any client can send it.
 ///
 /// # Example
 ///
@@ -55,26 +55,26 @@ use crate::matching::host_pattern::{HostPattern, host_and_port};
 #[derive(Clone, Default)]
 #[must_use = "hosts do nothing until an application is made of them"]
 pub struct Hosts {
-    /// The most specific first.
+    /// Sorted, the most specific first.
     table: Vec<(HostPattern, Application)>,
     otherwise: Option<Application>,
 }
 
 impl Hosts {
-    /// No hosts: every request is a 404.
+    /// Creates an empty table: every request is a 404.
     pub fn new() -> Hosts {
         Hosts::default()
     }
 
-    /// Answers requests for `host` with `app`.
+    /// Sends requests for `host` to `app`.
     ///
     /// # Errors
     ///
-    /// Where the host is not well formed, or is there already.
+    /// If the host is malformed or already has an application.
     pub fn host<M>(mut self, host: &str, app: impl IntoHandler<M>) -> Result<Hosts, Error> {
         let pattern = HostPattern::parse(host)?;
         if self.table.iter().any(|(known, _)| *known == pattern) {
-            let message = format!("there is an application for {host:?} already");
+            let message = format!("{host:?} already has an application");
             return Err(Error::new(ErrorKind::Host, message));
         }
         self.table.push((pattern, app.into_application()));
@@ -82,7 +82,7 @@ impl Hosts {
         Ok(self)
     }
 
-    /// Answers requests for any other host, and for none, with `app`; a 404 without content by default.
+    /// Sends all other requests to `app`, also those without a host; a 404 without content by default.
     pub fn otherwise<M>(mut self, app: impl IntoHandler<M>) -> Hosts {
         self.otherwise = Some(app.into_application());
         self
@@ -148,7 +148,7 @@ mod tests {
         "[::1]",
     ];
 
-    /// Each application answers with its host.
+    /// Each application responds with its host.
     fn hosts(list: impl IntoIterator<Item = &'static str>) -> Hosts {
         list.into_iter().fold(Hosts::new(), |hosts, host| {
             let app = Application::new(move |_: Request| host);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_host_answers_in_any_order() {
+    fn the_most_specific_host_matches_in_any_order() {
         let cases = [
             ("a.example.org:8080", "a.example.org:8080"),
             ("A.example.org.:81", "a.example.org"),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_not_found_outside_answers_for_unknown_hosts() {
+    fn a_not_found_outside_responds_for_unknown_hosts() {
         let page = Application::new(|_: Request| (StatusCode::NOT_FOUND, "page"));
         let app = Application::new(hosts(["a"])).wrap(NotFound::new(page));
         let response = Client::new(app).get("/").header("host", "b").send();
@@ -219,7 +219,7 @@ mod tests {
         let error = hosts(["Example.org"]).host("example.ORG.", |_: Request| "x");
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Host);
-        let message = "there is an application for \"example.ORG.\" already";
+        let message = "\"example.ORG.\" already has an application";
         assert_eq!(error.to_string(), message);
         assert!(Hosts::new().host("a b", |_: Request| "x").is_err());
     }

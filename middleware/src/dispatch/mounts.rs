@@ -1,4 +1,4 @@
-//! Puts applications under prefixes of the path, and of hosts.
+//! Mounts applications at prefixes of the path, and at hosts.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -15,29 +15,30 @@ use crate::error::ErrorKind;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
 use crate::matching::prefix::mount_prefix;
 
-/// Puts applications under prefixes: a plain table, what Rack calls a URL map and Werkzeug a dispatcher.
+/// Mounts applications at path prefixes: a plain table, like Rack's URL map and Werkzeug's dispatcher.
 ///
-/// It is a [`Handler`], so an [`Application`] is made of it by `Application::new`. The longest prefix that the path has
-/// answers, in whatever order they were added, and only where it ends at a segment boundary (see [`Request::mount`]):
-/// its application sees the rest of the path, and `script_name` tells it where it is. What that application does not
-/// find it answers itself; no other is asked.
+/// It is a [`Handler`]: `Application::new` makes an [`Application`] of it. The longest prefix that matches is used, in
+/// whatever order they were added. A prefix matches only if it ends at a segment boundary (see [`Request::mount`]). The
+/// application sees the rest of the path in `path`, and the prefix in `script_name`. If the application responds with
+/// 404, no other application is tried.
 ///
-/// An entry for a host is for requests that ask for it alone, and goes before all that are for every host, even ones
-/// with a longer prefix. Hosts are written as for [`TrustedHosts`](crate::TrustedHosts); of two that mean the host of a
-/// request the more specific is looked at first.
+/// An entry for a host matches only requests for that host. It comes before all entries without a host, even those with
+/// a longer prefix. Hosts are written as for [`TrustedHosts`](crate::TrustedHosts); if two match, the more specific one
+/// comes first.
 ///
-/// A prefix is decoded text that begins with a slash, such as `/café`, has neither query nor fragment, and captures
-/// nothing; `/` takes every path. A request that no entry is for goes to [`otherwise`](Mounts::otherwise) as it came;
-/// without one it is a 404 without content. `OPTIONS *` is under no prefix.
+/// A prefix is decoded text that begins with a slash, such as `/café`. It has no query, no fragment and no captures.
+/// `/` matches every path. If no entry matches, [`otherwise`](Mounts::otherwise) gets the request unchanged; without it
+/// the response is a 404 without content. `OPTIONS *` matches no prefix.
 ///
 /// # Order
 ///
-/// Wrappers outside see every request with its whole path, those around an application what is under its prefix.
+/// Wrappers outside see every request with its whole path. Wrappers around one application see only the requests below
+/// its prefix.
 ///
 /// # Security
 ///
-/// A wrapper around one application guards that one alone: the same application under a second prefix, or behind
-/// `otherwise`, is reached past it.
+/// A wrapper around one application protects only that one. If the same application is also at a second prefix or
+/// behind `otherwise`, requests reach it there without the wrapper.
 ///
 /// # Example
 ///
@@ -62,7 +63,7 @@ use crate::matching::prefix::mount_prefix;
 #[derive(Clone, Default)]
 #[must_use = "mounts do nothing until an application is made of them"]
 pub struct Mounts {
-    /// In the order in which they are looked at.
+    /// In the order in which they are tried.
     entries: Vec<Mount>,
     otherwise: Option<Application>,
 }
@@ -75,26 +76,26 @@ struct Mount {
 }
 
 impl Mounts {
-    /// Nothing is mounted: every request is a 404.
+    /// Creates an empty table: every request is a 404.
     pub fn new() -> Mounts {
         Mounts::default()
     }
 
-    /// Puts `app` under `prefix` on every host.
+    /// Mounts `app` at `prefix` on every host.
     ///
     /// # Errors
     ///
-    /// Where the prefix does not begin with a slash, ends with one, has captures as a router has them, or is there
-    /// already.
+    /// If the prefix does not begin with a slash, ends with a slash, has captures in the syntax of a router, or is
+    /// already used.
     pub fn at<M>(self, prefix: &str, app: impl IntoHandler<M>) -> Result<Mounts, Error> {
         self.add(None, prefix, app.into_application())
     }
 
-    /// Puts `app` under `prefix` on `host`.
+    /// Mounts `app` at `prefix` on `host`.
     ///
     /// # Errors
     ///
-    /// As for [`at`](Mounts::at), and where the host is not well formed.
+    /// As for [`at`](Mounts::at), and if the host is malformed.
     pub fn at_host<M>(
         self,
         host: &str,
@@ -108,7 +109,7 @@ impl Mounts {
         )
     }
 
-    /// Answers requests that no entry is for; a 404 without content by default.
+    /// Sends requests that no entry matches to `app`; a 404 without content by default.
     pub fn otherwise<M>(mut self, app: impl IntoHandler<M>) -> Mounts {
         self.otherwise = Some(app.into_application());
         self
@@ -128,28 +129,28 @@ impl Mounts {
             app,
         };
         if self.entries.iter().any(|known| known.is_at(&entry)) {
-            return refused("has an application already");
+            return refused("already has an application");
         }
         self.entries.push(entry);
         self.entries.sort_by_key(Mount::rank);
         Ok(self)
     }
 
-    /// The application that a request is for, and the prefix if a log wants the route; the request is mounted there.
+    /// Returns the application for a request, and the prefix if a log wants the route; mounts the request there.
     fn choose(&self, request: &mut Request) -> Option<(&Application, Option<&str>)> {
         let Some((entry, length)) = self.find(request) else {
             return self.otherwise.as_ref().map(|app| (app, None));
         };
-        // A prefix that matches ends with a segment.
+        // A prefix that matches ends at a segment boundary.
         let _ = request.advance(length);
         let is_wanted = request.extensions().get::<RouteWanted>().is_some();
         let prefix = is_wanted.then_some(&*entry.prefix);
         Some((&entry.app, prefix.filter(|prefix| !prefix.is_empty())))
     }
 
-    /// The entry that a request is for, and how much of its path the prefix takes up.
+    /// Returns the entry for a request, and the length of the prefix in its path.
     fn find(&self, request: &Request) -> Option<(&Mount, usize)> {
-        // Those for one host are the first, so without one there nobody asks for the host.
+        // Entries with a host come first: if the first entry has no host, none has, and the host is not parsed.
         let has_hosts = self.entries.first()?.host.is_some();
         let host = has_hosts.then(|| host_and_port(request)).flatten();
         let mut entries = self.entries.iter().filter(|entry| entry.is_for(&host));
@@ -165,7 +166,7 @@ impl Mount {
         self.host == other.host && self.prefix == other.prefix
     }
 
-    /// Hosts before none; the prefixes of one path are each the beginning of the next, so length tells them apart.
+    /// Sorts entries with a host first. All prefixes of one path begin with each other, so their length orders them.
     fn rank(&self) -> impl Ord + use<> {
         let host = self.host.as_ref().map(HostPattern::rank);
         (host.is_none(), host, Reverse(self.prefix.len()))
@@ -231,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers with its name and where it is.
+    /// Responds with its name and its location.
     fn app(name: &'static str) -> Application {
         let app = Application::new(move |request: Request| {
             format!("{name} {:?} {:?}", request.script_name(), request.path())
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_answers_and_hosts_go_first() {
+    fn the_longest_prefix_matches_and_hosts_go_first() {
         let cases = [
             ("h", "/a", "a \"/a\" \"\""),
             ("h", "/a/", "a \"/a\" \"/\""),
@@ -373,19 +374,13 @@ mod tests {
             ("/a%2Fb", encoded),
             ("", "does not begin with a slash"),
             ("a", "does not begin with a slash"),
-            ("/a/", "ends with a slash"),
-            ("//", "ends with a slash"),
-            ("/a", "has an application already"),
+            ("/a/", "ends with a slash: remove it"),
+            ("//", "ends with a slash: remove it"),
+            ("/a", "already has an application"),
             ("/a/../b", "has a dot segment, which no path has"),
-            (
-                "/a/{id}",
-                "would match itself alone: captures are for a Router",
-            ),
-            (
-                "/a/:id",
-                "would match itself alone: captures are for a Router",
-            ),
-            ("/*", "would match itself alone: captures are for a Router"),
+            ("/a/{id}", "has a capture: use a Router for captures"),
+            ("/a/:id", "has a capture: use a Router for captures"),
+            ("/*", "has a capture: use a Router for captures"),
         ];
         for (prefix, why) in cases {
             let error = mounts(&SOME).at(prefix, app("x")).unwrap_err();

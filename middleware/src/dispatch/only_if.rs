@@ -1,23 +1,24 @@
-//! Sends some requests through a middleware, and the others past it.
+//! Sends some requests through a middleware and lets the others bypass it.
 
 use enfilade_core::{Application, Description, Handler, Middleware, Reply, Request};
 
 use crate::matching::guard::Guard;
 
-/// Sends the requests that a [`Guard`] matches through a middleware, and all others straight to the application.
+/// Sends requests that match a [`Guard`] through a middleware, and all others directly to the application.
 ///
-/// It is a middleware, so that it can stand in `wrap` and in a `Pipeline` alike. The application is there once: both
-/// ways lead to the same one. In the description it is inside `OnlyIf`, which names the middleware as an option.
+/// It is a middleware, for `wrap` and `Pipeline`. Both paths lead to the same application, which is not duplicated. In
+/// the description the application is inside `OnlyIf`, which shows the middleware as an option.
 ///
 /// # Order
 ///
-/// As for the middleware. To tools that look at the boundaries of a stack ([`Application::map_inner`]), `OnlyIf` and its
-/// middleware are one component: `lint_all` and a profile do not tell them apart, and `doctor` does not see the middleware.
+/// As for the middleware. Tools that look at the boundaries of a stack ([`Application::map_inner`]) see `OnlyIf` and
+/// its middleware as one component: `lint_all` and a profile do not distinguish them, and `doctor` does not see the
+/// middleware.
 ///
 /// # Security
 ///
-/// What the guard does not match goes past the middleware. Protect a path and all below it with [`Guard::below`]:
-/// `Guard::path("/admin/**")` does not match `/admin`.
+/// Requests that the guard does not match bypass the middleware. To protect a path and all paths below it, use
+/// [`Guard::below`]: `Guard::path("/admin/**")` does not match `/admin`.
 ///
 /// # Example
 ///
@@ -47,9 +48,9 @@ impl<M> OnlyIf<M>
 where
     M: Middleware + Clone + Send + Sync + 'static,
 {
-    /// Sends the requests that `guard` matches through `middleware`.
+    /// Sends requests that `guard` matches through `middleware`.
     ///
-    /// A [`Guard::new`] is made from any test of a request.
+    /// [`Guard::new`] makes a guard from any test of a request.
     pub fn new(guard: Guard, middleware: M) -> Self {
         OnlyIf { guard, middleware }
     }
@@ -68,7 +69,7 @@ where
     }
 }
 
-/// It is no `Wrapper`: another application needs its middleware anew.
+/// Not a `Wrapper`: for another application, the middleware has to be applied again.
 struct WithBypass<M> {
     app: Application,
     /// The middleware around the same application.
@@ -101,7 +102,7 @@ where
     }
 }
 
-/// The names of what is around `app`, outermost first; of those that show what is inside them.
+/// The names of the wrappers around `app`, outermost first, if they show their inner application.
 fn names_around(tree: &Description, app: &Description) -> Vec<String> {
     let mut names = Vec::new();
     let mut found = Some(tree);
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn a_guard_that_panics_costs_that_request() {
         let guard = Guard::new("odd", |request| match request.path() {
-            "/panic" => panic!("no answer"),
+            "/panic" => panic!("no response"),
             path => path == "/through",
         });
         let app = hello().wrap(OnlyIf::new(guard, mark("odd")));

@@ -1,14 +1,14 @@
-//! An application whose inside can be replaced while it serves.
+//! An application that can be replaced while it serves.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Request};
 
-/// An application whose inside can be replaced while it serves.
+/// An application whose inner application can be replaced while it serves.
 ///
-/// Clones share the inside: keep one to replace it with. A request that has begun goes on with the application that it
-/// began with, which is dropped when the last of them has ended. Neither a request nor a replacement waits.
+/// Clones share the inner application: keep a clone to replace it. A request that has started continues with its
+/// application, which is dropped when its last request has ended. Neither requests nor a replacement wait.
 ///
 /// # Example
 ///
@@ -27,18 +27,18 @@ use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Reque
 pub struct Swap(Arc<ArcSwap<Application>>);
 
 impl Swap {
-    /// An application that is, for now, `app`.
+    /// Starts with `app`.
     #[must_use]
     pub fn new<M>(app: impl IntoHandler<M>) -> Self {
         Swap(Arc::new(ArcSwap::from_pointee(app.into_application())))
     }
 
-    /// Replaces what is inside; requests that begin from now on meet `app`.
+    /// Replaces the inner application; new requests go to `app`.
     pub fn set<M>(&self, app: impl IntoHandler<M>) {
         self.0.store(Arc::new(app.into_application()));
     }
 
-    /// What is inside now.
+    /// Returns the current inner application.
     #[must_use]
     pub fn current(&self) -> Application {
         Application::clone(&self.0.load())
@@ -54,7 +54,7 @@ impl Handler for Swap {
         Description::new("Swap").around(&self.current())
     }
 
-    /// What is made of it no longer follows this one: it has what is inside now, changed.
+    /// The result is fixed: it has the current inner application, changed, and no longer follows `set`.
     fn map_inner(&self, change: &mut dyn FnMut(Application) -> Application) -> Option<Application> {
         Some(Application::from_handler(Swap::new(change(self.current()))))
     }

@@ -1,4 +1,4 @@
-//! Chooses between applications by what a request is.
+//! Chooses between two applications by a guard.
 
 use enfilade_core::{
     Application, Description, Handler, IntoHandler, IntoResponse, Pass, Reply, Request,
@@ -6,14 +6,14 @@ use enfilade_core::{
 
 use crate::matching::guard::Guard;
 
-/// Calls one application where a [`Guard`] lets the request through, and another one otherwise.
+/// Calls one application if a [`Guard`] matches the request, otherwise another one.
 ///
-/// Without another one it [passes](Pass): a 404 without a body, which a fallback outside may answer.
+/// Without another one it [passes](Pass): a 404 without a body, which a fallback outside may replace.
 ///
 /// # Order
 ///
-/// It is an application, and stands where its answers belong. An answer that depends on a request header should say so
-/// in `Vary`; neither application is changed here.
+/// It is an application. If the response depends on a request header, add that header to `Vary`; this type changes no
+/// response.
 ///
 /// # Example
 ///
@@ -39,7 +39,7 @@ pub struct When {
 }
 
 impl When {
-    /// Calls `then` for requests that the guard lets through.
+    /// Calls `then` if the guard matches.
     #[must_use]
     pub fn new<M>(guard: Guard, then: impl IntoHandler<M>) -> Self {
         When {
@@ -49,7 +49,7 @@ impl When {
         }
     }
 
-    /// Calls `otherwise` for the others.
+    /// Calls `otherwise` if the guard does not match.
     #[must_use]
     pub fn otherwise<M>(mut self, otherwise: impl IntoHandler<M>) -> Self {
         self.otherwise = Some(otherwise.into_application());

@@ -1,4 +1,4 @@
-//! Answers for an application that panics.
+//! Turns panics of an application into responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,19 +12,18 @@ use crate::errors::catching;
 
 /// Responds with 500 if the application panics, in its call or in its future.
 ///
-/// The text of the response is fixed. The text of the panic, with the [request's ID](RequestIdValue) if there is one,
-/// is the cause of an [`HttpError`] on the response, for a log and for error pages outside. A body that panics is too
-/// late for that: with and without this wrapper it fails, so that the client sees that it is not whole. What the
-/// application held is dropped either way.
+/// The response has a fixed text. The panic message, with the [request's ID](RequestIdValue) if there is one, becomes
+/// the cause of an [`HttpError`] on the response, for logs and error pages outside. If the body panics, it is too late
+/// for a 500: with and without this wrapper the body fails, so that the client notices that it is incomplete.
+/// Everything that the application held is dropped in both cases.
 ///
-/// The server itself responds to panics that reach it. This wrapper makes a response that wrappers outside it handle like
-/// any other, with their headers, pages and log lines. In a program that is built with `panic = "abort"` nothing can be
-/// caught.
+/// The server itself responds to panics that reach it. With this wrapper, outer wrappers handle the response like any
+/// other, with their headers, pages and log lines. A program built with `panic = "abort"` cannot catch panics.
 ///
 /// # Order
 ///
-/// Inside logs, metrics, error pages and header wrappers, which then see the response, and inside
-/// [`RequestId`](crate::RequestId); outside everything that may panic.
+/// Inside logs, metrics, error pages and header wrappers, so that they see the response, and inside
+/// [`RequestId`](crate::RequestId). Outside everything that may panic.
 ///
 /// # Example
 ///
@@ -35,10 +34,10 @@ use crate::errors::catching;
 ///
 /// let app = Application::new(|request: Request| request.path()[9..].to_owned());
 /// let client = Client::new(app.wrap(CatchPanic::new()).wrap(Headers::new().set("x-house", "enfilade").unwrap()));
-/// let answer = client.get("/short").send();
-/// assert_eq!(answer.status(), 500);
-/// assert_eq!(answer.text(), "Internal Server Error");
-/// assert_eq!(answer.header("x-house"), Some("enfilade"));
+/// let response = client.get("/short").send();
+/// assert_eq!(response.status(), 500);
+/// assert_eq!(response.text(), "Internal Server Error");
+/// assert_eq!(response.header("x-house"), Some("enfilade"));
 /// ```
 #[derive(Clone, Default)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -47,14 +46,14 @@ pub struct CatchPanic {
 }
 
 impl CatchPanic {
-    /// Answers with the fixed text of a 500.
+    /// Responds with the fixed text of a 500.
     pub fn new() -> Self {
         CatchPanic::default()
     }
 
-    /// Makes the answer of the error, whose [source](HttpError::source) says what the panic said.
+    /// Sets how to make the response from the error, whose [source](HttpError::source) has the panic message.
     ///
-    /// Without it the error itself is the answer. The client should not learn what the panic said.
+    /// By default the error itself is the response. Do not show the panic message to clients.
     pub fn answer<R: IntoResponse>(
         mut self,
         response: impl Fn(HttpError) -> R + Send + Sync + 'static,
@@ -80,7 +79,7 @@ impl Middleware for CatchPanic {
 
 impl Wrapper for CatchPanic {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
-        // Unless `answer` was set this copies nothing; a clone of the `Arc` would count.
+        // Without `answer` this copies nothing; cloning the `Arc` would count references.
         let options = CatchPanic::clone(self);
         let id = request.extensions().get::<RequestIdValue>().cloned();
         let finish = move |outcome: Result<Response, Panic>| {
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_left_alone() {
+    fn responses_are_unchanged() {
         let app = Application::new(|_: Request| {
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_can_be_made() {
+    fn the_response_can_be_made() {
         let catch = CatchPanic::new().answer(|error: HttpError| {
             assert_eq!(error.status(), 500);
             (StatusCode::BAD_GATEWAY, "{}")

@@ -1,14 +1,14 @@
-//! Panics of an application, caught where it may panic; the contract catches those of bodies.
+//! Catches panics of an application's call and future; the contract catches panics of bodies.
 
 use std::pin::Pin;
 use std::task::Poll;
 
 use enfilade_core::{Application, Panic, Reply, Request, Response};
 
-/// Calls an application; `finish` gets its response, or the panic of its call or of its future.
+/// Calls an application; `finish` gets its response, or the panic of its call or its future.
 ///
-/// `enter` is called as the call and each poll of the future begin, and what it gives is dropped as they end; `finish` is
-/// called on the same thread right after.
+/// `enter` is called before the call and before each poll of the future. Its result is dropped when they end. `finish`
+/// is called on the same thread right after.
 pub(crate) fn call_catching<G: 'static>(
     app: &Application,
     request: Request,

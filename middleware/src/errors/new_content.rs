@@ -1,4 +1,4 @@
-//! Content that is replaced: whether it may be, and what its headers say afterwards.
+//! Replaces content: decides whether it may be replaced, and updates its headers.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::content::digests::remove_digests;
 
-/// What speaks of the content that was replaced.
+/// Headers that describe the replaced content.
 const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
     ACCEPT_RANGES,
     CONTENT_DISPOSITION,
@@ -24,12 +24,12 @@ const OF_THE_OLD_CONTENT: [HeaderName; 8] = [
     LAST_MODIFIED,
 ];
 
-/// Whether no application has written the content: it is empty, or the text of an [`HttpError`].
+/// Whether the content is not the application's own: it is empty, or the text of an [`HttpError`].
 pub(crate) fn is_standard(response: &Response) -> bool {
     response.body().is_finished() || response.extensions().get::<Arc<HttpError>>().is_some()
 }
 
-/// Says what the new content is, which was chosen by `Accept`, and no longer what the old one was.
+/// Removes headers of the old content and sets those of the new one, which was chosen by `Accept`.
 pub(crate) fn reset_content_headers(
     headers: &mut HeaderMap,
     status: StatusCode,
@@ -39,7 +39,7 @@ pub(crate) fn reset_content_headers(
         headers.remove(name);
     }
     remove_digests(headers);
-    // In a 416 it says how long the content is (RFC 9110, section 15.5.17).
+    // In a 416, `Content-Range` has the length of the content (RFC 9110, section 15.5.17).
     if status != StatusCode::RANGE_NOT_SATISFIABLE {
         headers.remove(CONTENT_RANGE);
     }

@@ -1,24 +1,24 @@
-//! Buffers that are read into again and again: the system maps and clears the pages of a new one each time.
+//! A pool of read buffers: the system maps and clears the pages of a new buffer each time.
 
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use concurrent_queue::ConcurrentQueue;
 
-/// How large a buffer is: the most that a body asks for.
+/// The size of a buffer: the most that a body requests at once.
 const SIZE: usize = 256 * 1024;
-/// Reads up to this have memory of their own, so that a small file does not hold a large buffer.
+/// Reads up to this size get their own memory, so that a small file does not keep a large buffer.
 const SMALL: usize = 64 * 1024;
-/// How many buffers wait to be used again; 8 MiB.
+/// The maximum number of idle buffers; 8 MiB.
 const WAITING: usize = 32;
 
-/// One for the whole process, as its threads for blocking reads are: it changes nothing that a program sees.
+/// One pool for the whole process, like its threads for blocking reads: it has no visible effect on programs.
 static BUFFERS: LazyLock<ConcurrentQueue<Vec<u8>>> =
     LazyLock::new(|| ConcurrentQueue::bounded(WAITING));
 
 /// Reads at most `limit` bytes, with `read` into the buffer that it gets.
 ///
-/// The buffer is used again when the last of the bytes is dropped.
+/// The buffer is reused when the last of the bytes is dropped.
 pub(super) fn read_into<E>(
     limit: usize,
     read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -52,7 +52,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // One too many is freed.
+        // If the pool is full, it is freed.
         let _ = BUFFERS.push(std::mem::take(&mut self.bytes));
     }
 }
@@ -87,7 +87,7 @@ mod tests {
             assert_eq!(bytes, vec![1; count], "{limit}");
             let part = bytes.slice(count / 2..);
             drop(bytes);
-            // Another read does not get the buffer while a part of it is there.
+            // Another read does not get the buffer while a part of it is in use.
             let other = read(limit, 2, count);
             assert_eq!(part, vec![1; count - count / 2]);
             assert_eq!(other, vec![2; count]);

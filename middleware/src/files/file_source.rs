@@ -1,4 +1,4 @@
-//! A file of the disk as the source of a body.
+//! A file on disk as the source of a body.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,19 +10,20 @@ use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead};
 
 use crate::files::buffers::read_into;
 
-/// A regular file, of which a body has as many bytes as it had when it was opened.
+/// A regular file; its body has the length that the file had when it was opened.
 ///
-/// It is read while it is sent, 256 KiB at a time, on threads that may wait (those of the crate `blocking`), so that a
-/// slow disk stops no other request. Its type is not guessed: set `Content-Type`.
+/// It is read while it is sent, 256 KiB at a time, on threads that may block (those of the crate `blocking`), so that a
+/// slow disk delays no other request. Its type is not guessed: set `Content-Type`.
 ///
-/// What the system makes up as it is read, as under `/proc`, has a length of 0 or one that is not true: read it yourself.
+/// Virtual files, such as those under `/proc`, have a length of 0 or a wrong one: read them yourself.
 ///
-/// A file that is cut off while it is sent breaks the response off. One that grows is sent at the length that it had. Do
-/// not write into a file that is served: replace it by `rename`, and readers keep the old one to its end.
+/// If a file is truncated while it is sent, the response is aborted. If a file grows, it is sent with its old length.
+/// Do not write into a file that is served: replace it with `rename`, so that current responses send the old file to
+/// its end.
 ///
 /// # Security
 ///
-/// It opens any path that it gets, and follows links. Never make one of a request's path without checking it.
+/// It opens any path that it gets, and follows links. Never make a path from a request without checking it.
 ///
 /// # Example
 ///
@@ -46,13 +47,13 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens a regular file for reading, on a thread that may wait.
+    /// Opens a regular file for reading, on a thread that may block.
     ///
     /// # Errors
     ///
-    /// If it cannot be opened (the kind is the system's), and if it is no regular file: a folder is
+    /// If it cannot be opened (the kind is the system's), and if it is not a regular file: a directory is
     /// [`IsADirectory`](io::ErrorKind::IsADirectory), a pipe, a socket and a device are
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput). Nobody waits for the other end of a pipe. The text names the path.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput). Opening a pipe never blocks. The text names the path.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<FileSource> {
         let path: Arc<Path> = path.as_ref().into();
         blocking::unblock(move || {
@@ -67,19 +68,19 @@ impl FileSource {
         .await
     }
 
-    /// A file that is open already, with the length that it has now; where its cursor is does not matter.
+    /// Uses a file that is already open, with its current length; the position of its cursor does not matter.
     ///
     /// It has no path, so no web server can send it ([`Body::whole_file`]).
     ///
     /// # Errors
     ///
-    /// If it is no regular file, as with [`open`](FileSource::open), and if the system does not say.
+    /// If it is not a regular file, as with [`open`](FileSource::open), and if the system cannot report its type.
     pub fn new(file: File) -> io::Result<FileSource> {
         let facts = file.metadata()?;
         if facts.is_dir() {
             return Err(io::Error::new(
                 io::ErrorKind::IsADirectory,
-                "it is a folder",
+                "it is a directory",
             ));
         }
         if !facts.is_file() {
@@ -95,13 +96,13 @@ impl FileSource {
         })
     }
 
-    /// The length of the file when it was opened, in bytes.
+    /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.length
     }
 
-    /// Whether the file had no bytes when it was opened.
+    /// Returns whether the file was empty when it was opened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
@@ -150,13 +151,13 @@ fn positioned(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, room, offset)
 }
 
-/// It moves the cursor of the file, which nobody reads.
+/// It moves the file's cursor, which is not used.
 #[cfg(windows)]
 fn positioned(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, room, offset)
 }
 
-/// Opens it without waiting for somebody at the other end of a pipe, and without becoming the session of a terminal.
+/// Opens a pipe without waiting for its other end, and a terminal without becoming its session.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -211,7 +212,7 @@ mod tests {
     #[test]
     fn a_file_is_a_body_of_its_bytes_and_so_are_its_slices() {
         let folder = Folder::new("bytes");
-        // More than a buffer, and no multiple of one.
+        // More than a buffer, and not a multiple of one.
         let content: Vec<u8> = (0..700_001_u32).map(|n| (n % 251) as u8).collect();
         let path = folder.file(&content);
         let source = block_on(FileSource::open(&path)).unwrap();
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(body.known_length(), Some(length));
         let end = body.slice(length - 5..).unwrap();
         assert_eq!(block_on(end.collect(10)).unwrap(), "\0\0end");
-        // No system reads there.
+        // No system can read at this position.
         let beyond = FileSource::new(File::open(&path).unwrap()).unwrap();
         let segment = Segment::new(Arc::new(beyond), u64::MAX - 2..u64::MAX);
         let mut body = Body::from_segments([segment]);
@@ -303,7 +304,7 @@ mod tests {
     fn what_is_no_regular_file_is_refused_and_nobody_waits_for_it() {
         let folder = Folder::new("refused");
         let pipe = folder.0.join("pipe");
-        // A tool of POSIX: the standard library makes none.
+        // A POSIX tool, because the standard library cannot make one.
         assert!(
             Command::new("mkfifo")
                 .arg(&pipe)
@@ -325,7 +326,7 @@ mod tests {
                 io::ErrorKind::InvalidInput,
                 "it is not a regular file",
             ),
-            (no_folder, io::ErrorKind::IsADirectory, "it is a folder"),
+            (no_folder, io::ErrorKind::IsADirectory, "it is a directory"),
             (
                 no_file,
                 io::ErrorKind::NotFound,

@@ -1,4 +1,4 @@
-//! Files: as bodies, and left to a web server to send.
+//! Files as bodies, and files that a web server sends.
 
 mod buffers;
 pub(crate) mod file_source;

@@ -1,4 +1,4 @@
-//! Leaves whole files to the web server in front: `X-Accel-Redirect` and `X-Sendfile`.
+//! Lets the web server in front send whole files: `X-Accel-Redirect` and `X-Sendfile`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::error::{Error, ErrorKind};
 
-/// Sends the name of a file in a header, and no content, so that the web server in front sends the file by itself.
+/// Sends only the name of a file in a header, so that the web server in front sends the file.
 ///
-/// A response is left to the web server if its body is one whole file ([`Body::whole_file`](enfilade_core::Body::whole_file), for
+/// A response is changed if its body is one whole file ([`Body::whole_file`](enfilade_core::Body::whole_file), for
 /// example a [`FileSource`](crate::FileSource)) below one of the directories, its status is 200, it has no
 /// `Content-Encoding` and does not have the header yet. Its `Content-Length` is removed, and the body ends as complete,
 /// with no bytes. Every other response passes unchanged.
 ///
-/// | web server | header | the name that it knows |
+/// | web server | header | value |
 /// |---|---|---|
 /// | nginx | `X-Accel-Redirect` | the URL of an `internal` location |
 /// | lighttpd, Apache with mod_xsendfile | `X-Sendfile` | the path of the file |
@@ -27,13 +27,14 @@ use crate::error::{Error, ErrorKind};
 ///
 /// # Order
 ///
-/// Inside of what looks at each frame of a body ([`Inspect`](crate::Inspect), `Trace`, `Profile`) and of
-/// [`Compression`](crate::Compression): around them, the file is a stream, and is sent as one. Logs outside see no bytes.
+/// Inside wrappers that read each frame of a body ([`Inspect`](crate::Inspect), `Trace`, `Profile`) and inside
+/// [`Compression`](crate::Compression): they turn the file into a stream, which is sent as bytes. Logs outside see no
+/// bytes.
 ///
 /// # Security
 ///
-/// Links are followed before the path is compared with a directory, so a link that leads out of it is sent as bytes. The
-/// location must be `internal`: otherwise, clients can ask for its files.
+/// Links are followed before the path is compared with a directory, so a file behind a link that leads out of the
+/// directory is sent as bytes. The location must be `internal`: otherwise, clients can request its files.
 ///
 /// nginx passes on few headers of such a response: `Content-Type`, `Content-Disposition`, `Set-Cookie`, `Cache-Control`,
 /// `Expires` and `Accept-Ranges`. Set others, such as `Content-Security-Policy`, in its location too.
@@ -72,7 +73,7 @@ struct Directory {
 }
 
 impl SendFile {
-    /// Names files in this header; of no directory by default.
+    /// Sends file names in this header; add directories, there are none by default.
     pub fn new(header: HeaderName) -> Self {
         SendFile {
             header,
@@ -80,13 +81,13 @@ impl SendFile {
         }
     }
 
-    /// Names files below `path`, as `prefix` and their path inside of the directory, percent-encoded.
+    /// Adds a directory: files below `path` are named as `prefix` and their path inside the directory, percent-encoded.
     ///
-    /// Several are tried in order. For `X-Sendfile`, the prefix is the path of the directory itself.
+    /// Directories are tried in order. For `X-Sendfile`, the prefix is the path of the directory itself.
     ///
     /// # Errors
     ///
-    /// If there is no such directory, or if the prefix does not begin with a slash or ends with one.
+    /// If the directory does not exist, or if the prefix does not begin with a slash or ends with one.
     pub fn directory(mut self, path: impl AsRef<Path>, prefix: &str) -> Result<Self, Error> {
         if !prefix.starts_with('/') || prefix.ends_with('/') {
             let text = format!(
@@ -108,7 +109,7 @@ impl SendFile {
         Ok(self)
     }
 
-    /// The name of the response's file, if the web server may send it.
+    /// Returns the path of the response's file, if the web server may send it.
     fn file(&self, response: &Response) -> Option<PathBuf> {
         let headers = response.headers();
         let is_plain = response.status() == StatusCode::OK
@@ -118,7 +119,7 @@ impl SendFile {
         is_plain.then(|| file.to_owned())
     }
 
-    /// What the web server calls this file, whose links are resolved.
+    /// Returns the web server's name for this file, whose links are resolved.
     fn name(&self, file: &Path) -> Option<HeaderValue> {
         let mut names = self.directories.iter().filter_map(|directory| {
             let inside = file.strip_prefix(&directory.path).ok()?;
@@ -131,7 +132,7 @@ impl SendFile {
 
     async fn replace(&self, mut response: Response, file: PathBuf) -> Response {
         let resolved = blocking::unblock(move || file.canonicalize()).await;
-        // One that is gone is still open here.
+        // A deleted file is still open here.
         let name = resolved.ok().and_then(|file| self.name(&file));
         if let Some(name) = name {
             let headers = response.headers_mut();
@@ -186,7 +187,7 @@ mod tests {
 
     const HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
 
-    /// A folder that is removed at the end of its test.
+    /// A directory that is removed at the end of its test.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -219,7 +220,7 @@ mod tests {
         }
     }
 
-    /// The response to a request for `name` in a folder, changed before it meets the wrapper.
+    /// The response to a request for `name` in a directory, changed before it reaches the wrapper.
     fn sent(
         name: impl AsRef<OsStr>,
         change: impl Fn(&mut Response) + Clone + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What headers of requests and responses say.
+//! Sets, changes and protects headers of requests and responses.
 
 pub(crate) mod cache_control;
 pub(crate) mod cors;

@@ -1,4 +1,4 @@
-//! Names and values as an author writes them.
+//! Header names and values as text in options.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub(crate) fn parse_name<N>(name: N) -> Result<HeaderName, Error>
 where
     N: TryInto<HeaderName> + fmt::Debug,
 {
-    // `{:?}` escapes, so that the text of the error cannot forge a line in a log either.
+    // `{:?}` escapes, so that the error text cannot forge a line in a log.
     let text = format!("{name:?}");
     let refused = |why| Error::new(ErrorKind::HeaderName, format!("{text} {why}"));
     let name = name
@@ -39,10 +39,10 @@ where
     })
 }
 
-/// What names begin with, in lower case, as a [`HeaderName`] is.
+/// The prefix of a name, in lower case like a [`HeaderName`].
 pub(super) fn parse_prefix(prefix: &str) -> Result<String, Error> {
     if !is_token(prefix) {
-        let message = format!("{prefix:?} is not what a header name begins with");
+        let message = format!("{prefix:?} is not a prefix of a header name");
         return Err(Error::new(ErrorKind::HeaderName, message));
     }
     Ok(prefix.to_ascii_lowercase())

@@ -1,4 +1,4 @@
-//! Gives headers of requests back on answers.
+//! Copies request headers to the response.
 
 use std::sync::Arc;
 
@@ -8,17 +8,18 @@ use http::{HeaderMap, HeaderName};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// Copies headers of a request to its answer, where the application does not set them itself.
+/// Copies request headers to the response, unless the application sets them itself.
 ///
-/// For ids that a client or a proxy sends to find its answers again. All lines of a header are copied.
+/// Use it for correlation IDs: a client or a proxy sends one and finds it again on the response. All field values of a
+/// header are copied, in order.
 ///
 /// # Order
 ///
-/// Anywhere; an answer that a wrapper outside gives itself does not have them.
+/// Anywhere. Responses from wrappers outside this one do not get the headers.
 ///
 /// # Security
 ///
-/// What a client sends comes back to it as it is: name headers that mean nothing to browsers.
+/// The client controls the value, and gets it back unchanged. Do not name a header that browsers act on.
 ///
 /// # Example
 ///
@@ -31,8 +32,8 @@ use crate::error::ErrorKind;
 /// # fn main() -> Result<(), enfilade_middleware::Error> {
 /// let propagate = Propagate::new([HeaderName::from_static("x-correlation-id")])?;
 /// let client = Client::new(Application::new(|_: Request| "x").wrap(propagate));
-/// let answer = client.get("/").header("x-correlation-id", "4711").send();
-/// assert_eq!(answer.header("x-correlation-id"), Some("4711"));
+/// let response = client.get("/").header("x-correlation-id", "4711").send();
+/// assert_eq!(response.header("x-correlation-id"), Some("4711"));
 /// # Ok(())
 /// # }
 /// ```
@@ -47,7 +48,7 @@ impl Propagate {
     ///
     /// # Errors
     ///
-    /// Where one belongs to the gateway, or says what the content or the framing of a message is.
+    /// If a header belongs to the gateway, or describes the content or the framing of a message.
     pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Result<Self, Error> {
         let names: Vec<HeaderName> = names.into_iter().collect();
         let is_taken = |name: &&HeaderName| {
@@ -56,7 +57,8 @@ impl Propagate {
         };
         match names.iter().find(is_taken) {
             Some(name) => {
-                let why = format!("{name:?} says of a request what is not true of its answer");
+                let why =
+                    format!("{name:?} describes the request and would be wrong on the response");
                 Err(Error::new(ErrorKind::HeaderName, why))
             }
             None => Ok(Propagate { names }),
@@ -85,7 +87,7 @@ impl Wrapper for Propagate {
     }
 }
 
-/// The lines of these headers.
+/// Returns the values of these headers.
 fn named(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
     let mut copied = HeaderMap::new();
     for name in names {
@@ -140,7 +142,8 @@ mod tests {
     fn what_is_about_one_message_is_refused() {
         for name in ["connection", "content-length", "content-type"] {
             let error = Propagate::new([A, HeaderName::from_static(name)]).unwrap_err();
-            let expected = format!("{name:?} says of a request what is not true of its answer");
+            let expected =
+                format!("{name:?} describes the request and would be wrong on the response");
             assert_eq!(error.to_string(), expected);
         }
     }

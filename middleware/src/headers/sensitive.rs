@@ -1,4 +1,4 @@
-//! Marks headers whose values nobody should see.
+//! Marks headers with secret values.
 
 use std::sync::Arc;
 
@@ -8,16 +8,14 @@ use enfilade_core::{
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
-/// Marks the values of some headers as sensitive, on requests and on answers.
+/// Marks the values of some headers as sensitive, on requests and on responses.
 ///
-/// The values themselves stay. [`AccessLog`](crate::AccessLog) writes `***` for a value with the mark, `Debug` of the
-/// `http` crate writes `Sensitive`, and HTTP/2 does not put it into the table that its compression keeps (RFC 7541,
-/// section 7.1.3).
+/// The values do not change. [`AccessLog`](crate::AccessLog) writes `***` for a marked value, `Debug` of the `http`
+/// crate writes `Sensitive`, and HTTP/2 keeps it out of its compression table (RFC 7541, section 7.1.3).
 ///
 /// # Order
 ///
-/// Outside everything that logs or shows headers, for those of requests; a log that stands outside of it sees the marks on
-/// answers alone.
+/// Outside everything that logs or shows request headers. A log outside it sees only the marks on responses.
 ///
 /// # Example
 ///
@@ -29,8 +27,8 @@ use http::{HeaderMap, HeaderName};
 ///
 /// let app = Application::new(|request: Request| format!("{:?}", request.headers()["x-api-key"]));
 /// let wrapped = app.wrap(Sensitive::new().header(HeaderName::from_static("x-api-key")));
-/// let answer = Client::new(wrapped).get("/").header("x-api-key", "secret").send();
-/// assert_eq!(answer.text(), "Sensitive");
+/// let response = Client::new(wrapped).get("/").header("x-api-key", "secret").send();
+/// assert_eq!(response.text(), "Sensitive");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -45,7 +43,7 @@ impl Sensitive {
         Sensitive { names }
     }
 
-    /// Marks this one too.
+    /// Also marks this header.
     pub fn header(mut self, name: HeaderName) -> Self {
         self.names.push(name);
         self
@@ -153,7 +151,7 @@ mod tests {
         assert!(values.iter().all(|value| value.is_sensitive()));
         assert_eq!(values, ["one", "two"]);
         drop((client, response));
-        // The log stands inside: it sees the marks of requests, and answers before they are marked.
+        // The log is inside: it sees the marks of requests, and responses before they are marked.
         let line = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
         assert_eq!(line, "*** 3 one, two three\n");
     }

@@ -1,4 +1,4 @@
-//! Which media types a client takes (RFC 9110, section 12.5.1).
+//! The media types that a client accepts (RFC 9110, section 12.5.1).
 
 use enfilade_core::headers::members;
 use http::HeaderMap;
@@ -6,13 +6,12 @@ use http::header::ACCEPT;
 
 use crate::content::coding::parse_weight;
 
-/// How many members of a header are read; the rest of a longer list is passed over.
+/// The maximum number of list members that are read; the rest is ignored.
 const MAX_MEMBERS: usize = 64;
 
-/// Whether the client takes this media type, such as `text/html`: the most specific member that names it counts.
+/// Whether the client accepts this media type, such as `text/html`; the most specific member decides.
 ///
-/// Without the header it takes everything. Parameters but the weight are passed over, and so are members that are not
-/// well formed.
+/// Without the header it accepts everything. Parameters except the weight are ignored, and so are malformed members.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     if !headers.contains_key(ACCEPT) {
         return true;
@@ -20,7 +19,7 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     weight(headers, media_type) > 0
 }
 
-/// The one of these that the client wants most, the first of several; nothing where it takes none of them.
+/// Returns the type that the client prefers, the first of equal ones; `None` if it accepts none of them.
 pub(crate) fn choose<T: Copy>(headers: &HeaderMap, offered: &[(&str, T)]) -> Option<T> {
     if !headers.contains_key(ACCEPT) {
         return offered.first().map(|(_, chosen)| *chosen);
@@ -29,13 +28,13 @@ pub(crate) fn choose<T: Copy>(headers: &HeaderMap, offered: &[(&str, T)]) -> Opt
         .iter()
         .map(|(media_type, chosen)| (weight(headers, media_type), *chosen));
     let wanted = weighed.filter(|(weight, _)| *weight > 0);
-    // The last of equal ones is found, so they are looked at in reverse.
+    // `max_by_key` returns the last of equal ones, so the list is reversed.
     let wanted: Vec<_> = wanted.collect();
     let best = wanted.iter().rev().max_by_key(|(weight, _)| *weight);
     best.map(|(_, chosen)| *chosen)
 }
 
-/// How much the client wants this media type, in thousandths.
+/// The client's weight of this media type, in thousandths.
 fn weight(headers: &HeaderMap, media_type: &str) -> u16 {
     let ranks = members(headers, &ACCEPT)
         .take(MAX_MEMBERS)
@@ -45,7 +44,7 @@ fn weight(headers: &HeaderMap, media_type: &str) -> u16 {
         .map_or(0, |(_, weight)| weight)
 }
 
-/// How specifically a member names the type, and its weight in thousandths.
+/// How specific a member that matches the type is, and its weight in thousandths.
 fn rank(member: &str, media_type: &str) -> Option<(u8, u16)> {
     let mut parts = member.split(';').map(str::trim);
     let range = parts.next()?;
@@ -57,7 +56,7 @@ fn rank(member: &str, media_type: &str) -> Option<(u8, u16)> {
         _ => return None,
     };
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    // A weight that is none (RFC 9110, section 12.4.2) leaves the member without one.
+    // An invalid weight (RFC 9110, section 12.4.2) is ignored.
     let weight = weight.map_or(1000, |weight| parse_weight(weight).unwrap_or(1000));
     Some((specific, weight))
 }

@@ -1,4 +1,4 @@
-//! Tests of requests.
+//! Guards: tests of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::matching::accept::accepts;
 use crate::matching::path_glob::PathGlob;
 use crate::matching::prefix::mount_prefix;
 
-/// What a request has to be.
+/// A test that a request passes or fails.
 #[derive(Clone)]
 #[must_use = "a guard does nothing until something asks it"]
 pub struct Guard {
@@ -20,7 +20,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A test of your own, with a name for the description.
+    /// Makes a guard from your own test, with a name for the description.
     pub fn new(
         name: impl Into<String>,
         test: impl Fn(&Request) -> bool + Send + Sync + 'static,
@@ -31,7 +31,7 @@ impl Guard {
         }
     }
 
-    /// One of these methods.
+    /// Matches requests with one of these methods.
     pub fn method(methods: impl IntoIterator<Item = Method>) -> Guard {
         let methods: Vec<Method> = methods.into_iter().collect();
         let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
@@ -40,9 +40,9 @@ impl Guard {
         })
     }
 
-    /// A path at or below this prefix: `/admin`, `/admin/` and `/admin/users`, but not `/administrator`.
+    /// Matches paths at or below this prefix: `/admin`, `/admin/` and `/admin/users`, but not `/administrator`.
     ///
-    /// It matches the requests that an application mounted at the prefix gets.
+    /// It matches the same requests that an application mounted at the prefix gets.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -67,8 +67,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// If the prefix does not begin with a slash, ends with one (but for `/`), has a dot segment, a query or a capture, or
-    /// is percent-encoded.
+    /// If the prefix does not begin with a slash, ends with one (except `/`), has a dot segment, a query or a capture,
+    /// or is percent-encoded.
     pub fn below(prefix: &str) -> Result<Guard, Error> {
         let matched = mount_prefix(prefix)?.to_owned();
         Ok(Guard::new(format!("below {prefix}"), move |request| {
@@ -76,36 +76,35 @@ impl Guard {
         }))
     }
 
-    /// A path of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    /// Matches paths by a pattern: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    ///
+    /// It matches the [path](Request::path) below mounts, the same string that an inner router reads. `*` and `?` match
+    /// within a segment: any text, or one character. `**` as a whole segment matches any number of segments, at the end
+    /// at least one. `[…]` matches one of several characters, `[!…]` any other one, `{…,…}` one of several patterns. A
+    /// backslash escapes the next character. Upper and lower case differ. Write characters as they are, `é` and not
+    /// `%C3%A9`.
     ///
     /// # Security
     ///
-    /// `/admin/**` does not match `/admin`, to which a router or a mount at `/admin` responds. Use
+    /// `/admin/**` does not match `/admin`, but a router or a mount at `/admin` responds to that path. Use
     /// [`below`](Guard::below) to protect everything at and below a path.
-    ///
-    ///
-    /// It matches the [path](Request::path) that is left, the one string that a router inside reads too. `*` and `?` match
-    /// within a segment: any text, or one character. `**` as a whole segment matches any number of segments, at the end
-    /// at least one. `[…]` matches one of several characters, `[!…]` any other one, `{…,…}` one of several patterns. A
-    /// backslash makes the next character an ordinary one. Upper and lower case differ. Write characters as they are, `é`
-    /// and not `%C3%A9`.
     ///
     /// # Errors
     ///
-    /// If the pattern is not well formed, or begins with neither a slash nor `**/` and so matches nothing.
+    /// If the pattern is malformed, or begins with neither a slash nor `**/` and so matches nothing.
     pub fn path(pattern: &str) -> Result<Guard, Error> {
         let glob = PathGlob::new(pattern)?;
         Ok(Guard::new(pattern, move |request| glob.matches(request)))
     }
 
-    /// Some header by this name.
+    /// Matches requests that have this header.
     pub fn header(name: HeaderName) -> Guard {
-        Guard::new(format!("{name} is there"), move |request| {
+        Guard::new(format!("has {name}"), move |request| {
             request.headers().contains_key(&name)
         })
     }
 
-    /// A header by this name with this whole value, on any of its lines.
+    /// Matches requests with a header that has exactly this field value, which may be one of several.
     pub fn header_is(name: HeaderName, value: HeaderValue) -> Guard {
         // The value may be a secret, and a guard's name is shown in descriptions.
         Guard::new(format!("{name} matches"), move |request| {
@@ -117,7 +116,7 @@ impl Guard {
         })
     }
 
-    /// An `Accept` that takes this media type, such as `text/html`; requests without one do.
+    /// Matches requests whose `Accept` allows this media type, such as `text/html`, and those without `Accept`.
     pub fn accepts(media_type: impl Into<String>) -> Guard {
         let media_type = media_type.into();
         Guard::new(format!("accepts {media_type}"), move |request| {
@@ -125,12 +124,12 @@ impl Guard {
         })
     }
 
-    /// A client that used this [scheme](Request::scheme).
+    /// Matches requests with this [scheme](Request::scheme).
     pub fn scheme(scheme: Scheme) -> Guard {
         Guard::new(scheme.as_str(), move |request| request.scheme() == scheme)
     }
 
-    /// A query with this part, as it was received: `debug`, `page=2`.
+    /// Matches requests whose query has this part, as received: `debug`, `page=2`.
     pub fn query(part: impl Into<String>) -> Guard {
         let part = part.into();
         let has = move |request: &Request| {
@@ -141,7 +140,7 @@ impl Guard {
         Guard::new("query", has)
     }
 
-    /// Both this and the other.
+    /// Matches requests that both guards match.
     pub fn and(self, other: Guard) -> Guard {
         let name = format!("({self} and {other})");
         Guard::new(name, move |request| {
@@ -149,7 +148,7 @@ impl Guard {
         })
     }
 
-    /// This or the other, or both.
+    /// Matches requests that at least one of the guards matches.
     pub fn or(self, other: Guard) -> Guard {
         let name = format!("({self} or {other})");
         Guard::new(name, move |request| {
@@ -157,7 +156,7 @@ impl Guard {
         })
     }
 
-    /// What this is not.
+    /// Matches requests that this guard does not match.
     #[expect(
         clippy::should_implement_trait,
         reason = "`and` and `or` have no operators, so `not` has none either"
@@ -166,7 +165,7 @@ impl Guard {
         Guard::new(format!("not {self}"), move |request| !self.matches(request))
     }
 
-    /// Whether a request is what it has to be.
+    /// Returns whether the guard matches the request.
     #[must_use]
     pub fn matches(&self, request: &Request) -> bool {
         (self.test)(request)
@@ -179,7 +178,7 @@ impl fmt::Display for Guard {
     }
 }
 
-/// A guard is code, and its name is for people.
+/// A guard is code, and its name is a description.
 impl From<&Guard> for OptionValue {
     fn from(guard: &Guard) -> OptionValue {
         OptionValue::opaque(&*guard.name)
@@ -223,7 +222,7 @@ mod tests {
             (Guard::method([Method::POST]), false, "POST"),
             (Guard::path("/*").unwrap(), true, "/*"),
             (Guard::path("/a/**").unwrap(), false, "/a/**"),
-            (Guard::header(ORIGIN), true, "origin is there"),
+            (Guard::header(ORIGIN), true, "has origin"),
             (y(), true, "origin matches"),
             (z(), false, "origin matches"),
             (Guard::accepts("text/html"), true, "accepts text/html"),

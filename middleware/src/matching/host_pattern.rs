@@ -1,4 +1,4 @@
-//! Patterns of hosts, as lists and tables of them are written.
+//! Patterns of hosts, for lists and tables.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -9,25 +9,25 @@ use enfilade_core::host::Host;
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// A host, or a family of them, read when a stack is built.
+/// A host or a group of hosts, parsed when the stack is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPattern {
     form: HostForm,
-    /// What follows the form's mark, in lower case.
+    /// The name after the leading mark, in lower case.
     name: String,
     port: Option<u16>,
 }
 
-/// Which hosts with a name at their end are meant; the least first.
+/// Which hosts that end with the name match; the narrowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum HostForm {
-    /// `example.org`: none but this.
+    /// `example.org`: only this host.
     Exact,
-    /// `*.example.org`: with one label before it.
+    /// `*.example.org`: with one more label.
     OneLabel,
-    /// `**.example.org`: with any number of labels before it, and one at least.
+    /// `**.example.org`: with one or more labels.
     AnyDepth,
-    /// `.example.org`: itself and all below.
+    /// `.example.org`: the domain itself and all its subdomains.
     Domain,
 }
 
@@ -50,7 +50,7 @@ impl HostPattern {
         match Host::parse(rest) {
             None => refused("is not a host"),
             Some(host) if host.name().contains('*') => {
-                refused("has a star elsewhere than in front of a dot at its beginning")
+                refused("has a star that is not at the start and followed by a dot")
             }
             Some(host) if host.name().split('.').any(str::is_empty) => {
                 refused("has an empty label")
@@ -59,7 +59,7 @@ impl HostPattern {
                 refused("has a label that is not 1 to 63 letters, digits, `-` and `_`")
             }
             Some(host) if form != HostForm::Exact && host.address().is_some() => {
-                refused("is an address, which has nothing below it")
+                refused("is an address, which has no subdomains")
             }
             Some(host) => Ok(HostPattern {
                 form,
@@ -69,27 +69,27 @@ impl HostPattern {
         }
     }
 
-    /// A pattern that means one host.
+    /// Parses a pattern that matches one host.
     pub(crate) fn exact(text: &str) -> Result<HostPattern, Error> {
         let pattern = HostPattern::parse(text)?;
         if !pattern.is_exact() {
-            let message = format!("{text:?} means several hosts, and one is wanted");
+            let message = format!("{text:?} matches several hosts: use exactly one");
             return Err(Error::new(ErrorKind::Host, message));
         }
         Ok(pattern)
     }
 
-    /// Whether it means one host.
+    /// Whether it matches only one host.
     pub(crate) fn is_exact(&self) -> bool {
         self.form == HostForm::Exact
     }
 
-    /// Whether it names a port; without one it stands for all.
+    /// Whether it names a port; without one it matches all ports.
     pub(crate) fn has_port(&self) -> bool {
         self.port.is_some()
     }
 
-    /// Whether it means `host`, whose port is `default_port` where it has none.
+    /// Whether it matches `host`, whose port is `default_port` if it has none.
     pub(crate) fn matches(&self, host: &Host<'_>, default_port: u16) -> bool {
         let port = host.port().unwrap_or(default_port);
         self.port.is_none_or(|own| own == port) && self.matches_name(host)
@@ -97,7 +97,7 @@ impl HostPattern {
 
     fn matches_name(&self, host: &Host<'_>) -> bool {
         if host.address().is_some() {
-            // Addresses may be written in many ways, and have no labels.
+            // Addresses may be written in several ways, and have no labels.
             return self.form == HostForm::Exact
                 && Host::parse(&self.name).is_some_and(|own| own.has_name_of(host));
         }
@@ -111,9 +111,9 @@ impl HostPattern {
         }
     }
 
-    /// Orders patterns so that of those that mean one host the most specific is first.
+    /// Orders patterns so that of those that match a host the most specific one is first.
     ///
-    /// Of two such the one with the longer name is the narrower, whatever their forms.
+    /// Of two such patterns the one with the longer name is narrower, whatever their forms.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
         (Reverse(self.name.len()), self.form, self.port.is_none())
     }
@@ -136,7 +136,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// The one host that a request asks for, and the port of its scheme.
+/// Returns the requested host, if it is unique, and the default port of the scheme.
 pub(crate) fn host_and_port(request: &Request) -> Option<(Host<'_>, u16)> {
     let port = request.scheme().default_port();
     Host::of(request).map(|host| (host, port))
@@ -144,13 +144,13 @@ pub(crate) fn host_and_port(request: &Request) -> Option<(Host<'_>, u16)> {
 
 /// Whether it is an address, or a name of the domain name system.
 ///
-/// A URI may have other hosts (RFC 3986, section 3.2.2), with `%2F` among their characters: to whoever decodes them the
-/// end of such a name is no part of the host.
+/// A URI may have other hosts (RFC 3986, section 3.2.2), for example with `%2F`. After decoding, the end of such a name
+/// would no longer belong to the host.
 pub(crate) fn is_host_name(host: &Host<'_>) -> bool {
     host.address().is_some() || host.name().split('.').all(is_label)
 }
 
-/// Letters, digits and hyphens (RFC 1123, section 2.1), and the underscores that names in private networks have.
+/// Letters, digits and hyphens (RFC 1123, section 2.1), and underscores, which names in private networks may have.
 fn is_label(label: &str) -> bool {
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=63).contains(&label.len()) && label.bytes().all(is_byte)
@@ -163,7 +163,7 @@ fn normal_name(host: &Host<'_>) -> String {
     }
 }
 
-/// What stands before `suffix` and the dot in front of it, in `name`.
+/// Returns the part of `name` before `suffix` and the dot before it.
 fn labels_before<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let at = name.len().checked_sub(suffix.len())?;
     let (before, end) = name.split_at_checked(at)?;
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_bad_pattern_is_named() {
         let host = "is not a host";
-        let star = "has a star elsewhere than in front of a dot at its beginning";
+        let star = "has a star that is not at the start and followed by a dot";
         let cases = [
             ("", host),
             (".", host),
@@ -258,8 +258,8 @@ mod tests {
                 "has a label that is not 1 to 63 letters, digits, `-` and `_`",
             ),
             ("..org", "has an empty label"),
-            ("*.127.0.0.1", "is an address, which has nothing below it"),
-            (".[::1]", "is an address, which has nothing below it"),
+            ("*.127.0.0.1", "is an address, which has no subdomains"),
+            (".[::1]", "is an address, which has no subdomains"),
             (
                 "b\u{fc}cher.example",
                 "is not ASCII: write the `xn--` form of the name",

@@ -30,7 +30,7 @@ impl MediaRange {
         })
     }
 
-    /// Whether a `Content-Type` is in it; where there is none, only `*/*` has it.
+    /// Whether it matches a `Content-Type`; without one, only `*/*` matches.
     pub(crate) fn matches(&self, value: Option<&HeaderValue>) -> bool {
         let text = value.and_then(|value| value.to_str().ok());
         let essence = text.unwrap_or_default().split(';').next();

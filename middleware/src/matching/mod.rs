@@ -1,4 +1,4 @@
-//! Tests of requests and responses that several rooms share.
+//! Tests of requests and responses that several families of wrappers share.
 
 pub(crate) mod accept;
 pub(crate) mod guard;

@@ -1,10 +1,10 @@
-//! The prefixes of paths that people write.
+//! Prefixes of paths in options.
 
 use enfilade_core::path;
 
 use crate::error::{Error, ErrorKind};
 
-/// The prefix as [`path::match_prefix`] takes it: without the slash of `/`.
+/// Converts a prefix for [`path::match_prefix`]: `/` becomes empty.
 ///
 /// A prefix that can match nothing, or more than it seems to, is an error.
 pub(crate) fn mount_prefix(prefix: &str) -> Result<&str, Error> {
@@ -20,11 +20,11 @@ pub(crate) fn mount_prefix(prefix: &str) -> Result<&str, Error> {
     }
     let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
     if trimmed.len() < prefix.len() && !trimmed.is_empty() {
-        return refused("ends with a slash");
+        return refused("ends with a slash: remove it");
     }
     let is_capture = |segment: &str| segment.starts_with([':', '*']) || segment.contains('{');
     if prefix.split('/').any(is_capture) {
-        return refused("would match itself alone: captures are for a Router");
+        return refused("has a capture: use a Router for captures");
     }
     let is_dots = |segment| matches!(segment, "." | "..");
     if prefix.split('/').any(is_dots) {

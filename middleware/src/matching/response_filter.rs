@@ -1,4 +1,4 @@
-//! Which answers something is for.
+//! Filters of responses.
 
 use std::fmt;
 
@@ -9,9 +9,10 @@ use crate::error::ErrorKind;
 use crate::matching::media_range::MediaRange;
 use crate::shared::valid_status::ValidStatus;
 
-/// Which answers something is for: by status and media type.
+/// Chooses responses by status and media type.
 ///
-/// Of several statuses and classes one has to fit, and so of several media types; where none is named, all do.
+/// If a filter has several statuses or classes, one of them has to match; the same goes for media types. Without any,
+/// all match.
 ///
 /// ```
 /// use enfilade_middleware::ResponseFilter;
@@ -19,11 +20,11 @@ use crate::shared::valid_status::ValidStatus;
 ///
 /// # fn main() -> Result<(), enfilade_middleware::Error> {
 /// let pages_of_errors = ResponseFilter::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
-/// let mut answer = Response::new("<p>");
-/// answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
-/// assert!(!pages_of_errors.matches(&answer));
-/// *answer.status_mut() = StatusCode::NOT_FOUND;
-/// assert!(pages_of_errors.matches(&answer));
+/// let mut response = Response::new("<p>");
+/// response.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+/// assert!(!pages_of_errors.matches(&response));
+/// *response.status_mut() = StatusCode::NOT_FOUND;
+/// assert!(pages_of_errors.matches(&response));
 /// # Ok(())
 /// # }
 /// ```
@@ -35,44 +36,44 @@ pub struct ResponseFilter {
 }
 
 impl ResponseFilter {
-    /// All answers.
+    /// Matches all responses.
     pub fn new() -> Self {
         ResponseFilter::default()
     }
 
-    /// Those of this status.
+    /// Matches responses with this status.
     ///
     /// # Errors
     ///
-    /// If it is not 101, or 200 to 599: applications make no others.
+    /// If the status is neither 101 nor between 200 and 599: applications return no others.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.statuses.push(StatusMatcher::one(status)?);
         Ok(self)
     }
 
-    /// Those of this class of statuses, such as 4 for 400 to 499.
+    /// Matches responses of this class of statuses, such as 4 for 400 to 499.
     ///
     /// # Errors
     ///
-    /// Where the class is not one of 1 to 5.
+    /// If the class is not between 1 and 5.
     pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
         self.statuses.push(StatusMatcher::class(class)?);
         Ok(self)
     }
 
-    /// Those of this media type: `text/html`, `image/*`. Parameters such as `charset` are not looked at.
+    /// Matches responses of this media type: `text/html`, `image/*`. Parameters such as `charset` are ignored.
     ///
-    /// An answer without a `Content-Type`, as a 304 often is, fits none but `*/*`, which all answers fit.
+    /// A response without a `Content-Type`, which is common for a 304, matches only `*/*`, like every response.
     ///
     /// # Errors
     ///
-    /// Where this is neither a media type nor a type with `/*`.
+    /// If it is neither a media type nor a type with `/*`.
     pub fn media_type(mut self, range: &str) -> Result<Self, Error> {
         self.media_types.push(MediaRange::new(range)?);
         Ok(self)
     }
 
-    /// Whether an answer is one of them.
+    /// Returns whether the filter matches a response.
     #[must_use]
     pub fn matches<B>(&self, response: &Response<B>) -> bool {
         let status = response.status();
@@ -97,7 +98,7 @@ impl fmt::Display for ResponseFilter {
         let statuses: Vec<_> = self.statuses.iter().map(ToString::to_string).collect();
         let media_types: Vec<_> = self.media_types.iter().map(ToString::to_string).collect();
         match (&*statuses, &*media_types) {
-            ([], []) => f.write_str("all answers"),
+            ([], []) => f.write_str("all responses"),
             (some, []) | ([], some) => f.write_str(&some.join(" or ")),
             (statuses, types) => {
                 write!(f, "{}, {}", statuses.join(" or "), types.join(" or "))
@@ -106,7 +107,7 @@ impl fmt::Display for ResponseFilter {
     }
 }
 
-/// One status, or some.
+/// One status, or several.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StatusMatcher {
     One(StatusCode),
@@ -151,7 +152,7 @@ impl fmt::Display for StatusMatcher {
 mod tests {
     use super::*;
 
-    /// A status, a `Content-Type`, and whether such an answer fits.
+    /// A status, a `Content-Type`, and whether such a response matches.
     type Answer = (u16, Option<&'static str>, bool);
 
     #[test]
@@ -160,7 +161,7 @@ mod tests {
         let cases: [(ResponseFilter, &str, &[Answer]); 5] = [
             (
                 new(),
-                "all answers",
+                "all responses",
                 &[(200, None, true), (500, Some("a/b"), true)],
             ),
             (
@@ -214,8 +215,8 @@ mod tests {
                 ],
             ),
         ];
-        for (answers, name, table) in cases {
-            assert_eq!(answers.to_string(), name);
+        for (responses, name, table) in cases {
+            assert_eq!(responses.to_string(), name);
             for &(status, media_type, expected) in table {
                 let mut response = Response::new(());
                 *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -224,7 +225,7 @@ mod tests {
                     response.headers_mut().insert(CONTENT_TYPE, value);
                 }
                 assert_eq!(
-                    answers.matches(&response),
+                    responses.matches(&response),
                     expected,
                     "{name}: {status} {media_type:?}"
                 );

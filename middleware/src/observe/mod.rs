@@ -1,4 +1,4 @@
-//! What is seen of requests: logs, metrics, spans, times.
+//! Logs, metrics, spans and timings of requests.
 
 #[cfg(feature = "time")]
 pub(crate) mod access_log;

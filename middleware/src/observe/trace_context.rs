@@ -1,4 +1,4 @@
-//! Which trace a request belongs to, as the W3C's Trace Context has it (level 2).
+//! The trace of a request, as in the W3C's Trace Context (level 2).
 
 use std::fmt::Write;
 use std::num::{NonZeroU64, NonZeroU128};
@@ -9,26 +9,26 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// How long a `traceparent` of version 00 is, and the part of later ones that is understood.
+/// The length of a `traceparent` of version 00, and of the known part of later versions.
 const LENGTH: usize = 55;
-/// How many members a `tracestate` may have (section 3.3.1.1).
+/// The maximum number of members of a `tracestate` (section 3.3.1.1).
 const MAX_MEMBERS: usize = 32;
-/// How long a key, and a value, of a `tracestate` may be (sections 3.3.1.3.1 and 3.3.1.3.2).
+/// The maximum length of a key, and of a value, in a `tracestate` (sections 3.3.1.3.1 and 3.3.1.3.2).
 const MAX_PART: usize = 256;
 
 const SAMPLED: u8 = 0b01;
 const RANDOM: u8 = 0b10;
 
-/// A span of a trace: the two ids that name it, and what goes from hop to hop with them.
+/// A span of a trace: its two IDs, and the data that is propagated with them.
 ///
-/// `Trace`, which is there by feature, leaves the one of its span in the request's extensions, so that what is inside can
-/// pass it on with requests of its own, and put the id of the trace into its answers and logs.
+/// `Trace` (behind a feature) stores the context of its span in the request's extensions. Inner components can pass it
+/// on with their own requests, and put the trace ID into responses and logs.
 ///
-/// # Reading
+/// # Parsing
 ///
-/// A `traceparent` is read strictly: 55 characters, lower case, one line, no id that is all zero, not version `ff`. Of a
-/// later version the beginning is read, where a dash follows (section 3.2.4). A `tracestate` is kept as it came where all
-/// of it is well formed, and where there are no more than 32 members; else it is dropped, and the `traceparent` holds.
+/// A `traceparent` is parsed strictly: 55 characters, lower case, not repeated, no ID of only zeros, not version `ff`.
+/// Of a later version the beginning is parsed if a dash follows (section 3.2.4). A `tracestate` is kept as received if
+/// it is well formed and has at most 32 members; otherwise it is dropped, and the `traceparent` stays valid.
 ///
 /// # Example
 ///
@@ -58,7 +58,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The first span of a new trace, which is not sampled; both ids are random numbers.
+    /// Starts a new trace, which is not sampled; both IDs are random.
     #[must_use]
     pub fn root(trace_id: NonZeroU128, span_id: NonZeroU64) -> TraceContext {
         TraceContext {
@@ -70,7 +70,7 @@ impl TraceContext {
         }
     }
 
-    /// The span that whoever sent these headers is in; none where they do not say, or not well.
+    /// Reads the sender's span from headers; `None` if they are missing or malformed.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<TraceContext> {
         let mut lines = headers.get_all(TRACEPARENT).into_iter();
@@ -82,13 +82,13 @@ impl TraceContext {
         Some(TraceContext { state, ..context })
     }
 
-    /// The span that this request is in, where a component outside has said so.
+    /// Returns the span of this request, if a component outside has set it.
     #[must_use]
     pub fn of(request: &Request) -> Option<&TraceContext> {
         request.extensions().get()
     }
 
-    /// A span inside this one; its id is a random number.
+    /// Makes a span inside this one, with a random ID.
     #[must_use]
     pub fn child(&self, span_id: NonZeroU64) -> TraceContext {
         TraceContext {
@@ -98,7 +98,7 @@ impl TraceContext {
         }
     }
 
-    /// The same span, with the word that it is recorded, or that it is not.
+    /// Returns the same span, marked as recorded or not recorded.
     #[must_use]
     pub fn sampled(mut self, is_sampled: bool) -> TraceContext {
         self.flags = match is_sampled {
@@ -108,43 +108,43 @@ impl TraceContext {
         self
     }
 
-    /// The id of the trace; in hexadecimal it is written with 32 digits.
+    /// Returns the ID of the trace; in hexadecimal it has 32 digits.
     #[must_use]
     pub fn trace_id(&self) -> NonZeroU128 {
         self.trace_id
     }
 
-    /// The id of this span; in hexadecimal it is written with 16 digits.
+    /// Returns the ID of this span; in hexadecimal it has 16 digits.
     #[must_use]
     pub fn span_id(&self) -> NonZeroU64 {
         self.span_id
     }
 
-    /// The id of the span that this one is inside of, where that is known.
+    /// Returns the ID of the parent span, if it is known.
     #[must_use]
     pub fn parent_id(&self) -> Option<NonZeroU64> {
         self.parent_id
     }
 
-    /// Whether whoever began the trace may have recorded it.
+    /// Returns whether the caller may have recorded the trace.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }
 
-    /// Whether the id of the trace is said to be random.
+    /// Returns whether the trace ID is marked as random.
     #[must_use]
     pub fn is_random(&self) -> bool {
         self.flags & RANDOM != 0
     }
 
-    /// What tracing systems say to each other, as it came.
+    /// Returns the vendor data of tracing systems, as received.
     #[must_use]
     pub fn tracestate(&self) -> Option<&HeaderValue> {
         self.state.as_ref()
     }
 
-    /// The header `traceparent` for this span.
+    /// Returns the header `traceparent` for this span.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "hexadecimal digits and dashes")]
     pub fn traceparent(&self) -> HeaderValue {
@@ -159,7 +159,7 @@ impl TraceContext {
         HeaderValue::try_from(text).expect("hexadecimal digits and dashes")
     }
 
-    /// Puts the span into headers, in place of one that they have.
+    /// Writes the span into headers, and replaces an existing one.
     pub fn write_to(&self, headers: &mut HeaderMap) {
         headers.insert(TRACEPARENT, self.traceparent());
         match &self.state {
@@ -168,14 +168,14 @@ impl TraceContext {
         };
     }
 
-    /// Takes a span out of headers.
+    /// Removes the span from headers.
     pub fn remove_from(headers: &mut HeaderMap) {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
     }
 }
 
-/// Section 3.2.2: a version, the id of the trace, that of the span, and flags.
+/// Section 3.2.2: a version, the trace ID, the span ID, and flags.
 fn parse_traceparent(line: &[u8]) -> Option<TraceContext> {
     let (known, rest) = line.split_at_checked(LENGTH)?;
     let mut parts = known.split(|byte| *byte == b'-');
@@ -193,7 +193,7 @@ fn parse_traceparent(line: &[u8]) -> Option<TraceContext> {
         trace_id,
         span_id: NonZeroU64::new(span_id)?,
         parent_id: None,
-        // Bits that nobody knows are zero where they are passed on (section 3.2.2.5).
+        // Unknown flags are set to zero when they are propagated (section 3.2.2.5).
         flags: flags & (SAMPLED | RANDOM),
         state: None,
     })
@@ -210,7 +210,7 @@ fn parse_hex(digits: &[u8], length: usize) -> Option<u128> {
     digits.try_fold(first, |number, digit| Some(number << 4 | digit?))
 }
 
-/// All lines in one, where they are well formed together (section 3.3.1).
+/// Joins all field values, if they are well formed together (section 3.3.1).
 fn read_tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
     let lines = || headers.get_all(TRACESTATE).into_iter();
     let split = |line: &'_ HeaderValue| line.as_bytes().split(|byte| *byte == b',').count();
@@ -221,7 +221,7 @@ fn read_tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
         count += usize::from(!member.is_empty());
         count <= MAX_MEMBERS && (member.is_empty() || is_member(member))
     });
-    // Empty members are allowed, and are no reason to pass on any number of them.
+    // Empty members are allowed, but not any number of them is passed on.
     let is_short = lines().map(split).sum::<usize>() <= 2 * MAX_MEMBERS;
     if !is_sound || !is_short || count == 0 {
         return None;
@@ -236,7 +236,7 @@ fn read_tracestate(headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-/// A key and a value (sections 3.3.1.3.1 and 3.3.1.3.2); white space around it is taken away already.
+/// A key and a value (sections 3.3.1.3.1 and 3.3.1.3.2); white space around it is already removed.
 fn is_member(member: &[u8]) -> bool {
     let Some(at) = member.iter().position(|byte| *byte == b'=') else {
         return false;
@@ -281,7 +281,7 @@ mod tests {
             (format!("00-{TRACE}-{SPAN}-01"), Some("01")),
             (format!("00-{TRACE}-{SPAN}-00"), Some("00")),
             (format!("00-{TRACE}-{SPAN}-03"), Some("03")),
-            // Flags that nobody knows.
+            // Unknown flags.
             (format!("00-{TRACE}-{SPAN}-ff"), Some("03")),
             (format!("00-{TRACE}-{SPAN}-08"), Some("00")),
             // Later versions.

@@ -1,4 +1,4 @@
-//! A limit for the bodies of requests.
+//! Limits the length of request bodies.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,17 +15,19 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::protect::body_fault::BodyFault;
 
-/// Refuses requests with a longer body: 413.
+/// Returns 413 if the request body is longer than the limit.
 ///
-/// One that says so in its `Content-Length` never reaches the application, and nothing of it is read. One that does not
-/// say (a chunked one) fails as the application reads beyond the limit, with an error of the kind
-/// [`BodyTooLarge`](enfilade_core::BodyErrorKind::TooLarge), which `?` makes a 413; where the application makes anything
-/// but a 4xx of it, the answer is replaced by that 413. An application that does not read so far is not disturbed.
+/// If `Content-Length` is above the limit, the application is not called and the body is not read. Without
+/// `Content-Length` (a chunked body), reading fails beyond the limit with an error of the kind
+/// [`BodyTooLarge`](enfilade_core::BodyErrorKind::TooLarge), which `?` turns into a 413. If the application then
+/// responds with anything but a 4xx, the response is replaced by that 413. If the application does not read so far,
+/// nothing happens.
 ///
 /// # Order
 ///
-/// Inside a [`Decompression`](crate::Decompression), so that it counts what comes out of it; that one has a limit of its
-/// own. Of two limits the smaller one counts, so a route that takes more stands beside the others, not inside a limit.
+/// Inside a [`Decompression`](crate::Decompression), so that it counts decompressed bytes; that wrapper has a limit of
+/// its own. Of two nested limits the smaller one applies, so put a route with a higher limit beside the others, not
+/// inside their limit.
 ///
 /// # Example
 ///
@@ -49,7 +51,7 @@ pub struct BodyLimit {
 }
 
 impl BodyLimit {
-    /// Lets bodies of at most so many bytes through.
+    /// Allows bodies of at most this many bytes.
     pub fn new(bytes: u64) -> Self {
         BodyLimit { bytes }
     }
@@ -67,12 +69,12 @@ impl Wrapper for BodyLimit {
         let known = request.body().known_length();
         match content_length(request.headers()).max(known) {
             Some(length) if length > limit => {
-                let cause = format!("a body of {length} bytes, of which {limit} are allowed");
+                let cause = format!("the body has {length} bytes, the limit is {limit}");
                 let error = HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).caused_by(cause);
                 Reply::new(error.into_response())
             }
             Some(_) if known.is_some() => inner.call(request),
-            // What a header says of a stream is no more than said.
+            // The headers of a stream only claim a length.
             _ => {
                 let body_fault = BodyFault::default();
                 let body = LimitedBody {
@@ -92,7 +94,7 @@ impl Wrapper for BodyLimit {
     }
 }
 
-/// A body of which only so much is given.
+/// A body that fails beyond a limit.
 struct LimitedBody {
     body: Body,
     left: u64,
@@ -114,7 +116,7 @@ impl HttpBody for LimitedBody {
             match this.left.checked_sub(length) {
                 Some(left) => this.left = left,
                 None => {
-                    // Nothing more of it is wanted, and whoever sends it may stop.
+                    // The rest is not needed, and its sender may stop.
                     this.body = Body::empty();
                     this.left = 0;
                     let status = StatusCode::PAYLOAD_TOO_LARGE;
@@ -132,7 +134,7 @@ impl HttpBody for LimitedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // What a body may have is no promise that it has.
+        // The upper bound of a body's length is not its actual length.
         let mut hint = self.body.size_hint();
         if hint.lower() <= self.left && hint.upper().is_none_or(|upper| upper > self.left) {
             hint.set_upper(self.left);
@@ -158,7 +160,7 @@ mod tests {
         )
     }
 
-    /// Answers with what it read, and as `?` does where it cannot.
+    /// Responds with what it read, and with the error as `?` does if reading fails.
     fn reads() -> Application {
         Application::new(|mut request: Request| async move {
             let content = request.take_body().collect(1_000).await?;

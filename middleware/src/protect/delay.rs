@@ -1,4 +1,4 @@
-//! Waiting, whatever runtime there is.
+//! Timers that work with any runtime.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How an option waits: by default a thread keeps the time for all, so that no runtime is needed.
+/// The sleep function of an option; by default one thread serves all timers, so that no runtime is needed.
 #[derive(Clone, Default)]
 pub(crate) struct Sleep(Option<Arc<dyn Fn(Duration) -> Sleeping + Send + Sync>>);
 
-/// A future that is ready when it is time.
+/// A future that completes after the time.
 pub(crate) type Sleeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Sleep {
-    /// Any runtime's sleep, or one that a test decides.
+    /// Uses any runtime's sleep, or one that a test controls.
     pub(crate) fn new<F>(sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Sleep
     where
         F: Future<Output = ()> + Send + 'static,
@@ -29,7 +29,7 @@ impl Sleep {
         }
     }
 
-    /// The output of `future`, or `None` if it is not there in time; it is dropped with this.
+    /// Returns the output of `future`, or `None` if it is late; dropping this drops the future.
     pub(crate) fn timeout<F: Future + Unpin>(
         &self,
         duration: Duration,

@@ -1,4 +1,4 @@
-//! A site that is closed for a while.
+//! Closes a site for maintenance.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use http::{HeaderValue, StatusCode};
 
 use crate::matching::guard::Guard;
 
-/// Answers 503 while a site is closed, and can be switched while it serves.
+/// Returns 503 while a site is closed; can be switched while it serves.
 ///
-/// It is open at first; [`switch`](Maintenance::switch) gives the handle that closes and opens it, from any thread and at
-/// once: requests that are in flight are finished. Those that an [`allow`](Maintenance::allow) guard lets through are
-/// answered as always.
+/// It starts open. [`switch`](Maintenance::switch) returns a handle that closes and opens it, from any thread and at
+/// once. Requests in progress are completed. Requests that an [`allow`](Maintenance::allow) guard matches reach the
+/// application as usual.
 ///
 /// # Order
 ///
-/// Inside logs, outside everything that may be down. Where the client's address decides, inside a
+/// Inside logs, outside everything that may be down. If a guard depends on the client's address, inside a
 /// [`ProxyFix`](crate::ProxyFix).
 ///
 /// # Example
@@ -55,22 +55,22 @@ pub struct Maintenance {
     page: Option<Application>,
 }
 
-/// Closes and opens what a [`Maintenance`] is around; clones are the same switch.
+/// Closes and opens a [`Maintenance`]; clones are the same switch.
 #[derive(Clone, Default)]
 pub struct MaintenanceSwitch(Arc<AtomicBool>);
 
 impl MaintenanceSwitch {
-    /// Answers 503 from now on.
+    /// Closes the site: new requests get a 503.
     pub fn close(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Answers as always from now on.
+    /// Opens the site again.
     pub fn open(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it is closed.
+    /// Returns whether the site is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -84,7 +84,7 @@ impl fmt::Debug for MaintenanceSwitch {
 }
 
 impl Maintenance {
-    /// A site that is open, and answers a 503 with the standard text while it is closed.
+    /// Starts open; while closed, responds with the standard text of a 503.
     pub fn new() -> Self {
         Maintenance {
             switch: MaintenanceSwitch::default(),
@@ -94,31 +94,31 @@ impl Maintenance {
         }
     }
 
-    /// The handle that closes and opens it.
+    /// Returns the handle that closes and opens the site.
     #[must_use]
     pub fn switch(&self) -> MaintenanceSwitch {
         self.switch.clone()
     }
 
-    /// Sets when clients should come again, in whole seconds, rounded up; no `Retry-After` by default.
+    /// Sets `Retry-After`, in whole seconds, rounded up; not sent by default.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(retry_after(delay));
         self
     }
 
-    /// Answers requests that the guard lets through as always; may be called for several guards.
+    /// Lets requests that the guard matches pass while closed; call it again for more guards.
     pub fn allow(mut self, guard: Guard) -> Self {
         self.allowed.push(guard);
         self
     }
 
-    /// Answers with this application's headers and body in place of the standard text; the status stays 503.
+    /// Uses the headers and the body of this application's response instead of the standard text; the status stays 503.
     pub fn page<M>(mut self, page: impl IntoHandler<M>) -> Self {
         self.page = Some(page.into_application());
         self
     }
 
-    /// Makes a 503 of an answer, and says when to come again.
+    /// Makes a 503 of a response, and adds `Retry-After`.
     fn closed(&self, mut response: Response) -> Response {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         if let Some(seconds) = &self.retry_after {

@@ -1,4 +1,4 @@
-//! What may come in, how much of it, and from whom.
+//! Protects applications: hosts, proxies, limits and timeouts.
 
 pub(crate) mod body_fault;
 pub(crate) mod body_limit;

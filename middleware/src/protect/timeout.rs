@@ -1,4 +1,4 @@
-//! A limit for the time that an answer takes.
+//! Limits the time until a response.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,18 +17,19 @@ use sync_wrapper::SyncWrapper;
 
 use crate::protect::delay::{Sleep, Sleeping};
 
-/// Answers 503 where an application has no answer in time, and drops what it was doing.
+/// Returns 503 if the application does not respond in time, and drops its work.
 ///
-/// The time is that from the call to the head of the answer. Bodies have all the time in the world, as downloads and
-/// event streams need it, unless [`body_idle`](Timeout::body_idle) says how long they may pause: then they fail, so that
-/// the client sees that they are not whole. [`request_idle`](Timeout::request_idle) is the same for what the client sends.
+/// The time is from the call to the head of the response. By default there is no limit on body duration, because
+/// downloads and event streams need time. [`body_idle`](Timeout::body_idle) limits pauses of the response body: a
+/// longer pause makes the body fail, so that the client notices that it is incomplete.
+/// [`request_idle`](Timeout::request_idle) does the same for the request body.
 ///
-/// A future is dropped at its next `await`. A closure that blocks is never interrupted, and holds up other requests: run it
-/// with `enfilade::blocking`. The client then gets its 503 in time; the closure itself runs on to its end.
+/// A future is dropped at its next `await`. A closure that blocks cannot be interrupted, and delays other requests: run
+/// it with `enfilade::blocking`. Then the client gets its 503 in time, and the closure itself runs to its end.
 ///
 /// # Order
 ///
-/// Inside logs and error pages, which then see the answer, and outside what may be slow.
+/// Inside logs and error pages, so that they see the response. Outside everything that may be slow.
 ///
 /// # Example
 ///
@@ -41,8 +42,8 @@ use crate::protect::delay::{Sleep, Sleeping};
 ///
 /// let app = Application::new(async |_: Request| std::future::pending::<&str>().await);
 /// let client = Client::new(app.wrap(Timeout::new(Duration::from_millis(20))));
-/// let answer = client.get("/").send();
-/// assert_eq!((answer.status().as_u16(), &*answer.text()), (503, "Service Unavailable"));
+/// let response = client.get("/").send();
+/// assert_eq!((response.status().as_u16(), &*response.text()), (503, "Service Unavailable"));
 /// ```
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -55,10 +56,10 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Gives an application so long for the head of its answer.
+    /// Limits the time until the head of the response.
     pub fn new(head: Duration) -> Self {
         let response = move || {
-            let cause = format!("there was no answer within {head:?}");
+            let cause = format!("no response within {head:?}");
             HttpError::new(StatusCode::SERVICE_UNAVAILABLE)
                 .caused_by(cause)
                 .into_response()
@@ -72,7 +73,7 @@ impl Timeout {
         }
     }
 
-    /// Answers this in place of the 503: `|| StatusCode::GATEWAY_TIMEOUT`, or a whole response.
+    /// Sets the response instead of the 503: `|| StatusCode::GATEWAY_TIMEOUT`, or a whole response.
     pub fn answer<R: IntoResponse>(
         mut self,
         response: impl Fn() -> R + Send + Sync + 'static,
@@ -81,24 +82,24 @@ impl Timeout {
         self
     }
 
-    /// How long the body of an answer may give nothing; as long as it likes by default.
+    /// Sets how long the response body may pause; no limit by default.
     ///
-    /// Only the time counts in which the server waits for it, not that in which the client is slow to take it. An upgraded
-    /// connection may pause as long as it likes.
+    /// Only the time in which the server waits for the body counts, not the time in which the client is slow to receive
+    /// it. An upgraded connection may pause without a limit.
     pub fn body_idle(mut self, duration: Duration) -> Self {
         self.body_idle = Some(duration);
         self
     }
 
-    /// How long the client may send nothing while the application reads the body; as long as it likes by default.
+    /// Sets how long the client may pause while the application reads the request body; no limit by default.
     ///
-    /// Reading fails then, with an error that `?` makes a 408.
+    /// Then reading fails with an error that `?` turns into a 408.
     pub fn request_idle(mut self, duration: Duration) -> Self {
         self.request_idle = Some(duration);
         self
     }
 
-    /// Sets how to wait, such as a runtime's own sleep. By default a thread keeps the time, and no runtime is needed.
+    /// Sets the sleep function, such as the runtime's; by default a thread is the timer, and no runtime is needed.
     pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -109,7 +110,7 @@ impl Timeout {
 
     fn watch(&self, body: Body, limit: Option<Duration>) -> Body {
         match limit {
-            // A conversation over an upgrade has its own idea of a pause, and no frames.
+            // An upgraded connection has its own rules for pauses, and no frames.
             Some(limit) if !body.is_in_memory() && !body.is_upgrade() => {
                 Body::new(IdleTimeoutBody {
                     body,
@@ -172,7 +173,7 @@ impl Wrapper for Timeout {
     }
 }
 
-/// A stream that fails where it pauses for too long.
+/// A stream that fails if it pauses for too long.
 struct IdleTimeoutBody {
     body: Body,
     limit: Duration,
@@ -198,7 +199,7 @@ impl HttpBody for IdleTimeoutBody {
         let begin = || SyncWrapper::new(sleep.start(limit));
         let sleeping = this.sleeping.get_or_insert_with(begin).get_mut();
         sleeping.as_mut().poll(context).map(|()| {
-            // What fed it stops.
+            // Its source stops.
             this.body = Body::empty();
             Some(Err(BodyError::timed_out()))
         })
@@ -223,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    /// A time that goes on when the test says so.
+    /// A clock that the test advances.
     #[derive(Clone, Default)]
     struct Clock(Arc<Mutex<(bool, Vec<Waker>)>>);
 
@@ -251,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Says whether it was dropped.
+    /// Reports whether it was dropped.
     struct Held(Arc<AtomicBool>);
 
     impl Drop for Held {
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_late_is_never_given_and_its_work_is_dropped() {
+    fn a_late_response_is_never_sent_and_its_work_is_dropped() {
         let clock = Clock::default();
         let dropped = Arc::new(AtomicBool::new(false));
         let flag = dropped.clone();
@@ -292,12 +293,12 @@ mod tests {
         let error = response.extensions().get::<Arc<HttpError>>().unwrap();
         assert_eq!(
             error.source().unwrap().to_string(),
-            "there was no answer within 30s"
+            "no response within 30s"
         );
     }
 
     #[test]
-    fn answers_in_time_and_the_answer_of_ones_own() {
+    fn responds_in_time_and_with_a_custom_response() {
         let clock = Clock::default();
         clock.strike();
         let now = Application::new(|_: Request| "now").wrap(clock.timeout());
@@ -312,7 +313,7 @@ mod tests {
         assert_eq!((response.status().as_u16(), &*response.text()), (504, ""));
     }
 
-    /// A body that gives one chunk and then waits for ever.
+    /// A body with one chunk that then waits forever.
     struct Stuck(bool);
 
     impl HttpBody for Stuck {
@@ -366,7 +367,7 @@ mod tests {
             let content = request.take_body().collect(100).await?;
             Ok::<_, HttpError>(content)
         });
-        // The wait for the head is over at once too, so the body is asked for in the call.
+        // The wait for the head ends at once too, so the body is polled in the call.
         let app = around_reading(app).wrap(timeout);
         let mut request = Request::get("/");
         *request.body_mut() = Body::new(Stuck(false));
@@ -374,7 +375,7 @@ mod tests {
         assert_eq!(response.status(), 408);
     }
 
-    /// The same application, but it is ready as soon as its body is.
+    /// The same application, but it is ready when its body is.
     fn around_reading(app: Application) -> Application {
         Application::new(move |request: Request| -> Response {
             pollster::block_on(app.call(request))

@@ -1,4 +1,4 @@
-//! Refuses requests for hosts that are not one's own.
+//! Rejects requests for unknown hosts.
 
 use std::sync::Arc;
 
@@ -11,38 +11,38 @@ use crate::error::Error;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
 use crate::shared::valid_status::ValidStatus;
 
-/// Refuses requests for hosts that are not in a list.
+/// Rejects requests for hosts that are not in a list.
 ///
-/// The host is the authority of an absolute target, else the `Host` header (RFC 9112, section 3.2.2);
-/// `X-Forwarded-Host` is not read here. Where it is not in the list, missing, there more than once or malformed, the answer
-/// is a 400 with a fixed text, and the application is not called.
+/// The host is the authority of an absolute target, otherwise the `Host` header (RFC 9112, section 3.2.2);
+/// `X-Forwarded-Host` is not read. If the host is not in the list, missing, repeated or malformed, the response is a
+/// 400 with a fixed text, and the application is not called.
 ///
 /// # Hosts
 ///
-/// | written | means |
+/// | pattern | matches |
 /// |---|---|
 /// | `example.org` | this host at every port |
-/// | `example.org:8080` | this host at this port; the scheme's where the request has none |
-/// | `*.example.org` | one label more |
-/// | `**.example.org` | one label more, or several |
-/// | `.example.org` | `example.org` and all below |
+/// | `example.org:8080` | this host at this port; without a port in the request, the scheme's default |
+/// | `*.example.org` | one more label |
+/// | `**.example.org` | one or more labels |
+/// | `.example.org` | `example.org` and all its subdomains |
 /// | `192.0.2.1`, `[2001:db8::1]` | this address |
 ///
-/// Names are of letters, digits, dots, `-` and `_`; any other is not trusted, such as `evil.test%2f.example.org`. They are
-/// compared without regard to case and to a dot at their end. Write the `xn--` form of a name that is not
-/// ASCII, as that is what clients send. There is no pattern for every host: leave the wrapper away.
+/// Names consist of letters, digits, dots, `-` and `_`; any other name is rejected, such as `evil.test%2f.example.org`.
+/// They are compared without case and without a final dot. Write the `xn--` form of a non-ASCII name, as clients send
+/// it. There is no pattern for every host: omit the wrapper instead.
 ///
 /// # Order
 ///
-/// Outermost of all that reads the host: outside whatever makes absolute URLs, redirects, or keeps answers by their
-/// host. A [`ProxyFix`](crate::ProxyFix) that takes the host from a proxy's headers stands outside it, so that this one is
-/// checked.
+/// Outside everything that reads the host: wrappers and applications that make absolute URLs or redirects, or cache
+/// responses by host. If a [`ProxyFix`](crate::ProxyFix) takes the host from a proxy's headers, put that outside, so
+/// that its host is checked.
 ///
 /// # Security
 ///
-/// A client can name any host. An application that makes links of it (in mails that reset a password, in pages that a
-/// cache keeps) makes links to that host; this is what keeps it from that. Read the host with [`Request::host`] or the
-/// environ there: the header itself may differ from an absolute target, and nobody has looked at it then.
+/// A client can send any host. If an application makes links from it (in mails that reset a password, in cached pages),
+/// the links lead to that host; this wrapper prevents that. Read the host with [`Request::host`] or the environ: the
+/// `Host` header may differ from an absolute target, and then it was not checked.
 ///
 /// # Example
 ///
@@ -69,11 +69,11 @@ pub struct TrustedHosts {
 }
 
 impl TrustedHosts {
-    /// Trusts these hosts and no others; with none, every request is refused.
+    /// Trusts only these hosts; with none, every request is rejected.
     ///
     /// # Errors
     ///
-    /// Where one of them is not of the form above; the error names it.
+    /// If one of them is malformed; the error names it.
     pub fn new<T: AsRef<str>>(hosts: impl IntoIterator<Item = T>) -> Result<TrustedHosts, Error> {
         let hosts = hosts.into_iter();
         let hosts = hosts.map(|host| HostPattern::parse(host.as_ref()));
@@ -83,12 +83,14 @@ impl TrustedHosts {
         })
     }
 
-    /// The status of the refusal; 400 by default. 421 tells a client to try another connection (RFC 9110, section
-    /// 15.5.20), which one that reused a connection of HTTP/2 for two names can make use of.
+    /// Sets the status of the rejection; 400 by default.
+    ///
+    /// 421 asks a client to try another connection (RFC 9110, section 15.5.20), which helps if it used one HTTP/2
+    /// connection for two names.
     ///
     /// # Errors
     ///
-    /// If it is not 400 to 599, or one that must have a header of its own: 401, 405, 407 and 426.
+    /// If the status is not between 400 and 599, or needs a header of its own: 401, 405, 407 and 426.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.status = ValidStatus::Refusal.check(status)?;
         Ok(self)

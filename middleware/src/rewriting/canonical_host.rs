@@ -1,4 +1,4 @@
-//! Sends requests for other hosts to the one that a site is known by.
+//! Redirects requests for other hosts to the canonical host.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use crate::error::Error;
 use crate::matching::host_pattern::{HostPattern, host_and_port};
 use crate::rewriting::host_redirect::HostRedirect;
 
-/// Sends requests for other hosts to the one that a site is known by.
+/// Redirects requests for other hosts to the canonical host of a site.
 ///
-/// The answer is a 308 with the canonical path, the query as it came, and the scheme that the client used; the method and the content of
-/// a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. The host of a request is the
-/// authority of an absolute target, else the `Host` header; one that is missing, there more than once or malformed is
-/// another host, and nothing of it is in the answer.
+/// The response is a 308 with the canonical path, the query as received, and the scheme that the client used. A 308
+/// keeps the method and the content of a request (RFC 9110, section 15.4.9). The application is not called. The host of
+/// a request is the authority of an absolute target, otherwise the `Host` header. A missing, repeated or malformed host
+/// counts as another host, and no part of it is in the response.
 ///
-/// A canonical host without a port is canonical at every port, so that a server behind a mapped port does not send its
-/// clients around in circles; the redirect leads to the port of the scheme. One with a port is canonical there alone.
+/// A canonical host without a port matches every port, so that a server behind a mapped port causes no redirect loop;
+/// the redirect leads to the default port of the scheme. A canonical host with a port matches only that port.
 ///
 /// # Order
 ///
-/// Inside an [`HttpsRedirect`](crate::HttpsRedirect), which the client meets first then. Outside whatever makes absolute
-/// URLs. A [`TrustedHosts`](crate::TrustedHosts) outside lets through only the other names that its list has.
+/// Inside an [`HttpsRedirect`](crate::HttpsRedirect), so that this redirects first. Outside everything that makes
+/// absolute URLs. A [`TrustedHosts`](crate::TrustedHosts) outside lets only the other names in its list through.
 ///
 /// # Security
 ///
-/// What is excepted, and what [`safe_methods_only`](CanonicalHost::safe_methods_only) lets pass, reaches the application
-/// with whatever host the client named.
+/// Exempt paths, and requests that [`safe_methods_only`](CanonicalHost::safe_methods_only) lets pass, reach the
+/// application with any host that the client sent.
 ///
 /// # Example
 ///
@@ -58,11 +58,11 @@ pub struct CanonicalHost {
 }
 
 impl CanonicalHost {
-    /// Sends requests to `host`, such as `example.org`, `example.org:8080` or `[2001:db8::1]`, with a 308.
+    /// Redirects to `host`, such as `example.org`, `example.org:8080` or `[2001:db8::1]`, with a 308.
     ///
     /// # Errors
     ///
-    /// Where the host is not well formed, or a pattern of several.
+    /// If the host is malformed, or a pattern of several hosts.
     pub fn new(host: &str) -> Result<Self, Error> {
         Ok(CanonicalHost {
             host: HostPattern::exact(host)?,
@@ -71,31 +71,32 @@ impl CanonicalHost {
         })
     }
 
-    /// The status of the redirect; 308 by default. By 301 and 302 a POST may become a GET.
+    /// Sets the status of the redirect; 308 by default. With 301 and 302 a POST may become a GET.
     ///
     /// # Errors
     ///
-    /// If it is not 301, 302, 307 or 308.
+    /// If the status is not 301, 302, 307 or 308.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.redirect = self.redirect.status(status)?;
         Ok(self)
     }
 
-    /// Sends only GET and HEAD elsewhere and lets requests by other methods pass; off by default.
+    /// Redirects only GET and HEAD, and lets other methods pass; off by default.
     ///
-    /// It is for clients that do not follow redirects with content, such as callbacks of other services.
+    /// Use it for clients that do not follow redirects with content, such as callbacks of other services.
     pub fn safe_methods_only(mut self) -> Self {
         self.safe_methods_only = true;
         self
     }
 
-    /// Lets requests pass whose path is `prefix` or below, such as health checks and the challenges of ACME.
+    /// Exempts paths at or below `prefix`, such as health checks and ACME challenges.
     ///
-    /// The prefix ends at a segment boundary. A path with a segment `.` or `..` is never excepted, as it may be
-    /// another one further in.
+    /// The prefix ends at a segment boundary. A path with a segment `.` or `..` is never exempt, because an inner
+    /// component may resolve it to another path.
     ///
     /// # Errors
     ///
+    /// If the prefix does not begin with a slash.
     /// Where the prefix does not begin with a slash.
     pub fn except(mut self, prefix: &str) -> Result<Self, Error> {
         self.redirect = self.redirect.except(prefix)?;
@@ -230,8 +231,8 @@ mod tests {
     #[test]
     fn one_host_is_wanted() {
         let cases = [
-            ("*.a", "\"*.a\" means several hosts, and one is wanted"),
-            (".a", "\".a\" means several hosts, and one is wanted"),
+            ("*.a", "\"*.a\" matches several hosts: use exactly one"),
+            (".a", "\".a\" matches several hosts: use exactly one"),
             ("http://a", "\"http://a\" is not a host"),
         ];
         for (host, message) in cases {

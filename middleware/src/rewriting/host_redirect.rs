@@ -1,4 +1,4 @@
-//! What wrappers have in common that send requests to the same path elsewhere.
+//! Redirects to the same path at another host or scheme, for several wrappers.
 
 use std::fmt::Display;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::shared::valid_status::ValidStatus;
 
-/// How requests are sent elsewhere, and which stay.
+/// How to redirect requests, and which are exempt.
 #[derive(Clone, Debug)]
 pub(crate) struct HostRedirect {
     status: StatusCode,
@@ -41,13 +41,13 @@ impl HostRedirect {
         Ok(self)
     }
 
-    /// Whether a request for `path` stays where it is.
+    /// Whether a request for `path` is exempt.
     pub(crate) fn is_exempt(&self, path: &str) -> bool {
         let is_under = |prefix: &String| path::match_prefix(path, prefix).is_some();
         self.exceptions.iter().any(is_under)
     }
 
-    /// The answer that sends a request to its own path at `authority`.
+    /// Returns the redirect to the request's own path at `authority`.
     pub(crate) fn response(
         &self,
         request: &Request,
@@ -70,11 +70,11 @@ impl HostRedirect {
     }
 }
 
-/// An absolute URL, in which no path can be taken for a host, whatever it begins with.
+/// Makes an absolute URL, in which no path can be read as a host, whatever it begins with.
 fn location(request: &Request, scheme: Scheme, authority: impl Display) -> String {
     let mut url = format!("{}://{authority}", scheme.as_str());
     let path = [request.script_name(), request.path()].concat();
-    // `OPTIONS *` is about the server: its URL has no path (RFC 9112, section 3.2.4).
+    // `OPTIONS *` refers to the server: its URL has no path (RFC 9112, section 3.2.4).
     if path.starts_with('/') {
         push(&mut url, &path);
     }
@@ -85,7 +85,7 @@ fn location(request: &Request, scheme: Scheme, authority: impl Display) -> Strin
     url
 }
 
-/// Adds text as it is, but for what no URI has (RFC 3986, section 2), which is percent-encoded.
+/// Appends text unchanged, but percent-encodes characters that no URI has (RFC 3986, section 2).
 fn push(url: &mut String, text: &str) {
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
@@ -101,7 +101,7 @@ fn push(url: &mut String, text: &str) {
     }
 }
 
-/// Whether two digits follow the percent sign at this place.
+/// Whether two hexadecimal digits follow the percent sign at this position.
 fn is_percent_encoded(bytes: &[u8], at: usize) -> bool {
     let digits = bytes.get(at + 1..at + 3);
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

@@ -1,4 +1,4 @@
-//! Sends requests that came over plain HTTP to HTTPS.
+//! Redirects plain HTTP to HTTPS.
 
 use std::sync::Arc;
 
@@ -13,27 +13,28 @@ use crate::error::Error;
 use crate::matching::host_pattern::is_host_name;
 use crate::rewriting::host_redirect::HostRedirect;
 
-/// Sends requests that came over plain HTTP to HTTPS, and lets those over HTTPS pass.
+/// Redirects plain HTTP to HTTPS, and lets HTTPS requests pass.
 ///
-/// The answer is a 308 to the host that the client asked for, with the canonical path and the query as it came; the method and the
-/// content of a request stay the same by it (RFC 9110, section 15.4.9). The application is not called. Where the host is
-/// missing, there more than once, malformed, or has something else than letters, digits, dots, `-` and `_`, the answer is
-/// a 400.
+/// The response is a 308 to the requested host, with the canonical path and the query as received. A 308 keeps the
+/// method and the content of a request (RFC 9110, section 15.4.9). The application is not called. If the host is
+/// missing, repeated, malformed, or has characters other than letters, digits, dots, `-` and `_`, the response is a
+/// 400.
 ///
-/// The scheme is that of the [request](Request::scheme). Behind a proxy that ends TLS, a [`ProxyFix`](crate::ProxyFix)
-/// that believes the proxy's headers has to stand outside, or this sends every request where it came from.
+/// The scheme is that of the [request](Request::scheme). Behind a proxy that terminates TLS, put a
+/// [`ProxyFix`](crate::ProxyFix) that trusts the proxy's headers outside; otherwise every request is redirected to
+/// itself.
 ///
-/// `Strict-Transport-Security` is not set: that is for answers over HTTPS.
+/// `Strict-Transport-Security` is not set, because it belongs on responses over HTTPS.
 ///
 /// # Order
 ///
-/// Inside a [`TrustedHosts`](crate::TrustedHosts), as the host comes from the client, and inside an access log; outside
-/// everything else, so that nothing is answered over plain HTTP.
+/// Inside a [`TrustedHosts`](crate::TrustedHosts), because the host comes from the client, and inside an access log.
+/// Outside everything else, so that no response is sent over plain HTTP.
 ///
 /// # Security
 ///
-/// What was sent over plain HTTP has been sent: cookies without `Secure` and forms are read by whoever listens, before
-/// the redirect. An exception answers over plain HTTP and must not need more.
+/// The first request over plain HTTP is already sent: an eavesdropper can read cookies without `Secure` and forms
+/// before the redirect. An exempt path is served over plain HTTP and must not need more protection.
 ///
 /// # Example
 ///
@@ -64,7 +65,7 @@ pub struct HttpsRedirect {
 }
 
 impl HttpsRedirect {
-    /// A 308 to port 443, for all paths.
+    /// Redirects all paths to port 443, with a 308.
     pub fn new() -> Self {
         HttpsRedirect {
             port: Scheme::Https.default_port(),
@@ -72,42 +73,42 @@ impl HttpsRedirect {
         }
     }
 
-    /// The port of HTTPS; 443 by default, which URLs leave out.
+    /// Sets the port of HTTPS; 443 by default, which URLs omit.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The status of the redirect; 308 by default. 302 and 307 are not kept by browsers, for a time of trial.
+    /// Sets the status of the redirect; 308 by default. Browsers do not cache 302 and 307, which is useful for tests.
     ///
     /// # Errors
     ///
-    /// If it is not 301, 302, 307 or 308.
+    /// If the status is not 301, 302, 307 or 308.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.redirect = self.redirect.status(status)?;
         Ok(self)
     }
 
-    /// Lets requests pass whose path is `prefix` or below, such as health checks and the challenges of ACME.
+    /// Exempts paths at or below `prefix`, such as health checks and ACME challenges.
     ///
-    /// The prefix ends at a segment boundary. A path with a segment `.` or `..` is never excepted, as it may be
-    /// another one further in.
+    /// The prefix ends at a segment boundary. A path with a segment `.` or `..` is never exempt, because an inner
+    /// component may resolve it to another path.
     ///
     /// # Errors
     ///
-    /// Where the prefix does not begin with a slash.
+    /// If the prefix does not begin with a slash.
     pub fn except(mut self, prefix: &str) -> Result<Self, Error> {
         self.redirect = self.redirect.except(prefix)?;
         Ok(self)
     }
 
-    /// The answer to a request that may not pass.
+    /// Returns the response to a request that may not pass.
     fn refusal(&self, request: &Request) -> Option<Response> {
         let is_plain = request.scheme() == Scheme::Http;
         if !is_plain || self.redirect.is_exempt(request.path()) {
             return None;
         }
-        // Browsers decode a percent sign in a host, so that what is one to them need not be what was looked at here.
+        // Browsers decode a percent sign in a host, so their host could differ from the one checked here.
         let host = Host::of(request).filter(is_host_name);
         let Some(host) = host else {
             let error = HttpError::new(StatusCode::BAD_REQUEST).message("Invalid host");

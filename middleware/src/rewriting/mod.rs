@@ -1,4 +1,4 @@
-//! Requests that become others, or are sent elsewhere.
+//! Rewrites and redirects of requests.
 
 pub(crate) mod canonical_host;
 pub(crate) mod host_redirect;

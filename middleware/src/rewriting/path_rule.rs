@@ -1,4 +1,4 @@
-//! Ordered rules that make one path of another, for rewrites and redirects.
+//! Ordered rules that map a path to another, for rewrites and redirects.
 
 use enfilade_core::Request;
 use regex::{Captures, Regex, RegexBuilder};
@@ -6,24 +6,24 @@ use regex::{Captures, Regex, RegexBuilder};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// How large a compiled regular expression may be, in bytes.
+/// The maximum size of a compiled regular expression, in bytes.
 pub(crate) const REGEX_SIZE: usize = 256 * 1024;
 
-/// What a rule looks at.
+/// The part of a request that a rule matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RuleInput {
     Path,
     PathAndQuery,
 }
 
-/// A regular expression, and what becomes of what it matches.
+/// A regular expression, and the replacement of its match.
 #[derive(Clone, Debug)]
 pub(crate) struct PathRule {
     input: RuleInput,
     regex: Regex,
     /// With `$1` and `${name}` for groups.
     to: String,
-    /// The same, read.
+    /// The same, parsed.
     parts: Vec<ReplacementPart>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct PathRule {
 #[derive(Clone, Debug)]
 enum ReplacementPart {
     Text(String),
-    /// What the group with this number found.
+    /// The match of the group with this number.
     Group(usize),
 }
 
@@ -64,7 +64,7 @@ impl PathRule {
         &self.to
     }
 
-    /// What becomes of this path and query, in canonical form, where the rule matches.
+    /// Returns the new path and query, in canonical form, if the rule matches.
     fn apply(&self, path: &str, query: Option<&str>) -> Option<String> {
         let whole;
         let input = match (self.input, query) {
@@ -76,7 +76,7 @@ impl PathRule {
         };
         let found: Captures<'_> = self.regex.captures(input)?;
         let mut made = self.expand(&found, input.find('?'));
-        // The query stays where the rule looks at the path alone and says nothing of it.
+        // The query stays if the rule matches only the path and its replacement has no query.
         if let (RuleInput::Path, Some(query), false) = (self.input, query, self.to.contains('?')) {
             made.extend(["?", query]);
         }
@@ -85,7 +85,7 @@ impl PathRule {
 }
 
 impl PathRule {
-    /// The replacement with what was found, of a subject whose query begins at `query_at`.
+    /// Expands the replacement, for a subject whose query begins at `query_at`.
     fn expand(&self, found: &Captures<'_>, query_at: Option<usize>) -> String {
         let mut made = String::new();
         for part in &self.parts {
@@ -101,7 +101,7 @@ impl PathRule {
             match (is_of_query, made.contains('?')) {
                 (false, true) => push_encoded(&mut made, group.as_str(), END_IN_QUERY),
                 (true, false) => push_encoded(&mut made, group.as_str(), END_IN_PATH),
-                // What has its place in the path or the query already, or goes from the one into the other.
+                // Encoded if a path's text lands in the query, or the other way round.
                 _ => made.push_str(group.as_str()),
             }
         }
@@ -109,12 +109,12 @@ impl PathRule {
     }
 }
 
-/// What a path may have as it is and a query would take for the end of a value, or for a space.
+/// Characters that are plain in a path, but would end a value or mean a space in a query.
 const END_IN_QUERY: &str = "&=+;";
-/// What a query may have as it is and would be the end of a path.
+/// Characters that are plain in a query, but would end a path.
 const END_IN_PATH: &str = "?";
 
-/// Adds text in which these characters are percent-encoded.
+/// Appends text, and percent-encodes these characters.
 fn push_encoded(made: &mut String, text: &str, encoded: &str) {
     for character in text.chars() {
         match character {
@@ -126,12 +126,12 @@ fn push_encoded(made: &mut String, text: &str, encoded: &str) {
     }
 }
 
-/// What the first rule that matches makes of the path that is left.
+/// Returns the result of the first rule that matches the path below mounts.
 pub(crate) fn first_match(rules: &[PathRule], path: &str, query: Option<&str>) -> Option<String> {
     rules.iter().find_map(|rule| rule.apply(path, query))
 }
 
-/// The path that is left, as rules see it.
+/// The path below mounts, as rules see it.
 pub(crate) fn rule_path(request: &Request) -> &str {
     match request.path() {
         // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
@@ -140,7 +140,7 @@ pub(crate) fn rule_path(request: &Request) -> &str {
     }
 }
 
-/// The first group that a replacement names and an expression with these names of groups does not have.
+/// Returns the first group that a replacement names and the expression does not have.
 pub(crate) fn missing_group<'t, 'n>(
     to: &'t str,
     groups: usize,
@@ -157,7 +157,7 @@ pub(crate) fn missing_group<'t, 'n>(
     named.find(|group| !is_known(group))
 }
 
-/// A part of a replacement as it is written.
+/// A part of a replacement as written.
 enum ReplacementToken<'t> {
     Text(&'t str),
     /// The number or the name of a group.
@@ -165,7 +165,7 @@ enum ReplacementToken<'t> {
 }
 
 impl ReplacementToken<'_> {
-    /// With the number of a group, which the expression has.
+    /// Resolves the number of a group, which the expression has.
     fn read(&self, regex: &Regex) -> ReplacementPart {
         match *self {
             ReplacementToken::Text(text) => ReplacementPart::Text(text.to_owned()),
@@ -178,7 +178,7 @@ impl ReplacementToken<'_> {
     }
 }
 
-/// The parts of a replacement.
+/// Splits a replacement into its parts.
 fn pieces(to: &str) -> impl Iterator<Item = ReplacementToken<'_>> {
     // `$$` is a dollar.
     to.split("$$").enumerate().flat_map(|(at, text)| {
@@ -193,7 +193,7 @@ fn pieces(to: &str) -> impl Iterator<Item = ReplacementToken<'_>> {
     })
 }
 
-/// The group that stands behind a dollar, and the text behind that.
+/// Splits off the group after a dollar sign; returns the rest too.
 fn group_before(after: &str) -> (&str, &str) {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     match after.strip_prefix('{') {

@@ -1,4 +1,4 @@
-//! Sends clients to other paths by rules.
+//! Redirects clients to other paths by rules.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 
-/// Sends clients to other paths by ordered rules; what no rule matches goes inside.
+/// Redirects clients by ordered rules; requests that no rule matches reach the application.
 ///
 /// The first rule that matches is applied. A rule is a regular expression and a replacement with `$1` or `${name}` for
-/// its groups: a path, which stays under what is mounted, or a whole URL. It looks at the path that is left, below what
-/// is mounted, in canonical form. The query stays, unless the replacement has one of its own. What a group found is coded
-/// for the place where it lands, as with [`Rewrite`](crate::Rewrite).
+/// its groups. The replacement is a path, relative to the mount, or a whole URL. The rule matches the path below
+/// mounts, in canonical form. The query stays, unless the replacement has its own. The text of a group is
+/// percent-encoded for its new place, as with [`Rewrite`](crate::Rewrite).
 ///
-/// Where a rule leads to a path that another rule would lead on, the client is sent to the end of the way at once; where
-/// the way leads back, it is not sent at all, and the request goes inside. So there are no loops.
+/// If a rule leads to a path that another rule would redirect, the client is sent to the final path at once. If the
+/// rules lead in a circle, there is no redirect, and the request reaches the application. So there are no loops.
 ///
 /// # Order
 ///
@@ -26,8 +26,8 @@ use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 ///
 /// # Security
 ///
-/// A client cannot choose the host that it is sent to: a URL's host has no group in it, and a path never begins with two
-/// slashes. [`insecure_rule`](Redirect::insecure_rule) lifts the former.
+/// A client cannot choose the host of the redirect: the host of a URL has no groups, and a path never begins with two
+/// slashes. [`insecure_rule`](Redirect::insecure_rule) allows groups in the host.
 ///
 /// # Example
 ///
@@ -41,8 +41,8 @@ use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 ///     .rule("^/blog/([0-9]+)$", "/posts/$1")?
 ///     .rule("^/docs/(.*)$", "https://docs.example.org/$1")?;
 /// let client = Client::new(Application::new(|_: Request| "here").wrap(redirect));
-/// let answer = client.get("/blog/7?full=1").send();
-/// assert_eq!((answer.status().as_u16(), answer.header("location")), (308, Some("/posts/7?full=1")));
+/// let response = client.get("/blog/7?full=1").send();
+/// assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("/posts/7?full=1")));
 /// assert_eq!(client.get("/docs/a").send().header("location"), Some("https://docs.example.org/a"));
 /// assert_eq!(client.get("/posts/7").send().text(), "here");
 /// # Ok(())
@@ -56,7 +56,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// 308: for good, and with the same method.
+    /// 308: permanent, keeps the method.
     pub fn permanent() -> Self {
         Redirect {
             status: StatusCode::PERMANENT_REDIRECT,
@@ -64,7 +64,7 @@ impl Redirect {
         }
     }
 
-    /// 307: for now, and with the same method.
+    /// 307: temporary, keeps the method.
     pub fn temporary() -> Self {
         Redirect {
             status: StatusCode::TEMPORARY_REDIRECT,
@@ -72,7 +72,7 @@ impl Redirect {
         }
     }
 
-    /// 301: for good; old clients make a GET of a POST (RFC 9110, section 15.4.2).
+    /// 301: permanent; old clients turn a POST into a GET (RFC 9110, section 15.4.2).
     pub fn moved_permanently() -> Self {
         Redirect {
             status: StatusCode::MOVED_PERMANENTLY,
@@ -80,7 +80,7 @@ impl Redirect {
         }
     }
 
-    /// 302: for now; old clients make a GET of a POST (RFC 9110, section 15.4.3).
+    /// 302: temporary; old clients turn a POST into a GET (RFC 9110, section 15.4.3).
     pub fn found() -> Self {
         Redirect {
             status: StatusCode::FOUND,
@@ -92,14 +92,14 @@ impl Redirect {
     ///
     /// # Errors
     ///
-    /// Where the pattern is no regular expression, the replacement names a group that it does not have, is neither a
-    /// path nor an `http` or `https` URL, or has a group in its host.
+    /// If the pattern is not a valid regular expression, or if the replacement names a group that does not exist, is
+    /// neither a path nor an `http` or `https` URL, or has a group in its host.
     pub fn rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
         check(pattern, to)?;
         self.add(RuleInput::Path, pattern, to)
     }
 
-    /// Adds a rule for the path and, where there is one, `?` and the query; the replacement is both.
+    /// Adds a rule for the path with `?` and the query, if there is one; the replacement has both too.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Redirect {
     ///
     /// # Errors
     ///
-    /// As for [`rule`](Redirect::rule), but for the host.
+    /// As for [`rule`](Redirect::rule), except for the host.
     pub fn insecure_rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
         self.add(RuleInput::Path, pattern, to)
     }
@@ -123,10 +123,10 @@ impl Redirect {
         Ok(self)
     }
 
-    /// Where the rules lead in the end; `None` where they lead nowhere, or back.
+    /// Returns the final destination; `None` if no rule matches, or the rules lead in a circle.
     fn destination(&self, path: &str, query: Option<&str>) -> Option<String> {
         let mut way = vec![(path.to_owned(), query.map(str::to_owned))];
-        // A way that is longer than the list of rules has been somewhere twice, or grows for ever.
+        // A chain that is longer than the list of rules repeats a rule, or grows forever.
         for _ in 0..=self.rules.len() {
             let (path, query) = way.last()?;
             let Some(made) = first_match(&self.rules, path, query.as_deref()) else {
@@ -153,7 +153,7 @@ impl Redirect {
     }
 }
 
-/// Whether the replacement leads where only the one who wrote it chose.
+/// Checks that only the author of the rule chooses the host.
 fn check(pattern: &str, to: &str) -> Result<(), Error> {
     let wrong = |why: &str| {
         Err(Error::new(
@@ -186,7 +186,7 @@ impl Wrapper for Redirect {
             return inner.call(request);
         };
         let location = match made.strip_prefix('/') {
-            // A mount that is all slashes must not make a host of what follows it.
+            // A mount of only slashes must not turn the following text into a host.
             Some(inside) => {
                 let script_name = request.script_name().trim_matches('/');
                 let mount = if script_name.is_empty() {
@@ -212,7 +212,7 @@ impl Wrapper for Redirect {
     }
 }
 
-/// A URL whose path and query have nothing that they may not have.
+/// Percent-encodes characters that are not valid in the path and query of a URL.
 fn repair_url(url: &str) -> String {
     let host_end = url
         .find("://")

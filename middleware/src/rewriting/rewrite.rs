@@ -10,23 +10,22 @@ use http::StatusCode;
 use crate::error::Error;
 use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 
-/// Changes the path of a request by ordered rules before the application sees it; the client learns nothing of it.
+/// Changes the path of a request by ordered rules; the client does not notice.
 ///
 /// The first rule that matches is applied, once: there are no loops. A rule is a regular expression and a replacement
-/// with `$1` or `${name}` for its groups. It looks at the path that is left, below what is mounted, in canonical form:
-/// `/%66oo` is `/foo` to it, and the path of a mount without a slash is `/`. The query stays, unless the replacement has
-/// one of its own.
+/// with `$1` or `${name}` for its groups. It matches the path below mounts, in canonical form: `/%66oo` is `/foo`, and
+/// the empty path of a mount is `/`. The query stays, unless the replacement has its own.
 ///
-/// What a group found is coded for the place where it lands: an `&` of a path is `%26` in a query and ends no value, and a
-/// `?` of a query is `%3F` in a path.
+/// The text of a group is percent-encoded for its new place: an `&` from a path is `%26` in a query and ends no value,
+/// and a `?` from a query is `%3F` in a path.
 ///
 /// # Order
 ///
-/// Outside a router. Logs outside show the path as it was received.
+/// Outside a router. Logs outside show the path as received.
 ///
 /// # Security
 ///
-/// Rules that should protect a path belong to what checks who may see it, not here.
+/// Do not protect paths with rules; use a wrapper that checks access.
 ///
 /// # Example
 ///
@@ -54,7 +53,7 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// No rules, which leaves requests as they are.
+    /// Starts without rules, which leaves requests unchanged.
     pub fn new() -> Self {
         Rewrite::default()
     }
@@ -63,13 +62,13 @@ impl Rewrite {
     ///
     /// # Errors
     ///
-    /// Where the pattern is no regular expression, or the replacement names a group that it does not have, or does not
-    /// begin with a slash.
+    /// If the pattern is not a valid regular expression, or if the replacement names a group that does not exist or
+    /// does not begin with a slash.
     pub fn rule(self, pattern: &str, to: &str) -> Result<Self, Error> {
         self.add(RuleInput::Path, pattern, to)
     }
 
-    /// Adds a rule for the path and, where there is one, `?` and the query; the replacement is both.
+    /// Adds a rule for the path with `?` and the query, if there is one; the replacement has both too.
     ///
     /// # Errors
     ///
@@ -110,7 +109,7 @@ impl Wrapper for Rewrite {
             .map_or((&*made, None), |(path, query)| (path, Some(query)));
         match request.set_path_and_query(path, query) {
             Ok(()) => inner.call(request),
-            // What a peer captured is too long or too odd for a target.
+            // The client's text makes the target too long or invalid.
             Err(_) => Reply::new(HttpError::new(StatusCode::BAD_REQUEST)),
         }
     }

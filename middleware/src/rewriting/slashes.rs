@@ -1,4 +1,4 @@
-//! Makes one path of those that differ in slashes.
+//! Normalizes slashes in paths.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use enfilade_core::{Application, Description, Middleware, Reply, Request, Wrappe
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 
-/// Makes one path of those that differ in slashes, by rewriting the request or by a redirect.
+/// Normalizes slashes in paths, by rewriting the request or by a redirect.
 ///
-/// It looks at the path that is left, so a mount before it is kept. Repeated slashes at the beginning are always made
-/// one, as a path that begins with two could be read as a host. Percent-encoded slashes are no slashes, and nothing is
-/// decoded or coded anew; the query stays as it is. A target without a path (`*`) is left alone.
+/// It changes the path below mounts, so the prefix of a mount stays. Repeated slashes at the beginning are always
+/// merged, because a path that begins with two could be read as a host. Percent-encoded slashes do not count, and
+/// nothing is decoded or encoded; the query stays unchanged. A target without a path (`*`) is not changed.
 ///
 /// # Order
 ///
-/// Around a router, which takes `/a` and `/a/` for two paths.
+/// Outside a router, for which `/a` and `/a/` are different paths.
 ///
 /// # Example
 ///
@@ -28,8 +28,8 @@ use http::{HeaderValue, StatusCode};
 /// assert_eq!(client.get("//a//b/").send().text(), "/a/b");
 ///
 /// let client = Client::new(app.wrap(Slashes::append().redirect()));
-/// let answer = client.get("/a?b=/").send();
-/// assert_eq!((answer.status().as_u16(), answer.header("location")), (308, Some("/a/?b=/")));
+/// let response = client.get("/a?b=/").send();
+/// assert_eq!((response.status().as_u16(), response.header("location")), (308, Some("/a/?b=/")));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -47,7 +47,7 @@ enum FinalSlash {
 }
 
 impl Slashes {
-    /// Takes slashes at the end away; `/` stays.
+    /// Removes slashes at the end; `/` stays.
     pub fn trim() -> Self {
         Slashes {
             end: FinalSlash::Trimmed,
@@ -56,7 +56,7 @@ impl Slashes {
         }
     }
 
-    /// Has every path end with one slash, also one that looks like a file, and the one of a mount.
+    /// Adds a slash to the end of every path, also to one that looks like a file, and to the empty path of a mount.
     pub fn append() -> Self {
         Slashes {
             end: FinalSlash::Appended,
@@ -65,7 +65,7 @@ impl Slashes {
         }
     }
 
-    /// Makes one of repeated slashes and leaves the end as it is but for that.
+    /// Merges repeated slashes, and otherwise keeps the end.
     pub fn merged() -> Self {
         Slashes {
             end: FinalSlash::Kept,
@@ -74,29 +74,29 @@ impl Slashes {
         }
     }
 
-    /// Makes one of repeated slashes too; off by default.
+    /// Also merges repeated slashes; off by default.
     pub fn merge(mut self) -> Self {
         self.merge = true;
         self
     }
 
-    /// Redirects to the right path with a 308, which keeps the method, in place of rewriting; off by default.
+    /// Redirects to the right path with a 308, which keeps the method, instead of rewriting; off by default.
     pub fn redirect(mut self) -> Self {
         self.redirect = true;
         self
     }
 
-    /// The right path for a request, where its own is wrong.
+    /// Returns the right path for a request, if its own path is wrong.
     fn corrected_path(self, request: &Request) -> Option<String> {
         match request.path() {
-            // Nothing is left of the path of a mount. A target without a path, as CONNECT has it, is in none.
+            // The path below a mount is empty. A target without a path, as CONNECT has it, is never mounted.
             "" if request.script_name().is_empty() => None,
             "" => (self.end == FinalSlash::Appended).then(|| "/".to_owned()),
             path => self.corrected(path),
         }
     }
 
-    /// The right path, where this one is wrong.
+    /// Returns the right path, if this one is wrong.
     fn corrected(self, path: &str) -> Option<String> {
         let inside = path.strip_prefix('/')?.trim_start_matches('/');
         let trimmed = inside.trim_end_matches('/');
@@ -136,7 +136,7 @@ impl Wrapper for Slashes {
             return inner.call(request);
         };
         if !self.redirect {
-            // The path of a request without some of its slashes is one, too.
+            // A valid path stays valid if slashes are removed.
             let _ = request.set_path(&corrected);
             return inner.call(request);
         }
@@ -144,7 +144,7 @@ impl Wrapper for Slashes {
             .query()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
-        // A mount that is all slashes must not make a host of what follows it.
+        // A mount of only slashes must not turn the following text into a host.
         let script_name = request.script_name().trim_start_matches('/');
         let slash = if script_name.is_empty() { "" } else { "/" };
         let location = format!("{slash}{script_name}{corrected}{query}");
@@ -234,12 +234,12 @@ mod tests {
             );
         }
         assert_eq!(client.get("/hello/").send().text(), "called");
-        // Our gateways answer it by themselves.
+        // Our gateways respond to it themselves.
         let client = client.without_gateway();
         assert_eq!(client.options("*").send().text(), "called");
     }
 
-    /// Shows what is mounted and what is left, with a mount at `/app`.
+    /// Shows the mounted prefix and the rest of the path, with a mount at `/app`.
     fn mounted(slashes: Slashes) -> Client {
         let inner = Application::new(|request: Request| {
             format!("{}|{}", request.script_name(), request.path())
@@ -280,7 +280,7 @@ mod tests {
         }
         let response = mounted(Slashes::append().redirect()).get("/app/").send();
         assert_eq!(response.text(), "/app|/");
-        // A mount of nothing but slashes is no host.
+        // A mount of only slashes is not a host.
         let response = mounted(Slashes::append().redirect()).get("/").send();
         assert_eq!(response.text(), "|/");
     }

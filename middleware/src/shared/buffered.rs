@@ -1,4 +1,4 @@
-//! The beginning of a body in memory, for components that look at content before the application does.
+//! Reads the beginning of a body into memory, for components that need content before the application.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,20 +9,20 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use enfilade_core::NextFrame;
 
-/// What was read of a body, of at most so many bytes, and the rest of it.
+/// The beginning of a body, up to a limit, and the rest of it.
 ///
-/// The content is copied: chunks that are kept keep the buffers that they are a part of, and a peer chooses how many
-/// chunks there are, empty ones too.
+/// The content is copied: a kept chunk would keep the whole buffer that it is a part of, and the peer controls the
+/// number of chunks, including empty ones.
 pub(crate) struct Kept {
     start: Bytes,
-    /// What was read last and is no part of the start: a chunk that is too much, trailers, or a failure.
+    /// The last frame, which is not part of the beginning: a chunk above the limit, trailers, or a failure.
     next: Option<Result<Frame<Bytes>, BodyError>>,
     rest: Body,
     is_whole: bool,
 }
 
 impl Kept {
-    /// Reads a body to its end, or until it is longer than `limit`, or fails.
+    /// Reads a body until it ends, is longer than `limit`, or fails.
     pub(crate) async fn read(mut rest: Body, limit: usize) -> Kept {
         let mut start = BytesMut::new();
         let (next, is_whole) = loop {
@@ -32,7 +32,7 @@ impl Kept {
                     start.extend_from_slice(&data);
                 }
                 Some(Ok(Ok(data))) => break (Some(Ok(Frame::data(data))), false),
-                // Nothing comes after trailers (RFC 9110, section 6.5).
+                // Nothing follows trailers (RFC 9110, section 6.5).
                 Some(Ok(Err(trailers))) => break (Some(Ok(trailers)), true),
                 Some(Err(error)) => break (Some(Err(error)), false),
             }
@@ -45,12 +45,12 @@ impl Kept {
         }
     }
 
-    /// The content, if it is all there.
+    /// Returns the content, if it is complete.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         self.is_whole.then_some(&self.start)
     }
 
-    /// The body as if nobody had read it; in memory if it is all there and has no trailers.
+    /// Returns the body as if it had not been read; in memory if it is complete and has no trailers.
     pub(crate) fn into_body(self) -> Body {
         match self.is_whole && self.next.is_none() {
             true => self.start.into(),
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// Chunks, and whatever ends them.
+    /// Chunks, and the frame that ends them.
     struct Frames(Vec<Result<Frame<Bytes>, BodyError>>);
 
     impl HttpBody for Frames {

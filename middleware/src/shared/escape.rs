@@ -1,26 +1,26 @@
-//! Makes text from a peer safe to stand in a line.
+//! Escapes text from a peer for a log line.
 
 use std::fmt::{self, Write};
 
 use crate::shared::unprintable::is_unprintable;
 
-/// What a line is, and so how text is made safe to stand in it.
+/// The syntax of a line, which determines the escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
-    /// Fields between blanks, quotes and brackets, as Apache writes them.
+    /// Fields separated by spaces, quotes and brackets, like Apache's.
     Text,
     /// A JSON object (RFC 8259).
     Json,
 }
 
 impl Syntax {
-    /// Appends `text` so that it can neither end the line or a quoted field nor reach a terminal as a command.
+    /// Appends `text` so that it can neither end the line or a quoted field nor send a command to a terminal.
     ///
     /// `"` and `\` get a backslash. Control characters (C1 included: U+009B starts a terminal sequence in one
-    /// character), characters that end a line or turn its direction, and bytes that are not UTF-8 become `\xHH`, byte by
-    /// byte. Other text stays as it is. In JSON the characters become `\uHHHH`, and only the bytes `\\xHH`.
+    /// character), characters that end a line or change its direction, and bytes that are not UTF-8 become `\xHH`, byte
+    /// by byte. Other text stays unchanged. In JSON the characters become `\uHHHH`, and only the bytes `\\xHH`.
     pub(crate) fn escape(self, line: &mut Vec<u8>, text: &[u8]) {
-        // Most text needs nothing, and is copied in one go.
+        // Most text needs no escapes, and is copied at once.
         if is_plain::<b' '>(text) {
             line.extend_from_slice(text);
         } else {
@@ -28,9 +28,9 @@ impl Syntax {
         }
     }
 
-    /// The same, with blanks as `\x20`, for a field that stands between blanks without quotes; in JSON none does.
+    /// The same, with spaces as `\x20`, for an unquoted field between spaces; JSON has no such fields.
     pub(crate) fn escape_word(self, line: &mut Vec<u8>, text: &[u8]) {
-        // Of what is plain, only the blank is white space.
+        // Of the plain characters only the space is white space.
         if is_plain::<b'!'>(text) {
             line.extend_from_slice(text);
         } else {
@@ -39,7 +39,7 @@ impl Syntax {
         }
     }
 
-    /// The same, with brackets too, for a word before the time: analysers look for the `[` of that.
+    /// The same, also for brackets, for a word before the time: analysers search for the `[` of the time.
     #[cfg_attr(
         not(any(feature = "time", test)),
         expect(dead_code, reason = "for the access log")
@@ -78,7 +78,7 @@ impl Syntax {
         }
     }
 
-    /// JSON has no way to say a byte, so there it is text that says it.
+    /// JSON cannot represent a byte, so it is written as text.
     fn invalid(self, line: &mut Vec<u8>, bytes: &[u8]) {
         for byte in bytes {
             if self == Syntax::Json {
@@ -89,8 +89,8 @@ impl Syntax {
     }
 }
 
-/// Whether text is of visible ASCII from `FIRST` on, without `"` and `\\`; blocks of it are looked at by instructions for
-/// vectors. The last block may have some bytes for the second time.
+/// Whether text consists of visible ASCII from `FIRST` on, without `"` and `\\`. Blocks are checked with vector
+/// instructions. The last block may check some bytes twice.
 fn is_plain<const FIRST: u8>(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {
         let (blocks, _) = text.as_chunks();
@@ -104,7 +104,7 @@ fn is_plain<const FIRST: u8>(text: &[u8]) -> bool {
 
 #[inline]
 fn is_plain_block<const FIRST: u8, const SIZE: usize>(bytes: &[u8; SIZE]) -> bool {
-    // To stop early would take more than to look at all of them.
+    // Stopping early would cost more than checking all of them.
     bytes
         .iter()
         .fold(true, |all, &byte| all & is_plain_byte::<FIRST>(byte))
@@ -127,7 +127,7 @@ fn digits(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
 }
 
-/// Escapes what is formatted into it.
+/// Escapes the text that is formatted into it.
 #[cfg_attr(
     not(feature = "time"),
     expect(dead_code, reason = "for the access log")
@@ -180,7 +180,7 @@ mod tests {
             ("\u{202e}".as_bytes(), r"\xe2\x80\xae", r"\u202e"),
             ("\u{2066}".as_bytes(), r"\xe2\x81\xa6", r"\u2066"),
             (b"\x9b31m", r"\x9b31m", r"\\x9b31m"),
-            // The last bytes are looked at too.
+            // The last bytes are checked too.
             (
                 b"0123456789abcde\"\"",
                 r#"0123456789abcde\"\""#,

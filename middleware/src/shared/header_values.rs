@@ -1,11 +1,11 @@
-//! The lines of one header, kept as they came until somebody needs to read them.
+//! The values of one header, kept unparsed until they are needed.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// How many header lines are few.
+/// Up to this number of header fields, scanning is faster than a lookup.
 pub(crate) const SCAN_LIMIT: usize = 4;
 
-/// All lines of a header. To keep the usual one costs no allocation.
+/// All values of a header. Keeping a single one costs no allocation.
 pub(crate) enum HeaderValues {
     None,
     One(HeaderValue),
@@ -14,13 +14,13 @@ pub(crate) enum HeaderValues {
 
 impl HeaderValues {
     pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> HeaderValues {
-        // To look at a few names takes less than to look one up, and most requests do not have the one that is asked for.
+        // Comparing a few names takes less time than a lookup, and most requests do not have the header.
         if headers.len() <= SCAN_LIMIT && headers.keys().all(|other| other != name) {
             return HeaderValues::None;
         }
         match headers.get(name) {
             None => HeaderValues::None,
-            // There are further lines only where any header has some.
+            // Further values exist only if some header is repeated.
             Some(first) if headers.len() == headers.keys_len() => HeaderValues::One(first.clone()),
             Some(_) => HeaderValues::Several(headers.get_all(name).iter().cloned().collect()),
         }
@@ -34,7 +34,7 @@ impl HeaderValues {
         }
     }
 
-    /// The same header in a map of its own.
+    /// The same header in its own map.
     pub(crate) fn to_headers(&self, name: &HeaderName) -> HeaderMap {
         let lines = self.as_slice().iter();
         lines.map(|line| (name.clone(), line.clone())).collect()

@@ -1,8 +1,8 @@
-//! Text in HTML pages.
+//! Escapes text for HTML pages.
 
 use std::fmt;
 
-/// Text as HTML shows it, in content and in quoted attributes.
+/// Text that is escaped for HTML, in content and in quoted attributes.
 pub(crate) struct HtmlEscaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for HtmlEscaped<'_> {

@@ -25,7 +25,7 @@ pub(crate) fn string(text: &str) -> String {
     json
 }
 
-/// A string, or `null` if there is none.
+/// A string, or `null` for `None`.
 pub(crate) fn string_or_null(text: Option<&str>) -> String {
     text.map_or_else(|| "null".to_owned(), string)
 }
@@ -44,7 +44,7 @@ pub(crate) fn object<N: AsRef<str>>(members: impl IntoIterator<Item = (N, String
     format!("{{{}}}", members.join(","))
 }
 
-/// An object of texts, of which the last one of each name counts.
+/// An object of texts; of repeated names the last one is used.
 pub(crate) fn object_of_texts(members: &[(String, String)]) -> String {
     let members = members.iter();
     let members: BTreeMap<_, _> = members.map(|(name, text)| (name, string(text))).collect();

@@ -1,4 +1,4 @@
-//! Helpers that several rooms share.
+//! Helpers that several families of wrappers share.
 
 pub(crate) mod buffered;
 pub(crate) mod escape;

@@ -1,4 +1,4 @@
-//! What wrappers measure time with.
+//! A monotonic timer for wrappers that measure time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 /// A clock that does not run backward.
 #[derive(Clone)]
 pub(crate) enum Timer {
-    /// The system's, and the moment that it counts from.
+    /// The system's, and the moment from which it counts.
     System(Instant),
-    /// The time since some moment.
+    /// The time since any moment.
     Given(Arc<dyn Fn() -> Duration + Send + Sync>),
 }
 
-/// A moment by a timer.
+/// A moment of a timer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TimerInstant {
     System(Instant),
@@ -39,7 +39,7 @@ impl Timer {
         }
     }
 
-    /// Begins to measure; of the system's clock the reading is kept as it is, and counted from only once.
+    /// Starts a measurement; the system's clock is read only once, and the reading is converted only if needed.
     pub(crate) fn start(&self) -> TimerInstant {
         match self {
             Timer::System(_) => TimerInstant::System(Instant::now()),
@@ -47,7 +47,7 @@ impl Timer {
         }
     }
 
-    /// The time since `start`, which is one of this timer's.
+    /// The time since `start`, which comes from this timer.
     pub(crate) fn since(&self, start: TimerInstant) -> Duration {
         match start {
             TimerInstant::System(start) => start.elapsed(),

@@ -1,4 +1,4 @@
-//! What is not to be in a log: the values of named headers and query parameters.
+//! Hides the values of named headers and query parameters in logs.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,16 @@ use http::header::{
 
 use crate::shared::escape::Syntax;
 
-/// What stands where a value was.
+/// Replaces a hidden value.
 const REDACTED: &[u8] = b"***";
 
 /// How much of a header is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Visibility {
     Whole,
-    /// As a URL, whose parameters may be redacted.
+    /// As a URL, whose parameters may be hidden.
     Url,
-    /// As what stands behind the `?` of one.
+    /// As the query of a URL.
     Query,
     Nothing,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Redaction {
 }
 
 impl Redaction {
-    /// The headers that hold nothing but secrets.
+    /// Hides the headers that contain only secrets.
     pub(crate) fn new() -> Redaction {
         Redaction {
             headers: vec![AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE],
@@ -52,7 +52,7 @@ impl Redaction {
         self.parameters.push(name.to_owned());
     }
 
-    /// Whether anything is hidden in URLs.
+    /// Whether any parameters are hidden in URLs.
     pub(crate) fn is_of_urls(&self) -> bool {
         !self.parameters.is_empty()
     }
@@ -67,7 +67,7 @@ impl Redaction {
         }
     }
 
-    /// What a page shows of a header: a URL without what is hidden in it, escaped as in a log where anything may be.
+    /// Returns a header for a page: a URL without hidden values, escaped as in a log if it may contain any.
     pub(crate) fn header<'a>(&self, name: &HeaderName, value: &'a [u8]) -> Cow<'a, [u8]> {
         match self.header_visibility(name) {
             Visibility::Nothing => Cow::Borrowed(REDACTED),
@@ -76,7 +76,7 @@ impl Redaction {
         }
     }
 
-    /// What a page shows of a URL, escaped as in a log where anything may be hidden in it.
+    /// Returns a URL for a page, escaped as in a log if it may contain hidden values.
     pub(crate) fn url<'a>(&self, url: &'a [u8]) -> Cow<'a, [u8]> {
         if !self.is_of_urls() {
             return Cow::Borrowed(url);
@@ -90,13 +90,13 @@ impl Redaction {
         Cow::Owned(line)
     }
 
-    /// Whether the values of a parameter of this name, decoded, are hidden.
+    /// Whether the values of a parameter with this decoded name are hidden.
     pub(crate) fn hides_parameter(&self, name: &str) -> bool {
         let is_hidden = |hidden: &String| hidden.eq_ignore_ascii_case(name);
         self.parameters.iter().any(is_hidden)
     }
 
-    /// How much is shown of a variable of the environ; those of headers are called after them.
+    /// How much is shown of a variable of the environ; variables of headers follow the rules of their headers.
     #[cfg_attr(
         not(any(feature = "time", test)),
         expect(dead_code, reason = "for the access log")
@@ -113,7 +113,7 @@ impl Redaction {
         }
     }
 
-    /// Appends as much of a value as is shown.
+    /// Appends the part of a value that is shown.
     #[cfg_attr(
         not(feature = "time"),
         expect(dead_code, reason = "for the access log")
@@ -133,7 +133,7 @@ impl Redaction {
         }
     }
 
-    /// Appends a URL without the values that are hidden; those behind a `#` are parameters too (RFC 6749, section 4.2.2).
+    /// Appends a URL without hidden values; parameters after `#` count too (RFC 6749, section 4.2.2).
     pub(crate) fn write_url(&self, line: &mut Vec<u8>, url: &[u8], write: TextEscape) {
         if self.parameters.is_empty() {
             return write.text(line, url);
@@ -150,7 +150,7 @@ impl Redaction {
         }
     }
 
-    /// Appends a query without the values that are hidden.
+    /// Appends a query without hidden values.
     pub(crate) fn write_query(&self, line: &mut Vec<u8>, query: &[u8], write: TextEscape) {
         if self.parameters.is_empty() {
             return write.text(line, query);
@@ -169,7 +169,7 @@ impl Redaction {
         }
     }
 
-    /// Where a secret begins that goes to the end of a part; some applications take `;` for a `&` and others do not.
+    /// Where a secret begins that extends to the end of a part; some applications treat `;` like `&`, others do not.
     fn secret_in(&self, part: &[u8]) -> Option<usize> {
         let mut begin = 0;
         part.split(|&byte| byte == b';').find_map(|piece| {
@@ -184,7 +184,7 @@ impl Redaction {
     }
 }
 
-/// How text is made safe, in a word or not.
+/// How text is escaped: in a word or not.
 #[derive(Clone, Copy)]
 pub(crate) struct TextEscape {
     pub(crate) syntax: Syntax,
@@ -200,7 +200,7 @@ impl TextEscape {
     }
 }
 
-/// Whether a name of a query is this one when it is decoded, in upper or lower case.
+/// Whether a query name equals this one after decoding, without case.
 fn is_called(raw: &[u8], name: &str) -> bool {
     let mut rest = raw;
     let decoded = std::iter::from_fn(|| {

@@ -1,6 +1,6 @@
-//! Characters that do more in a terminal than be seen.
+//! Characters with special effects in a terminal.
 
-/// Whether a character is a command, ends a line or turns the direction of what follows.
+/// Whether a character is a terminal command, ends a line or changes the direction of text.
 pub(crate) fn is_unprintable(character: char) -> bool {
     let ends_a_line = matches!(character, '\u{2028}' | '\u{2029}');
     let turns_direction = matches!(

@@ -1,25 +1,25 @@
-//! Which statuses an option takes.
+//! The statuses that an option allows.
 
 use http::StatusCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// What an option needs a status for.
+/// The purpose of a status in an option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ValidStatus {
     /// An error.
     Error,
-    /// An error that the wrapper responds with, and that must have no header of its own (RFC 9110, sections 15.5.2, 15.5.6,
+    /// An error that the wrapper responds with, and that needs no header of its own (RFC 9110, sections 15.5.2, 15.5.6,
     /// 15.5.8 and 15.5.22).
     Refusal,
     /// A redirect to the same content elsewhere.
     Redirect,
-    /// A response, as an application makes it: not interim, but for the 101 of an upgrade.
+    /// A response of an application: not interim, except for the 101 of an upgrade.
     Response,
 }
 
 impl ValidStatus {
-    /// The status, if it is one of them.
+    /// Returns the status, if it is one of them.
     pub(crate) fn check(self, status: StatusCode) -> Result<StatusCode, Error> {
         let number = status.as_u16();
         let is_error = (400..=599).contains(&number);
@@ -31,7 +31,7 @@ impl ValidStatus {
         };
         let valid = match self {
             ValidStatus::Error => "400 to 599",
-            ValidStatus::Refusal => "400 to 599 but for 401, 405, 407 and 426",
+            ValidStatus::Refusal => "400 to 599 except 401, 405, 407 and 426",
             ValidStatus::Redirect => "301, 302, 307 or 308",
             ValidStatus::Response => "101, or 200 to 599",
         };
@@ -59,7 +59,7 @@ mod tests {
                 ValidStatus::Refusal,
                 &[400, 403, 421, 503],
                 &[200, 401, 405, 407, 426, 600],
-                "400 to 599 but for 401, 405, 407 and 426",
+                "400 to 599 except 401, 405, 407 and 426",
             ),
             (
                 ValidStatus::Redirect,

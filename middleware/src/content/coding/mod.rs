@@ -1,4 +1,4 @@
-//! The content codings (RFC 9110, section 8.4.1), and which of them a client wants.
+//! Content codings (RFC 9110, section 8.4.1), and the negotiation of them.
 
 mod negotiation;
 
@@ -7,7 +7,7 @@ pub(crate) use self::negotiation::negotiate;
 pub(crate) use self::negotiation::parse_weight;
 pub use self::negotiation::{Negotiated, negotiate_coding};
 
-/// A content coding, for answers and for request bodies.
+/// A content coding, for responses and request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Coding {
@@ -24,7 +24,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// All codings that were built in, the smallest output for the least work first.
+    /// All codings in this build, ordered by output size for the least work.
     pub const ALL: &'static [Coding] = &[
         #[cfg(feature = "zstd")]
         Coding::Zstd,
@@ -34,7 +34,7 @@ impl Coding {
         Coding::Deflate,
     ];
 
-    /// The name in `Accept-Encoding` and `Content-Encoding`.
+    /// Returns the name in `Accept-Encoding` and `Content-Encoding`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Coding {
         }
     }
 
-    /// The coding of this name, without regard to case; `x-gzip` is gzip (RFC 9110, section 8.4.1.3).
+    /// Returns the coding of this name, without case; `x-gzip` is gzip (RFC 9110, section 8.4.1.3).
     ///
     /// ```
     /// use enfilade_middleware::Coding;

@@ -1,34 +1,34 @@
-//! Which coding a client wants (RFC 9110, section 12.5.3).
+//! Negotiates the content coding (RFC 9110, section 12.5.3).
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 
-/// How many codings a server may offer; the rest of a longer list is never chosen.
+/// The maximum number of offered codings; the rest of a longer list is never chosen.
 const MAX_OFFERED: usize = 8;
-/// How many members of a header are read. Browsers send four; the rest of a longer list is passed over.
+/// The maximum number of list members that are read; the rest is ignored. Browsers send four.
 const MAX_MEMBERS: usize = 64;
 /// A weight of 1; weights are counted in thousandths.
 const FULL: u16 = 1000;
 
-/// What [`negotiate_coding`] found.
+/// The result of [`negotiate_coding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Negotiated<'a> {
-    /// This coding of those offered.
+    /// One of the offered codings.
     Coding(&'a str),
     /// No coding.
     Identity,
-    /// Neither a coding that is offered nor none: a 406, for those who want to be strict.
+    /// The client accepts neither an offered coding nor plain content: a strict server responds with 406.
     NotAcceptable,
 }
 
-/// Chooses the coding of an answer from `offered`, which is in the order of the server's preference.
+/// Chooses the coding of a response from `offered`, which is in the server's order of preference.
 ///
-/// The highest weight wins, the server's order breaks ties. `*` stands for what is not named, `x-gzip` for `gzip`; case
-/// does not matter. A member that is not well formed is passed over alone. No header, or an empty one, means no coding.
-/// No coding is chosen over one only where the client names `identity` with a higher weight.
+/// The highest weight wins, and the server's order breaks ties. `*` matches all codings that are not named, and
+/// `x-gzip` means `gzip`; case is ignored. Malformed members are ignored. Without the header, or if it is empty, no
+/// coding is used. No coding is preferred over a coding only if the client names `identity` with a higher weight.
 ///
-/// At most 64 members are read and 8 codings offered, so that no header takes more than a moment.
+/// At most 64 members are read and 8 codings offered, so that a long header costs little time.
 ///
 /// ```
 /// use enfilade_middleware::{Negotiated, negotiate_coding};
@@ -44,7 +44,7 @@ pub fn negotiate_coding<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Negotia
     negotiate(headers.get_all(ACCEPT_ENCODING), offered)
 }
 
-/// The same for the lines of the header alone.
+/// The same for the values of the header alone.
 pub(crate) fn negotiate<'a, 'v>(
     lines: impl IntoIterator<Item = &'v HeaderValue>,
     offered: &[&'a str],
@@ -62,7 +62,7 @@ pub(crate) fn negotiate<'a, 'v>(
             None if name.eq_ignore_ascii_case("identity") => &mut identity,
             None => continue,
         };
-        // A coding that is named twice has the higher of its weights.
+        // If a coding is repeated, its highest weight is used.
         *place = (*place).max(Some(weight));
     }
     let weight_of = |named: Option<u16>| named.or(others).unwrap_or(0);
@@ -80,7 +80,7 @@ pub(crate) fn negotiate<'a, 'v>(
     }
 }
 
-/// The well-formed members of all lines, with their weights in thousandths.
+/// Returns the well-formed members of all field values, with their weights in thousandths.
 fn members<'v>(
     lines: impl IntoIterator<Item = &'v HeaderValue>,
 ) -> impl Iterator<Item = (&'v str, u16)> {
@@ -97,7 +97,7 @@ fn parse_member(member: &str) -> Option<(&str, u16)> {
     let weight = match (parts.next(), parts.next()) {
         (None, _) => FULL,
         (Some(weight), None) => parse_weight(strip_q(weight)?)?,
-        // Nothing but a weight can follow a coding.
+        // Only a weight can follow a coding.
         (Some(_), Some(_)) => return None,
     };
     Some((name, weight))
@@ -107,7 +107,7 @@ fn strip_q(text: &str) -> Option<&str> {
     text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))
 }
 
-/// A `qvalue` in thousandths, with up to three digits after the dot (RFC 9110, section 12.4.2).
+/// Parses a `qvalue` in thousandths, with up to three digits after the dot (RFC 9110, section 12.4.2).
 pub(crate) fn parse_weight(value: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! Entity tags of coded content: two codings are two representations (RFC 9110, section 8.8.3.3).
+//! Entity tags of compressed content: each coding is a separate representation (RFC 9110, section 8.8.3.3).
 
 use enfilade_core::headers::members;
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::content::coding::Coding;
 
-/// The weak form of a strong validator: two codings never have the same bytes (RFC 9110, section 8.8.1).
+/// Returns the weak form of a strong validator: different codings never have the same bytes (RFC 9110, section 8.8.1).
 pub(super) fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
     let strong = etag.as_bytes();
     if !strong.starts_with(b"\"") {
@@ -15,27 +15,28 @@ pub(super) fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&[b"W/", strong].concat()).ok()
 }
 
-/// The strong validator of the same content in this coding: `"a"` becomes `"a-gzip"`.
+/// Returns the strong validator of the same content in this coding: `"a"` becomes `"a-gzip"`.
 pub(super) fn suffixed(etag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
     let opaque = etag.as_bytes().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let name = coding.name().as_bytes();
     HeaderValue::from_bytes(&[b"\"", opaque, b"-", name, b"\""].concat()).ok()
 }
 
-/// The tag that the application gave, where `tag` is what [`suffixed`] made of it.
+/// Returns the application's tag from which [`suffixed`] made `tag`.
 fn plain(tag: &str, coding: Coding) -> Option<String> {
     let opaque = tag.strip_suffix('"')?.strip_suffix(coding.name())?;
     Some(format!("{}\"", opaque.strip_suffix('-')?))
 }
 
-/// Adds the tags that the application knows to the conditions of a request.
+/// Adds the application's tags to the conditions of a request.
 ///
-/// `chosen` is the coding that the answer would have. `If-None-Match` speaks of that representation alone, so tags of
-/// another one stay, and match nothing. `If-Match` speaks of the resource's state, which the tag of any coding names.
+/// `chosen` is the coding of the future response. `If-None-Match` refers only to that representation, so tags of other
+/// codings stay, and match nothing. `If-Match` refers to the state of the resource, which a tag of any coding
+/// identifies.
 ///
-/// A tag stays beside what it may have been made of: an application that has compressed files of its own may name them
-/// in the same way. `If-Range` stays as it is for the same reason: the tag of content that was coded here is none of the
-/// application's, which then sends the whole (RFC 9110, section 13.1.5).
+/// The original tags stay too, because an application that compresses files itself may use the same names. `If-Range`
+/// does not change for the same reason: the application does not know a tag of compressed content, and sends the whole
+/// content (RFC 9110, section 13.1.5).
 pub(super) fn restore_conditions(
     headers: &mut HeaderMap,
     chosen: Option<Coding>,
@@ -58,9 +59,9 @@ fn restore(headers: &mut HeaderMap, name: &HeaderName, codings: &[Coding]) {
     }
 }
 
-/// Gives a 304 the tag that the client asked about: that of the coded content it has (RFC 9110, section 15.4.5).
+/// Sets the tag of a 304 to the one that the client sent: that of its compressed content (RFC 9110, section 15.4.5).
 ///
-/// `if_none_match` has the lines of its `If-None-Match`.
+/// `if_none_match` has the values of its `If-None-Match`.
 pub(super) fn mark_not_modified(
     headers: &mut HeaderMap,
     if_none_match: &HeaderMap,

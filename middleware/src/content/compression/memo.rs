@@ -1,4 +1,4 @@
-//! Coded bodies that are kept, so that content that is given a thousand times is coded once.
+//! A cache of compressed bodies, so that repeated content is compressed once.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -13,36 +13,36 @@ use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use super::pool::EncoderPool;
 use crate::content::coding::Coding;
 
-/// What an entry takes beside its content, in bytes: about.
+/// The approximate size of an entry besides its content, in bytes.
 const OVERHEAD: u64 = 256;
-/// How many contents that were seen once are remembered.
+/// The number of contents that are remembered after one use.
 const SEEN: usize = 1024;
-/// The content that an entry is expected to have; it sizes a table, no more.
+/// The typical size of an entry's content; used only to size a table.
 const TYPICAL: u64 = 16 * 1024;
-/// From this size on a memo has parts that do not wait for each other; an entry is never larger than a part.
+/// From this size on a memo has shards with separate locks; an entry is never larger than a shard.
 const IN_PARTS: u64 = 16 * 1024 * 1024;
 const PARTS: usize = 4;
 
-/// How often a [`Compression`](crate::Compression) found coded content in its memo, and what the memo holds.
+/// How often a [`Compression`](crate::Compression) found content in its memo, and the size of the memo.
 ///
-/// Without a memo all is zero.
+/// Without a memo all values are zero.
 #[derive(Clone)]
 pub struct MemoUsage(pub(super) Option<Arc<Memo>>);
 
 impl MemoUsage {
-    /// How often the content was there.
+    /// Returns how often the content was found.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.count(|memo| memo.hits.load(Ordering::Relaxed))
     }
 
-    /// How often the content was looked for and had to be coded.
+    /// Returns how often the content was not found and had to be compressed.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.count(|memo| memo.misses.load(Ordering::Relaxed))
     }
 
-    /// What the memo holds now, in bytes: plain and coded content, with what it takes to find it.
+    /// Returns the current size of the memo in bytes: plain and compressed content, and the keys.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.count(|memo| memo.cache.weight())
@@ -63,17 +63,17 @@ impl fmt::Debug for MemoUsage {
     }
 }
 
-/// A bounded cache from content to coded content.
+/// A bounded cache from content to compressed content.
 pub(super) struct Memo {
     cache: Cache<Key, Bytes, Weight, RandomState>,
     hasher: RandomState,
-    /// The hashes of contents that were seen once, each at the place that it gives.
+    /// Hashes of contents that were seen once, each at the index that it determines.
     seen: Box<[AtomicU64]>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-/// Whether content that is not in the memo comes into it.
+/// Whether content that is not in the memo is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sighting {
     First,
@@ -81,13 +81,13 @@ pub(super) enum Sighting {
 }
 
 impl Memo {
-    /// A memo that never holds more than so many bytes.
+    /// Makes a memo that never holds more than this many bytes.
     pub(super) fn new(bytes: u64) -> Memo {
         let items = usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
             .shards(if bytes < IN_PARTS { 1 } else { PARTS })
             .estimated_items_capacity(items.clamp(16, 65_536))
-            // The cache rounds the share of a part up.
+            // The cache rounds the size of a shard up.
             .weight_capacity(bytes - bytes % PARTS as u64)
             .build()
             .expect("both capacities are given");
@@ -101,7 +101,7 @@ impl Memo {
         }
     }
 
-    /// The coded content, or a promise to keep it.
+    /// Returns the compressed content, or a slot in which to keep it.
     pub(super) fn find(
         self: &Arc<Memo>,
         pool: &EncoderPool,
@@ -132,7 +132,7 @@ impl Memo {
     }
 }
 
-/// Content that was not there.
+/// Content that was not found.
 pub(super) struct MemoMiss {
     hash: u64,
     coding: Coding,
@@ -141,12 +141,12 @@ pub(super) struct MemoMiss {
 }
 
 impl MemoMiss {
-    /// Keeps what the content was coded to, where it was seen before: most content is never given again.
+    /// Keeps the compressed content if the content was seen before: most content is never sent again.
     pub(super) fn keep(self, content: &Bytes, compressed: &Bytes) {
         if self.sight == Sighting::First {
             return;
         }
-        // Copies, as a part of a larger buffer would keep all of it.
+        // Copied, because a part of a larger buffer would keep all of it in memory.
         let key = Key {
             hash: self.hash,
             coding: self.coding,

@@ -1,4 +1,4 @@
-//! Codes the content of answers.
+//! Compresses responses.
 
 mod encoder;
 mod etag;
@@ -27,42 +27,42 @@ use self::stream::CompressedBody;
 use crate::content::coding::{Coding, Negotiated, negotiate};
 use crate::shared::header_values::HeaderValues;
 
-/// Below this many bytes an answer fits into one packet either way.
+/// A shorter response fits into one packet, compressed or not.
 const MIN_SIZE: u64 = 860;
-/// Content in memory from this size on is coded on another thread: by then gzip takes some 300 µs, which others on the
-/// event loop would wait for, and the handover takes 12 to 30 µs.
+/// Content in memory from this size on is compressed on another thread: at this size gzip takes some 300 µs, which
+/// would delay other requests on the event loop, and the handover takes 12 to 30 µs.
 const OFFLOAD_FROM: usize = 64 * 1024;
 
-/// Codes the content of answers, as the client's `Accept-Encoding` asks.
+/// Compresses responses if the client's `Accept-Encoding` allows it.
 ///
-/// gzip and deflate are always there, br and zstd with the features `brotli` and `zstd`; the feature `libdeflate` has a C
-/// library do gzip and deflate of content in memory.
+/// gzip and deflate are always available, br and zstd with the features `brotli` and `zstd`. With the feature
+/// `libdeflate` a C library compresses gzip and deflate content in memory.
 ///
-/// A body in memory is coded at once (from 64 KiB on a thread of a pool, so that nobody waits for it) and gets its exact
-/// `Content-Length`; with a [`memo`](Compression::memo) what is given again is coded once. A stream is coded as it
-/// passes, and what came so far is brought out whenever the stream pauses, so event streams arrive in time. Trailers
-/// pass. A stream that fails ends as a failure, never as valid content. An encoder of a stream takes 0.3 MB (gzip),
-/// 0.9 MB (br) or 1.1 MB (zstd) as long as the stream lasts.
+/// A body in memory is compressed at once and gets its exact `Content-Length`. From 64 KiB on a thread pool does it, so
+/// that other requests are not delayed. With a [`memo`](Compression::memo), repeated content is compressed once. A
+/// stream is compressed frame by frame. It is flushed whenever it pauses, so event streams arrive in time. Trailers are
+/// kept. If a stream fails, the compressed stream fails too and never ends as valid content. An encoder of a stream
+/// takes 0.3 MB (gzip), 0.9 MB (br) or 1.1 MB (zstd) as long as the stream lasts.
 ///
-/// Every answer that could have been coded has `Vary: Accept-Encoding`, also where this client did not want it, and so
-/// have a 206 and a 304 that stand for one. A coded
-/// answer loses what was true of the old bytes alone: `Content-Length`, `Accept-Ranges`, `Content-MD5` and the digests, in trailers too;
-/// a strong `ETag` becomes weak, or [one of its own](Compression::etags).
+/// Every response that could be compressed gets `Vary: Accept-Encoding`, even if it is not compressed for this client,
+/// and so do a 206 and a 304 that stand for such a response. A compressed response loses the headers that describe the
+/// original bytes, also in trailers: `Content-Length`, `Accept-Ranges`, `Content-MD5` and the digests. A strong `ETag`
+/// becomes weak, or [specific to the coding](Compression::etags).
 ///
-/// Not coded are: 1xx, 204, 205, 206 and 304, answers with a `Content-Range` or a `Content-Encoding`, those that
-/// `Cache-Control: no-transform` in the request or the answer forbids, those known to be shorter than
-/// [`min_size`](Compression::min_size), and [types](Compression::only_if) that do not gain.
+/// These are never compressed: 1xx, 204, 205, 206 and 304, responses with a `Content-Range` or a `Content-Encoding`,
+/// responses with `Cache-Control: no-transform` in the request or the response, responses known to be shorter than
+/// [`min_size`](Compression::min_size), and [types](Compression::only_if) that do not get smaller.
 ///
-/// The answer to HEAD has the headers of GET but for `Content-Length`, as nothing is coded for it.
+/// A response to HEAD has the headers of GET except `Content-Length`, because nothing is compressed for it.
 ///
 /// # Order
 ///
-/// Inside a log that should count what is sent, outside of whatever makes or reads plain content.
+/// Inside a log that should count the bytes sent, outside everything that makes or reads plain content.
 ///
 /// # Security
 ///
-/// An answer that has a secret beside text from the client tells the secret by its coded length (BREACH). Leave such
-/// answers out with [`only_if`](Compression::only_if), or with `Cache-Control: no-transform`.
+/// If a response contains a secret together with text from the client, its compressed length reveals the secret
+/// (BREACH). Exclude such responses with [`only_if`](Compression::only_if), or with `Cache-Control: no-transform`.
 ///
 /// # Example
 ///
@@ -97,31 +97,31 @@ pub struct Compression {
     predicate: Arc<dyn Fn(&Response) -> bool + Send + Sync>,
 }
 
-/// When a coded stream brings out what it has so far.
+/// When a compressed stream is flushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flush {
-    /// Whenever the inner stream has nothing more at the moment: what was written arrives.
+    /// Whenever the inner stream pauses: everything written so far arrives.
     #[default]
     WhenPending,
-    /// Only as the coder fills up and at the end: smaller, but late.
+    /// Only when the encoder's buffer is full and at the end: smaller, but late.
     Never,
 }
 
-/// What becomes of a strong `ETag` as content is coded.
+/// What happens to a strong `ETag` when content is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Etags {
-    /// It becomes weak: `"a"` is sent as `W/"a"`, and comes back as that.
+    /// It becomes weak: `"a"` is sent as `W/"a"`, and clients send that in conditions.
     #[default]
     Weaken,
-    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and the application sees `"a"` beside it in the
-    /// conditions that come back. For clients that need strong validators, as for `If-Match`.
+    /// It gets the name of the coding: `"a"` is sent as `"a-gzip"`, and in conditions the application sees `"a"` too.
+    /// Use it for clients that need strong validators, for example for `If-Match`.
     PerCoding,
 }
 
 impl Compression {
-    /// All codings that were built in, for content of 860 bytes and more.
+    /// Offers all codings in this build, for content of 860 bytes and more.
     pub fn new() -> Self {
         Compression {
             codings: Coding::ALL.to_vec(),
@@ -137,45 +137,45 @@ impl Compression {
         }
     }
 
-    /// The codings that are offered, the best first: where the client likes two equally, the earlier is taken.
+    /// Sets the offered codings, the best first: if the client prefers several equally, the first one is used.
     ///
-    /// By default zstd, br, gzip and deflate, as far as the features `zstd` and `brotli` are there. At most eight count.
+    /// By default zstd, br, gzip and deflate, if the features `zstd` and `brotli` are on. At most eight are used.
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
         self.codings = codings.into_iter().collect();
         self
     }
 
-    /// How hard to try with this coding; other numbers are brought into its range.
+    /// Sets the level of a coding; values outside its range are clamped.
     ///
-    /// gzip and deflate have 1 (fast) to 9 (small), 3 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3 by
-    /// default.
+    /// gzip and deflate have 1 (fast) to 9 (small), 3 by default; brotli has 0 to 11, 4 by default; zstd has 1 to 19, 3
+    /// by default.
     pub fn level(mut self, coding: Coding, level: u32) -> Self {
         self.levels.push((coding, level));
         self
     }
 
-    /// The least content, in bytes, that is coded; 860 by default. Nothing at all is never coded.
+    /// Sets the minimum length to compress, in bytes; 860 by default. Empty bodies are never compressed.
     pub fn min_size(mut self, bytes: u64) -> Self {
         self.min_size = bytes;
         self
     }
 
-    /// Answers 406 where the client accepts none of the codings and refuses plain content too; off by default.
+    /// Returns 406 if the client accepts none of the codings and no plain content; off by default.
     ///
-    /// The application is not called then. Without it such a client gets plain content, which RFC 9110, section
-    /// 12.5.3, allows and most clients rather have.
+    /// The application is not called then. By default such a client gets plain content, which RFC 9110, section 12.5.3,
+    /// allows and most clients prefer.
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self
     }
 
-    /// When a coded stream brings out what it has so far; whenever it pauses by default.
+    /// Sets when a compressed stream is flushed; whenever it pauses by default.
     pub fn flush(mut self, flush: Flush) -> Self {
         self.flush = flush;
         self
     }
 
-    /// What becomes of a strong `ETag` as content is coded; it becomes weak by default.
+    /// Sets what happens to a strong `ETag` when content is compressed; it becomes weak by default.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -203,11 +203,11 @@ impl Compression {
         self
     }
 
-    /// Keeps coded content, in at most so many bytes; nothing is kept by default.
+    /// Keeps compressed content in a memo of at most this many bytes; off by default.
     ///
-    /// Content in memory that is given again, byte for byte, is then coded once. It comes into the memo the second time
-    /// that it is seen, so content that is new each time takes no room; what was not asked for lately makes room. A
-    /// content takes its own length and its coded one. Clones of this wrapper share the memo.
+    /// If content in memory is sent again, byte for byte, it is not compressed again. Content is added the second time
+    /// that it is seen, so content that is always new takes no space; entries that were not used lately are removed
+    /// first. An entry takes the length of its plain and its compressed content. Clones of this wrapper share the memo.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -228,15 +228,15 @@ impl Compression {
         self
     }
 
-    /// How the memo is used, now and whenever it is asked.
+    /// Returns the statistics of the memo, which stay current.
     #[must_use]
     pub fn memo_usage(&self) -> MemoUsage {
         MemoUsage(self.memo.clone())
     }
 
-    /// Codes only these media types, compared without case and parameters.
+    /// Compresses only these media types, compared without case and parameters.
     ///
-    /// By default text, JSON, XML, JavaScript, SVG, WebAssembly and plain fonts are coded.
+    /// By default text, JSON, XML, JavaScript, SVG, WebAssembly and uncompressed fonts.
     pub fn content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
         let types: Vec<String> = types.into_iter().map(Into::into).collect();
         self.only_if(move |response| {
@@ -254,7 +254,7 @@ impl Compression {
         self
     }
 
-    /// The level of a coding: what was asked for last, in its range.
+    /// The level of a coding: the last one set, within its range.
     fn level_of(&self, coding: Coding) -> u32 {
         let mut levels = self.levels.iter().rev();
         let chosen = levels.find(|(of, _)| *of == coding);
@@ -307,18 +307,18 @@ impl fmt::Debug for Compression {
     }
 }
 
-/// What a request says of the coding of its response, as it came: most responses are not compressed, and need no more.
+/// The headers of a request that affect compression, as received: most responses are not compressed and need no more.
 struct AcceptedEncodings {
     values: HeaderValues,
     is_head: bool,
-    /// The conditions, and the coding that they were given back for.
+    /// The conditions, and the coding for which they were restored.
     conditions: Option<Box<(HeaderMap, Coding)>>,
 }
 
 /// The values of `Accept-Encoding`; none if `Cache-Control` forbids all codings.
 fn accepted_encodings(headers: &HeaderMap) -> HeaderValues {
     let values = HeaderValues::of(headers, &ACCEPT_ENCODING);
-    // Each look into the map costs as much as all the rest here: for the token only where there is such a header.
+    // Each lookup in the map costs as much as everything else here: search for the token only if the header exists.
     let is_forbidden = !values.as_slice().is_empty()
         && headers.contains_key(CACHE_CONTROL)
         && has_token(headers, &CACHE_CONTROL, "no-transform");
@@ -329,15 +329,15 @@ fn accepted_encodings(headers: &HeaderMap) -> HeaderValues {
     }
 }
 
-/// The client wants neither a coding that there is nor plain content.
+/// The client accepts neither an available coding nor plain content.
 struct NotAcceptable;
 
-/// What the wrapper works with.
+/// The state of the wrapper.
 struct Encoders {
     options: Compression,
-    /// One for each coding, in their order.
+    /// One for each coding, in the order of the codings.
     pools: Vec<Arc<EncoderPool>>,
-    /// Of the codings, in their order.
+    /// Names of the codings, in the order of the codings.
     names: Vec<&'static str>,
 }
 
@@ -347,7 +347,7 @@ impl Wrapper for Encoders {
             return Reply::new(not_acceptable());
         };
         let mut reply = inner.call(request);
-        // Most responses are not concerned: they are not even moved.
+        // Most responses are not affected: they are not even moved.
         let is_done = |response| !self.is_concerned(response);
         if !reply.as_ready().is_some_and(is_done) {
             let encoders = self.clone();
@@ -366,7 +366,7 @@ impl Wrapper for Encoders {
 }
 
 impl Encoders {
-    /// Reads what a request asks for, and gives its conditions back as the application knows them.
+    /// Reads what the client accepts, and restores its conditions to the application's tags.
     fn read(&self, request: &mut Request) -> Result<AcceptedEncodings, NotAcceptable> {
         let values = accepted_encodings(request.headers());
         if self.options.strict
@@ -400,7 +400,7 @@ impl Encoders {
         chosen.map(|coding| Box::new((before, coding)))
     }
 
-    /// The coding that the client wants.
+    /// Returns the coding that the client prefers.
     fn choose(&self, values: &HeaderValues) -> Option<&Arc<EncoderPool>> {
         match negotiate(values.as_slice(), &self.names) {
             Negotiated::Coding(name) => {
@@ -411,14 +411,14 @@ impl Encoders {
         }
     }
 
-    /// Whether the answer could be coded, or stands for one that could.
+    /// Whether the response could be compressed, or stands for one that could.
     fn is_concerned(&self, response: &Response) -> bool {
         let options = &self.options;
         options.is_worth_compressing(response)
             || policy::stands_for_compressed(response, options.min_size, &*options.predicate)
     }
 
-    /// Codes the answer where it could be and the client wants that.
+    /// Compresses the response if possible and if the client accepts it.
     fn compress_response(&self, accepted: AcceptedEncodings, mut response: Response) -> Reply {
         if !self.is_concerned(&response) {
             return response.into();
@@ -455,7 +455,7 @@ impl Encoders {
         }
     }
 
-    /// Codes content that is all there, or finds that it was coded before.
+    /// Compresses content that is completely in memory, or finds it in the memo.
     fn compress_whole(&self, pool: &Arc<EncoderPool>, parts: Parts, content: Bytes) -> Reply {
         let head = ResponseHead {
             parts,
@@ -479,7 +479,7 @@ impl Encoders {
             if let (Ok(compressed), Some(missing)) = (&compressed, missing) {
                 missing.keep(&content, compressed);
             }
-            // An encoder that cannot be had is no reason to give nothing.
+            // If no encoder can be made, plain content is better than none.
             compressed.map_err(|_| content)
         };
         if length < OFFLOAD_FROM {
@@ -489,7 +489,7 @@ impl Encoders {
     }
 }
 
-/// The head of an answer whose content is coded as a whole.
+/// The head of a response whose content is compressed as a whole.
 struct ResponseHead {
     parts: Parts,
     coding: Coding,
@@ -505,7 +505,7 @@ impl ResponseHead {
         Response::from_parts(self.parts, compressed.into())
     }
 
-    /// With the coded content, or the plain one.
+    /// Adds the compressed content, or the plain one.
     fn with_result(self, compressed: Result<Bytes, Bytes>) -> Response {
         match compressed {
             Ok(compressed) => self.with(compressed),

@@ -1,4 +1,4 @@
-//! Which answers are worth coding, and what coding does to their headers.
+//! Which responses to compress, and how compression changes their headers.
 
 use enfilade_core::Response;
 use enfilade_core::headers::{allows_content, content_length, has_token};
@@ -13,10 +13,10 @@ use super::etag;
 use crate::content::coding::Coding;
 use crate::content::digests::remove_digests;
 
-/// Headers that speak of the bytes before they were coded.
+/// Headers that describe the uncompressed bytes.
 const OF_THE_OLD_BYTES: [HeaderName; 2] = [CONTENT_LENGTH, ACCEPT_RANGES];
 
-/// Subtypes of `application` and `image` that gain from coding and end neither in `+json` nor in `+xml`.
+/// Subtypes of `application` and `image` that get smaller and end neither in `+json` nor in `+xml`.
 const COMPRESSIBLE: [&str; 13] = [
     "application/ecmascript",
     "application/graphql",
@@ -33,7 +33,7 @@ const COMPRESSIBLE: [&str; 13] = [
     "image/bmp",
 ];
 
-/// Whether HTTP allows this answer to be coded at all.
+/// Whether HTTP allows this response to be compressed at all.
 pub(super) fn may_be_compressed(response: &Response) -> bool {
     let (status, headers) = (response.status(), response.headers());
     allows_content(status)
@@ -49,10 +49,10 @@ fn may_be_transformed(headers: &HeaderMap) -> bool {
         && !has_token(headers, &CACHE_CONTROL, "no-transform")
 }
 
-/// Whether the whole of which this answer has a part, or nothing, may be coded: what its 200 says of that, it says too
+/// Whether the response that this 206 or 304 stands for could be compressed: they must have the `Vary` of their 200
 /// (RFC 9110, sections 15.3.7 and 15.4.5).
 ///
-/// `predicate` says whether content of this answer's type would be. A 304 and a 206 of several parts do not have the type.
+/// `predicate` says whether this content type is compressed. A 304 and a 206 of several parts do not have the type.
 pub(super) fn stands_for_compressed(
     response: &Response,
     min_size: u64,
@@ -72,15 +72,15 @@ pub(super) fn stands_for_compressed(
     }
 }
 
-/// How long the whole is that a part was taken of, where the part says so (RFC 9110, section 14.4).
+/// Returns the length of the whole of a part, if the part says so (RFC 9110, section 14.4).
 fn complete_length(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     range.rsplit_once('/')?.1.parse().ok()
 }
 
-/// Whether the content is, or may be, at least this long. Nothing at all never gains.
+/// Whether the content is, or may be, at least this long. Empty content is never long enough.
 pub(super) fn is_long_enough(response: &Response, min_size: u64) -> bool {
-    // A response to HEAD may have no content but say how long it would be.
+    // A response to HEAD may have no content but still state its length.
     let length = response
         .body()
         .known_length()
@@ -92,13 +92,13 @@ pub(super) fn is_long_enough(response: &Response, min_size: u64) -> bool {
     }
 }
 
-/// The media type without its parameters, as it was written.
+/// Returns the media type without parameters, as written.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(str::trim)
 }
 
-/// Whether content of this type usually gets smaller; images, audio, video and archives are coded already.
+/// Whether content of this type usually gets smaller; images, audio, video and archives are compressed already.
 pub(super) fn is_compressible(media_type: &str) -> bool {
     let same =
         |part: Option<&str>, known: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(known));
@@ -116,7 +116,7 @@ pub(super) fn is_compressible(media_type: &str) -> bool {
             .any(|known| known.eq_ignore_ascii_case(media_type))
 }
 
-/// Says in the headers that the content is coded, and removes what is no longer true.
+/// Updates the headers for compressed content, and removes headers that no longer apply.
 pub(super) fn mark_compressed(headers: &mut HeaderMap, coding: Coding, etags: Etags) {
     for name in &OF_THE_OLD_BYTES {
         headers.remove(name);

@@ -1,4 +1,4 @@
-//! Encoders that are used again: to build and clear one costs as much as to code some kilobytes.
+//! A pool of encoders: making and clearing one costs as much as compressing some kilobytes.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use concurrent_queue::ConcurrentQueue;
 use super::encoder::{self, Encoder, Then, WholeEncoder};
 use crate::content::coding::Coding;
 
-/// How many idle encoders of a coding are kept; each is 0.3 to 1.1 MB.
+/// The maximum number of idle encoders of a coding; each is 0.3 to 1.1 MB.
 const IDLE: usize = 8;
 
 /// The encoders of one coding at one level.
@@ -37,7 +37,7 @@ impl EncoderPool {
         self.level
     }
 
-    /// An encoder that has begun; `length` is that of the content, where it is known.
+    /// Returns an encoder that is ready; `length` is the length of the content, if it is known.
     pub(super) fn take(self: &Arc<EncoderPool>, length: Option<u64>) -> io::Result<PooledEncoder> {
         let mut encoder = match self.idle.pop() {
             Ok(encoder) => encoder,
@@ -51,7 +51,7 @@ impl EncoderPool {
         })
     }
 
-    /// Codes content that is all there.
+    /// Compresses content that is completely in memory.
     pub(super) fn encode(self: &Arc<EncoderPool>, content: &[u8]) -> io::Result<Vec<u8>> {
         let whole = self.idle_whole.pop().ok();
         if let Some(mut encoder) = whole.or_else(|| encoder::new_whole(self.coding, self.level)) {
@@ -67,19 +67,19 @@ impl EncoderPool {
     }
 }
 
-/// An encoder that goes back to its pool after the end of its content.
+/// An encoder that returns to its pool after the end of its content.
 ///
-/// One that was left before is dropped: zlib-rs, reset in the middle at level 1, begins the next content with the end of
-/// a block that it never opened.
+/// An encoder that stopped before the end is dropped: zlib-rs, reset in the middle at level 1, starts the next content
+/// with the end of a block that it never opened.
 pub(super) struct PooledEncoder {
-    /// `None` only while it is dropped.
+    /// `None` only while it is being dropped.
     encoder: Option<Box<dyn Encoder>>,
     is_finished: bool,
     pool: Arc<EncoderPool>,
 }
 
 impl PooledEncoder {
-    /// As [`Encoder::code`].
+    /// As [`Encoder::encode`].
     pub(super) fn encode(
         &mut self,
         content: &[u8],

@@ -1,4 +1,4 @@
-//! A body that is coded as it passes.
+//! A body that is compressed while it is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use super::encoder::Then;
 use super::pool::{EncoderPool, PooledEncoder};
 use crate::content::digests::remove_digests;
 
-/// Coded bytes are sent on in pieces of at least this size, where nothing has to be flushed.
+/// Compressed bytes are sent in pieces of at least this size, unless they are flushed.
 const PIECE: usize = 8 * 1024;
-/// How much content is coded at once.
+/// How much content is compressed at once.
 const STEP: usize = 32 * 1024;
-/// After how many steps others on the event loop have their turn: a few milliseconds' work.
+/// The number of steps before other tasks on the event loop may run: a few milliseconds of work.
 const STEPS: usize = 8;
 
-/// Codes a body frame by frame; nothing is set up before the first frame is asked for.
+/// Compresses a body frame by frame; nothing is set up before the first poll.
 pub(super) struct CompressedBody {
     inner: Body,
     pool: Arc<EncoderPool>,
     flush: Flush,
     encoder: Option<PooledEncoder>,
-    /// Content that was taken from the body and is not coded yet.
+    /// Content from the body that is not compressed yet.
     waiting: Bytes,
-    /// Coded bytes that are not sent on yet.
+    /// Compressed bytes that are not sent yet.
     output: Vec<u8>,
-    /// Whether content was coded that may not have come out.
+    /// Whether the encoder may hold content that was not flushed.
     unflushed: bool,
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -68,7 +68,7 @@ impl CompressedBody {
         compressed.map_err(BodyError::new)
     }
 
-    /// Codes some of the content that waits.
+    /// Compresses some of the waiting content.
     fn compress(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         let step = self.waiting.split_to(self.waiting.remaining().min(STEP));
         self.run(&step, Then::More)?;
@@ -76,7 +76,7 @@ impl CompressedBody {
         Ok(self.take(PIECE))
     }
 
-    /// The inner body has nothing now: what it gave so far is brought out, unless that is to wait.
+    /// The inner body pauses: flushes the encoder, unless flushing is off.
     fn pause(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         if !self.unflushed || self.flush == Flush::Never {
             return Ok(None);
@@ -94,13 +94,13 @@ impl CompressedBody {
         Ok(self.take(1))
     }
 
-    /// What has come out, if it is `least` bytes.
+    /// Returns the output if it has at least `least` bytes.
     fn take(&mut self, least: usize) -> Option<Frame<Bytes>> {
         let output = &mut self.output;
         (output.len() >= least).then(|| Frame::data(std::mem::take(output).into()))
     }
 
-    /// One step; `None` inside where there is nothing to send yet and more to do.
+    /// Does one step; `None` inside if there is nothing to send yet and more to do.
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
         let sent = if self.ended {
             let trailers = self.trailers.take().map(Frame::trailers);
@@ -124,13 +124,13 @@ impl CompressedBody {
                 Poll::Ready(None) => self.finish(None),
             }
         };
-        // An error ends the coded body as one: without its end mark it is no valid content.
+        // An error also ends the compressed body: without its end mark it is not valid content.
         self.ended |= sent.is_err();
         Poll::Ready(sent.transpose().map(Some))
     }
 }
 
-/// What is still true of coded content; nothing where that is none of it.
+/// Removes digests from trailers; `None` if none are left.
 fn without_digests(mut trailers: HeaderMap) -> Option<HeaderMap> {
     remove_digests(&mut trailers);
     Some(trailers).filter(|trailers| !trailers.is_empty())

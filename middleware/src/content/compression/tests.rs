@@ -19,7 +19,7 @@ const TEXT: &str = "text/plain";
 type Make = fn() -> Body;
 type HeaderList = &'static [(&'static str, &'static str)];
 
-/// What content was before it was coded.
+/// Decodes compressed content.
 fn decoded(coding: Coding, compressed: &[u8]) -> io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     match coding {
@@ -326,7 +326,7 @@ fn poll(body: &mut Body) -> Poll<Option<Result<Vec<u8>, enfilade_core::BodyError
     next.map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap().to_vec())))
 }
 
-/// What a gzip decoder can make of the beginning of coded content.
+/// Decodes the beginning of gzip content as far as possible.
 fn readable(compressed: &[u8]) -> String {
     let mut plain = vec![0; 100];
     let mut decoder = flate2::Decompress::new(false);
@@ -471,7 +471,7 @@ fn keeps_the_laws() {
             .get(CONTENT_ENCODING)
             .and_then(|name| name.to_str().ok());
         match name.and_then(Coding::from_name) {
-            // The answer to HEAD has no content to decode, and some of the applications only say that theirs is coded.
+            // A response to HEAD has no content to decode, and some of the applications only claim a coding.
             Some(coding) => decoded(coding, &content).map_or(content, Into::into),
             None => content,
         }
@@ -579,7 +579,7 @@ fn tags_of_each_coding_come_back_as_the_application_gave_them() {
             "\"v1-gzip\"",
             "[Some('\\'v1\\', \\'v1-gzip\\''), None, None, None]",
         ),
-        // Somebody on the way made it weak.
+        // A proxy made it weak.
         (
             "gzip",
             &[("if-none-match", "W/\"v1-gzip\"")],
@@ -681,7 +681,7 @@ fn content_comes_into_the_memo_the_second_time_and_leaves_when_it_is_full() {
 }
 
 #[test]
-fn every_coding_answers_from_memory_as_a_stream_and_from_the_memo() {
+fn every_coding_responds_from_memory_as_a_stream_and_from_the_memo() {
     for coding in Coding::ALL {
         for body in [body, stream] {
             let compression = Compression::new().min_size(10).memo(100_000);

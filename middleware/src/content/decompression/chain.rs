@@ -1,4 +1,4 @@
-//! One decoder, or two behind one another, and the bounds of what comes out.
+//! One decoder or two in a row, and limits for their output.
 
 use std::fmt;
 use std::io;
@@ -10,28 +10,27 @@ use http::StatusCode;
 use super::decoder::{self, Decoder, Step};
 use super::plan::Codings;
 
-/// How many bytes come out of a decoder at once.
+/// The maximum output of a decoder at once, in bytes.
 pub(super) const PIECE: usize = 16 * 1024;
-/// So many bytes may come out of any content, however few went in: blank pictures and the like are small bodies that
-/// gain a thousandfold.
+/// The output that is always allowed, whatever the ratio: small bodies such as blank pictures can grow a thousandfold.
 const FREE_OF_RATIO: u64 = 1024 * 1024;
-/// How much longer than its content coded content may be, besides being twice as long.
+/// How much longer than twice its content a compressed body may be.
 const SLACK: u64 = 64 * 1024;
 
-/// How much may come out.
+/// Limits for the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// How many bytes of content.
+    /// The maximum length of the content, in bytes.
     pub(super) limit: u64,
-    /// How many times the coded bytes.
+    /// The maximum ratio of content to compressed bytes.
     pub(super) ratio: u32,
 }
 
 impl Bounds {
-    /// How many bytes may come in, or pass between two decoders.
+    /// The maximum number of bytes that may enter, or pass between two decoders.
     ///
-    /// Coders never double what they are given; but formats have empty members and blocks, and frames to be skipped,
-    /// which are work without end and of which nothing comes out.
+    /// Encoders never double their input. But formats have empty members, empty blocks and skippable frames, which are
+    /// endless work without output.
     fn max_compressed(self) -> u64 {
         self.limit.saturating_mul(2).saturating_add(SLACK)
     }
@@ -41,12 +40,12 @@ impl Bounds {
     }
 }
 
-/// Why content cannot be had. The client is to blame for either.
+/// Why content cannot be decoded. Both are the client's fault.
 #[derive(Debug)]
 pub(super) enum DecodeError {
-    /// It is not what its coding says, it broke off, or something follows it.
+    /// It is invalid for its coding, incomplete, or followed by other bytes.
     Malformed(BoxError),
-    /// There is too much of it.
+    /// It is too long.
     TooLarge,
 }
 
@@ -62,8 +61,10 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecodeError::Malformed(cause) => write!(f, "the coded content is malformed: {cause}"),
-            DecodeError::TooLarge => f.write_str("the coded content becomes too long"),
+            DecodeError::Malformed(cause) => {
+                write!(f, "the compressed content is malformed: {cause}")
+            }
+            DecodeError::TooLarge => f.write_str("the decompressed content is too long"),
         }
     }
 }
@@ -88,7 +89,7 @@ pub(super) struct DecoderChain {
     first: DecoderStage,
     second: Option<SecondStage>,
     bounds: Bounds,
-    /// How many coded bytes were taken.
+    /// The number of compressed bytes that were consumed.
     consumed: u64,
 }
 
@@ -137,7 +138,7 @@ impl DecoderChain {
         }
     }
 
-    /// How many bytes were moved so far, as a measure of the work.
+    /// The number of bytes moved so far, as a measure of the work.
     pub(super) fn moved(&self) -> u64 {
         let second = self
             .second
@@ -146,13 +147,13 @@ impl DecoderChain {
         self.consumed + self.first.produced + second
     }
 
-    /// Whether nothing more can come out before something goes in.
+    /// Whether more input is needed for more output.
     pub(super) fn is_starved(&self) -> bool {
         let second = self.second.as_ref();
         !self.first.has_more && second.is_none_or(SecondStage::is_starved)
     }
 
-    /// Whether the content may end here. Nothing at all is content of no bytes, as it is without a coding.
+    /// Whether the content may end here. An empty body is valid as empty content, like without a coding.
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
         let second = self.second.as_ref().map(SecondStage::layer);
         let is_whole = self.first.ended && second.is_none_or(|layer| layer.ended);
@@ -163,13 +164,13 @@ impl DecoderChain {
     }
 }
 
-/// A decoder, and how far it is.
+/// A decoder and its progress.
 struct DecoderStage {
     decoder: Box<dyn Decoder>,
-    /// How many bytes may come out, and have.
+    /// The maximum output in bytes; the field after it is the output so far.
     limit: u64,
     produced: u64,
-    /// Whether it filled the room, so that more may be waiting inside.
+    /// Whether it filled the buffer, so that more output may wait inside.
     has_more: bool,
     ended: bool,
 }
@@ -193,7 +194,7 @@ impl DecoderStage {
             self.decoder.restart()?;
             self.ended = false;
         }
-        // One byte more than there may be tells that there are too many.
+        // One byte above the limit shows that the content is too long.
         let left = (self.limit - self.produced).saturating_add(1);
         let length = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let room = room.get_mut(..length).unwrap_or_default();
@@ -205,18 +206,20 @@ impl DecoderStage {
             return Err(DecodeError::TooLarge);
         }
         if step == Step::default() && !compressed.is_empty() {
-            return Err(DecodeError::Malformed("its decoder does not go on".into()));
+            return Err(DecodeError::Malformed(
+                "its decoder makes no progress".into(),
+            ));
         }
         Ok(step)
     }
 }
 
-/// A decoder behind another.
+/// A decoder after another one.
 struct SecondStage {
     layer: DecoderStage,
-    /// What passes between the two.
+    /// The bytes between the two.
     between: Vec<u8>,
-    /// The part of it that the second one has not taken yet.
+    /// The part of them that the second decoder has not consumed yet.
     waiting: Range<usize>,
 }
 
@@ -241,7 +244,7 @@ impl SecondStage {
             consumed = step.consumed;
             self.waiting = 0..step.produced;
             if self.waiting.is_empty() {
-                // A decoder that is asked for something out of nothing takes that for a mistake at some time.
+                // If a decoder is called without input, it may report an error at some point.
                 return Ok(Step {
                     produced: 0,
                     ..step

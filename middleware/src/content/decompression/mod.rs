@@ -1,4 +1,4 @@
-//! Decodes the content of requests.
+//! Decompresses request bodies.
 
 mod chain;
 mod decoder;
@@ -20,37 +20,39 @@ use self::stream::DecompressedBody;
 use crate::content::coding::Coding;
 use crate::protect::body_fault::BodyFault;
 
-/// How many bytes a body may become: what a form or a JSON document has at most, and what peers allow.
+/// The default limit of a body: enough for a form or a JSON document, and common in other servers.
 const LIMIT: u64 = 2 * 1024 * 1024;
-/// How many times as long a body may become. Text seldom gains more than thirtyfold; Apache has the same number.
+/// The default ratio. Text rarely shrinks more than thirtyfold; Apache has the same number.
 const RATIO: u32 = 200;
 
-/// Decodes the content of requests, as their `Content-Encoding` says, within bounds.
+/// Decompresses request bodies according to `Content-Encoding`, within limits.
 ///
-/// Content is decoded as the application reads it, a piece at a time; nothing of it is kept. The application sees it
-/// without `Content-Encoding`, without `Content-Length`, which is not known any more, and without what was true of the
-/// coded bytes alone: `Content-Digest`, `Repr-Digest`, `Digest` and `Content-MD5`, as trailers too. Other trailers pass.
+/// The body is decompressed piece by piece as the application reads it; nothing is buffered. The application sees the
+/// request without `Content-Encoding`, without `Content-Length` (the new length is unknown), and without headers that
+/// describe the compressed bytes: `Content-Digest`, `Repr-Digest`, `Digest` and `Content-MD5`, also as trailers. Other
+/// trailers are kept.
 ///
-/// Content may be coded twice, as in `Content-Encoding: br, gzip`. `identity` is no coding. A gzip file may have several
-/// members and zstd content several frames; `deflate` is the zlib format and nothing else (RFC 9110, section 8.4.1.2).
+/// Content may be encoded twice, as in `Content-Encoding: br, gzip`. `identity` is ignored. A gzip file may have
+/// several members and zstd content several frames; `deflate` is only the zlib format (RFC 9110, section 8.4.1.2).
 ///
-/// Not touched are requests without `Content-Encoding`, and those with a `Content-Range`: a part of coded content cannot
-/// be decoded. Where there is no content, only `Content-Encoding` is removed.
+/// Requests without `Content-Encoding` are not changed, and neither are those with a `Content-Range`: a part of
+/// compressed content cannot be decompressed. Without content, only `Content-Encoding` is removed.
 ///
-/// A body that cannot be decoded is answered 400, 413 or 415, also where the application says otherwise; see below.
+/// If a body cannot be decompressed, the response is 400, 413 or 415, even if the application responds otherwise; see
+/// below.
 ///
 /// # Order
 ///
-/// Outside whatever reads the body or counts its bytes. Inside what checks a digest or signature of the bytes that were
-/// sent.
+/// Outside everything that reads the body or counts its bytes. Inside wrappers that check a digest or signature of the
+/// bytes that were sent.
 ///
 /// # Security
 ///
-/// Some hundred bytes can become gigabytes (a "bomb"). The limit counts what comes out, and the ratio stops early what
-/// gains more than real content does. Coded content that is more than twice as long as the limit, and 64 KiB, is refused
-/// too, whatever it becomes, as is what passes between two codings. While a body is read, each of its codings takes
-/// 16 KiB and a window: 32 KiB for gzip and deflate, up to 8 MiB for zstd (RFC 9659, section 3), up to 16 MiB for br.
-/// Long bodies let others on the event loop have their turn.
+/// A few hundred bytes can grow to gigabytes (a "bomb"). The limit counts decompressed bytes, and the ratio stops
+/// content early that grows more than real content does. Compressed content that is longer than twice the limit plus 64
+/// KiB is rejected too, whatever its decompressed length; the same goes for the bytes between two codings. While a body
+/// is read, each of its codings takes 16 KiB and a window: 32 KiB for gzip and deflate, up to 8 MiB for zstd (RFC 9659,
+/// section 3), up to 16 MiB for br. Long bodies yield to other tasks on the event loop.
 ///
 /// # Example
 ///
@@ -68,8 +70,8 @@ const RATIO: u32 = 200;
 /// // What `printf hello | gzip` writes.
 /// let coded = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
 ///
-/// let answer = client.post("/").header("content-encoding", "gzip").body(&coded[..]).send();
-/// assert_eq!(answer.text(), "HELLO");
+/// let response = client.post("/").header("content-encoding", "gzip").body(&coded[..]).send();
+/// assert_eq!(response.text(), "HELLO");
 /// let cut_off = client.post("/").header("content-encoding", "gzip").body(&coded[..20]).send();
 /// assert_eq!(cut_off.status(), 400);
 /// let unknown = client.post("/").header("content-encoding", "compress").body(&coded[..]).send();
@@ -79,30 +81,30 @@ const RATIO: u32 = 200;
 ///
 /// # Errors
 ///
-/// | A body | is answered |
+/// | The body | response |
 /// |---|---|
-/// | in a coding that is not accepted, or in more than two | 415 with an `Accept-Encoding` that names those that are; the application is not called |
-/// | that is not what its coding says, is cut off, or is followed by other bytes | 400 |
-/// | that becomes longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and no more of it is read |
+/// | has a coding that is not accepted, or more than two | 415 with an `Accept-Encoding` that lists the accepted ones; the application is not called |
+/// | is invalid for its coding, incomplete, or followed by other bytes | 400 |
+/// | is longer than the [limit](Decompression::limit) or grows more than the [ratio](Decompression::ratio) | 413, and the rest is not read |
 ///
-/// The latter two turn up while the application reads: its read fails with a [`BodyError`](enfilade_core::BodyError), and
-/// `request.take_body().collect(n).await?` answers that by itself. An application that answers otherwise after such a
-/// failure, with a 500 or as if nothing had happened, has its answer replaced, but for the extensions. One that answers
-/// 4xx knows that the client is to blame, and its answer stays.
+/// The last two are found while the application reads: its read fails with a [`BodyError`](enfilade_core::BodyError),
+/// and `request.take_body().collect(n).await?` responds correctly by itself. If the application responds otherwise
+/// after such a failure, with a 500 or as if nothing had happened, its response is replaced, except for the extensions.
+/// A 4xx of the application stays, because it also blames the client.
 ///
-/// What the application does not read is not decoded and not checked; and once its answer has begun, that cannot be
-/// replaced. A body that breaks off on its way is the gateway's error, which passes as it is.
+/// A body that the application does not read is not decompressed and not checked. Once a response has started, it
+/// cannot be replaced. If the client aborts the body, the gateway's error is passed on unchanged.
 #[derive(Clone, Debug)]
 #[must_use = "a middleware does nothing until it is put around an application"]
 pub struct Decompression {
     codings: Vec<Coding>,
-    /// The codings, as a response of 415 names them.
+    /// The codings, as a 415 lists them.
     accepted: HeaderValue,
     bounds: Bounds,
 }
 
 impl Decompression {
-    /// All codings that were built in, for bodies that become at most 2 MiB.
+    /// Accepts all codings in this build, for bodies of at most 2 MiB when decompressed.
     pub fn new() -> Self {
         Decompression {
             codings: Coding::ALL.to_vec(),
@@ -114,18 +116,18 @@ impl Decompression {
         }
     }
 
-    /// The codings that are accepted, as an answer of 415 names them; with none, every coded body is refused.
+    /// Sets the accepted codings, which a 415 lists; without any, every compressed body is rejected.
     ///
-    /// By default zstd, br, gzip and deflate, as far as the features `zstd` and `brotli` are there.
+    /// By default zstd, br, gzip and deflate, if the features `zstd` and `brotli` are on.
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
         self.codings = codings.into_iter().collect();
         self.accepted = accepted(&self.codings);
         self
     }
 
-    /// The most bytes that a decoded body may have; 2 MiB by default.
+    /// Sets the maximum length of a decompressed body, in bytes; 2 MiB by default.
     ///
-    /// Set it to what the longest body of the application is. It holds for coded bodies alone.
+    /// Set it to the longest body that the application accepts. It applies only to compressed bodies.
     ///
     /// ```
     /// # use enfilade_core::{Application, HttpError, Request};
@@ -148,11 +150,11 @@ impl Decompression {
         self
     }
 
-    /// How many times as long as its coded bytes a body may become; 200 by default.
+    /// Sets the maximum ratio of decompressed to compressed bytes; 200 by default.
     ///
-    /// The first MiB of a body is free of it, so that short bodies that gain much pass. The number counts at each point
-    /// of a body, and not at its end alone. Raise it, with the limit, for content that is almost empty, such as images of
-    /// disks: deflate gains up to a thousandfold, br and zstd more.
+    /// The first MiB of a body is exempt, so that short bodies may grow more. The ratio applies at each point of a
+    /// body, not only at its end. Raise it, together with the limit, for content that is almost empty, such as disk
+    /// images: deflate shrinks up to a thousandfold, br and zstd more.
     pub fn ratio(mut self, times: u32) -> Self {
         self.bounds.ratio = times;
         self
@@ -214,7 +216,7 @@ fn accepted(codings: &[Coding]) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("identity"))
 }
 
-/// A response of 415 says what would have been taken (RFC 9110, section 15.5.16).
+/// A 415 lists the accepted codings (RFC 9110, section 15.5.16).
 fn refuse(accepted: &HeaderValue) -> Response {
     let mut response = HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response();
     response

@@ -1,4 +1,4 @@
-//! What a request says of its coding, and what decoding does to its headers.
+//! Reads the codings of a request, and updates its headers.
 
 use enfilade_core::Request;
 use enfilade_core::headers::members;
@@ -8,19 +8,19 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE};
 use crate::content::coding::Coding;
 use crate::content::digests::remove_digests;
 
-/// What is to be done with a request.
+/// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DecodePlan {
-    /// It passes as it is.
+    /// It passes unchanged.
     Pass,
-    /// Its content is not coded, whatever a header says.
+    /// Its content is not compressed, whatever a header says.
     Uncoded,
     Decode(Codings),
     /// It has a coding that is not accepted, or too many.
     Refuse,
 }
 
-/// The codings of a body, in the order in which they are undone: the reverse of that in the header.
+/// The codings of a body, in the order of decoding: the reverse of the header's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Codings {
     pub(super) first: Coding,
@@ -38,9 +38,9 @@ pub(super) fn plan(request: &Request, accepted: &[Coding]) -> DecodePlan {
     }
 }
 
-/// Reads all lines of `Content-Encoding`, which are one list (RFC 9110, section 8.4).
+/// Reads all values of `Content-Encoding`, which are one list (RFC 9110, section 8.4).
 fn read(headers: &HeaderMap, accepted: &[Coding]) -> DecodePlan {
-    // `members` passes over a line that is no text, and what it says is not known either.
+    // `members` skips a value that is not text, so its codings would be unknown.
     let mut lines = headers.get_all(CONTENT_ENCODING).iter();
     if lines.any(|line| line.to_str().is_err()) {
         return DecodePlan::Refuse;
@@ -67,7 +67,7 @@ fn read(headers: &HeaderMap, accepted: &[Coding]) -> DecodePlan {
     codings.map_or(DecodePlan::Uncoded, DecodePlan::Decode)
 }
 
-/// Removes what is not true of decoded content.
+/// Removes headers that do not apply to decompressed content.
 pub(super) fn mark_decoded(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
     headers.remove(CONTENT_LENGTH);

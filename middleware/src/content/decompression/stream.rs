@@ -1,4 +1,4 @@
-//! A body that is decoded as it is read.
+//! A body that is decompressed while it is read.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,24 +13,24 @@ use super::plan::Codings;
 use crate::content::digests::remove_digests;
 use crate::protect::body_fault::BodyFault;
 
-/// How much work is done before others on the event loop have their turn, in bytes: about a millisecond's.
+/// The amount of work before other tasks on the event loop may run, in bytes: about a millisecond.
 const TURN: usize = 256 * 1024;
-/// What it costs, in bytes, to begin: a frame, a step of a decoder, a member of a gzip file.
+/// The fixed cost of a frame, a decoder step or a gzip member, in bytes.
 const BEGINNING: usize = 1024;
 
-/// Decodes a body frame by frame; nothing is set up before the first frame is asked for.
+/// Decompresses a body frame by frame; nothing is set up before the first poll.
 pub(super) struct DecompressedBody {
     inner: Body,
     codings: Codings,
     bounds: Bounds,
     body_fault: BodyFault,
     chain: Option<DecoderChain>,
-    /// Coded bytes that were taken from the body and are not decoded yet.
+    /// Compressed bytes from the body that are not decoded yet.
     waiting: Bytes,
-    /// Where decoded bytes come out, and how many are there.
+    /// The output buffer; the next field is the number of bytes in it.
     room: Vec<u8>,
     filled: usize,
-    /// What was done since others had their turn.
+    /// The work since other tasks could last run.
     work: usize,
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -60,7 +60,7 @@ impl DecompressedBody {
         }
     }
 
-    /// Decodes some of what waits.
+    /// Decodes some of the waiting bytes.
     fn decode(&mut self) -> Result<(), DecodeError> {
         let chain = match &mut self.chain {
             Some(chain) => chain,
@@ -93,7 +93,7 @@ impl DecompressedBody {
         self.waiting.has_remaining() || !is_starved
     }
 
-    /// What has come out. It is copied, so that a little of it does not hold on to the whole room.
+    /// Returns the output. It is copied, so that a few bytes do not keep the whole buffer.
     fn take(&mut self) -> Option<Frame<Bytes>> {
         let piece = self.room.get(..self.filled).unwrap_or_default();
         let piece = (!piece.is_empty()).then(|| Frame::data(Bytes::copy_from_slice(piece)));
@@ -101,7 +101,7 @@ impl DecompressedBody {
         piece
     }
 
-    /// Ends here: what feeds the body stops, and the decoders are gone.
+    /// Ends here: stops the source of the body, and drops the decoders.
     fn end(&mut self) {
         self.ended = true;
         self.inner = Body::empty();
@@ -116,7 +116,7 @@ impl DecompressedBody {
         Some(Err(error.into()))
     }
 
-    /// The next frame of the coded body; `None` inside where there is nothing to send on yet.
+    /// Polls the next frame of the compressed body; `None` inside if there is nothing to send yet.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
         self.work += BEGINNING;
         let trailers = match Pin::new(&mut self.inner).poll_frame(context) {
@@ -128,7 +128,7 @@ impl DecompressedBody {
                 };
             }
             Poll::Ready(Some(Err(error))) => {
-                // It is no fault of the content: whoever made this error says what it means.
+                // Not a fault of the content: the source of this error defines its meaning.
                 self.filled = 0;
                 self.end();
                 return Poll::Ready(Some(Some(Err(error))));
@@ -151,7 +151,7 @@ impl DecompressedBody {
         })
     }
 
-    /// One step; `None` inside where there is nothing to send on yet and more to do.
+    /// Does one step; `None` inside if there is nothing to send yet and more to do.
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
         if self.filled == PIECE || self.ended {
             let next = match self.take() {

@@ -1,4 +1,4 @@
-//! Asks a second application where the first has no answer.
+//! Calls a second application if the first does not find the page.
 
 use std::sync::Arc;
 
@@ -11,28 +11,35 @@ use http::{Method, StatusCode};
 
 use crate::matching::accept::accepts;
 
-/// Asks a second application, the fallback, where the first has no answer.
+/// Calls a second application, the fallback, if the first one responds with an empty 404.
 ///
-/// The first application has no answer if it responds with a 404 without content, or with an [`HttpError`] of 404 that
-/// has no [message](HttpError::message), as [`Request::param`] makes it for a value that does not parse; or if it passes:
-/// if its response has a [`Pass`], whatever the status. The fallback then answers, and its status stands: an error page
-/// gives a 404, a single-page application a 200. Nothing of the first response is left; its content is dropped before the
-/// fallback is called. Every other status, and a 404 with content of its own, goes out as it is.
+/// The fallback is called if the first response is one of these:
 ///
-/// The fallback sees the request as it came here, and not what happened to it further in: method, target, headers,
-/// extensions, connection, captures and mounts. It does not see the content, which went to the first application, nor
-/// the headers that frame it (`Content-Length`, `Transfer-Encoding`).
+/// - a 404 without content,
+/// - an [`HttpError`] of 404 without a [message](HttpError::message), as [`Request::param`] returns it for a value that
+///   does not parse,
+/// - a response with a [`Pass`], whatever its status.
 ///
-/// A 404 whose content is a stream has content, even if nothing comes of the stream. An answer to HEAD counts as the
-/// one to GET would: where it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it stays.
+/// The response of the fallback replaces the first one completely, including the status: an error page returns 404, a
+/// single-page application 200. The first response's content is dropped before the fallback is called. All other
+/// responses, and a 404 with content of its own, are returned unchanged.
 ///
-/// For each request the head is kept (see [`Request::keep_head`]), which costs a count, and a copy of extensions and
-/// captures where there are any.
+/// The fallback gets the original request: method, target, headers, extensions, connection, captures and mounts,
+/// without the changes of inner wrappers. It does not get the content, which the first application has, nor the headers
+/// that frame it (`Content-Length`, `Transfer-Encoding`).
+///
+/// If the content of a 404 is a stream, it has content, even if the stream turns out to be empty. A response to HEAD is
+/// treated like the response to GET: if it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it
+/// stays.
+///
+/// The head of each request is kept (see [`Request::keep_head`]). This costs a reference count, and a copy of
+/// extensions and captures if there are any.
 ///
 /// # Order
 ///
-/// Put it inside what should see the final answer, such as an access log or a compression, and outside what may pass.
-/// The fallback may pass too: `app.wrap(NotFound::new(second)).wrap(NotFound::new(third))` asks in that order.
+/// Put it inside wrappers that should see the final response, such as an access log or compression, and outside
+/// applications that may pass. The fallback may pass too: `app.wrap(NotFound::new(second)).wrap(NotFound::new(third))`
+/// tries them in that order.
 ///
 /// # Example
 ///
@@ -66,7 +73,7 @@ pub struct NotFound {
 }
 
 impl NotFound {
-    /// A wrapper that asks `fallback` where the application it is put around has no answer.
+    /// Calls `fallback` if the wrapped application does not find the page.
     pub fn new<M>(fallback: impl IntoHandler<M>) -> Self {
         NotFound {
             fallback: fallback.into_application(),
@@ -74,10 +81,10 @@ impl NotFound {
         }
     }
 
-    /// Asks the fallback only for what a browser shows as a page: for single-page applications.
+    /// Calls the fallback only for requests that a browser shows as a page: for single-page applications.
     ///
-    /// That is a GET or HEAD whose `Accept` takes `text/html` and whose path has no dot in its last segment, so that a
-    /// missing script or picture stays missing. Other requests cost nothing then.
+    /// These are GET and HEAD requests whose `Accept` allows `text/html` and whose path has no dot in its last segment,
+    /// so a missing script or picture stays a 404. Other requests then cost nothing.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -117,10 +124,11 @@ impl Handler for WithFallback {
         if self.not_found.pages_only && !is_page(&request) {
             return self.app.call(request);
         }
-        // Whether the fallback is needed is known when the request is gone, so its head has to be kept for every one.
+        // Whether the fallback is needed is known only when the request is consumed, so the head of every request is
+        // kept.
         let head = request.keep_head();
         let reply = self.app.call(request);
-        if reply.as_ready().is_some_and(has_answer) {
+        if reply.as_ready().is_some_and(has_response) {
             return reply;
         }
         match reply.try_into_response() {
@@ -129,7 +137,7 @@ impl Handler for WithFallback {
                 let fallback = self.not_found.fallback.clone();
                 Reply::from_future(async move {
                     let response = pending.await;
-                    if has_answer(&response) {
+                    if has_response(&response) {
                         return response;
                     }
                     replace(response, &fallback, head).await
@@ -156,20 +164,20 @@ impl Handler for WithFallback {
     }
 }
 
-/// Whether a browser would show the answer as a page.
+/// Whether a browser would show the response as a page.
 fn is_page(request: &Request) -> bool {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     let last = request.path().rsplit('/').next().unwrap_or_default();
     is_read && !last.contains('.') && accepts(request.headers(), "text/html")
 }
 
-fn has_answer(response: &Response) -> bool {
+fn has_response(response: &Response) -> bool {
     response.extensions().get::<Pass>().is_none()
         && (response.status() != StatusCode::NOT_FOUND
             || has_content(response) && !says_status_only(response))
 }
 
-/// Whether the content is the text of an error that has nothing to add to its status.
+/// Whether the content is the text of an error without a message of its own.
 fn says_status_only(response: &Response) -> bool {
     let error = response.extensions().get::<Arc<HttpError>>();
     error.is_some_and(|error| {
@@ -177,7 +185,7 @@ fn says_status_only(response: &Response) -> bool {
     })
 }
 
-/// Whether the answer to GET would have content; an answer to HEAD says so in its headers (RFC 9110, section 9.3.2).
+/// Whether the response to GET would have content; headers of a response to HEAD say so (RFC 9110, section 9.3.2).
 fn has_content(response: &Response) -> bool {
     let headers = response.headers();
     if !response.body().is_finished() || headers.is_empty() {
@@ -190,10 +198,10 @@ fn has_content(response: &Response) -> bool {
 
 fn replace(response: Response, fallback: &Application, head: HeadSnapshot) -> Reply {
     let mut head = head.into_request();
-    // The client did not go away, so what watches the content is told a good end.
+    // The client is still connected, so the body reports a successful end.
     response.into_body().discard();
     let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
-    // Looked at first, as a change may copy headers that are shared.
+    // Checked first, because a mutable borrow may copy shared headers.
     if head.headers().keys().any(|name| framing.contains(name)) {
         for name in framing {
             head.headers_mut().remove(name);

@@ -43,7 +43,7 @@ fn both(make: Make) -> [Application; 2] {
 }
 
 #[test]
-fn the_fallback_answers_where_there_is_no_answer() {
+fn the_fallback_responds_if_there_is_no_response() {
     let stays = None;
     let falls = Some(200);
     let cases: [(Make, Option<u16>); 18] = [
@@ -112,7 +112,7 @@ fn the_fallback_answers_where_there_is_no_answer() {
 }
 
 #[test]
-fn an_answer_to_head_counts_as_the_one_to_get_would() {
+fn a_response_to_head_counts_like_the_one_to_get() {
     let cases: [(Make, u16); 5] = [
         (|| respond(404, &[], Body::empty()), 200),
         (

@@ -24,7 +24,7 @@ pub(super) fn capture(text: &str) -> Option<String> {
 
 /// The capture for a constraint that is a word of another router: `integer`, `path`, `string`.
 ///
-/// A word as a regular expression matches only itself, and nobody captures what is known.
+/// A word as a regular expression matches only itself, and capturing a known text is useless.
 pub(super) fn constraint(name: &str, text: &str) -> Option<String> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (!text.is_empty() && text.bytes().all(is_word)).then(|| with_kind(word(name), text))

@@ -275,7 +275,7 @@ impl Router {
     /// assert_eq!(
     ///     mistakes.to_string(),
     ///     "\"/users/:id\" is not a route: \":id\" would match only itself: write \"{id}\" to capture\n\
-    ///      GET \"/about\" is there already"
+    ///      GET \"/about\" already exists"
     /// );
     /// ```
     ///

@@ -136,7 +136,7 @@ impl Route {
         matches!(self.target, Target::Mount(_))
     }
 
-    /// Why a route whose pattern has the same shape cannot be added, if it cannot.
+    /// Returns why a route with the same shape of pattern cannot be added, or `None` if it can.
     pub(super) fn conflict(&self, new: &Route) -> Option<String> {
         let (text, there) = (&new.pattern.text, &self.pattern.text);
         let clash = match (&self.target, &new.target) {
@@ -145,10 +145,10 @@ impl Route {
         };
         Some(match clash {
             _ if !new.pattern.names().eq(self.pattern.names()) => {
-                format!("{text:?} cannot be told from {there:?}, which is there already")
+                format!("{text:?} conflicts with {there:?}: both match the same paths")
             }
-            Some(twice) => format!("{twice} {text:?} is there already"),
-            None => format!("something is mounted at {text:?} already"),
+            Some(twice) => format!("{twice} {text:?} already exists"),
+            None => format!("{text:?} already has a mounted application"),
         })
     }
 

@@ -25,11 +25,11 @@ fn client(router: Router) -> Client {
 }
 
 fn text(client: &Client, target: &str) -> String {
-    let answer = client.get(target).send();
-    if answer.status() == 200 {
-        answer.text().to_string()
+    let response = client.get(target).send();
+    if response.status() == 200 {
+        response.text().to_string()
     } else {
-        answer.status().to_string()
+        response.status().to_string()
     }
 }
 
@@ -170,7 +170,7 @@ fn a_route_wins_over_what_takes_the_rest_and_that_over_a_mount() {
 }
 
 #[test]
-fn routers_nest_and_answer_their_own_misses() {
+fn routers_nest_and_respond_to_their_own_misses() {
     let inner = Router::new()
         .get("/", shows("inner"))
         .get("/{x}", shows("x"));
@@ -260,25 +260,25 @@ fn methods_are_told_apart() {
     ];
     for (method, target, status, allow) in cases {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let answer = client.request(method.clone(), target).send();
-        assert_eq!(answer.status(), status, "{method} {target}");
-        assert_eq!(answer.header("allow"), allow, "{method} {target}");
+        let response = client.request(method.clone(), target).send();
+        assert_eq!(response.status(), status, "{method} {target}");
+        assert_eq!(response.header("allow"), allow, "{method} {target}");
     }
     assert!(client.get("/any").send().text().starts_with("get|"));
 }
 
 #[test]
-fn a_405_can_be_answered_by_an_application() {
+fn an_application_can_respond_to_a_405() {
     let router = Router::new()
         .get("/x", shows("get"))
         .method_not_allowed(|request: Request| format!("no {} here", request.method()));
     let client = client(router);
-    let answer = client.delete("/x").send();
+    let response = client.delete("/x").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.header("allow")),
+        (response.status().as_u16(), response.header("allow")),
         (405, Some("GET, HEAD, OPTIONS"))
     );
-    assert_eq!(answer.text(), "no DELETE here");
+    assert_eq!(response.text(), "no DELETE here");
     assert_eq!(client.options("/x").send().status(), 204);
 }
 
@@ -287,8 +287,8 @@ fn a_405_of_an_application_has_one_line_of_allow() {
     let router = Router::new()
         .get("/x", shows("get"))
         .method_not_allowed(|_: Request| ([("allow", "BREW"), ("allow", "PUT")], "no"));
-    let answer = client(router).delete("/x").send();
-    let lines: Vec<_> = answer.headers().get_all("allow").iter().collect();
+    let response = client(router).delete("/x").send();
+    let lines: Vec<_> = response.headers().get_all("allow").iter().collect();
     assert_eq!(lines, ["GET, HEAD, OPTIONS"]);
 }
 
@@ -324,8 +324,8 @@ fn methods_tell_patterns_of_one_shape_apart() {
     ];
     for (method, target, expected) in cases {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let answer = client.request(method.clone(), target).send();
-        assert_eq!(answer.text(), expected, "{method} {target}");
+        let response = client.request(method.clone(), target).send();
+        assert_eq!(response.text(), expected, "{method} {target}");
     }
     assert_eq!(client.head("/u/a").send().header("x-head"), Some("true"));
     let refused = client.get("/a").send();
@@ -339,7 +339,7 @@ fn methods_tell_patterns_of_one_shape_apart() {
     let twice = router().delete("/{third}", shows("x")).build().unwrap_err();
     assert_eq!(
         twice.to_string(),
-        "\"/{third}\" cannot be told from \"/{other}\", which is there already"
+        "\"/{third}\" conflicts with \"/{other}\": both match the same paths"
     );
 }
 
@@ -396,14 +396,14 @@ fn all_mistakes_are_told_at_once() {
             "/a/../b",
             "\"/a/../b\" is not a route: no path has the segment \"..\": write the path without it",
         ),
-        ("/users/{id}", "GET \"/users/{id}\" is there already"),
+        ("/users/{id}", "GET \"/users/{id}\" already exists"),
         (
             "/users/{name}",
-            "\"/users/{name}\" cannot be told from \"/users/{id}\", which is there already",
+            "\"/users/{name}\" conflicts with \"/users/{id}\": both match the same paths",
         ),
         (
             "/t/{b:int}/{*y}",
-            "\"/t/{b:int}/{*y}\" cannot be told from \"/t/{a:int}/{*x}\", which is there already",
+            "\"/t/{b:int}/{*y}\" conflicts with \"/t/{a:int}/{*x}\": both match the same paths",
         ),
     ];
     let good = Router::new()
@@ -444,11 +444,11 @@ fn mistakes_of_mounts_and_names_are_told() {
             Router::new()
                 .mount("/a", shows("x"))
                 .mount("/a", shows("y")),
-            "something is mounted at \"/a\" already",
+            "\"/a\" already has a mounted application",
         ),
         (
             Router::new().any("/a", shows("x")).any("/a", shows("y")),
-            "every other method of \"/a\" is there already",
+            "every other method of \"/a\" already exists",
         ),
         (
             Router::new().name("x"),
@@ -622,7 +622,7 @@ fn the_pattern_travels_outward_where_it_is_asked_for() {
         pattern("/a/1/deep/er", true).as_deref(),
         Some("/a/{b}/deep/...")
     );
-    // No route was found there, and nobody shall think so.
+    // No route was found there, and the log must not show one.
     assert_eq!(pattern("/a/1/nothing", true).as_deref(), Some("/a/{b}/..."));
     assert_eq!(pattern("/nothing", true), None);
     assert_eq!(pattern("/plain", false), None);

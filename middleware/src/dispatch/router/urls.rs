@@ -102,7 +102,7 @@ impl Urls {
         Ok(if url.is_empty() { "/".to_owned() } else { url })
     }
 
-    /// Adds a name; returns a message if it is there already.
+    /// Adds a name; returns a message if it already exists.
     pub(super) fn add(&mut self, name: &str, pattern: Pattern) -> Option<String> {
         let text = pattern.text.clone();
         let before = self.0.insert(name.to_owned(), Arc::new(pattern))?;

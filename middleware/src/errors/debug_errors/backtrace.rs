@@ -1,14 +1,14 @@
-//! Reads the text of a backtrace, which is all that the standard library gives of it.
+//! Parses the text of a backtrace, because the standard library offers nothing else.
 
 use std::path::{Path, PathBuf};
 
-/// How many frames are read.
+/// The maximum number of frames.
 const MAX_FRAMES: usize = 500;
 
-/// What ends the names of the machinery that a panic goes through; it is left out where a backtrace begins with it.
+/// The last names of the panic machinery; frames up to them are removed from the start of a backtrace.
 const MACHINERY: [&str; 3] = ["rust_begin_unwind", "begin_panic_handler", "begin_panic"];
 
-/// Crates whose frames say little of an application, wherever their sources are.
+/// Crates whose frames say little about an application, wherever their sources are.
 const LIBRARIES: [&str; 7] = [
     "std",
     "core",
@@ -19,7 +19,7 @@ const LIBRARIES: [&str; 7] = [
     "enfilade_testing",
 ];
 
-/// Where the sources of libraries are.
+/// Folders that contain sources of libraries.
 const FOREIGN: [&str; 5] = [
     "/rustc/",
     "/registry/src/",
@@ -28,35 +28,35 @@ const FOREIGN: [&str; 5] = [
     "/vendor/",
 ];
 
-/// Where this toolkit's own sources are, where it is no package of a registry: a package has another name for its folder.
+/// The folder of this toolkit's sources if it is not a package from a registry, whose folder has another name.
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 const HOME_NAME: &str = "middleware";
 const ROOMS: [&str; 4] = ["core/src", "middleware/src", "src", "testing/src"];
 
-/// A call that had not come back.
+/// A call that had not returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) symbol: String,
     pub(super) place: Option<SourceLocation>,
-    /// Whether it is the application's own, as far as the place of its source and its name say.
+    /// Whether it belongs to the application, judged by its source file and name.
     pub(super) is_own: bool,
 }
 
-/// A place in a source.
+/// A place in a source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceLocation {
-    /// As the backtrace tells it; where it begins with a dot, it is below the folder that the program runs in.
+    /// As in the backtrace; if it begins with a dot, it is relative to the folder in which the program runs.
     pub(super) path: String,
-    /// The same, from the root on where the folder is known.
+    /// The same path, absolute if the folder is known.
     pub(super) file: PathBuf,
     pub(super) line: u32,
     pub(super) column: Option<u32>,
 }
 
-/// The frames of a backtrace, the innermost first.
+/// Parses the frames of a backtrace, the innermost first.
 ///
-/// The text is `N: symbol`, and below it `at path:line:column` where that is known. A frame that was inlined has no
-/// number. The form is not promised, so a line that is not understood is taken for a symbol. The program runs in `folder`.
+/// The text is `N: symbol`, followed by `at path:line:column` if that is known. An inlined frame has no number. The
+/// format is not guaranteed, so an unknown line is treated as a symbol. The program runs in `folder`.
 pub(super) fn parse(text: &str, folder: Option<&Path>) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -121,7 +121,7 @@ impl SourceLocation {
         })
     }
 
-    /// As people and editors write it.
+    /// In the form that people and editors use.
     pub(super) fn text(&self) -> String {
         let (path, line) = (&self.path, self.line);
         match self.column {
@@ -130,7 +130,7 @@ impl SourceLocation {
         }
     }
 
-    /// Whether it is in a source of Rust that is no library's.
+    /// Whether it is in a Rust source file that does not belong to a library.
     fn is_own(&self) -> bool {
         let path = self.path.replace('\\', "/");
         let home = Some(Path::new(HOME)).filter(|home| home.ends_with(HOME_NAME));
@@ -144,7 +144,7 @@ impl SourceLocation {
             && !home.and_then(Path::parent).is_some_and(is_ours)
     }
 
-    /// Whether it may be the place that the compiler knows by this path and line; where lines differ, the file says it.
+    /// Whether it may be the place with the compiler's path and line; if the lines differ, the file decides.
     pub(super) fn is_of(&self, path: &str) -> bool {
         self.file.ends_with(path.trim_start_matches("./"))
     }

@@ -1,4 +1,4 @@
-//! What is shown of a request and of the components that it went to.
+//! The facts that are shown about a request and the components that handled it.
 
 use enfilade_core::{Description, RemoteUser, Request, RequestIdValue, Response};
 use http::Method;
@@ -7,35 +7,35 @@ use super::shown;
 use crate::dispatch::router::RouteTrail;
 use crate::shared::redaction::Redaction;
 
-/// How much of a text from the request is shown, in bytes.
+/// The maximum length of a text from the request, in bytes.
 const MAX_TEXT: usize = 2_000;
-/// How many headers and parameters are shown.
+/// The maximum number of headers and of parameters.
 const MAX_PAIRS: usize = 100;
-/// How many components are shown, and how much of each option, in bytes.
+/// The maximum number of components, and the maximum length of each option, in bytes.
 const MAX_COMPONENTS: usize = 500;
 const MAX_OPTION: usize = 300;
 
-/// What stands where a value was.
+/// Replaces a hidden value.
 const HIDDEN: &str = "***";
 
-/// A request as it came to the wrapper.
+/// A request as it reached the wrapper.
 pub(super) struct RequestFacts {
     /// The method and the target.
     pub(super) line: String,
-    /// Names for people, and values.
+    /// Labels and values.
     pub(super) rows: Vec<(&'static str, String)>,
     pub(super) query: ShownPairs,
     pub(super) headers: ShownPairs,
 }
 
-/// Names and values, and how many more there are.
+/// Names and values, and the number of those that are left out.
 #[derive(Default)]
 pub(super) struct ShownPairs {
     pub(super) shown: Vec<(String, String)>,
     pub(super) more: usize,
 }
 
-/// A component of the stack, so many levels below the outermost.
+/// A component of the stack, and its depth below the outermost.
 pub(super) struct ComponentFacts {
     pub(super) depth: usize,
     pub(super) label: String,
@@ -44,13 +44,13 @@ pub(super) struct ComponentFacts {
 }
 
 impl RequestFacts {
-    /// The answer may know what a component inside found out.
+    /// Reads the request; the response may know the facts that an inner component found.
     pub(super) fn new(
         request: &Request,
         response: &Response,
         redaction: &Redaction,
     ) -> RequestFacts {
-        // The page that HEAD does not get is that of GET, so that both have the same headers (RFC 9110, section 9.3.2).
+        // HEAD has the same headers as GET, so the page that HEAD omits is that of GET (RFC 9110, section 9.3.2).
         let method = match *request.method() {
             Method::HEAD => &Method::GET,
             ref method => method,
@@ -151,11 +151,11 @@ impl ShownPairs {
     }
 }
 
-/// The components of a tree, outermost first, and how many more there are.
+/// Lists the components of a tree, outermost first, and counts those that are left out.
 pub(super) fn components(tree: &Description) -> (Vec<ComponentFacts>, usize) {
     let mut found = Vec::new();
     let mut more = 0;
-    // No recursion: a tree may be as deep as memory allows.
+    // Not recursive: a tree may be as deep as memory allows.
     let mut pending = vec![(0, "", tree)];
     while let Some((depth, label, component)) = pending.pop() {
         match found.len() < MAX_COMPONENTS {

@@ -1,4 +1,4 @@
-//! Where a panic was: noted by a hook, on threads that are inside a [`DebugErrors`](crate::DebugErrors) at that moment.
+//! A panic hook that records panics on threads that are inside a [`DebugErrors`](crate::DebugErrors).
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -11,28 +11,28 @@ thread_local! {
     static WATCH: RefCell<ThreadPanics> = const { RefCell::new(ThreadPanics { depth: 0, seen: None }) };
 }
 
-/// What a thread does.
+/// The state of a thread.
 struct ThreadPanics {
-    /// How many of these wrappers it is inside of.
+    /// The number of these wrappers that the thread is inside.
     depth: usize,
-    /// The last panic since it came into the outermost.
+    /// The last panic since the thread entered the outermost of these wrappers.
     seen: Option<CaughtPanic>,
 }
 
-/// A panic, as the hook saw it.
+/// A panic, as seen by the hook.
 #[derive(Debug)]
 pub(super) struct CaughtPanic {
     pub(super) message: Option<String>,
-    /// The path of the source as the compiler was told it, the line and the column.
+    /// The path of the source file as the compiler knows it, the line and the column.
     pub(super) location: Option<(String, u32, u32)>,
     pub(super) thread: Option<String>,
     pub(super) backtrace: Backtrace,
 }
 
-/// Puts the hook in front of the one that is there, once in the life of the process.
+/// Installs the hook in front of the current one, once per process.
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
-    // A thread that panics cannot change hooks.
+    // A panicking thread cannot change hooks.
     if thread::panicking() {
         return;
     }
@@ -45,7 +45,7 @@ pub(super) fn install() {
     });
 }
 
-/// While it lives, panics of this thread are noted.
+/// Records panics of this thread until it is dropped.
 pub(super) struct PanicWatch(());
 
 pub(super) fn watch() -> PanicWatch {
@@ -64,9 +64,9 @@ impl Drop for PanicWatch {
     }
 }
 
-/// The last panic that was noted, if `said` is the text of an error that was made of it.
+/// Returns the last recorded panic if `said` is the text of the error made from it.
 pub(super) fn take(said: &str) -> Option<CaughtPanic> {
-    // The ID of the request may stand before it.
+    // The request's ID may come first.
     WATCH.with_borrow_mut(|watch| watch.seen.take_if(|seen| said.ends_with(&seen.text())))
 }
 
@@ -81,7 +81,7 @@ impl CaughtPanic {
     }
 }
 
-/// A panic in here would end the process, so nothing is taken for granted.
+/// A panic here would abort the process, so nothing here may panic.
 fn note(info: &PanicHookInfo<'_>) {
     let is_watched = WATCH.try_with(|watch| watch.try_borrow().is_ok_and(|watch| watch.depth > 0));
     if !is_watched.unwrap_or(false) {

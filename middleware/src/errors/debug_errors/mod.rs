@@ -1,4 +1,4 @@
-//! A page that says what went wrong, for whoever writes the application.
+//! A page that shows developers what failed.
 
 mod backtrace;
 mod facts;
@@ -33,48 +33,47 @@ use crate::matching::accept;
 use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
-/// Shows what went wrong, to whoever asks: the error with its causes, the panic with its backtrace, the request, the stack.
+/// Shows the error with its causes, the panic with its backtrace, the request and the stack.
 ///
-/// A panic of the call or the future gets a page, and so does an answer of 500 or more that has no content or that an
-/// [`HttpError`] made; with [`client_errors`](DebugErrors::client_errors) one of 400 or more too. What an application
-/// wrote itself stays. Status and headers stay (`WWW-Authenticate`, `Retry-After`, `Allow`), but for those that speak of
-/// the content that was there. A body that panics is too late for a page: it fails, so that the client sees that it is
-/// not whole.
+/// It makes a page for a panic of the call or the future, and for a response of 500 or more that has no content or
+/// comes from an [`HttpError`]. [`client_errors`](DebugErrors::client_errors) adds pages for 400 to 499. Content that
+/// an application wrote stays. Status and headers stay (`WWW-Authenticate`, `Retry-After`, `Allow`), except headers
+/// that describe the replaced content. If the body panics, it is too late for a page: the body fails, so that the
+/// client notices that it is incomplete.
 ///
 /// | | |
 /// |---|---|
-/// | what went wrong | the chain of errors with their `Debug`, and their types where they are known; of a panic what it said, where, a backtrace, and the source around it where that can be read |
-/// | the request | method, target, query, headers, client, what mounts consumed, the pattern that a [`Router`](crate::Router) matched, the [id](crate::RequestId); not the body |
-/// | the stack | the components inside with their options, as they [describe](Application::describe) themselves |
+/// | the error | the chain of errors with their `Debug` and, if known, their types; for a panic its message, its place, a backtrace, and the source lines around it if they can be read |
+/// | the request | method, target, query, headers, client, the path that mounts consumed, the pattern that a [`Router`](crate::Router) matched, the [ID](crate::RequestId); not the body |
+/// | the stack | the inner components with their options, as they [describe](Application::describe) themselves |
 ///
-/// It is HTML, a problem in JSON (RFC 9457) with the details in members of its own, or text, as `Accept` says; text where
-/// there is no `Accept`, or where none of these is in it. There is no script in the page, and nothing can be done with it.
-/// Long texts and long lists are cut, and say so.
+/// The page is HTML, problem JSON (RFC 9457) with the details in extension members, or text, as `Accept` says. It is
+/// text if there is no `Accept`, or if `Accept` allows none of these. The page has no scripts and no controls. Long
+/// texts and long lists are cut and marked as cut.
 ///
-/// Where a panic was is noted by a hook, which the first of these wrappers puts in front of the panic hook that is there,
-/// and which goes on to that one. It looks at panics of threads that are inside one of these wrappers at that moment, so a
-/// panic on another thread has no backtrace; `RUST_BACKTRACE` does not matter. A program that sets a hook of its own
-/// afterwards has to go on to this one. Names and places are those that the debug information has, and finding them takes
-/// its time. Where a program is built with `panic = "abort"`, nothing can be caught.
+/// A panic hook records the place of a panic. The first of these wrappers installs it in front of the current hook, and
+/// it calls that one afterwards. It records only panics on threads that are inside one of these wrappers, so a panic on
+/// another thread has no backtrace. `RUST_BACKTRACE` has no effect. If a program sets its own hook later, that hook
+/// must call this one. Names and places come from the debug information; reading it takes time. A program built with
+/// `panic = "abort"` cannot catch panics.
 ///
 /// # Order
 ///
-/// Inside logs and what else looks at answers, outside everything that may fail: it takes the place of
-/// [`CatchPanic`](crate::CatchPanic) and [`ErrorPages`](crate::ErrorPages) while an application is written. Where these are
-/// inside of it, its page comes in the place of theirs, with the backtrace of a panic; outside of it,
-/// [`ErrorPages`](crate::ErrorPages) would replace its page. Inside [`ProxyFix`](crate::ProxyFix) and
-/// [`RequestId`](crate::RequestId) it knows the client and the id. What is outside of it and replaces
-/// `Content-Security-Policy` takes the style away.
+/// Inside logs and other wrappers that read responses, outside everything that may fail. During development it replaces
+/// [`CatchPanic`](crate::CatchPanic) and [`ErrorPages`](crate::ErrorPages). If these are inside it, its page replaces
+/// theirs and has the backtrace of a panic. If [`ErrorPages`](crate::ErrorPages) is outside it, that replaces this
+/// page. Put it inside [`ProxyFix`](crate::ProxyFix) and [`RequestId`](crate::RequestId), so that it knows the client
+/// and the ID. A wrapper outside that replaces `Content-Security-Policy` disables the style of the page.
 ///
 /// # Security
 ///
-/// It tells everybody who can make the application fail how it is made: paths and pieces of its source, its options, what
-/// its errors know, and names of headers. So it is for development, and [`new`](DebugErrors::new) refuses where the crate was
-/// built without `debug_assertions`, which Cargo's `release` profile leaves out. The values of `Authorization`,
-/// `Proxy-Authorization`, `Cookie` and of everything that [`Sensitive`](crate::Sensitive) marked outside are shown as `***`;
-/// a secret that an error or a panic says is shown.
+/// The page shows internals to every client that can make the application fail: paths and parts of its source, its
+/// options, the content of its errors, and names of headers. Use it only for development. [`new`](DebugErrors::new)
+/// fails if the crate was built without `debug_assertions`, as in Cargo's `release` profile. The values of
+/// `Authorization`, `Proxy-Authorization`, `Cookie` and of all headers that a [`Sensitive`](crate::Sensitive) outside
+/// marked are shown as `***`. A secret in the text of an error or a panic is shown.
 ///
-/// Everything is escaped, control characters are spelled, and the page forbids scripts, frames and forms
+/// Everything is escaped, and control characters are spelled out. The page forbids scripts, frames and forms
 /// (`Content-Security-Policy`), and caching (`Cache-Control: no-store`).
 ///
 /// # Example
@@ -106,24 +105,24 @@ pub struct DebugErrors {
     client_errors: bool,
 }
 
-/// On an answer that has its page already, for another one outside.
+/// Marks a response that already has a page, for another such wrapper outside.
 #[derive(Clone)]
 struct HasPage;
 
 impl DebugErrors {
-    /// Shows pages of errors of the server, in a program that is built for development.
+    /// Shows pages for server errors, in a program that is built for development.
     ///
     /// # Errors
     ///
-    /// Where this crate was built without `debug_assertions`: [`ErrorKind::Build`].
+    /// If this crate was built without `debug_assertions`: [`ErrorKind::Build`].
     pub fn new() -> Result<Self, Error> {
         permitted(cfg!(debug_assertions))?;
         Ok(DebugErrors::insecure_in_release())
     }
 
-    /// The same in any program, one that is built for release too.
+    /// Shows pages in any program, also in one that is built for release.
     ///
-    /// Only where nobody but its makers reaches it; see the type's notes on security.
+    /// Use it only if no client but the developers can reach the program; see the security notes of the type.
     pub fn insecure_in_release() -> Self {
         DebugErrors {
             redaction: Redaction::new(),
@@ -131,24 +130,23 @@ impl DebugErrors {
         }
     }
 
-    /// Shows pages of errors of the client too: of answers of 400 to 499.
+    /// Also shows pages for client errors: responses of 400 to 499.
     ///
-    /// By default those stay as they are, as most of them are meant.
+    /// By default these stay unchanged, because most of them are intended.
     pub fn client_errors(mut self) -> Self {
         self.client_errors = true;
         self
     }
 
-    /// Shows `***` for the values of a header of requests.
+    /// Shows `***` for the values of a request header.
     pub fn redact_header(mut self, name: HeaderName) -> Self {
         self.redaction.hide_header(name);
         self
     }
 
-    /// Shows `***` for the values of a parameter of queries.
+    /// Shows `***` for the values of a query parameter.
     ///
-    /// The name is text, in upper or lower case, and is compared with those of a query decoded. Queries in `Referer` are
-    /// included.
+    /// The name is decoded text; upper and lower case are equal. Queries in `Referer` are included.
     pub fn redact_query(mut self, name: &str) -> Self {
         self.redaction.hide_parameter(name);
         self
@@ -205,7 +203,7 @@ fn permitted(debug_assertions: bool) -> Result<(), Error> {
     }
 }
 
-/// A request that is on its way.
+/// A request that is being handled.
 struct DebuggedRequest {
     request: Request,
     app: Application,
@@ -221,7 +219,7 @@ impl DebuggedRequest {
         if !self.options.is_shown(&response) {
             return response;
         }
-        // What the application says of its errors may panic too; then the answer stays as it is.
+        // Formatting the application's errors may panic too; then the response stays unchanged.
         match Panic::catch(|| self.content(&response)) {
             Ok((media_type, content)) => replace(response, media_type, content),
             Err(_) => response,
@@ -251,7 +249,7 @@ impl DebuggedRequest {
     }
 }
 
-/// Browsers say what they like; who says nothing is a program, or a person at a terminal.
+/// Browsers send `Accept`; a client without it is a program or a person at a terminal.
 fn choose(accepted: &HeaderMap) -> ErrorFormat {
     let offered = [
         ("text/html", ErrorFormat::Html),
@@ -275,7 +273,7 @@ fn replace(response: Response, media_type: &'static str, content: String) -> Res
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, page::POLICY),
-        // The target may have a secret in its query.
+        // The query of the target may contain a secret.
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {

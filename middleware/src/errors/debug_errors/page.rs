@@ -1,4 +1,4 @@
-//! The report as a page.
+//! The report as an HTML page.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::source::Excerpt;
 use crate::shared::html::HtmlEscaped;
 
 const STYLE: &str = include_str!("style.css");
-/// Nothing but the style that is in the page itself, known by its SHA-256: no script, no image, no form, no frame.
+/// Allows only the page's own style, by its SHA-256: no scripts, images, forms or frames.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-SPdDHuTqe87u2mAmt2Sm+RRsm3h/ZqahQRXpdUHwQyo='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// How far a component is moved to the right at most, in levels.
+/// The maximum indentation of a component, in levels.
 const MAX_INDENT: usize = 24;
 
 pub(super) fn html(report: &Report) -> String {
@@ -27,7 +27,7 @@ pub(super) fn html(report: &Report) -> String {
     );
     if let Some(detail) = &report.detail {
         let detail = HtmlEscaped(detail);
-        let _ = writeln!(html, "<p>The client is told: <q>{detail}</q></p>");
+        let _ = writeln!(html, "<p>Message for the client: <q>{detail}</q></p>");
     }
     match &report.panic {
         Some(panic) => write_panic(&mut html, panic),
@@ -95,7 +95,7 @@ fn write_panic(html: &mut String, panic: &PanicReport) {
     html.push_str("</ol>\n</section>\n");
 }
 
-/// A frame of the application; its source can be unfolded.
+/// Writes a frame of the application, whose source can be unfolded.
 fn write_frame(html: &mut String, frame: &Frame, excerpt: Option<&Excerpt>) {
     let (name, place) = (HtmlEscaped(&frame.symbol), place(frame));
     let Some(excerpt) = excerpt else {
@@ -195,7 +195,7 @@ fn write_component(html: &mut String, component: &ComponentFacts) {
     let _ = writeln!(
         html,
         "<li>{}{label}<b>{}</b>{options}</li>",
-        // The tree is in the text itself, so that it is there without a style sheet too.
+        // The tree is part of the text, so that it is readable without the style sheet.
         "<i></i>".repeat(component.depth.min(MAX_INDENT)),
         HtmlEscaped(&component.name),
     );

@@ -37,7 +37,7 @@ pub(super) fn text(report: &Report) -> String {
     text
 }
 
-/// Every line of `value` behind as much space, so that none of them is taken for one of the report's own.
+/// Indents every line of `value`, so that it cannot be mistaken for a line of the report.
 fn indented(text: &mut String, space: &str, value: &str) {
     for line in value.split('\n') {
         let _ = writeln!(text, "{space}{line}");

@@ -7,7 +7,7 @@ use super::facts::{ComponentFacts, ShownPairs};
 use super::report::{PanicReport, Report};
 use crate::shared::json::{array, object, object_of_texts, string, string_or_null};
 
-/// What goes beyond the status is in extension members (RFC 9457, section 3.2).
+/// Details beyond the status are extension members (RFC 9457, section 3.2).
 pub(super) fn text(report: &Report) -> String {
     let causes = report.causes.iter().map(|cause| {
         object([
@@ -29,7 +29,7 @@ pub(super) fn text(report: &Report) -> String {
         ("request", request(report)),
         ("status", report.status.as_u16().to_string()),
         ("title", string(report.title())),
-        // Nothing more than what the status says (RFC 9457, section 4.2.1).
+        // `about:blank` means nothing more than the status (RFC 9457, section 4.2.1).
         ("type", string("about:blank")),
     ])
 }

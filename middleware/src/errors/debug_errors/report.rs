@@ -1,4 +1,4 @@
-//! What went wrong, in the form in which it is shown.
+//! The facts about an error, for all formats.
 
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -15,19 +15,19 @@ use super::shown;
 use super::source::{self, Excerpt};
 use crate::shared::redaction::Redaction;
 
-/// How much of a message is shown, in bytes.
+/// The maximum length of a message, in bytes.
 const MAX_MESSAGE: usize = 8_000;
-/// How many errors of a chain are shown.
+/// The maximum number of errors in a chain.
 const MAX_CHAIN: usize = 50;
-/// From how many places the source is shown.
+/// The maximum number of places whose source is shown.
 const MAX_EXCERPTS: usize = 10;
 
-/// All that a page says.
+/// The content of a page.
 pub(super) struct Report {
     pub(super) status: StatusCode,
-    /// What went wrong, in one text.
+    /// The error in one text.
     pub(super) headline: String,
-    /// What the error says to the client, where it says anything.
+    /// The error's message for the client, if there is one.
     pub(super) detail: Option<String>,
     /// The cause, its cause, and so on.
     pub(super) causes: Vec<Cause>,
@@ -41,11 +41,11 @@ pub(super) struct Report {
 pub(super) struct Cause {
     pub(super) message: String,
     pub(super) type_name: Option<&'static str>,
-    /// What `Debug` has to say beyond that.
+    /// The `Debug` text, if it says more than the message.
     pub(super) debug: Option<String>,
 }
 
-/// Where a panic was and how it came about.
+/// The place and the backtrace of a panic.
 pub(super) struct PanicReport {
     pub(super) location: Option<String>,
     pub(super) thread: Option<String>,
@@ -53,13 +53,13 @@ pub(super) struct PanicReport {
     pub(super) frames: Vec<(Frame, Option<Excerpt>)>,
 }
 
-/// What a report is made of beside the answer.
+/// The facts for a report, besides the response.
 pub(super) struct Evidence<'a> {
     pub(super) request: &'a Request,
     pub(super) redaction: &'a Redaction,
     pub(super) tree: &'a Description,
     pub(super) seen: Option<&'a CaughtPanic>,
-    /// The folder that the program runs in, where sources are looked for.
+    /// The folder in which the program runs, used to find sources.
     pub(super) folder: Option<&'a Path>,
 }
 
@@ -84,7 +84,7 @@ impl Report {
         }
     }
 
-    /// The status in numbers and words.
+    /// The status as number and words.
     pub(super) fn status_text(&self) -> String {
         format!("{} {}", self.status.as_str(), self.title())
     }
@@ -99,9 +99,9 @@ fn headline(response: &Response, causes: &[Cause], detail: Option<&str>) -> Stri
         (Some(cause), _) => cause.message.clone(),
         (None, Some(detail)) => detail.to_owned(),
         (None, None) if response.extensions().get::<Arc<HttpError>>().is_some() => {
-            "The application answered with an error that has no cause".to_owned()
+            "The application responded with an error that has no cause".to_owned()
         }
-        (None, None) => "The application answered without content, and said no error".to_owned(),
+        (None, None) => "The application responded without content and without an error".to_owned(),
     }
 }
 
@@ -123,14 +123,14 @@ fn causes(error: &HttpError) -> Vec<Cause> {
         .collect()
 }
 
-/// `Debug` of a text is the text in quotes.
+/// Formats with `Debug`, or returns `None` if that is only the quoted message.
 fn debug(error: &(dyn StdError + 'static)) -> Option<String> {
     let debug = shown::display(format_args!("{error:?}"), MAX_MESSAGE);
     let quoted = shown::display(format_args!("{:?}", error.to_string()), MAX_MESSAGE);
     (debug != quoted).then_some(debug)
 }
 
-/// The type of an error, where it is one that is met everywhere: nothing else can be known of it.
+/// The type of an error if it is a common one; other types cannot be known.
 fn known_type(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     fn is<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> Option<&'static str> {
         error.is::<T>().then(type_name::<T>)
@@ -177,7 +177,7 @@ impl PanicReport {
     }
 }
 
-/// The lines around the place of a panic, whose file the backtrace has to name.
+/// The lines around the place of a panic; the backtrace has to name the file.
 fn source_of_panic(seen: &CaughtPanic, frames: &[(Frame, Option<Excerpt>)]) -> Option<Excerpt> {
     let (file, line, _) = seen.location.as_ref()?;
     let mut places = frames.iter().filter_map(|(frame, _)| frame.place.as_ref());

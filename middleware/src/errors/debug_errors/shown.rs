@@ -1,10 +1,10 @@
-//! What is shown of text from elsewhere: a part that is not too long, and nothing that a terminal obeys.
+//! Makes foreign text safe to show: limits its length, and spells out control characters.
 
 use std::fmt::{self, Display, Write};
 
 use crate::shared::unprintable::is_unprintable;
 
-/// A text of bytes of any kind, of which so many are shown.
+/// Shows at most `limit` bytes of arbitrary bytes as text.
 pub(super) fn bytes(bytes: &[u8], limit: usize) -> String {
     let (part, rest) = bytes.split_at_checked(limit).unwrap_or((bytes, &[]));
     let mut text = String::new();
@@ -20,9 +20,9 @@ pub(super) fn bytes(bytes: &[u8], limit: usize) -> String {
     text
 }
 
-/// A text of what an application shows of something, of which so many bytes are shown.
+/// Shows at most `limit` bytes of the `Display` text of a value.
 ///
-/// What is longer is not even made.
+/// The rest is not even formatted.
 pub(super) fn display(value: impl Display, limit: usize) -> String {
     let mut bounded = Bounded {
         text: String::new(),
@@ -37,7 +37,7 @@ pub(super) fn display(value: impl Display, limit: usize) -> String {
     text
 }
 
-/// Lines and tabs stay; every other control character and what turns the direction of text is spelled.
+/// Keeps line breaks and tabs; spells out all other control characters and those that change the direction of text.
 fn write_safe(text: &mut String, part: &str) {
     for character in part.chars() {
         match character {
@@ -48,7 +48,7 @@ fn write_safe(text: &mut String, part: &str) {
     }
 }
 
-/// Takes so many bytes, and then refuses.
+/// Accepts a limited number of bytes, then fails.
 struct Bounded {
     text: String,
     limit: usize,
@@ -57,7 +57,7 @@ struct Bounded {
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let left = self.limit - self.text.len();
-        // The longest beginning that fits.
+        // The longest prefix within the limit.
         let part = (0..=left.min(text.len()))
             .rev()
             .find_map(|end| text.get(..end));

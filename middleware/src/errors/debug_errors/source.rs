@@ -6,25 +6,25 @@ use std::path::Path;
 
 use super::shown;
 
-/// How many lines stand before and after the one that is meant.
+/// The number of lines shown before and after the line in question.
 const AROUND: u32 = 5;
-/// How much of a file is read, in bytes; no source that people write is longer.
+/// The maximum size of a file, in bytes; source files written by people are smaller.
 const MAX_FILE: u64 = 4 << 20;
-/// How much of a line is shown, in bytes.
+/// The maximum length of a line, in bytes.
 const MAX_LINE: usize = 240;
 
 /// Lines of a source, with their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Excerpt {
     pub(super) lines: Vec<(u32, String)>,
-    /// The number of the line that is meant.
+    /// The number of the line in question.
     pub(super) line: u32,
 }
 
-/// The lines around `line` of a Rust source; nothing where it cannot be read or is not as long.
+/// Returns the lines around `line` of a Rust source file; `None` if it cannot be read or is too short.
 pub(super) fn excerpt(path: &Path, line: u32) -> Option<Excerpt> {
     let is_source = path.extension().is_some_and(|extension| extension == "rs");
-    // What is no plain file may wait for ever as it is opened.
+    // Opening a file that is not a regular one may block forever.
     if !is_source || !path.metadata().is_ok_and(|file| file.is_file()) {
         return None;
     }

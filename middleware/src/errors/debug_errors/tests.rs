@@ -190,7 +190,7 @@ fn an_error_is_shown_with_its_causes() {
 }
 
 #[test]
-fn which_answers_have_a_page() {
+fn which_responses_have_a_page() {
     fn app(status: u16, content: &'static str, has_error: bool) -> Application {
         Application::new(move |_: Request| {
             let status = StatusCode::from_u16(status).unwrap();
@@ -222,7 +222,7 @@ fn which_answers_have_a_page() {
     let problem = problem(&client(app(503, "busy", true)), "/");
     assert_eq!(problem["detail"], "busy");
     let problem = self::problem(&client(app(500, "", false)), "/");
-    let said = "The application answered without content, and said no error";
+    let said = "The application responded without content and without an error";
     assert_eq!(problem["detail"], said);
 }
 
@@ -349,7 +349,7 @@ fn more_can_be_hidden() {
 }
 
 #[test]
-fn a_route_that_had_no_answer_gives_way_to_the_next() {
+fn a_route_without_a_response_gives_way_to_the_next() {
     let first = Router::new().get("/{a}", |_: Request| StatusCode::NOT_FOUND);
     let second = Router::new().get("/{b}", |_: Request| -> &str { panic!("b") });
     let apps = [first.build().unwrap(), second.build().unwrap()];
@@ -399,7 +399,7 @@ fn a_body_that_panics_fails_and_has_no_page() {
 }
 
 #[test]
-fn an_error_that_panics_when_it_is_shown_leaves_the_answer() {
+fn an_error_that_panics_when_it_is_shown_leaves_the_response() {
     #[derive(Debug)]
     struct Mad(AtomicBool);
     impl fmt::Display for Mad {
@@ -424,7 +424,7 @@ fn one_inside_another_keeps_its_page() {
 }
 
 #[test]
-fn a_ready_answer_stays_ready_and_a_body_in_memory_stays_there() {
+fn a_ready_response_stays_ready_and_a_body_in_memory_stays_there() {
     let app = Application::new(|_: Request| "text").wrap(shows());
     let reply = app.call(Request::get("/"));
     let body = reply.as_ready().unwrap().body();

@@ -1,4 +1,4 @@
-//! Pages for answers that are errors.
+//! Pages for error responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use crate::shared::html::HtmlEscaped;
 use crate::shared::json;
 use crate::shared::valid_status::ValidStatus;
 
-/// Gives errors a page: HTML, a problem in JSON (RFC 9457), or plain text, as the client likes.
+/// Adds a page to error responses: HTML, problem JSON (RFC 9457) or plain text, as the client prefers.
 ///
-/// An answer of 400 or more that has no content gets one, and so does one that an [`HttpError`] made, whose text only
-/// says what the status says. What an application wrote itself stays, unless
-/// [`replace_content`](ErrorPages::replace_content) says otherwise. Status and headers stay (`WWW-Authenticate`,
-/// `Retry-After`, `Allow`), but for those that speak of the content that was there.
+/// A response of 400 or more gets a page if it has no content, or if its content is the standard text of an
+/// [`HttpError`]. Content that an application wrote stays, unless [`replace_content`](ErrorPages::replace_content) is
+/// set. Status and headers stay (`WWW-Authenticate`, `Retry-After`, `Allow`), except headers that describe the replaced
+/// content.
 ///
-/// The page has the status, its reason phrase and the [text that the error has for the client](HttpError::client_message), and
-/// nothing of the cause. `Vary: Accept` is added. A client that takes none of the formats gets plain text.
+/// The page has the status, its reason phrase and the [error's text for the client](HttpError::client_message). It
+/// shows nothing of the cause. `Vary: Accept` is added. If the client accepts none of the formats, it gets plain text.
 ///
 /// # Order
 ///
-/// Outside everything that answers with errors ([`CatchPanic`](crate::CatchPanic), limits, [`NotFound`](crate::NotFound)
-/// and [`Cascade`](crate::Cascade), which would take a page for an answer), inside [`Compression`](crate::Compression)
-/// and logs.
+/// Outside everything that responds with errors: [`CatchPanic`](crate::CatchPanic), limits,
+/// [`NotFound`](crate::NotFound) and [`Cascade`](crate::Cascade) (with the page inside them, they would not see an
+/// empty 404). Inside [`Compression`](crate::Compression) and logs.
 ///
 /// # Example
 ///
@@ -73,19 +73,19 @@ pub struct ErrorPages {
     replace_content: bool,
 }
 
-/// A format that errors are shown in.
+/// A format of error pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorFormat {
-    /// A page: `text/html`.
+    /// An HTML page: `text/html`.
     Html,
     /// `application/problem+json` (RFC 9457), also for clients that want `application/json`.
     Problem,
-    /// A line: `text/plain`.
+    /// A line of text: `text/plain`.
     Text,
 }
 
-/// What a page has to say.
+/// The content of a page.
 #[derive(Clone, Debug)]
 pub struct ErrorPage {
     status: StatusCode,
@@ -94,24 +94,24 @@ pub struct ErrorPage {
 }
 
 impl ErrorPage {
-    /// The status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The status in words.
+    /// Returns the status in words.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
     }
 
-    /// The members that the error has for a problem (RFC 9457), see [`HttpError::member`]; escape them.
+    /// Returns the error's members for a problem (RFC 9457), see [`HttpError::member`]; escape them.
     pub fn members(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
         self.members.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// What the error says to the client beside that; escape it.
+    /// Returns the error's message for the client, if it says more than the status; escape it.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
@@ -161,7 +161,7 @@ impl ErrorPage {
 }
 
 impl ErrorPages {
-    /// Pages of our own, in all formats.
+    /// Uses the built-in pages, in all formats.
     pub fn new() -> Self {
         ErrorPages {
             formats: vec![ErrorFormat::Html, ErrorFormat::Problem, ErrorFormat::Text],
@@ -173,50 +173,50 @@ impl ErrorPages {
         }
     }
 
-    /// The formats, the best first: where the client likes several equally, the earlier is taken.
+    /// Sets the formats, the best first: if the client accepts several equally, the first one is used.
     ///
-    /// By default HTML, a problem, text. An interface for programs begins with the problem.
+    /// The default is HTML, problem, text. Put the problem first in an API.
     pub fn formats(mut self, formats: impl IntoIterator<Item = ErrorFormat>) -> Self {
         self.formats = formats.into_iter().collect();
         self
     }
 
-    /// The page of one status, in HTML.
+    /// Sets the HTML page of one status.
     ///
     /// # Errors
     ///
-    /// If it is not 400 to 599.
+    /// If the status is not between 400 and 599.
     pub fn page(mut self, status: StatusCode, html: impl Into<String>) -> Result<Self, Error> {
         let status = ValidStatus::Error.check(status)?;
         self.pages.push((status, html.into().into()));
         Ok(self)
     }
 
-    /// The page of every 4xx that has no page of its own, in HTML.
+    /// Sets the HTML page of every 4xx that has no page of its own.
     pub fn client_errors(mut self, html: impl Into<String>) -> Self {
         self.client_errors = Some(html.into().into());
         self
     }
 
-    /// The page of every 5xx that has no page of its own, in HTML.
+    /// Sets the HTML page of every 5xx that has no page of its own.
     pub fn server_errors(mut self, html: impl Into<String>) -> Self {
         self.server_errors = Some(html.into().into());
         self
     }
 
-    /// Makes the HTML of all others; it has to escape what it shows.
+    /// Renders the HTML of all other errors; `render` must escape what it shows.
     pub fn render(mut self, render: impl Fn(&ErrorPage) -> String + Send + Sync + 'static) -> Self {
         self.render = Some(Arc::new(render));
         self
     }
 
-    /// Replaces what applications wrote for their errors too.
+    /// Also replaces error content that applications wrote; off by default.
     pub fn replace_content(mut self) -> Self {
         self.replace_content = true;
         self
     }
 
-    /// The HTML for an error.
+    /// Returns the HTML for an error.
     fn html(&self, page: &ErrorPage) -> Bytes {
         let own = self
             .pages
@@ -282,7 +282,7 @@ impl Wrapper for ErrorPages {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let accepted = HeaderValues::of(request.headers(), &ACCEPT);
         let reply = inner.call(request);
-        // Most responses are no errors: they are not even moved.
+        // Most responses are not errors; they are not even moved.
         let is_done = |response| !self.is_replaced(response);
         if reply.as_ready().is_some_and(is_done) {
             return reply;

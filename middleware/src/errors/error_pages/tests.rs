@@ -7,7 +7,7 @@ fn client(app: Application, pages: ErrorPages) -> Client {
     Client::new(app.wrap(Lint::new()).wrap(pages).wrap(Lint::new()))
 }
 
-fn answers(
+fn responses(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     body: &'static str,
@@ -39,7 +39,7 @@ fn only_errors_without_content_of_their_own_get_a_page() {
             (ErrorPages::new(), by_default),
             (ErrorPages::new().replace_content(), by_force),
         ] {
-            let response = client(answers(status, &[], body), pages).get("/").send();
+            let response = client(responses(status, &[], body), pages).get("/").send();
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(
                 response.header("vary"),
@@ -123,7 +123,7 @@ fn headers_of_the_old_content_go_and_the_others_stay() {
     ];
     for (status, range) in [(401, None), (416, Some("bytes */9"))] {
         let pages = ErrorPages::new().replace_content();
-        let response = client(answers(status, headers, "xxx"), pages)
+        let response = client(responses(status, headers, "xxx"), pages)
             .get("/")
             .send();
         for gone in [
@@ -169,17 +169,17 @@ fn pages_are_found_by_status_then_by_class_then_made() {
         (403, "4xx"),
         (503, "503 Service Unavailable Service Unavailable"),
     ] {
-        let response = client(answers(status, &[], ""), pages.clone())
+        let response = client(responses(status, &[], ""), pages.clone())
             .get("/")
             .send();
         assert_eq!(response.text(), expected);
     }
-    let response = client(answers(500, &[], ""), pages.server_errors("5xx"))
+    let response = client(responses(500, &[], ""), pages.server_errors("5xx"))
         .get("/")
         .send();
     assert_eq!(response.text(), "5xx");
     let programs = ErrorPages::new().formats([ErrorFormat::Problem]);
-    let response = client(answers(500, &[], ""), programs).head("/").send();
+    let response = client(responses(500, &[], ""), programs).head("/").send();
     assert_eq!(
         response.header("content-type"),
         Some("application/problem+json")

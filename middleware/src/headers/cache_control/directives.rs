@@ -1,4 +1,4 @@
-//! Reads a value of `Cache-Control` that an author wrote.
+//! Parses a value of `Cache-Control` from the options.
 
 use http::HeaderValue;
 
@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use enfilade_core::headers::is_token;
 
-/// Those with seconds (RFC 9111, sections 5.2.2.1 and 5.2.2.10, and RFC 5861).
+/// Directives with seconds (RFC 9111, sections 5.2.2.1 and 5.2.2.10, and RFC 5861).
 const WITH_SECONDS: [&str; 4] = [
     "max-age",
     "s-maxage",
     "stale-while-revalidate",
     "stale-if-error",
 ];
-/// Those without an argument (RFC 9111, section 5.2.2, and RFC 8246).
+/// Directives without an argument (RFC 9111, section 5.2.2, and RFC 8246).
 const WITHOUT_ARGUMENT: [&str; 7] = [
     "immutable",
     "must-revalidate",
@@ -32,16 +32,16 @@ pub(super) fn parse(text: &str) -> Result<HeaderValue, Error> {
     let mut seen: Vec<String> = Vec::new();
     for member in members(text) {
         let name = check(member).map_err(refused)?;
-        // RFC 9111, section 4.2.1: what a cache does with the second one is its own choice.
+        // RFC 9111, section 4.2.1: each cache decides for itself what to do with the second one.
         if seen.contains(&name) {
-            return Err(refused(format!("{name} is there twice")));
+            return Err(refused(format!("{name} is repeated")));
         }
         seen.push(name);
     }
     HeaderValue::from_str(text).map_err(|_| refused("a byte is not allowed".to_owned()))
 }
 
-/// What stands between commas that are not in quotes.
+/// Splits at commas that are not in quotes.
 fn members(text: &str) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let is_end = move |character: char| {
@@ -63,14 +63,14 @@ fn members(text: &str) -> impl Iterator<Item = &str> {
         .map(|member| member.trim_matches([' ', '\t']))
 }
 
-/// The name of a directive in lower case; names are compared without it (RFC 9111, section 5.2).
+/// Returns the name of a directive in lower case; names are compared without case (RFC 9111, section 5.2).
 fn check(directive: &str) -> Result<String, String> {
     let (name, argument) = match directive.split_once('=') {
         Some((name, argument)) => (name, Some(argument)),
         None => (directive, None),
     };
     if directive.is_empty() {
-        // RFC 9110, section 5.6.1.1: a sender must not make empty members.
+        // RFC 9110, section 5.6.1.1: a sender must not generate empty members.
         return Err("a directive is empty".to_owned());
     }
     if !is_token(name) {
@@ -79,9 +79,9 @@ fn check(directive: &str) -> Result<String, String> {
     let name = name.to_ascii_lowercase();
     let known = name.as_str();
     match argument {
-        // Seconds are never in quotes (RFC 9111, section 5.2.2.1).
+        // Seconds are never quoted (RFC 9111, section 5.2.2.1).
         _ if WITH_SECONDS.contains(&known) && !argument.is_some_and(is_number) => {
-            Err(format!("{name} wants a number of seconds"))
+            Err(format!("{name} needs a number of seconds"))
         }
         Some(_) if WITHOUT_ARGUMENT.contains(&known) => Err(format!("{name} takes no argument")),
         Some(argument) if !is_token(argument) && !is_quoted_string(argument) => Err(format!(
@@ -95,7 +95,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// RFC 9110, section 5.6.4, without the bytes past ASCII that it has for older senders.
+/// RFC 9110, section 5.6.4, without the non-ASCII bytes that it allows for older senders.
 fn is_quoted_string(text: &str) -> bool {
     let inner = text
         .strip_prefix('"')
@@ -114,7 +114,7 @@ fn is_quoted_string(text: &str) -> bool {
             return false;
         }
     }
-    // A quote alone is both the first and the last one.
+    // A single quote is both the first and the last byte.
     text.len() > 1
 }
 
@@ -142,9 +142,9 @@ mod tests {
             ("public,, max-age=1", "a directive is empty"),
             ("no store", "\"no store\" is not the name of a directive"),
             ("=1", "\"\" is not the name of a directive"),
-            ("max-age", "max-age wants a number of seconds"),
-            ("max-age=1h", "max-age wants a number of seconds"),
-            ("s-maxage=\"1\"", "s-maxage wants a number of seconds"),
+            ("max-age", "max-age needs a number of seconds"),
+            ("max-age=1h", "max-age needs a number of seconds"),
+            ("s-maxage=\"1\"", "s-maxage needs a number of seconds"),
             ("max-age = 1", "\"max-age \" is not the name of a directive"),
             ("no-store=1", "no-store takes no argument"),
             (
@@ -164,7 +164,7 @@ mod tests {
                 "\"\\\"a\\nb\\\"\" is neither a token nor a quoted string",
             ),
             ("x=", "\"\" is neither a token nor a quoted string"),
-            ("public, Public", "public is there twice"),
+            ("public, Public", "public is repeated"),
         ] {
             let error = parse(text).unwrap_err();
             let expected = format!("{text:?} is not a value of cache-control: {why}");

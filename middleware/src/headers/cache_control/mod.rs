@@ -1,4 +1,4 @@
-//! Says how long caches may keep answers.
+//! Sets how long caches may keep responses.
 
 mod directives;
 mod rule;
@@ -17,27 +17,28 @@ use self::rule::RuleMatch;
 
 pub use self::rule::CacheRule;
 
-/// Says how long caches may keep answers, by path, media type and status.
+/// Sets how long caches may keep responses, by path, media type and status.
 ///
-/// The first rule that fits sets `Cache-Control` (RFC 9111, section 5.2); where none does, the answer stays as it is. One
-/// in which the application says something itself, in `Cache-Control` or in `Expires`, stays too, unless
-/// [`override_application`](CacheControl::override_application) says otherwise. Only answers to GET and HEAD are looked
-/// at, which is what caches keep; [`every_method`](CacheControl::every_method) is for the others.
+/// The first rule that matches sets `Cache-Control` (RFC 9111, section 5.2). If no rule matches, the response stays
+/// unchanged. It also stays unchanged if the application set `Cache-Control` or `Expires` itself, unless
+/// [`override_application`](CacheControl::override_application) is set. Only responses to GET and HEAD are changed,
+/// because caches keep these; [`every_method`](CacheControl::every_method) includes the others.
 ///
-/// A 206 and a 304 stand for a 200 and have the rule of it (RFC 9110, sections 15.3.7 and 15.4.5). A 304 often has no
-/// `Content-Type`: where it comes to a rule that asks for one, it gets no header, so that the client keeps the one that
-/// it has, and no later rule can say what is not meant for it.
+/// A 206 and a 304 are treated as the 200 that they stand for (RFC 9110, sections 15.3.7 and 15.4.5). A 304 often has
+/// no `Content-Type`. If it reaches a rule with a media type, it gets no header: the client keeps the header that it
+/// has, and no later rule can set a wrong one.
 ///
 /// # Order
 ///
-/// Outside whatever makes answers that it should see: a fallback, error pages, and what answers 304. Paths are those that
-/// are left where it stands, so within a mount they are without the prefix.
+/// Outside all wrappers whose responses it should see: a fallback, error pages, and wrappers that respond with 304.
+/// Paths are relative to its place in the stack: inside a mount they have no prefix.
 ///
 /// # Security
 ///
-/// A rule with `public` or `s-maxage` gives to everybody what one user was answered. A path is the client's word: where
-/// `/account/x.css` is answered as `/account` is, `**/*.css` fits a page that is private. Prefer prefixes that only
-/// public files have, and let the application say `private` itself. Dot segments are taken out before a rule looks.
+/// With `public` or `s-maxage`, a shared cache sends one user's response to all users. The client chooses the path: if
+/// the application responds to `/account/x.css` as to `/account`, `**/*.css` matches a private page. Prefer prefixes
+/// that only public files have, and let the application set `private` itself. Dot segments are resolved before a rule
+/// sees the path.
 ///
 /// # Example
 ///
@@ -80,30 +81,30 @@ pub struct CacheControl {
     overrides: bool,
 }
 
-/// Which rules fit the path of a request; looked up before the application may change it.
+/// Which rules match the path of a request; computed before the application may change it.
 type PathMatches = SmallVec<[bool; 16]>;
 
 impl CacheControl {
-    /// No rules, which leaves answers as they are.
+    /// Starts without rules, which leaves responses unchanged.
     pub fn new() -> Self {
         CacheControl::default()
     }
 
-    /// Adds a rule, after those that are there.
+    /// Adds a rule after the others.
     pub fn rule(mut self, rule: CacheRule) -> Self {
         self.rules.push(rule);
         self
     }
 
-    /// Looks at answers to every method; only at those to GET and HEAD by default.
+    /// Includes responses to every method; only GET and HEAD by default.
     ///
-    /// An answer to POST may be kept too, for a later GET, where it says how long (RFC 9110, section 9.3.3).
+    /// A response to POST may also be kept for a later GET if it says how long (RFC 9110, section 9.3.3).
     pub fn every_method(mut self) -> Self {
         self.every_method = true;
         self
     }
 
-    /// Replaces what the application says, and removes its `Expires`, where a rule fits; off by default.
+    /// Replaces the application's `Cache-Control` and removes its `Expires` if a rule matches; off by default.
     pub fn override_application(mut self) -> Self {
         self.overrides = true;
         self
@@ -116,7 +117,7 @@ impl CacheControl {
 
     fn decorate(&self, path_matches: &PathMatches, response: &mut Response) {
         let headers = response.headers();
-        // RFC 9111, section 5.3: `max-age` would count and the application's `Expires` would not.
+        // RFC 9111, section 5.3: `max-age` would take precedence over the application's `Expires`.
         let is_said = headers.contains_key(CACHE_CONTROL) || headers.contains_key(EXPIRES);
         if is_said && !self.overrides {
             return;

@@ -1,4 +1,4 @@
-//! A rule: to which answers a value of `Cache-Control` belongs.
+//! A rule: a value of `Cache-Control`, and the responses that get it.
 
 use std::fmt;
 
@@ -11,37 +11,38 @@ use crate::matching::media_range::MediaRange;
 use crate::matching::path_glob::PathGlob;
 use crate::matching::response_filter::StatusMatcher;
 
-/// A value of `Cache-Control`, and the answers that it is for.
+/// A value of `Cache-Control`, and the responses that get it.
 ///
-/// Of several paths one has to fit, and so of media types and of statuses; where nothing is said, all fit, but for
-/// statuses: a rule is for successful answers (2xx, and the 304 that stands for one), as an error or a redirect that is
-/// kept for a year is rarely what is meant.
+/// If a rule has several paths, one of them has to match; the same goes for media types and statuses. Without paths or
+/// media types, all match. Without statuses, only successful responses match (2xx, and a 304, which stands for one),
+/// because an error or a redirect should rarely be cached for a year.
 #[derive(Clone, Debug)]
 #[must_use = "a rule does nothing until it is given to a `CacheControl`"]
 pub struct CacheRule {
     value: HeaderValue,
     paths: Vec<PathGlob>,
     media_types: Vec<MediaRange>,
-    /// Successful answers where there are none.
+    /// Successful responses if empty.
     statuses: Vec<StatusMatcher>,
 }
 
-/// Whether a rule is for an answer.
+/// Whether a rule matches a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RuleMatch {
     Yes,
     No,
-    /// The answer stands for another one, and does not say enough of it.
+    /// The response stands for another one and lacks the necessary header.
     Unknown,
 }
 
 impl CacheRule {
-    /// A rule for every successful answer, with directives such as `public, max-age=3600`.
+    /// Makes a rule for every successful response, with directives such as `public, max-age=3600`.
     ///
     /// # Errors
     ///
-    /// Where this is no list of directives (RFC 9111, section 5.2), where a directive is there twice, and where one of
-    /// RFC 9111, 5861 or 8246 lacks its seconds or has an argument that it does not take. Others are taken as they are.
+    /// If it is not a list of directives (RFC 9111, section 5.2), if a directive is repeated, or if a directive of RFC
+    /// 9111, 5861 or 8246 lacks its seconds or has an argument that it does not allow. Other directives are accepted as
+    /// they are.
     pub fn new(directives: &str) -> Result<Self, Error> {
         Ok(CacheRule {
             value: directives::parse(directives)?,
@@ -51,49 +52,49 @@ impl CacheRule {
         })
     }
 
-    /// Is for answers at paths of this form: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
+    /// Matches responses at such paths: `/assets/**`, `/*.txt`, `**/*.{css,js}`.
     ///
-    /// Patterns are those of [`Guard::path`](crate::Guard::path).
+    /// Patterns have the syntax of [`Guard::path`](crate::Guard::path).
     ///
     /// # Errors
     ///
-    /// If the pattern is not well formed, or begins with neither a slash nor `**/` and so matches nothing.
+    /// If the pattern is malformed, or begins with neither a slash nor `**/` and so matches nothing.
     pub fn path(mut self, pattern: &str) -> Result<Self, Error> {
         self.paths.push(PathGlob::new(pattern)?);
         Ok(self)
     }
 
-    /// Is for answers of this media type: `text/html`, `image/*`. Parameters such as `charset` are not looked at.
+    /// Matches responses of this media type: `text/html`, `image/*`. Parameters such as `charset` are ignored.
     ///
     /// # Errors
     ///
-    /// Where this is neither a media type nor a type with `/*`.
+    /// If it is neither a media type nor a type with `/*`.
     pub fn media_type(mut self, range: &str) -> Result<Self, Error> {
         self.media_types.push(MediaRange::new(range)?);
         Ok(self)
     }
 
-    /// Is for responses with this status, and no longer for all successful ones.
+    /// Matches responses with this status, and no longer all successful ones.
     ///
     /// # Errors
     ///
-    /// If it is not 101, or 200 to 599: applications make no others.
+    /// If the status is neither 101 nor between 200 and 599: applications return no others.
     pub fn status(mut self, status: StatusCode) -> Result<Self, Error> {
         self.statuses.push(StatusMatcher::one(status)?);
         Ok(self)
     }
 
-    /// Is for answers of this class of statuses, such as 4 for 400 to 499, and no longer for all successful ones.
+    /// Matches responses of this class of statuses, such as 4 for 400 to 499, and no longer all successful ones.
     ///
     /// # Errors
     ///
-    /// Where the class is not one of 1 to 5.
+    /// If the class is not between 1 and 5.
     pub fn status_class(mut self, class: u16) -> Result<Self, Error> {
         self.statuses.push(StatusMatcher::class(class)?);
         Ok(self)
     }
 
-    /// Is for answers of every status.
+    /// Matches responses of every status.
     pub fn any_status(mut self) -> Self {
         self.statuses.push(StatusMatcher::Any);
         self
@@ -103,7 +104,7 @@ impl CacheRule {
         &self.value
     }
 
-    /// Whether it is for responses at the path of this request.
+    /// Whether it matches the path of this request.
     pub(super) fn matches_path(&self, request: &Request) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(request))
     }
@@ -145,7 +146,7 @@ impl CacheRule {
     }
 }
 
-/// The answers that it is for, as [`describe`](enfilade_core::Application::describe) shows them.
+/// The responses that it matches, as [`describe`](enfilade_core::Application::describe) shows them.
 impl fmt::Display for CacheRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paths = self.paths.iter().map(ToString::to_string);

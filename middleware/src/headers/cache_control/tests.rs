@@ -31,7 +31,7 @@ fn send(
     Client::new(app).request(method, path).send()
 }
 
-/// What the answer to a GET says.
+/// The `Cache-Control` of the response to a GET.
 fn said(cache: CacheControl, path: &'static str, status: u16, own: Own) -> Option<String> {
     let response = send(cache, Method::GET, path, status, own);
     response.header("cache-control").map(str::to_owned)
@@ -107,7 +107,7 @@ impl MediaRangeCase {
 }
 
 #[test]
-fn a_rule_is_for_successful_answers_unless_it_says_which() {
+fn a_rule_matches_successful_responses_unless_it_says_which() {
     let success = || rule("no-cache");
     for (rule, status, expected) in [
         (success(), 200, true),
@@ -205,7 +205,7 @@ fn what_the_application_says_stays_unless_told() {
 }
 
 #[test]
-fn only_answers_to_get_and_head_unless_told() {
+fn only_responses_to_get_and_head_by_default() {
     let rules = || CacheControl::new().rule(rule("no-store"));
     for (cache, method, expected) in [
         (rules(), Method::GET, Some("no-store")),

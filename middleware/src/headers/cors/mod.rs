@@ -1,4 +1,4 @@
-//! Lets pages of other origins read answers (CORS).
+//! Lets pages of other origins read responses (CORS).
 
 mod origin;
 
@@ -27,27 +27,27 @@ const REQUEST_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-request-private-network");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// Lets pages of other origins read answers, as the Fetch standard's CORS protocol has it.
+/// Lets pages of other origins read responses, as in the CORS protocol of the Fetch standard.
 ///
-/// Browsers keep answers from pages of other origins; this says for which origins they need not. A preflight (OPTIONS
-/// with `Origin` and `Access-Control-Request-Method`) is answered with 204 and never reaches the application; any other
-/// request does, OPTIONS too, and its answer gets the headers, errors included. An answer to an origin that is not
-/// allowed gets none of them. What the application says in `Access-Control-Allow-Origin` and `-Credentials` itself is
-/// replaced, so that the two never disagree.
+/// By default browsers hide responses from pages of other origins. This wrapper allows some origins to read them. A
+/// preflight (OPTIONS with `Origin` and `Access-Control-Request-Method`) gets a 204 and never reaches the application.
+/// All other requests reach it, including other OPTIONS requests, and their responses get the headers, including
+/// errors. If the origin is not allowed, the response gets no such headers. The application's own
+/// `Access-Control-Allow-Origin` and `Access-Control-Allow-Credentials` are replaced, so that the two never disagree.
 ///
-/// `Vary` says what an answer depends on: `Origin`, unless every origin is allowed, and in a preflight the method and
-/// headers that were asked for.
+/// `Vary` lists `Origin`, unless every origin is allowed; for a preflight it also lists the headers with the requested
+/// method and headers.
 ///
 /// # Order
 ///
-/// Outside authentication, as a preflight carries no credentials, and outside whatever answers with errors that pages
+/// Outside authentication, because a preflight has no credentials. Outside wrappers that respond with errors that pages
 /// should be able to read.
 ///
 /// # Security
 ///
-/// This gives rights and takes none: a request of any origin reaches the application, and a form can send one without
-/// asking. Origins are compared whole, byte for byte; `null` is what any sandboxed page sends, and is never allowed by a
-/// list.
+/// CORS allows reading, and blocks nothing: requests from any origin reach the application, and a form can send one
+/// without a preflight. Origins are compared as a whole, byte for byte. Any sandboxed page sends the origin `null`, so
+/// a list never allows it.
 ///
 /// # Example
 ///
@@ -63,9 +63,9 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 ///     .credentials()?;
 /// let client = Client::new(Application::new(|_: Request| "data").wrap(cors));
 ///
-/// let answer = client.get("/").header("origin", "https://app.example.org").send();
-/// assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example.org"));
-/// assert_eq!(answer.header("vary"), Some("origin"));
+/// let response = client.get("/").header("origin", "https://app.example.org").send();
+/// assert_eq!(response.header("access-control-allow-origin"), Some("https://app.example.org"));
+/// assert_eq!(response.header("vary"), Some("origin"));
 ///
 /// let preflight = client
 ///     .options("/")
@@ -92,31 +92,31 @@ pub struct Cors {
     private_network: bool,
 }
 
-/// Which methods or headers are allowed.
+/// The allowed methods or headers.
 #[derive(Clone, Debug)]
 enum Allowed {
-    /// All: `*`, or what is asked for, where credentials make `*` a name like any other.
+    /// All: `*`, or the requested ones if credentials make `*` an ordinary name.
     Any,
-    /// What is asked for.
+    /// The requested ones.
     Asked,
-    /// These, in one line; nothing where there are none.
+    /// These, in one field value; `None` if empty.
     Listed(Option<HeaderValue>),
 }
 
 impl Cors {
-    /// Lets pages of every origin read answers to requests without credentials: for what is public.
+    /// Lets pages of every origin read responses to requests without credentials: for public content.
     pub fn any_origin() -> Self {
         Cors::new(Origins::Any)
     }
 
-    /// Lets pages of these origins read answers.
+    /// Lets pages of these origins read responses.
     ///
-    /// An origin is written as browsers send it, `https://example.org` or `http://localhost:3000`. `*.` before the host
-    /// stands for one label, `**.` for any number of them, and `.` for the domain and all below it.
+    /// Write an origin as browsers send it: `https://example.org` or `http://localhost:3000`. `*.` before the host
+    /// matches one label, `**.` any number of labels, and `.` the domain and all its subdomains.
     ///
     /// # Errors
     ///
-    /// Where one is not an origin, or is one that no browser writes so.
+    /// If one is not an origin, or is not written as browsers write it.
     pub fn origins<T: AsRef<str>>(origins: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let origins = origins
             .into_iter()
@@ -126,9 +126,9 @@ impl Cors {
         )))
     }
 
-    /// Lets pages of the origins read answers of which `test` says so.
+    /// Lets pages of an origin read responses if `test` returns true for it.
     ///
-    /// It only ever sees a well-formed origin: a scheme, a host, and a port where that is not the scheme's own.
+    /// `test` gets only well-formed origins: a scheme, a host, and a port if it is not the default of the scheme.
     pub fn origin_test(test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Cors::new(Origins::Tested(Arc::new(test)))
     }
@@ -145,7 +145,7 @@ impl Cors {
         }
     }
 
-    /// The methods that pages may use; GET, HEAD and POST by default, which browsers allow without asking.
+    /// Sets the methods that pages may use; by default GET, HEAD and POST, which browsers allow without a preflight.
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = Allowed::list(methods);
         self
@@ -157,76 +157,77 @@ impl Cors {
         self
     }
 
-    /// Names the method in the answer that was asked for, whatever it is.
+    /// Allows the requested method, whatever it is, by name.
     pub fn asked_method(mut self) -> Self {
         self.methods = Allowed::Asked;
         self
     }
 
-    /// The headers that pages may send beside those that browsers allow without asking; none by default.
+    /// Sets the headers that pages may send, besides those that browsers always allow; none by default.
     pub fn headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.headers = Allowed::list(names);
         self
     }
 
-    /// Lets pages send every header but `Authorization`, which the Fetch standard wants named.
+    /// Lets pages send every header except `Authorization`, which the Fetch standard requires by name.
     pub fn any_header(mut self) -> Self {
         self.headers = Allowed::Any;
         self
     }
 
-    /// Names the headers in the answer that were asked for, whatever they are.
+    /// Allows the requested headers, whatever they are, by name.
     pub fn asked_headers(mut self) -> Self {
         self.headers = Allowed::Asked;
         self
     }
 
-    /// The headers of answers that pages may read beside those that browsers show anyway; none by default.
+    /// Sets the response headers that pages may read, besides those that browsers always show; none by default.
     pub fn expose(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.exposed = Allowed::list(names);
         self
     }
 
-    /// Lets pages read every header of answers to requests without credentials.
+    /// Lets pages read every header of responses to requests without credentials.
     pub fn expose_any(mut self) -> Self {
         self.exposed = Allowed::Any;
         self
     }
 
-    /// Lets pages send cookies and the like, and read the answers; off by default.
+    /// Lets pages send credentials such as cookies, and read the responses; off by default.
     ///
-    /// Every method and header is then allowed by naming what was asked for, as `*` means nothing more to browsers.
+    /// Every method and header is then allowed by naming the requested ones, because browsers no longer treat `*` as a
+    /// wildcard.
     ///
     /// # Errors
     ///
-    /// Where every origin is allowed: then any page that a user opens could read what only the user may see.
+    /// If every origin is allowed: any page that a user opens could then read content that only the user may see.
     pub fn credentials(mut self) -> Result<Self, Error> {
         if matches!(self.origins, Origins::Any) {
-            let why = "credentials are for origins that are named, not for every one";
+            let why = "credentials cannot be allowed for every origin: list the origins";
             return Err(Error::new(ErrorKind::Origin, why));
         }
         self.credentials = true;
         Ok(self)
     }
 
-    /// How long browsers may remember the response to a preflight, in whole seconds; five by their own default.
+    /// Sets how long browsers may remember the response to a preflight, in whole seconds; browsers default to five.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// Lets pages of public sites reach this one in a private network, where they ask for that; off by default.
+    /// Lets pages of public sites reach this site in a private network if they request it; off by default.
     pub fn private_network(mut self) -> Self {
         self.private_network = true;
         self
     }
 
-    /// Adds what every answer says.
+    /// Adds the headers of every response.
     fn mark(&self, allowed: Option<HeaderValue>, headers: &mut HeaderMap) {
         headers.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
         headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
         if !matches!(self.origins, Origins::Any) {
-            // Also where there is no `Origin`: a cache would give that answer to a page of another origin.
+            // Also without `Origin`: a cache could send that response to a page of another origin.
             vary_add(headers, &ORIGIN);
         }
         if let Some(origin) = allowed {
@@ -237,7 +238,7 @@ impl Cors {
         }
     }
 
-    /// Adds what only the answers to real requests say.
+    /// Adds the headers of responses to actual requests.
     fn decorate(&self, allowed: Option<HeaderValue>, mut response: Response) -> Response {
         let is_allowed = allowed.is_some();
         self.mark(allowed, response.headers_mut());
@@ -254,14 +255,14 @@ impl Cors {
         response
     }
 
-    /// The answer to a preflight.
+    /// Makes the response to a preflight.
     fn preflight(&self, request: &Request) -> Response {
         let (asked, mut response) = (request.headers(), StatusCode::NO_CONTENT.into_response());
         let headers = response.headers_mut();
         let allowed = self.origins.allow(only(asked, &ORIGIN));
         let is_allowed = allowed.is_some();
         self.mark(allowed, headers);
-        // An `Origin` is what makes a preflight, whatever it is.
+        // Any `Origin` makes a preflight, whatever its value.
         let read = [
             ORIGIN,
             ACCESS_CONTROL_REQUEST_METHOD,
@@ -319,13 +320,13 @@ impl Allowed {
     }
 }
 
-/// Whether a value is a list of tokens (RFC 9110, section 5.6.1), which may be given back.
+/// Whether a value is a list of tokens (RFC 9110, section 5.6.1), and so may be sent in a response.
 fn is_list(value: &HeaderValue) -> bool {
     let is_byte = |byte: &u8| is_token_byte(*byte) || b", \t".contains(byte);
     !value.is_empty() && value.as_bytes().iter().all(is_byte)
 }
 
-/// A header that is there once; of several, none is to be trusted.
+/// Returns a header that occurs once; if it is repeated, no value can be trusted.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut lines = headers.get_all(name).into_iter();
     match (lines.next(), lines.next()) {

@@ -1,4 +1,4 @@
-//! Which origins may read answers.
+//! The origins that may read responses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::host_pattern::{HostPattern, is_host_name};
 
-/// The origins that a site trusts with its answers.
+/// The origins that may read the responses of a site.
 #[derive(Clone)]
 pub(super) enum Origins {
-    /// All, as far as nothing of the client's is sent along: `*`.
+    /// All, for requests without credentials: `*`.
     Any,
     /// These.
     Listed(Vec<Origin>),
-    /// Those of which this says so.
+    /// Those for which this returns true.
     Tested(Arc<dyn Fn(&str) -> bool + Send + Sync>),
 }
 
-/// An origin, or a family of them.
+/// An origin, or a group of origins.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     /// As browsers write it, byte for byte.
@@ -34,7 +34,7 @@ pub(super) enum Origin {
 }
 
 impl Origins {
-    /// What an answer to this origin says in `Access-Control-Allow-Origin`.
+    /// Returns the `Access-Control-Allow-Origin` of a response to this origin.
     pub(super) fn allow(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         if matches!(self, Origins::Any) {
             return Some(HeaderValue::from_static("*"));
@@ -67,16 +67,14 @@ impl Origins {
 }
 
 impl Origin {
-    /// Reads `https://example.org`, `https://example.org:8443` or `https://*.example.org`.
+    /// Parses `https://example.org`, `https://example.org:8443` or `https://*.example.org`.
     pub(super) fn parse(text: &str) -> Result<Origin, Error> {
         let wrong = |why: &str| Error::new(ErrorKind::Origin, format!("{text:?} {why}"));
         let Some((scheme, host)) = text.split_once("://") else {
             return Err(wrong("is not an origin: it has no scheme"));
         };
         if !is_scheme(scheme) {
-            return Err(wrong(
-                "is not an origin: its scheme is not one in lower case",
-            ));
+            return Err(wrong("is not an origin: its scheme is not in lower case"));
         }
         let pattern = HostPattern::parse(host)
             .map_err(|error| wrong(&format!("is not an origin: {error}")))?;
@@ -104,7 +102,7 @@ impl Origin {
                     return false;
                 };
                 let default_port = if found == "http" { 80 } else { 443 };
-                // An origin of another port is another origin.
+                // Another port is another origin.
                 let has_port = |found: &Host<'_>| {
                     host.has_port() || found.port().is_none_or(|port| port == default_port)
                 };
@@ -117,7 +115,7 @@ impl Origin {
 }
 
 /// How browsers write an origin (URL Standard, "host serializer"; HTML Standard, "ASCII serialization of an origin");
-/// `None` where they would take the host for an address, and it is none.
+/// `None` if they would read the host as an address, and it is not one.
 fn written(scheme: &str, text: &str, host: &Host<'_>) -> Option<String> {
     let name = match host.address() {
         Some(IpAddr::V6(address)) => format!("[{address}]"),
@@ -143,7 +141,7 @@ fn ends_with_number(name: &str) -> bool {
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Whether a text is one origin, which is all that a test gets to see.
+/// Whether a text is one well-formed origin; a test gets nothing else.
 fn is_origin(text: &str) -> bool {
     let parts = text.split_once("://");
     parts.is_some_and(|(scheme, host)| {
@@ -225,7 +223,7 @@ mod tests {
             ("null", "\"null\" is not an origin: it has no scheme"),
             (
                 "HTTPS://a",
-                "\"HTTPS://a\" is not an origin: its scheme is not one in lower case",
+                "\"HTTPS://a\" is not an origin: its scheme is not in lower case",
             ),
             (
                 "https://a/b",
@@ -261,8 +259,8 @@ mod tests {
             ),
             (
                 "https://a.*.org",
-                "\"https://a.*.org\" is not an origin: \"a.*.org\" has a star elsewhere than in front of a dot at \
-                 its beginning",
+                "\"https://a.*.org\" is not an origin: \"a.*.org\" has a star that is not at the start and followed by \
+                 a dot",
             ),
             (
                 "https://a..org",

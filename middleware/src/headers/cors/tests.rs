@@ -28,7 +28,7 @@ fn preflight(cors: Cors, headers: &[(&str, &str)]) -> TestResponse {
 }
 
 #[test]
-fn a_preflight_is_answered_with_what_is_allowed() {
+fn a_preflight_gets_the_allowed_values() {
     let cors = site()
         .methods([Method::GET, Method::PUT])
         .headers([
@@ -180,7 +180,7 @@ fn only_a_preflight_is_kept_from_the_application() {
 }
 
 #[test]
-fn answers_name_one_origin_or_none() {
+fn responses_name_one_origin_or_none() {
     let credentials = || site().credentials().unwrap();
     let ask = |cors: Cors, target: &str, origins: &[&str]| {
         let client = client(cors);
@@ -288,7 +288,7 @@ fn credentials_for_everybody_are_an_error() {
     assert_eq!(error.kind(), ErrorKind::Origin);
     assert_eq!(
         error.to_string(),
-        "credentials are for origins that are named, not for every one"
+        "credentials cannot be allowed for every origin: list the origins"
     );
 }
 

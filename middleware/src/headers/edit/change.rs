@@ -1,4 +1,4 @@
-//! Changes of a header map, on either side.
+//! Changes of a header map, for requests and responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::Error;
 use crate::headers::names::{belongs_to_gateway, parse_name, parse_value};
 
-/// How a value comes into a map.
+/// How a value is added to a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PutMode {
     Set,
@@ -39,7 +39,7 @@ pub(super) enum Change {
 }
 
 impl PutMode {
-    /// Whether a value is wanted at all.
+    /// Whether a value is needed at all.
     pub(super) fn wants(self, headers: &HeaderMap, name: &HeaderName) -> bool {
         self != PutMode::Default || !headers.contains_key(name)
     }
@@ -93,7 +93,7 @@ impl Change {
         }
     }
 
-    /// What it does, and to which names.
+    /// Its verb, and the names that it changes.
     pub(super) fn summary(&self) -> (&'static str, String) {
         match self {
             Change::Put(put, name, _) => (put.verb(), name.to_string()),

@@ -37,7 +37,7 @@ impl<T: Message> Headers<T> {
     }
 }
 
-/// What is looked for in a value, and what it becomes.
+/// The pattern for a value, and its replacement.
 struct Replacement {
     regex: Regex,
     /// With `$1` and `${name}` for groups.

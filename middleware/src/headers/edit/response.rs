@@ -14,7 +14,7 @@ use crate::headers::names::parse_name;
 use crate::matching::guard::Guard;
 use crate::matching::response_filter::ResponseFilter;
 
-/// Rules that requests do not have.
+/// Rules that only responses have.
 #[derive(Clone)]
 pub(super) enum ResponseRule {
     From(
@@ -27,7 +27,7 @@ pub(super) enum ResponseRule {
 
 type FinishValue = Box<dyn FnOnce(&Response) -> Option<HeaderValue> + Send>;
 
-/// What a rule keeps of the request until the response is there.
+/// What a rule keeps of the request until the response arrives.
 enum RequestFact {
     Value(FinishValue),
     Inner(Vec<RequestFact>),
@@ -86,11 +86,12 @@ impl Headers {
         self.compute_from(PutMode::Default, name, begin)
     }
 
-    /// Applies the rules of `headers` to these responses alone; they are looked at once, before the first of its rules.
-    pub fn for_responses(mut self, answers: ResponseFilter, headers: Headers) -> Self {
+    /// Applies the rules of `headers` only to these responses; the filter is checked once, before the first of its
+    /// rules.
+    pub fn for_responses(mut self, responses: ResponseFilter, headers: Headers) -> Self {
         self.rules.need_request |= headers.rules.need_request;
         self.push(HeaderRule::Extra(ResponseRule::ForResponses(
-            answers,
+            responses,
             headers.rules,
         )));
         self
@@ -139,15 +140,15 @@ impl Message for Response {
                 let verb = format!("{condition}{} from", put.verb());
                 summary.add(verb, name.to_string());
             }
-            ResponseRule::ForResponses(answers, rules) => {
-                rules.summarize(&format!("{condition}for {answers} "), summary);
+            ResponseRule::ForResponses(responses, rules) => {
+                rules.summarize(&format!("{condition}for {responses} "), summary);
             }
         }
     }
 }
 
 impl HeaderRules<Response> {
-    /// What is to be kept of a request: in the order of the rules that need it.
+    /// Reads what the rules need of a request, in the order of the rules.
     fn read_request(&self, request: &Request) -> Vec<RequestFact> {
         if !self.need_request {
             return Vec::new();
@@ -196,9 +197,9 @@ impl HeaderRules<Response> {
                         compute_into(response, *put, name, finish);
                     }
                 }
-                HeaderRule::Extra(ResponseRule::ForResponses(answers, rules)) => {
+                HeaderRule::Extra(ResponseRule::ForResponses(responses, rules)) => {
                     let fact = rules.need_request.then(|| facts.next()).flatten();
-                    if answers.matches(response) {
+                    if responses.matches(response) {
                         let facts = match fact {
                             Some(RequestFact::Inner(facts)) => facts,
                             _ => Vec::new(),

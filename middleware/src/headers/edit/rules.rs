@@ -30,10 +30,10 @@ type Compute<T> = Arc<dyn Fn(&T) -> Option<HeaderValue> + Send + Sync>;
 
 /// What a rule is for: a request or a response.
 pub(super) trait Message: Sized + 'static {
-    /// The rules that the other side does not have.
+    /// Rules that only requests or only responses have.
     type Extra: Clone + Send + Sync + 'static;
 
-    /// What stands before the verb in the description.
+    /// The text before the verb in the description.
     const PREFIX: &'static str;
 
     fn call(rules: &Arc<HeaderRules<Self>>, app: &Application, request: Request) -> Reply;
@@ -58,7 +58,7 @@ impl<T: Message> Headers<T> {
         Change::put(PutMode::Set, name, value).map(|change| self.change(change))
     }
 
-    /// Adds a field value after those that are there by that name.
+    /// Adds a field value after the existing ones of that header.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl<T: Message> Headers<T> {
         Change::put(PutMode::Append, name, value).map(|change| self.change(change))
     }
 
-    /// Sets a header if there is none by that name. An empty value counts as one.
+    /// Sets a header if it is missing. A header with an empty value is not missing.
     ///
     /// # Errors
     ///
@@ -107,9 +107,9 @@ impl<T: Message> Headers<T> {
         Ok(self.change(Change::RemovePrefix(parse_prefix(prefix)?)))
     }
 
-    /// Gives a header another name, and replaces one that has that name already.
+    /// Renames a header; replaces an existing header with the new name.
     ///
-    /// Changes nothing if there is none by the first name.
+    /// Changes nothing if the header is missing.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl<T: Message> Headers<T> {
         self.compute(PutMode::Append, name, Arc::new(compute))
     }
 
-    /// Sets a header to what `compute` returns, if there is none by that name; otherwise `compute` is not called.
+    /// Sets a header to what `compute` returns if it is missing; otherwise `compute` is not called.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl<T: Message> Headers<T> {
 }
 
 impl<T: Message> HeaderRules<T> {
-    /// What they do and to which names, if `condition` holds; values are not shown, as they may be secrets.
+    /// What the rules do and to which names, if `condition` holds; values are not shown, as they may be secrets.
     pub(super) fn summarize(&self, condition: &str, summary: &mut Summary) {
         let prefix = format!("{condition}{}", T::PREFIX);
         for rule in &self.list {
@@ -227,7 +227,7 @@ impl<T: Message> HeaderRules<T> {
     }
 }
 
-/// What rules do, each with the names that it is done to; the same thing in a row stands there once.
+/// What rules do, each with its header names; repeated verbs in a row are merged.
 #[derive(Default)]
 pub(super) struct Summary(Vec<(String, Vec<String>)>);
 
@@ -245,7 +245,7 @@ impl Summary {
     }
 }
 
-// Derived, these would ask for a message that can be cloned.
+// Not derived: `derive` would require a message that is `Clone`.
 impl<T: Message> Clone for HeaderRules<T> {
     fn clone(&self) -> Self {
         HeaderRules {

@@ -25,7 +25,7 @@ fn linted<T: Message>(app: Application, headers: &Headers<T>) -> Client {
     Client::new(inside.wrap(headers.clone()).wrap(Lint::new()))
 }
 
-/// What an application that answers with these headers gives through `headers`, ready and pending.
+/// The response of an application with these headers through `headers`, ready and pending.
 fn response_to(headers: &Headers, status: u16, own: Own, body: &'static str) -> TestResponse {
     let make = move || {
         let mut response = Response::new(Body::from(body));
@@ -303,7 +303,7 @@ fn requests_are_changed_before_the_application_sees_them() {
 }
 
 #[test]
-fn conditions_choose_requests_and_answers() {
+fn conditions_choose_requests_and_responses() {
     let set = |name: &'static str| Headers::new().set(name, "1").unwrap();
     let errors = || ResponseFilter::new().status_class(5).unwrap();
     let posts = || Guard::method([Method::POST]);
@@ -458,7 +458,7 @@ fn a_mistake_is_found_when_the_stack_is_built() {
         (
             |h| h.remove_prefix("x y"),
             ErrorKind::HeaderName,
-            "\"x y\" is not what a header name begins with",
+            "\"x y\" is not a prefix of a header name",
         ),
         (
             |h| h.rename("x-a", "content-length"),
@@ -514,7 +514,7 @@ fn a_mistake_is_found_when_the_stack_is_built() {
         (
             |h| h.remove_prefix(""),
             ErrorKind::HeaderName,
-            "\"\" is not what a header name begins with",
+            "\"\" is not a prefix of a header name",
         ),
         (
             |h| h.rename("x a", "x-b"),

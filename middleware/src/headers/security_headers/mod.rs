@@ -1,4 +1,4 @@
-//! Tells browsers what the pages of a site may not do.
+//! Sets headers that restrict what pages may do in browsers.
 
 mod nonce;
 mod values;
@@ -22,7 +22,7 @@ use crate::headers::names::parse_name;
 
 const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
-/// The values that are right for most sites; the table in the docs of [`SecurityHeaders`] has them too.
+/// Values that suit most sites; the table in the docs of [`SecurityHeaders`] lists them too.
 const PRESET: [(&str, &str); 8] = [
     (
         "content-security-policy",
@@ -34,7 +34,7 @@ const PRESET: [(&str, &str); 8] = [
         "max-age=31536000; includeSubDomains",
     ),
     ("x-content-type-options", "nosniff"),
-    // `no-referrer` would make browsers send `Origin: null` with forms, by which their origin can no longer be checked.
+    // With `no-referrer`, browsers would send `Origin: null` with forms, so that their origin can no longer be checked.
     ("referrer-policy", "strict-origin-when-cross-origin"),
     (
         "permissions-policy",
@@ -45,47 +45,46 @@ const PRESET: [(&str, &str); 8] = [
     ("x-frame-options", "DENY"),
 ];
 
-/// Tells browsers what the pages of a site may not do, with values that are right for most sites.
+/// Sets headers that restrict pages in browsers, with values that suit most sites.
 ///
 /// | Header | Value |
 /// |---|---|
 /// | `Content-Security-Policy` | scripts and styles of the site itself or with the nonce, no plug-ins, no `<base>`, no frames around it |
-/// | `Strict-Transport-Security` | `max-age=31536000; includeSubDomains`, where the client came over HTTPS |
+/// | `Strict-Transport-Security` | `max-age=31536000; includeSubDomains`, if the client uses HTTPS |
 /// | `X-Content-Type-Options` | `nosniff` |
 /// | `Referrer-Policy` | `strict-origin-when-cross-origin` |
 /// | `Permissions-Policy` | no camera, geolocation, microphone, payment or USB |
 /// | `Cross-Origin-Opener-Policy` | `same-origin` |
-/// | `Cross-Origin-Embedder-Policy` | not sent: it keeps a page from embedding what other sites do not offer for that |
+/// | `Cross-Origin-Embedder-Policy` | not sent: it blocks content of other sites that do not allow embedding |
 /// | `Cross-Origin-Resource-Policy` | `same-origin` |
 /// | `X-Frame-Options` | `DENY`, for browsers that do not know `frame-ancestors` |
 ///
-/// Each is replaced with [`set`](SecurityHeaders::set) and left out with [`remove`](SecurityHeaders::remove). A header
-/// that the application set itself stays as it is, even an empty one, unless
-/// [`override_application`](SecurityHeaders::override_application) says otherwise. Answers of every status have them.
+/// [`set`](SecurityHeaders::set) replaces a value, and [`remove`](SecurityHeaders::remove) leaves a header out. If the
+/// application sets a header itself, that value stays, even an empty one, unless
+/// [`override_application`](SecurityHeaders::override_application) is set. Responses of every status get the headers.
 ///
 /// # The nonce
 ///
-/// `{nonce}` in a policy stands for 128 random bits in Base64, other ones for each request. The application reads them as
-/// a [`CspNonce`] in the extensions of the request and writes them in the `nonce` attribute of its scripts and styles.
-/// Where no policy has the placeholder, none are made. A request that has a `CspNonce` already, from such a wrapper
-/// further out, keeps that one.
+/// `{nonce}` in a policy is replaced by 128 random bits in Base64, new for each request. The application reads them as
+/// a [`CspNonce`] from the extensions of the request, and writes them in the `nonce` attribute of its scripts and
+/// styles. If no policy has the placeholder, no nonce is made. If the request already has a `CspNonce` from such a
+/// wrapper outside, that one is used.
 ///
-/// A policy with a nonce is not sent with a 304: the client would put it in the place of the stored one (RFC 9111, section
-/// 4.3.4), whose nonce is the one that the stored page has.
+/// A policy with a nonce is not sent with a 304: the client would replace the stored policy with it (RFC 9111, section
+/// 4.3.4), but the stored page has the old nonce.
 ///
 /// # Order
 ///
-/// Outside whatever makes answers of its own (a fallback, error pages), so that those have the headers too; an error page
-/// has the nonce only where it can see the request. Inside a [`ProxyFix`](crate::ProxyFix), which finds out whether the
-/// client came over HTTPS.
+/// Outside wrappers that make their own responses (a fallback, error pages), so that those get the headers too. An
+/// error page has the nonce only if it can see the request. Inside a [`ProxyFix`](crate::ProxyFix), which finds out
+/// whether the client uses HTTPS.
 ///
 /// # Security
 ///
-/// A page that is stored is given again with the nonce that it was made with; where a cache shares it, an attacker can
-/// read that nonce, so pages with one should be `Cache-Control: private` or `no-store`. HSTS binds every subdomain for a
-/// year, and cannot be taken back but by `max-age=0`. Over plain HTTP it is not sent (RFC 6797, section 7.2), but one that
-/// the application set is not removed. Where the system has no random bits, the answer is a 500 and the application is
-/// not called.
+/// A cached page keeps its nonce. If a shared cache stores the page, an attacker can read the nonce, so send pages with
+/// a nonce with `Cache-Control: private` or `no-store`. HSTS applies to every subdomain for a year and can be undone
+/// only with `max-age=0`. Over plain HTTP it is not sent (RFC 6797, section 7.2), but one that the application set is
+/// not removed. If the system has no random bits, the response is a 500 and the application is not called.
 ///
 /// # Example
 ///
@@ -104,15 +103,15 @@ const PRESET: [(&str, &str); 8] = [
 ///     let nonce = request.extensions().get::<CspNonce>();
 ///     nonce.map_or_else(String::new, |nonce| format!("<script nonce=\"{nonce}\">"))
 /// });
-/// let answer = Client::new(app.wrap(security.nonce_source(|| [0; 16]))).get("/").send();
-/// assert_eq!(answer.text(), "<script nonce=\"AAAAAAAAAAAAAAAAAAAAAA==\">");
+/// let response = Client::new(app.wrap(security.nonce_source(|| [0; 16]))).get("/").send();
+/// assert_eq!(response.text(), "<script nonce=\"AAAAAAAAAAAAAAAAAAAAAA==\">");
 /// let policy = "script-src 'nonce-AAAAAAAAAAAAAAAAAAAAAA=='";
-/// assert_eq!(answer.header("content-security-policy"), Some(policy));
-/// assert_eq!(answer.header("x-frame-options"), Some("SAMEORIGIN"));
-/// assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-/// assert_eq!(answer.header("cross-origin-resource-policy"), None);
-/// // It was asked over plain HTTP.
-/// assert_eq!(answer.header("strict-transport-security"), None);
+/// assert_eq!(response.header("content-security-policy"), Some(policy));
+/// assert_eq!(response.header("x-frame-options"), Some("SAMEORIGIN"));
+/// assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+/// assert_eq!(response.header("cross-origin-resource-policy"), None);
+/// // The request came over plain HTTP.
+/// assert_eq!(response.header("strict-transport-security"), None);
 /// # Ok(())
 /// # }
 /// ```
@@ -127,7 +126,7 @@ pub struct SecurityHeaders {
 }
 
 impl SecurityHeaders {
-    /// The values of the table.
+    /// Uses the values of the table.
     pub fn new() -> Self {
         SecurityHeaders {
             headers: PRESET.into_iter().map(preset).collect(),
@@ -138,15 +137,15 @@ impl SecurityHeaders {
         }
     }
 
-    /// Sends this value in the place of the preset's, or of none.
+    /// Sets the value of a header, and replaces the preset.
     ///
-    /// Names are those of the table, and those of `Content-Security-Policy`, `Cross-Origin-Opener-Policy` and
-    /// `Cross-Origin-Embedder-Policy` with `-Report-Only`, for a second, stricter policy that is tried out.
+    /// The names are those of the table, and `Content-Security-Policy`, `Cross-Origin-Opener-Policy` and
+    /// `Cross-Origin-Embedder-Policy` with `-Report-Only`, to try out a second, stricter policy.
     ///
     /// # Errors
     ///
-    /// Where this is no header of the table, or no value that a browser takes for it. Names of directives and features
-    /// are not checked, as new ones appear each year.
+    /// If the header is not in the table, or if browsers do not accept the value. Names of directives and features are
+    /// not checked, because new ones appear each year.
     pub fn set<N>(mut self, name: N, value: &str) -> Result<Self, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
@@ -160,11 +159,11 @@ impl SecurityHeaders {
         Ok(self)
     }
 
-    /// Leaves out a header of the table; one that the application set stays.
+    /// Leaves out a header of the table; a header that the application set stays.
     ///
     /// # Errors
     ///
-    /// Where this is no header of the table.
+    /// If the header is not in the table.
     pub fn remove<N>(mut self, name: N) -> Result<Self, Error>
     where
         N: TryInto<HeaderName> + fmt::Debug,
@@ -174,36 +173,36 @@ impl SecurityHeaders {
         Ok(self)
     }
 
-    /// Only reports what breaks the content security policy, and allows it; off by default.
+    /// Only reports violations of the content security policy, without blocking; off by default.
     ///
-    /// The policy goes out as `Content-Security-Policy-Report-Only`, unless one was set by that name, which then goes
-    /// alone. It says where reports go with `report-to` or `report-uri`.
+    /// The policy is sent as `Content-Security-Policy-Report-Only`. If a policy was set by that name, only that one is
+    /// sent. Set where reports go with `report-to` or `report-uri`.
     pub fn report_only(mut self) -> Self {
         self.report_only = true;
         self
     }
 
-    /// Replaces what the application set by these names; off by default.
+    /// Replaces the application's values of these headers; off by default.
     pub fn override_application(mut self) -> Self {
         self.overrides = true;
         self
     }
 
-    /// Removes `Server` and `X-Powered-By` from answers; off by default.
+    /// Removes `Server` and `X-Powered-By` from responses; off by default.
     pub fn remove_software_names(mut self) -> Self {
         self.removes_software_names = true;
         self
     }
 
-    /// Takes the bits of nonces from here: fixed ones for tests; those of the system by default.
+    /// Sets the source of the nonce bits, for example fixed bits in tests; the system's random bits by default.
     ///
-    /// They must be other ones for each request, and such as nobody can guess.
+    /// The bits must be new for each request and impossible to guess.
     pub fn nonce_source(mut self, bits: impl Fn() -> [u8; 16] + Send + Sync + 'static) -> Self {
         self.nonces = Arc::new(move || Some(CspNonce::from_bits(bits())));
         self
     }
 
-    /// What is sent, under the names by which it is.
+    /// The headers to send, under their final names.
     fn sent(mut self) -> Self {
         let is = |wanted: HeaderName| move |(name, _): &(HeaderName, _)| *name == wanted;
         if self.report_only {

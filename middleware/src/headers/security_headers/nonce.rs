@@ -5,15 +5,15 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The nonce of the content security policy that the answer to this request will have, in Base64.
+/// The nonce in the content security policy of the response to this request, in Base64.
 ///
-/// A [`SecurityHeaders`](crate::SecurityHeaders) leaves it in the extensions of the request. It has no character that
-/// means anything in HTML.
+/// [`SecurityHeaders`](crate::SecurityHeaders) stores it in the extensions of the request. It has no characters with a
+/// meaning in HTML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CspNonce(String);
 
 impl CspNonce {
-    /// The nonce, as it stands in the `nonce` attribute.
+    /// Returns the nonce, as written in the `nonce` attribute.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -23,7 +23,7 @@ impl CspNonce {
         CspNonce(STANDARD.encode(bits))
     }
 
-    /// A new one, where the system has random bits.
+    /// Makes a new nonce, if the system has random bits.
     pub(super) fn random() -> Option<CspNonce> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).ok()?;

@@ -12,7 +12,7 @@ fn fixed() -> SecurityHeaders {
     SecurityHeaders::new().nonce_source(|| [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
 }
 
-/// What an application that answers with these headers, and tells its nonce, gives through the wrapper.
+/// The response through the wrapper of an application that sets these headers and returns its nonce.
 fn response_to(security: SecurityHeaders, scheme: Scheme, status: u16, own: Own) -> TestResponse {
     let app = Application::new(move |request: Request| {
         let nonce = request.extensions().get::<CspNonce>();
@@ -36,7 +36,7 @@ fn response_to(security: SecurityHeaders, scheme: Scheme, status: u16, own: Own)
 }
 
 #[test]
-fn answers_of_every_status_have_the_fixed() {
+fn responses_of_every_status_have_the_fixed() {
     let policy = PRESET[0].1.replace("{nonce}", NONCE);
     for status in [200, 204, 301, 404, 500] {
         let response = response_to(fixed(), Scheme::Https, status, &[]);
@@ -189,7 +189,7 @@ fn other_headers_are_refused() {
     for (name, message) in [
         (
             "x-xss-protection",
-            "\"x-xss-protection\" is no header of this wrapper",
+            "\"x-xss-protection\" is not a header of this wrapper",
         ),
         ("x y", "\"x y\" is not a header name"),
     ] {

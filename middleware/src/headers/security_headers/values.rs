@@ -1,4 +1,4 @@
-//! What the values of these headers look like.
+//! The syntax of these headers' values.
 
 use http::{HeaderName, HeaderValue};
 
@@ -27,7 +27,7 @@ const OPENER_POLICIES: &[&str] = &[
 const EMBEDDER_POLICIES: &[&str] = &["unsafe-none", "require-corp", "credentialless"];
 const RESOURCE_POLICIES: &[&str] = &["same-origin", "same-site", "cross-origin"];
 
-/// The value of a header, which may have a nonce in it.
+/// The value of a header, which may contain a nonce.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Fixed(HeaderValue),
@@ -61,7 +61,7 @@ impl Value {
         }
     }
 
-    /// What is sent; nothing where it wants a nonce and there is none.
+    /// Returns the value to send; `None` if it needs a missing nonce.
     pub(super) fn with(&self, nonce: Option<&CspNonce>) -> Option<HeaderValue> {
         match self {
             Value::Fixed(value) => Some(value.clone()),
@@ -72,7 +72,7 @@ impl Value {
     }
 }
 
-/// A name that is one of these.
+/// Checks that a name is one of these.
 pub(super) fn known(name: HeaderName) -> Result<HeaderName, Error> {
     match check_of(&name) {
         Some(_) => Ok(name),
@@ -81,11 +81,11 @@ pub(super) fn known(name: HeaderName) -> Result<HeaderName, Error> {
 }
 
 fn unknown(name: &HeaderName) -> Error {
-    let message = format!("{:?} is no header of this wrapper", name.as_str());
+    let message = format!("{:?} is not a header of this wrapper", name.as_str());
     Error::new(ErrorKind::HeaderName, message)
 }
 
-/// Says what is wrong with a value.
+/// Returns what is wrong with a value.
 type Check = fn(&str) -> Result<(), String>;
 
 fn check_of(name: &HeaderName) -> Option<Check> {
@@ -94,7 +94,7 @@ fn check_of(name: &HeaderName) -> Option<Check> {
         "strict-transport-security" => check_hsts,
         "x-content-type-options" => |text| one_of(text, &["nosniff"]),
         "x-frame-options" => |text| one_of(text, &["DENY", "SAMEORIGIN"]),
-        // The last one that a browser knows counts, so those before it are for older browsers.
+        // Browsers use the last value that they know; the values before it are for older browsers.
         "referrer-policy" => |text| {
             let mut members = text.split(',').map(str::trim);
             members.try_for_each(|member| one_of(member, REFERRER_POLICIES))
@@ -125,7 +125,7 @@ fn one_of(text: &str, values: &[&str]) -> Result<(), String> {
     }
 }
 
-/// The value without the parameter that says where reports go.
+/// Removes the parameter that says where reports go.
 fn without_endpoint(text: &str) -> &str {
     let is_endpoint = |parameter: &str| {
         let name = parameter
@@ -140,7 +140,7 @@ fn without_endpoint(text: &str) -> &str {
     }
 }
 
-/// Directives with their values, between semicolons (Content Security Policy Level 3, section 2.2).
+/// Directives with their values, separated by semicolons (Content Security Policy Level 3, section 2.2).
 fn check_policy(text: &str) -> Result<(), String> {
     let mut names: Vec<String> = Vec::new();
     for directive in text.split(';').map(str::trim) {
@@ -151,7 +151,7 @@ fn check_policy(text: &str) -> Result<(), String> {
         if !name.bytes().all(is_name) {
             return Err(format!("{name:?} is not the name of a directive"));
         }
-        // A comma would begin another policy, and what stands there in error would be ignored.
+        // A comma would start another policy, and browsers would ignore the wrong text after it.
         if !directive
             .bytes()
             .all(|byte| matches!(byte, b' ' | b'!'..=b'~') && byte != b',')
@@ -161,7 +161,7 @@ fn check_policy(text: &str) -> Result<(), String> {
         let name = name.to_ascii_lowercase();
         // Browsers ignore the second one.
         if names.contains(&name) {
-            return Err(format!("{name} is there twice"));
+            return Err(format!("{name} is repeated"));
         }
         names.push(name);
     }
@@ -183,10 +183,10 @@ fn check_hsts(text: &str) -> Result<(), String> {
             Some(_) => false,
         };
         if !is_good {
-            return Err(format!("{directive:?} is not a directive of it"));
+            return Err(format!("{directive:?} is not one of its directives"));
         }
         if seen.contains(&name) {
-            return Err(format!("{name} is there twice"));
+            return Err(format!("{name} is repeated"));
         }
         seen.push(name);
     }
@@ -202,8 +202,8 @@ fn is_number(text: &str) -> bool {
 
 /// A dictionary whose members are features with `*`, `self`, or a list of origins in brackets (RFC 9651, section 3.2).
 ///
-/// What is looked for are the mistakes that make a browser ignore the whole header: the older syntax of
-/// `Feature-Policy`, and a list that has no end.
+/// It finds the mistakes that make a browser ignore the whole header: the older syntax of `Feature-Policy`, and a list
+/// without an end.
 fn check_permissions(text: &str) -> Result<(), String> {
     for member in text.split(',').map(str::trim) {
         let refused = || format!("{member:?} is not a feature with a list of origins");
@@ -302,7 +302,7 @@ mod tests {
             (
                 "content-security-policy",
                 "img-src a; IMG-SRC b",
-                "img-src is there twice",
+                "img-src is repeated",
             ),
             (
                 "strict-transport-security",
@@ -312,17 +312,17 @@ mod tests {
             (
                 "strict-transport-security",
                 "max-age=1y",
-                "\"max-age=1y\" is not a directive of it",
+                "\"max-age=1y\" is not one of its directives",
             ),
             (
                 "strict-transport-security",
                 "max-age=1;",
-                "\"\" is not a directive of it",
+                "\"\" is not one of its directives",
             ),
             (
                 "strict-transport-security",
                 "max-age=1; Max-Age=2",
-                "max-age is there twice",
+                "max-age is repeated",
             ),
             (
                 "x-content-type-options",

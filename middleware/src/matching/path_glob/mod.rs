@@ -9,15 +9,15 @@ use enfilade_core::{Request, path};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// The most patterns that the alternatives of one may stand for.
+/// The maximum number of patterns that the alternatives of one may expand to.
 const MAX_ALTERNATIVES: usize = 1_000;
 
-/// A pattern of paths, in their canonical form.
+/// A pattern of canonical paths.
 ///
 /// `*` and `?` match within a segment: any text, or one character. `**` as a whole segment matches any number of
 /// segments, at the end of the pattern at least one. `[…]` matches one of several characters, `[!…]` any other one, and
-/// `{…,…}` one of several patterns. A backslash makes the next character an ordinary one. Upper and lower case differ.
-/// Characters that a path has encoded are written as they are: `é`, not `%C3%A9`.
+/// `{…,…}` one of several patterns. A backslash escapes the next character. Upper and lower case differ. Write
+/// characters decoded: `é`, not `%C3%A9`.
 #[derive(Clone, Debug)]
 pub(crate) struct PathGlob {
     text: String,
@@ -25,7 +25,7 @@ pub(crate) struct PathGlob {
 }
 
 impl PathGlob {
-    /// Fails if the pattern is not well formed, or begins with neither a slash nor `**/` and so would match nothing.
+    /// Fails if the pattern is malformed, or begins with neither a slash nor `**/` and so would match nothing.
     pub(crate) fn new(pattern: &str) -> Result<PathGlob, Error> {
         let refused = |why: &str| {
             let message = format!("{pattern:?} is not a pattern of paths: {why}");
@@ -46,7 +46,7 @@ impl PathGlob {
         })
     }
 
-    /// Whether the pattern matches the path that is left.
+    /// Whether the pattern matches the path below mounts.
     pub(crate) fn matches(&self, request: &Request) -> bool {
         match request.path() {
             // RFC 3986, section 6.2.3: an empty path, as in a mount, is `/`.
@@ -68,12 +68,12 @@ impl fmt::Display for PathGlob {
     }
 }
 
-/// What a segment of a path has to be.
+/// A segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum GlobSegment {
     /// `**`: any number of segments.
     Many,
-    /// One that these characters match.
+    /// A segment that these characters match.
     One(Vec<Character>),
 }
 
@@ -88,19 +88,19 @@ impl GlobSegment {
     }
 }
 
-/// What a character of a path has to be.
+/// A character of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Character {
-    /// `*`: any number of them, but a slash.
+    /// `*`: any number of characters except slashes.
     Many,
-    /// `**`, which is more than `*` only if it is a whole segment.
+    /// `**`, which differs from `*` only as a whole segment.
     ManyMany,
-    /// `?`: any but a slash.
+    /// `?`: any character except a slash.
     Any,
-    /// `/`, which no other one matches.
+    /// `/`, which only this matches.
     Slash,
     Exactly(char),
-    /// `[…]`, or `[!…]`, where none of the ranges matches.
+    /// `[…]`, or `[!…]`, which matches if no range does.
     Class {
         ranges: Vec<(char, char)>,
         is_negated: bool,
@@ -124,7 +124,7 @@ impl Character {
     }
 }
 
-/// A character of a canonical path: as it is, or encoded.
+/// A character of a canonical path: plain or encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathCharacter {
     Plain(char),
@@ -134,8 +134,8 @@ enum PathCharacter {
 }
 
 impl PathCharacter {
-    /// The character of a text that this one is. One that is encoded though it could stand as it is, such as `%40`, is
-    /// none (RFC 3986, section 2.2).
+    /// The plain character that this one is. A character that is encoded although it could be plain, such as `%40`, is
+    /// different (RFC 3986, section 2.2).
     fn text(self) -> Option<char> {
         let is_plain = |character: char| {
             u8::try_from(character).is_ok_and(|byte| path::unreserved_prefix(&[byte]) == 1)
@@ -162,7 +162,7 @@ impl Iterator for PathCharacters<'_> {
             self.0 = plain.as_str();
             return Some(PathCharacter::Plain(first));
         }
-        // A character is encoded byte by byte, in up to four.
+        // A character is encoded as one to four bytes.
         let found = (1..=4).find_map(|bytes| {
             let (encoded, rest) = self.0.split_at_checked(3 * bytes)?;
             let decoded = path::decode_utf8(encoded)?;
@@ -177,15 +177,15 @@ impl Iterator for PathCharacters<'_> {
     }
 }
 
-/// Compares segment by segment. Where they differ, the last `**` takes one segment more: what an earlier one could take,
-/// that one can take as well, so that no other way has to be tried.
+/// Compares segment by segment. If they differ, the last `**` takes one more segment. An earlier `**` never needs to
+/// take more, because the last one can take the same segments.
 fn match_segments(mut pattern: &[GlobSegment], path: &str) -> bool {
     let mut rest = Some(path);
     let mut again = None;
     loop {
         match (pattern.split_first(), rest) {
             (None, None) => return true,
-            // At the end it takes all that is left, and at least one.
+            // At the end it takes the rest, and at least one segment.
             (Some((GlobSegment::Many, [])), _) => return rest.is_some(),
             (Some((GlobSegment::Many, after)), _) => {
                 pattern = after;
@@ -210,13 +210,13 @@ fn match_segments(mut pattern: &[GlobSegment], path: &str) -> bool {
     }
 }
 
-/// The first segment, and what comes after the slash behind it.
+/// Splits off the first segment; the rest begins after the slash.
 fn first_segment(path: &str) -> (&str, Option<&str>) {
     path.split_once('/')
         .map_or((path, None), |(segment, rest)| (segment, Some(rest)))
 }
 
-/// The same within a segment, with `*` in the place of `**`.
+/// The same within a segment, with `*` instead of `**`.
 fn match_characters(mut pattern: &[Character], segment: &str) -> bool {
     let mut rest = PathCharacters(segment);
     let mut again: Option<(&[Character], PathCharacters<'_>)> = None;
@@ -245,7 +245,7 @@ fn match_characters(mut pattern: &[Character], segment: &str) -> bool {
     }
 }
 
-/// Cuts at the slashes.
+/// Splits at slashes.
 fn into_segments(sequence: Vec<Character>) -> Vec<GlobSegment> {
     let segments = sequence.split(|character| *character == Character::Slash);
     let segments = segments.map(|characters| match characters {
@@ -261,7 +261,7 @@ enum Nesting {
     InBraces,
 }
 
-/// Reads all sequences of characters that a pattern stands for, up to its end or that of an alternative in braces.
+/// Parses all sequences of characters that a pattern expands to, up to its end or the end of an alternative in braces.
 fn read_sequences(
     pattern: &mut Peekable<Chars<'_>>,
     nesting: Nesting,
@@ -298,7 +298,7 @@ fn read_sequences(
     }
 }
 
-/// Reads what stands between a `{` and its `}`.
+/// Parses the alternatives between a `{` and its `}`.
 fn read_alternatives(
     pattern: &mut Peekable<Chars<'_>>,
 ) -> Result<Vec<Vec<Character>>, &'static str> {
@@ -311,7 +311,7 @@ fn read_alternatives(
     }
 }
 
-/// Each of the first sequences with each of the others behind it.
+/// Joins each of the first sequences with each of the others.
 fn joined(
     sequences: &[Vec<Character>],
     endings: &[Vec<Character>],
@@ -326,7 +326,7 @@ fn joined(
     Ok(joined.collect())
 }
 
-/// Reads what stands between a `[` and its `]`; one that comes first is an ordinary character.
+/// Parses the ranges between a `[` and its `]`; a `]` at the start is an ordinary character.
 fn read_class(pattern: &mut Peekable<Chars<'_>>) -> Result<Character, &'static str> {
     let is_negated = pattern.next_if(|next| matches!(next, '!' | '^')).is_some();
     let mut ranges = Vec::new();

@@ -1,11 +1,11 @@
-//! The user name of Basic credentials (RFC 7617), which nobody has checked.
+//! The user name of Basic credentials (RFC 7617), which is not verified.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-/// The user that a request claims to be from; `None` where it has no such credentials, or two of them.
+/// The user that a request claims to be from; `None` without such credentials, or if they are repeated.
 pub(super) fn user(headers: &HeaderMap) -> Option<Vec<u8>> {
     let mut lines = headers.get_all(AUTHORIZATION).into_iter();
     let (line, None) = (lines.next()?, lines.next()) else {

@@ -1,4 +1,4 @@
-//! The time of a line.
+//! The time in a line.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::shared::escape::Syntax;
 
-/// A time as lines need it: the second counts from 1970. Of a date and a time of day most lines know the text already.
+/// A time for lines, in seconds since 1970. Most lines reuse the cached text of date and time of day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
     second: i64,
@@ -43,15 +43,15 @@ pub(super) fn system() -> Now {
             second: passed.as_secs().cast_signed(),
             nanosecond: passed.subsec_nanos(),
         },
-        // A clock that stands before 1970.
+        // A clock that is set before 1970.
         Err(_) => Moment::of(OffsetDateTime::now_utc()),
     })
 }
 
-/// A clock with dates, for what turns over by the day.
+/// A clock with dates, for rotation by day.
 pub(super) type Dates = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
-/// The system's, which is the default.
+/// The system's clock, which is the default.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where files read the clock; an option replaces it"
@@ -60,7 +60,7 @@ pub(super) fn dates() -> Dates {
     Arc::new(OffsetDateTime::now_utc)
 }
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum TimeFormat {
     /// `[06/Nov/1994:08:49:37 +0000]`
@@ -69,14 +69,14 @@ pub(super) enum TimeFormat {
     Rfc3339,
     /// As `strftime` writes it.
     Strftime(OwnedFormatItem),
-    /// Since 1970, in this many parts of a second.
+    /// Since 1970, in parts of this many per second.
     Since(i128),
-    /// Since the second began, in this many digits.
+    /// The fraction of the second, in this many digits.
     Fraction(usize),
 }
 
 impl TimeFormat {
-    /// Reads the argument of `%{...}t`, less the `begin:` or `end:` before it.
+    /// Parses the argument of `%{...}t` without a leading `begin:` or `end:`.
     pub(super) fn parse(argument: &str) -> Result<TimeFormat, String> {
         Ok(match argument {
             "" => TimeFormat::Common,
@@ -104,7 +104,7 @@ impl TimeFormat {
         }
     }
 
-    /// Writes what stays the same for a second; nothing where the time has no such text (a year before 0).
+    /// Writes the part that stays the same for a second; `None` if the time cannot be written (a year before 0).
     fn write_second(&self, local: OffsetDateTime) -> Option<Vec<u8>> {
         let mut text = Vec::with_capacity(32);
         match self {
@@ -137,7 +137,7 @@ impl TimeFormat {
     }
 }
 
-/// How Apache writes the time of a request.
+/// Writes the time of a request like Apache.
 fn write_common(line: &mut Vec<u8>, time: OffsetDateTime) -> Option<()> {
     let (day, month, year) = (time.day(), time.month().to_string(), time.year());
     let (hour, minute, second) = time.to_hms();
@@ -153,7 +153,7 @@ fn write_common(line: &mut Vec<u8>, time: OffsetDateTime) -> Option<()> {
     .ok()
 }
 
-/// The part of RFC 3339 that stays for a second.
+/// The part of RFC 3339 that stays the same for a second.
 fn write_date_time(line: &mut Vec<u8>, time: OffsetDateTime) -> Option<()> {
     let (hour, minute, second) = time.to_hms();
     write!(line, "{}T{hour:02}:{minute:02}:{second:02}", time.date()).ok()
@@ -172,7 +172,7 @@ fn write_offset(line: &mut Vec<u8>, offset: UtcOffset) {
     digits::<2>(line, u32::from(minutes.unsigned_abs()));
 }
 
-/// Appends a number in this many digits.
+/// Appends a number with this many digits.
 fn digits<const COUNT: usize>(line: &mut Vec<u8>, mut number: u32) {
     let mut text = [b'0'; COUNT];
     for place in text.iter_mut().rev() {
@@ -182,7 +182,7 @@ fn digits<const COUNT: usize>(line: &mut Vec<u8>, mut number: u32) {
     line.extend_from_slice(&text);
 }
 
-/// A clock that writes a second's text once, in each of some formats.
+/// A clock that formats a second once, in each of several formats.
 pub(super) struct Clock {
     now: Now,
     offset: UtcOffset,
@@ -192,8 +192,8 @@ pub(super) struct Clock {
 struct Stamp {
     format: TimeFormat,
     syntax: Syntax,
-    /// The last second and its text. It is locked for a copy of some bytes and never waited for: where another request
-    /// holds it, formatting anew (a fraction of a microsecond) is cheaper than parking the thread.
+    /// The last second and its text. The lock is held while some bytes are copied, and never waited for: if another
+    /// request holds it, formatting again (a fraction of a microsecond) is cheaper than parking the thread.
     last: Mutex<(i64, Vec<u8>)>,
 }
 
@@ -220,7 +220,7 @@ impl Clock {
         (self.now)()
     }
 
-    /// Appends a time in the format of this number; nothing where it has no such text.
+    /// Appends a time in the format with this index; appends nothing if it cannot be written.
     pub(super) fn write_to(&self, line: &mut Vec<u8>, format: usize, now: Moment) {
         if let Some(stamp) = self.stamps.get(format)
             && stamp.write_second(line, now, self.offset).is_some()
@@ -241,7 +241,7 @@ impl Stamp {
         }
         let local = OffsetDateTime::from_unix_timestamp(second).ok()?;
         let mut text = self.format.write_second(local.checked_to_offset(offset)?)?;
-        // What a format says beside the time is as safe as the rest of the format; but JSON has rules of its own.
+        // Text in a time format is as safe as the rest of the format; but JSON needs its own escapes.
         if self.syntax == Syntax::Json {
             let plain = std::mem::take(&mut text);
             self.syntax.escape(&mut text, &plain);

@@ -1,4 +1,4 @@
-//! The language of formats, which is Apache's.
+//! The syntax of formats, which is Apache's.
 
 use http::HeaderName;
 
@@ -13,10 +13,10 @@ pub(super) enum FormatPiece {
     Field(Field),
 }
 
-/// Where in a format a mistake is, and what it is.
+/// The position of a mistake in a format, and its description.
 pub(super) type FormatMistake = (usize, String);
 
-/// Reads a format; the formats of its times go to `times`.
+/// Parses a format; the formats of its times are appended to `times`.
 pub(super) fn parse(
     text: &str,
     times: &mut Vec<TimeFormat>,
@@ -43,7 +43,7 @@ pub(super) fn parse(
     Ok(pieces)
 }
 
-/// Reads the directive behind a `%`, and gives what comes after it.
+/// Parses the directive after a `%`, and returns the rest.
 fn parse_directive<'a>(
     text: &'a str,
     times: &mut Vec<TimeFormat>,
@@ -65,7 +65,7 @@ fn parse_directive<'a>(
             after,
         ));
     }
-    // The status of the final answer is the only one there is.
+    // There is only one status, that of the final response.
     let text = match text.strip_prefix('>') {
         Some(after) if after.starts_with('s') => after,
         Some(_) => return Err("\">\" stands only before \"s\"".to_owned()),
@@ -81,7 +81,7 @@ fn without_argument(letter: char, times: &mut Vec<TimeFormat>) -> Result<FormatP
     let end = |field| Ok(FormatPiece::Field(Field::RequestEnd(field)));
     match letter {
         '%' => Ok(FormatPiece::Literal("%".to_owned())),
-        // Nobody asks RFC 1413 any more; the column stays.
+        // RFC 1413 is no longer used; the column stays.
         'l' => Ok(FormatPiece::Literal("-".to_owned())),
         'h' | 'a' => request(RequestField::Client),
         'u' => Ok(FormatPiece::Field(Field::Either(EitherField::User))),

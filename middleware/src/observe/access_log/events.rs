@@ -1,11 +1,11 @@
-//! Lines as events of `tracing`.
+//! Log lines as events of `tracing`.
 
 use std::io::{self, Write};
 
-/// Gives each line of an [`AccessLog`](crate::AccessLog) to `tracing`, as the message of an event.
+/// Sends each line of an [`AccessLog`](crate::AccessLog) to `tracing`, as the message of an event.
 ///
-/// The events have the target `enfilade::access_log` and the level `INFO`. They come from the thread of the log, which
-/// is in no span: what a subscriber does with them never holds a request up. With the feature `tracing`.
+/// The events have the target `enfilade::access_log` and the level `INFO`. They come from the log's thread, outside any
+/// span, so a slow subscriber never delays a request. Needs the feature `tracing`.
 ///
 /// # Example
 ///
@@ -21,12 +21,12 @@ use std::io::{self, Write};
 #[derive(Debug, Default)]
 #[must_use = "a writer that nothing is written to"]
 pub struct TracingEvents {
-    /// The beginning of a line whose end has not come.
+    /// The start of an incomplete line.
     rest: Vec<u8>,
 }
 
 impl TracingEvents {
-    /// A writer of events.
+    /// Makes a writer of events.
     pub fn new() -> Self {
         TracingEvents::default()
     }

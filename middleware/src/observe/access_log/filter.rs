@@ -1,4 +1,4 @@
-//! Which requests have a line.
+//! Which requests are logged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use enfilade_core::{Request, path};
 use http::{Method, StatusCode};
 
-/// Where the usual balancers and orchestrators ask whether a program is well.
+/// Paths at which common load balancers and orchestrators check health.
 const HEALTH_CHECKS: [&str; 7] = [
     "/health",
     "/health/live",
@@ -17,7 +17,7 @@ const HEALTH_CHECKS: [&str; 7] = [
     "/readyz",
 ];
 
-/// What is left out; nothing by default.
+/// The filters; nothing is filtered by default.
 #[derive(Clone, Default)]
 pub(super) struct Filters {
     pub(super) excluded: Vec<String>,
@@ -33,7 +33,7 @@ impl Filters {
         self.excluded.push(path::canonical(&raw).into_owned());
     }
 
-    /// Whether a request that has come is to have a line, as far as that can be told.
+    /// Whether a new request is to be logged, as far as that is known yet.
     pub(super) fn wants(&self, request: &Request) -> bool {
         let is_excluded = || {
             let path = path::canonical(request.uri().path());
@@ -44,7 +44,7 @@ impl Filters {
             && self.sampling.as_ref().is_none_or(Sampling::takes_next)
     }
 
-    /// Whether this is a request that has no line where it is answered well.
+    /// Whether this is a health check, which is not logged if its response is a 2xx.
     pub(super) fn is_health_check(&self, request: &Request) -> bool {
         self.skips_health_checks
             && matches!(*request.method(), Method::GET | Method::HEAD)
@@ -52,14 +52,14 @@ impl Filters {
             && HEALTH_CHECKS.contains(&request.uri().path())
     }
 
-    /// Whether a request that is over is to have a line.
+    /// Whether a request that has ended is to be logged.
     pub(super) fn wants_end(&self, status: StatusCode, is_health_check: bool) -> bool {
         !(is_health_check && status.is_success())
             && self.status.as_ref().is_none_or(|wants| wants(status))
     }
 }
 
-/// Takes a share of what comes.
+/// Samples a share of the requests.
 #[derive(Clone)]
 pub(super) struct Sampling {
     share: f64,
@@ -86,7 +86,7 @@ impl Sampling {
         self.share
     }
 
-    /// Requests often come in a pattern, so it is not each n-th that is taken, but those whose number is hashed low.
+    /// Requests often have a pattern, so it does not take each n-th one, but those whose number has a low hash.
     fn takes_next(&self) -> bool {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         hash(number) < self.limit || self.limit == u64::MAX

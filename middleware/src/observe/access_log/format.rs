@@ -1,7 +1,7 @@
 //! Formats of lines, compiled when the stack is built.
 //!
-//! A line is written in one go, when the body of the answer has ended: the head of the request is kept until then. What
-//! it does not have (what components said of the request, and the head of the response) is captured where it is known.
+//! A line is written in one go, when the response body has ended; the head of the request is kept until then. Other
+//! facts (from components, and from the head of the response) are captured when they are known.
 
 use std::mem;
 
@@ -46,14 +46,14 @@ pub(super) struct Format {
     pub(super) syntax: Syntax,
     pub(super) times: Vec<TimeFormat>,
     items: Vec<Item>,
-    /// What stands behind the last item.
+    /// The text after the last item.
     rest: Literal,
     /// Which items are captured from the request, and which from the head of the response.
     from_request: Vec<usize>,
     from_response: Vec<usize>,
 }
 
-/// A field, and what stands before it.
+/// A field, and the text before it.
 #[derive(Clone)]
 struct Item {
     before: Literal,
@@ -61,36 +61,36 @@ struct Item {
     form: FieldForm,
 }
 
-/// How a field is written, and what stands for it where it is not there.
+/// How a field is written, and its replacement if it is missing.
 #[derive(Clone, Copy, PartialEq)]
 enum FieldForm {
     /// As it is, or `-`.
     Text,
-    /// An address, or one that is nobody's: analysers refuse a line that has none.
+    /// An address, or the address of no host: analysers reject a line without one.
     Address,
-    /// As it is, or not at all.
+    /// As it is, or nothing.
     Part,
-    /// A string of JSON, whose first quote stands before it, or `null`.
+    /// A JSON string, whose first quote is written before it, or `null`.
     Quoted,
-    /// A number of JSON, or `null`.
+    /// A JSON number, or `null`.
     Number,
 }
 
-/// What is the same in each line.
+/// Text that is the same in each line.
 #[derive(Clone)]
 enum Literal {
-    /// So many bytes, which are copied with those behind them: to copy a fixed number is not even a call.
+    /// This many bytes, copied together with the bytes after them: copying a fixed number compiles to no function call.
     Short([u8; SHORT], usize),
     Long(Vec<u8>),
 }
 
-/// The address of no host (RFC 1122, section 3.2.1.3), for a client that has none, as on a Unix socket.
-const NOBODY: &[u8] = b"0.0.0.0";
-/// How long a short literal may be, in bytes.
+/// The address of no host (RFC 1122, section 3.2.1.3), for a client without an address, as on a Unix socket.
+const NO_HOST: &[u8] = b"0.0.0.0";
+/// The maximum length of a short literal, in bytes.
 const SHORT: usize = 16;
 
 impl Format {
-    /// Compiles a format in Apache's language.
+    /// Compiles a format in Apache's syntax.
     pub(super) fn text(text: &str) -> Result<Format, Error> {
         let mut format = Format::new(Syntax::Text);
         let pieces = directive::parse(text, &mut format.times).map_err(|(at, why)| {
@@ -110,7 +110,7 @@ impl Format {
         let mut names = Vec::new();
         for (name, text) in members {
             if names.contains(&name) {
-                return wrong(format!("log member {name:?} is there twice"));
+                return wrong(format!("log member {name:?} is repeated"));
             }
             let pieces = match directive::parse(text, &mut format.times) {
                 Ok(pieces) => pieces,
@@ -139,7 +139,7 @@ impl Format {
         }
     }
 
-    /// Adds the value of a member: that of one directive by itself, or a text.
+    /// Adds the value of a member: of a single directive, or a text.
     fn push_value(&mut self, mut pieces: Vec<FormatPiece>) {
         match pieces.pop() {
             Some(FormatPiece::Field(field)) if pieces.is_empty() => {
@@ -180,7 +180,7 @@ impl Format {
                     },
                 );
             }
-            // What is not a peer's need not be escaped, unless it would not be JSON.
+            // Text that is not from a peer needs no escapes, unless it would not be valid JSON.
             (FormatPiece::Literal(text), Syntax::Text) => self.push_raw(&text),
             (FormatPiece::Literal(text), Syntax::Json) => {
                 let mut escaped = Vec::new();
@@ -194,7 +194,7 @@ impl Format {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Adds what is the same in each line.
+    /// Adds text that is the same in each line.
     fn push_bytes(&mut self, text: &[u8]) {
         self.rest = Literal::of([self.rest.as_bytes(), text].concat());
     }
@@ -218,14 +218,14 @@ impl Format {
         self.items.iter().map(|item| &item.field)
     }
 
-    /// Finds out how much is shown of each field.
+    /// Sets how much of each field is shown.
     pub(super) fn redact(&mut self, redaction: &Redaction) {
         for item in &mut self.items {
             item.field.redact(redaction);
         }
     }
 
-    /// Shows the user that a request claims to be from, where nobody found out who it is.
+    /// Shows the user that a request claims to be from, if no component identified the user.
     pub(super) fn claim_user(&mut self) {
         for item in &mut self.items {
             if item.field == Field::Either(EitherField::User) {
@@ -239,7 +239,7 @@ impl Format {
         self.fields().any(|field| *field == claimed)
     }
 
-    /// What has to be found out for this format.
+    /// The facts that this format needs.
     pub(super) fn required_facts(&self) -> RequiredFacts {
         use EndField::{FirstByte, Microseconds, Milliseconds, Seconds};
         let has = |is: fn(&Field) -> bool| self.fields().any(is);
@@ -262,7 +262,7 @@ impl Format {
         }
     }
 
-    /// Captures what the head of the request does not have.
+    /// Captures facts of the request that are not in its head.
     pub(super) fn capture_request(
         &self,
         captured: &mut Captured,
@@ -292,7 +292,7 @@ impl Format {
         }
     }
 
-    /// Captures what is known from the head of the response, in the place of what the request had of it.
+    /// Captures facts from the head of the response, which replace those of the request.
     pub(super) fn capture_response(
         &self,
         captured: &mut Captured,
@@ -334,7 +334,7 @@ impl Format {
                 FieldForm::Quoted if line.len() > start => line.push(b'"'),
                 _ if line.len() > start => {}
                 FieldForm::Text => line.push(b'-'),
-                FieldForm::Address => line.extend_from_slice(NOBODY),
+                FieldForm::Address => line.extend_from_slice(NO_HOST),
                 FieldForm::Part => {}
                 FieldForm::Quoted => {
                     line.pop();
@@ -381,16 +381,16 @@ impl Literal {
     }
 }
 
-/// What is known of a request when its line is written.
+/// The facts about a request when its line is written.
 pub(super) struct LineInputs<'a> {
     pub(super) head: &'a Head,
-    /// When it came.
+    /// When it arrived.
     pub(super) at: Moment,
     pub(super) captured: &'a Captured,
     pub(super) end: &'a RequestEnd,
 }
 
-/// What a format has to be told, besides what is there in any case.
+/// The facts that a format needs, besides those that are always there.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
 pub(super) struct RequiredFacts {
@@ -401,13 +401,13 @@ pub(super) struct RequiredFacts {
     pub(super) sizes: bool,
 }
 
-/// What was captured of fields: each text, and behind it its length and the place of its field in the format. Most
-/// requests have nothing of the kind, which takes no memory.
+/// The captured fields: each text, followed by its length and the index of its field in the format. Most requests have
+/// none, which takes no memory.
 #[derive(Default)]
 pub(super) struct Captured(Vec<u8>);
 
 impl Captured {
-    /// Captures what is written, if anything is.
+    /// Captures the written text, if there is any.
     fn add(&mut self, field: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.0.len();
         write(&mut self.0);
@@ -418,7 +418,7 @@ impl Captured {
         }
     }
 
-    /// What was captured last of a field; nothing where nothing was.
+    /// The text that was captured last for a field; empty if nothing was captured.
     fn get(&self, field: usize) -> &[u8] {
         let mut rest = &self.0[..];
         while let Some((before, found, text)) = split_last(rest) {
@@ -431,7 +431,7 @@ impl Captured {
     }
 }
 
-/// What was captured before, the last field, and its text.
+/// The earlier captures, the last field, and its text.
 fn split_last(all: &[u8]) -> Option<(&[u8], usize, &[u8])> {
     let (rest, field) = all.split_last_chunk()?;
     let (rest, length) = rest.split_last_chunk()?;

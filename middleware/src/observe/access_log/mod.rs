@@ -1,4 +1,4 @@
-//! Writes a line about every request.
+//! Writes a log line for each request.
 
 mod basic;
 mod clock;
@@ -36,14 +36,14 @@ use crate::error::Error;
 use crate::shared::monotonic::Timer;
 use crate::shared::redaction::Redaction;
 
-/// Writes one line about every request, when the body of its answer has ended.
+/// Writes one log line for each request, when its response body has ended.
 ///
-/// A line is written exactly once, whatever happens: to a body that was sent, that failed, and that the client did not
-/// wait for. A request that is given up before there is a response has nginx's status 499: the client reset its connection
-/// or stream, left in the middle of the request, or the server was stopped. A client that only closes its side after the
-/// request still waits, gets its response and has its status. A request whose application panicked has 500, which is what
-/// the gateway then responds. The number of bytes is that of the bytes that were really taken out
-/// of the body, so it is none for the answer to HEAD.
+/// A line is written exactly once, whatever happens: the body was sent, it failed, or the client disconnected. If a
+/// request is aborted before there is a response, its status is nginx's 499: the client reset its connection or stream,
+/// disconnected in the middle of the request, or the server was stopped. A client that only closes its sending side
+/// after the request still gets its response, and the line has its status. If the application panics, the status is
+/// 500, which the gateway then sends. The number of bytes counts the bytes that were actually read from the body, so it
+/// is 0 for a response to HEAD.
 ///
 /// # Directives
 ///
@@ -51,59 +51,59 @@ use crate::shared::redaction::Redaction;
 ///
 /// | | |
 /// |---|---|
-/// | `%h` `%a` | the [address of the client](enfilade_core::Request::client_address); never one from a header |
-/// | `%{c}a` | the address of the peer, which is a proxy where a component outside knows one |
+/// | `%h` `%a` | the [address of the client](enfilade_core::Request::client_address); never directly from a header |
+/// | `%{c}a` | the address of the peer: the proxy, if a component outside handles proxies |
 /// | `%l` | `-` |
-/// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) of the answer's extensions, else of the request's; else, where [that is wanted](AccessLog::unverified_basic_user), the user that the client claims to be |
-/// | `%t` | when the request came: `[06/Nov/1994:08:49:37 +0000]` |
-/// | `%{format}t` | the same as `strftime` writes it; or `sec`, `msec`, `usec` since 1970, `msec_frac`, `usec_frac`; or `rfc3339`. `end:` before it means the time of the line |
-/// | `%r` | the request line as it was received; nothing is decoded |
+/// | `%u` | the [`RemoteUser`](enfilade_core::RemoteUser) in the extensions of the response, otherwise of the request; otherwise, if [enabled](AccessLog::unverified_basic_user), the user that the client claims to be |
+/// | `%t` | when the request arrived: `[06/Nov/1994:08:49:37 +0000]` |
+/// | `%{format}t` | the same in the syntax of `strftime`; or `sec`, `msec`, `usec` since 1970, `msec_frac`, `usec_frac`; or `rfc3339`. With `end:` before it, the time of the line |
+/// | `%r` | the request line as received; nothing is decoded |
 /// | `%m` `%U` `%q` `%H` | its method, its path, its query with the `?`, its protocol |
-/// | `%v` `%V` `%p` | the host that was asked for, and the port |
+/// | `%v` `%V` `%p` | the requested host, and the port |
 /// | `%s` `%>s` | the status |
-/// | `%b` `%B` | the bytes of the body that were sent; none is `-`, or `0` |
-/// | `%I` `%O` | the bytes of the request and of the answer with their heads, as HTTP/1.1 writes those; without what only the gateway adds, and in `%I` what was read of the content by then |
+/// | `%b` `%B` | the bytes of the body that were sent; without any, `-` or `0` |
+/// | `%I` `%O` | the bytes of the request and of the response including their heads, in HTTP/1.1 form; without headers that only the gateway adds, and in `%I` with the content that was read until then |
 /// | `%D` `%T` | the time from the request to the end of the body, in microseconds, in seconds |
 /// | `%{s}T` `%{ms}T` `%{us}T` | the same in seconds, milliseconds, microseconds |
-/// | `%^FB` | the time from the request to the answer's head, in microseconds |
-/// | `%{Name}i` `%{Name}o` | a header of the request, of the answer; several lines are joined by `, ` |
-/// | `%{name}C` `%{name}e` | a cookie; a variable of the [environ](enfilade_core::Environ), which is not the process's |
-/// | `%X` `%{outcome}x` | `X` where the body did not come to its end, `+` where it did; `complete`, `failed` or `gone` |
-/// | `%{route}x` | the [pattern](crate::MatchedPattern) that a router inside found |
-/// | `%{error}x` | the error that the response stands for ([`HttpError`](enfilade_core::HttpError)), with its causes; what a panic said, where [`CatchPanic`](crate::CatchPanic) is inside |
-/// | `%{id}x` | the [request's id](crate::RequestIdValue), whether its wrapper is outside or inside |
-/// | `%P` | the id of this process |
+/// | `%^FB` | the time from the request to the head of the response, in microseconds |
+/// | `%{Name}i` `%{Name}o` | a header of the request, of the response; repeated values are joined by `, ` |
+/// | `%{name}C` `%{name}e` | a cookie; a variable of the [environ](enfilade_core::Environ), not of the process |
+/// | `%X` `%{outcome}x` | `X` if the body is incomplete, `+` if it is complete; `complete`, `failed` or `gone` |
+/// | `%{route}x` | the [pattern](crate::MatchedPattern) that a router inside matched |
+/// | `%{error}x` | the error of the response ([`HttpError`](enfilade_core::HttpError)), with its causes; a panic message, if [`CatchPanic`](crate::CatchPanic) is inside |
+/// | `%{id}x` | the [request's ID](crate::RequestIdValue), whether its wrapper is outside or inside |
+/// | `%P` | the ID of this process |
 /// | `%%` | `%` |
 ///
-/// What is not there is `-`, in JSON `null`. A client without an address, as on a Unix socket, is `0.0.0.0`, as analysers
-/// refuse a line that does not begin with one; in JSON it is `null` too. Headers that only the gateway adds (`Content-Length`, `Date`) are not there.
+/// A missing value is `-`, in JSON `null`. A client without an address, as on a Unix socket, is `0.0.0.0`, because
+/// analysers reject a line that does not begin with an address; in JSON it is `null` too. Headers that only the gateway
+/// adds (`Content-Length`, `Date`) are missing.
 ///
 /// # Order
 ///
-/// Outermost, so that it sees what is really sent: the bytes after compression, the answers that inner wrappers give
-/// themselves. Only a [`ProxyFix`](crate::ProxyFix), which tells it who the client is, stands outside it. A request
-/// that the gateway itself refuses never comes here.
+/// Outermost, so that it sees what is really sent: the bytes after compression, and the responses of all inner
+/// wrappers. Only a [`ProxyFix`](crate::ProxyFix), which finds the client's address, is outside it. A request that the
+/// gateway itself rejects does not reach it.
 ///
 /// # Security
 ///
-/// Whatever a peer can choose is escaped, so that no request can forge a line, shift a quoted field or send a command
-/// to the terminal on which the log is read: `"` and `\` get a backslash, control characters and bytes that are not
-/// UTF-8 become `\xHH`. In JSON the characters become `\uHHHH`, and a byte the text `\xHH`.
+/// Everything that a peer controls is escaped, so that no request can forge a line, shift a quoted field or send a
+/// command to the terminal on which the log is read: `"` and `\` get a backslash, control characters and bytes that are
+/// not UTF-8 become `\xHH`. In JSON the characters become `\uHHHH`, and a byte the text `\xHH`.
 ///
-/// Credentials stay out: `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are `***` where a format
-/// names them. Queries and other headers may hold secrets too: see [`redact_query`](AccessLog::redact_query) and
+/// Credentials are hidden: `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are `***` if a format
+/// names them. Queries and other headers may contain secrets too: see [`redact_query`](AccessLog::redact_query) and
 /// [`redact_header`](AccessLog::redact_header). A cookie that `%{name}C` names is shown.
 ///
 /// # Writing
 ///
-/// Lines go through a bounded queue (1 MiB of them) to a thread that gathers them for ten milliseconds, unless there are
-/// many, writes all at once and flushes.
-/// A request never waits, unless [`when_full`](AccessLog::when_full) says so: where the queue is full its line is dropped
-/// and counted, and a line `# 12 lines dropped` (in JSON `{"dropped_lines":12}`) says so when there is room. So are
-/// lines that the writer fails to write; why it fails is told on standard error, once a minute. When the last clone of a
-/// wrapped application is dropped, the lines that are queued are written before that returns, within five seconds; a
-/// program that exits without dropping it loses them. The thread starts with the first line; clones of an `AccessLog`
-/// share it.
+/// Lines go through a bounded queue (1 MiB) to a thread. It collects lines for ten milliseconds, or less if there are
+/// many, then writes all at once and flushes. By default a request never waits: if the queue is full, its line is
+/// dropped and counted, and when there is space again, a line `# 12 lines dropped` (in JSON `{"dropped_lines":12}`)
+/// reports it; [`when_full`](AccessLog::when_full) changes that. Lines that the writer fails to write are counted too;
+/// the error is written to standard error, at most once a minute. Dropping the last clone of a wrapped application
+/// writes all queued lines before it returns, within five seconds; a program that exits without dropping it loses them.
+/// The thread starts with the first line; clones of an `AccessLog` share it.
 ///
 /// # Example
 ///
@@ -175,16 +175,16 @@ impl AccessLog {
         AccessLog::new("combined", format)
     }
 
-    /// Writes the combined format behind `%v:%p`, the host and port that were asked for, to standard output.
+    /// Writes the combined format after `%v:%p`, the requested host and port, to standard output.
     ///
-    /// It is the one that Debian calls so, but with `%b` for its `%O`, which only a gateway knows exactly.
+    /// Debian uses this name for the same format, but with `%O` instead of `%b`; only a gateway knows `%O` exactly.
     #[expect(clippy::missing_panics_doc, reason = "a test parses this format")]
     pub fn vhost_combined() -> Self {
         let format = Format::text(format::VHOST_COMBINED).expect("the format is well formed");
         AccessLog::new("vhost_combined", format)
     }
 
-    /// Writes a JSON object a line to standard output.
+    /// Writes one JSON object per line to standard output.
     ///
     /// Its members are `time` (`%{rfc3339}t`), `client` (`%h`), `user` (`%u`), `method` (`%m`), `host` (`%v`), `target`
     /// (`%U%q`), `protocol` (`%H`), `status` (`%s`), `outcome` (`%{outcome}x`), `bytes` (`%B`), `first_byte_us`
@@ -195,15 +195,14 @@ impl AccessLog {
         AccessLog::new("json", format)
     }
 
-    /// Writes JSON objects with these members to standard output, each a name and a format; see
-    /// [Directives](AccessLog#directives).
+    /// Writes JSON objects with these members to standard output.
     ///
-    /// A member that is one directive has its value: a number where it is one, `null` where it is not there. Every other
-    /// is a text.
+    /// Each member is a name and a format; see [Directives](AccessLog#directives). If the format is a single directive,
+    /// the member has its value: a number if it is one, `null` if it is missing. All other members are texts.
     ///
     /// # Errors
     ///
-    /// As [`format`](AccessLog::format), and where a name is there twice.
+    /// As for [`format`](AccessLog::format), and if a name is repeated.
     ///
     /// ```
     /// use enfilade_middleware::AccessLog;
@@ -225,8 +224,8 @@ impl AccessLog {
     ///
     /// # Errors
     ///
-    /// Where a directive is not one of those, or the format has a control character other than a tab; the error says at
-    /// which byte.
+    /// If a directive is unknown, or the format has a control character other than a tab; the error has the position in
+    /// bytes.
     ///
     /// ```
     /// use enfilade_middleware::AccessLog;
@@ -256,73 +255,74 @@ impl AccessLog {
         }
     }
 
-    /// Sets where lines are written to: standard output by default, or standard error, a
-    /// [`LogFile`](crate::LogFile), events of `tracing` (`TracingEvents`, with that feature), or anything else.
+    /// Sets where lines are written; standard output by default.
     ///
-    /// It is used by a thread of its own, gets whole lines, many at once, and is flushed after them, so it needs no
-    /// buffer. An error loses the lines that it was for and nothing else.
+    /// Use standard error, a [`LogFile`](crate::LogFile), events of `tracing` (`TracingEvents`, with that feature), or
+    /// any other writer. A separate thread writes many whole lines at once and then flushes, so the writer needs no
+    /// buffer. If writing fails, only the lines of that write are lost.
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         let (syntax, dropped) = (self.format.syntax, self.dropped.clone());
         self.sink = Arc::new(Sink::new(Box::new(writer), syntax, dropped));
         self
     }
 
-    /// Sets where it is told why lines cannot be written, once a minute at most; standard error by default.
+    /// Sets where write errors are reported, at most once a minute; standard error by default.
     ///
-    /// It goes with the writer, so it is set after that, and before the first line.
+    /// It belongs to the writer, so set it after the writer, and before the first line.
     pub fn error_log(self, writer: impl Write + Send + 'static) -> Self {
         self.sink.change(|setup| setup.error_log = Box::new(writer));
         self
     }
 
-    /// Sets what becomes of a line where the queue is full; it is dropped by default.
+    /// Sets what happens to a line if the queue is full; it is dropped by default.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Sets the offset from UTC in which times are written; none by default.
+    /// Sets the offset from UTC in which times are written; 0 by default.
     pub fn utc_offset(mut self, offset: UtcOffset) -> Self {
         self.offset = offset;
         self
     }
 
-    /// Sets the clock that times are read from; the system's by default, a fixed one for tests.
+    /// Sets the clock for times; the system's by default. Tests use a fixed one.
     pub fn clock(mut self, now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(move || Moment::of(now()));
         self
     }
 
-    /// Sets the timer of `%D`, `%T` and `%^FB`: it returns the time since any moment and must not run backward.
+    /// Sets the timer of `%D`, `%T` and `%^FB`, which returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock; tests fix it. It is not read if the format has no such directive.
+    /// By default it is the system's monotonic clock; tests use a fixed one. It is not read if the format has no such
+    /// directive.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self
     }
 
-    /// Writes nginx's 499 for the status of a request whose client went away before the end of the answer too.
+    /// Also writes nginx's 499 if the client disconnected before the end of the response; off by default.
     ///
-    /// Without it only a request has 499 that was given up before there was an answer.
+    /// By default only a request that was aborted before there was a response has 499.
     pub fn client_gone_as_499(mut self) -> Self {
         self.shows_499 = true;
         self
     }
 
-    /// Writes for `%u` the user name of the request's `Authorization: Basic`, where no component found out who it is.
+    /// Writes the user name of `Authorization: Basic` for `%u` if no component identified the user; off by default.
     ///
-    /// For an application that checks the password itself and leaves no [`RemoteUser`](enfilade_core::RemoteUser).
+    /// For an application that checks the password itself and sets no [`RemoteUser`](enfilade_core::RemoteUser).
     ///
     /// # Security
     ///
-    /// Nobody has checked that name: a client may claim any. A line with a 401 shows who somebody tried to be. The password
-    /// is not written.
+    /// The name is not verified: a client may claim any name. A line with a 401 shows the name that a client tried. The
+    /// password is not written.
     pub fn unverified_basic_user(mut self) -> Self {
         self.format.claim_user();
         self
     }
 
-    /// Writes `***` for the values of a header of requests and answers.
+    /// Writes `***` for the values of a header of requests and responses.
     pub fn redact_header(mut self, name: HeaderName) -> Self {
         self.redaction.hide_header(name);
         self
@@ -334,40 +334,42 @@ impl AccessLog {
         self
     }
 
-    /// Writes `***` for the values of a parameter of queries.
+    /// Writes `***` for the values of a query parameter.
     ///
-    /// The name is text, in upper or lower case, and is compared with those of a query decoded. The queries in `Referer`,
-    /// `Location` and `Content-Location` and what is behind their `#` are included.
+    /// The name is decoded text; upper and lower case are equal. Queries and fragments (after `#`) in `Referer`,
+    /// `Location` and `Content-Location` are included.
     pub fn redact_query(mut self, name: &str) -> Self {
         self.redaction.hide_parameter(name);
         self
     }
 
-    /// Leaves requests for this path out; may be called for several paths.
+    /// Does not log requests for this path; call it again for more paths.
     ///
-    /// The path is text and is compared with the whole path as it was received, each segment decoded: `/health` leaves
-    /// `/%68ealth?x` out and keeps `/health/`.
+    /// The path is text. It is compared with the whole path as received, each segment decoded: `/health` also excludes
+    /// `/%68ealth?x`, but not `/health/`.
     pub fn exclude_path(mut self, path: &str) -> Self {
         self.filters.exclude(path);
         self
     }
 
-    /// Leaves health checks out that are answered well: GET or HEAD of `/health`, `/health/live`, `/health/ready`,
-    /// `/healthz`, `/livez`, `/readyz` or `/ping`, without a query, with a 2xx.
+    /// Does not log successful health checks; off by default.
+    ///
+    /// These are GET or HEAD of `/health`, `/health/live`, `/health/ready`, `/healthz`, `/livez`, `/readyz` or `/ping`,
+    /// without a query, with a 2xx.
     pub fn without_health_checks(mut self) -> Self {
         self.filters.skips_health_checks = true;
         self
     }
 
-    /// Leaves requests out of which `filter` says `false`; a second filter replaces the first.
+    /// Logs only requests for which `filter` returns `true`; a second filter replaces the first.
     pub fn filter(mut self, filter: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.filters.request = Some(Arc::new(filter));
         self
     }
 
-    /// Leaves requests out of whose status `filter` says `false`; a second filter replaces the first.
+    /// Logs only requests for whose status `filter` returns `true`; a second filter replaces the first.
     ///
-    /// A request that was given up before there was an answer counts as 499.
+    /// A request that was aborted before there was a response counts as 499.
     pub fn filter_status(
         mut self,
         filter: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
@@ -376,15 +378,15 @@ impl AccessLog {
         self
     }
 
-    /// Keeps this share of the requests, 0.01 for one in a hundred; all by default.
+    /// Logs only this share of the requests, 0.01 for one in a hundred; all by default.
     ///
-    /// Which of them does not depend on what they are. A share below 0 is 0, and one above 1 is 1.
+    /// The choice does not depend on the requests. A share below 0 is 0, and one above 1 is 1.
     pub fn sample(mut self, share: f64) -> Self {
         self.filters.sampling = Some(Sampling::new(share));
         self
     }
 
-    /// A handle to the number of lines that could not be written.
+    /// Returns a handle to the number of lines that could not be written.
     #[must_use]
     pub fn dropped(&self) -> DroppedLines {
         self.dropped.clone()

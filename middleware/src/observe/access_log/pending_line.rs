@@ -1,4 +1,4 @@
-//! A request on its way to its line.
+//! A request whose line is not written yet.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 use crate::shared::redaction::Redaction;
 use enfilade_core::RouteWanted;
 
-/// The log of a wrapped application. Dropping it writes the lines that are queued.
+/// The log of a wrapped application. Dropping it writes the queued lines.
 pub(super) struct FlushedLog(pub(super) Arc<Log>);
 
-/// What the requests of a wrapped application share.
+/// The state that all requests of a wrapped application share.
 pub(super) struct Log {
     pub(super) name: String,
     pub(super) format: Format,
@@ -62,7 +62,7 @@ impl Wrapper for FlushedLog {
 
 impl Drop for FlushedLog {
     fn drop(&mut self) {
-        // Bodies that are still being sent keep the log; what they add is written when the last of them is dropped.
+        // Bodies that are still being sent keep the log; their lines are written when the last of them is dropped.
         self.0.sink.flush();
     }
 }
@@ -109,7 +109,7 @@ impl Log {
     }
 }
 
-/// A request that is on its way; dropping it writes its line, so that there is one whatever happens.
+/// A request in progress; dropping it writes its line, so that there is always one.
 struct PendingLine {
     log: Arc<Log>,
     head: Head,
@@ -124,12 +124,12 @@ struct PendingLine {
     sizes: Option<Box<MessageSizes>>,
 }
 
-/// What only formats with `%I` or `%O` want to know, in bytes.
+/// Sizes in bytes that only formats with `%I` or `%O` need.
 #[derive(Default)]
 struct MessageSizes {
     request_head: u64,
     response_head: u64,
-    /// What was read of the request's content.
+    /// The bytes that were read of the request's content.
     content: Arc<AtomicU64>,
 }
 
@@ -188,7 +188,7 @@ impl PendingLine {
             .capture_response(&mut self.captured, response, &log.context());
     }
 
-    /// Counts what was read from an upgraded connection.
+    /// Counts the bytes that were read from an upgraded connection.
     fn add_received(&mut self, bytes: u64) {
         if let Some(sizes) = &mut self.sizes {
             sizes.request_head += bytes;
@@ -215,7 +215,7 @@ impl Drop for PendingLine {
     fn drop(&mut self) {
         if self.status.is_none() && thread::panicking() {
             self.capture_head(&StatusCode::INTERNAL_SERVER_ERROR.into_response());
-            // The gateway answers it, and that answer is short.
+            // The gateway responds to it, with a short response.
             self.outcome = Outcome::Failed;
         }
         let end = self.end();
@@ -235,14 +235,14 @@ impl Drop for PendingLine {
     }
 }
 
-/// How large a buffer may be that a thread keeps for its next line, in bytes.
+/// The maximum size of the buffer that a thread keeps for its next line, in bytes.
 const BUFFER: usize = 4 * 1024;
 
 thread_local! {
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Calls `write` with an empty buffer for a line: the thread's own, unless that is at its end.
+/// Calls `write` with an empty buffer for a line: the thread's own, unless the thread is ending.
 fn with_buffer(write: impl FnOnce(&mut Vec<u8>)) {
     let mut line = LINE.try_with(Cell::take).unwrap_or_default();
     write(&mut line);
@@ -251,13 +251,13 @@ fn with_buffer(write: impl FnOnce(&mut Vec<u8>)) {
     let _ = LINE.try_with(|place| place.set(line));
 }
 
-/// nginx's status for a request whose client went away.
+/// nginx's status for a request whose client disconnected.
 fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).expect("three digits")
 }
 
 impl MessageSizes {
-    /// Measures a request, and begins to count what is read of its content.
+    /// Measures a request, and starts to count the content that is read.
     fn of(request: &mut Request) -> MessageSizes {
         let sizes = MessageSizes {
             request_head: field::request_head(request),
@@ -268,7 +268,7 @@ impl MessageSizes {
         sizes
     }
 
-    /// What was received, and what was sent without the content.
+    /// The bytes that were received, and those that were sent without the content.
     fn both(&self) -> (u64, u64) {
         let received = self.request_head + self.content.load(Ordering::Relaxed);
         (received, self.response_head)

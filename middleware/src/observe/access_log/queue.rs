@@ -10,30 +10,30 @@ use enfilade_core::unpoisoned;
 
 use crate::shared::escape::Syntax;
 
-/// How many bytes of lines may wait, those included that are being written.
+/// The maximum number of queued bytes, including those being written.
 pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
-/// From how much that waits the thread is woken though it gathers a batch.
+/// From this number of queued bytes on the thread is woken even while it collects a batch.
 pub(super) const WAKE_BYTES: usize = QUEUE_BYTES / 4;
-/// How much room the queue begins with.
+/// The initial capacity of the queue.
 pub(super) const ROOM: usize = 64 * 1024;
-/// How much it keeps: what a batch under load takes, so that it does not grow anew for each.
+/// The capacity that it keeps: that of a batch under load, so that it does not grow again for each.
 const KEPT_ROOM: usize = 2 * WAKE_BYTES;
-/// How long lines are gathered for a batch, unless there are many: waking a thread costs more than a line.
+/// How long lines are collected for a batch, unless there are many: waking a thread costs more than a line.
 const GATHER: Duration = Duration::from_millis(10);
-/// How long the end of an application waits for what is queued.
+/// How long dropping an application waits for queued lines.
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request that waits for room sleeps before it looks again; it is woken when there is some.
+/// How long a request that waits for space sleeps before it checks again; it is woken when there is some.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What becomes of a line for which the queue of an [`AccessLog`](crate::AccessLog) has no room.
+/// What to do with a line if the queue of an [`AccessLog`](crate::AccessLog) is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum WhenFull {
-    /// It is dropped and counted: a log never slows an application down. The default.
+    /// The line is dropped and counted: a log never slows an application down. The default.
     #[default]
     Drop,
-    /// Its request waits, and with it the thread that it is on: no line is lost as long as the writer works, and where
-    /// the writer hangs, so does the application.
+    /// The request waits, and so does its thread. No line is lost while the writer works; if the writer hangs, the
+    /// application hangs too.
     Wait,
 }
 
@@ -43,7 +43,7 @@ pub enum WhenFull {
 pub struct DroppedLines(Arc<AtomicU64>);
 
 impl DroppedLines {
-    /// How many there are so far.
+    /// Returns the number of lines so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -54,39 +54,39 @@ impl DroppedLines {
     }
 }
 
-/// What the sink and its thread both know.
+/// The state that the sink and its thread share.
 pub(super) struct SharedQueue {
     queue: Mutex<Queue>,
-    /// Tells the thread that it is to do something.
+    /// Notifies the thread that there is work.
     pub(super) work: Condvar,
-    /// Tells those who wait that lines are dealt with.
+    /// Notifies waiting threads that lines are done.
     pub(super) done: Condvar,
     pub(super) dropped: DroppedLines,
 }
 
-/// One text for all lines: to add a line is to copy it under a lock that nobody holds for longer.
+/// One text for all lines: adding a line copies it under a lock that is never held for longer.
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent facts")]
 pub(super) struct Queue {
-    /// The lines that wait, with their ends.
+    /// The queued lines, with their ends.
     pub(super) text: Vec<u8>,
     pub(super) lines: u64,
-    /// How many bytes are being written.
+    /// The number of bytes being written.
     pub(super) writing: usize,
-    /// How many lines have been queued in all, and how many of them are written, or lost to an error.
+    /// The number of all lines queued so far, and the number of those that were written, or lost to an error.
     pub(super) accepted: u64,
     pub(super) done: u64,
-    /// How many lines had been accepted when a flush ran out of time; nobody waits for those a second time.
+    /// The number of lines accepted when a flush timed out; no flush waits for those again.
     pub(super) given_up: u64,
-    /// What the thread takes when it starts.
+    /// The setup that the thread takes when it starts.
     pub(super) setup: Option<WriterSetup>,
     pub(super) is_started: bool,
     /// The thread waits for a line.
     pub(super) sleeps: bool,
-    /// Somebody waits for the thread.
+    /// A flush waits for the thread.
     pub(super) hurries: bool,
-    /// No line comes any more.
+    /// No more lines will come.
     pub(super) is_closed: bool,
-    /// There is no thread any more.
+    /// The thread has ended.
     pub(super) is_over: bool,
 }
 
@@ -101,7 +101,7 @@ impl Queue {
         !self.is_over && self.text.len() + self.writing + line.len() < QUEUE_BYTES
     }
 
-    /// Whether the thread has a reason not to wait for more lines.
+    /// Whether the thread should stop collecting lines.
     fn is_urgent(&self) -> bool {
         self.text.len() >= WAKE_BYTES || self.hurries || self.is_closed
     }
@@ -146,8 +146,8 @@ impl SharedQueue {
         unpoisoned(waited).0
     }
 
-    /// Waits for lines and gathers more for a moment, then puts all in the place of `text`; answers how many there are, or
-    /// `None` where none can come any more.
+    /// Waits for lines, collects more for a moment, then moves all to `text`. Returns their number, or `None` if no
+    /// more can come.
     pub(super) fn take(&self, text: &mut Vec<u8>) -> Option<u64> {
         text.clear();
         text.shrink_to(KEPT_ROOM);
@@ -171,7 +171,7 @@ impl SharedQueue {
         Some(mem::take(&mut queue.lines))
     }
 
-    /// Tells those who wait that lines are dealt with.
+    /// Notifies waiting threads that lines are done.
     pub(super) fn finished(&self, lines: u64) {
         let mut queue = self.lock();
         queue.writing = 0;

@@ -1,4 +1,4 @@
-//! Where lines go.
+//! The destination of lines.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::queue::{
 use super::writer::Writer;
 use crate::shared::escape::Syntax;
 
-/// Where lines go: a bounded queue, and a thread that empties it.
+/// The destination of lines: a bounded queue, and a thread that empties it.
 ///
-/// The thread starts with the first line and not before, so that nothing that can fail happens while a stack is built,
-/// and so that a program may fork in between. Where it cannot be started, lines wait and each one tries again.
+/// The thread starts with the first line, so that building a stack cannot fail, and a program may fork before. If the
+/// thread cannot be started, lines wait and each new line tries again.
 pub(super) struct Sink {
     shared: Arc<SharedQueue>,
 }
@@ -38,14 +38,14 @@ impl Sink {
         }
     }
 
-    /// Sets what is written to, unless a thread has started already.
+    /// Changes the writer, unless the thread has already started.
     pub(super) fn change(&self, change: impl FnOnce(&mut WriterSetup)) {
         if let Some(setup) = self.shared.lock().setup.as_mut() {
             change(setup);
         }
     }
 
-    /// Queues a line, given without its end; where there is no room, it is counted as dropped, or waits.
+    /// Queues a line without its end; if there is no space, it is counted as dropped, or waits.
     pub(super) fn write(&self, line: &[u8], when_full: WhenFull) {
         let shared = &*self.shared;
         let mut queue = shared.lock();
@@ -81,7 +81,7 @@ impl Sink {
         queue.is_started = thread.spawn(move || run(&shared)).is_ok();
     }
 
-    /// Waits until every line that was queued before is written, but not longer than five seconds.
+    /// Waits until every line queued before is written, but at most five seconds.
     pub(super) fn flush(&self) {
         self.flush_within(FLUSH_TIMEOUT);
     }
@@ -121,9 +121,9 @@ impl fmt::Debug for Sink {
     }
 }
 
-/// What the thread does until the sink is gone.
+/// The work of the thread until the sink is dropped.
 fn run(shared: &SharedQueue) {
-    // However this ends, nobody waits for it any longer.
+    // However this ends, no thread waits for it any longer.
     let _end = EndOfThread(shared);
     let setup = shared.lock().setup.take();
     if let Some(setup) = setup {
@@ -146,7 +146,7 @@ impl Drop for EndOfThread<'_> {
 
 #[cfg(test)]
 impl Sink {
-    /// How many bytes wait, and how many are being written.
+    /// The number of queued bytes, and of those being written.
     pub(super) fn held(&self) -> (usize, usize) {
         let queue = self.shared.lock();
         (queue.text.len(), queue.writing)

@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use super::queue::{SharedQueue, WriterSetup};
 use crate::shared::escape::Syntax;
 
-/// How much is written at once, give or take a line.
+/// How much is written at once, plus or minus a line.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How often trouble is told.
+/// How often errors are reported at most.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-/// What the thread works on.
+/// The state of the thread.
 pub(super) struct Writer<'a> {
     shared: &'a SharedQueue,
     setup: WriterSetup,
-    /// How many dropped lines have been told of.
+    /// The number of dropped lines that were reported.
     reported: u64,
     is_torn: bool,
     error_reports: ErrorReports,
 }
 
 impl<'a> Writer<'a> {
-    /// Writes what comes, until nothing can come any more.
+    /// Writes lines until no more can come.
     pub(super) fn run(shared: &'a SharedQueue, setup: WriterSetup) {
         let mut this = Writer {
             shared,
@@ -39,9 +39,9 @@ impl<'a> Writer<'a> {
         this.write(&[]);
     }
 
-    /// Writes a batch and flushes; where that fails its lines are lost and counted, and serving goes on.
+    /// Writes a batch and flushes; if that fails, its lines are lost and counted, and the log continues.
     ///
-    /// It begins with the number of lines that were dropped since this was last told.
+    /// The batch begins with the number of lines that were dropped since the last report.
     fn write(&mut self, batch: &[u8]) {
         let dropped = self.shared.dropped.count();
         let report = (dropped > self.reported).then(|| self.report(dropped - self.reported));
@@ -61,7 +61,7 @@ impl<'a> Writer<'a> {
 
     fn report(&self, lines: u64) -> String {
         let report = loss(self.setup.syntax, lines);
-        // After an error the last line may not be whole.
+        // After an error the last line may be incomplete.
         match self.is_torn {
             true => format!("\n{report}"),
             false => report,
@@ -69,14 +69,14 @@ impl<'a> Writer<'a> {
     }
 
     fn lose(&mut self, batch: &[u8], rest: &[u8], error: &io::Error) {
-        // What is left may have a report in it; and nobody knows what a failed flush has lost.
+        // The rest may contain a report; and the loss of a failed flush is unknown.
         let lost = match rest.is_empty() {
             true => lines_in(batch),
             false => lines_in(rest).min(lines_in(batch)),
         };
         self.shared.dropped.add(lost);
         let told = self.error_reports.report(Instant::now(), lost, error);
-        // Where this cannot be written either, there is nobody left to tell.
+        // If this fails too, there is no place to report it.
         let _ = told.map(|text| self.setup.error_log.write_all(text.as_bytes()));
     }
 }
@@ -85,7 +85,7 @@ fn lines_in(text: &[u8]) -> u64 {
     text.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// The lines in parts that are written at once.
+/// Splits the lines into parts that are written at once.
 fn batches(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let from = text.get(BATCH_BYTES..).unwrap_or_default();
@@ -99,7 +99,7 @@ fn batches(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Writes and flushes; answers how many bytes were written where that fails.
+/// Writes and flushes; returns how many bytes were written, also if it fails.
 fn write_some(writer: &mut dyn Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut count = 0;
     while let Some(rest) = bytes.get(count..).filter(|rest| !rest.is_empty()) {
@@ -113,7 +113,7 @@ fn write_some(writer: &mut dyn Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     (bytes.len(), writer.flush())
 }
 
-/// What went wrong since it was last told.
+/// The errors since the last report.
 #[derive(Debug, Default)]
 struct ErrorReports {
     last: Option<Instant>,
@@ -121,7 +121,7 @@ struct ErrorReports {
 }
 
 impl ErrorReports {
-    /// What to say of a failure; nothing where something was said a short time ago.
+    /// The report of a failure; `None` if there was one a short time ago.
     fn report(&mut self, now: Instant, lines: u64, error: &io::Error) -> Option<String> {
         self.lines += lines;
         let is_soon = |last| now.saturating_duration_since(last) < TELL_AGAIN;
@@ -134,7 +134,7 @@ impl ErrorReports {
     }
 }
 
-/// What a log in this syntax says of lines that were lost.
+/// The report of lost lines, in this syntax.
 fn loss(syntax: Syntax, lines: u64) -> String {
     match syntax {
         Syntax::Text => format!("# {lines} lines dropped\n"),
@@ -151,7 +151,7 @@ mod tests {
     use super::super::sink::Sink;
     use super::*;
 
-    /// A writer that takes `write` only when it is let, and fails where it is told to.
+    /// A writer that waits until `write` is allowed, and fails on request.
     struct Gate {
         open: mpsc::Receiver<io::Result<()>>,
         written: Arc<Mutex<String>>,
@@ -159,7 +159,7 @@ mod tests {
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // A gate whose other end is gone stays open.
+            // A gate whose other end is dropped stays open.
             self.open.recv().unwrap_or(Ok(()))?;
             let text = std::str::from_utf8(bytes).unwrap();
             self.written.lock().unwrap().push_str(text);
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// Waits until the thread has begun to write all that is queued.
+    /// Waits until the thread has begun to write all queued lines.
     fn taken(sink: &Sink) {
         while sink.held().0 > 0 || sink.held().1 == 0 {
             thread::sleep(Duration::from_millis(1));

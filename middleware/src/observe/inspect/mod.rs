@@ -1,4 +1,4 @@
-//! Calls functions of one's own at the stations of a request.
+//! Calls your own functions at each stage of a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use http::{Method, StatusCode, Uri};
 
 use crate::shared::monotonic::{Timer, TimerInstant};
 
-/// Calls functions of one's own at the stations of a request: it came, its answer began, its answer ended, it failed.
+/// Calls your own functions when a request arrives, gets a response, ends or fails.
 ///
 /// | | is called |
 /// |---|---|
-/// | [`on_request`](Inspect::on_request) | with the request, before the application is |
-/// | [`on_response`](Inspect::on_response) | with the head of the answer, when it is there |
-/// | [`on_body_end`](Inspect::on_body_end) | once, when the body of the answer has ended, however it did |
-/// | [`on_error`](Inspect::on_error) | with each [`Failure`], before the station that it belongs to |
+/// | [`on_request`](Inspect::on_request) | with the request, before the application is called |
+/// | [`on_response`](Inspect::on_response) | with the head of the response, when it is available |
+/// | [`on_body_end`](Inspect::on_body_end) | once, when the response body has ended in any way |
+/// | [`on_error`](Inspect::on_error) | with each [`Failure`], before the function of the same stage |
 ///
-/// All but the first also have the [`Exchange`]: which request it was, its status, and the time since it came. An answer
-/// is a failure where it was made of an [`HttpError`], whatever its status; a bare status, such as the 404 of a router, is
-/// none. Each function can be set once; a second one replaces the first. They see and change nothing: whoever wants to
-/// change something writes a wrapper.
+/// All but the first also get the [`Exchange`]: the request, its status, and the time since it arrived. A response is a
+/// failure if it was made from an [`HttpError`], whatever its status; a plain status, such as the 404 of a router, is
+/// not a failure. Each function can be set once; a second one replaces the first. They only read: to change something,
+/// write a wrapper.
 ///
-/// They run where the request does, so they must not block; one that panics does so in the place of the application.
+/// They run on the request's thread, so they must not block. If one panics, it is as if the application panicked.
 ///
-/// A body that is in memory stays there. A stream is looked at frame by frame where there is an `on_error`, so that it can
-/// be told why it failed.
+/// A body in memory stays in memory. With `on_error`, a stream is inspected frame by frame, to get the error if it
+/// fails.
 ///
 /// # Order
 ///
-/// It sees what passes its place: put it where the question is.
+/// It sees what passes its place in the stack: put it where you want to look.
 ///
 /// # Example
 ///
@@ -46,7 +46,7 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 /// use enfilade_middleware::{Failure, Inspect};
 /// use enfilade_testing::Client;
 ///
-/// let (sender, told) = mpsc::channel();
+/// let (sender, events) = mpsc::channel();
 /// let (bodies, errors) = (sender.clone(), sender.clone());
 /// let inspect = Inspect::new()
 ///     .on_request(move |request| sender.send(format!("-> {}", request.path())).unwrap())
@@ -66,9 +66,9 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 /// let client = Client::new(app.wrap(inspect));
 /// client.get("/42").send();
 /// client.get("/x").send();
-/// let told: Vec<_> = told.try_iter().collect();
+/// let events: Vec<_> = events.try_iter().collect();
 /// assert_eq!(
-///     told,
+///     events,
 ///     [
 ///         "-> /42",
 ///         "<- GET /42: 2 bytes",
@@ -89,7 +89,7 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    /// Calls nothing yet.
+    /// Starts without functions.
     pub fn new() -> Self {
         Inspect {
             timer: Timer::default(),
@@ -106,7 +106,7 @@ impl Inspect {
         self
     }
 
-    /// Calls `inspect` with the head of each answer; its body is there, and not yet sent.
+    /// Calls `inspect` with the head of each response; its body exists, but is not sent yet.
     pub fn on_response(
         mut self,
         inspect: impl Fn(&Exchange, &Response) + Send + Sync + 'static,
@@ -115,7 +115,7 @@ impl Inspect {
         self
     }
 
-    /// Calls `inspect` when the body of an answer was sent, failed, or was dropped because the client had gone.
+    /// Calls `inspect` when a response body was sent, failed, or was dropped because the client disconnected.
     pub fn on_body_end(
         mut self,
         inspect: impl Fn(&Exchange, BodyEnd) + Send + Sync + 'static,
@@ -124,7 +124,7 @@ impl Inspect {
         self
     }
 
-    /// Calls `inspect` with what goes wrong; a request may have an error as its answer, and a body that fails.
+    /// Calls `inspect` with each failure; a request may have both an error response and a body that fails.
     pub fn on_error(
         mut self,
         inspect: impl Fn(&Exchange, &Failure<'_>) + Send + Sync + 'static,
@@ -133,9 +133,9 @@ impl Inspect {
         self
     }
 
-    /// Sets the timer of [`Exchange::elapsed`]: it returns the time since any moment and must not run backward.
+    /// Sets the timer of [`Exchange::elapsed`], which returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock; tests fix it.
+    /// By default it is the system's monotonic clock; tests use a fixed one.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self
@@ -147,7 +147,7 @@ impl Inspect {
         }
     }
 
-    /// The names of what is called, for people.
+    /// The names of the functions that are set, for the description.
     fn hooks(&self) -> Vec<&'static str> {
         let hooks = [
             ("request", self.on_request.is_some()),
@@ -183,13 +183,13 @@ impl Wrapper for Inspect {
         if let Some(inspect) = &self.on_request {
             inspect(&request);
         }
-        let unanswered = UnansweredRequest {
+        let waiting = PendingRequest {
             exchange: Exchange::new(&request, &self.timer),
             options: self.clone(),
         };
         inner
             .call(request)
-            .map(move |response| unanswered.watch(response))
+            .map(move |response| waiting.watch(response))
     }
 
     fn describe(&self) -> Description {
@@ -197,7 +197,7 @@ impl Wrapper for Inspect {
     }
 }
 
-/// A request that is looked at, as it was when it came.
+/// An inspected request, as it arrived.
 #[derive(Clone)]
 pub struct Exchange {
     method: Method,
@@ -218,25 +218,25 @@ impl Exchange {
         }
     }
 
-    /// The method of the request.
+    /// Returns the method of the request.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The target of the request, as it was received.
+    /// Returns the target of the request, as received.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The status of the answer; none before there is one.
+    /// Returns the status of the response; `None` before there is one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// The time since the request came.
+    /// Returns the time since the request arrived.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.timer.since(self.started)
@@ -253,38 +253,39 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// What went wrong with a request.
+/// A failure of a request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure<'a> {
-    /// The application answered with an error, of any status; the cause is in it. Nothing of it need reach the client.
+    /// The application responded with an error, of any status; it has the cause. The client need not see any of it.
     Answer(&'a HttpError),
-    /// The body of the answer failed, and the client sees that it is not whole.
+    /// The response body failed, and the client notices that it is incomplete.
     Body(&'a BodyError),
-    /// The request was given up before there was an answer: the client has gone, or somebody outside did not wait.
+    /// The request was aborted before there was a response: the client disconnected, or an outer wrapper stopped
+    /// waiting.
     Abandoned,
-    /// The application panicked; a gateway answers 500.
+    /// The application panicked; a gateway responds with 500.
     Panicked,
 }
 
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Answer(error) => write!(f, "answered {error}"),
+            Failure::Answer(error) => write!(f, "responded with {error}"),
             Failure::Body(error) => error.fmt(f),
-            Failure::Abandoned => f.write_str("given up before there was an answer"),
+            Failure::Abandoned => f.write_str("aborted before there was a response"),
             Failure::Panicked => f.write_str("the application panicked"),
         }
     }
 }
 
-/// A request that is on its way; dropped before it has an answer, it tells that.
-struct UnansweredRequest {
+/// A request in progress; if it is dropped before it has a response, it reports that.
+struct PendingRequest {
     exchange: Exchange,
     options: Arc<Inspect>,
 }
 
-impl UnansweredRequest {
+impl PendingRequest {
     fn watch(mut self, mut response: Response) -> Response {
         self.exchange.status = Some(response.status());
         let (exchange, options) = (self.exchange.clone(), self.options.clone());
@@ -314,7 +315,7 @@ impl UnansweredRequest {
     }
 }
 
-impl Drop for UnansweredRequest {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         if self.exchange.status.is_none() {
             let failure = match thread::panicking() {

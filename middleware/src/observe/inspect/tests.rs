@@ -88,7 +88,7 @@ fn every_station_is_called_once_and_in_order() {
 }
 
 #[test]
-fn an_error_as_an_answer_is_told_with_its_status() {
+fn an_error_response_is_reported_with_its_status() {
     let recorded = RecordedLines::default();
     let app = Application::new(|request: Request| {
         let missing = request.path() == "/missing";
@@ -102,7 +102,10 @@ fn an_error_as_an_answer_is_told_with_its_status() {
     });
     let client = linted(app, &recorded);
     assert_eq!(client.get("/").send().text(), "taken");
-    assert_eq!(recorded.lines()[1], "error GET / 409 1s answered 409 taken");
+    assert_eq!(
+        recorded.lines()[1],
+        "error GET / 409 1s responded with 409 taken"
+    );
     client.get("/missing").send();
     assert!(
         recorded
@@ -153,7 +156,7 @@ fn a_client_that_has_gone_is_no_failure_of_the_body() {
 }
 
 #[test]
-fn a_request_without_an_answer_is_told() {
+fn a_request_without_a_response_is_reported() {
     let pending = Application::new(async |_: Request| std::future::pending::<&str>().await);
     let panics = Application::new(|request: Request| match request.path() {
         "/" => panic!("on purpose"),
@@ -164,8 +167,8 @@ fn a_request_without_an_answer_is_told() {
         _ => "x",
     });
     let panicked = "error GET / - 1s the application panicked";
-    let given_up = "error GET / - 1s given up before there was an answer";
-    for (app, expected) in [(pending, given_up), (panics, panicked), (late, panicked)] {
+    let aborted = "error GET / - 1s aborted before there was a response";
+    for (app, expected) in [(pending, aborted), (panics, panicked), (late, panicked)] {
         let recorded = RecordedLines::default();
         let app = app.wrap(inspect(&recorded));
         let _ = catch_unwind(AssertUnwindSafe(|| {

@@ -1,4 +1,4 @@
-//! The numbers as `prometheus-client` asks for them.
+//! The numbers in the form that `prometheus-client` collects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use prometheus_client::registry::Unit;
 
 use super::store::{AppCounts, Histogram, Series, Store};
 
-/// Gives the numbers of a store whenever somebody collects.
+/// Provides the numbers of a store on each collection.
 pub(super) struct StoreCollector(pub(super) Arc<Store>);
 
 /// The labels of a sample, and its numbers.
 type Sample = (SampleLabels, Arc<Series>);
 type SampleLabels = Vec<(&'static str, Arc<str>)>;
 
-/// No labels beside those of the family; the crate's own type for that is not public.
+/// No labels besides those of the family; the crate's own type for that is not public.
 type NoLabels = [(&'static str, &'static str); 0];
 
-/// A histogram: its name and help, its unit and how many of what is kept are one of that, its bounds, and where it is.
+/// A histogram: its name and help, its unit and the stored values per unit, its bounds, and how to find it.
 struct HistogramFamily<'a> {
     name: &'static str,
     help: &'static str,
@@ -51,7 +51,7 @@ impl StoreCollector {
         [
             HistogramFamily {
                 name: "http_server_request_duration",
-                help: "Time from a request to the end of the body of its answer.",
+                help: "Time from a request to the end of the response body.",
                 unit: Unit::Seconds,
                 scale: 1e9,
                 bounds: &settings.durations,
@@ -59,7 +59,7 @@ impl StoreCollector {
             },
             HistogramFamily {
                 name: "http_server_request_body_size",
-                help: "Bytes that were read of the bodies of requests.",
+                help: "Bytes read from request bodies.",
                 unit: Unit::Bytes,
                 scale: 1.0,
                 bounds: &settings.sizes,
@@ -67,7 +67,7 @@ impl StoreCollector {
             },
             HistogramFamily {
                 name: "http_server_response_body_size",
-                help: "Bytes that were sent of the bodies of answers.",
+                help: "Bytes sent of response bodies.",
                 unit: Unit::Bytes,
                 scale: 1.0,
                 bounds: &settings.sizes,
@@ -83,7 +83,7 @@ impl fmt::Debug for StoreCollector {
     }
 }
 
-/// The label of the application, where it has a name.
+/// The label of the application, if it has a name.
 fn app_label(app: &AppCounts) -> SampleLabels {
     let name = Some(&*app.name).filter(|name| !name.is_empty());
     name.map(|name| ("app", name.into())).into_iter().collect()
@@ -105,7 +105,7 @@ fn samples(app: &AppCounts) -> impl Iterator<Item = Sample> {
 
 fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<AppCounts>]) -> fmt::Result {
     let name = "http_server_active_requests";
-    let help = "Requests whose answers have not ended.";
+    let help = "Requests whose responses have not ended.";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for app in apps {
         for (method, count) in app.all_in_flight() {
@@ -119,7 +119,7 @@ fn encode_active(encoder: &mut DescriptorEncoder<'_>, apps: &[Arc<AppCounts>]) -
 
 fn encode_requests(encoder: &mut DescriptorEncoder<'_>, samples: &[Sample]) -> fmt::Result {
     let name = "http_server_requests";
-    let help = "Requests whose answers have ended.";
+    let help = "Requests whose responses have ended.";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, series) in samples {
         let count = series.durations.count();

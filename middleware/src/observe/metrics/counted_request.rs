@@ -1,4 +1,4 @@
-//! A request from its beginning to the end of all that belongs to it.
+//! A request from its start to the end of both bodies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use super::store::{MethodLabel, Series, nanoseconds};
 use crate::shared::monotonic::TimerInstant;
 use enfilade_core::RouteWanted;
 
-/// A request that is on its way; dropping it counts it, so that it is counted whatever happens.
+/// A request in progress; dropping it counts it, so that it is always counted.
 pub(super) struct CountedRequest {
     metrics: Arc<Metrics>,
     method: MethodLabel,
@@ -61,7 +61,7 @@ impl Drop for CountedRequest {
         series.durations.observe(&settings.durations, elapsed);
         series.response_sizes.observe(&settings.sizes, self.bytes);
         match self.received.take() {
-            // It counts itself when the body of the request has ended too.
+            // It counts itself when the request body has ended too.
             Some(received) => drop(received.series.set(series)),
             None => series.request_sizes.observe(&settings.sizes, 0),
         }
@@ -70,7 +70,7 @@ impl Drop for CountedRequest {
     }
 }
 
-/// What was read of the body of a request; counted when that and the answer have ended.
+/// The bytes read from a request body; counted when the body and the response have ended.
 struct CountedBody {
     metrics: Arc<Metrics>,
     bytes: AtomicU64,
@@ -78,7 +78,7 @@ struct CountedBody {
 }
 
 impl CountedBody {
-    /// Watches the body, where there is one.
+    /// Counts the bytes of the body, if there is one.
     fn watch(metrics: &Arc<Metrics>, request: &mut Request) -> Option<Arc<CountedBody>> {
         if request.body().is_finished() {
             return None;

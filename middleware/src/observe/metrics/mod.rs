@@ -1,4 +1,4 @@
-//! Counts requests and measures them, for Prometheus.
+//! Counts and measures requests, for Prometheus.
 
 mod collector;
 mod counted_request;
@@ -25,61 +25,61 @@ use self::store::{AppCounts, BucketSettings, ClassLabel, MethodLabel, Series, St
 use crate::shared::monotonic::Timer;
 use enfilade_core::MatchedPattern;
 
-/// Up to how many milliseconds each bucket of the durations goes, unless an option says otherwise: those that
-/// OpenTelemetry advises for `http.server.request.duration`.
+/// The default upper bounds of the duration buckets, in milliseconds: those that OpenTelemetry recommends for
+/// `http.server.request.duration`.
 const DURATIONS: [u64; 14] = [
     5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000,
 ];
 
-/// Up to how many bytes each bucket of the sizes goes, unless an option says otherwise.
+/// The default upper bounds of the size buckets, in bytes.
 const SIZES: [u64; 8] = [
     256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 16_777_216,
 ];
 
-/// How many label sets there may be, unless an option says otherwise: what OpenTelemetry advises.
+/// The default limit of label sets, which OpenTelemetry recommends.
 const LABEL_SETS: usize = 2_000;
 
-/// Counts requests and measures them: how many, how long, how large, and how many are in flight.
+/// Counts and measures requests: how many, how long, how large, and how many in progress.
 ///
 /// | | |
 /// |---|---|
 /// | `http_server_requests_total` | a counter |
-/// | `http_server_request_duration_seconds` | a histogram: from the request to the end of the answer's body |
-/// | `http_server_request_body_size_bytes` | a histogram: what was really read of it |
-/// | `http_server_response_body_size_bytes` | a histogram: what was really sent of it |
-/// | `http_server_active_requests` | a gauge, by method only: requests whose answer's body has not ended |
+/// | `http_server_request_duration_seconds` | a histogram: from the request to the end of the response body |
+/// | `http_server_request_body_size_bytes` | a histogram: the bytes actually read |
+/// | `http_server_response_body_size_bytes` | a histogram: the bytes actually sent |
+/// | `http_server_active_requests` | a gauge, by method only: requests whose response body has not ended |
 ///
-/// The names are those of OpenTelemetry, as Prometheus writes them. Labels are `method`, `status` and `route`:
+/// The names are from OpenTelemetry, in the form of Prometheus. The labels are `method`, `status` and `route`:
 ///
-/// - `method` is one of the nine of RFC 9110 and RFC 5789, or `other`, as a client can send any.
-/// - `status` is the class, `1xx` to `5xx`, or `aborted` where the request was given up before it had an answer. A panic
-///   is a `5xx`, which is what a gateway then answers.
+/// - `method` is one of the nine of RFC 9110 and RFC 5789, or `other`, because a client can send any method.
+/// - `status` is the class, `1xx` to `5xx`, or `aborted` if the request was aborted before it had a response. A panic
+///   is a `5xx`, because a gateway responds with that.
 /// - `route` is the [pattern](MatchedPattern) that a [`Router`](crate::Router) inside matched, or `unmatched`. So there
-///   are as many as patterns, whatever clients ask for. Where there are too many label sets all the same, what is new is
-///   counted under the route `overflow`: see [`label_sets`](Metrics::label_sets).
+///   are as many routes as patterns, whatever clients send. If there are still too many label sets, new ones are
+///   counted with the route `overflow`: see [`label_sets`](Metrics::label_sets).
 ///
-/// A request is counted when the body of its answer has ended, whether it was sent, failed, or was dropped because the
-/// client had gone; the body of a request is counted when both have ended. A stream of events that stays open for hours
-/// takes hours, then.
+/// A request is counted when its response body has ended: sent, failed, or dropped because the client disconnected. The
+/// request body is counted when both bodies have ended. So a stream of events that stays open for hours is counted
+/// after hours.
 ///
-/// Clones count into the same numbers. For several applications whose numbers are to be told apart see
-/// [`for_app`](Metrics::for_app).
+/// Clones share the same numbers. To separate several applications see [`for_app`](Metrics::for_app).
 ///
 /// # The page
 ///
-/// [`application`](Metrics::application) gives the application that collectors ask, usually at `/metrics`. It answers in
-/// OpenMetrics 1.0 where the client asks for that by name, as Prometheus does, and in the text format 0.0.4 otherwise.
-/// Metrics of one's own are on the same page: see [`register`](Metrics::register).
+/// [`application`](Metrics::application) returns the application for collectors, usually mounted at `/metrics`. It
+/// responds with OpenMetrics 1.0 if the client requests that by name, as Prometheus does, and otherwise with the text
+/// format 0.0.4. Your own metrics are on the same page: see [`register`](Metrics::register).
 ///
 /// # Order
 ///
-/// Outside whatever answers itself, a [`NotFound`](crate::NotFound) and a [`Compression`](crate::Compression) too, so that
-/// what is really sent is counted; outside the router, as the pattern is on its answer.
+/// Outside everything that responds itself, also a [`NotFound`](crate::NotFound) and a
+/// [`Compression`](crate::Compression), so that it counts what is really sent. Outside the router, because its response
+/// has the pattern.
 ///
 /// # Security
 ///
-/// The page tells how a site is built and how busy it is: do not show it to the public. Nothing that a client sends makes
-/// a new label.
+/// The page shows how a site is built and how busy it is: do not make it public. No request can create a new label
+/// value.
 ///
 /// # Example
 ///
@@ -123,7 +123,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Numbers of their own, all zero.
+    /// Starts with its own numbers, all zero.
     pub fn new() -> Self {
         let store = Store::new(BucketSettings {
             durations: DURATIONS.map(|millis| millis * 1_000_000).to_vec(),
@@ -138,39 +138,39 @@ impl Metrics {
         }
     }
 
-    /// Sets up to where each bucket of the durations goes; from 5 ms to 10 s by default, as OpenTelemetry advises.
+    /// Sets the upper bounds of the duration buckets; from 5 ms to 10 s by default, as OpenTelemetry recommends.
     ///
-    /// With none there are the sum and the number alone. This and the other options begin with new numbers, so they are
-    /// for one that has no clones yet.
+    /// Without bounds there are only the sum and the count. This and the other options start with new numbers, so set
+    /// them before you clone it.
     pub fn duration_buckets(self, bounds: impl IntoIterator<Item = Duration>) -> Self {
         let bounds = in_order(bounds.into_iter().map(nanoseconds));
         self.with(|settings| settings.durations = bounds)
     }
 
-    /// Sets up to how many bytes each bucket of the sizes goes; from 256 to 16 Mi by default.
+    /// Sets the upper bounds of the size buckets, in bytes; from 256 to 16 Mi by default.
     pub fn size_buckets(self, bounds: impl IntoIterator<Item = u64>) -> Self {
         let bounds = in_order(bounds.into_iter());
         self.with(|settings| settings.sizes = bounds)
     }
 
-    /// How many label sets patterns may make; 2,000 by default, as OpenTelemetry advises.
+    /// Sets the maximum number of label sets; 2,000 by default, as OpenTelemetry recommends.
     ///
-    /// What comes after them is counted under the route `overflow`. Each takes about forty lines on the page.
+    /// Later ones are counted with the route `overflow`. Each label set takes about forty lines on the page.
     pub fn label_sets(self, limit: usize) -> Self {
         self.with(|settings| settings.limit = limit)
     }
 
-    /// Sets the timer: it returns the time since any moment and must not run backward.
+    /// Sets the timer, which returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock; tests fix it.
+    /// By default it is the system's monotonic clock; tests use a fixed one.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self
     }
 
-    /// The same numbers for another application, told apart by a label `app`.
+    /// Returns metrics for another application, with a label `app`; both are on the same page.
     ///
-    /// All of them are on one page, and share the number of label sets; those of one name are the same.
+    /// All applications share the limit of label sets. Calls with the same name share the same numbers.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -191,10 +191,10 @@ impl Metrics {
         }
     }
 
-    /// Registers metrics of one's own, which are then on the page too.
+    /// Registers your own metrics, which are then on the page too.
     ///
-    /// Names that begin with `http_server_` are taken. `prometheus-client` shows here and in
-    /// [`collector`](Metrics::collector), and nowhere else.
+    /// Names that begin with `http_server_` are reserved. `prometheus-client` is a public dependency only here and in
+    /// [`collector`](Metrics::collector).
     ///
     /// ```
     /// use enfilade_middleware::Metrics;
@@ -213,9 +213,9 @@ impl Metrics {
         register(&mut registry);
     }
 
-    /// These numbers for a registry of one's own, which has a page already.
+    /// Returns a collector of these numbers, for your own registry that already has a page.
     ///
-    /// It has all applications; what was [registered](Metrics::register) here is not in it.
+    /// It has all applications, but not the metrics that were [registered](Metrics::register) here.
     ///
     /// ```
     /// use enfilade_middleware::Metrics;
@@ -233,9 +233,9 @@ impl Metrics {
         Box::new(StoreCollector(self.store.clone()))
     }
 
-    /// The application that collectors ask; it answers GET and HEAD at whatever path it is put.
+    /// Returns the application for collectors, which responds to GET and HEAD at any path.
     ///
-    /// Wrapped by what it shows, it counts itself.
+    /// If it is inside this wrapper, it counts its own requests too.
     #[must_use]
     pub fn application(&self) -> Application {
         Application::from_handler(MetricsPage {
@@ -252,7 +252,7 @@ impl Metrics {
         self
     }
 
-    /// The numbers of an answer, or of a request that had none.
+    /// The numbers of a response, or of a request without one.
     fn series(&self, method: MethodLabel, response: Option<&Response>) -> Arc<Series> {
         let pattern = response.and_then(|response| response.extensions().get::<MatchedPattern>());
         let class = match response {

@@ -1,4 +1,4 @@
-//! The numbers as text, for who collects them.
+//! The numbers as text, for collectors.
 
 use std::sync::{Arc, RwLock};
 
@@ -17,10 +17,10 @@ const OPENMETRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// How many members of an `Accept` are read; the rest of a longer list is passed over.
+/// The maximum number of members of `Accept` that are read; the rest is ignored.
 const MAX_MEMBERS: usize = 64;
 
-/// The application that [`Metrics::application`](super::Metrics::application) gives.
+/// The application that [`Metrics::application`](super::Metrics::application) returns.
 pub(super) struct MetricsPage {
     pub(super) store: Arc<Store>,
     pub(super) registry: Arc<RwLock<Registry>>,
@@ -35,7 +35,7 @@ impl Handler for MetricsPage {
         }
         let takes_openmetrics = takes_openmetrics(request.headers());
         let (store, registry) = (self.store.clone(), self.registry.clone());
-        // There may be much to write, and collectors of somebody else's may wait for whatever they look at.
+        // The text may be long, and foreign collectors may block.
         let write = move || page(store, &registry, takes_openmetrics);
         Reply::from_future(async move { blocking::unblock(write).await })
     }
@@ -50,7 +50,7 @@ fn page(
     own.register_collector(Box::new(StoreCollector(store)));
     let mut text = String::new();
     text::encode_registry(&mut text, &own)?;
-    // Whoever panicked while he registered something has registered it or not, so a poisoned lock is used as it is.
+    // A panic during registration leaves a metric either registered or not, so a poisoned lock is used as it is.
     let others = unpoisoned(registry.read());
     text::encode_registry(&mut text, &others)?;
     drop(others);
@@ -65,7 +65,7 @@ fn page(
     Ok(response)
 }
 
-/// Whether the client asks for OpenMetrics by name, and not for plain text rather.
+/// Whether the client requests OpenMetrics by name, and does not prefer plain text.
 fn takes_openmetrics(headers: &HeaderMap) -> bool {
     let weight = |media_type: &str| {
         let members = members(headers, &ACCEPT).take(MAX_MEMBERS);

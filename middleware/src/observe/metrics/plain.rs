@@ -1,9 +1,9 @@
-//! The older text format, version 0.0.4, made of OpenMetrics.
+//! The older text format, version 0.0.4, converted from OpenMetrics.
 
-/// What is different between the two: names of families, kinds, and what only one of them has.
+/// Converts the differences: names of families, types, and parts that only OpenMetrics has.
 ///
-/// A counter's family is named as its sample, `_total` and all; `unknown` is called `untyped`; there are no units, no
-/// exemplars and no mark of the end.
+/// A counter's family has the name of its sample, including `_total`; `unknown` is called `untyped`; there are no
+/// units, no exemplars and no end marker.
 pub(super) fn plain(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;
@@ -34,7 +34,7 @@ fn push_line(text: &mut String, parts: &[&str]) {
     text.push('\n');
 }
 
-/// A sample up to the ` # ` of an exemplar, which is not one in a label's value.
+/// A sample up to the ` # ` of an exemplar, ignoring ` # ` in a label's value.
 fn without_exemplar(line: &str) -> &str {
     let (mut quoted, mut escaped) = (false, false);
     let end = line.bytes().position(|byte| {

@@ -1,4 +1,4 @@
-//! The numbers, and the label sets that they are kept by.
+//! The numbers by label set.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -10,20 +10,20 @@ use enfilade_core::unpoisoned;
 use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 
-/// The methods that are told apart; the last one stands for all others.
+/// The methods that are distinguished; the last one stands for all others.
 pub(super) const METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other",
 ];
 
-/// The classes of statuses; the last one is that of requests that had no answer.
+/// The classes of statuses; the last one is for requests without a response.
 pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
 
 /// The route of requests that no pattern matched; patterns begin with a slash.
 pub(super) const UNMATCHED: &str = "unmatched";
-/// The route of requests whose own label set would be one too many.
+/// The route of requests beyond the limit of label sets.
 pub(super) const OVERFLOW: &str = "overflow";
 
-/// Where a method stands in `METHODS`.
+/// The index of a method in `METHODS`.
 #[derive(Clone, Copy)]
 pub(super) struct MethodLabel(usize);
 
@@ -36,25 +36,25 @@ impl MethodLabel {
     }
 }
 
-/// Where a class stands in `CLASSES`.
+/// The index of a class in `CLASSES`.
 #[derive(Clone, Copy)]
 pub(super) struct ClassLabel(usize);
 
 impl ClassLabel {
     pub(super) const ABORTED: ClassLabel = ClassLabel(CLASSES.len() - 1);
 
-    /// A status past 599 is like one of a server's error (RFC 9110, section 15).
+    /// A status above 599 counts as a server error (RFC 9110, section 15).
     pub(super) fn of(status: StatusCode) -> ClassLabel {
         ClassLabel(usize::from(status.as_u16() / 100).clamp(1, 5) - 1)
     }
 }
 
-/// What the options say about the numbers.
+/// The options of the numbers.
 #[derive(Clone)]
 pub(super) struct BucketSettings {
-    /// In nanoseconds, in order.
+    /// In nanoseconds, sorted.
     pub(super) durations: Vec<u64>,
-    /// In bytes, in order.
+    /// In bytes, sorted.
     pub(super) sizes: Vec<u64>,
     pub(super) limit: usize,
 }
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// The application of this name, which is made where there is none yet.
+    /// Returns the application with this name; creates it if necessary.
     pub(super) fn app(&self, name: &str) -> Arc<AppCounts> {
         let mut apps = unpoisoned(self.apps.lock());
         let known = apps.iter().find(|app| app.name == name).cloned();
@@ -90,7 +90,7 @@ impl Store {
         unpoisoned(self.apps.lock()).clone()
     }
 
-    /// The numbers of these labels; those of the overflow where there are too many label sets already.
+    /// Returns the numbers of these labels, or those of the overflow if there are too many label sets.
     pub(super) fn series(
         &self,
         app: &AppCounts,
@@ -128,7 +128,7 @@ impl Store {
             .is_ok()
     }
 
-    /// Fills a place that was granted; where somebody else was faster, the grant is given back.
+    /// Fills a slot that was granted; if another thread was faster, the grant is returned.
     fn fill(&self, place: &SeriesSlot) -> Arc<Series> {
         let fresh = Arc::new(Series::new(&self.settings));
         if place.set(fresh.clone()).is_ok() {
@@ -139,11 +139,11 @@ impl Store {
     }
 }
 
-/// What is counted under one name.
+/// The numbers of one application.
 pub(super) struct AppCounts {
     pub(super) name: String,
     in_flight: [AtomicI64; METHODS.len()],
-    /// A request takes no lock to find its route; a new one, of which there are few, copies the map.
+    /// Finding a route takes no lock; a new route, which is rare, copies the map.
     routes: ArcSwap<HashMap<Arc<str>, Arc<RouteSeries>>>,
     unmatched: RouteSeries,
     overflow: RouteSeries,
@@ -160,7 +160,7 @@ impl AppCounts {
         }
     }
 
-    /// The route of this pattern; a new one only where there is room.
+    /// Returns the route of this pattern; adds it only if there is room.
     fn route(&self, pattern: &str, has_room: impl Fn() -> bool) -> Option<Arc<RouteSeries>> {
         if let Some(route) = self.routes.load().get(pattern) {
             return Some(route.clone());
@@ -180,14 +180,14 @@ impl AppCounts {
         &self.in_flight[method.0]
     }
 
-    /// How many requests of each method there are.
+    /// Returns the number of requests in progress by method.
     pub(super) fn all_in_flight(&self) -> impl Iterator<Item = (&'static str, i64)> {
         let counts = self.in_flight.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
         METHODS.into_iter().zip(counts)
     }
 
-    /// All label sets that were met, ordered by route, method and class.
+    /// Returns all label sets, ordered by route, method and class.
     pub(super) fn all_series(&self) -> Vec<(MethodAndClass, Arc<str>, Arc<Series>)> {
         let routes = self.routes.load();
         let mut patterns: Vec<_> = routes.iter().collect();
@@ -211,14 +211,14 @@ pub(super) type MethodAndClass = (&'static str, &'static str);
 
 type SeriesSlot = OnceLock<Arc<Series>>;
 
-/// The numbers of one pattern: a place for each method and class, which is filled when it is met.
+/// The numbers of one pattern: a slot for each method and class, filled on first use.
 #[derive(Default)]
 struct RouteSeries {
     places: [[SeriesSlot; CLASSES.len()]; METHODS.len()],
 }
 
 impl RouteSeries {
-    /// Labels are only ever made of the constants that say how many places there are.
+    /// Labels come only from the constants that define the number of slots.
     fn place(&self, method: MethodLabel, class: ClassLabel) -> &SeriesSlot {
         &self.places[method.0][class.0]
     }
@@ -248,7 +248,7 @@ impl Series {
     }
 }
 
-/// How many values there were up to each bound, and past the last one; whole numbers, so that no lock is needed.
+/// The number of values up to each bound, and above the last one; whole numbers, so that no lock is needed.
 pub(super) struct Histogram {
     counts: Box<[AtomicU64]>,
     sum: AtomicU64,
@@ -262,7 +262,7 @@ impl Histogram {
         }
     }
 
-    /// Counts a value; `bounds` are those that it was made with, each of which belongs to the values below it.
+    /// Counts a value; `bounds` are those that it was made with, each included in its bucket.
     pub(super) fn observe(&self, bounds: &[u64], value: u64) {
         let at = bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(at) {
@@ -271,7 +271,7 @@ impl Histogram {
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// The sum, and the number of values from each bound to the next.
+    /// Returns the sum, and the number of values in each bucket.
     pub(super) fn read(&self) -> (u64, Vec<u64>) {
         let counts = self.counts.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
@@ -284,7 +284,7 @@ impl Histogram {
     }
 }
 
-/// A duration as histograms keep it.
+/// A duration in the unit of histograms.
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -72,16 +72,16 @@ fn an_exchange_is_in_every_number() {
     ];
     let zeros =
         zeros.map(|method| format!("http_server_active_requests{{method=\"{method}\"}} 0\n"));
-    let expected = r#"# HELP http_server_active_requests Requests whose answers have not ended.
+    let expected = r#"# HELP http_server_active_requests Requests whose responses have not ended.
 # TYPE http_server_active_requests gauge
 http_server_active_requests{method="GET"} 0
 ZEROS
 http_server_active_requests{method="PATCH"} 0
 http_server_active_requests{method="other"} 0
-# HELP http_server_requests Requests whose answers have ended.
+# HELP http_server_requests Requests whose responses have ended.
 # TYPE http_server_requests counter
 http_server_requests_total{LABELS} 1
-# HELP http_server_request_duration_seconds Time from a request to the end of the body of its answer.
+# HELP http_server_request_duration_seconds Time from a request to the end of the response body.
 # TYPE http_server_request_duration_seconds histogram
 # UNIT http_server_request_duration_seconds seconds
 http_server_request_duration_seconds_sum{LABELS} 1.5
@@ -89,7 +89,7 @@ http_server_request_duration_seconds_count{LABELS} 1
 http_server_request_duration_seconds_bucket{le="1.0",LABELS} 0
 http_server_request_duration_seconds_bucket{le="2.0",LABELS} 1
 http_server_request_duration_seconds_bucket{le="+Inf",LABELS} 1
-# HELP http_server_request_body_size_bytes Bytes that were read of the bodies of requests.
+# HELP http_server_request_body_size_bytes Bytes read from request bodies.
 # TYPE http_server_request_body_size_bytes histogram
 # UNIT http_server_request_body_size_bytes bytes
 http_server_request_body_size_bytes_sum{LABELS} 21.0
@@ -97,7 +97,7 @@ http_server_request_body_size_bytes_count{LABELS} 1
 http_server_request_body_size_bytes_bucket{le="4.0",LABELS} 0
 http_server_request_body_size_bytes_bucket{le="16.0",LABELS} 0
 http_server_request_body_size_bytes_bucket{le="+Inf",LABELS} 1
-# HELP http_server_response_body_size_bytes Bytes that were sent of the bodies of answers.
+# HELP http_server_response_body_size_bytes Bytes sent of response bodies.
 # TYPE http_server_response_body_size_bytes histogram
 # UNIT http_server_response_body_size_bytes bytes
 http_server_response_body_size_bytes_sum{LABELS} 21.0
@@ -213,7 +213,7 @@ fn in_flight(metrics: &Metrics) -> Vec<String> {
 }
 
 #[test]
-fn a_request_is_in_flight_until_the_body_of_its_answer_ends() {
+fn a_request_is_in_flight_until_its_response_body_ends() {
     let endings: [fn(Body); 4] = [
         |body| drop(pollster::block_on(body.collect(100))),
         drop,
@@ -256,7 +256,7 @@ impl http_body::Body for Failing {
 }
 
 #[test]
-fn a_request_without_an_answer_is_counted() {
+fn a_request_without_a_response_is_counted() {
     let pending = Application::new(async |_: Request| std::future::pending::<&str>().await);
     let panics = Application::new(|request: Request| match request.path() {
         "/" => panic!("on purpose"),
@@ -307,7 +307,7 @@ fn bytes_are_those_that_were_read_and_sent() {
 }
 
 #[test]
-fn a_body_that_outlives_the_answer_is_counted_when_it_ends() {
+fn a_body_that_outlives_the_response_is_counted_when_it_ends() {
     let (sender, kept) = std::sync::mpsc::channel();
     let metrics = Metrics::new();
     let app = Application::new(move |mut request: Request| {

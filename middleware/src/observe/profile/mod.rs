@@ -1,4 +1,4 @@
-//! Where a stack spends its time, component by component.
+//! Measures the time of each component of a stack.
 
 mod page;
 mod probe;
@@ -16,25 +16,25 @@ use self::probe::Probe;
 use self::stats::{ComponentTable, ProfiledComponent};
 use crate::shared::monotonic::Timer;
 
-/// Measures each component of a stack by itself, and shows the result as a page and as JSON.
+/// Measures each component of a stack, and shows the result as a page and as JSON.
 ///
-/// What a component takes is what its call, its future and its body take while they run, less what the components inside
-/// it take of that: waiting costs nothing, and work on other threads is not seen. Bytes are those of the bodies that left
-/// the component. The numbers of a request come in when its body has ended.
+/// The time of a component is the running time of its call, its future and its body, without the time of the components
+/// inside it. Waiting does not count, and work on other threads is not seen. Bytes are those of the bodies that left
+/// the component. A request is added when its body has ended.
 ///
-/// Wrap a whole stack: every boundary inside it is measured, as far as components show what is inside them (what a
-/// closure captured is a part of the closure). A [`Swap`](crate::Swap) inside keeps what it has at that moment. Two
-/// readings of the clock, some allocations and a short lock come to each boundary of each request: it is for finding out,
-/// not for every day.
+/// Wrap a whole stack: every boundary inside it is measured, if components show their inner applications (an
+/// application that a closure captured is part of the closure). A [`Swap`](crate::Swap) inside is fixed to its current
+/// application. Each boundary of each request costs two clock readings, some allocations and a short lock: use it to
+/// investigate, not permanently.
 ///
 /// # Order
 ///
-/// Outside of all that is to be measured. [`application`](Profile::application) goes where only those come who may know
-/// how the site is built.
+/// Outside everything to measure. Mount [`application`](Profile::application) where only people who may know the
+/// structure of the site can reach it.
 ///
 /// # Security
 ///
-/// The page shows components with their options, routes and statuses; it has nothing from requests.
+/// The page shows components with their options, routes and statuses; it shows nothing from requests.
 ///
 /// # Example
 ///
@@ -68,7 +68,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// A profile of nothing yet; clones share what is measured.
+    /// Starts an empty profile; clones share the measurements.
     pub fn new() -> Self {
         Profile {
             components: Arc::new(ComponentTable::default()),
@@ -76,21 +76,21 @@ impl Profile {
         }
     }
 
-    /// Sets the timer: it returns the time since any moment and must not run backward.
+    /// Sets the timer, which returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock; tests fix it.
+    /// By default it is the system's monotonic clock; tests use a fixed one.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self
     }
 
-    /// The application that shows what was measured: a page that refreshes itself, and the same as JSON at `/json`.
+    /// Returns the application with the results: a page that refreshes itself, and the same as JSON at `/json`.
     #[must_use]
     pub fn application(&self) -> Application {
         Application::from_handler(ProfilePage::new(self.components.clone()))
     }
 
-    /// Forgets what was measured so far.
+    /// Clears the measurements.
     pub fn reset(&self) {
         self.components.reset();
     }
@@ -110,7 +110,7 @@ impl Middleware for Profile {
 }
 
 impl Profile {
-    /// The same stack with a probe around `app` and everything inside it.
+    /// Returns the same stack with a probe around `app` and everything inside it.
     fn observe(
         &self,
         app: Application,
@@ -119,7 +119,7 @@ impl Profile {
         parent: Option<&Arc<ProfiledComponent>>,
     ) -> Application {
         let component = self.components.add(tree, label, parent);
-        // What is inside is shown and replaced in the same order.
+        // Inner applications are described and replaced in the same order.
         let mut children = tree.children();
         let app = app.map_inner(&mut |inner| {
             let own;

@@ -15,7 +15,7 @@ use crate::shared::html::HtmlEscaped;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-/// Nothing but what this application serves itself.
+/// Allows only files that this application serves itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -96,7 +96,7 @@ fn write_row(html: &mut String, row: &ComponentRow) {
         html,
         "<tr><th scope=\"row\">{}<b>{}</b>{}{}</th><td>{}</td><td>{}</td><td>{}</td>\
          <td><meter value=\"{:.4}\"></meter> {:.0} %</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        // The tree is in the text itself, so that it is there without a style sheet too.
+        // The tree is part of the text, so that it is readable without the style sheet.
         "<i></i>".repeat(component.depth),
         HtmlEscaped(&component.name),
         note("when", &component.label),
@@ -127,10 +127,10 @@ fn options(row: &ComponentRow) -> String {
     options.collect::<Vec<_>>().join(", ")
 }
 
-/// Calls by status, and those that did not come to their end.
+/// Calls by status, and those that did not end.
 fn statuses(row: &ComponentRow) -> String {
     let name = |status: u16| match status {
-        0 => "given up".to_owned(),
+        0 => "aborted".to_owned(),
         status => status.to_string(),
     };
     let all = row.totals.statuses.iter();
@@ -147,7 +147,7 @@ fn statuses(row: &ComponentRow) -> String {
     shown.join(", ")
 }
 
-/// With three digits and the unit that fits: `1.23 ms`.
+/// With three digits and a suitable unit: `1.23 ms`.
 fn duration(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         0..1_000 => return format!("{nanoseconds} ns"),

@@ -10,7 +10,7 @@ use enfilade_core::{Application, Description, Handler, Outcome, Reply, Request, 
 use super::stats::{EndedCall, ProfiledComponent};
 use crate::shared::monotonic::{Timer, TimerInstant};
 
-/// Stands around a component; nobody else sees that it is there.
+/// Wraps a component; no other component notices it.
 pub(super) struct Probe {
     app: Application,
     component: Arc<ProfiledComponent>,
@@ -59,16 +59,16 @@ impl Handler for Probe {
     }
 }
 
-/// The call around this one: an extension of the request.
+/// The surrounding call: an extension of the request.
 #[derive(Clone)]
 struct OuterCall(Arc<ProfiledCall>);
 
-/// One call of one component. It has ended when nobody has it any more: the future, the body, a call inside.
+/// One call of one component. It ends when it is no longer referenced by the future, the body or an inner call.
 struct ProfiledCall {
     component: Arc<ProfiledComponent>,
     timer: Timer,
     outer: Option<Arc<ProfiledCall>>,
-    /// The time in it, in nanoseconds, and that of it which was spent in calls inside.
+    /// The time in it, in nanoseconds, and the part of it in inner calls.
     all: AtomicU64,
     inner: AtomicU64,
     status: AtomicU16,
@@ -99,13 +99,13 @@ impl ProfiledCall {
         done
     }
 
-    /// Goes on with the answer: its body belongs to the call too.
+    /// Continues with the response: its body belongs to the call too.
     fn watch(self: Arc<Self>, response: Response) -> Response {
         self.status
             .store(response.status().as_u16(), Ordering::Relaxed);
         response.map(|body| {
             let call = self.clone();
-            // What is in memory is handed out in no time.
+            // A body in memory takes no time.
             let body = body.inspect_frames(move |next| call.measure(next));
             body.on_end(move |end| {
                 let _ = self.end.set((end.bytes(), end.outcome()));
@@ -114,7 +114,7 @@ impl ProfiledCall {
     }
 }
 
-/// The time while work is done; it ends with a panic too.
+/// Measures time while work is done; it also ends with a panic.
 struct RunningTimer<'a> {
     call: &'a ProfiledCall,
     since: TimerInstant,

@@ -1,4 +1,4 @@
-//! What was measured, in the form in which it is shown.
+//! The measurements in the form in which they are shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use crate::shared::json::{array, object, object_of_texts, string};
 pub(super) struct ComponentRow {
     pub(super) component: Arc<ProfiledComponent>,
     pub(super) totals: ComponentTotals,
-    /// Which part of all time was its own, from 0 to 1.
+    /// Its own share of all time, from 0 to 1.
     pub(super) share: f64,
 }
 
-/// All of them, in the order of the tree.
+/// All components, in the order of the tree.
 pub(super) fn rows(components: Vec<Arc<ProfiledComponent>>) -> Vec<ComponentRow> {
     let with_numbers = components.into_iter().map(|component| {
         let totals = component.totals();
@@ -39,7 +39,7 @@ pub(super) fn to_json(rows: &[ComponentRow]) -> String {
 }
 
 impl ComponentRow {
-    /// The time within which so many of a hundred calls were done, in nanoseconds.
+    /// The time within which this percentage of calls was done, in nanoseconds.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
         self.totals.times.value_at_percentile(percent)
     }
@@ -71,7 +71,7 @@ impl ComponentRow {
             ("p90_ns", self.percentile(90.0).to_string()),
             ("p99_ns", self.percentile(99.0).to_string()),
             ("parent", number_or_null(component.parent)),
-            // As JSON it has a fraction or an exponent always: it is from 0 to 1.
+            // In JSON it always has a fraction or an exponent, because it is from 0 to 1.
             ("share", format!("{:?}", self.share)),
             ("statuses", object(statuses)),
             ("total_ns", totals.total.to_string()),

@@ -1,17 +1,17 @@
 "use strict";
-// Every second the table is replaced by that of the page as it is now.
+// Replaces the table every second with that of the current page.
 let updates = 0;
 async function update() {
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
-    if (answer.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const response = await fetch(location.href, { cache: "no-store" });
+    if (response.ok) {
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       document.querySelector("main").replaceWith(page.querySelector("main"));
       updates += 1;
       document.body.dataset.updates = updates;
     }
   } catch {
-    // The server is away: the last numbers stay, and the next second may be better.
+    // The server is unavailable: keep the last numbers, and try again in a second.
   }
   setTimeout(update, 1000);
 }

@@ -1,4 +1,4 @@
-//! What was measured of each component.
+//! The measurements of each component.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,28 +7,28 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use enfilade_core::{Description, Outcome, unpoisoned};
 use hdrhistogram::Histogram;
 
-/// The longest time that is told apart, in nanoseconds: a minute. What takes longer counts as that.
+/// The longest time that is recorded, in nanoseconds: a minute. Longer times count as that.
 const LONGEST: u64 = 60_000_000_000;
-/// Times are told apart to two digits.
+/// Times are recorded with a precision of two digits.
 const DIGITS: u8 = 2;
 
-/// All components, in the order of the tree, as long as their stack is there.
+/// All components, in the order of the tree, as long as their stack exists.
 #[derive(Default)]
 pub(super) struct ComponentTable(Mutex<LiveComponents>);
 
 #[derive(Default)]
 struct LiveComponents {
     components: Vec<Weak<ProfiledComponent>>,
-    /// How many there ever were.
+    /// The number of all components so far.
     count: usize,
 }
 
-/// One component, and what was measured of it.
+/// One component, and its measurements.
 pub(super) struct ProfiledComponent {
     pub(super) number: usize,
     pub(super) parent: Option<usize>,
     pub(super) depth: usize,
-    /// When it is reached; empty where that needs no saying.
+    /// When it is called; empty if always.
     pub(super) label: String,
     pub(super) name: String,
     pub(super) options: Vec<(String, String)>,
@@ -36,16 +36,16 @@ pub(super) struct ProfiledComponent {
     totals: Mutex<ComponentTotals>,
 }
 
-/// What was measured of the calls that have ended.
+/// The measurements of calls that have ended.
 #[derive(Clone)]
 pub(super) struct ComponentTotals {
-    /// What each call took by itself, in nanoseconds.
+    /// The time of each call itself, in nanoseconds.
     pub(super) times: Histogram<u64>,
     pub(super) calls: u64,
-    /// The sum of what they took, in nanoseconds.
+    /// The sum of the times, in nanoseconds.
     pub(super) total: u64,
     pub(super) bytes: u64,
-    /// Calls by status; 0 stands for calls that were given up before there was an answer.
+    /// Calls by status; 0 stands for calls that were aborted before there was a response.
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) failed: u64,
     pub(super) dropped: u64,
@@ -147,7 +147,7 @@ impl ComponentTotals {
     }
 }
 
-/// Numbers are whole after each change, so one that panicked in between does no harm.
+/// Numbers are consistent after each change, so a panic in between does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     unpoisoned(mutex.lock())
 }

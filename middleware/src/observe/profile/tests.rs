@@ -12,7 +12,7 @@ use crate::dispatch::mounts::Mounts;
 use crate::dispatch::not_found::NotFound;
 use crate::dispatch::router::Router;
 
-/// A clock that goes on only where somebody works.
+/// A clock that advances only while code works.
 #[derive(Clone, Default)]
 struct Work(Arc<AtomicU64>);
 
@@ -122,7 +122,7 @@ fn each_component_has_the_time_that_is_its_own() {
     assert_eq!(rows_now[2].2, 3_200);
     let application = &json(&profile)["components"][2];
     assert_eq!(application["p50_ns"], 100);
-    // Two digits are told apart.
+    // Two digits are distinguished.
     assert_eq!(application["p99_ns"], 3_103);
     profile.reset();
     assert_eq!(rows(&profile)[1], row("Inner", 0, 0, 0, "{}"));
@@ -204,7 +204,7 @@ fn labels_and_places_in_the_tree_are_those_of_the_description() {
     // A stack that is gone is shown no longer.
     drop(app.clone().wrap(profile.clone()));
     let app = app.wrap(profile.clone());
-    // Nobody sees the probes.
+    // No component sees the probes.
     assert_eq!(app.describe().to_string(), tree);
     let json = json(&profile);
     let components = json["components"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Gives each request an ID.
+//! Sets an ID for each request.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,21 +15,21 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::Error;
 use crate::headers::names::parse_name;
 
-/// The name that most proxies and services know.
+/// The name that most proxies and services use.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// How long the ID of a client may be.
+/// The valid length of a client's ID.
 const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 
-/// Gives each request an ID, for the application, the client and the log.
+/// Sets an ID for each request, for the application, the client and the log.
 ///
-/// Sets `X-Request-Id` on the request and on the response, in place of any that is there, and a [`RequestIdValue`] in the
-/// extensions of both; an [`AccessLog`](crate::AccessLog) shows it as `%{id}x`. Keeps the client's ID if it is one field
-/// value of 20 to 200 letters, digits and `+-./:=@_~`. By default a new ID is a UUID of version 7 (RFC 9562, section
-/// 5.7): later ones sort after earlier ones. A [`RequestIdValue`] that is on the request already, from such a wrapper
-/// further out, stays.
+/// It sets `X-Request-Id` on the request and on the response, and replaces an existing one. It also sets a
+/// [`RequestIdValue`] in the extensions of both; an [`AccessLog`](crate::AccessLog) shows it as `%{id}x`. The client's
+/// ID is kept if it is one field value of 20 to 200 letters, digits and `+-./:=@_~`. By default a new ID is a UUID of
+/// version 7 (RFC 9562, section 5.7): later ones sort after earlier ones. If the request already has a
+/// [`RequestIdValue`], from such a wrapper outside, that one stays.
 ///
-/// Prints nothing. If a request panics in its call or its future, [`CatchPanic`](crate::CatchPanic) and every gateway find
-/// the ID, and say it in the [`HttpError`](enfilade_core::HttpError) on the response.
+/// It prints nothing. If a request panics in its call or its future, [`CatchPanic`](crate::CatchPanic) and every
+/// gateway add the ID to the [`HttpError`](enfilade_core::HttpError) on the response.
 ///
 /// # Order
 ///
@@ -55,12 +55,12 @@ const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 /// });
 /// let client = Client::new(app.wrap(RequestId::new()));
 ///
-/// let answer = client.get("/").header("x-request-id", "01J9ZK3V7Q8W2N4M6P0R").send();
-/// assert_eq!(answer.header("x-request-id"), Some("01J9ZK3V7Q8W2N4M6P0R"));
-/// assert_eq!(answer.text(), "this is 01J9ZK3V7Q8W2N4M6P0R");
+/// let response = client.get("/").header("x-request-id", "01J9ZK3V7Q8W2N4M6P0R").send();
+/// assert_eq!(response.header("x-request-id"), Some("01J9ZK3V7Q8W2N4M6P0R"));
+/// assert_eq!(response.text(), "this is 01J9ZK3V7Q8W2N4M6P0R");
 ///
-/// let answer = client.get("/").header("x-request-id", "<script>alert(1)</script>").send();
-/// assert_eq!(answer.header("x-request-id").map(str::len), Some(36));
+/// let response = client.get("/").header("x-request-id", "<script>alert(1)</script>").send();
+/// assert_eq!(response.header("x-request-id").map(str::len), Some(36));
 /// ```
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -71,7 +71,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// Takes the ID from `X-Request-Id`, or makes one.
+    /// Uses the ID in `X-Request-Id`, or makes one.
     pub fn new() -> Self {
         RequestId {
             header: X_REQUEST_ID,
@@ -80,7 +80,7 @@ impl RequestId {
         }
     }
 
-    /// Sets the header that has the ID; `X-Request-Id` by default.
+    /// Sets the header for the ID; `X-Request-Id` by default.
     ///
     /// # Errors
     ///
@@ -93,15 +93,16 @@ impl RequestId {
         Ok(self)
     }
 
-    /// Sets how IDs are made; UUIDs of version 7 by default.
+    /// Sets the generator of IDs; UUIDs of version 7 by default.
     ///
-    /// An ID has 1 to 200 visible ASCII characters. If the generator returns anything else, a UUID is used. Tests fix it.
+    /// An ID has 1 to 200 visible ASCII characters. If the generator returns anything else, a UUID is used. Tests use a
+    /// fixed generator.
     pub fn generator(mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.generator = Arc::new(make);
         self
     }
 
-    /// Makes an ID for each request, and ignores the client's.
+    /// Makes an ID for each request, and ignores the client's; off by default.
     pub fn ignore_inbound(mut self) -> Self {
         self.ignores_inbound = true;
         self
@@ -174,7 +175,7 @@ fn identify(response: &mut Response, name: HeaderName, id: RequestIdValue) {
     response.extensions_mut().insert(id);
 }
 
-/// The client's ID, if it is one field value and safe.
+/// Returns the client's ID, if it is one field value and safe.
 fn inbound<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut lines = headers.get_all(name).into_iter();
     let id = lines.next().filter(|id| is_safe(id.as_bytes()));

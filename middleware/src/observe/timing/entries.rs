@@ -1,4 +1,4 @@
-//! The entries of `Server-Timing`, as components add them.
+//! The entries of `Server-Timing` from components.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -9,23 +9,24 @@ use enfilade_core::{Request, unpoisoned};
 
 use crate::shared::monotonic::{Timer, TimerInstant};
 
-/// How long a name may be, in bytes.
+/// The maximum length of a name, in bytes.
 const NAME: usize = 64;
-/// How long a description may be, in bytes before it is quoted.
+/// The maximum length of a description, in bytes before it is quoted.
 const DESCRIPTION: usize = 128;
 
-/// How much room the entries of a request get at first, in bytes: enough for about four.
+/// The initial capacity for the entries of a request, in bytes: enough for about four.
 pub(super) const ROOM: usize = 64;
 
-/// The timings of a request, to which everything inside a [`Timing`](crate::Timing) adds its own.
+/// The timings of a request; everything inside a [`Timing`](crate::Timing) can add entries.
 ///
-/// It is cheap to clone, and may go to other threads. Outside a `Timing`, and where one does not show anything, it takes
-/// entries and forgets them, so that nobody who adds one has to ask.
+/// It is cheap to clone, and may be sent to other threads. Outside a `Timing`, or if one does not show anything,
+/// entries are discarded, so you can always add them.
 ///
 /// A name is a token (RFC 9110, section 5.6.2): any other character becomes `_`, and an entry without a name is left
-/// out. What a header cannot have becomes `?` in a description. Names are cut off at 64 bytes, descriptions at 128.
+/// out. In a description, characters that a header cannot contain become `?`. Names are cut at 64 bytes, descriptions
+/// at 128.
 ///
-/// What is added after the head of the answer has gone out is not seen.
+/// Entries that are added after the head of the response was sent are ignored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -71,19 +72,19 @@ impl ServerTiming {
         })))
     }
 
-    /// The timings of this request; ones that forget everything where nobody wants any.
+    /// Returns the timings of this request; ones that discard everything if no `Timing` collects them.
     #[must_use]
     pub fn of(request: &Request) -> ServerTiming {
         let timings = request.extensions().get::<ServerTiming>();
         timings.cloned().unwrap_or_default()
     }
 
-    /// Adds an entry of this name and duration.
+    /// Adds an entry with this name and duration.
     pub fn add(&self, name: &str, duration: Duration) {
         self.push(name, None, Some(duration));
     }
 
-    /// Adds an entry with a description, which people see in place of the name.
+    /// Adds an entry with a description, which browsers show instead of the name.
     pub fn record(&self, name: &str, description: &str, duration: Duration) {
         self.push(name, Some(description), Some(duration));
     }
@@ -93,7 +94,7 @@ impl ServerTiming {
         self.push(name, Some(description), None);
     }
 
-    /// Begins to measure; the entry is added when what this gives is dropped.
+    /// Starts a measurement; dropping the returned value adds the entry.
     ///
     /// ```
     /// use enfilade_core::{Application, Request};
@@ -122,7 +123,7 @@ impl ServerTiming {
         let Some(entries) = self.0.as_ref().filter(|_| !name.is_empty()) else {
             return;
         };
-        // A panic cannot leave half an entry there, so a poisoned lock is used as it is.
+        // A panic cannot leave half an entry, so a poisoned lock is used as it is.
         let written = entries.written.lock();
         let mut written = unpoisoned(written);
         if written.count < entries.limit {
@@ -135,7 +136,7 @@ impl ServerTiming {
         }
     }
 
-    /// Writes all entries behind what is there, each after a comma.
+    /// Appends all entries, each after a comma.
     pub(super) fn write_to(&self, text: &mut String) {
         if let Some(entries) = &self.0 {
             let written = entries.written.lock();
@@ -152,7 +153,7 @@ impl fmt::Debug for ServerTiming {
     }
 }
 
-/// A measurement that is under way; dropping it adds its entry. [`ServerTiming::start`] makes it.
+/// A running measurement; dropping it adds its entry. [`ServerTiming::start`] makes it.
 #[derive(Debug)]
 #[must_use = "it measures until it is dropped"]
 pub struct Stopwatch {
@@ -170,7 +171,7 @@ impl Drop for Stopwatch {
     }
 }
 
-/// Writes an entry as the W3C's Server Timing has it (section 3): durations are milliseconds.
+/// Writes an entry in the syntax of W3C Server Timing (section 3): durations are milliseconds.
 pub(super) fn push_entry(
     text: &mut String,
     name: &str,

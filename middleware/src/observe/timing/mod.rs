@@ -1,4 +1,4 @@
-//! Tells how long an answer took.
+//! Reports how long a response took.
 
 mod entries;
 
@@ -21,28 +21,30 @@ use crate::shared::monotonic::Timer;
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const X_RUNTIME: HeaderName = HeaderName::from_static("x-runtime");
 
-/// How many entries components may add, unless an option says otherwise.
+/// The default limit of entries.
 const ENTRIES: usize = 32;
 
-/// Tells with every answer how long it took: in `Server-Timing`, which browsers show, and in `X-Runtime`.
+/// Reports how long a response took: in `Server-Timing`, which browsers show, and in `X-Runtime`.
 ///
-/// `Server-Timing` has an entry for the whole, in milliseconds, and those that components inside add to the request's
-/// [`ServerTiming`]: how long the database took, whether the cache had it. `X-Runtime` has the seconds with six decimals.
+/// `Server-Timing` has an entry for the total time, in milliseconds, and the entries that inner components add to the
+/// request's [`ServerTiming`]: how long the database took, whether the cache was hit. `X-Runtime` has the seconds with
+/// six decimals.
 ///
-/// What is measured ends where the head of the answer is there, as the headers go out with it: the time that it takes to
-/// make and to send a body is not in it. Nothing is added where an application panics, or where a request is given up.
+/// The measurement ends with the head of the response, because the headers are sent with it: the time to make and send
+/// a body is not included. If an application panics or a request is aborted, nothing is added.
 ///
-/// A `Server-Timing` of the application stays, and gets a second line; its `X-Runtime` stays as it is.
+/// If the application sets `Server-Timing`, its value stays and a second field value is added. Its `X-Runtime` stays
+/// unchanged.
 ///
 /// # Order
 ///
-/// What it stands outside of is measured. Of two, each has a line of its own, and components inside both add to the inner
-/// one: give them different [names](Timing::name).
+/// It measures everything inside it. If there are two, each adds its own field value, and components inside both add to
+/// the inner one: use different [names](Timing::name).
 ///
 /// # Security
 ///
-/// Timings tell things: whether a name is known, whether a page was in a cache, what a page is made of. Whoever serves
-/// the public shows them to those who need them: see [`shown_to`](Timing::shown_to).
+/// Timings reveal facts: whether a name is known, whether a page was in a cache, how a page is made. On a public site
+/// show them only to people who need them: see [`shown_to`](Timing::shown_to).
 ///
 /// # Example
 ///
@@ -63,7 +65,7 @@ const ENTRIES: usize = 32;
 /// assert_eq!(response.headers()["x-runtime"], "0.000000");
 /// ```
 ///
-/// Shown to one's own people, and without `X-Runtime`:
+/// Shown only to internal clients, and without `X-Runtime`:
 ///
 /// ```
 /// use enfilade_core::{Application, Request};
@@ -87,7 +89,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Both headers, to everybody.
+    /// Sends both headers, to every client.
     pub fn new() -> Self {
         Timing {
             name: "total".to_owned(),
@@ -99,11 +101,11 @@ impl Timing {
         }
     }
 
-    /// The name of the entry for the whole; `total` by default.
+    /// Sets the name of the entry for the total time; `total` by default.
     ///
     /// # Errors
     ///
-    /// Where it is no token (RFC 9110, section 5.6.2).
+    /// If it is not a token (RFC 9110, section 5.6.2).
     pub fn name(mut self, name: impl Into<String>) -> Result<Self, Error> {
         self.name = name.into();
         if !is_token(&self.name) {
@@ -113,34 +115,35 @@ impl Timing {
         Ok(self)
     }
 
-    /// Whether there is a `Server-Timing`; there is one by default. Without it, what components
-    /// add goes to a `Timing` further out, if there is one.
+    /// Sets whether `Server-Timing` is sent; on by default.
+    ///
+    /// If off, entries of components go to a `Timing` outside, if there is one.
     pub fn server_timing(mut self, is_sent: bool) -> Self {
         self.server_timing = is_sent;
         self
     }
 
-    /// Whether there is an `X-Runtime`; there is one by default.
+    /// Sets whether `X-Runtime` is sent; on by default.
     pub fn x_runtime(mut self, is_sent: bool) -> Self {
         self.x_runtime = is_sent;
         self
     }
 
-    /// How many entries components may add to an answer; 32 by default. Those that come after them are left out.
+    /// Sets how many entries components may add to a response; 32 by default. Further ones are left out.
     pub fn limit(mut self, entries: usize) -> Self {
         self.limit = entries;
         self
     }
 
-    /// Sets the timer: it returns the time since any moment and must not run backward.
+    /// Sets the timer, which returns the time since any moment and must not run backward.
     ///
-    /// By default it is the system's monotonic clock; tests fix it.
+    /// By default it is the system's monotonic clock; tests use a fixed one.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self
     }
 
-    /// Adds the headers only where `filter` says so of the request; everybody sees them by default.
+    /// Adds the headers only if `filter` returns `true` for the request; by default all clients get them.
     pub fn shown_to(mut self, filter: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.shown_to = Some(Arc::new(filter));
         self

@@ -1,4 +1,4 @@
-//! Opens a span for each request, and passes its trace on.
+//! Opens a span for each request, and propagates its trace.
 
 mod span;
 
@@ -22,54 +22,54 @@ use crate::observe::trace_context::TraceContext;
 use enfilade_core::MatchedPattern;
 use enfilade_core::RouteWanted;
 
-/// Opens a [`tracing`] span for each request, and passes the trace that it belongs to on to the application.
+/// Opens a [`tracing`] span for each request, and propagates its trace to the application.
 ///
 /// The fields of the span are those of OpenTelemetry's semantic conventions for HTTP servers:
 ///
 /// | | |
 /// |---|---|
 /// | `http.request.method` | a method of RFC 9110 or RFC 5789, or `_OTHER` and the method in `http.request.method_original` |
-/// | `url.scheme`, `url.path` | as the client used them; `url.query` only where [`query`](Trace::query) says how |
-/// | `server.address`, `server.port` | the host that was asked for |
+/// | `url.scheme`, `url.path` | as the client used them; `url.query` only if [`query`](Trace::query) is set |
+/// | `server.address`, `server.port` | the requested host |
 /// | `client.address` | the [client](Request::client_address); `network.peer.address` and `.port` are the socket's |
 /// | `network.protocol.version` | `1.0`, `1.1`, `2` or `3` |
 /// | `user_agent.original` | the header |
 /// | `http.route` | the [pattern](MatchedPattern) that a [`Router`](crate::Router) inside matched |
 /// | `http.response.status_code` | the status |
-/// | `http.response.body.size` | the bytes of the body that were really sent |
-/// | `error.type` | the status from 500 on; `body` where the body failed; `panic`; `cancelled` where the client had gone |
-/// | `otel.name` | the method and the route, such as `GET /users/{id}`; `HTTP` for a method that is not known |
-/// | `otel.kind`, `otel.status_code` | `server`; `ERROR` where the fault is not the client's |
+/// | `http.response.body.size` | the bytes of the body that were actually sent |
+/// | `error.type` | the status from 500 on; `body` if the body failed; `panic`; `cancelled` if the client disconnected |
+/// | `otel.name` | the method and the route, such as `GET /users/{id}`; `HTTP` for an unknown method |
+/// | `otel.kind`, `otel.status_code` | `server`; `ERROR` unless the client is at fault |
 /// | `trace_id`, `span_id`, `parent_span_id` | those of the [`TraceContext`], for logs |
 ///
-/// The application runs inside the span, and so does a body that is a stream, each time that somebody asks it for
-/// more. The span is closed when the body has ended. The cause of an [`HttpError`] of 500 and more, and that of a body that
-/// failed, are told in an event of the level `ERROR` with the field `exception.message`.
+/// The application runs inside the span, and so does each poll of a streamed body. The span is closed when the body has
+/// ended. The cause of an [`HttpError`] of 500 and above, and the error of a failed body, are reported in an event of
+/// the level `ERROR` with the field `exception.message`.
 ///
-/// The span is called `HTTP request`, has the level `INFO` and the target `enfilade`. Where no subscriber wants it,
-/// nothing is measured or wrapped, and the trace is passed on all the same.
+/// The span has the name `HTTP request`, the level `INFO` and the target `enfilade`. If no subscriber is interested,
+/// nothing is measured or wrapped, but the trace is still propagated.
 ///
 /// # Traces
 ///
-/// The W3C's `traceparent` and `tracestate` are read (see [`TraceContext`]), and go on to the application with the id of
-/// this span. Where a request has none, or a malformed one, it begins a trace. What is inside finds the context with
-/// [`TraceContext::of`], and passes it on with [`TraceContext::write_to`].
+/// The W3C's `traceparent` and `tracestate` are read (see [`TraceContext`]), and passed on to the application with the
+/// ID of this span. If a request has none, or a malformed one, a new trace starts. Inner components read the context
+/// with [`TraceContext::of`], and pass it on with [`TraceContext::write_to`].
 ///
 /// # Exporters
 ///
-/// Where spans go is the subscriber's matter. One that has ids of its own, as `tracing-opentelemetry` has, is told the
-/// parent in [`on_span`](Trace::on_span), which may also write its own `traceparent` into the request.
+/// The subscriber decides where spans go. If it has IDs of its own, like `tracing-opentelemetry`, set the parent in
+/// [`on_span`](Trace::on_span), which may also write its own `traceparent` into the request.
 ///
 /// # Order
 ///
-/// Outside whatever answers itself, so that its answers are in the span; outside the router, whose pattern is on the
-/// answer. Inside a [`ProxyFix`](crate::ProxyFix), which tells it who the client is.
+/// Outside everything that responds itself, so that its responses are in the span. Outside the router, because its
+/// response has the pattern. Inside a [`ProxyFix`](crate::ProxyFix), which finds the client's address.
 ///
 /// # Security
 ///
-/// Queries hold secrets, and so may paths. A client chooses the id of the trace, and whether it is said to be sampled: at
-/// the edge of one's own house, [`restart_traces`](Trace::restart_traces). Control characters of whatever a client sent
-/// are escaped, so that it cannot forge a line in a log.
+/// Queries contain secrets, and paths may contain them too. A client controls the ID of the trace, and whether it is
+/// marked as sampled: at the edge of your network, use [`restart_traces`](Trace::restart_traces). Control characters in
+/// text from a client are escaped, so that it cannot forge a line in a log.
 ///
 /// # Example
 ///
@@ -80,16 +80,16 @@ use enfilade_core::RouteWanted;
 ///
 /// let app = Application::new(|request: Request| {
 ///     let context = TraceContext::of(&request).unwrap();
-///     // .. a request to somebody else, with `context.write_to(its.headers_mut())`
+///     // .. a request to another service, with `context.write_to(its.headers_mut())`
 ///     context.traceparent().to_str().unwrap().to_owned()
 /// });
 /// // An id of a test; by default they are random.
 /// let client = Client::new(app.wrap(Trace::new().ids(|| 7)));
 /// let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-/// let answer = client.get("/").header("traceparent", parent).send();
-/// assert_eq!(answer.text(), "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01");
-/// let answer = client.get("/").send();
-/// assert_eq!(answer.text(), "00-00000000000000000000000000000007-0000000000000007-02");
+/// let response = client.get("/").header("traceparent", parent).send();
+/// assert_eq!(response.text(), "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01");
+/// let response = client.get("/").send();
+/// assert_eq!(response.text(), "00-00000000000000000000000000000007-0000000000000007-02");
 /// ```
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -102,7 +102,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Goes on with the traces of clients, and begins one where there is none; keeps queries out of spans.
+    /// Continues the traces of clients, and starts one if it is missing; keeps queries out of spans.
     pub fn new() -> Self {
         Trace {
             ids: Arc::new(|| fastrand::u128(..)),
@@ -113,23 +113,23 @@ impl Trace {
         }
     }
 
-    /// Whether a trace is begun where a request has none; by default it is.
+    /// Sets whether a request without a trace starts one; on by default.
     ///
-    /// Otherwise such a request has no [`TraceContext`], and its span no ids.
+    /// If off, such a request has no [`TraceContext`], and its span no IDs.
     pub fn start_traces(mut self, starts: bool) -> Self {
         self.starts = starts;
         self
     }
 
-    /// Whether a trace is begun for each request, whatever it says; by default it is not.
+    /// Sets whether each request starts a new trace, even if it has one; off by default.
     ///
-    /// It is for the edge, where clients are strangers.
+    /// Use it at the edge, where clients are not trusted.
     pub fn restart_traces(mut self, restarts: bool) -> Self {
         self.restarts = restarts;
         self
     }
 
-    /// Puts into `url.query` what `show` makes of a query; it is left out by default, as queries hold secrets.
+    /// Sets `url.query` to the result of `show`; omitted by default, because queries contain secrets.
     ///
     /// ```
     /// use enfilade_middleware::Trace;
@@ -144,9 +144,9 @@ impl Trace {
 
     /// Calls `prepare` with each new span and its request, before the application is called.
     ///
-    /// The request has its [`TraceContext`] already, whose `parent_id` is the client's span. It is where a span is given
-    /// its parent in a system that has ids of its own, and where that one's ids are written into the request. It is not
-    /// called where no subscriber wants the span.
+    /// The request already has its [`TraceContext`], whose `parent_id` is the client's span. Use it to set the parent
+    /// of a span in a system with its own IDs, and to write these IDs into the request. It is not called if no
+    /// subscriber is interested in the span.
     pub fn on_span(
         mut self,
         prepare: impl Fn(&Span, &mut Request) + Send + Sync + 'static,
@@ -155,16 +155,16 @@ impl Trace {
         self
     }
 
-    /// Sets where ids come from: random bits, of which the id of a span takes the lower half.
+    /// Sets the source of IDs: random bits; the ID of a span uses the lower half.
     ///
-    /// By default it is a fast generator for each thread, which is no secret; tests fix it. An id of zero, which there
-    /// is not, becomes one.
+    /// By default it is a fast generator per thread, which is not cryptographic; tests use a fixed one. An invalid ID
+    /// of zero becomes one.
     pub fn ids(mut self, random: impl Fn() -> u128 + Send + Sync + 'static) -> Self {
         self.ids = Arc::new(random);
         self
     }
 
-    /// The context of the span of this request.
+    /// The context for the span of this request.
     fn context(&self, request: &Request, is_recorded: bool) -> Option<TraceContext> {
         let parent = || TraceContext::from_headers(request.headers());
         let parent = (!self.restarts).then(parent).flatten();
@@ -183,7 +183,7 @@ impl Trace {
         NonZeroU64::new((self.ids)() as u64).unwrap_or(NonZeroU64::MIN)
     }
 
-    /// Opens the span, and puts its context into the request.
+    /// Opens the span, and stores its context in the request.
     fn open(&self, request: &mut Request) -> Span {
         let query = self.query.as_ref().zip(request.query());
         let query = query.and_then(|(show, query)| show(query));
@@ -234,12 +234,12 @@ impl Wrapper for Trace {
         if request.extensions().get::<RouteWanted>().is_none() {
             request.extensions_mut().insert(RouteWanted);
         }
-        let unanswered = UnansweredSpan::new(&span, request.method());
+        let waiting = PendingSpan::new(&span, request.method());
         let _entered = span.enter();
         match inner.call(request).try_into_response() {
-            Ok(response) => unanswered.watch(response).into(),
+            Ok(response) => waiting.watch(response).into(),
             Err(pending) => {
-                let response = async move { unanswered.watch(pending.await) };
+                let response = async move { waiting.watch(pending.await) };
                 Reply::from_future(response.instrument(span.clone()))
             }
         }
@@ -262,15 +262,15 @@ impl Wrapper for Trace {
     }
 }
 
-/// A request that is on its way; dropped before it has an answer, it says so in the span.
-struct UnansweredSpan {
+/// A request in progress; if it is dropped before it has a response, it records that in the span.
+struct PendingSpan {
     span: Span,
     method: Option<Method>,
 }
 
-impl UnansweredSpan {
-    fn new(span: &Span, method: &Method) -> UnansweredSpan {
-        UnansweredSpan {
+impl PendingSpan {
+    fn new(span: &Span, method: &Method) -> PendingSpan {
+        PendingSpan {
             span: span.clone(),
             method: Some(method.clone()),
         }
@@ -301,7 +301,7 @@ impl UnansweredSpan {
     }
 }
 
-impl Drop for UnansweredSpan {
+impl Drop for PendingSpan {
     fn drop(&mut self) {
         if let Some(method) = self.method.take() {
             record_name(&self.span, &method, None);
@@ -313,7 +313,7 @@ impl Drop for UnansweredSpan {
     }
 }
 
-/// The first failure is the one that counts.
+/// Only the first failure counts.
 fn record_end(span: &Span, end: BodyEnd, failed: bool) {
     span.record("http.response.body.size", end.bytes());
     match end.outcome() {

@@ -1,4 +1,4 @@
-//! The span of a request, in the words of OpenTelemetry's semantic conventions for HTTP.
+//! The span of a request, with the names of OpenTelemetry's semantic conventions for HTTP.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,13 +13,13 @@ use tracing::field::{Empty, display};
 
 use crate::observe::trace_context::TraceContext;
 
-/// What spans and events are filtered by.
+/// The target of spans and events, for filters.
 const TARGET: &str = "enfilade";
 
-/// How many causes of an error are told; a chain of them may be a ring.
+/// The maximum number of causes of an error that are reported; a chain of causes may be a ring.
 const MAX_CAUSES: usize = 16;
 
-/// The methods that spans tell apart: those of RFC 9110 and RFC 5789, as the conventions have it.
+/// The methods that spans distinguish: those of RFC 9110 and RFC 5789, as in the conventions.
 const METHODS: [Method; 9] = [
     Method::GET,
     Method::HEAD,
@@ -32,7 +32,7 @@ const METHODS: [Method; 9] = [
     Method::PATCH,
 ];
 
-/// A span with all that is known of a request when it comes.
+/// Makes a span with all facts that are known when a request arrives.
 pub(super) fn span(request: &Request, query: Option<&str>) -> Span {
     let method = request.method();
     let is_known = METHODS.contains(method);
@@ -69,7 +69,7 @@ pub(super) fn span(request: &Request, query: Option<&str>) -> Span {
     )
 }
 
-/// Says in the span which one of a trace it is.
+/// Records the IDs of the trace in the span.
 pub(super) fn record_context(span: &Span, context: &TraceContext) {
     span.record(
         "trace_id",
@@ -84,7 +84,7 @@ pub(super) fn record_context(span: &Span, context: &TraceContext) {
     }
 }
 
-/// The name that tracing systems show: the method and the route, where there is one.
+/// Records the name that tracing systems show: the method and the route, if there is one.
 pub(super) fn record_name(span: &Span, method: &Method, route: Option<&str>) {
     let method = match METHODS.contains(method) {
         true => method.as_str(),
@@ -101,7 +101,7 @@ pub(super) fn record_name(span: &Span, method: &Method, route: Option<&str>) {
     }
 }
 
-/// Whose fault a failure is, which decides about the status of the span.
+/// Who is at fault, which decides the status of the span.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
     Server,
@@ -115,7 +115,7 @@ pub(super) fn record_failure(span: &Span, kind: &str, fault: Blame) {
     }
 }
 
-/// Whether the status makes the span a failed one: a server's does not fail by a client's error.
+/// Records the status, and returns whether it makes the span fail: a server span does not fail by a client error.
 pub(super) fn record_status(span: &Span, status: StatusCode) -> bool {
     span.record("http.response.status_code", status.as_u16());
     let is_failure = status.is_server_error();
@@ -125,7 +125,7 @@ pub(super) fn record_status(span: &Span, status: StatusCode) -> bool {
     is_failure
 }
 
-/// An event inside the span with an error and its causes, as the log has to tell them.
+/// Emits an event inside the span with an error and its causes, as logs should show them.
 pub(super) fn record_error(span: &Span, error: &(dyn StdError + 'static)) {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
@@ -136,7 +136,7 @@ pub(super) fn record_error(span: &Span, error: &(dyn StdError + 'static)) {
     tracing::error!(target: TARGET, parent: span, { exception.message = &*message }, "request failed");
 }
 
-/// Text of which no character moves a cursor or begins a line; subscribers write it as it is.
+/// Makes text without characters that move a cursor or start a line; subscribers write it unchanged.
 fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);

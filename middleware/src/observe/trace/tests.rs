@@ -316,7 +316,7 @@ fn a_client_that_has_gone_leaves_a_closed_span() {
 }
 
 #[test]
-fn a_request_without_an_answer_is_told() {
+fn a_request_without_a_response_is_reported() {
     let pending = Application::new(async |_: Request| std::future::pending::<&str>().await);
     let panics = Application::new(|request: Request| match request.path() {
         "/" => panic!("on purpose"),
@@ -478,7 +478,7 @@ fn a_system_with_ids_of_its_own_is_told() {
     let response = Recorder::default().run(ask);
     assert!(response.text().contains("-ffffffffffffffff-"));
     assert!(!called.recv().unwrap().is_disabled());
-    // Nobody listens, so it is not called.
+    // No subscriber listens, so it is not called.
     assert!(ask().text().contains("-0000000000000abc-"));
     assert!(called.try_recv().is_err());
 }

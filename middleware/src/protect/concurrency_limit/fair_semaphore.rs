@@ -1,4 +1,4 @@
-//! Permits, handed out first come, first served.
+//! A semaphore that is first come, first served.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker};
 
 use enfilade_core::unpoisoned;
 
-/// A number of permits, and those who wait for one.
+/// A number of permits, and a queue of waiting requests.
 ///
-/// While nobody waits, a permit is taken and given back without a lock. Whoever comes while others wait goes behind them,
-/// also when a permit is free at that moment: it belongs to the first that waits.
+/// While the queue is empty, taking and returning a permit needs no lock. A new request goes to the end of a non-empty
+/// queue, even if a permit is free at that moment: it belongs to the first in the queue.
 pub(super) struct FairSemaphore {
     free: AtomicUsize,
-    /// How many are in the line; changed under its lock alone.
+    /// The length of the queue; changed only under its lock.
     waiting: AtomicUsize,
     queue: Mutex<WaitQueue>,
 }
@@ -23,22 +23,22 @@ pub(super) struct FairSemaphore {
 #[derive(Default)]
 struct WaitQueue {
     last_ticket: u64,
-    /// In the order of their tickets.
+    /// Ordered by ticket.
     waiters: VecDeque<Waiter>,
 }
 
-/// Its waker is code of somebody else's, which may come back here as it is woken or dropped: neither under the lock.
+/// Waking or dropping a waker runs foreign code, which may call back: never do either under the lock.
 struct Waiter {
     ticket: u64,
     waker: Waker,
 }
 
-/// What a request gets that comes.
+/// The result for a new request.
 #[derive(Debug)]
 pub(super) enum Acquired {
     Now(Permit),
     Later(PendingPermit),
-    /// The line is as long as it may be.
+    /// The queue is full.
     Never,
 }
 
@@ -51,14 +51,14 @@ impl FairSemaphore {
         })
     }
 
-    /// A permit, or a place in a line of at most `backlog`.
+    /// Returns a permit, or a place in the queue of at most `backlog` requests.
     pub(super) fn acquire(self: &Arc<Self>, backlog: usize) -> Acquired {
         if self.waiting.load(SeqCst) == 0 && self.try_take() {
             return Acquired::Now(Permit(self.clone()));
         }
         let mut queue = self.lock_queue();
         if queue.waiters.len() >= backlog {
-            // The last of the line may have left since.
+            // The last one may have left the queue since.
             return match queue.waiters.is_empty() && self.try_take() {
                 true => Acquired::Now(Permit(self.clone())),
                 false => Acquired::Never,
@@ -77,21 +77,21 @@ impl FairSemaphore {
         })
     }
 
-    /// Takes a permit, if one is free.
+    /// Takes a permit if one is free.
     fn try_take(&self) -> bool {
         let one_less = |free: usize| free.checked_sub(1);
         self.free.fetch_update(SeqCst, SeqCst, one_less).is_ok()
     }
 
     fn release(&self) {
-        // Whoever comes into the line looks for a free permit after it is seen there, so one of the two sees the other.
+        // A new waiter joins the queue before it looks for a free permit, so one of the two always sees the other.
         self.free.fetch_add(1, SeqCst);
         if self.waiting.load(SeqCst) > 0 {
             self.grant_free(self.lock_queue());
         }
     }
 
-    /// Gives the permits that are free to the first of the line, whose place there is then gone.
+    /// Gives free permits to the first waiters and removes them from the queue.
     fn grant_free(&self, mut queue: MutexGuard<'_, WaitQueue>) {
         self.waiting.store(queue.waiters.len(), SeqCst);
         let mut wakers = Vec::new();
@@ -131,7 +131,7 @@ impl fmt::Debug for FairSemaphore {
     }
 }
 
-/// The right to go on, which the next one has when this is dropped.
+/// The right to continue; dropping it passes it to the next request.
 #[derive(Debug)]
 pub(super) struct Permit(Arc<FairSemaphore>);
 
@@ -141,11 +141,11 @@ impl Drop for Permit {
     }
 }
 
-/// A place in the line, which is free again when this is dropped.
+/// A place in the queue; dropping it frees it.
 #[derive(Debug)]
 pub(super) struct PendingPermit {
     semaphore: Arc<FairSemaphore>,
-    /// `None` once there was a permit for it.
+    /// `None` after it got a permit.
     ticket: Option<u64>,
 }
 
@@ -178,7 +178,7 @@ impl Drop for PendingPermit {
                 drop(queue);
                 drop(waiter);
             }
-            // It was given a permit that it never took.
+            // It was given a permit but never took it.
             None => {
                 drop(queue);
                 self.semaphore.release();
@@ -220,7 +220,7 @@ mod tests {
         let (mut second, mut third) = (later(&semaphore), later(&semaphore));
         assert!(is_ready(&mut third).is_none());
         drop(first);
-        // Nobody has polled the second yet, and the permit is not free for all that.
+        // The second was not polled yet, but the permit is reserved for it.
         let mut fourth = later(&semaphore);
         assert!(is_ready(&mut fourth).is_none() && is_ready(&mut third).is_none());
         let permit = is_ready(&mut second).unwrap();

@@ -1,4 +1,4 @@
-//! A limit for the number of requests that are answered at a time.
+//! Limits the number of concurrent requests.
 
 mod fair_semaphore;
 
@@ -17,19 +17,20 @@ use http::header::RETRY_AFTER;
 use self::fair_semaphore::{Acquired, FairSemaphore, Permit};
 use crate::protect::delay::Sleep;
 
-/// How long a request waits for its turn.
+/// How long a request waits in the queue by default.
 const WAIT: Duration = Duration::from_secs(1);
-/// When a client is to come again, in seconds.
+/// The default `Retry-After`.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Answers so many requests at a time, lets some wait, and refuses the rest with 503 and `Retry-After`.
+/// Limits concurrent requests, queues some more, and rejects the rest with 503 and `Retry-After`.
 ///
-/// A request counts from the call of the application to the end of its body: sent, failed, or given up by the client.
+/// A request counts from the call of the application to the end of the response body: sent, failed, or aborted by the
+/// client.
 ///
 /// # Order
 ///
-/// Inside logs and metrics, which then see what is refused, and outside what is to be spared: one application of a
-/// tree, or all of it. Clones of one `ConcurrencyLimit` share the number.
+/// Inside logs and metrics, so that they see rejected requests. Outside the applications to protect: one in a tree, or
+/// all. Clones of one `ConcurrencyLimit` share the limit.
 ///
 /// # Example
 ///
@@ -41,7 +42,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// let app = Application::new(|_: Request| "x").wrap(ConcurrencyLimit::new(1));
 /// let first = pollster::block_on(app.call(Request::get("/")));
 /// let client = Client::new(app);
-/// // The first answer's body is not sent yet.
+/// // The first response's body is not sent yet.
 /// let refused = client.get("/").send();
 /// assert_eq!((refused.status().as_u16(), refused.header("retry-after")), (503, Some("1")));
 /// drop(first);
@@ -59,7 +60,7 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// Answers `limit` requests at a time; none waits.
+    /// Allows `limit` concurrent requests, without a queue.
     pub fn new(limit: usize) -> Self {
         ConcurrencyLimit {
             limit,
@@ -71,25 +72,25 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Lets so many more requests wait for their turn, first come, first served; none by default.
+    /// Sets how many more requests may wait in a queue, first come, first served; 0 by default.
     pub fn backlog(mut self, requests: usize) -> Self {
         self.backlog = requests;
         self
     }
 
-    /// How long a request waits before it is refused; a second by default.
+    /// Sets how long a request waits before it is rejected; one second by default.
     pub fn wait(mut self, duration: Duration) -> Self {
         self.wait = duration;
         self
     }
 
-    /// Sets when a client that is refused should come again, in whole seconds, rounded up; one second by default.
+    /// Sets `Retry-After` of rejected requests, in whole seconds, rounded up; one second by default.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = delay;
         self
     }
 
-    /// Sets how to wait, such as a runtime's own sleep. By default a thread keeps the time, and no runtime is needed.
+    /// Sets the sleep function, such as the runtime's; by default a thread is the timer, and no runtime is needed.
     pub fn sleep<F>(mut self, sleep: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -99,7 +100,7 @@ impl ConcurrencyLimit {
     }
 
     fn refuse(&self) -> Response {
-        let cause = format!("{} requests are being answered", self.limit);
+        let cause = format!("the limit of {} concurrent requests is reached", self.limit);
         let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(cause);
         let mut response = error.into_response();
         let value = retry_after(self.retry_after);
@@ -148,7 +149,7 @@ impl Wrapper for ConcurrencyLimit {
     }
 }
 
-/// The permit is kept until the body has ended; a call that is given up or panics drops it too.
+/// Keeps the permit until the body has ended; a call that is aborted or panics drops it too.
 fn call_with_permit(app: &Application, request: Request, permit: Permit) -> Reply {
     let reply = app.call(request);
     reply.map(move |response| response.map(|body| body.on_end(move |_| drop(permit))))
@@ -190,7 +191,7 @@ mod tests {
             pollster::block_on(response.into_body().collect(10)).unwrap();
             assert_eq!(status(&app), 200);
         }
-        // Left in the middle, given up before the answer, and after a panic.
+        // A body dropped halfway, a request aborted before the response, and a panic.
         drop(pollster::block_on(app.call(Request::get("/stream"))));
         assert_eq!(status(&app), 200);
         let call = std::panic::AssertUnwindSafe(|| drop(app.call(Request::get("/panic"))));
@@ -229,7 +230,7 @@ mod tests {
         let mut second = app.call(Request::get("/")).into_future();
         assert!(Pin::new(&mut second).poll(&mut context).is_pending());
         drop(first);
-        // A permit is there, and it is the second's.
+        // A permit is free, and it belongs to the second.
         let mut third = app.call(Request::get("/")).into_future();
         assert!(Pin::new(&mut third).poll(&mut context).is_pending());
         let Poll::Ready(response) = Pin::new(&mut second).poll(&mut context) else {

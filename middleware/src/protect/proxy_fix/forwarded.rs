@@ -1,8 +1,8 @@
-//! The header `Forwarded` (RFC 7239, section 4), read from its end.
+//! The header `Forwarded` (RFC 7239, section 4), parsed from its end.
 //!
-//! Each proxy adds its element at the end, so the last ones are those of the proxies that are nearest, and whatever a
-//! client wrote stands before them. To read from the end means that nothing a client writes, such as a quote that it
-//! does not close, can change how the elements of the proxies are read.
+//! Each proxy appends its element, so the last elements come from the nearest proxies, and text from a client comes
+//! before them. Parsing from the end means that nothing a client writes, such as an unclosed quote, can change how the
+//! elements of the proxies are parsed.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use enfilade_core::headers::is_token_byte;
 use http::HeaderMap;
 use http::header::FORWARDED;
 
-/// What one proxy says of a request that it forwarded: an element of `Forwarded` (RFC 7239, section 4).
+/// An element of `Forwarded` (RFC 7239, section 4): the facts from one proxy about a request.
 ///
-/// The values are as the proxy wrote them, without quotes and escapes; nothing is known of them but their characters.
+/// The values are as the proxy wrote them, without quotes and escapes. Only their characters are checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForwardedElement<'a> {
     for_node: Option<Cow<'a, str>>,
@@ -22,36 +22,36 @@ pub struct ForwardedElement<'a> {
 }
 
 impl ForwardedElement<'_> {
-    /// `for`: who asked the proxy (RFC 7239, section 5.2).
+    /// Returns `for`: the client of the proxy (RFC 7239, section 5.2).
     #[must_use]
     pub fn for_node(&self) -> Option<&str> {
         self.for_node.as_deref()
     }
 
-    /// `by`: where the proxy was asked (section 5.1).
+    /// Returns `by`: the interface of the proxy that received the request (section 5.1).
     #[must_use]
     pub fn by_node(&self) -> Option<&str> {
         self.by_node.as_deref()
     }
 
-    /// `host`: the host that the proxy was asked for (section 5.3).
+    /// Returns `host`: the host that the client of the proxy requested (section 5.3).
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// `proto`: the scheme that the proxy was asked by (section 5.4).
+    /// Returns `proto`: the scheme that the client of the proxy used (section 5.4).
     #[must_use]
     pub fn proto(&self) -> Option<&str> {
         self.proto.as_deref()
     }
 }
 
-/// The elements of `Forwarded`, over all its lines, the first proxy's first; `None` where one of them is malformed.
+/// Parses all elements of `Forwarded`, the first proxy's first; `None` if one is malformed.
 ///
-/// Names of parameters are compared without regard to case; those that RFC 7239 does not define are passed over. White
-/// space around a semicolon is, too, as proxies write it, and empty members of the list. None of it can be relied on:
-/// see [`ProxyFix`](crate::ProxyFix) for who may be believed.
+/// All field values are read as one list. Names of parameters are compared without case; unknown parameters are
+/// ignored. White space around a semicolon, which proxies write, and empty list members are allowed. Do not trust the
+/// result: see [`ProxyFix`](crate::ProxyFix) for which peers to trust.
 ///
 /// ```
 /// use enfilade_middleware::parse_forwarded;
@@ -71,11 +71,11 @@ pub fn parse_forwarded(headers: &HeaderMap) -> Option<Vec<ForwardedElement<'_>>>
     Some(elements)
 }
 
-/// What is no element; whatever stands before it cannot be told apart.
+/// A malformed element; the elements before it cannot be separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The elements, the nearest proxy's first; the first one that is malformed is the last of its line.
+/// Returns the elements, the nearest proxy's first; a malformed element is the last of its field value.
 pub(super) fn elements(
     headers: &HeaderMap,
 ) -> impl Iterator<Item = Result<ForwardedElement<'_>, Malformed>> {
@@ -99,7 +99,7 @@ impl<'a> Iterator for Elements<'a> {
             };
             self.rest = before;
             let element = element.trim_ascii();
-            // A list may have empty members, which say nothing (RFC 9110, section 5.6.1.2).
+            // A list may have empty members, which are ignored (RFC 9110, section 5.6.1.2).
             if element.is_empty() {
                 continue;
             }
@@ -113,7 +113,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The last member of a line, and what stands before its comma; `None` where a quoted string has no beginning.
+/// Returns the last member and the text before its comma; `None` if a quoted string has no start.
 fn split_last(line: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let mut end = line.len();
     while let Some((&last, before)) = line.get(..end)?.split_last() {
@@ -126,7 +126,7 @@ fn split_last(line: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     Some((None, line))
 }
 
-/// Where the quoted string begins whose content is the end of `text`: at the last quote that is not escaped.
+/// Finds the start of the quoted string that ends `text`: the last quote that is not escaped.
 fn opening(mut text: &[u8]) -> Option<usize> {
     loop {
         let at = text.iter().rposition(|&byte| byte == b'"')?;
@@ -138,7 +138,7 @@ fn opening(mut text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Reads `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`.
+/// Parses `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`.
 fn parse_element(mut text: &[u8]) -> Option<ForwardedElement<'_>> {
     let mut element = ForwardedElement::default();
     loop {
@@ -155,7 +155,7 @@ fn parse_element(mut text: &[u8]) -> Option<ForwardedElement<'_>> {
                     _ if name.eq_ignore_ascii_case(b"proto") => &mut element.proto,
                     _ => &mut unknown,
                 };
-                // A parameter occurs once (section 4), and with two of them readers would differ.
+                // A parameter occurs once (section 4); with two, parsers could disagree.
                 if slot.replace(value).is_some() {
                     return None;
                 }
@@ -169,7 +169,7 @@ fn parse_element(mut text: &[u8]) -> Option<ForwardedElement<'_>> {
     }
 }
 
-/// Reads `token "=" ( token / quoted-string )`, and gives what comes after it.
+/// Parses `token "=" ( token / quoted-string )`, and returns the rest too.
 fn parse_pair(text: &[u8]) -> Option<(&[u8], Cow<'_, str>, &[u8])> {
     let (name, rest) = split_token(text)?;
     let rest = rest.strip_prefix(b"=")?;
@@ -181,14 +181,14 @@ fn parse_pair(text: &[u8]) -> Option<(&[u8], Cow<'_, str>, &[u8])> {
     Some((name, std::str::from_utf8(value).ok()?.into(), rest))
 }
 
-/// The token (RFC 9110, section 5.6.2) at the beginning.
+/// Splits off the token (RFC 9110, section 5.6.2) at the start.
 fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| !is_token_byte(*byte));
     let (token, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
     (!token.is_empty()).then_some((token, rest))
 }
 
-/// The content of a quoted string (RFC 9110, section 5.6.4) behind its opening quote, and what follows the closing one.
+/// Parses a quoted string (RFC 9110, section 5.6.4) after its opening quote; returns its content and the rest.
 fn parse_quoted(text: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     let end = text.iter().position(|byte| b"\"\\".contains(byte))?;
     if let Some((plain, [b'"', rest @ ..])) = text.split_at_checked(end) {

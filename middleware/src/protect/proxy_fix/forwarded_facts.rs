@@ -1,4 +1,4 @@
-//! What the headers of trusted proxies say of a request.
+//! The facts about a request in the headers of trusted proxies.
 
 use enfilade_core::host::Host;
 use enfilade_core::{Request, Scheme};
@@ -9,10 +9,10 @@ use super::networks::Networks;
 use super::node::{ForwardedNode, parse_port};
 use super::x_forwarded::{XForwarded, members, parse_prefix, parse_scheme};
 
-/// How many proxies of the networks a request may have come through.
+/// The maximum number of trusted proxies in a chain.
 const MAX_PROXIES: usize = 100;
 
-/// What was found out; nothing where a value is missing or malformed.
+/// The facts that were found; a missing or malformed value is `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ForwardedFacts {
     client: Option<ForwardedNode>,
@@ -22,7 +22,7 @@ pub(super) struct ForwardedFacts {
 }
 
 impl ForwardedFacts {
-    /// What `Forwarded` says: in the element that the walk through the networks ends at, else in the one at this place.
+    /// Reads `Forwarded`: the element at which the walk through the networks ends, or the one at this position.
     pub(super) fn from_forwarded(
         headers: &HeaderMap,
         networks: Option<&Networks>,
@@ -48,7 +48,7 @@ impl ForwardedFacts {
         }
     }
 
-    /// What `X-Forwarded-*` say: each at its own place, but the address where the walk through the networks ends.
+    /// Reads `X-Forwarded-*`: each at its own position, but the address where the walk through the networks ends.
     pub(super) fn from_x_forwarded(
         request: &Request,
         networks: Option<&Networks>,
@@ -84,7 +84,7 @@ impl ForwardedFacts {
         }
     }
 
-    /// Puts it in the request.
+    /// Stores the facts in the request.
     pub(super) fn apply_to(self, request: &mut Request) {
         if let Some(client) = self.client {
             request.set_client(client.address, client.port);
@@ -93,10 +93,10 @@ impl ForwardedFacts {
             request.set_scheme(scheme);
         }
         if let Some(host) = self.host {
-            // One that the target cannot have is left alone like one that is malformed.
+            // A host that the target cannot have is ignored, like a malformed one.
             let _ = request.set_host(&host);
         }
-        // `OPTIONS *` and CONNECT have no path that could be below something (RFC 9112, section 3.2).
+        // `OPTIONS *` and CONNECT have no path that could have a prefix (RFC 9112, section 3.2).
         let has_path = request.path().starts_with('/');
         if let Some(prefix) = self.prefix.filter(|_| has_path) {
             request.prepend_script_name(&prefix);
@@ -104,7 +104,7 @@ impl ForwardedFacts {
     }
 }
 
-/// A host at another port, which is left out where it is the scheme's.
+/// The host with another port, which is omitted if it is the default of the scheme.
 fn at_port(host: &Host<'_>, port: u16, default_port: u16) -> String {
     match port == default_port {
         true => host.name().to_owned(),
@@ -112,7 +112,8 @@ fn at_port(host: &Host<'_>, port: u16, default_port: u16) -> String {
     }
 }
 
-/// The first one that is no proxy, else the last one; none where one is malformed before, or there are too many.
+/// Returns the first item that is not a proxy, or the last one; `None` if an item before is malformed or there are too
+/// many.
 fn walk<T>(items: impl Iterator<Item = Option<T>>, is_proxy: impl Fn(&T) -> bool) -> Option<T> {
     let mut last = None;
     for (number, item) in items.enumerate() {
@@ -125,7 +126,7 @@ fn walk<T>(items: impl Iterator<Item = Option<T>>, is_proxy: impl Fn(&T) -> bool
     last
 }
 
-/// The one at this place, counted from 1.
+/// Returns the item at this position, counted from 1.
 fn nth<T>(mut items: impl Iterator<Item = T>, place: usize) -> Option<T> {
     items.nth(place.checked_sub(1)?)
 }

@@ -1,4 +1,4 @@
-//! Takes from the headers of trusted proxies what the client asked for.
+//! Reads the client's address, scheme and host from the headers of trusted proxies.
 
 mod forwarded;
 mod forwarded_facts;
@@ -20,7 +20,7 @@ use self::networks::Networks;
 pub use self::x_forwarded::XForwarded;
 use crate::error::Error;
 
-/// What is removed.
+/// The headers that are removed.
 static NAMES: [HeaderName; 6] = [
     FORWARDED,
     XForwarded::For.name(),
@@ -30,69 +30,71 @@ static NAMES: [HeaderName; 6] = [
     XForwarded::Prefix.name(),
 ];
 
-/// Takes from the headers of trusted proxies who the client is and what it asked for.
+/// Reads the client's address, scheme, host and prefix from the headers of trusted proxies.
 ///
-/// Behind a proxy, the peer of every connection is the proxy, and scheme and host are those that the proxy asked by.
-/// What the client used is in a header then, which a client can write as well. This wrapper believes one where its
-/// writer is known, and puts what it says in the request: [`client_address`](Request::client_address) and port,
-/// [`scheme`](Request::scheme), [`host`](Request::host) and its port, and a prefix before
-/// [`script_name`](Request::script_name). Logs, redirects, lists of hosts, URLs and the environ read these, and nothing
-/// else. [`connection`](Request::connection) keeps what the socket showed.
+/// Behind a proxy, the peer of every connection is the proxy, and scheme and host are those between the proxy and this
+/// program. The proxy sends the client's values in a header, but a client can send that header too. This wrapper trusts
+/// a header only if a trusted proxy wrote it. It stores the values in the request:
+/// [`client_address`](Request::client_address) and port, [`scheme`](Request::scheme), [`host`](Request::host) and its
+/// port, and a prefix before [`script_name`](Request::script_name). Logs, redirects, lists of hosts, URLs and the
+/// environ read only these. [`connection`](Request::connection) keeps the values of the socket.
 ///
-/// # Who is believed
+/// # Which peers are trusted
 ///
-/// | | reads | believes |
+/// | | reads | trusts |
 /// |---|---|---|
 /// | [`trust_forwarded`](ProxyFix::trust_forwarded) | `Forwarded` (RFC 7239) | peers in these networks |
 /// | [`trust_forwarded_hops`](ProxyFix::trust_forwarded_hops) | `Forwarded` | any peer, this many elements |
 /// | [`trust_x_forwarded`](ProxyFix::trust_x_forwarded) | these of `X-Forwarded-*` | peers in these networks |
 /// | [`trust_x_forwarded_hops`](ProxyFix::trust_x_forwarded_hops) | these of `X-Forwarded-*` | any peer, this many values of each |
 ///
-/// One of the two families is read, and never the other one: a proxy that writes one lets a client's other one pass.
+/// Only one of the two families is read, never both: a proxy that writes one lets the client's other one pass.
 ///
-/// With networks, the addresses are walked from the right: the peer is in one of the networks, so it tells the truth
-/// about who asked it; that one is in them too, so it did; and so on, until the first that is not, which is the client.
-/// Where all are in them, the leftmost is. With a count, the value at that place from the right is taken.
+/// With networks, the addresses are read from right to left. The peer is in one of the networks, so the address that it
+/// reports is true. If that address is in the networks too, the address before it is true as well, and so on. The first
+/// address outside the networks is the client. If all are inside, the leftmost is the client. With a count, the value
+/// at that position from the right is used.
 ///
-/// In `Forwarded`, scheme and host are those of the element that has the client's address. `X-Forwarded-Proto`, `-Host`,
-/// `-Port` and `-Prefix` are lists of their own: with networks their last value counts, which the nearest proxy wrote.
+/// In `Forwarded`, scheme and host come from the same element as the client's address. `X-Forwarded-Proto`, `-Host`,
+/// `-Port` and `-Prefix` are separate lists: with networks the last value is used, which the nearest proxy wrote.
 ///
-/// # What is malformed
+/// # Malformed values
 ///
-/// A value that is missing, malformed, `unknown` or hidden (`_name`) is passed over, and with it all that stands to the
-/// left; the request keeps what the socket showed. So does one with fewer values than are counted. What stands to the
-/// left of a value that counts is never read: a client cannot spoil what a proxy adds.
+/// If a value is missing, malformed, `unknown` or hidden (`_name`), it and all values to its left are ignored, and the
+/// request keeps the values of the socket. The same goes for a header with fewer values than the count. Values to the
+/// left of the used one are never read, so a client cannot break the values that a proxy adds.
 ///
-/// - `for` is an address, of IPv6 in brackets, with or without a port (RFC 7239, section 6); in `X-Forwarded-For` the
-///   brackets may be missing. More than 100 proxies are too many to walk.
-/// - `proto` is `http` or `https`; `ws` and `wss` are taken for these.
-/// - `host` is a [`Host`](enfilade_core::host::Host). `X-Forwarded-Port` replaces its port, where the scheme's own is
-///   left out. The header `Host` is replaced, and the authority of a target that has one.
-/// - A prefix is a path that begins with one slash; no `//`, `\`, `.`, `..`, `?` or control character is in it, coded or
-///   not. The proxy took it away, so the path that is left is the path as received, and stays so; the prefix is what
-///   [`prepend_script_name`](Request::prepend_script_name) puts before both.
-/// - An element of `Forwarded` that breaks the grammar of section 4 is none: `host=a:80` without quotes, two `for`.
+/// - `for` is an address, IPv6 in brackets, with or without a port (RFC 7239, section 6); in `X-Forwarded-For` the
+///   brackets may be missing. A chain of more than 100 proxies is ignored.
+/// - `proto` is `http` or `https`; `ws` and `wss` mean the same.
+/// - `host` is a [`Host`](enfilade_core::host::Host). `X-Forwarded-Port` replaces its port; the default port of the
+///   scheme is omitted. The header `Host` is replaced, and the authority of the target if there is one.
+/// - A prefix is a path that begins with one slash. It must not contain `//`, `\`, `.`, `..`, `?` or control
+///   characters, percent-encoded or not. The proxy removed it, so the remaining path is the path as received, and does
+///   not change; [`prepend_script_name`](Request::prepend_script_name) puts the prefix before both.
+/// - An element of `Forwarded` that violates the grammar of section 4 is malformed: `host=a:80` without quotes, two
+///   `for`.
 ///
 /// # Headers
 ///
 /// `Forwarded` and `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` are removed from every request, so that
-/// nobody further in believes what nobody should: what was true in them is in the request.
-/// [`insecure_keep_headers`](ProxyFix::insecure_keep_headers) leaves them. Other headers that proxies write, such as
-/// `X-Real-IP`, are not touched.
+/// no inner component trusts a wrong value; the trusted values are in the request.
+/// [`insecure_keep_headers`](ProxyFix::insecure_keep_headers) keeps them. Other headers from proxies, such as
+/// `X-Real-IP`, are not changed.
 ///
 /// # Order
 ///
 /// Outermost: outside access logs, [`TrustedHosts`](crate::TrustedHosts), [`HttpsRedirect`](crate::HttpsRedirect) and
-/// whatever else needs the client. The host that a proxy names is well formed and no more, so a
-/// [`TrustedHosts`](crate::TrustedHosts) inside has its place.
+/// everything else that needs the client. The host from a proxy is only checked for its syntax, so put a
+/// [`TrustedHosts`](crate::TrustedHosts) inside.
 ///
 /// # Security
 ///
-/// Name nothing that your proxy does not write: a proxy that leaves a header alone lets the client write it. A count is
-/// right only where nobody reaches this program past the proxies; where one can, name their networks. An address in
-/// these networks is believed to be a proxy, so name no network in which clients are.
+/// Name only headers that your proxy writes: if a proxy passes a header on unchanged, the client controls it. Use a
+/// count only if no client can reach this program without the proxies; otherwise, name the proxies' networks. Every
+/// address in these networks is trusted as a proxy, so do not name a network that has clients.
 ///
-/// A client that a proxy does not name has the proxy's address, so give these addresses no rights.
+/// If the proxy does not report a client, the request has the proxy's address, so give these addresses no rights.
 ///
 /// # Example
 ///
@@ -119,8 +121,8 @@ static NAMES: [HeaderName; 6] = [
 ///
 /// let client = Client::new(app.wrap(ProxyFix::trust_forwarded_hops(1)));
 /// let request = client.get("/").header("forwarded", "for=\"[2001:db8::1]:4711\";proto=https;host=example.org");
-/// let answer = request.peer("10.0.0.1:4711".parse()?).send();
-/// assert_eq!(answer.text(), "https://example.org/ from 2001:db8::1");
+/// let response = request.peer("10.0.0.1:4711".parse()?).send();
+/// assert_eq!(response.text(), "https://example.org/ from 2001:db8::1");
 /// # Ok(())
 /// # }
 /// ```
@@ -132,7 +134,7 @@ pub struct ProxyFix {
     keeps_headers: bool,
 }
 
-/// Who is believed.
+/// The trusted peers.
 #[derive(Clone, Debug)]
 enum Peers {
     Any,
@@ -142,7 +144,8 @@ enum Peers {
     },
 }
 
-/// What is read, and which value from the right; 0 is none. With networks, addresses are not counted but walked.
+/// The headers that are read, and the position of the value from the right; 0 is not read. With networks, addresses are
+/// walked instead of counted.
 #[derive(Clone, Copy, Debug)]
 enum TrustedHeaders {
     Forwarded(usize),
@@ -150,13 +153,13 @@ enum TrustedHeaders {
 }
 
 impl ProxyFix {
-    /// Believes `Forwarded` where it comes from a peer in these networks, such as `10.0.0.0/8`, `fd00::/8` or `::1`.
+    /// Trusts `Forwarded` from peers in these networks, such as `10.0.0.0/8`, `fd00::/8` or `::1`.
     ///
-    /// An IPv4 network has the addresses that are mapped into IPv6, too. With no network nobody is believed.
+    /// An IPv4 network includes its addresses mapped into IPv6. Without networks no peer is trusted.
     ///
     /// # Errors
     ///
-    /// Where one is neither a network nor an address, or has bits behind its prefix; the error names it.
+    /// If one is neither a network nor an address, or has bits set after its prefix; the error names it.
     pub fn trust_forwarded<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, Error> {
@@ -164,12 +167,12 @@ impl ProxyFix {
         Ok(ProxyFix::new(peers, TrustedHeaders::Forwarded(1)))
     }
 
-    /// Believes the last `hops` elements of `Forwarded`, whoever the peer is; none where it is 0.
+    /// Trusts the last `hops` elements of `Forwarded` from any peer; with 0 none is trusted.
     pub fn trust_forwarded_hops(hops: usize) -> Self {
         ProxyFix::new(Peers::Any, TrustedHeaders::Forwarded(hops))
     }
 
-    /// Believes these of `X-Forwarded-*` where they come from a peer in these networks; name what your proxy writes.
+    /// Trusts these `X-Forwarded-*` headers from peers in these networks; name only headers that your proxy writes.
     ///
     /// # Errors
     ///
@@ -183,7 +186,7 @@ impl ProxyFix {
         Ok(ProxyFix::new(peers, TrustedHeaders::x_forwarded(hops)))
     }
 
-    /// Believes this many values of each of `X-Forwarded-*`, whoever the peer is; none of those that are not named.
+    /// Trusts this many values of each of these `X-Forwarded-*` headers from any peer; other headers are not trusted.
     ///
     /// ```
     /// use enfilade_middleware::{ProxyFix, XForwarded};
@@ -204,9 +207,10 @@ impl ProxyFix {
         }
     }
 
-    /// Believes peers without an address too, beside those in the networks; off by default.
+    /// Also trusts peers without an address, besides those in the networks; off by default.
     ///
-    /// These are the peers of a Unix socket: whoever may write to it is a proxy then. A count believes them anyway.
+    /// These are the peers of a Unix socket: every process that may write to it is trusted as a proxy. With a count
+    /// they are trusted anyway.
     pub fn trust_unix_sockets(mut self) -> Self {
         if let Peers::In { unix_sockets, .. } = &mut self.peers {
             *unix_sockets = true;
@@ -214,15 +218,15 @@ impl ProxyFix {
         self
     }
 
-    /// Leaves all headers as they came, for an application that shows the way of a request; off by default.
+    /// Keeps all headers, for an application that shows the route of a request; off by default.
     ///
-    /// What a client wrote is among them, from every peer.
+    /// They may include values that a client wrote, from any peer.
     pub fn insecure_keep_headers(mut self) -> Self {
         self.keeps_headers = true;
         self
     }
 
-    /// What a trusted proxy says of this request.
+    /// Reads the facts from a trusted proxy.
     fn read(&self, request: &Request) -> ForwardedFacts {
         let networks = match &self.peers {
             Peers::Any => None,
@@ -249,7 +253,7 @@ impl Peers {
         })
     }
 
-    /// Whether the one at the other end of the connection is believed.
+    /// Whether the peer of the connection is trusted.
     fn trusts(&self, request: &Request) -> bool {
         match (self, request.connection().peer()) {
             (Peers::Any, _) => true,
@@ -268,7 +272,7 @@ impl TrustedHeaders {
         TrustedHeaders::XForwarded(all)
     }
 
-    /// The names of what is read, each with its count.
+    /// The names of the headers that are read, each with its count.
     fn list(self) -> Vec<(HeaderName, usize)> {
         let mut list = match self {
             TrustedHeaders::Forwarded(hops) => vec![(FORWARDED, hops)],

@@ -1,4 +1,4 @@
-//! Networks whose hosts are proxies of one's own.
+//! Networks of trusted proxies.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// Networks, read when a stack is built.
+/// Networks, parsed when the stack is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Networks(Vec<IpNet>);
 
@@ -41,15 +41,15 @@ fn parse(text: &str) -> Result<IpNet, Error> {
         (_, Ok(network)) => network,
         _ => return refused("is neither an address nor a network, such as 192.0.2.0/24"),
     };
-    // Whoever wrote `10.0.0.5/8` may have meant one address, and would trust sixteen million.
+    // `10.0.0.5/8` may be meant as one address, but would trust sixteen million.
     if network.trunc() != network {
         let whole = network.trunc();
-        return refused(&format!("has bits behind its prefix: write {whole}"));
+        return refused(&format!("has bits set after its prefix: write {whole}"));
     }
     Ok(canonical(network))
 }
 
-/// An IPv4 network that is mapped into IPv6 is the IPv4 network, as addresses are compared so.
+/// Converts an IPv4 network mapped into IPv6 to IPv4, because addresses are compared in that form.
 fn canonical(network: IpNet) -> IpNet {
     let mapped = match network {
         IpNet::V6(network) => network.addr().to_ipv4_mapped(),
@@ -113,8 +113,11 @@ mod tests {
             ("unix:", neither),
             ("*", neither),
             ("\n", neither),
-            ("10.0.0.5/8", "has bits behind its prefix: write 10.0.0.0/8"),
-            ("fc00::1/7", "has bits behind its prefix: write fc00::/7"),
+            (
+                "10.0.0.5/8",
+                "has bits set after its prefix: write 10.0.0.0/8",
+            ),
+            ("fc00::1/7", "has bits set after its prefix: write fc00::/7"),
         ];
         for (network, why) in cases {
             let error = Networks::parse(["::1", network]).unwrap_err();

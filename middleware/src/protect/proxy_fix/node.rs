@@ -1,8 +1,8 @@
-//! Nodes, as proxies name them: clients and other proxies.
+//! Nodes in the headers of proxies: clients and other proxies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A node that has an address; what is unknown or hidden is none.
+/// A node with an address; `unknown` and hidden nodes have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ForwardedNode {
     pub(super) address: IpAddr,
@@ -10,7 +10,7 @@ pub(super) struct ForwardedNode {
 }
 
 impl ForwardedNode {
-    /// Reads a node of `Forwarded` (RFC 7239, section 6): an IPv6 address stands in brackets.
+    /// Parses a node of `Forwarded` (RFC 7239, section 6): an IPv6 address is in brackets.
     pub(super) fn parse(text: &str) -> Option<ForwardedNode> {
         let (address, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -29,7 +29,7 @@ impl ForwardedNode {
         })
     }
 
-    /// Reads a member of `X-Forwarded-For`, in which an IPv6 address is also written without brackets.
+    /// Parses a member of `X-Forwarded-For`, in which an IPv6 address may have no brackets.
     pub(super) fn parse_member(member: &[u8]) -> Option<ForwardedNode> {
         let text = std::str::from_utf8(member).ok()?;
         match text.parse::<Ipv6Addr>() {
@@ -42,7 +42,7 @@ impl ForwardedNode {
     }
 }
 
-/// Reads `[ ":" node-port ]`, which may be hidden too: `:_x` is a port, and nobody knows which.
+/// Parses `[ ":" node-port ]`, which may be hidden too: `:_x` is an unknown port.
 fn parse_node_port(text: &str) -> Option<Option<u16>> {
     if text.is_empty() {
         return Some(None);
@@ -59,7 +59,7 @@ fn is_hidden(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
 }
 
-/// One to five digits that are a port; 0 is none.
+/// Parses a port of one to five digits; 0 is not a port.
 pub(super) fn parse_port(text: &str) -> Option<u16> {
     let is_port = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| is_port && *port > 0)

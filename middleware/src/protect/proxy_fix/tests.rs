@@ -394,7 +394,7 @@ fn the_host_of_a_target_is_replaced_too() {
 
 #[test]
 fn a_target_without_a_path_gets_no_prefix() {
-    // Our gateways answer it by themselves.
+    // Our gateways respond to it themselves.
     let client = client(ProxyFix::trust_x_forwarded_hops([(Prefix, 1)])).without_gateway();
     let request = client.options("*").header("x-forwarded-prefix", "/eggs");
     assert_eq!(request.send().text(), "- - http localhost  * -");

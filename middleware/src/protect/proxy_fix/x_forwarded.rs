@@ -3,19 +3,19 @@
 use enfilade_core::{Scheme, path};
 use http::{HeaderMap, HeaderName};
 
-/// One of the headers that proxies wrote before there was `Forwarded`, and still do.
+/// A header of proxies that is older than `Forwarded` and still common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum XForwarded {
-    /// `X-Forwarded-For`: the address of the client, with or without a port; each proxy adds who asked it.
+    /// `X-Forwarded-For`: the client's address, with or without a port; each proxy appends its own client.
     For,
-    /// `X-Forwarded-Proto`: the scheme that the client used, `http` or `https`; `ws` and `wss` are these too.
+    /// `X-Forwarded-Proto`: the scheme that the client used, `http` or `https`; `ws` and `wss` mean the same.
     Proto,
-    /// `X-Forwarded-Host`: the host that the client asked for, with or without a port.
+    /// `X-Forwarded-Host`: the host that the client requested, with or without a port.
     Host,
-    /// `X-Forwarded-Port`: the port that the client asked at; it goes before the host's.
+    /// `X-Forwarded-Port`: the port that the client used; it takes precedence over the host's port.
     Port,
-    /// `X-Forwarded-Prefix`: the part of the path that a proxy took away; it comes before the
+    /// `X-Forwarded-Prefix`: the part of the path that a proxy removed; it is put before the
     /// [`script_name`](enfilade_core::Request::script_name).
     Prefix,
 }
@@ -40,7 +40,7 @@ impl XForwarded {
     }
 }
 
-/// The members of a list over all its lines, the last one first; there are no quoted strings in these headers.
+/// Returns the members of all field values, the last one first; these headers have no quoted strings.
 pub(super) fn members(headers: &HeaderMap, header: XForwarded) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(header.name()).into_iter().rev();
     let members = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
@@ -49,7 +49,7 @@ pub(super) fn members(headers: &HeaderMap, header: XForwarded) -> impl Iterator<
         .filter(|member| !member.is_empty())
 }
 
-/// The scheme of a URL of the web, or of a web socket, which is asked for by one.
+/// Parses the scheme of an HTTP URL, or of a WebSocket URL, which is requested over HTTP.
 pub(super) fn parse_scheme(text: &str) -> Option<Scheme> {
     let known = [
         ("http", Scheme::Http),
@@ -63,10 +63,10 @@ pub(super) fn parse_scheme(text: &str) -> Option<Scheme> {
     found.map(|(_, scheme)| *scheme)
 }
 
-/// A prefix in the form in which equal paths are equal, without a slash at its end; `None` where it is unfit for URLs.
+/// Parses a prefix into canonical form, without a final slash; `None` if it is unsafe in URLs.
 ///
-/// URLs are made by putting it first. It could make another host of what follows with two slashes or a backslash, lead
-/// out of itself with dots, and end the path with `?` or `#`.
+/// URLs begin with the prefix. Two slashes or a backslash could turn the rest into a host, dots could lead out of it,
+/// and `?` or `#` would end the path.
 pub(super) fn parse_prefix(text: &str) -> Option<String> {
     let prefix = text.strip_suffix('/').unwrap_or(text);
     let decoded = path::decode_utf8(prefix)?;

@@ -1,4 +1,4 @@
-//! Quotas in memory, of so many keys and no more.
+//! Quotas in memory, for a limited number of keys.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -13,23 +13,23 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 use super::store::{QuotaAnswer, QuotaAsk, QuotaStore};
 use super::{Quota, QuotaKey, QuotaState};
 
-/// From so many keys on they are in parts that do not wait for each other.
+/// From this number of keys on, the cache has shards with separate locks.
 const IN_PARTS: usize = 1024;
 const PARTS: usize = 16;
 
-/// When each key's quota is all there again, in nanoseconds.
+/// The time at which each key's quota is complete again, in nanoseconds.
 pub(super) struct Buckets {
     parts: Box<[Mutex<Shard>]>,
-    /// Two, as a hash of one has 64 bits, of which two keys may well be the same.
+    /// Two hashers, because two keys can have the same 64-bit hash.
     hashers: [RandomState; 2],
     max_keys: usize,
 }
 
-/// The keys are hashes, that nobody outside can choose: so an entry has one size, and keeps no secret.
+/// Keys are hashes that clients cannot predict, so all entries have the same size and contain no secrets.
 type Shard = Cache<[u64; 2], u64, UnitWeighter, foldhash::fast::RandomState>;
 
 impl Buckets {
-    /// So many keys at most; one at least.
+    /// Keeps at most this many keys, and at least one.
     pub(super) fn new(max_keys: usize) -> Buckets {
         let parts = if max_keys < IN_PARTS { 1 } else { PARTS };
         let part = |_| Mutex::new(part((max_keys / parts).max(1)));
@@ -48,7 +48,7 @@ impl Buckets {
         let hash = [self.hashers[0].hash_one(key), self.hashers[1].hash_one(key)];
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let at = usize::try_from(hash[0] % self.parts.len() as u64).unwrap_or(0);
-        // Whatever panics leaves each entry whole.
+        // A panic never leaves an entry half changed.
         let mut part = unpoisoned(self.parts[at].lock());
         let draw = |full_at: u64| {
             let (state, debt) = quota.draw(Duration::from_nanos(full_at.saturating_sub(now)));

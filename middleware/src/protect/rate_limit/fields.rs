@@ -1,4 +1,4 @@
-//! The header fields that tell clients of their quotas (draft-ietf-httpapi-ratelimit-headers-11).
+//! Response headers that show clients their quota (draft-ietf-httpapi-ratelimit-headers-11).
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Which fields an answer has, and the name in them.
+/// The headers of a response, and the name in them.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     name: String,
@@ -41,7 +41,7 @@ impl Fields {
         &self.name
     }
 
-    /// A string of a structured field is printable ASCII, where a quote and a backslash are escaped (RFC 9651, 4.1.6).
+    /// A string of a structured field is printable ASCII with escaped quotes and backslashes (RFC 9651, 4.1.6).
     pub(super) fn set_name(&mut self, name: &str) -> Result<(), Error> {
         let is_printable = |byte: u8| (0x20..0x7f).contains(&byte);
         if name.is_empty() || !name.bytes().all(is_printable) {
@@ -54,19 +54,19 @@ impl Fields {
         Ok(())
     }
 
-    /// `"default";q=100;w=60`: the quota, and the seconds in which it comes back (section 3.1).
+    /// `"default";q=100;w=60`: the quota, and the seconds in which it refills (section 3.1).
     pub(super) fn policy(&self, quota: &Quota) -> HeaderValue {
         let (name, capacity, window) = (&self.quoted, quota.capacity(), quota.window_seconds());
         value(format_args!("{name};q={capacity};w={window}"))
     }
 
-    /// `"default";r=50;t=30`: what is left, and the seconds in which it is no more than that (section 4.1).
+    /// `"default";r=50;t=30`: the remaining requests, and the seconds until there is one more (section 4.1).
     fn limit(&self, state: &QuotaState) -> HeaderValue {
         let (name, remaining, wait) = (&self.quoted, state.remaining(), state.wait_seconds());
         value(format_args!("{name};r={remaining};t={wait}"))
     }
 
-    /// Puts the fields on an answer, beside those of other limits.
+    /// Adds the headers to a response, besides those of other limits.
     pub(super) fn put(
         &self,
         mut response: Response,
@@ -76,7 +76,7 @@ impl Fields {
     ) -> Response {
         let headers = response.headers_mut();
         if self.standard {
-            // Both are lists, of which a line is a part (RFC 9651, section 4.2).
+            // Both are lists, so a field value is a part of the list (RFC 9651, section 4.2).
             headers.append(POLICY, policy);
             headers.append(LIMIT, self.limit(state));
         }
@@ -89,12 +89,12 @@ impl Fields {
     }
 }
 
-/// What another limit further in has left; these fields have room for one, which is the one that ends first.
+/// The remaining requests of an inner limit; these headers have room for one limit, the one that ends first.
 fn remaining(headers: &HeaderMap) -> Option<u32> {
     headers.get(X_REMAINING)?.to_str().ok()?.parse().ok()
 }
 
-/// A value in one allocation.
+/// Formats a value in one allocation.
 fn value(text: std::fmt::Arguments<'_>) -> HeaderValue {
     let mut bytes = SmallVec::<[u8; 128]>::new();
     let written = bytes.write_fmt(text);

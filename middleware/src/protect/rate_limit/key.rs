@@ -1,4 +1,4 @@
-//! Who shares a quota.
+//! Keys: which requests share a quota.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use enfilade_core::{Description, OptionValue, Request};
 use http::{HeaderName, HeaderValue};
 
-/// Who shares a quota: an address, a text, a number.
+/// A key: requests with the same key share a quota. It is an address, a text or a number.
 ///
-/// Made by `into()` from what it is. It may be a secret, such as a key of an API, so `Debug` shows its kind alone.
+/// `into()` makes a key from these types. It may be a secret, such as an API key, so `Debug` shows only its kind.
 ///
 /// ```
 /// use enfilade_middleware::QuotaKey;
@@ -24,7 +24,7 @@ pub struct QuotaKey(KeyValue);
 
 #[derive(Clone)]
 enum KeyValue {
-    /// All that have no key.
+    /// The shared key of all requests without one.
     None,
     Address(IpAddr),
     Number(u64),
@@ -34,12 +34,13 @@ enum KeyValue {
 }
 
 impl QuotaKey {
-    /// The key of those that have none.
+    /// The key of requests without a key.
     pub(super) const NONE: QuotaKey = QuotaKey(KeyValue::None);
 
-    /// The key as bytes, for a store outside this program: the same for the same key, and others for any other one.
+    /// Returns the key as bytes, for a store outside this program: equal for equal keys, and different for different
+    /// ones.
     ///
-    /// There may be many, and a secret may be in them: a store that others can read keeps a digest instead.
+    /// The bytes may be long and may contain a secret: if others can read the store, keep a digest instead.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let tagged = |tag: u8, bytes: &[u8]| [&[tag], bytes].concat();
@@ -107,7 +108,7 @@ impl From<HeaderValue> for QuotaKey {
     }
 }
 
-/// Where a request's key is found.
+/// The source of a request's key.
 #[derive(Clone)]
 pub(super) enum KeySource {
     Address { ipv6_prefix: u8 },
@@ -126,7 +127,7 @@ impl KeySource {
             }
             KeySource::Header(name) => {
                 let mut lines = request.headers().get_all(name).iter();
-                // Of two lines nobody knows which one those behind this believe.
+                // With two field values it is unclear which one inner components use.
                 let (value, None) = (lines.next()?, lines.next()) else {
                     return None;
                 };
@@ -159,7 +160,7 @@ impl fmt::Display for KeySource {
     }
 }
 
-/// An address, or the IPv6 network that it is in.
+/// An address, or the IPv6 network that contains it.
 fn network(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     let IpAddr::V6(address) = address else {
         return address;

@@ -1,4 +1,4 @@
-//! What runs for each request.
+//! The limiter that handles each request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use super::{
     WhenStoreFails,
 };
 
-/// The options, with what is made of them once.
+/// The options, and values computed from them once.
 pub(super) struct Limiter {
-    /// The field of the quota that most requests have.
+    /// The policy header of the default quota.
     policy: HeaderValue,
     options: RateLimit,
 }
@@ -36,7 +36,7 @@ impl Wrapper for Limiter {
             (None, WhenNoKey::Pass) => return inner.call(request),
             (None, WhenNoKey::Refuse) => {
                 let error = HttpError::new(StatusCode::BAD_REQUEST);
-                return Reply::new(error.caused_by("the request has no key of a rate limit"));
+                return Reply::new(error.caused_by("the request has no key for the rate limit"));
             }
         };
         let quota = options.quota_of(&request);
@@ -127,7 +127,7 @@ impl RateLimit {
         }
     }
 
-    /// What holds where the store may have failed; nothing where the request just passes.
+    /// Handles the outcome of a store, which may have failed; `None` if the request passes without a limit.
     fn settle(
         &self,
         taken: TakeResult,
@@ -149,7 +149,7 @@ impl RateLimit {
     }
 }
 
-/// A 429, which says what is wrong and how long to wait (RFC 6585, section 4).
+/// Makes a 429 with a message and the time to wait (RFC 6585, section 4).
 fn refuse(quota: &Quota, state: &QuotaState) -> Response {
     let seconds = state.wait_seconds();
     let error = HttpError::new(StatusCode::TOO_MANY_REQUESTS)

@@ -1,4 +1,4 @@
-//! A limit for the number of requests in a time, for each client.
+//! Limits the request rate of each client.
 
 mod buckets;
 mod fields;
@@ -25,53 +25,53 @@ pub use self::store::{QuotaAnswer, QuotaAsk, QuotaStore};
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
 
-/// How many keys are kept.
+/// The default number of keys.
 const MAX_KEYS: usize = 100_000;
-/// An IPv6 network that one customer has (RFC 6177): whoever has one address has all of it.
+/// The IPv6 network of one customer (RFC 6177): a client with one address has the whole network.
 const IPV6_PREFIX: u8 = 64;
 
-/// Lets each client send so many requests in a time, and refuses the rest with 429 and `Retry-After`.
+/// Limits how many requests each client may send in a time, and rejects the rest with 429 and `Retry-After`.
 ///
-/// What a client may send is a [`Quota`]. A request that is refused takes nothing of it, and nothing of it is read.
+/// The limit is a [`Quota`]. A rejected request does not count, and its body is not read.
 ///
-/// A client is its [address](Request::client_address), of IPv6 the network `/64`; or what
-/// [`by_header`](RateLimit::by_header) or [`by`](RateLimit::by) say. Requests without a key, as those from a Unix
-/// socket, share one quota unless [`when_no_key`](RateLimit::when_no_key) says otherwise.
+/// A client is identified by its [address](Request::client_address), for IPv6 by its `/64` network;
+/// [`by_header`](RateLimit::by_header) and [`by`](RateLimit::by) choose another key. Requests without a key, such as
+/// those from a Unix socket, share one quota unless [`when_no_key`](RateLimit::when_no_key) says otherwise.
 ///
 /// # Headers
 ///
 /// | | |
 /// |---|---|
-/// | `RateLimit-Policy: "default";q=100;w=60` | the quota: so many requests at once, which come back in so many seconds |
-/// | `RateLimit: "default";r=50;t=1` | so many are left, and one more in so many seconds |
-/// | `Retry-After: 12` | when a request that was refused is to come again, in seconds, rounded up |
+/// | `RateLimit-Policy: "default";q=100;w=60` | the quota: this many requests at once, and the seconds in which they refill |
+/// | `RateLimit: "default";r=50;t=1` | the remaining requests, and the seconds until there is one more |
+/// | `Retry-After: 12` | when to repeat a rejected request, in seconds, rounded up |
 ///
-/// The first two are those of the IETF's draft (draft-ietf-httpapi-ratelimit-headers-11), and are lists: where one limit
-/// stands in another, an answer has a line of each, told apart by their [names](RateLimit::name). What an application
-/// says in them stays.
+/// The first two are from the IETF's draft (draft-ietf-httpapi-ratelimit-headers-11), and are lists: with nested
+/// limits, a response has a field value of each limit, distinguished by their [names](RateLimit::name). Values that the
+/// application sets stay.
 ///
 /// # Order
 ///
-/// Inside [`ProxyFix`](crate::ProxyFix), without which all clients behind a proxy are one, and inside logs and metrics,
-/// which then see what is refused. Outside what is dear: the application, its reading of bodies.
-/// [`ErrorPages`](crate::ErrorPages) outside it gives the 429 a page.
+/// Inside [`ProxyFix`](crate::ProxyFix): without it all clients behind a proxy count as one. Inside logs and metrics,
+/// so that they see rejected requests. Outside expensive work: the application, and reading bodies.
+/// [`ErrorPages`](crate::ErrorPages) outside it adds a page to the 429.
 ///
-/// A preflight (`OPTIONS`) counts as any request does. Outside this, [`Cors`](crate::Cors) answers preflights itself, so
-/// that they do not count, and pages may read a 429; the fields in it are for them to see by
+/// A preflight (`OPTIONS`) counts like any request. If [`Cors`](crate::Cors) is outside, it responds to preflights
+/// itself, so they do not count, and pages may read a 429; to let pages read its headers too, use
 /// [`Cors::expose`](crate::Cors::expose).
 ///
-/// Inside a router, it limits one application of a tree. Clones of one `RateLimit` share what is left; so a limit for two
-/// parts of a tree is a clone around each.
+/// Inside a router, it limits one application of a tree. Clones of one `RateLimit` share their state, so to limit two
+/// parts of a tree together, wrap each in a clone.
 ///
 /// # Security
 ///
-/// Memory is bounded: [`max_keys`](RateLimit::max_keys) keys are kept, each in the same few bytes however long it was.
-/// Where more come, those that were asked for seldom are forgotten, and have a whole quota when they come again. So
-/// someone with more addresses than there is room for is limited no more; each of them has a quota of its own anyway.
+/// Memory is bounded: at most [`max_keys`](RateLimit::max_keys) keys are kept, each in the same few bytes however long
+/// it is. If there are more, rarely used keys are forgotten and start again with a full quota. So a client with more
+/// addresses than there is room for is not limited; but each of its addresses has its own quota anyway.
 ///
-/// A header that clients write is no key, as each request may have another one; one that a proxy writes is, or one that
-/// was checked further out. A limit by user stands inside what finds out who the user is, and one by address outside it.
-///
+/// A header that clients control is not a safe key, because each request may have another value. A header that a proxy
+/// writes or that an outer wrapper checked is safe. Put a limit by user inside the wrapper that identifies the user,
+/// and a limit by address outside it.
 /// # Example
 ///
 /// ```
@@ -83,9 +83,9 @@ const IPV6_PREFIX: u8 = 64;
 /// let limit = RateLimit::new(Quota::per_minute(2));
 /// let client = Client::new(app.clone().wrap(limit));
 /// let ask = |peer: &str| client.get("/").peer(peer.parse().unwrap()).send();
-/// let answer = ask("192.0.2.1:1000");
-/// assert_eq!(answer.header("ratelimit-policy"), Some("\"default\";q=2;w=60"));
-/// assert_eq!(answer.header("ratelimit"), Some("\"default\";r=1;t=30"));
+/// let response = ask("192.0.2.1:1000");
+/// assert_eq!(response.header("ratelimit-policy"), Some("\"default\";q=2;w=60"));
+/// assert_eq!(response.header("ratelimit"), Some("\"default\";r=1;t=30"));
 /// assert_eq!(ask("192.0.2.1:1001").status(), 200);
 /// let refused = ask("192.0.2.1:1002");
 /// assert_eq!((refused.status().as_u16(), refused.header("retry-after")), (429, Some("30")));
@@ -99,8 +99,8 @@ const IPV6_PREFIX: u8 = 64;
 ///         paid.then_some(Quota::per_second(100))
 ///     });
 /// let client = Client::new(app.wrap(limit));
-/// let answer = client.get("/").header("x-user", "7").header("x-plan", "paid").send();
-/// assert_eq!(answer.header("ratelimit"), Some("\"default\";r=99;t=1"));
+/// let response = client.get("/").header("x-user", "7").header("x-plan", "paid").send();
+/// assert_eq!(response.header("ratelimit"), Some("\"default\";r=99;t=1"));
 /// ```
 #[derive(Clone)]
 #[must_use = "a middleware does nothing until it is put around an application"]
@@ -112,36 +112,36 @@ pub struct RateLimit {
     only_if: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
     fields: Fields,
     buckets: Arc<Buckets>,
-    /// None where the buckets are all there is.
+    /// `None` if there are only the buckets in memory.
     store: Option<Arc<dyn QuotaStore>>,
     when_store_fails: WhenStoreFails,
     on_store_error: Option<Arc<dyn Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync>>,
     timer: Timer,
 }
 
-/// What happens to a request that has no key.
+/// What to do with a request without a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenNoKey {
-    /// All of them share one quota, so that to leave the key out gains nothing.
+    /// All of them share one quota, so leaving the key out gains nothing.
     #[default]
     Share,
-    /// It is refused: 400.
+    /// It is rejected with 400.
     Refuse,
-    /// It passes, and is limited by nothing; right where something else refuses it.
+    /// It passes without a limit; use it if another wrapper rejects such requests.
     Pass,
 }
 
-/// What happens to a request where the [`QuotaStore`] fails.
+/// What to do with a request if the [`QuotaStore`] fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenStoreFails {
-    /// This program counts by itself, in memory, so that a limit is there, if not for all programs together.
+    /// This program counts by itself, in memory: there is a limit, but not across all programs.
     #[default]
     CountHere,
-    /// It is refused: 503. Where the store is down, so is what is behind this.
+    /// It is rejected with 503. If the store is down, so is the application.
     Refuse,
-    /// It passes, and is limited by nothing.
+    /// It passes without a limit.
     Pass,
 }
 
@@ -165,25 +165,25 @@ impl RateLimit {
         }
     }
 
-    /// How many bits of an IPv6 address count, in place of a key that was set before; 64 by default.
+    /// Sets how many bits of an IPv6 address form the key, and replaces any other key; 64 by default.
     ///
-    /// A customer may have more than a `/64`: 56 or 48 make it one client. 128 is one client an address, of which nearly
-    /// everybody has more than there is room for. The key is the client's address then.
+    /// A customer may have more than a `/64`: 56 or 48 treat it as one client. With 128 each address is a client, and
+    /// almost everyone has more addresses than there is room for. This setting makes the client's address the key.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
         let ipv6_prefix = bits.min(128);
         self.key = KeySource::Address { ipv6_prefix };
         self
     }
 
-    /// Gives each value of this header a quota, in place of each address.
+    /// Gives each value of this header a quota, instead of each address.
     ///
-    /// A request with an empty value, or with several lines of it, has no key. See [Security](#security) for who writes it.
+    /// A request with an empty or repeated value has no key. See [Security](#security) for which headers are safe.
     pub fn by_header(mut self, name: HeaderName) -> Self {
         self.key = KeySource::Header(name);
         self
     }
 
-    /// Gives each key that `function` finds a quota, in place of each address; `None` is a request without one.
+    /// Gives each key that `function` returns a quota, instead of each address; `None` means no key.
     ///
     /// ```
     /// use enfilade_core::{Application, Request, RemoteUser};
@@ -205,16 +205,16 @@ impl RateLimit {
         self
     }
 
-    /// What happens to a request without a key; by default all of them share one quota.
+    /// Sets what to do with a request without a key; by default all of them share one quota.
     pub fn when_no_key(mut self, choice: WhenNoKey) -> Self {
         self.when_no_key = choice;
         self
     }
 
-    /// The quota of a request where it is another one than the others have; `None` is that of the others.
+    /// Sets the quota for some requests; `None` is the default quota.
     ///
-    /// A key has one bucket, whatever the quota: where it has another one from now on, what it took before counts, but no
-    /// longer than it takes for all of the new one to come back.
+    /// A key has one bucket, whatever its quota. If its quota changes, requests from before still count, but at most
+    /// until the new quota has refilled completely.
     pub fn quota_by(
         mut self,
         function: impl Fn(&Request) -> Option<Quota> + Send + Sync + 'static,
@@ -223,61 +223,64 @@ impl RateLimit {
         self
     }
 
-    /// Counts and limits only requests of which this says `true`; all by default. Others pass without the fields.
+    /// Limits only requests for which this returns `true`; all by default. Others pass without the headers.
     pub fn only_if(mut self, counts: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.only_if = Some(Arc::new(counts));
         self
     }
 
-    /// The name of this limit in its fields, and to a store; `default` by default. Two limits of one stack need two.
+    /// Sets the name of this limit in its headers and for a store; `default` by default.
+    ///
+    /// Two limits of one stack need two names.
     ///
     /// # Errors
     ///
-    /// Where it is empty, or has a character that is not printable ASCII.
+    /// If it is empty, or has a character that is not printable ASCII.
     pub fn name(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
         self.fields.set_name(name.as_ref())?;
         Ok(self)
     }
 
-    /// Whether answers have `RateLimit` and `RateLimit-Policy`; they do by default. `Retry-After` a refusal always has.
+    /// Sets whether responses have `RateLimit` and `RateLimit-Policy`; on by default.
     ///
-    /// To leave them out tells no stranger what the limits are.
+    /// Turn it off to hide the limits from strangers. A rejection always has `Retry-After`.
     pub fn fields(mut self, shown: bool) -> Self {
         self.fields.standard = shown;
         self
     }
 
-    /// Whether answers have `X-RateLimit-Limit`, `-Remaining` and `-Reset` too, for old clients; off by default.
+    /// Sets whether responses also have `X-RateLimit-Limit`, `-Remaining` and `-Reset`, for old clients; off by
+    /// default.
     ///
-    /// The last one is in seconds from now, until one more request may come, and no time of day, as some servers have it.
-    /// Of several limits that which has least left is told.
+    /// `-Reset` is in seconds from now until one more request is allowed, not a time of day as on some servers. With
+    /// several limits, the one with the fewest remaining requests is shown.
     pub fn legacy_fields(mut self, shown: bool) -> Self {
         self.fields.legacy = shown;
         self
     }
 
-    /// How many keys are kept in memory at most; 100 000 by default, which take 8.5 MB.
+    /// Sets the maximum number of keys in memory; 100 000 by default, which take 8.5 MB.
     ///
-    /// Those that were asked for seldom are forgotten first, and have a whole quota again. Give more than clients come
-    /// while a quota comes back. One key has room at least.
+    /// Rarely used keys are forgotten first, and then have a full quota again. Set it above the number of clients that
+    /// come while a quota refills. There is always room for one key.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.buckets = Arc::new(Buckets::new(keys));
         self
     }
 
-    /// Keeps what is left in this, such as one that several programs share; in memory by default.
+    /// Sets the store, such as one that several programs share; in memory by default.
     pub fn store(mut self, store: impl QuotaStore) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// What happens to a request where the store fails; by default this program counts by itself.
+    /// Sets what to do with a request if the store fails; by default this program counts by itself.
     pub fn when_store_fails(mut self, choice: WhenStoreFails) -> Self {
         self.when_store_fails = choice;
         self
     }
 
-    /// Calls this with each error of the store, for a log; without it, only a refusal shows one, as its cause.
+    /// Calls this with each error of the store, for a log; without it only a rejection has the error, as its cause.
     pub fn on_store_error(
         mut self,
         function: impl Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
@@ -286,10 +289,12 @@ impl RateLimit {
         self
     }
 
-    /// Sets the timer: it returns the time since any moment. By default it is the system's monotonic clock; tests fix it.
+    /// Sets the timer, which returns the time since any moment.
     ///
-    /// If it runs backward, no more requests pass than by the time that went by; at worst a client waits for as long as a
-    /// whole quota takes to come back.
+    /// By default it is the system's monotonic clock; tests use a fixed one.
+    ///
+    /// If it runs backward, no more requests pass than the elapsed time allows; at worst a client waits until a whole
+    /// quota has refilled.
     pub fn timer(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         self.timer = Timer::new(elapsed);
         self

@@ -1,4 +1,4 @@
-//! How many requests in which time, and what is left of it.
+//! Quotas: how many requests in which time, and what remains.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use enfilade_core::Description;
 
-/// The longest time in which a quota is given.
+/// The longest period of a quota.
 const MAX_PERIOD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-/// The longest time that it takes to have all of a quota again, in nanoseconds: 73 years, a sum of which is a `u64`.
+/// The longest time until a quota is complete again, in nanoseconds: 73 years, so that a sum of two fits in a `u64`.
 const MAX_REFILL: u64 = 1 << 61;
 
-/// How many requests are let through in which time, and how many at once.
+/// How many requests are allowed in a period, and how many at once.
 ///
-/// It is a bucket that loses one for each request, and is filled evenly: `per_minute(60)` gets one back each second.
-/// It is full at first, so that 60 requests may come at once; [`burst`](Quota::burst) says how many may. In any time, no
-/// more than the burst and what came back in that time are let through: in the first minute 120, where all 60 come at
-/// once and then one each second, and in every minute after it 60.
+/// It is a bucket that loses one for each request and refills evenly: `per_minute(60)` gets one back each second. It
+/// starts full, so 60 requests may come at once; [`burst`](Quota::burst) changes that number. In any time, at most the
+/// burst plus the refill of that time is allowed. For example, 120 in the first minute, if 60 come at once and then one
+/// each second, and 60 in every minute after it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,37 +35,38 @@ pub struct Quota {
     requests: u32,
     period: Duration,
     capacity: u32,
-    /// The time in which one comes back, in nanoseconds, rounded up; never 0.
+    /// The time to refill one request, in nanoseconds, rounded up; never 0.
     interval: u64,
 }
 
 impl Quota {
-    /// So many requests a second; with 0, none at all.
+    /// Allows this many requests per second; with 0, none.
     #[must_use]
     pub const fn per_second(requests: u32) -> Quota {
         Quota::of(requests, Duration::from_secs(1))
     }
 
-    /// So many requests a minute; with 0, none at all.
+    /// Allows this many requests per minute; with 0, none.
     #[must_use]
     pub const fn per_minute(requests: u32) -> Quota {
         Quota::of(requests, Duration::from_secs(60))
     }
 
-    /// So many requests an hour; with 0, none at all.
+    /// Allows this many requests per hour; with 0, none.
     #[must_use]
     pub const fn per_hour(requests: u32) -> Quota {
         Quota::of(requests, Duration::from_secs(60 * 60))
     }
 
-    /// So many requests in this time; with 0, none at all.
+    /// Allows this many requests in this period; with 0, none.
     ///
     /// # Errors
     ///
-    /// Where the time is 0, or longer than 366 days.
+    /// If the period is 0, or longer than 366 days.
     pub fn new(requests: u32, period: Duration) -> Result<Quota, Error> {
         if period.is_zero() || period > MAX_PERIOD {
-            let message = format!("a quota in {period:?}, which is not between 1ns and 366 days");
+            let message =
+                format!("{period:?} is not a valid period of a quota: use 1ns to 366 days");
             return Err(Error::new(ErrorKind::Quota, message));
         }
         Ok(Quota::of(requests, period))
@@ -90,10 +91,10 @@ impl Quota {
         quota.burst(requests)
     }
 
-    /// How many requests may come at once where none came for a while; as many as in the whole time by default.
+    /// Sets how many requests may come at once after a pause; by default as many as in the whole period.
     ///
-    /// 1 lets them through one by one, evenly; 0 lets none through. So many that they take more than 73 years to come
-    /// back are cut to those of 73 years.
+    /// 1 spreads requests evenly; 0 allows none. A burst that takes more than 73 years to refill is reduced to 73
+    /// years.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the smaller one of both is no larger than a u32"
@@ -109,39 +110,39 @@ impl Quota {
         self
     }
 
-    /// How many requests may come at once.
+    /// Returns how many requests may come at once.
     #[must_use]
     pub const fn capacity(&self) -> u32 {
         self.capacity
     }
 
-    /// The time in which one request comes back, in whole nanoseconds, rounded up.
+    /// Returns the time to refill one request, in whole nanoseconds, rounded up.
     #[must_use]
     pub const fn interval(&self) -> Duration {
         Duration::from_nanos(self.interval)
     }
 
-    /// The time in which all of it comes back.
+    /// Returns the time to refill the whole quota.
     #[must_use]
     pub const fn refill_time(&self) -> Duration {
         Duration::from_nanos(self.interval * self.capacity as u64)
     }
 
-    /// The time in which all of it comes back, in whole seconds, rounded up; never 0.
+    /// The time to refill the whole quota, in whole seconds, rounded up; never 0.
     pub(super) fn window_seconds(&self) -> u64 {
         let refill = match u128::from(self.capacity) {
             0 => self.period.as_nanos(),
-            // Not by the interval, of which the rounding would add up.
+            // Not computed from the interval, whose rounding error would add up.
             capacity => (self.period.as_nanos() * capacity).div_ceil(self.requests.max(1).into()),
         };
         u64::try_from(refill.div_ceil(1_000_000_000)).map_or(u64::MAX, |seconds| seconds.max(1))
     }
 
-    /// Takes one request, for a [`QuotaStore`](crate::QuotaStore) that keeps no more than a time for each key.
+    /// Takes one request, for a [`QuotaStore`](crate::QuotaStore) that keeps only one time per key.
     ///
-    /// `debt` is the time until all of the quota is there, 0 for a key that is not known; the second value is what it is
-    /// now. This is the generic cell rate algorithm (ITU-T I.371), in which that is all there is to keep. A debt that
-    /// this quota cannot have, as of another quota or of a clock that was set back, counts as an empty bucket.
+    /// `debt` is the time until the quota is complete, 0 for an unknown key; the second value is the new debt. This is
+    /// the generic cell rate algorithm (ITU-T I.371), which needs no other state. A debt that is too high for this
+    /// quota, for example of another quota or after a clock was set back, counts as an empty bucket.
     ///
     /// ```
     /// use std::time::Duration;
@@ -200,7 +201,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// What a request found of its quota.
+/// The state of a quota after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaState {
     is_allowed: bool,
@@ -209,7 +210,7 @@ pub struct QuotaState {
 }
 
 impl QuotaState {
-    /// The request is let through; `remaining` are left, and one more after `wait`.
+    /// The request is allowed; `remaining` more are allowed now, and one more after `wait`.
     #[must_use]
     pub const fn allowed(remaining: u32, wait: Duration) -> QuotaState {
         QuotaState {
@@ -219,7 +220,7 @@ impl QuotaState {
         }
     }
 
-    /// The request is refused, and the next one would be before `wait` is over.
+    /// The request is rejected, and so is every request before `wait` is over.
     #[must_use]
     pub const fn refused(wait: Duration) -> QuotaState {
         QuotaState {
@@ -229,25 +230,25 @@ impl QuotaState {
         }
     }
 
-    /// Whether the request is let through.
+    /// Returns whether the request is allowed.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
         self.is_allowed
     }
 
-    /// How many more may come now.
+    /// Returns how many more requests are allowed now.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
         self.remaining
     }
 
-    /// The time until one more may come.
+    /// Returns the time until one more request is allowed.
     #[must_use]
     pub const fn wait(&self) -> Duration {
         self.wait
     }
 
-    /// The time until one more may come, in whole seconds, rounded up; never 0.
+    /// The time until one more request is allowed, in whole seconds, rounded up; never 0.
     pub(super) fn wait_seconds(&self) -> u64 {
         let rounding = u64::from(self.wait.subsec_nanos() > 0);
         self.wait.as_secs().saturating_add(rounding).max(1)

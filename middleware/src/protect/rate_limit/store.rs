@@ -1,4 +1,4 @@
-//! Where it is kept what is left of quotas.
+//! Stores for the state of quotas.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use enfilade_core::BoxError;
 
 use super::{Quota, QuotaKey, QuotaState};
 
-/// Where it is kept what is left of each key's quota.
+/// Stores the remaining quota of each key.
 ///
-/// [`RateLimit`](crate::RateLimit) has one in memory. One that several programs share is an implementation of this, that
-/// asks a server such as Redis: in one step there, so that two requests at a time cannot both take the last one. What
-/// has to be kept is in [`Quota::draw`]; a key may be forgotten when its quota is all there again.
+/// [`RateLimit`](crate::RateLimit) has a store in memory. To share a limit between programs, implement this for a
+/// server such as Redis. Do it in one atomic step, so that two concurrent requests cannot both take the last one.
+/// [`Quota::draw`] says what to keep; a key may be forgotten when its quota is complete again.
 ///
-/// It limits its own time: a request waits for as long as the answer takes.
+/// The store must limit its own time: a request waits as long as the store takes.
 ///
 /// # Example
 ///
@@ -26,7 +26,7 @@ use super::{Quota, QuotaKey, QuotaState};
 /// use enfilade_middleware::{Quota, QuotaAnswer, QuotaAsk, QuotaStore, RateLimit};
 /// use enfilade_testing::Client;
 ///
-/// /// One bucket for all, of which a client of a server would be the asynchronous one.
+/// /// One bucket for all keys. A store on a server would be asynchronous.
 /// #[derive(Default)]
 /// struct OneForAll(Mutex<Duration>);
 ///
@@ -45,11 +45,11 @@ use super::{Quota, QuotaKey, QuotaState};
 /// assert_eq!(client.get("/").send().status(), 429);
 /// ```
 pub trait QuotaStore: Send + Sync + 'static {
-    /// Takes one request from what the key has left, or says that nothing is.
+    /// Takes one request from the key's quota, or reports that none remains.
     fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer;
 }
 
-/// What a [`QuotaStore`] is asked.
+/// The input of a [`QuotaStore`].
 #[derive(Debug)]
 pub struct QuotaAsk<'a> {
     policy: &'a str,
@@ -59,7 +59,8 @@ pub struct QuotaAsk<'a> {
 }
 
 impl<'a> QuotaAsk<'a> {
-    /// One request of `key` in a limit of this name, as [`RateLimit`](crate::RateLimit) asks, and tests of a store do.
+    /// One request of `key` in a limit of this name, as [`RateLimit`](crate::RateLimit) makes it, also for tests of a
+    /// store.
     #[must_use]
     pub fn new(policy: &'a str, key: &'a QuotaKey, quota: &'a Quota, now: Duration) -> Self {
         QuotaAsk {
@@ -70,33 +71,33 @@ impl<'a> QuotaAsk<'a> {
         }
     }
 
-    /// The [name](crate::RateLimit::name) of the limit: a key of one is none of another.
+    /// Returns the [name](crate::RateLimit::name) of the limit: equal keys of different limits are separate.
     #[must_use]
     pub fn policy(&self) -> &str {
         self.policy
     }
 
-    /// Who asks.
+    /// Returns the key of the client.
     #[must_use]
     pub fn key(&self) -> &QuotaKey {
         self.key
     }
 
-    /// How many requests in which time the key has.
+    /// Returns the quota of the key.
     #[must_use]
     pub fn quota(&self) -> &Quota {
         self.quota
     }
 
-    /// The time now, since a moment of this program; one that several share has a clock of its own.
+    /// Returns the current time, since some moment of this program; a shared store has its own clock.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now
     }
 }
 
-/// What a [`QuotaStore`] answers: now, where it is in memory, or later.
-#[must_use = "an answer that is not looked at limits nothing"]
+/// The output of a [`QuotaStore`]: available now, from memory, or later.
+#[must_use = "an unused result limits nothing"]
 pub struct QuotaAnswer(pub(super) TakeState);
 
 pub(super) type TakeResult = Result<QuotaState, BoxError>;
@@ -107,17 +108,17 @@ pub(super) enum TakeState {
 }
 
 impl QuotaAnswer {
-    /// The answer is there; no future is made, and an application that does not wait still does not.
+    /// A result that is available now: no future is made, and a synchronous application stays synchronous.
     pub fn new(state: QuotaState) -> QuotaAnswer {
         QuotaAnswer(TakeState::Ready(Ok(state)))
     }
 
-    /// There is none; see [`when_store_fails`](crate::RateLimit::when_store_fails).
+    /// A failure; see [`when_store_fails`](crate::RateLimit::when_store_fails).
     pub fn failed(error: impl Into<BoxError>) -> QuotaAnswer {
         QuotaAnswer(TakeState::Ready(Err(error.into())))
     }
 
-    /// The answer will be there.
+    /// A result that will be available later.
     pub fn from_future(
         future: impl Future<Output = Result<QuotaState, BoxError>> + Send + 'static,
     ) -> QuotaAnswer {

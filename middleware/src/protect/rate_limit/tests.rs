@@ -555,7 +555,7 @@ fn a_store_is_told_all_that_it_needs() {
 }
 
 #[test]
-fn a_request_that_is_given_up_while_the_store_is_asked_is_not_answered() {
+fn a_request_aborted_while_the_store_works_gets_no_response() {
     struct Silent;
     impl QuotaStore for Silent {
         fn take(&self, _: &QuotaAsk<'_>) -> QuotaAnswer {
@@ -699,7 +699,7 @@ proptest! {
         }
     }
 
-    /// A client that waits for as long as it was told is let through, and one that comes a moment before is not.
+    /// A client that waits for `Retry-After` is allowed, and one that comes a moment before is not.
     #[test]
     fn the_wait_is_exact(
         requests in 1_u32..5_000,

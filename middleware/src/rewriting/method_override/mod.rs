@@ -1,4 +1,4 @@
-//! Other methods than POST for clients that cannot send them.
+//! Lets clients that can only send POST use other methods.
 
 use std::sync::Arc;
 
@@ -11,24 +11,26 @@ use http::{HeaderMap, HeaderName, Method};
 use crate::shared::buffered::Kept;
 
 const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
-/// How much of a form is read for its field, in bytes.
+/// The default limit for a form, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
 
-/// Lets a POST name another method: in a header, and by option in the query or in a field of a form.
+/// Lets a POST name another method: in a header, and optionally in the query or in a form field.
 ///
-/// HTML forms know GET and POST alone, and some proxies pass no other. Only a POST is changed, so that no link becomes a
-/// DELETE, and only to a method that is [allowed](MethodOverride::allow); anything else that is named is passed over. The
-/// header counts before the query, the query before the form; of several lines or fields with one name none counts in the
-/// header, the first in the others. The method that was sent is in the request's extensions as an [`OriginalMethod`].
+/// HTML forms support only GET and POST, and some proxies allow no other methods. Only a POST is changed, so no link
+/// becomes a DELETE, and only to a method that is [allowed](MethodOverride::allow); any other name is ignored. The
+/// header takes precedence over the query, and the query over the form. A repeated header is ignored; of repeated
+/// parameters or fields the first one is used. The original method is in the request's extensions as an
+/// [`OriginalMethod`].
 ///
 /// # Order
 ///
-/// Outside the router and whatever else decides by the method; inside logs, which should show what was sent.
+/// Outside the router and everything else that depends on the method; inside logs, which should show the method that
+/// was sent.
 ///
 /// # Security
 ///
-/// What checks a POST, such as a guard against forged requests, must stand outside this, or look at the
-/// [`OriginalMethod`]: a form of any site can carry the field.
+/// Checks of POST requests, such as protection against forged requests, must be outside this wrapper, or check the
+/// [`OriginalMethod`]: a form on any site can contain the field.
 ///
 /// # Example
 ///
@@ -57,7 +59,7 @@ pub struct MethodOverride {
     allowed: Vec<Method>,
 }
 
-/// The method that a client sent, where a [`MethodOverride`] changed it: a request extension.
+/// The client's method, if a [`MethodOverride`] changed it: a request extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it is the method, and no more")]
 pub struct OriginalMethod(pub Method);
@@ -74,49 +76,48 @@ impl MethodOverride {
         }
     }
 
-    /// Reads another header, or none.
+    /// Sets the header; `None` reads no header.
     pub fn header(mut self, name: impl Into<Option<HeaderName>>) -> Self {
         self.header = name.into();
         self
     }
 
-    /// Reads the query parameter of this name too.
+    /// Also reads the query parameter with this name; off by default.
     pub fn query(mut self, name: impl Into<String>) -> Self {
         self.query = Some(name.into());
         self
     }
 
-    /// Reads the field of this name in forms too (`application/x-www-form-urlencoded`).
+    /// Also reads the form field with this name (`application/x-www-form-urlencoded`); off by default.
     ///
-    /// The form is read before the application is called, up to a [limit](MethodOverride::form_limit), and the
-    /// application reads it as if it had not been.
+    /// The form is read before the application is called, up to a [limit](MethodOverride::form_limit). The application
+    /// can still read it as usual.
     pub fn form_field(mut self, name: impl Into<String>) -> Self {
         self.form_field = Some(name.into());
         self
     }
 
-    /// The longest form, in bytes, in which the field is looked for; 64 KiB by default.
+    /// Sets the maximum length of a form that is searched, in bytes; 64 KiB by default.
     ///
-    /// So much of a request is held in memory, however many chunks it comes in; a longer form passes as the POST that it
-    /// is.
+    /// At most this much of a request is kept in memory, however many chunks it has; a longer form stays a POST.
     pub fn form_limit(mut self, bytes: usize) -> Self {
         self.form_limit = bytes;
         self
     }
 
-    /// The methods that a POST may become; PUT, PATCH and DELETE by default.
+    /// Sets the methods that a POST may become; PUT, PATCH and DELETE by default.
     pub fn allow(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.allowed = methods.into_iter().collect();
         self
     }
 
-    /// The method that a text names, in upper or lower case.
+    /// Returns the allowed method that a text names, without case.
     fn named(&self, text: &str) -> Option<&Method> {
         let mut allowed = self.allowed.iter();
         allowed.find(|method| method.as_str().eq_ignore_ascii_case(text.trim()))
     }
 
-    /// The method that the head of a request names.
+    /// Returns the method in the head of a request.
     fn of_head(&self, request: &Request) -> Option<&Method> {
         let header = self
             .header
@@ -130,7 +131,7 @@ impl MethodOverride {
         header.and_then(|text| self.named(text)).or_else(query)
     }
 
-    /// The method that the first pair of this name names.
+    /// Returns the method in the first pair with this name.
     fn of_pairs(&self, pairs: &[u8], name: &str) -> Option<&Method> {
         let (_, value) = form_urlencoded::parse(pairs).find(|(key, _)| key == name)?;
         self.named(&value)
@@ -228,7 +229,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The text of a header that is there once.
+/// Returns the text of a header that occurs once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut lines = headers.get_all(name).into_iter();
     match (lines.next(), lines.next()) {

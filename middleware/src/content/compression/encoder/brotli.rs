@@ -7,16 +7,17 @@ use brotli::enc::BrotliEncoderParams;
 
 use super::{Encoder, Then};
 
-/// The window of a stream, as a power of two: 256 KiB, as a stream may be open for long and the encoder holds its window.
+/// The window of a stream, as a power of two: 256 KiB, because a stream may stay open for long and the encoder keeps
+/// its window.
 const STREAM_WINDOW: u32 = 18;
-/// The smallest and largest window of content whose length is known.
+/// The smallest and largest window if the length of the content is known.
 const WINDOWS: (u32, u32) = (16, 22);
-/// The room through which coded bytes come out.
+/// The size of the output buffer.
 const ROOM: usize = 8 * 1024;
 
 pub(super) struct BrotliEncoder {
     level: u32,
-    /// Brotli's encoder cannot be reset: each content has its own.
+    /// Brotli's encoder cannot be reset: each content needs a new one.
     writer: Option<CompressorWriter<Vec<u8>>>,
 }
 
@@ -62,7 +63,7 @@ impl Encoder for BrotliEncoder {
     }
 }
 
-/// The window that just holds content of this length.
+/// The smallest window that holds content of this length.
 fn window_for(length: u64) -> u32 {
     let needed = u64::BITS - length.leading_zeros();
     needed.clamp(WINDOWS.0, WINDOWS.1)

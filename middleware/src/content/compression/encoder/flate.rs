@@ -6,9 +6,9 @@ use flate2::{Compress, Compression as Level, FlushCompress, Status};
 
 use super::{Encoder, Then};
 
-/// 32 KiB, the largest: what every client can read.
+/// 32 KiB, the maximum: every client supports it.
 const WINDOW_BITS: u8 = 15;
-/// The least room for output; zlib works best where it need not stop.
+/// The minimum space for output; zlib works best without interruptions.
 const ROOM: usize = 4 * 1024;
 
 pub(super) struct FlateEncoder(Compress);
@@ -22,7 +22,7 @@ impl FlateEncoder {
         FlateEncoder(Compress::new(Level::new(level), true))
     }
 
-    /// Codes from the start of `content`, and says how much was taken.
+    /// Compresses from the start of `content`, and returns how much was consumed.
     fn step(
         &mut self,
         content: &[u8],
@@ -54,7 +54,7 @@ impl Encoder for FlateEncoder {
         loop {
             let (taken, status) = self.step(content, flush, output)?;
             content = content.get(taken..).unwrap_or_default();
-            // Room that is left says that there was nothing more to bring out.
+            // Space left in the output means that there was no more output.
             let is_out = content.is_empty() && !output.spare_capacity_mut().is_empty();
             let is_done = match then {
                 Then::More => content.is_empty(),

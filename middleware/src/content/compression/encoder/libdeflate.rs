@@ -1,4 +1,4 @@
-//! gzip and deflate of content in memory, through libdeflate.
+//! gzip and deflate of content in memory, with libdeflate.
 
 use std::io;
 
@@ -19,7 +19,7 @@ enum Container {
 }
 
 impl LibdeflateEncoder {
-    /// An encoder for this coding, where libdeflate knows it. Its levels are those of zlib, about.
+    /// Makes an encoder if libdeflate supports the coding. Its levels are roughly those of zlib.
     pub(super) fn new(coding: Coding, level: u32) -> Option<LibdeflateEncoder> {
         let format = match coding {
             Coding::Gzip => Container::Gzip,

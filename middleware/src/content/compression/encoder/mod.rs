@@ -13,33 +13,33 @@ use std::ops::RangeInclusive;
 
 use crate::content::coding::Coding;
 
-/// Takes content in and gives coded bytes out, through memory.
+/// Compresses content, with buffers in memory.
 pub(super) trait Encoder: Send {
-    /// Starts afresh, whatever came before; `length` is that of all content, where it is known.
+    /// Resets the encoder; `length` is the length of all content, if it is known.
     fn begin(&mut self, length: Option<u64>) -> io::Result<()>;
 
-    /// Codes some content and adds what comes out to `output`.
+    /// Compresses some content, and appends the output to `output`.
     fn encode(&mut self, content: &[u8], then: Then, output: &mut Vec<u8>) -> io::Result<()>;
 }
 
-/// Codes content that is all there.
+/// Compresses content that is completely in memory.
 pub(super) trait WholeEncoder: Send {
-    /// Gives the coded content.
+    /// Returns the compressed content.
     fn encode_whole(&mut self, content: &[u8]) -> io::Result<Vec<u8>>;
 }
 
-/// What follows the content that is coded.
+/// What follows the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
-    /// More of it: what comes out may lag behind.
+    /// More content: the output may lag behind.
     More,
-    /// A pause: all of it comes out, at some cost in size.
+    /// A pause: all output is produced, at some cost in size.
     Flush,
-    /// Nothing: the coded content ends.
+    /// Nothing: the compressed content ends.
     Finish,
 }
 
-/// An encoder that is ready to begin; gzip has no time, so that the same content always gives the same bytes.
+/// Makes an encoder; gzip output has no timestamp, so equal content always results in equal bytes.
 pub(super) fn new(coding: Coding, level: u32) -> io::Result<Box<dyn Encoder>> {
     Ok(match coding {
         Coding::Gzip => Box::new(flate::FlateEncoder::gzip(level)),
@@ -51,31 +51,31 @@ pub(super) fn new(coding: Coding, level: u32) -> io::Result<Box<dyn Encoder>> {
     })
 }
 
-/// A faster encoder for content that is all there, where one was built in.
+/// Makes a faster encoder for content that is completely in memory, if this build has one.
 #[cfg(feature = "libdeflate")]
 pub(super) fn new_whole(coding: Coding, level: u32) -> Option<Box<dyn WholeEncoder>> {
     Some(Box::new(libdeflate::LibdeflateEncoder::new(coding, level)?))
 }
 
-/// A faster encoder for content that is all there, where one was built in.
+/// Makes a faster encoder for content that is completely in memory, if this build has one.
 #[cfg(not(feature = "libdeflate"))]
 pub(super) fn new_whole(_coding: Coding, _level: u32) -> Option<Box<dyn WholeEncoder>> {
     None
 }
 
-/// The levels that a coding has.
+/// The valid levels of a coding.
 pub(super) fn levels(coding: Coding) -> RangeInclusive<u32> {
     match coding {
         Coding::Gzip | Coding::Deflate => 1..=9,
         #[cfg(feature = "brotli")]
         Coding::Brotli => 0..=11,
-        // From 20 on the window is larger than the 8 MiB that clients have to take (RFC 9659, section 3).
+        // From level 20 on the window is larger than the 8 MiB that clients must support (RFC 9659, section 3).
         #[cfg(feature = "zstd")]
         Coding::Zstd => 1..=19,
     }
 }
 
-/// The level where nobody says otherwise; gzip's is the first that is within a tenth of zlib's 6 in size (see `benches`).
+/// The default level; gzip's is the first whose size is within a tenth of zlib's 6 (see `benches`).
 pub(super) fn default_level(coding: Coding) -> u32 {
     match coding {
         Coding::Gzip | Coding::Deflate => 3,

@@ -6,7 +6,7 @@ use zstd::stream::raw::{Encoder as Raw, InBuffer, Operation, OutBuffer};
 
 use super::{Encoder, Then};
 
-/// The least room for output.
+/// The minimum space for output.
 const ROOM: usize = 4 * 1024;
 
 pub(super) struct ZstdEncoder(Raw<'static>);
@@ -16,7 +16,7 @@ impl ZstdEncoder {
         Raw::new(i32::try_from(level).unwrap_or_default()).map(ZstdEncoder)
     }
 
-    /// Runs `step` with room for output until it has nothing left to bring out.
+    /// Runs `step` with space for output until it has no more output.
     fn drain(
         &mut self,
         output: &mut Vec<u8>,
@@ -38,7 +38,7 @@ impl ZstdEncoder {
 impl Encoder for ZstdEncoder {
     fn begin(&mut self, length: Option<u64>) -> io::Result<()> {
         self.0.reinit()?;
-        // Known lengths choose smaller tables and go into the frame's head.
+        // A known length allows smaller tables and is written in the frame header.
         self.0.set_pledged_src_size(length)
     }
 

@@ -18,7 +18,7 @@ impl BrotliDecoder {
     pub(super) fn new() -> BrotliDecoder {
         let alloc = StandardAlloc::default;
         BrotliDecoder {
-            // Strict: no large windows, which RFC 7932 does not have and which are up to a gigabyte.
+            // Strict: large windows are not in RFC 7932 and take up to a gigabyte.
             state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())),
             total: 0,
         }

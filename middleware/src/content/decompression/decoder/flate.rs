@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Decoder, Step, trailing};
 
-/// 32 KiB, the largest there is.
+/// 32 KiB, the maximum.
 const WINDOW_BITS: u8 = 15;
 
 pub(super) struct FlateDecoder {
@@ -23,8 +23,8 @@ impl FlateDecoder {
         }
     }
 
-    /// The coding `deflate` is the zlib format. Some clients send bare deflate data in its name (RFC 9110, section
-    /// 8.4.1.2), which is not guessed at: what two programs on the way read differently is a hole.
+    /// The coding `deflate` is the zlib format. Some clients send raw deflate data by this name (RFC 9110, section
+    /// 8.4.1.2). That is not detected: if two programs interpret the same bytes differently, it is a security hole.
     pub(super) fn zlib() -> FlateDecoder {
         FlateDecoder {
             inflate: Decompress::new(true),

@@ -10,23 +10,23 @@ use std::io;
 
 use crate::content::coding::Coding;
 
-/// Takes coded bytes in and gives content out, never more than there is room for.
+/// Decodes compressed bytes, and never writes more than the buffer holds.
 pub(super) trait Decoder: Send {
     /// Decodes from the start of `compressed` into `room`, which is not empty.
     fn decode(&mut self, compressed: &[u8], room: &mut [u8]) -> io::Result<Step>;
 
-    /// Gets ready for what follows coded content that has ended; an error where the format has nothing there.
+    /// Prepares for data after the end of compressed content; an error if the format allows none.
     fn restart(&mut self) -> io::Result<()>;
 }
 
-/// What came of decoding.
+/// The result of a decoding step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
-    /// How many coded bytes were taken.
+    /// The number of compressed bytes consumed.
     pub(super) consumed: usize,
-    /// How many bytes of the room were filled.
+    /// The number of bytes written to the buffer.
     pub(super) produced: usize,
-    /// Whether the coded content has ended, its checksum included.
+    /// Whether the compressed content has ended, including its checksum.
     pub(super) ended: bool,
 }
 
@@ -41,7 +41,10 @@ pub(super) fn new(coding: Coding) -> io::Result<Box<dyn Decoder>> {
     })
 }
 
-/// Something follows content of a coding that has one end.
+/// Bytes follow content of a coding that has a single end.
 fn trailing() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "bytes follow the coded content")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "bytes follow the compressed content",
+    )
 }

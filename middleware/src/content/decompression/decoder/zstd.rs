@@ -7,17 +7,17 @@ use zstd::zstd_safe::get_frame_content_size;
 
 use super::{Decoder, Step};
 
-/// 8 MiB: more than that must not be sent (RFC 9659, section 3).
+/// 8 MiB: more must not be sent (RFC 9659, section 3).
 const WINDOW_BITS: u32 = 23;
 
-/// How long the head of a frame may be (RFC 8878, section 3.1.1): a magic number of 4 bytes, and up to 14.
+/// The maximum length of a frame header (RFC 8878, section 3.1.1): a magic number of 4 bytes, and up to 14.
 const HEAD: usize = 18;
 
 pub(super) struct ZstdDecoder {
     decoder: Raw<'static>,
     /// The first bytes of the frame.
     head: Vec<u8>,
-    /// How much came out of the frame.
+    /// The output of the frame so far, in bytes.
     produced: u64,
 }
 
@@ -32,15 +32,15 @@ impl ZstdDecoder {
         })
     }
 
-    /// Whether the frame has as much content as its head says, where that says it (RFC 8878, section 3.1.1.1.4).
+    /// Checks that the frame has the content size of its header, if there is one (RFC 8878, section 3.1.1.1.4).
     ///
-    /// libzstd compares the two as well, but not where the last block is empty and the frame comes in parts.
+    /// libzstd checks it too, but not if the last block is empty and the frame arrives in parts.
     fn check_size(&self) -> io::Result<()> {
         match get_frame_content_size(&self.head) {
             Ok(said) if said.is_none_or(|said| said == self.produced) => Ok(()),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the frame's content is not as long as it says",
+                "the frame's content does not have the length in its header",
             )),
         }
     }
@@ -48,7 +48,8 @@ impl ZstdDecoder {
 
 impl Decoder for ZstdDecoder {
     fn decode(&mut self, compressed: &[u8], room: &mut [u8]) -> io::Result<Step> {
-        // libzstd is stricter with a frame that is all there when its head ends: never so, it is always the same.
+        // libzstd is stricter if the whole frame is available when its header ends; passing parts makes it always the
+        // same.
         let missing = HEAD - self.head.len();
         let compressed = match (missing, compressed) {
             (1.., [first, ..]) => std::slice::from_ref(first),

@@ -27,7 +27,7 @@ fn the_limit_counts_what_comes_out() {
     }
 }
 
-/// Bytes of a xorshift generator, of which no coder makes fewer.
+/// Bytes of a xorshift generator, which no encoder can compress.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
@@ -71,7 +71,7 @@ fn a_bomb_is_not_read_to_its_end() {
         Body::from_iterator(pieces),
     );
     assert_eq!(response, (413, "Payload Too Large".into()));
-    // The first MiB and what 200 times the bytes allow are some 1 kB of coded zeros.
+    // The first MiB and a ratio of 200 allow about 1 kB of compressed zeros.
     assert_eq!(consumed.load(Ordering::SeqCst), 1_100);
 }
 

@@ -77,7 +77,7 @@ fn coding_requests(app: Application) -> Application {
 
 #[test]
 fn keeps_the_laws() {
-    // Of the generated requests some are said to be coded and none is: the answers of those who read them are replaced.
+    // Some generated requests have a `Content-Encoding`, but are not encoded: if they are read, the response is replaced.
     let check = laws::Check::new(Decompression::new()).touches([CONTENT_ENCODING]);
     check
         .replaces(|response| !response.status().is_client_error())
@@ -88,7 +88,7 @@ fn keeps_the_laws() {
         app.wrap(Decompression::new()).wrap(headers.unwrap())
     };
     laws::Check::new(plain).touches([CONTENT_ENCODING]).run();
-    // And all of it comes back where it is coded.
+    // And encoded content is decoded completely.
     let compressed = |app: Application| app.wrap(Decompression::new()).wrap(coding_requests);
     laws::Check::new(compressed)
         .touches([CONTENT_ENCODING])

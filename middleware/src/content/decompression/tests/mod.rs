@@ -61,7 +61,7 @@ fn names(codings: &[Coding]) -> String {
     names.join(", ")
 }
 
-/// An application that answers with the content that it read, between two Lints.
+/// An application that responds with the content that it read, between two Lints.
 fn client(wrapper: Decompression) -> Client {
     let app = Application::new(|mut request: Request| async move {
         let content = request.take_body().collect(usize::MAX).await?;
@@ -369,8 +369,8 @@ fn nothing_at_all_is_content_of_no_bytes() {
     }
 }
 
-/// What an application answers when it has tried to read.
-fn answering(status: u16, reads: bool) -> Client {
+/// An application that responds with `status` after it tried to read.
+fn responding(status: u16, reads: bool) -> Client {
     let app = Application::new(move |mut request: Request| async move {
         if reads {
             let _ = request.take_body().collect(usize::MAX).await;
@@ -383,7 +383,7 @@ fn answering(status: u16, reads: bool) -> Client {
 }
 
 #[test]
-fn an_answer_that_ignores_the_fault_is_replaced() {
+fn a_response_that_ignores_the_fault_is_replaced() {
     let good = || compressed(Coding::Gzip, TEXT);
     let cut_off = || compressed(Coding::Gzip, TEXT)[..20].to_vec();
     let bomb = || compressed(Coding::Gzip, &vec![0; 3 << 20]);
@@ -402,7 +402,7 @@ fn an_answer_that_ignores_the_fault_is_replaced() {
         (bomb(), 500, true, 413),
         (bomb(), 400, true, 400),
     ] {
-        let client = answering(status, reads);
+        let client = responding(status, reads);
         let request = client.post("/").header("content-encoding", "gzip");
         let response = request.body(body).send();
         assert_eq!(response.status(), expected, "{status} {reads}");
@@ -415,7 +415,7 @@ fn an_answer_that_ignores_the_fault_is_replaced() {
 
 #[test]
 fn the_log_is_told_what_was_wrong() {
-    let client = answering(500, true);
+    let client = responding(500, true);
     let request = client.post("/").header("content-encoding", "gzip");
     let response = request
         .body(compressed(Coding::Gzip, TEXT)[..20].to_vec())
@@ -423,12 +423,12 @@ fn the_log_is_told_what_was_wrong() {
     let error = response.extensions().get::<Arc<HttpError>>().unwrap();
     assert_eq!(
         error.source().unwrap().to_string(),
-        "the coded content is malformed: it is cut off, and was answered 500 Internal Server Error"
+        "the compressed content is malformed: it is cut off, and the application responded with 500 Internal Server Error"
     );
 }
 
 #[test]
-fn an_answer_that_has_begun_is_not_replaced() {
+fn a_response_that_has_started_is_not_replaced() {
     let app = Application::new(|mut request: Request| request.take_body());
     let client = Client::new(app.wrap(Decompression::new()));
     let request = client.post("/").header("content-encoding", "gzip");

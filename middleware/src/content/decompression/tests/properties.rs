@@ -1,4 +1,4 @@
-//! What holds for any content, however it is coded and cut.
+//! Properties of all content, in any coding and split in any way.
 
 use std::iter;
 

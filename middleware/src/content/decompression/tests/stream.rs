@@ -110,7 +110,7 @@ fn a_body_that_fails_or_is_dropped_drops_what_feeds_it() {
     drop(body);
     assert!(dropped.load(Ordering::SeqCst));
 
-    // Not the content's fault, so nothing is made of the answer.
+    // Not a fault of the content, so the response is not replaced.
     let cut = Some(Err(BodyError::new("cut")));
     let (mut body, body_fault, dropped) = decoded(Coding::Gzip, vec![part(&good[..15]), cut]);
     assert_eq!(

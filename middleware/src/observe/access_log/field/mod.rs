@@ -1,4 +1,4 @@
-//! What can stand in a line, and how each of it is written.
+//! The fields of a line, and how each is written.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -22,11 +22,11 @@ use crate::shared::redaction::{Redaction, TextEscape, Visibility};
 pub(super) enum Field {
     /// Known from the head of the request.
     Request(RequestField),
-    /// A variable of the environ, known when the request comes.
+    /// A variable of the environ, known when the request arrives.
     Variable(String, Visibility),
-    /// Known from the response, else from the request.
+    /// Known from the response, otherwise from the request.
     Either(EitherField),
-    /// Known from the response's head.
+    /// Known from the head of the response.
     Response(ResponseField),
     /// Known when the body has ended.
     RequestEnd(EndField),
@@ -36,7 +36,7 @@ pub(super) enum Field {
 pub(super) enum RequestField {
     Client,
     Peer,
-    /// A time in the format of this number.
+    /// A time in the format with this index.
     Time(usize),
     Line,
     Method,
@@ -78,18 +78,18 @@ pub(super) enum EndField {
     FirstByte,
     Connection,
     Outcome,
-    /// A time in the format of this number.
+    /// A time in the format with this index.
     Time(usize),
 }
 
-/// What fields are written with.
+/// The context for writing fields.
 pub(super) struct Context<'a> {
     pub(super) syntax: Syntax,
     pub(super) clock: &'a Clock,
     pub(super) redaction: &'a Redaction,
 }
 
-/// What is known when a request is over.
+/// The facts that are known when a request has ended.
 pub(super) struct RequestEnd {
     pub(super) status: StatusCode,
     pub(super) bytes: u64,
@@ -111,7 +111,7 @@ impl Field {
         }
     }
 
-    /// Finds out how much of it is shown.
+    /// Sets how much of the value is shown.
     pub(super) fn redact(&mut self, redaction: &Redaction) {
         match self {
             Field::Request(RequestField::Header(name, shown))
@@ -123,7 +123,7 @@ impl Field {
         }
     }
 
-    /// Whether there is no request without it.
+    /// Whether every request has it.
     pub(super) fn is_always_there(&self) -> bool {
         use RequestField::{Line, Method, Protocol};
         matches!(
@@ -141,7 +141,7 @@ impl Field {
         )
     }
 
-    /// Whether a `-` stands where it is not there; a path without a query is whole.
+    /// Whether `-` is written if it is missing; a path without a query is complete.
     pub(super) fn is_missed(&self) -> bool {
         !matches!(self, Field::Request(RequestField::Query))
     }
@@ -227,7 +227,7 @@ impl ResponseField {
     }
 }
 
-/// The causes of an error, outermost first; the error's own text, which the client saw, where it has none.
+/// The causes of an error, outermost first; without causes the error's own text, which the client saw.
 fn causes(error: &HttpError) -> String {
     let Some(source) = error.source() else {
         return error.to_string();
@@ -242,7 +242,7 @@ fn causes(error: &HttpError) -> String {
 }
 
 impl EndField {
-    /// Appends the field; nothing where it is not there.
+    /// Appends the field; appends nothing if it is missing.
     pub(super) fn write_to(self, line: &mut Vec<u8>, end: &RequestEnd, context: &Context<'_>) {
         match self {
             EndField::Status => line.extend_from_slice(end.status.as_str().as_bytes()),
@@ -274,7 +274,7 @@ impl EndField {
     }
 }
 
-/// The bytes of a request's head as HTTP/1.1 writes it.
+/// The length of a request's head in HTTP/1.1, in bytes.
 pub(super) fn request_head(request: &Request) -> u64 {
     let uri = request.uri();
     let authority = uri
@@ -292,7 +292,7 @@ pub(super) fn request_head(request: &Request) -> u64 {
     line as u64 + header_lines(request.headers())
 }
 
-/// The bytes of a response's head as HTTP/1.1 writes it, less what the gateway adds.
+/// The length of a response's head in HTTP/1.1, in bytes, without headers that the gateway adds.
 pub(super) fn response_head(response: &Response) -> u64 {
     let reason = response.status().canonical_reason().unwrap_or_default();
     let line = "HTTP/1.1 200 \r\n".len() + reason.len();
@@ -311,7 +311,7 @@ fn unquoted(syntax: Syntax, is_word: bool) -> TextEscape {
     TextEscape { syntax, is_word }
 }
 
-/// A variable of the request's environ, as CGI calls it.
+/// A variable of the request's environ, named as in CGI.
 pub(super) fn variable(
     line: &mut Vec<u8>,
     request: &Request,
@@ -326,13 +326,13 @@ pub(super) fn variable(
     }
 }
 
-/// The request line with the target as it was received; nothing in it is decoded.
+/// The request line with the target as received; nothing is decoded.
 fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
     let uri = head.uri();
     let (syntax, redaction) = (context.syntax, context.redaction);
     method(line, head.method());
     line.push(b' ');
-    // HTTP/2 and 3 have no request line, but a pseudo-header for each part; the usual one would have had the path.
+    // HTTP/2 and 3 have no request line, but a pseudo-header for each part; a request line would usually have the path.
     let is_path = uri.authority().is_none() || head.version() > Version::HTTP_11;
     match uri.path_and_query().filter(|_| is_path) {
         Some(target) => {
@@ -349,10 +349,10 @@ fn request_line(line: &mut Vec<u8>, head: &Head, context: &Context<'_>) {
     protocol(line, head);
 }
 
-/// A token has nothing to escape (RFC 9110, section 5.6.2).
+/// A token needs no escapes (RFC 9110, section 5.6.2).
 fn method(line: &mut Vec<u8>, method: &Method) {
     match *method {
-        // To copy a fixed number of bytes is not even a call.
+        // Copying a fixed number of bytes compiles to no function call.
         Method::GET => line.extend_from_slice(b"GET"),
         Method::POST => line.extend_from_slice(b"POST"),
         _ => line.extend_from_slice(method.as_str().as_bytes()),
@@ -360,7 +360,7 @@ fn method(line: &mut Vec<u8>, method: &Method) {
 }
 
 fn protocol(line: &mut Vec<u8>, head: &Head) {
-    // All of them are as long.
+    // All of them have the same length.
     match head.protocol().as_bytes().first_chunk::<8>() {
         Some(text) if head.protocol().len() == 8 => line.extend_from_slice(text),
         _ => line.extend_from_slice(head.protocol().as_bytes()),
@@ -375,14 +375,14 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, context: &Context<'_>) {
     }
 }
 
-/// All lines of a header, with commas between them as RFC 9110, section 5.3, joins them.
+/// All values of a header, joined by commas as in RFC 9110, section 5.3.
 fn header(
     line: &mut Vec<u8>,
     headers: &HeaderMap,
     (name, shown): (&HeaderName, Visibility),
     context: &Context<'_>,
 ) {
-    // To look at a few names takes less than to look one up, and most of those that are asked for are not there.
+    // Comparing a few names takes less time than a lookup, and most requested headers are missing.
     if headers.len() <= SCAN_LIMIT && headers.keys().all(|other| other != name) {
         return;
     }
@@ -390,7 +390,7 @@ fn header(
         return;
     };
     let shown = as_shown(line, first, shown, context);
-    // There are further lines only where any header has some; and how many there are of a secret is nobody's business.
+    // Further values exist only if some header is repeated; the number of secret values is not shown.
     if headers.len() > headers.keys_len() && shown != Visibility::Nothing {
         for value in headers.get_all(name).into_iter().skip(1) {
             line.extend_from_slice(b", ");
@@ -401,7 +401,7 @@ fn header(
     }
 }
 
-/// Appends one value, and answers how much of it was shown: nothing where some component said so of this one.
+/// Appends one value, and returns how much of it was shown: nothing if a component marked it as sensitive.
 fn as_shown(
     line: &mut Vec<u8>,
     value: &HeaderValue,
@@ -419,7 +419,7 @@ fn as_shown(
     shown
 }
 
-/// The host alone; whether it is one, the gateway has found out.
+/// The host alone; the gateway has checked that it is valid.
 fn without_port(host: &str) -> &str {
     let length = match host.bytes().rposition(|byte| matches!(byte, b':' | b']')) {
         Some(at) if host.as_bytes().get(at) == Some(&b':') => at,
@@ -428,7 +428,7 @@ fn without_port(host: &str) -> &str {
     host.get(..length).unwrap_or(host)
 }
 
-/// The first cookie of this name (RFC 6265, section 4.2.1).
+/// The first cookie with this name (RFC 6265, section 4.2.1).
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = headers.get_all(COOKIE).into_iter();
     let mut pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
@@ -440,7 +440,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// Each octet in digits with a dot behind, and how many bytes these are.
+/// Each octet as digits followed by a dot, and the number of bytes.
 const OCTETS: [[u8; 5]; 256] = {
     let mut all = [[b'.'; 5]; 256];
     let mut octet = 0;
@@ -467,7 +467,7 @@ const OCTETS: [[u8; 5]; 256] = {
 
 fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
     match address {
-        // The usual one is not worth a formatter.
+        // The usual case needs no formatter.
         Some(IpAddr::V4(address)) => {
             for octet in address.octets() {
                 let [text @ .., length] = OCTETS[usize::from(octet)];
@@ -475,7 +475,7 @@ fn address(line: &mut Vec<u8>, address: Option<IpAddr>) {
                 line.extend_from_slice(&text);
                 line.truncate(end);
             }
-            // The last dot.
+            // Removes the last dot.
             line.pop();
         }
         Some(IpAddr::V6(address)) => {
@@ -489,7 +489,7 @@ fn number(line: &mut Vec<u8>, number: impl itoa::Integer) {
     line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// In microseconds; what does not fit, after half a million years, is as much as does.
+/// In microseconds; an overflow, after half a million years, is the maximum.
 fn micros(time: Duration) -> u64 {
     let whole = time.as_secs().saturating_mul(1_000_000);
     whole.saturating_add(u64::from(time.subsec_micros()))

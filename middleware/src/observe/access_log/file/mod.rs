@@ -1,4 +1,4 @@
-//! A file that is rotated, and opened anew when somebody else has moved it.
+//! A log file that is rotated, and reopened if another program has moved it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,21 +13,22 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::clock::{self, Dates};
 
-/// How many old files are kept.
+/// How many old files are kept by default.
 const KEEP: usize = 7;
-/// How long to write on after a rotation failed, in seconds.
+/// How long rotation is paused after it failed, in seconds.
 const TRY_AGAIN: i64 = 60;
 
-/// A file for the lines of an [`AccessLog`](crate::AccessLog), rotated by size or time, and opened anew on request.
+/// A file for the lines of an [`AccessLog`](crate::AccessLog), rotated by size or time, and reopened on request.
 ///
-/// By itself it only grows: [`max_bytes`](LogFile::max_bytes) and [`every`](LogFile::every) rotate it, both may be set.
-/// The file `access.log` then becomes `access.log.1`, what was that `access.log.2`, and so on; seven old ones are kept.
-/// A line is never divided. Where another program rotates (logrotate), the [`handle`](LogFile::handle) tells this one to
-/// open the file anew: on SIGHUP, or whenever it is asked.
+/// By default it only grows. [`max_bytes`](LogFile::max_bytes) and [`every`](LogFile::every) rotate it; both may be
+/// set. Then `access.log` is renamed to `access.log.1`, the old `access.log.1` to `access.log.2`, and so on; seven old
+/// files are kept. A line is never split. If another program rotates the file (logrotate), reopen it with the
+/// [`handle`](LogFile::handle): on SIGHUP, or whenever needed.
 ///
-/// Where a rotation fails, lines go to the file as it is, why is told on standard error, and it is tried again a minute
-/// later. The file and its folder are touched by the thread of the log alone, but for [`open`](LogFile::open) and
-/// [`reopen`](LogFileHandle::reopen). On Unix its owner may read and write it, its group read it, and nobody else.
+/// If a rotation fails, lines go to the current file, the error is written to standard error, and rotation is tried
+/// again a minute later. Only the log's thread uses the file and its directory, except in [`open`](LogFile::open) and
+/// [`reopen`](LogFileHandle::reopen). On Unix the owner may read and write the file, the group may read it, and all
+/// others have no access.
 ///
 /// # Example
 ///
@@ -56,44 +57,44 @@ pub struct LogFile {
     shared: Arc<SharedFile>,
     file: File,
     size: u64,
-    /// When what is in the file began, in periods.
+    /// The period in which the content of the file began.
     period: Option<i64>,
     max_bytes: Option<u64>,
     every: Option<Period>,
     keep: usize,
     now: Dates,
     offset: UtcOffset,
-    /// Until when no rotation is tried, because one failed.
+    /// Until when rotation is paused, because it failed.
     pause: i64,
 }
 
-/// How long a [`LogFile`] is written to.
+/// How often a [`LogFile`] is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Period {
-    /// From one full hour to the next.
+    /// At each full hour.
     Hour,
-    /// From midnight to midnight.
+    /// At midnight.
     Day,
 }
 
-/// Opens a [`LogFile`] anew.
+/// Reopens a [`LogFile`].
 #[derive(Clone)]
 pub struct LogFileHandle(Arc<SharedFile>);
 
-/// What a file and its handles share.
+/// The state that a file and its handles share.
 struct SharedFile {
     path: PathBuf,
-    /// A file to go on with. The lock is held for moving and opening files, never for writing to one.
+    /// The file to continue with. The lock is held to move and open files, never to write to one.
     next: Mutex<Option<File>>,
 }
 
 impl LogFile {
-    /// Opens a file to append to, and makes it where it is not there.
+    /// Opens a file for appending, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened; the text names it.
+    /// If it cannot be opened; the text names it.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let shared = Arc::new(SharedFile {
             path: path.into(),
@@ -117,7 +118,7 @@ impl LogFile {
 
     /// Rotates the file before a line would make it longer than this; never by default.
     ///
-    /// A line that is longer has a file of its own.
+    /// A longer line gets a file of its own.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -130,32 +131,32 @@ impl LogFile {
         self
     }
 
-    /// Sets how many old files are kept; seven by default, and with none the file is removed.
+    /// Sets how many old files are kept; seven by default. With 0 the file is removed.
     pub fn keep(mut self, files: usize) -> Self {
         self.keep = files;
         self
     }
 
-    /// Sets the offset from UTC in which periods begin; none by default.
+    /// Sets the offset from UTC in which periods begin; 0 by default.
     pub fn utc_offset(mut self, offset: UtcOffset) -> Self {
         self.offset = offset;
         self.measure();
         self
     }
 
-    /// Sets the clock that periods are read from; the system's by default.
+    /// Sets the clock for periods; the system's by default.
     pub fn clock(mut self, now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
         self
     }
 
-    /// A handle with which the file is opened anew.
+    /// Returns a handle to reopen the file.
     #[must_use]
     pub fn handle(&self) -> LogFileHandle {
         LogFileHandle(self.shared.clone())
     }
 
-    /// Finds out how long the file is, and of which period.
+    /// Finds the length of the file, and its period.
     fn measure(&mut self) {
         let facts = self.file.metadata().ok();
         self.size = facts.as_ref().map_or(0, fs::Metadata::len);
@@ -172,7 +173,7 @@ impl LogFile {
         Some(local.div_euclid(seconds))
     }
 
-    /// Goes on with another file where one was opened.
+    /// Continues with another file if one was opened.
     fn take_next(&mut self) {
         let next = self.shared.next().take();
         if let Some(file) = next {
@@ -181,7 +182,7 @@ impl LogFile {
         }
     }
 
-    /// Moves the files on and opens a new one; where that fails, it is told and the file stays.
+    /// Renames the files and opens a new one; if that fails, reports it and keeps the file.
     fn rotate(&mut self, now: OffsetDateTime) {
         if now.unix_timestamp() < self.pause {
             return;
@@ -194,7 +195,7 @@ impl LogFile {
             Err(error) => {
                 self.pause = now.unix_timestamp() + TRY_AGAIN;
                 let path = self.shared.path.display();
-                // Where this cannot be written either, there is nobody left to tell.
+                // If this fails too, there is no place to report it.
                 let _ = writeln!(io::stderr(), "access log: cannot rotate {path}: {error}");
             }
         }
@@ -231,7 +232,7 @@ impl Write for LogFile {
     }
 }
 
-/// How many of these lines a file of this size takes; one line at least where it is empty.
+/// How many of these bytes, in whole lines, fit into a file of this size; at least one line if the file is empty.
 fn fitting(size: u64, max: Option<u64>, lines: &[u8]) -> usize {
     let room = max.map_or(u64::MAX, |max| max.saturating_sub(size));
     let room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -299,15 +300,15 @@ fn if_there(result: io::Result<()>) -> io::Result<()> {
 }
 
 impl LogFileHandle {
-    /// Opens the file by its name, and lets the log go on with that; for when it has been moved.
+    /// Opens the file by its name, and continues the log there; use it after the file was moved.
     ///
-    /// It is there when this returns, and gets the lines that are written from now on.
+    /// The file exists when this returns, and gets all lines that are written from then on.
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened; the log then goes on with the file that it has.
+    /// If it cannot be opened; the log then continues with its current file.
     pub fn reopen(&self) -> io::Result<()> {
-        // Not while the log moves files itself.
+        // Not while the log itself renames files.
         let mut next = self.0.next();
         *next = Some(self.0.open()?);
         Ok(())

@@ -272,7 +272,7 @@ fn the_combined_format_with_hosts() {
 }
 
 #[test]
-fn the_time_to_the_answer_s_head_is_not_that_to_its_end() {
+fn the_time_to_the_response_head_is_not_that_to_its_end() {
     let ticks = AtomicU64::new(0);
     let next = move || {
         Duration::from_micros(7) * u32::try_from(ticks.fetch_add(1, Ordering::Relaxed)).unwrap()

@@ -80,10 +80,7 @@ fn a_mistake_in_a_member_has_its_name_and_its_place() {
             [("a", "%h"), ("b", "x%Z")],
             "log member \"b\", at byte 1: \"%Z\" is not a directive",
         ),
-        (
-            [("a", "%h"), ("a", "%h")],
-            "log member \"a\" is there twice",
-        ),
+        ([("a", "%h"), ("a", "%h")], "log member \"a\" is repeated"),
     ] {
         let error = AccessLog::json_of(members).unwrap_err();
         assert_eq!(
@@ -94,7 +91,7 @@ fn a_mistake_in_a_member_has_its_name_and_its_place() {
 }
 
 #[test]
-fn a_request_without_an_answer_has_the_status_of_a_client_that_left() {
+fn a_request_without_a_response_has_the_status_of_a_client_that_left() {
     let memory = Memory::default();
     let log = AccessLog::json().writer(memory.clone());
     let app = Application::new(|_: Request| std::future::pending::<()>()).wrap(fixed(log));

@@ -68,7 +68,7 @@ fn respond(status: u16, body: impl Into<Body>) -> Response {
     response
 }
 
-/// The lines that are written where a gateway sends the answers of `app` to these requests.
+/// The lines that are written if a gateway sends the responses of `app` to these requests.
 ///
 /// A checker of the contract is on both sides of the log.
 fn lines_of(log: AccessLog, app: &Application, requests: Vec<Request>) -> Vec<String> {
@@ -212,7 +212,7 @@ fn a_client_without_an_address_has_a_place_in_every_line() {
 }
 
 #[test]
-fn a_panic_is_logged_as_the_500_that_the_gateway_answers() {
+fn a_panic_is_logged_as_the_500_that_the_gateway_sends() {
     fn boom() -> &'static str {
         panic!("boom")
     }
