@@ -376,7 +376,7 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
         }
     });
     let running = Running::serve(server(), app);
-    let client = http2::Client::connect(running.address());
+    let mut client = http2::Client::connect(running.address());
     let mut asked = 0;
     let error = loop {
         match client.try_begin(http2::get("http://h/slow")) {
@@ -384,6 +384,10 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
                 sent.content.send_reset(h2::Reason::CANCEL);
                 // The connection's own task has to write it.
                 std::thread::yield_now();
+            }
+            // `h2` has taken back a stream before it wrote its head, and so reset one that the server does not know.
+            Err(error) if error.reason() == Some(h2::Reason::PROTOCOL_ERROR) => {
+                client = http2::Client::connect(running.address());
             }
             Err(error) => break error,
         }
