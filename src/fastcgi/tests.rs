@@ -413,3 +413,24 @@ fn an_end_has_the_output_s_end_before_it() {
     write_end(&mut output, 1, ProtocolStatus::Complete);
     assert_eq!(output.len(), 40);
 }
+
+#[test]
+fn what_is_spawned_runs_to_its_end() {
+    let (sender, done) = channel();
+    let app = Application::new(move |request: Request| {
+        let sender = sender.clone();
+        let task = async move {
+            tokio::task::yield_now().await;
+            sender.send(()).unwrap();
+        };
+        let spawned = request.connection().spawn(task);
+        spawned.map_or("nothing runs it", |()| "Hello")
+    });
+    connected(app, 1 << 16, async |mut front| {
+        front.send(&request_of(1, "/", b"")).await;
+        assert_eq!(front.text(1).await, "Hello");
+        while done.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}

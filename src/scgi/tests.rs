@@ -202,3 +202,26 @@ fn a_server_takes_so_many_at_a_time_and_finishes_what_is_in_flight() {
     serving.join().unwrap().unwrap();
     assert!(std::net::TcpStream::connect(address).is_err());
 }
+
+#[test]
+fn what_is_spawned_runs_to_its_end() {
+    let (sender, done) = std::sync::mpsc::channel();
+    let app = Application::new(move |request: Request| {
+        let sender = sender.clone();
+        let task = async move {
+            tokio::task::yield_now().await;
+            sender.send(()).unwrap();
+        };
+        let spawned = request.connection().spawn(task);
+        spawned.map_or("nothing runs it", |()| "Hello")
+    });
+    connected(app, 1 << 16, async |mut front| {
+        front.write_all(&request("0", "")).await.unwrap();
+        let mut response = String::new();
+        front.read_to_string(&mut response).await.unwrap();
+        assert!(response.ends_with("\r\n\r\nHello"), "{response}");
+        while done.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}

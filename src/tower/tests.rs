@@ -469,3 +469,50 @@ fn a_body_of_segments_goes_through_as_frames_both_ways() {
     let response = ask(AppService::new(echo), request);
     assert_eq!(block_on(content(response.into_body())).0, ["bc"]);
 }
+
+#[test]
+fn what_is_spawned_runs_on_the_runtime_of_the_service() {
+    let (sender, done) = channel();
+    let app = Application::new(move |request: Request| {
+        let sender = sender.clone();
+        let spawned = request
+            .connection()
+            .spawn(async move { sender.send(()).unwrap() });
+        spawned.map_or("nothing runs it", |()| "Hello")
+    });
+    let mut service = AppService::new(app);
+    block_on(async {
+        let response = service.call(get("/")).await.unwrap();
+        assert_eq!(response.body().as_bytes().unwrap(), "Hello");
+        while done.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn the_hook_of_a_service_gets_the_errors_behind_its_responses() {
+    let app = Application::new(|request: Request| match request.path() {
+        "/cause" => Err(HttpError::from("the disk is full")),
+        "/missing" => Err(HttpError::new(StatusCode::NOT_FOUND)),
+        _ => Ok("Hello"),
+    });
+    let (sender, told) = channel();
+    let service = AppService::new(app).on_error(move |error, id| {
+        let cause = error.source().map(ToString::to_string);
+        sender
+            .send((error.status().as_u16(), cause, id.cloned()))
+            .unwrap();
+    });
+    for (path, expected) in [
+        ("/", None),
+        ("/missing", None),
+        (
+            "/cause",
+            Some((500, Some("the disk is full".to_owned()), None)),
+        ),
+    ] {
+        ask(service.clone(), get(path));
+        assert_eq!(told.try_iter().next(), expected, "{path}");
+    }
+}

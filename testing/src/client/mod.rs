@@ -464,4 +464,19 @@ mod tests {
             "{target}"
         );
     }
+
+    #[test]
+    fn what_is_spawned_runs_after_the_response() {
+        let (sender, done) = std::sync::mpsc::channel();
+        let app = Application::new(move |request: Request| {
+            let (sender, connection) = (sender.clone(), request.connection().clone());
+            let spawned = request.connection().spawn(async move {
+                let more = connection.spawn(async move { sender.send("more").unwrap() });
+                assert!(more.is_ok());
+            });
+            spawned.map_or("nothing runs it", |()| "Hello")
+        });
+        assert_eq!(Client::new(app).get("/").send().text(), "Hello");
+        assert_eq!(done.try_recv(), Ok("more"));
+    }
 }

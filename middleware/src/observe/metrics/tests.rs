@@ -431,3 +431,31 @@ fn is_described_with_its_application() {
 fn keeps_the_laws() {
     Check::new(Metrics::new()).run();
 }
+
+#[test]
+fn an_upgraded_connection_is_in_flight_until_it_ends() {
+    let metrics = Metrics::new();
+    let app = Application::new(|request: Request| {
+        let upgrade = request.upgrade("echo").unwrap();
+        upgrade.respond(async |mut connection| {
+            let mut buffer = [0; 8];
+            while connection.read(&mut buffer).await? > 0 {}
+            connection.write_all(b"bye").await
+        })
+    });
+    let client = Client::new(app.wrap(metrics.clone()));
+    pollster::block_on(async {
+        let (response, connection) = client.get("/").upgrade("echo").await;
+        assert_eq!(response.status(), 101);
+        let mut connection = connection.unwrap();
+        connection.write_all(b"hello").await.unwrap();
+        assert_eq!(in_flight(&metrics), ["{method=\"GET\"} 1"]);
+        assert_eq!(counted(&metrics), [""; 0]);
+        connection.close().await.unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(connection.read(&mut buffer).await.unwrap(), 3);
+    });
+    assert_eq!(in_flight(&metrics), [""; 0]);
+    let expected = [r#"{method="GET",route="unmatched",status="1xx"} 1"#];
+    assert_eq!(counted(&metrics), expected);
+}
