@@ -48,7 +48,7 @@ fn a_hangup_opens_the_file_anew() {
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     let mut get = |target: &str| {
         let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(wire.send(head).answer().status(), "200 OK");
+        assert_eq!(wire.send(head).response().status(), "200 OK");
     };
     get("/1");
     wait_until("a line", || read(&path) == "GET /1 HTTP/1.1 200\n");
@@ -145,7 +145,7 @@ fn a_writer_that_blocks_costs_neither_time_nor_memory() {
                     for _ in 0..times / 10 {
                         wire.send(head.repeat(10));
                         for _ in 0..10 {
-                            assert_eq!(wire.answer().text(), "Hello");
+                            assert_eq!(wire.response().text(), "Hello");
                             served.fetch_add(1, Ordering::Relaxed);
                         }
                     }

@@ -238,12 +238,12 @@ fn the_doctor_names_parts_that_exist() {
 fn in_the_documented_order_each_does_its_part() {
     let app = stack(wrappers());
     for (name, request, [status, _]) in CASES {
-        let answer = ask(&app, request);
+        let response = ask(&app, request);
         assert_eq!(
-            answer.status().as_u16(),
+            response.status().as_u16(),
             status,
             "{name}: {}",
-            answer.text()
+            response.text()
         );
         for (header, value) in [
             ("x-house", "enfilade"),
@@ -253,44 +253,44 @@ fn in_the_documented_order_each_does_its_part() {
                 "max-age=31536000; includeSubDomains",
             ),
         ] {
-            assert_eq!(answer.header(header), Some(value), "{name}");
+            assert_eq!(response.header(header), Some(value), "{name}");
         }
         for header in ["x-request-id", "server-timing", "x-runtime"] {
-            assert!(answer.header(header).is_some(), "{name}: {header}");
+            assert!(response.header(header).is_some(), "{name}: {header}");
         }
     }
-    let answer = |wanted: &str| {
+    let response = |wanted: &str| {
         let (_, request, _) = CASES
             .into_iter()
             .find(|(name, ..)| *name == wanted)
             .unwrap();
         ask(&app, request)
     };
-    let page = answer("a page");
+    let page = response("a page");
     assert_eq!(page.header("content-encoding"), Some("gzip"));
     assert_eq!(page.header("cache-control"), Some("no-cache"));
     assert_eq!(page.header("x-client"), Some("test"));
-    assert_eq!(answer("a coded form").text(), "POST a=2");
-    assert_eq!(answer("another method").text(), "PUT x");
-    assert_eq!(answer("nothing there").text(), "Nothing here");
+    assert_eq!(response("a coded form").text(), "POST a=2");
+    assert_eq!(response("another method").text(), "PUT x");
+    assert_eq!(response("nothing there").text(), "Nothing here");
     assert_eq!(
-        answer("a preflight").header("access-control-allow-origin"),
+        response("a preflight").header("access-control-allow-origin"),
         Some("https://shop.example")
     );
 }
 
 #[test]
-fn the_other_way_round_every_answer_keeps_the_laws() {
+fn the_other_way_round_every_response_keeps_the_laws() {
     let mut reversed = wrappers();
     reversed.reverse();
     let app = stack(reversed);
     for (name, request, [_, status]) in CASES {
-        let answer = ask(&app, request);
+        let response = ask(&app, request);
         assert_eq!(
-            answer.status().as_u16(),
+            response.status().as_u16(),
             status,
             "{name}: {}",
-            answer.text()
+            response.text()
         );
     }
 }

@@ -31,9 +31,9 @@ fn count_of(app: &Application, make: impl Fn() -> Request) -> u64 {
     let call = || {
         let request = make();
         let allocations = measure(|| {
-            let mut answer = std::pin::pin!(app.call(request).into_future());
+            let mut response = std::pin::pin!(app.call(request).into_future());
             let mut context = Context::from_waker(Waker::noop());
-            let polled = answer.as_mut().poll(&mut context);
+            let polled = response.as_mut().poll(&mut context);
             assert!(matches!(polled, Poll::Ready(_)), "not ready at once");
             drop(polled);
         });
@@ -80,7 +80,7 @@ fn stacked(app: &Application, depth: usize, middleware: fn(Application) -> Appli
 }
 
 #[test]
-fn an_answer_without_headers_allocates_nothing() {
+fn a_response_without_headers_allocates_nothing() {
     let app = Application::new(|_: Request| Response::default());
     assert_eq!(count(&app, "/"), 0);
     for depth in [1, 10, 100] {
@@ -414,11 +414,11 @@ fn a_bomb_takes_a_window_and_some_pieces() {
     *request.body_mut() = bomb.into();
     let mut status = None;
     let allocations = measure(|| {
-        let mut answer = std::pin::pin!(app.call(request).into_future());
+        let mut response = std::pin::pin!(app.call(request).into_future());
         let mut context = Context::from_waker(Waker::noop());
         while status.is_none() {
             // It gives others their turn now and then.
-            if let Poll::Ready(response) = answer.as_mut().poll(&mut context) {
+            if let Poll::Ready(response) = response.as_mut().poll(&mut context) {
                 status = Some(response.status());
             }
         }

@@ -53,7 +53,7 @@ fn app(ends: mpsc::Sender<Outcome>) -> Application {
 }
 
 fn is_served(address: SocketAddr) -> bool {
-    Wire::connect(address).send(GET).answer().status() == "200 OK"
+    Wire::connect(address).send(GET).response().status() == "200 OK"
 }
 
 /// A handler that never ends, and what hears that it was dropped.
@@ -162,7 +162,7 @@ fn who_closes_its_side_after_the_request_gets_the_response() {
     .collect();
     for (mut wire, expected) in waiting {
         for text in expected {
-            assert_eq!(wire.answer().text(), *text);
+            assert_eq!(wire.response().text(), *text);
         }
         assert_eq!(wire.rest(), b"");
     }
@@ -185,7 +185,7 @@ fn a_goodbye_to_a_head_that_was_sent_ahead_costs_nothing() {
         wire.send(format!("{GET}GET /#a HTTP/1.1\r\nHost: h\r\n\r\n"));
     }
     for wire in &mut wires {
-        assert_eq!(wire.answer().text(), "Hello");
+        assert_eq!(wire.response().text(), "Hello");
         assert!(wire.line().contains(" 400 "));
     }
     // As long as a goodbye may take.
@@ -470,7 +470,7 @@ fn limits_without_end_are_limits() {
     for _ in 0..2 {
         wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n");
         std::thread::sleep(SHORT);
-        assert_eq!(wire.send("abc").answer().text(), "3");
+        assert_eq!(wire.send("abc").response().text(), "3");
     }
     let mut frames = Frames::connect(running.address(), 1 << 16);
     frames.get(1, "/");
@@ -564,7 +564,7 @@ fn a_chunked_body_that_is_no_content_ends_the_connection() {
     for _ in 0..100 {
         wire.send("1\r\na\r\n".repeat(1_000));
     }
-    assert_eq!(wire.send("0\r\n\r\n").answer().text(), "100000");
+    assert_eq!(wire.send("0\r\n\r\n").response().text(), "100000");
 }
 
 // A server that stops.
@@ -574,7 +574,7 @@ fn silent_clients_do_not_hold_up_a_shutdown() {
     let (ends, _) = mpsc::channel();
     let mut running = Running::serve(server().shutdown_deadline(PATIENCE), app(ends));
     let mut kept = Wire::connect(running.address());
-    kept.send(GET).answer();
+    kept.send(GET).response();
     // Half a head, half a preface, and HTTP/2 that answers no PING.
     let mut half = Wire::connect(running.address());
     half.send("GET / HTTP/1.1\r\nHo");
@@ -647,7 +647,7 @@ fn every_refusal_is_told() {
     let kept: Vec<Wire> = (0..4)
         .map(|_| {
             let mut wire = Wire::connect(running.address());
-            wire.send(GET).answer();
+            wire.send(GET).response();
             wire
         })
         .collect();

@@ -78,17 +78,17 @@ fn check(app: Application) {
     let app = build(&log, app);
     drop(log);
 
-    let answer = Client::new(app.clone())
+    let response = Client::new(app.clone())
         .get("/")
         .header("accept-encoding", "gzip")
         .send();
-    assert_eq!(answer.status(), 200);
+    assert_eq!(response.status(), 200);
     for name in ["x-synchronous", "x-asynchronous", "x-headers"] {
-        let count = answer.headers().get_all(name).iter().count();
+        let count = response.headers().get_all(name).iter().count();
         assert_eq!(count, WRAPPERS / 5, "{name}");
     }
-    assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    assert_eq!(response.header("vary"), Some("accept-encoding"));
 
     let tree = app.describe().to_string();
     assert_eq!(tree.lines().count(), WRAPPERS + 1);
@@ -101,12 +101,12 @@ fn check(app: Application) {
 }
 
 #[test]
-fn five_hundred_wrappers_around_a_ready_answer() {
+fn five_hundred_wrappers_around_a_ready_response() {
     on_a_thread(|| check(Application::new(|_: Request| "la ".repeat(1000))));
 }
 
 #[test]
-fn five_hundred_wrappers_around_a_pending_answer() {
+fn five_hundred_wrappers_around_a_pending_response() {
     on_a_thread(|| {
         check(Application::new(|_: Request| async {
             tokio::task::yield_now().await;
@@ -159,8 +159,8 @@ fn as_many_wrappers_of_one_kind() {
         on_a_thread(move || {
             let app = Application::new(|_: Request| async { "pending" });
             let app = (0..count).fold(app, |app, _| app.wrap(kind.clone()));
-            let answer = Client::new(app.clone()).get("/").send();
-            assert_eq!(answer.text(), "pending");
+            let response = Client::new(app.clone()).get("/").send();
+            assert_eq!(response.text(), "pending");
             assert!(app.describe().to_string().lines().count() > count);
         });
     }

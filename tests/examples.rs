@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::Path;
 
 use self::support::example::{ask, start, stop};
-use self::support::wire::{Answer, Wire};
+use self::support::wire::{Wire, WireResponse};
 
 const EXAMPLES: [&str; 11] = [
     "hello",
@@ -76,9 +76,9 @@ fn state() {
             _ => "",
         };
         wire.send(format!("{line} HTTP/1.1\r\nHost: h\r\n{more}\r\n{body}"));
-        let answer = wire.answer();
-        assert_eq!((answer.status(), answer.text()), (status, text));
-        assert_eq!(answer.header("x-visit").as_deref(), Some(visit));
+        let response = wire.response();
+        assert_eq!((response.status(), response.text()), (status, text));
+        assert_eq!(response.header("x-visit").as_deref(), Some(visit));
     }
     stop(process);
 }
@@ -87,9 +87,9 @@ fn state() {
 fn upgrade() {
     let process = start("upgrade");
     let mut wire = Wire::connect(process.address);
-    let answer = ask(&mut wire, "GET /", "Accept: text/plain\r\n");
-    assert_eq!(answer.status(), "426 Upgrade Required");
-    assert_eq!(answer.header("upgrade").unwrap(), "lines");
+    let response = ask(&mut wire, "GET /", "Accept: text/plain\r\n");
+    assert_eq!(response.status(), "426 Upgrade Required");
+    assert_eq!(response.header("upgrade").unwrap(), "lines");
     wire.send(
         "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\nhello\r\nbye\r\n",
     );
@@ -109,13 +109,13 @@ fn hello() {
     let process = start("hello");
     let mut wire = Wire::connect(process.address);
     for line in ["GET /", "GET /anything?at=all", "POST /"] {
-        let answer = ask(&mut wire, line, "");
+        let response = ask(&mut wire, line, "");
         assert_eq!(
-            (answer.status(), answer.text()),
+            (response.status(), response.text()),
             ("200 OK", "Hello, World!\n")
         );
         assert_eq!(
-            answer.header("content-type").unwrap(),
+            response.header("content-type").unwrap(),
             "text/plain; charset=utf-8"
         );
     }
@@ -131,10 +131,10 @@ fn wsgi() {
         ("GET /", "200 OK", "<h1>Welcome to WSGI!</h1>"),
         ("GET /cellar", "404 Not Found", "Page not found"),
     ] {
-        let answer = ask(&mut wire, line, "");
-        assert_eq!((answer.status(), answer.text()), (status, text));
+        let response = ask(&mut wire, line, "");
+        assert_eq!((response.status(), response.text()), (status, text));
         assert_eq!(
-            answer.header("content-type").unwrap(),
+            response.header("content-type").unwrap(),
             "text/html; charset=utf-8"
         );
     }
@@ -153,8 +153,12 @@ fn dispatch() {
         ("GET /wiki/other", "200 OK", "The page /other\n"),
         ("GET /nowhere", "404 Not Found", "Nothing here\n"),
     ] {
-        let answer = ask(&mut wire, line, "");
-        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
+        let response = ask(&mut wire, line, "");
+        assert_eq!(
+            (response.status(), response.text()),
+            (status, text),
+            "{line}"
+        );
     }
     let moved = ask(&mut wire, "GET /article12.html?page=2", "");
     assert_eq!(moved.status(), "308 Permanent Redirect");
@@ -182,9 +186,9 @@ fn debug_errors() {
         ),
         ("GET /cellar", "404 Not Found", ""),
     ] {
-        let answer = ask(&mut wire, line, "");
-        assert_eq!(answer.status(), status, "{line}");
-        assert!(answer.text().starts_with(begin), "{}", answer.text());
+        let response = ask(&mut wire, line, "");
+        assert_eq!(response.status(), status, "{line}");
+        assert!(response.text().starts_with(begin), "{}", response.text());
     }
     drop(stop(process));
 }
@@ -202,9 +206,13 @@ fn component() {
         ("POST /garden", "403 Forbidden", refused, false),
         ("GET /street", "404 Not Found", "", false),
     ] {
-        let answer = ask(&mut wire, line, "");
-        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
-        let timing = answer.header("server-timing");
+        let response = ask(&mut wire, line, "");
+        assert_eq!(
+            (response.status(), response.text()),
+            (status, text),
+            "{line}"
+        );
+        let timing = response.header("server-timing");
         assert_eq!(timing.is_some(), is_timed, "{line}: {timing:?}");
         if let Some(timing) = timing {
             let milliseconds = timing.strip_prefix("app;dur=").unwrap();
@@ -266,19 +274,19 @@ fn pipeline_cases() -> Vec<Case> {
 }
 
 /// The header lines, without that of the time.
-fn without_date(answer: &Answer) -> Vec<&str> {
-    let lines = answer.lines[1..].iter().map(String::as_str);
+fn without_date(response: &WireResponse) -> Vec<&str> {
+    let lines = response.lines[1..].iter().map(String::as_str);
     lines.filter(|line| !line.starts_with("date: ")).collect()
 }
 
-fn assert_injected(answer: &Answer, case: &str) {
+fn assert_injected(response: &WireResponse, case: &str) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cache-control", "no-cache"),
     ] {
         assert_eq!(
-            answer.header(name).as_deref(),
+            response.header(name).as_deref(),
             Some(value),
             "{case}: {name}"
         );
@@ -294,7 +302,7 @@ fn gunzip(bytes: &[u8]) -> String {
 }
 
 /// Whether `line` is the combined format's of a request, whenever it was.
-fn assert_logged(line: &str, request: &str, answer: &Answer) {
+fn assert_logged(line: &str, request: &str, response: &WireResponse) {
     let (before, rest) = line.split_once('[').unwrap();
     let (time, after) = rest.split_once(']').unwrap();
     assert_eq!(before, "127.0.0.1 - - ", "{line}");
@@ -315,11 +323,11 @@ fn assert_logged(line: &str, request: &str, answer: &Answer) {
         "00/Mmm/0000:00:00:00 +0000",
         "{line}"
     );
-    let bytes = match answer.body.len() {
+    let bytes = match response.body.len() {
         0 => "-".to_owned(),
         count => count.to_string(),
     };
-    let status = answer.status().split(' ').next().unwrap();
+    let status = response.status().split(' ').next().unwrap();
     assert_eq!(
         after,
         format!(" \"{request} HTTP/1.1\" {status} {bytes} \"-\" \"test/1\""),
@@ -331,7 +339,7 @@ fn assert_logged(line: &str, request: &str, answer: &Answer) {
 fn pipeline() {
     let process = start("pipeline");
     let mut wire = Wire::connect(process.address);
-    let mut asked: Vec<(String, Answer)> = Vec::new();
+    let mut asked: Vec<(String, WireResponse)> = Vec::new();
     for case in pipeline_cases() {
         let line = case.line;
         let plain = ask(&mut wire, line, "");
@@ -370,7 +378,7 @@ fn pipeline() {
     }
     let lines = stop(process);
     assert_eq!(lines.len(), asked.len(), "{lines:#?}");
-    for (line, (request, answer)) in lines.iter().zip(&asked) {
-        assert_logged(line, request, answer);
+    for (line, (request, response)) in lines.iter().zip(&asked) {
+        assert_logged(line, request, response);
     }
 }

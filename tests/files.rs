@@ -103,11 +103,11 @@ fn files_and_their_parts_are_sent_over_http_1() {
             wire.send(format!(
                 "GET {target} HTTP/{version}\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
             ));
-            let answer = wire.answer();
+            let response = wire.response();
             let length = expected.len().to_string();
-            assert_eq!(answer.status(), status);
-            assert_eq!(answer.header("content-length"), Some(length));
-            assert!(answer.body == expected, "{target} {version}");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.header("content-length"), Some(length));
+            assert!(response.body == expected, "{target} {version}");
         }
     }
     wire.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -115,7 +115,7 @@ fn files_and_their_parts_are_sent_over_http_1() {
     assert_eq!(head.header("content-length").as_deref(), Some("1000003"));
     // Nothing of the file came with it.
     wire.send("GET /part HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().body, content()[5..10]);
+    assert_eq!(wire.response().body, content()[5..10]);
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn files_and_their_parts_are_sent_over_http_2() {
         ("http://h/part", content()[5..10].to_vec()),
         ("http://h/parts", parts()),
     ] {
-        let answer = client.answer(client.ask(support::http2::get(target)));
+        let response = client.response(client.ask(support::http2::get(target)));
         let length = expected.len().to_string();
-        assert_eq!(answer.headers["content-length"], length);
-        let (found, end) = client.content(answer);
+        assert_eq!(response.headers["content-length"], length);
+        let (found, end) = client.content(response);
         assert_eq!(end, Ok(None));
         assert!(found.into_bytes() == expected);
     }
@@ -201,7 +201,7 @@ fn a_client_that_is_slower_than_the_source_holds_two_buffers() {
     let source = Counted::new(u64::MAX);
     let (_running, mut wire) = serve(of(&source, length));
     wire.send(GET);
-    assert_eq!(wire.answer().body.len() as u64, length);
+    assert_eq!(wire.response().body.len() as u64, length);
     assert_eq!(source.reads.load(Ordering::SeqCst), 128);
     let most = source.most.load(Ordering::SeqCst);
     // What hyper has (400 KiB at most), and what the body has of the next.
@@ -239,8 +239,8 @@ fn a_source_that_fails_breaks_the_response_off() {
     let rest = wire.rest();
     assert!(rest.len() <= 1 << 20, "{}", rest.len());
     let client = support::http2::Client::connect(running.address());
-    let answer = client.answer(client.ask(support::http2::get("http://h/")));
-    let (rest, end) = client.content(answer);
+    let response = client.response(client.ask(support::http2::get("http://h/")));
+    let (rest, end) = client.content(response);
     assert_eq!(end, Err(h2::Reason::INTERNAL_ERROR));
     assert!(rest.len() <= 1 << 20, "{}", rest.len());
 }
@@ -262,10 +262,14 @@ fn wrappers_that_read_measure_and_change_bodies_keep_the_bytes() {
         ("/part", content()[5..10].to_vec()),
         ("/parts", parts()),
     ] {
-        let answer = client.get(target).send();
+        let response = client.get(target).send();
         let length = expected.len().to_string();
-        assert_eq!(answer.header("content-length"), Some(&*length), "{target}");
-        assert!(*answer.bytes() == expected, "{target}");
+        assert_eq!(
+            response.header("content-length"),
+            Some(&*length),
+            "{target}"
+        );
+        assert!(*response.bytes() == expected, "{target}");
         let head = client.head(target).send();
         assert_eq!(head.header("content-length"), Some(&*length), "{target}");
         assert!(head.bytes().is_empty());
@@ -290,8 +294,8 @@ fn a_request_may_have_a_file_as_its_body() {
     for (limit, status) in [(LENGTH as u64, 200), (LENGTH as u64 - 1, 413)] {
         let client = Client::new(echo.clone().wrap(BodyLimit::new(limit)).wrap(Lint::new()));
         let file = pollster::block_on(FileSource::open(&path)).unwrap();
-        let answer = client.post("/").body(file).send();
-        assert_eq!(answer.status(), status);
-        assert!(status != 200 || *answer.bytes() == content());
+        let response = client.post("/").body(file).send();
+        assert_eq!(response.status(), status);
+        assert!(status != 200 || *response.bytes() == content());
     }
 }

@@ -70,8 +70,8 @@ fn streams_are_answered_as_they_are_ready() {
     assert_eq!(client.text(TARGET), fast);
     gate.add_permits(1);
     for slow in slow {
-        let answer = client.answer(slow);
-        assert_eq!(client.content(answer), ("done".to_owned(), Ok(None)));
+        let response = client.response(slow);
+        assert_eq!(client.content(response), ("done".to_owned(), Ok(None)));
     }
 }
 
@@ -105,7 +105,7 @@ fn a_stopped_server_finishes_streams_and_takes_no_more() {
     let start = std::time::Instant::now();
     let is_taken = || {
         let sent = client.try_begin(get("http://h/late"));
-        sent.and_then(|sent| client.try_answer(sent)).is_ok()
+        sent.and_then(|sent| client.try_response(sent)).is_ok()
     };
     while is_taken() {
         assert!(
@@ -114,8 +114,8 @@ fn a_stopped_server_finishes_streams_and_takes_no_more() {
         );
     }
     gate.add_permits(1);
-    let answer = client.answer(slow);
-    assert_eq!(client.content(answer), ("done".to_owned(), Ok(None)));
+    let response = client.response(slow);
+    assert_eq!(client.content(response), ("done".to_owned(), Ok(None)));
     running.join();
 }
 
@@ -127,23 +127,23 @@ fn trailers_are_sent_without_being_asked_for() {
         Body::from_iterator(["one", "two"]).with_trailers(trailers())
     });
     let (_running, client) = serve(app);
-    let answer = client.answer(client.ask(get(TARGET)));
-    assert_eq!(answer.headers.get("content-length"), None);
+    let response = client.response(client.ask(get(TARGET)));
+    assert_eq!(response.headers.get("content-length"), None);
     let expected = ("onetwo".to_owned(), Ok(Some(trailers())));
-    assert_eq!(client.content(answer), expected);
+    assert_eq!(client.content(response), expected);
 }
 
 #[test]
-fn the_answer_to_head_is_that_to_get_without_the_body() {
+fn the_response_to_head_is_that_to_get_without_the_body() {
     let (_running, client) = serve(Application::new(|_: Request| "Hello"));
-    let mut get_headers = client.answer(client.ask(get(TARGET))).headers;
-    let answer = client.answer(client.ask(get(TARGET).method(Method::HEAD)));
-    let mut headers = answer.headers.clone();
+    let mut get_headers = client.response(client.ask(get(TARGET))).headers;
+    let response = client.response(client.ask(get(TARGET).method(Method::HEAD)));
+    let mut headers = response.headers.clone();
     assert_eq!(headers["content-length"], "5");
     // The second may have passed.
     assert!(headers.remove("date").is_some() && get_headers.remove("date").is_some());
     assert_eq!(headers, get_headers);
-    assert_eq!(client.content(answer), (String::new(), Ok(None)));
+    assert_eq!(client.content(response), (String::new(), Ok(None)));
 }
 
 /// A body of two parts, and then what `end` does.
@@ -161,10 +161,10 @@ fn two_parts(end: fn() -> Option<Result<Bytes, Error>>) -> Application {
 fn a_body_that_fails_is_a_reset_after_what_came_before() {
     let app = two_parts(|| Some(Err(Error::other("boom"))));
     let (_running, client) = serve(beside_hello(app));
-    let answer = client.answer(client.ask(get("http://h/fails")));
-    assert_eq!(answer.status, 200);
+    let response = client.response(client.ask(get("http://h/fails")));
+    assert_eq!(response.status, 200);
     let expected = ("onetwo".to_owned(), Err(Reason::INTERNAL_ERROR));
-    assert_eq!(client.content(answer), expected);
+    assert_eq!(client.content(response), expected);
     assert_eq!(client.text(TARGET), (200, "Hello".to_owned()));
 }
 
@@ -174,10 +174,10 @@ fn a_body_that_panics_is_a_reset_after_what_came_before() {
         panic!("boom")
     }
     let (_running, client) = serve(beside_hello(two_parts(boom)));
-    let answer = client.answer(client.ask(get("http://h/panics")));
-    assert_eq!(answer.status, 200);
+    let response = client.response(client.ask(get("http://h/panics")));
+    assert_eq!(response.status, 200);
     let expected = ("onetwo".to_owned(), Err(Reason::INTERNAL_ERROR));
-    assert_eq!(client.content(answer), expected);
+    assert_eq!(client.content(response), expected);
     assert_eq!(client.text(TARGET), (200, "Hello".to_owned()));
 }
 
@@ -190,10 +190,10 @@ fn a_body_is_dropped_when_its_stream_is_reset() {
         body.on_end(move |end| sender.send(end).unwrap())
     });
     let (_running, client) = serve(beside_hello(endless));
-    let mut answer = client.answer(client.ask(get("http://h/endless")));
-    client.part(&mut answer).unwrap().unwrap();
+    let mut response = client.response(client.ask(get("http://h/endless")));
+    client.part(&mut response).unwrap().unwrap();
     assert!(ends.try_recv().is_err());
-    drop(answer);
+    drop(response);
     let end = ends.recv_timeout(PATIENCE).unwrap();
     assert_eq!(end.outcome(), Outcome::Dropped);
     assert_eq!(client.text(TARGET), (200, "Hello".to_owned()));
@@ -217,9 +217,9 @@ fn a_bomb_is_a_413_and_its_stream_alone_is_stopped() {
     sent.content
         .send_data(bomb.slice(..bomb.len() / 2), false)
         .unwrap();
-    let (answer, mut content) = client.answer_early(sent);
-    assert_eq!(answer.status, 413);
-    assert_eq!(client.content(answer).0, "Payload Too Large");
+    let (response, mut content) = client.early_response(sent);
+    assert_eq!(response.status, 413);
+    assert_eq!(client.content(response).0, "Payload Too Large");
     // It is no error to answer early (RFC 9113, section 8.1).
     let reset = client.wait(poll_fn(|context| content.poll_reset(context)));
     assert_eq!(reset.unwrap(), Reason::NO_ERROR);
@@ -232,20 +232,20 @@ fn a_large_body_is_streamed_both_ways() {
     let echo = Application::new(|mut request: Request| request.take_body());
     let (_running, client) = serve(echo);
     let sent = client.begin(get(TARGET).method(Method::POST));
-    let (mut answer, mut content) = client.answer_early(sent);
+    let (mut response, mut content) = client.early_response(sent);
     let part = Bytes::from(vec![b'x'; 16 * 1024]);
     for _ in 0..PARTS {
         content.send_data(part.clone(), false).unwrap();
         // Each is back before the next one is sent.
         let mut back = 0;
         while back < part.len() {
-            back += client.part(&mut answer).unwrap().unwrap().len();
+            back += client.part(&mut response).unwrap().unwrap().len();
         }
         assert_eq!(back, part.len());
     }
     content.send_trailers(trailers()).unwrap();
     assert_eq!(
-        client.content(answer),
+        client.content(response),
         (String::new(), Ok(Some(trailers())))
     );
 }
@@ -263,8 +263,8 @@ fn a_body_that_nobody_reads_is_held_back() {
     std::thread::sleep(Duration::from_millis(50));
     assert!(sent.content.capacity() <= 1 << 20);
     gate.add_permits(1);
-    let answer = client.answer(sent);
-    assert_eq!(client.content(answer).0, "done");
+    let response = client.response(sent);
+    assert_eq!(client.content(response).0, "done");
 }
 
 // Heads.
@@ -284,8 +284,8 @@ fn connection_specific_headers_never_go_out() {
         (StatusCode::OK, headers, "Hello")
     });
     let (_running, client) = serve(app);
-    let answer = client.answer(client.ask(get(TARGET)));
-    let mut names: Vec<_> = answer
+    let response = client.response(client.ask(get(TARGET)));
+    let mut names: Vec<_> = response
         .headers
         .keys()
         .map(http::HeaderName::as_str)
@@ -323,10 +323,10 @@ fn a_request_needs_one_host() {
         let request = hosts
             .iter()
             .fold(get(target), |request, host| request.header("host", *host));
-        let answer = client.answer(client.ask(request));
+        let response = client.response(client.ask(request));
         let (status, expected) = expected;
-        assert_eq!(answer.status, status, "{target} {hosts:?}");
-        assert_eq!(client.content(answer).0, expected, "{target} {hosts:?}");
+        assert_eq!(response.status, status, "{target} {hosts:?}");
+        assert_eq!(client.content(response).0, expected, "{target} {hosts:?}");
     }
 }
 
@@ -351,6 +351,10 @@ fn the_number_of_headers_can_be_set() {
         let request = fields.fold(get(TARGET), |request, at| {
             request.header(format!("x-{at}"), "1")
         });
-        assert_eq!(client.answer(client.ask(request)).status, status, "{count}");
+        assert_eq!(
+            client.response(client.ask(request)).status,
+            status,
+            "{count}"
+        );
     }
 }

@@ -57,7 +57,7 @@ fn length() -> Application {
 }
 
 fn is_served(address: SocketAddr) -> bool {
-    Wire::connect(address).send(GET).answer().status() == "200 OK"
+    Wire::connect(address).send(GET).response().status() == "200 OK"
 }
 
 fn closed(status: &str) -> String {
@@ -118,10 +118,10 @@ fn the_time_of_a_head_begins_with_its_first_byte() {
     let server = server().header_read_timeout(Duration::from_millis(400));
     let stopped = Stopped::serve(server.keep_alive_timeout(Duration::from_secs(60)), hello());
     let mut wire = Wire::connect(stopped.address());
-    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    assert_eq!(wire.send(GET).response().status(), "200 OK");
     // A kept connection may wait longer than a head may take.
     stopped.advance(Duration::from_secs(59));
-    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    assert_eq!(wire.send(GET).response().status(), "200 OK");
     stopped.advance(Duration::from_secs(59));
     wire.send("GET / HT");
     stopped.advance(Duration::from_millis(399));
@@ -136,7 +136,7 @@ fn the_time_of_a_head_begins_with_its_first_byte() {
 fn an_idle_connection_is_closed() {
     let stopped = Stopped::serve(server().keep_alive_timeout(SHORT), hello());
     let mut wire = Wire::connect(stopped.address());
-    assert_eq!(wire.send(GET).answer().status(), "200 OK");
+    assert_eq!(wire.send(GET).response().status(), "200 OK");
     stopped.advance(SHORT - Duration::from_millis(1));
     assert!(is_silent(&wire));
     stopped.advance(Duration::from_millis(2));
@@ -189,7 +189,7 @@ fn what_takes_long_to_answer_is_not_idle() {
     wire.send(GET);
     is_called();
     pass(&stopped, 501);
-    assert_eq!(wire.answer().text(), "late");
+    assert_eq!(wire.response().text(), "late");
 }
 
 #[cfg(feature = "http2")]
@@ -200,9 +200,9 @@ fn what_takes_long_to_answer_over_http_2_is_not_idle() {
     let sent = client.ask(http2::get("http://h/"));
     is_called();
     pass(&stopped, 501);
-    let answer = client.answer(sent);
-    assert_eq!(answer.status, 200);
-    assert_eq!(client.content(answer).0, "late");
+    let response = client.response(sent);
+    assert_eq!(response.status, 200);
+    assert_eq!(client.content(response).0, "late");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_body_that_does_not_come_is_a_408() {
     stopped.advance(SHORT - Duration::from_millis(1));
     assert!(is_silent(&wire));
     stopped.advance(Duration::from_millis(2));
-    assert_eq!(wire.answer().status(), "408 Request Timeout");
+    assert_eq!(wire.response().status(), "408 Request Timeout");
     let (text, _) = stopped.advance_while(|| text(&mut wire));
     assert_eq!(text, "");
 }
@@ -227,8 +227,8 @@ fn a_body_that_does_not_come_over_http_2_is_a_408() {
     sent.content
         .send_data(Bytes::from_static(b"abc"), false)
         .unwrap();
-    let (answer, _) = stopped.advance_while(|| client.answer(sent));
-    assert_eq!(answer.status, 408);
+    let (response, _) = stopped.advance_while(|| client.response(sent));
+    assert_eq!(response.status, 408);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_body_that_comes_too_slowly_is_a_408() {
         gone += SHORT;
         assert!(gone < PATIENCE, "never cut off");
     }
-    assert_eq!(wire.answer().status(), "408 Request Timeout");
+    assert_eq!(wire.response().status(), "408 Request Timeout");
     // Five seconds are given to everybody.
     assert!((5..6).contains(&gone.as_secs()), "{gone:?}");
 }
@@ -298,7 +298,7 @@ fn assert_two_are_served(server: Server) {
         Wire::connect(running.address()),
     ];
     for wire in &mut wires {
-        assert_eq!(wire.send(GET).answer().status(), "200 OK");
+        assert_eq!(wire.send(GET).response().status(), "200 OK");
     }
     let mut third = Wire::connect(running.address());
     third.send(GET);
@@ -309,7 +309,7 @@ fn assert_two_are_served(server: Server) {
     while text(Wire::connect(running.address()).send("GET / HTTP/1.0\r\n\r\n")) == refused {
         assert!(began.elapsed() < PATIENCE, "its place is never free");
     }
-    assert_eq!(wires[1].send(GET).answer().status(), "200 OK");
+    assert_eq!(wires[1].send(GET).response().status(), "200 OK");
 }
 
 #[test]
@@ -442,9 +442,9 @@ fn an_application_learns_that_its_server_stops() {
     }
     let began = Instant::now();
     running.stop();
-    assert_eq!(wire.answer().text(), "goodbye");
-    let answer = client.answer(sent);
-    assert_eq!(client.content(answer).0, "goodbye");
+    assert_eq!(wire.response().text(), "goodbye");
+    let response = client.response(sent);
+    assert_eq!(client.content(response).0, "goodbye");
     running.join();
     assert!(began.elapsed() < PATIENCE / 2);
 }

@@ -57,10 +57,10 @@ fn peer() -> Application {
 fn ask(path: &Path) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.write_all(GET.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    answer.rsplit("\r\n").next().unwrap().to_owned()
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    response.rsplit("\r\n").next().unwrap().to_owned()
 }
 
 fn serve(path: &Path) -> Running {
@@ -78,10 +78,10 @@ fn serves_several_places_at_once() {
     assert_eq!(unix.local_addr(), None);
     let running = Running::serve(server.listen(unix), peer());
     assert_eq!(
-        Wire::connect(running.address()).send(GET).answer().text(),
+        Wire::connect(running.address()).send(GET).response().text(),
         "tcp"
     );
-    assert_eq!(Wire::connect(address).send(GET).answer().text(), "tcp");
+    assert_eq!(Wire::connect(address).send(GET).response().text(), "tcp");
     assert_eq!(ask(&place.socket()), "unix");
 }
 

@@ -30,10 +30,14 @@ fn tower() {
         ("GET /house/library/shelves/3", "200 OK", "Shelf 3\n"),
         ("GET /house/cellar?x", "404 Not Found", "No such room\n"),
     ] {
-        let answer = ask(&mut wire, line, "");
-        assert_eq!((answer.status(), answer.text()), (status, text), "{line}");
+        let response = ask(&mut wire, line, "");
+        assert_eq!(
+            (response.status(), response.text()),
+            (status, text),
+            "{line}"
+        );
         let house = line.contains("/house").then(|| "enfilade".to_owned());
-        assert_eq!(answer.header("x-house"), house, "{line}");
+        assert_eq!(response.header("x-house"), house, "{line}");
     }
     process.signal("INT");
     let mut process = process;
@@ -88,10 +92,13 @@ fn ask_as_web_server(address: SocketAddr, target: &str) -> String {
 
 /// Asks the example `fastcgi` at this address.
 fn ask_for_guests(address: SocketAddr) {
-    let answer = ask_as_web_server(address, "/guests/Ada?x");
-    assert!(answer.ends_with("\r\n\r\nGood evening, Ada\n"), "{answer}");
-    let answer = ask_as_web_server(address, "/cellar");
-    assert!(answer.starts_with("Status: 404 "), "{answer}");
+    let response = ask_as_web_server(address, "/guests/Ada?x");
+    assert!(
+        response.ends_with("\r\n\r\nGood evening, Ada\n"),
+        "{response}"
+    );
+    let response = ask_as_web_server(address, "/cellar");
+    assert!(response.starts_with("Status: 404 "), "{response}");
 }
 
 #[test]
@@ -153,11 +160,11 @@ fn tls() {
     let mut stream = StreamOwned::new(client, stream);
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
     assert!(
-        answer.ends_with("\r\n\r\nHello over HTTP/1.1 and TLSv1.3\n"),
-        "{answer}"
+        response.ends_with("\r\n\r\nHello over HTTP/1.1 and TLSv1.3\n"),
+        "{response}"
     );
     std::fs::remove_dir_all(folder).unwrap();
     drop(stop(process));

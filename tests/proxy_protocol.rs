@@ -48,7 +48,10 @@ fn a_proxy_says_who_its_client_is() {
     ] {
         let mut wire = Wire::connect(trusting.address());
         wire.send(header);
-        assert_eq!(wire.send(GET).answer().text(), "192.0.2.7:4711 10.0.0.1:80");
+        assert_eq!(
+            wire.send(GET).response().text(),
+            "192.0.2.7:4711 10.0.0.1:80"
+        );
     }
     // Who has to say it and does not is not served, and who is not asked is not believed.
     let mut wire = Wire::connect(trusting.address());
@@ -58,7 +61,7 @@ fn a_proxy_says_who_its_client_is() {
     let mut wire = Wire::connect(other.address());
     let own = wire.stream.local_addr().unwrap();
     let expected = format!("{own} {}", other.address());
-    assert_eq!(wire.send(GET).answer().text(), expected);
+    assert_eq!(wire.send(GET).response().text(), expected);
     let mut wire = Wire::connect(other.address());
     wire.send("PROXY TCP4 192.0.2.7 10.0.0.1 4711 80\r\n");
     assert_eq!(wire.send(GET).line(), "HTTP/1.1 400 Bad Request");

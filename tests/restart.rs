@@ -50,11 +50,11 @@ fn ask(address: SocketAddr, target: &str) -> std::io::Result<String> {
         stream,
         "GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.strip_prefix("HTTP/1.1 200 OK\r\n") {
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    match response.strip_prefix("HTTP/1.1 200 OK\r\n") {
         Some(rest) => Ok(rest.rsplit("\r\n").next().unwrap().to_owned()),
-        None => Err(std::io::Error::other(format!("answered {answer:?}"))),
+        None => Err(std::io::Error::other(format!("answered {response:?}"))),
     }
 }
 
@@ -80,11 +80,11 @@ fn no_request_is_lost_when_the_socket_is_handed_over() {
         .map(|target| {
             let is_over = is_over.clone();
             thread::spawn(move || {
-                let mut answers = Vec::new();
+                let mut responses = Vec::new();
                 while !is_over.load(Ordering::Relaxed) {
-                    answers.push(ask(address, target).map_err(|error| error.to_string()));
+                    responses.push(ask(address, target).map_err(|error| error.to_string()));
                 }
-                answers
+                responses
             })
         })
         .collect();
@@ -100,22 +100,22 @@ fn no_request_is_lost_when_the_socket_is_handed_over() {
     }
     thread::sleep(Duration::from_millis(200));
     is_over.store(true, Ordering::Relaxed);
-    let answers: Vec<_> = clients
+    let responses: Vec<_> = clients
         .into_iter()
         .flat_map(|client| client.join().unwrap())
         .collect();
     let _ = std::fs::remove_file(place);
 
-    let failures: Vec<_> = answers
+    let failures: Vec<_> = responses
         .iter()
-        .filter_map(|answer| answer.as_ref().err())
+        .filter_map(|response| response.as_ref().err())
         .collect();
     assert!(
         failures.is_empty(),
         "{} of {}: {failures:?}",
         failures.len(),
-        answers.len()
+        responses.len()
     );
-    let servers: HashSet<_> = answers.iter().flatten().collect();
+    let servers: HashSet<_> = responses.iter().flatten().collect();
     assert_eq!(servers.len(), RESTARTS + 1, "each has answered");
 }

@@ -106,15 +106,15 @@ fn two_parts(
 fn a_connection_is_kept() {
     let (_running, mut wire) = serve(paths());
     for path in ["/a", "/b", "/c"] {
-        let answer = wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
-        let answer = answer.answer();
-        assert_eq!((answer.status(), answer.text()), ("200 OK", path));
-        assert_eq!(answer.header("connection"), None);
+        let response = wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let response = response.response();
+        assert_eq!((response.status(), response.text()), ("200 OK", path));
+        assert_eq!(response.header("connection"), None);
     }
     wire.send("GET /d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    let answer = wire.answer();
-    assert_eq!(answer.text(), "/d");
-    assert_eq!(answer.header("connection").unwrap(), "close");
+    let response = wire.response();
+    assert_eq!(response.text(), "/d");
+    assert_eq!(response.header("connection").unwrap(), "close");
     assert_eq!(wire.rest(), b"");
 }
 
@@ -124,14 +124,17 @@ fn a_connection_may_have_one_request_and_names_capitals() {
     let running = Running::serve(server.keep_alive(false).title_case_headers(true), hello());
     let mut wire = Wire::connect(running.address());
     wire.send(GET.repeat(2));
-    let answer = wire.answer();
-    assert_eq!(answer.text(), "Hello");
+    let response = wire.response();
+    assert_eq!(response.text(), "Hello");
     assert!(
-        answer.lines.iter().any(|line| line == "Content-Length: 5"),
+        response
+            .lines
+            .iter()
+            .any(|line| line == "Content-Length: 5"),
         "{:?}",
-        answer.lines
+        response.lines
     );
-    assert_eq!(answer.header("connection").unwrap(), "close");
+    assert_eq!(response.header("connection").unwrap(), "close");
     assert_eq!(wire.rest(), b"");
 }
 
@@ -145,24 +148,24 @@ fn pipelined_requests_are_answered_in_order() {
     });
     let (_running, mut wire) = serve(slow_first);
     wire.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\nGET /fast HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().text(), "/slow");
-    assert_eq!(wire.answer().text(), "/fast");
+    assert_eq!(wire.response().text(), "/slow");
+    assert_eq!(wire.response().text(), "/fast");
 }
 
 #[test]
 fn http_1_0_keeps_a_connection_only_where_asked() {
     let (running, mut wire) = serve(hello());
-    let answer = wire.send("GET / HTTP/1.0\r\n\r\n").answer();
-    assert_eq!(answer.lines[0], "HTTP/1.0 200 OK");
-    assert_eq!(answer.text(), "Hello");
+    let response = wire.send("GET / HTTP/1.0\r\n\r\n").response();
+    assert_eq!(response.lines[0], "HTTP/1.0 200 OK");
+    assert_eq!(response.text(), "Hello");
     assert_eq!(wire.rest(), b"");
 
     let mut wire = Wire::connect(running.address());
     for _ in 0..2 {
-        let answer = wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-        let answer = answer.answer();
-        assert_eq!(answer.text(), "Hello");
-        assert_eq!(answer.header("connection").unwrap(), "keep-alive");
+        let response = wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        let response = response.response();
+        assert_eq!(response.text(), "Hello");
+        assert_eq!(response.header("connection").unwrap(), "keep-alive");
     }
 }
 
@@ -187,7 +190,7 @@ fn a_slow_head_is_given_up() {
 #[test]
 fn the_date_is_said() {
     let (_running, mut wire) = serve(hello());
-    let date = wire.send(GET).answer().header("date").unwrap();
+    let date = wire.send(GET).response().header("date").unwrap();
     // RFC 9110, section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
     let shape: String = date
         .chars()
@@ -203,7 +206,7 @@ fn the_date_is_said() {
 }
 
 #[test]
-fn the_answer_to_head_is_that_to_get_without_the_body() {
+fn the_response_to_head_is_that_to_get_without_the_body() {
     let app = Router::new()
         .get("/text", |_: Request| "Hello")
         .get("/stream", |_: Request| Body::from_iterator(["a", "b"]))
@@ -213,7 +216,7 @@ fn the_answer_to_head_is_that_to_get_without_the_body() {
     wire.send("HEAD /text HTTP/1.1\r\nHost: h\r\n\r\n");
     let head = wire.head();
     wire.send("GET /text HTTP/1.1\r\nHost: h\r\n\r\n");
-    let get = wire.answer();
+    let get = wire.response();
     assert_eq!(get.text(), "Hello");
     let without_date = |lines: &[String]| -> Vec<String> {
         let kept = lines.iter().filter(|line| !line.starts_with("date: "));
@@ -225,7 +228,7 @@ fn the_answer_to_head_is_that_to_get_without_the_body() {
     wire.send("HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(wire.head().header("content-length"), None);
     wire.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().text(), "ab");
+    assert_eq!(wire.response().text(), "ab");
 }
 
 #[test]
@@ -303,11 +306,11 @@ fn what_is_not_http_is_refused() {
         let mut wire = Wire::connect(running.address());
         // A server may refuse before it has read all of it.
         let _ = wire.try_send(&request);
-        let answer = wire.head();
-        assert_eq!(answer.status(), status, "{case:?}");
-        assert_eq!(answer.header("connection").unwrap(), "close", "{case:?}");
+        let response = wire.head();
+        assert_eq!(response.status(), status, "{case:?}");
+        assert_eq!(response.header("connection").unwrap(), "close", "{case:?}");
         let rest = wire.rest();
-        let length = answer.header("content-length").unwrap();
+        let length = response.header("content-length").unwrap();
         assert_eq!(rest.len().to_string(), length, "{case:?}");
     }
 }
@@ -320,7 +323,7 @@ fn a_request_with_two_lengths_is_the_last_one() {
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n",
     );
     wire.send("3\r\nabc\r\n0\r\n\r\nGET /forged HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().text(), "abc");
+    assert_eq!(wire.response().text(), "abc");
     assert_eq!(wire.rest(), b"");
 }
 
@@ -329,9 +332,9 @@ fn a_tunnel_is_refused() {
     let (_running, mut wire) = serve(hello());
     wire.send("CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n");
     // An application that answered 200 had the connection closed without an answer.
-    let answer = wire.answer();
-    assert_eq!(answer.status(), "501 Not Implemented");
-    assert_eq!(answer.header("connection").as_deref(), Some("close"));
+    let response = wire.response();
+    assert_eq!(response.status(), "501 Not Implemented");
+    assert_eq!(response.header("connection").as_deref(), Some("close"));
     assert_eq!(wire.rest(), b"");
 }
 
@@ -372,14 +375,18 @@ fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
         ("/stream", None, Some("chunked"), "Hello"),
     ] {
         wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
-        let answer = wire.answer();
-        assert_eq!(answer.header("content-length").as_deref(), length, "{path}");
+        let response = wire.response();
         assert_eq!(
-            answer.header("transfer-encoding").as_deref(),
+            response.header("content-length").as_deref(),
+            length,
+            "{path}"
+        );
+        assert_eq!(
+            response.header("transfer-encoding").as_deref(),
             coding,
             "{path}"
         );
-        assert_eq!(answer.text(), text, "{path}");
+        assert_eq!(response.text(), text, "{path}");
     }
     // RFC 9112, section 6.1: an HTTP/1.0 client does not know of chunks, so the end of the connection is the end.
     for connection in ["", "Connection: keep-alive\r\n"] {
@@ -398,7 +405,7 @@ fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
     assert_eq!(none.header("transfer-encoding"), None);
     // Nothing of a body came: the next answer begins where it should.
     wire.send("GET /text HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().text(), "Hello");
+    assert_eq!(wire.response().text(), "Hello");
 }
 
 #[test]
@@ -435,10 +442,10 @@ fn a_panic_is_a_500_and_the_connection_goes_on() {
     let (_running, mut wire) = serve(app);
     for path in ["/now", "/later"] {
         wire.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
-        let answer = wire.answer();
-        assert_eq!(answer.status(), "500 Internal Server Error");
-        assert_eq!(answer.text(), "Internal Server Error");
-        assert_eq!(wire.send(GET).answer().text(), "Hello");
+        let response = wire.response();
+        assert_eq!(response.status(), "500 Internal Server Error");
+        assert_eq!(response.text(), "Internal Server Error");
+        assert_eq!(wire.send(GET).response().text(), "Hello");
     }
 }
 
@@ -581,7 +588,7 @@ fn the_body_of_a_request_is_streamed() {
     assert_eq!(wire.line(), "");
     // The connection is in order afterwards.
     wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfour");
-    assert_eq!(wire.answer().text(), "four");
+    assert_eq!(wire.response().text(), "four");
 }
 
 #[test]
@@ -630,14 +637,14 @@ fn a_body_that_nobody_reads_is_not_the_next_request() {
         let mut wire = Wire::connect(running.address());
         let _ = wire.try_send(format!("POST /real HTTP/1.1\r\nHost: h\r\n{body}"));
         let _ = wire.try_send("GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-        let answers = String::from_utf8(wire.rest()).unwrap();
-        assert!(!answers.contains("/forged"), "{answers}");
-        assert!(answers.contains("\r\n\r\n/real"), "{answers}");
+        let responses = String::from_utf8(wire.rest()).unwrap();
+        assert!(!responses.contains("/forged"), "{responses}");
+        assert!(responses.contains("\r\n\r\n/real"), "{responses}");
     }
 }
 
 #[test]
-fn what_comes_of_a_body_after_its_answer_is_no_head() {
+fn what_comes_of_a_body_after_its_response_is_no_head() {
     let app = Application::new(|mut request: Request| {
         // It was taken for a request line, and one of so many bytes is a 414.
         let body = request.take_body();
@@ -646,12 +653,12 @@ fn what_comes_of_a_body_after_its_answer_is_no_head() {
     });
     let (_running, mut wire) = serve(app);
     wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
-    assert_eq!(wire.answer().status(), "200 OK");
+    assert_eq!(wire.response().status(), "200 OK");
     for _ in 0..20 {
         wire.send("x".repeat(10_000));
     }
     wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().status(), "200 OK");
+    assert_eq!(wire.response().status(), "200 OK");
 }
 
 /// A coded body of zeros, of which the first part alone is too much.
@@ -671,13 +678,13 @@ fn a_bomb_is_a_413_and_is_not_read_on() {
     );
     // The other half never comes.
     wire.send(head).send(&bomb[..bomb.len() / 2]);
-    let answer = wire.answer();
-    assert_eq!(answer.status(), "413 Payload Too Large");
+    let response = wire.response();
+    assert_eq!(response.status(), "413 Payload Too Large");
     assert_eq!(wire.rest(), b"");
 }
 
 #[test]
-fn a_fault_of_a_coded_body_is_its_answer_and_the_connection_goes_on() {
+fn a_fault_of_a_compressed_body_is_its_response_and_the_connection_goes_on() {
     let (_running, mut wire) = serve(echo_whole().wrap(Decompression::new()));
     for (coding, body, status) in [
         ("gzip", "garbage", "400 Bad Request"),
@@ -688,7 +695,7 @@ fn a_fault_of_a_coded_body_is_its_answer_and_the_connection_goes_on() {
         wire.send(format!(
             "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: {coding}\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
-        assert_eq!(wire.answer().status(), status);
+        assert_eq!(wire.response().status(), status);
     }
 }
 
@@ -700,7 +707,7 @@ fn a_client_that_waits_for_100_gets_it_when_its_body_is_read() {
     });
     let (_running, mut wire) = serve(reads);
     assert_eq!(wire.send(head).head().lines, ["HTTP/1.1 100 Continue"]);
-    assert_eq!(wire.send("roses").answer().text(), "roses");
+    assert_eq!(wire.send("roses").response().text(), "roses");
 
     let refuses = Application::new(|_: Request| StatusCode::FORBIDDEN);
     let (_running, mut wire) = serve(refuses);
@@ -724,7 +731,7 @@ fn listens_on_ipv6() {
             });
             let running = Running::serve(server, app);
             let mut wire = Wire::connect(running.address());
-            assert_eq!(wire.send(GET).answer().text(), "::1 ::1");
+            assert_eq!(wire.send(GET).response().text(), "::1 ::1");
         }
         (Err(expected), Err(found)) => assert_eq!(found.kind(), expected.kind()),
         (expected, found) => panic!("{expected:?}, but {found:?}"),
@@ -757,10 +764,10 @@ fn a_wsgi_callable_says_its_own_reason() {
         Ok([text])
     });
     let (_running, mut wire) = serve(app);
-    let answer = wire.send(GET).answer();
-    assert_eq!(answer.lines[0], "HTTP/1.1 200 Froody");
-    assert_eq!(answer.header("x-towel").unwrap(), "yes");
-    assert_eq!(answer.text(), "HTTP/1.1 h");
+    let response = wire.send(GET).response();
+    assert_eq!(response.lines[0], "HTTP/1.1 200 Froody");
+    assert_eq!(response.header("x-towel").unwrap(), "yes");
+    assert_eq!(response.text(), "HTTP/1.1 h");
 }
 
 #[cfg(feature = "wsgi")]

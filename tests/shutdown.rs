@@ -53,7 +53,7 @@ fn what_is_in_flight_is_finished_and_the_rest_closed() {
         Wire::connect(running.address()),
         Wire::connect(running.address()),
     );
-    assert_eq!(idle.send(GET).answer().text(), "at once");
+    assert_eq!(idle.send(GET).response().text(), "at once");
     busy.send(SLOW);
     calls.recv_timeout(PATIENCE).unwrap();
 
@@ -62,7 +62,7 @@ fn what_is_in_flight_is_finished_and_the_rest_closed() {
     assert_eq!(fresh.rest(), b"");
     wait_until_closed(running.address());
     gate.add_permits(1);
-    assert_eq!(busy.answer().text(), "done");
+    assert_eq!(busy.response().text(), "done");
     // The answer says so where the connection knows of it in time, and it is closed in any case.
     assert_eq!(busy.rest(), b"");
     let start = Instant::now();
@@ -137,7 +137,7 @@ fn a_signal_lets_what_is_in_flight_finish() {
             .unwrap()
             .write_all(b"\n")
             .unwrap();
-        assert_eq!(wire.answer().text(), "done");
+        assert_eq!(wire.response().text(), "done");
         let (status, _) = process.end();
         assert!(status.success(), "{name}: {status}");
     }

@@ -130,26 +130,26 @@ fn connect(address: SocketAddr, config: ClientConfig, host: &str) -> Connected {
 
 fn ask(mut stream: Connected) -> std::io::Result<String> {
     stream.write_all(GET.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8(answer).unwrap();
-    Ok(answer.rsplit("\r\n").next().unwrap().to_owned())
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    let response = String::from_utf8(response).unwrap();
+    Ok(response.rsplit("\r\n").next().unwrap().to_owned())
 }
 
 #[test]
 fn the_application_sees_what_was_agreed_on() {
     let office = Office::new("facts");
     let running = serve(office.certificates());
-    let answer = ask(connect(running.address(), office.client(), "house.example")).unwrap();
-    assert_eq!(answer, "HTTP/1.1 https TLSv1.3 house.example ");
+    let response = ask(connect(running.address(), office.client(), "house.example")).unwrap();
+    assert_eq!(response, "HTTP/1.1 https TLSv1.3 house.example ");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let old = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()
         .with_root_certificates(office.roots())
         .with_no_client_auth();
-    let answer = ask(connect(running.address(), old, "house.example")).unwrap();
-    assert_eq!(answer, "HTTP/1.1 https TLSv1.2 house.example ");
+    let response = ask(connect(running.address(), old, "house.example")).unwrap();
+    assert_eq!(response, "HTTP/1.1 https TLSv1.2 house.example ");
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn clients_get_the_certificate_of_the_name_that_they_ask_for() {
     let running = serve(certificates);
     for host in ["house.example", "shop.example"] {
         // The client verifies the name itself.
-        let answer = ask(connect(running.address(), office.client(), host)).unwrap();
-        assert_eq!(answer, format!("HTTP/1.1 https TLSv1.3 {host} "));
+        let response = ask(connect(running.address(), office.client(), host)).unwrap();
+        assert_eq!(response, format!("HTTP/1.1 https TLSv1.3 {host} "));
     }
     let error = ask(connect(running.address(), office.client(), "other.example")).unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
@@ -197,13 +197,13 @@ fn http_2_is_agreed_on_where_the_client_knows_it() {
         let request = http::Request::get("https://house.example/")
             .body(())
             .unwrap();
-        let (answer, _) = sender
+        let (response, _) = sender
             .ready()
             .await
             .unwrap()
             .send_request(request, true)
             .unwrap();
-        let mut body = answer.await.unwrap().into_body();
+        let mut body = response.await.unwrap().into_body();
         body.data().await.unwrap().unwrap()
     });
     assert_eq!(text, "HTTP/2.0 https TLSv1.3 house.example ");

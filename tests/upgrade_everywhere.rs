@@ -276,7 +276,7 @@ async fn under_axum() {
 
 /// Upper-case echo over axum's WebSockets.
 fn sockets() -> axum::Router {
-    let answer = async |upgrade: WebSocketUpgrade| {
+    let response = async |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async |mut socket| {
             while let Some(Ok(message)) = socket.recv().await {
                 if let Message::Text(text) = message {
@@ -288,7 +288,7 @@ fn sockets() -> axum::Router {
     };
     let lie = async || (StatusCode::SWITCHING_PROTOCOLS, "");
     axum::Router::new()
-        .route("/socket", any(answer))
+        .route("/socket", any(response))
         .route("/lie", get(lie))
 }
 

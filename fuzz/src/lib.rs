@@ -149,17 +149,17 @@ pub fn hosts(data: &[u8]) {
     assert!(written.bytes().all(|byte| byte.is_ascii_graphic()));
     if let Ok(trusted) = TrustedHosts::new([&text]) {
         let app = Application::new(|_: Request| "found").wrap(trusted);
-        let answer = Client::new(app).get("/").header("host", &*text).send();
+        let response = Client::new(app).get("/").header("host", &*text).send();
         // A star or a dot at its beginning makes it a pattern.
-        assert!(answer.status() == 200 || text.starts_with(['*', '.']));
+        assert!(response.status() == 200 || text.starts_with(['*', '.']));
     }
     let app = Application::new(|_: Request| "found").wrap(HttpsRedirect::new());
-    let answer = Client::new(app).get("//a").header("host", &*text).send();
+    let response = Client::new(app).get("//a").header("host", &*text).send();
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_byte);
     let is_name = host.address().is_some() || host.name().split('.').all(is_label);
-    assert_eq!(answer.status() == 308, is_name);
-    if let Some(location) = answer.header("location") {
+    assert_eq!(response.status() == 308, is_name);
+    if let Some(location) = response.header("location") {
         let location = Uri::try_from(location).expect("a redirect leads to a URL");
         assert_eq!(location.path(), "//a");
         assert_eq!(location.host(), Some(host.name()));
@@ -372,12 +372,12 @@ pub fn start_response(data: &[u8]) {
             start_response(&status, &[(name, value)])?;
             Ok(["x"])
         });
-    let answer = Client::new(app).get("/").send();
-    let values = answer
+    let response = Client::new(app).get("/").send();
+    let values = response
         .headers()
         .values()
         .all(|value| !value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
-    assert!(values && answer.status().as_u16() >= 200);
+    assert!(values && response.status().as_u16() >= 200);
 }
 
 /// Any body in any coding is read or refused, in small pieces and within its bounds, and is the same however it comes.
@@ -472,11 +472,11 @@ pub fn timings(data: &[u8]) {
         name.is_empty().to_string()
     });
     let app = app.wrap(Timing::new().timer(|| std::time::Duration::ZERO));
-    let answer = Client::new(app).get("/").send();
+    let response = Client::new(app).get("/").send();
     let name = HeaderName::from_static("server-timing");
-    let entries: Vec<_> = headers::members(answer.headers(), &name).collect();
+    let entries: Vec<_> = headers::members(response.headers(), &name).collect();
     assert_eq!(entries[0], "total;dur=0.000");
-    assert_eq!(entries.len() == 1, answer.text() == "true");
+    assert_eq!(entries.len() == 1, response.text() == "true");
     if let Some(entry) = entries.get(1) {
         let (name, rest) = entry.split_once(';').expect("a description");
         assert!(HeaderName::try_from(name).is_ok(), "{name:?}");
@@ -531,11 +531,11 @@ pub fn fastcgi(data: &[u8]) {
 
 /// Any bytes of a web server are answered once, or not at all.
 pub fn scgi(data: &[u8]) {
-    let answer = connected(data, |stream| {
+    let response = connected(data, |stream| {
         enfilade::scgi::serve_connection(stream, placed())
     });
-    assert!(answer.is_empty() || answer.starts_with(b"Status: "));
-    assert!(!has_failed(&answer));
+    assert!(response.is_empty() || response.starts_with(b"Status: "));
+    assert!(!has_failed(&response));
 }
 
 /// Whether the application panicked, which the gateway makes a 500.

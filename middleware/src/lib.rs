@@ -111,7 +111,7 @@ pub use protect::maintenance::{Maintenance, MaintenanceSwitch};
 pub use protect::proxy_fix::{ForwardedElement, ProxyFix, XForwarded, parse_forwarded};
 #[cfg(feature = "rate-limit")]
 pub use protect::rate_limit::{
-    Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
+    Quota, QuotaKey, QuotaRequest, QuotaResult, QuotaState, QuotaStore, RateLimit, WhenNoKey,
     WhenStoreFails,
 };
 pub use protect::timeout::Timeout;

@@ -29,7 +29,7 @@ pub(crate) async fn respond(
         Ok(mut request) => {
             let connection = request.connection().clone();
             request.set_connection(connection.with_spawner(spawner.clone()));
-            let mut response_future = gateway::answer(app, request);
+            let mut response_future = gateway::respond(app, request);
             let response = (&mut response_future).await;
             if response_future.has_panicked() {
                 FailureHooks::default().panicked(response.extensions().get());

@@ -25,7 +25,7 @@ use crate::upgraded::{FuturesStream, OfferedUpgrade};
 
 /// An application as a service: what runs it under axum, hyper or whatever else calls services.
 ///
-/// It is a gateway, so it does what [every gateway](gateway::answer) does: a panic is a 500, an answer to HEAD has no
+/// It is a gateway, so it does what [every gateway](gateway::respond) does: a panic is a 500, an answer to HEAD has no
 /// body, and a request over HTTP/1.1 without a `Host` is a 400 (one that a test makes by hand needs one). It is always
 /// ready and has no errors.
 ///
@@ -192,7 +192,7 @@ where
         let (mut parts, body) = request.into_parts();
         let upgrade = OfferedUpgrade::of(&mut parts);
         let request = self.request(parts, body);
-        let response = gateway::answer_upgradable(&self.app, request, upgrade.upgradable());
+        let response = gateway::respond_upgradable(&self.app, request, upgrade.upgradable());
         AppServiceFuture {
             response,
             is_head,
@@ -205,7 +205,7 @@ where
 /// The future of an [`AppService`].
 #[derive(Debug)]
 pub struct AppServiceFuture {
-    response: gateway::Answer,
+    response: gateway::ResponseFuture,
     is_head: bool,
     upgrade: Option<OnUpgrade>,
     failures: FailureHooks,

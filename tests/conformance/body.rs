@@ -10,17 +10,26 @@ use serde_json::Value;
 
 use crate::case::{fixture, object, required};
 use crate::matchers::{self, text_of};
-use crate::observed::Answer;
+use crate::observed::ObservedResponse;
 use crate::verdict::{self, Check, ensure, fail, unsupported};
 
 /// Judges the body of `answer`; `all` are the answers of a repeated request.
-pub(crate) fn body(matcher: &Value, answer: &Answer, all: &[Answer]) -> Check {
+pub(crate) fn body(
+    matcher: &Value,
+    response: &ObservedResponse,
+    all: &[ObservedResponse],
+) -> Check {
     let matchers = object(matcher)?.iter();
-    verdict::all(matchers.map(|(name, wanted)| body_by(name, wanted, answer, all)))
+    verdict::all(matchers.map(|(name, wanted)| body_by(name, wanted, response, all)))
 }
 
-fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check {
-    let body = &answer.body;
+fn body_by(
+    name: &str,
+    wanted: &Value,
+    response: &ObservedResponse,
+    all: &[ObservedResponse],
+) -> Check {
+    let body = &response.body;
     let said = |holds: bool| {
         let found = shown(body);
         ensure(holds, || format!("the body {found} is not {name} {wanted}"))
@@ -32,7 +41,7 @@ fn body_by(name: &str, wanted: &Value, answer: &Answer, all: &[Answer]) -> Check
         "identical_across_repeats" => {
             truth(all.windows(2).all(|pair| pair[0].body == pair[1].body))
         }
-        "incremental" => truth(answer.first_before_end),
+        "incremental" => truth(response.first_before_end),
         _ => content_by(name, wanted, body),
     }
 }
@@ -134,10 +143,10 @@ mod tests {
     use super::*;
     use crate::verdict::Trouble;
 
-    fn answer(body: &[u8]) -> Answer {
-        Answer {
+    fn response(body: &[u8]) -> ObservedResponse {
+        ObservedResponse {
             body: body.to_vec(),
-            ..Answer::default()
+            ..ObservedResponse::default()
         }
     }
 
@@ -194,8 +203,8 @@ mod tests {
             ),
         ];
         for (matcher, passes, fails) in cases {
-            assert_eq!(body(&matcher, &answer(&passes), &[]), Ok(()), "{matcher}");
-            let failed = body(&matcher, &answer(&fails), &[]);
+            assert_eq!(body(&matcher, &response(&passes), &[]), Ok(()), "{matcher}");
+            let failed = body(&matcher, &response(&fails), &[]);
             assert!(
                 matches!(failed, Err(Trouble::Failed(_))),
                 "{matcher}: {failed:?}"
@@ -206,12 +215,12 @@ mod tests {
     #[test]
     fn matchers_of_how_it_came_can_pass_and_fail() {
         let identical = json!({"identical_across_repeats": true});
-        let (a, b) = (answer(b"a"), answer(b"b"));
+        let (a, b) = (response(b"a"), response(b"b"));
         assert_eq!(body(&identical, &a, &[a.clone(), a.clone()]), Ok(()));
         assert!(body(&identical, &a, &[a.clone(), b]).is_err());
-        let early = Answer {
+        let early = ObservedResponse {
             first_before_end: true,
-            ..Answer::default()
+            ..ObservedResponse::default()
         };
         let incremental = json!({"incremental": true});
         assert_eq!(body(&incremental, &early, &[]), Ok(()));
@@ -221,7 +230,7 @@ mod tests {
     #[test]
     fn an_unknown_matcher_is_never_passed_over() {
         for matcher in [json!({"nearly": "a"}), json!("a"), json!({"length": "2"})] {
-            let result = body(&matcher, &answer(b"a"), &[]);
+            let result = body(&matcher, &response(b"a"), &[]);
             assert!(matches!(result, Err(Trouble::Unsupported(_))), "{matcher}");
         }
         for decoded in [
@@ -229,7 +238,7 @@ mod tests {
             json!({"coding": "gzip", "nearly": "abc"}),
             json!({"coding": "gzip", "equals": 1}),
         ] {
-            let result = body(&json!({ "decoded": decoded }), &answer(&gzip("abc")), &[]);
+            let result = body(&json!({ "decoded": decoded }), &response(&gzip("abc")), &[]);
             assert!(matches!(result, Err(Trouble::Unsupported(_))), "{decoded}");
         }
     }

@@ -53,7 +53,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
     facts.tell(&wanted);
     let mut session = (transport.open)(app, &recorder)?;
     let begin = Instant::now();
-    let answers = send_each(&mut *session, &wanted)?;
+    let responses = send_each(&mut *session, &wanted)?;
     let took = begin.elapsed();
     let second = match &wanted.then {
         Some(then) => session.send_after(then)?,
@@ -62,8 +62,8 @@ fn over(transport: &Transport, case: &Case) -> Check {
     // Where nothing in the stack writes a log, it is what the server had to say.
     let is_log_of_server = !has_middleware(&case.value["config"], "access_log");
     let observed = Observed {
-        answers,
-        second_status: second.map(|answer| answer.status),
+        responses,
+        second_status: second.map(|response| response.status),
         record: recorder,
         log: if is_log_of_server {
             session.panics()

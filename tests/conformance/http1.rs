@@ -3,7 +3,7 @@
 use enfilade::Application;
 use http::{Method, Version};
 
-use crate::observed::{Answer, Log, Recorder};
+use crate::observed::{Log, ObservedResponse, Recorder};
 use crate::request::Wanted;
 use crate::server::{self, PATIENCE, Running};
 use crate::socket::Connection;
@@ -36,18 +36,18 @@ fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
 }
 
 impl Session for Http1 {
-    fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
+    fn send(&mut self, wanted: &Wanted) -> Check<ObservedResponse> {
         let mut connection = match self.kept.take() {
             Some(connection) => connection,
             None => Connection::open(self.server.address)?,
         };
-        let answer = exchange(&mut connection, wanted, &self.recorder)?;
+        let response = exchange(&mut connection, wanted, &self.recorder)?;
         match wanted.abort {
             true => connection.close(),
-            false if is_last(&connection, wanted, &answer) => {}
+            false if is_last(&connection, wanted, &response) => {}
             false => self.kept = Some(connection),
         }
-        Ok(answer)
+        Ok(response)
     }
 
     fn start(&mut self, wanted: &Wanted) -> Check<Pending> {
@@ -56,7 +56,7 @@ impl Session for Http1 {
         Pending::in_thread(move || exchange(&mut connection, &wanted, &recorder))
     }
 
-    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>> {
+    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<ObservedResponse>> {
         match self.kept {
             Some(_) => self.send(wanted).map(Some),
             None => Ok(None),
@@ -68,7 +68,11 @@ impl Session for Http1 {
     }
 }
 
-fn exchange(connection: &mut Connection, wanted: &Wanted, recorder: &Recorder) -> Check<Answer> {
+fn exchange(
+    connection: &mut Connection,
+    wanted: &Wanted,
+    recorder: &Recorder,
+) -> Check<ObservedResponse> {
     let (head, content) = encode(wanted);
     if wanted.looks.at_interim && wanted.has("expect") && !content.is_empty() {
         return expecting(connection, wanted, &head, &content);
@@ -82,10 +86,10 @@ fn exchange(connection: &mut Connection, wanted: &Wanted, recorder: &Recorder) -
         connection.wait_for_content()?;
         first_before_end = recorder.lock().sources_ended == 0;
     }
-    let answer = whole(connection, wanted, Vec::new())?;
-    Ok(Answer {
+    let response = whole(connection, wanted, Vec::new())?;
+    Ok(ObservedResponse {
         first_before_end,
-        ..answer
+        ..response
     })
 }
 
@@ -95,33 +99,44 @@ fn expecting(
     wanted: &Wanted,
     head: &[u8],
     content: &[u8],
-) -> Check<Answer> {
+) -> Check<ObservedResponse> {
     connection.write(head);
-    match connection.answer(wanted.method == Method::HEAD, PATIENCE)? {
-        Some(answer) if answer.status == 100 => {
+    match connection.response(wanted.method == Method::HEAD, PATIENCE)? {
+        Some(response) if response.status == 100 => {
             connection.write(content);
             whole(connection, wanted, vec![100])
         }
-        Some(answer) => Ok(answer),
+        Some(response) => Ok(response),
         None => fail("the server neither asked for the content nor answered"),
     }
 }
 
 /// The answer, with the interim ones that go before it (RFC 9110, section 15.2).
-fn whole(connection: &mut Connection, wanted: &Wanted, mut interim: Vec<u16>) -> Check<Answer> {
+fn whole(
+    connection: &mut Connection,
+    wanted: &Wanted,
+    mut interim: Vec<u16>,
+) -> Check<ObservedResponse> {
     loop {
-        match connection.answer(wanted.method == Method::HEAD, PATIENCE)? {
-            Some(answer) if matches!(answer.status, 100 | 102..=199) => interim.push(answer.status),
-            Some(answer) => return Ok(Answer { interim, ..answer }),
+        match connection.response(wanted.method == Method::HEAD, PATIENCE)? {
+            Some(response) if matches!(response.status, 100 | 102..=199) => {
+                interim.push(response.status)
+            }
+            Some(response) => {
+                return Ok(ObservedResponse {
+                    interim,
+                    ..response
+                });
+            }
             None => return fail("the server gave no whole answer"),
         }
     }
 }
 
 /// Whether the connection is over, or is one of HTTP no more.
-fn is_last(connection: &Connection, wanted: &Wanted, answer: &Answer) -> bool {
-    let said = answer.lines("connection").contains(&"close");
-    connection.closed || said || answer.status == 101 || wanted.version == Version::HTTP_10
+fn is_last(connection: &Connection, wanted: &Wanted, response: &ObservedResponse) -> bool {
+    let said = response.lines("connection").contains(&"close");
+    connection.closed || said || response.status == 101 || wanted.version == Version::HTTP_10
 }
 
 /// The bytes of a request's head and of its content; a host and a length are added where they are not said, and so is that trailers are taken

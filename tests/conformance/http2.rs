@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::apps;
-use crate::observed::{Answer, Log, Recorder};
+use crate::observed::{Log, ObservedResponse, Recorder};
 use crate::request::Wanted;
 use crate::server::{self, PATIENCE, Running};
 use crate::transport::{Pending, Session, Transport, mentions};
@@ -135,7 +135,7 @@ fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
 }
 
 impl Session for Http2 {
-    fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
+    fn send(&mut self, wanted: &Wanted) -> Check<ObservedResponse> {
         let exchange = in_time(self.client.clone(), wanted.clone(), self.recorder.clone());
         self.runtime.block_on(exchange)
     }
@@ -147,7 +147,7 @@ impl Session for Http2 {
     }
 
     /// All requests go over the same connection.
-    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>> {
+    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<ObservedResponse>> {
         self.send(wanted).map(Some)
     }
 
@@ -160,34 +160,38 @@ fn broken<T>(error: h2::Error) -> Check<T> {
     fail(format!("the server gave no answer: {error}"))
 }
 
-async fn in_time(client: SendRequest<Bytes>, wanted: Wanted, recorder: Recorder) -> Check<Answer> {
+async fn in_time(
+    client: SendRequest<Bytes>,
+    wanted: Wanted,
+    recorder: Recorder,
+) -> Check<ObservedResponse> {
     let exchange = exchange(client, &wanted, &recorder);
-    let answer = tokio::time::timeout(PATIENCE, exchange).await;
-    answer.unwrap_or_else(|_| fail("the server gave no whole answer"))
+    let response = tokio::time::timeout(PATIENCE, exchange).await;
+    response.unwrap_or_else(|_| fail("the server gave no whole answer"))
 }
 
 async fn exchange(
     client: SendRequest<Bytes>,
     wanted: &Wanted,
     recorder: &Recorder,
-) -> Check<Answer> {
+) -> Check<ObservedResponse> {
     let request = head(wanted)?;
     let mut client = client.ready().await.or_else(broken)?;
     let is_empty = wanted.content.is_empty();
-    let (answer, stream) = client.send_request(request, is_empty).or_else(broken)?;
+    let (response, stream) = client.send_request(request, is_empty).or_else(broken)?;
     if !is_empty {
         // A server may answer before it has read the content.
         let parts = wanted.content.parts();
         tokio::spawn(send_content(stream, parts));
     }
-    let (head, body) = answer.await.or_else(broken)?.into_parts();
-    let mut answer = Answer {
+    let (head, body) = response.await.or_else(broken)?.into_parts();
+    let mut response = ObservedResponse {
         status: head.status.as_u16(),
         headers: apps::list(&head.headers),
-        ..Answer::default()
+        ..ObservedResponse::default()
     };
-    read(body, wanted.abort, &mut answer, recorder).await;
-    Ok(answer)
+    read(body, wanted.abort, &mut response, recorder).await;
+    Ok(response)
 }
 
 /// The fields of a request; a length is added where it is known and not said.
@@ -263,18 +267,23 @@ async fn send_content(
 }
 
 /// Reads the answer to its end, or to its first bytes and resets it.
-async fn read(mut body: RecvStream, abort: bool, answer: &mut Answer, recorder: &Recorder) {
+async fn read(
+    mut body: RecvStream,
+    abort: bool,
+    response: &mut ObservedResponse,
+    recorder: &Recorder,
+) {
     while let Some(data) = body.data().await {
         match data {
             Ok(data) => {
                 let _ = body.flow_control().release_capacity(data.len());
-                if answer.body.is_empty() {
-                    answer.first_before_end = recorder.lock().sources_ended == 0;
+                if response.body.is_empty() {
+                    response.first_before_end = recorder.lock().sources_ended == 0;
                 }
-                answer.body.extend_from_slice(&data);
+                response.body.extend_from_slice(&data);
             }
             Err(error) => {
-                answer.broken = Some(error.to_string());
+                response.broken = Some(error.to_string());
                 return;
             }
         }
@@ -284,8 +293,8 @@ async fn read(mut body: RecvStream, abort: bool, answer: &mut Answer, recorder: 
         }
     }
     match body.trailers().await {
-        Ok(Some(trailers)) => answer.trailers = apps::list(&trailers),
+        Ok(Some(trailers)) => response.trailers = apps::list(&trailers),
         Ok(None) => {}
-        Err(error) => answer.broken = Some(error.to_string()),
+        Err(error) => response.broken = Some(error.to_string()),
     }
 }

@@ -5,7 +5,7 @@ use enfilade_testing::{Client, RequestBuilder};
 use http::Uri;
 
 use crate::apps;
-use crate::observed::{Answer, Log, Recorder};
+use crate::observed::{Log, ObservedResponse, Recorder};
 use crate::request::Wanted;
 use crate::transport::{Pending, Session, Transport, mentions};
 use crate::verdict::{Check, unsupported};
@@ -47,7 +47,7 @@ fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
 }
 
 impl Session for InProcess {
-    fn send(&mut self, wanted: &Wanted) -> Check<Answer> {
+    fn send(&mut self, wanted: &Wanted) -> Check<ObservedResponse> {
         let builder = prepare(&self.client, wanted)?;
         pollster::block_on(send(builder, wanted.abort, &self.recorder))
     }
@@ -58,7 +58,7 @@ impl Session for InProcess {
         Pending::in_thread(move || pollster::block_on(send(builder, abort, &recorder)))
     }
 
-    fn send_after(&mut self, _: &Wanted) -> Check<Option<Answer>> {
+    fn send_after(&mut self, _: &Wanted) -> Check<Option<ObservedResponse>> {
         Ok(None)
     }
 
@@ -84,30 +84,34 @@ fn prepare(client: &Client, wanted: &Wanted) -> Check<RequestBuilder> {
 }
 
 /// Reads the answer to its end, or to its first bytes and drops it.
-async fn send(builder: RequestBuilder, abort: bool, recorder: &Recorder) -> Check<Answer> {
+async fn send(
+    builder: RequestBuilder,
+    abort: bool,
+    recorder: &Recorder,
+) -> Check<ObservedResponse> {
     let (head, mut body) = builder.send_head_async().await.into_parts();
-    let mut answer = Answer {
+    let mut response = ObservedResponse {
         status: head.status.as_u16(),
         headers: apps::list(&head.headers),
-        ..Answer::default()
+        ..ObservedResponse::default()
     };
     while let Some(frame) = body.frame().await {
         match frame.map(http_body::Frame::into_data) {
             Ok(Ok(data)) => {
-                if answer.body.is_empty() {
-                    answer.first_before_end = recorder.lock().sources_ended == 0;
+                if response.body.is_empty() {
+                    response.first_before_end = recorder.lock().sources_ended == 0;
                 }
-                answer.body.extend_from_slice(&data);
+                response.body.extend_from_slice(&data);
             }
             Ok(Err(frame)) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                answer.trailers = apps::list(&trailers);
+                response.trailers = apps::list(&trailers);
             }
-            Err(error) => answer.broken = Some(error.to_string()),
+            Err(error) => response.broken = Some(error.to_string()),
         }
         if abort {
             break;
         }
     }
-    Ok(answer)
+    Ok(response)
 }

@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_millis(150);
 
 /// One answer, however it came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct ObservedResponse {
     pub(crate) status: u16,
     /// In the order of the lines, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     pub(crate) first_before_end: bool,
 }
 
-impl Answer {
+impl ObservedResponse {
     pub(crate) fn lines(&self, name: &str) -> Vec<&str> {
         lines(&self.headers, name)
     }
@@ -45,7 +45,7 @@ pub(crate) fn lines<'a>(headers: &'a [(String, String)], name: &str) -> Vec<&'a 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     /// One for each time the request was sent.
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) responses: Vec<ObservedResponse>,
     /// The status of the request that followed on the same connection.
     pub(crate) second_status: Option<u16>,
     pub(crate) record: Recorder,

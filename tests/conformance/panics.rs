@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn a_panic_is_seen_over_every_transport() {
-        fn answer(_: Request) -> &'static str {
+        fn response(_: Request) -> &'static str {
             panic!("seen")
         }
         let wanted = request::parse(&json!({"method": "GET", "target": "/"})).unwrap();
         for transport in &TRANSPORTS {
-            let app = Application::new(answer);
+            let app = Application::new(response);
             let mut session = (transport.open)(app, &Recorder::default()).unwrap();
             let _log_of_this_thread = session.panics();
             assert_eq!(session.send(&wanted).unwrap().status, 500);

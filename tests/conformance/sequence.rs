@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::exchange::without_server;
 use crate::expect::{Outcome, judge};
 use crate::facts::Facts;
-use crate::observed::{Answer, Log, Observed, Recorder, wait_until};
+use crate::observed::{Log, Observed, ObservedResponse, Recorder, wait_until};
 use crate::request::{self, Looks, Wanted};
 use crate::stack::{self, Watched};
 use crate::transport::{Pending, Ran, Session, Transport, in_words_of, over_each, send_each};
@@ -87,7 +87,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
 
 /// A step that goes on while the later ones run, and what is expected of it in the end.
 struct Background {
-    answer: Pending,
+    response: Pending,
     expect: Value,
     begin: Instant,
 }
@@ -107,20 +107,20 @@ impl Background {
             return unsupported("several requests in the background, which are several steps");
         }
         let calls = stack.recorder.lock().called.len();
-        let (begin, answer) = (Instant::now(), session.start(wanted)?);
+        let (begin, response) = (Instant::now(), session.start(wanted)?);
         wait_until(SETTLING, || {
-            stack.recorder.lock().called.len() > calls || answer.is_there()
+            stack.recorder.lock().called.len() > calls || response.is_there()
         });
         Ok(Background {
-            answer,
+            response,
             expect,
             begin,
         })
     }
 
     fn end(self, stack: &Stack) -> Check {
-        let answers = vec![self.answer.answer()?];
-        judged(&self.expect, answers, self.begin.elapsed(), stack)
+        let responses = vec![self.response.response()?];
+        judged(&self.expect, responses, self.begin.elapsed(), stack)
     }
 }
 
@@ -152,18 +152,23 @@ fn run_step(
         (Some(other), _) => return unsupported(format!("background is {other} in {spec}")),
     }
     let begin = Instant::now();
-    let answers = send_each(session, &wanted)?;
+    let responses = send_each(session, &wanted)?;
     let took = begin.elapsed();
     if let Some(capture) = spec.get("capture") {
-        take(capture, answers.last(), captured)?;
+        take(capture, responses.last(), captured)?;
     }
     let expect = substitute(&spec["expect"], captured)?;
-    judged(&expect, answers, took, stack).map(|()| None)
+    judged(&expect, responses, took, stack).map(|()| None)
 }
 
-fn judged(expect: &Value, answers: Vec<Answer>, took: Duration, stack: &Stack) -> Check {
+fn judged(
+    expect: &Value,
+    responses: Vec<ObservedResponse>,
+    took: Duration,
+    stack: &Stack,
+) -> Check {
     let observed = Observed {
-        answers,
+        responses,
         second_status: None,
         record: stack.recorder.clone(),
         log: stack.log.clone(),
@@ -195,15 +200,15 @@ fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<
 }
 
 /// Keeps what a step's answer is asked for.
-fn take(capture: &Value, answer: Option<&Answer>, captured: &mut Captured) -> Check {
+fn take(capture: &Value, response: Option<&ObservedResponse>, captured: &mut Captured) -> Check {
     for (name, source) in object(capture)? {
         let header = source
             .as_str()
             .and_then(|source| source.strip_prefix("header:"));
-        let Some((answer, header)) = answer.zip(header) else {
+        let Some((response, header)) = response.zip(header) else {
             return unsupported(format!("capture {source}"));
         };
-        match answer.lines(header).first() {
+        match response.lines(header).first() {
             Some(value) => captured.insert(name.clone(), (*value).to_owned()),
             None => return fail(format!("there is no header {header} to capture")),
         };

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::observed::Answer;
+use crate::observed::ObservedResponse;
 use crate::server::PATIENCE;
 use crate::verdict::{Check, fail};
 use crate::wire::{self, Parsed};
@@ -58,12 +58,16 @@ impl Connection {
     }
 
     /// The next answer; `None` where none came before the end or in time.
-    pub(crate) fn answer(&mut self, to_head: bool, patience: Duration) -> Check<Option<Answer>> {
+    pub(crate) fn response(
+        &mut self,
+        to_head: bool,
+        patience: Duration,
+    ) -> Check<Option<ObservedResponse>> {
         loop {
             match wire::parse(&self.buffer, to_head, self.closed)? {
-                Parsed::Answer(answer, length) => {
+                Parsed::Response(response, length) => {
                     self.buffer.drain(..length);
-                    return Ok(Some(answer));
+                    return Ok(Some(response));
                 }
                 Parsed::Incomplete if self.closed => return Ok(None),
                 Parsed::Incomplete => {}
@@ -84,16 +88,16 @@ impl Connection {
     }
 
     /// Reads the head of an answer and some of the body.
-    pub(crate) fn first_part(&mut self) -> Check<Answer> {
+    pub(crate) fn first_part(&mut self) -> Check<ObservedResponse> {
         while self.fill(PATIENCE) {
             if let Some(head) = wire::head(&self.buffer)?
                 && self.buffer.len() > head.length
             {
-                return Ok(Answer {
+                return Ok(ObservedResponse {
                     status: head.status,
                     headers: head.headers,
                     body: self.buffer[head.length..].to_vec(),
-                    ..Answer::default()
+                    ..ObservedResponse::default()
                 });
             }
         }

@@ -9,7 +9,7 @@ use enfilade::Application;
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::observed::{Answer, Log, Recorder};
+use crate::observed::{Log, ObservedResponse, Recorder};
 use crate::request::{self, Wanted};
 use crate::server::PATIENCE;
 use crate::verdict::{Check, Trouble, fail, unsupported};
@@ -30,13 +30,13 @@ pub(crate) struct Transport {
 
 /// A client that asks one application.
 pub(crate) trait Session {
-    fn send(&mut self, wanted: &Wanted) -> Check<Answer>;
+    fn send(&mut self, wanted: &Wanted) -> Check<ObservedResponse>;
 
     /// Sends beside whatever else is under way: on a connection of its own, or as a stream of its own.
     fn start(&mut self, wanted: &Wanted) -> Check<Pending>;
 
     /// Sends on the connection that the last answer came over; `None` where it is over.
-    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<Answer>>;
+    fn send_after(&mut self, wanted: &Wanted) -> Check<Option<ObservedResponse>>;
 
     /// What panicked in the server.
     fn panics(&self) -> Log;
@@ -44,16 +44,16 @@ pub(crate) trait Session {
 
 /// An answer that is to come.
 pub(crate) struct Pending {
-    answer: mpsc::Receiver<Check<Answer>>,
+    response: mpsc::Receiver<Check<ObservedResponse>>,
     thread: JoinHandle<()>,
 }
 
 impl Pending {
     /// Waits for an answer in a thread of the same name, so that its panics are told with those of this one.
     pub(crate) fn in_thread(
-        send: impl FnOnce() -> Check<Answer> + Send + 'static,
+        send: impl FnOnce() -> Check<ObservedResponse> + Send + 'static,
     ) -> Check<Pending> {
-        let (sender, answer) = mpsc::channel();
+        let (sender, response) = mpsc::channel();
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
@@ -61,7 +61,7 @@ impl Pending {
             let _ = sender.send(send());
         });
         match thread {
-            Ok(thread) => Ok(Pending { answer, thread }),
+            Ok(thread) => Ok(Pending { response, thread }),
             Err(error) => fail(format!("a thread for a request: {error}")),
         }
     }
@@ -70,19 +70,22 @@ impl Pending {
         self.thread.is_finished()
     }
 
-    pub(crate) fn answer(&self) -> Check<Answer> {
-        let answer = self.answer.recv_timeout(2 * PATIENCE);
-        answer.unwrap_or_else(|error| fail(format!("the request has no answer: {error}")))
+    pub(crate) fn response(&self) -> Check<ObservedResponse> {
+        let response = self.response.recv_timeout(2 * PATIENCE);
+        response.unwrap_or_else(|error| fail(format!("the request has no answer: {error}")))
     }
 }
 
 /// Sends a request as often as it says, one after another or all at once.
-pub(crate) fn send_each(session: &mut dyn Session, wanted: &Wanted) -> Check<Vec<Answer>> {
+pub(crate) fn send_each(
+    session: &mut dyn Session,
+    wanted: &Wanted,
+) -> Check<Vec<ObservedResponse>> {
     if !wanted.is_concurrent {
         return wanted.each().map(|wanted| session.send(&wanted)).collect();
     }
     let started: Check<Vec<Pending>> = wanted.each().map(|wanted| session.start(&wanted)).collect();
-    started?.iter().map(Pending::answer).collect()
+    started?.iter().map(Pending::response).collect()
 }
 
 /// Whether a case has something.

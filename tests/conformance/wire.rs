@@ -1,13 +1,13 @@
 //! Reads HTTP/1 answers from bytes, strictly: a lenient reader would hide what a server does wrong.
 
-use crate::observed::Answer;
+use crate::observed::ObservedResponse;
 use crate::verdict::{Check, fail};
 
 /// What is at the front of a buffer.
 #[derive(Debug)]
 pub(crate) enum Parsed {
     /// An answer, and how many bytes it took.
-    Answer(Answer, usize),
+    Response(ObservedResponse, usize),
     Incomplete,
 }
 
@@ -57,42 +57,42 @@ pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed>
         return Ok(Parsed::Incomplete);
     };
     let rest = &buffer[head.length..];
-    let mut answer = Answer {
+    let mut response = ObservedResponse {
         status: head.status,
         headers: head.headers,
-        ..Answer::default()
+        ..ObservedResponse::default()
     };
     let no_body = to_head || matches!(head.status, 100..=199 | 204 | 304);
     let taken = match no_body {
         true => Some(0),
-        false => body(rest, &mut answer, closed)?,
+        false => body(rest, &mut response, closed)?,
     };
     match taken {
-        Some(taken) => Ok(Parsed::Answer(answer, head.length + taken)),
+        Some(taken) => Ok(Parsed::Response(response, head.length + taken)),
         None if closed => {
-            answer.broken = Some("the connection was closed in the body".to_owned());
-            Ok(Parsed::Answer(answer, buffer.len()))
+            response.broken = Some("the connection was closed in the body".to_owned());
+            Ok(Parsed::Response(response, buffer.len()))
         }
         None => Ok(Parsed::Incomplete),
     }
 }
 
 /// Takes the body; how many bytes it took, or `None` where more is to come (RFC 9112, section 6.3).
-fn body(buffer: &[u8], answer: &mut Answer, closed: bool) -> Check<Option<usize>> {
-    if answer.lines("transfer-encoding") == ["chunked"] {
-        return chunked(buffer, answer);
+fn body(buffer: &[u8], response: &mut ObservedResponse, closed: bool) -> Check<Option<usize>> {
+    if response.lines("transfer-encoding") == ["chunked"] {
+        return chunked(buffer, response);
     }
-    let length = content_length(answer)?;
+    let length = content_length(response)?;
     let available = buffer.len();
-    answer.body = buffer[..length.unwrap_or(available).min(available)].to_vec();
+    response.body = buffer[..length.unwrap_or(available).min(available)].to_vec();
     Ok(match length {
         Some(length) => (available >= length).then_some(length),
         None => closed.then_some(available),
     })
 }
 
-fn content_length(answer: &Answer) -> Check<Option<usize>> {
-    match answer.lines("content-length")[..] {
+fn content_length(response: &ObservedResponse) -> Check<Option<usize>> {
+    match response.lines("content-length")[..] {
         [] => Ok(None),
         [value] => match value.parse() {
             Ok(length) => Ok(Some(length)),
@@ -103,7 +103,7 @@ fn content_length(answer: &Answer) -> Check<Option<usize>> {
 }
 
 /// Takes chunks and trailers (RFC 9112, section 7.1); `None` where more is to come.
-fn chunked(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
+fn chunked(buffer: &[u8], response: &mut ObservedResponse) -> Check<Option<usize>> {
     let mut at = 0;
     loop {
         let rest = &buffer[at..];
@@ -116,11 +116,11 @@ fn chunked(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
         };
         at += end + 2;
         if size == 0 {
-            let taken = trailers(&buffer[at..], answer)?;
+            let taken = trailers(&buffer[at..], response)?;
             return Ok(taken.map(|taken| at + taken));
         }
         let Some(data) = buffer.get(at..at + size + 2) else {
-            answer
+            response
                 .body
                 .extend_from_slice(&buffer[at..buffer.len().min(at + size)]);
             return Ok(None);
@@ -128,12 +128,12 @@ fn chunked(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
         if !data.ends_with(b"\r\n") {
             return fail("a chunk is longer than its size");
         }
-        answer.body.extend_from_slice(&data[..size]);
+        response.body.extend_from_slice(&data[..size]);
         at += size + 2;
     }
 }
 
-fn trailers(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
+fn trailers(buffer: &[u8], response: &mut ObservedResponse) -> Check<Option<usize>> {
     if buffer.starts_with(b"\r\n") {
         return Ok(Some(2));
     }
@@ -141,7 +141,7 @@ fn trailers(buffer: &[u8], answer: &mut Answer) -> Check<Option<usize>> {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&buffer[..end]);
-    answer.trailers = text.split("\r\n").map(field).collect::<Check<_>>()?;
+    response.trailers = text.split("\r\n").map(field).collect::<Check<_>>()?;
     Ok(Some(end + 4))
 }
 
@@ -157,9 +157,9 @@ mod tests {
 
     fn parsed(bytes: &[u8], to_head: bool, closed: bool) -> Option<(String, bool, usize)> {
         match parse(bytes, to_head, closed).unwrap() {
-            Parsed::Answer(answer, length) => {
-                let text = String::from_utf8(answer.body).unwrap();
-                Some((text, answer.broken.is_some(), length))
+            Parsed::Response(response, length) => {
+                let text = String::from_utf8(response.body).unwrap();
+                Some((text, response.broken.is_some(), length))
             }
             Parsed::Incomplete => None,
         }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_a_failure() {
+    fn what_is_no_response_is_a_failure() {
         for bytes in [
             &b"HTTP/2 200 OK\r\n\r\n"[..],
             b"HTTP/1.1 200 OK\r\nx\r\n\r\n",

@@ -7,7 +7,7 @@ use enfilade::Application;
 use tokio::sync::oneshot;
 
 use super::client::{Asked, Seen, Sent};
-use super::every_answer;
+use super::every_response;
 use super::suite::suite;
 
 /// What a web server in front does to an answer that the application did not.
@@ -54,7 +54,7 @@ impl Drop for Running {
 }
 
 pub(crate) fn app() -> Application {
-    every_answer::app()
+    every_response::app()
 }
 
 /// What a request is answered with where there is no socket.
@@ -66,21 +66,21 @@ fn in_process(asked: &Asked) -> Seen {
     for (name, value) in asked.headers {
         request = request.header(name, value);
     }
-    let answer = match &asked.body {
+    let response = match &asked.body {
         Sent::None => request,
         Sent::Measured(body) | Sent::Chunked(body) => request.body(body.clone()),
     }
     .send();
-    let headers = answer
+    let headers = response
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     Seen {
-        is_whole: answer.body_error().is_none(),
+        is_whole: response.body_error().is_none(),
         ..Seen::new(
-            answer.status().as_u16(),
+            response.status().as_u16(),
             headers.collect(),
-            answer.bytes().to_vec(),
+            response.bytes().to_vec(),
         )
     }
 }

@@ -10,8 +10,8 @@
 
 mod client;
 mod compare;
-#[path = "../support/every_answer.rs"]
-mod every_answer;
+#[path = "../support/every_response.rs"]
+mod every_response;
 mod suite;
 #[expect(dead_code, reason = "the patience of all tests is there")]
 #[path = "../support/wire.rs"]

@@ -1,7 +1,7 @@
 //! The CGI program that tests/peers/gateways.rs and tests/peers/send_file.rs start, behind a web server.
 
-#[path = "../support/every_answer.rs"]
-mod every_answer;
+#[path = "../support/every_response.rs"]
+mod every_response;
 
 use enfilade::middleware::{FileSource, SendFile};
 use enfilade::{Application, Body, HttpError, Middleware, Request, Response, cgi};
@@ -17,11 +17,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = send_file.wrap(Application::new(async |_: Request| {
         Ok::<_, HttpError>(Body::from(FileSource::open("file.txt").await?))
     }));
-    let every_answer = every_answer::app();
+    let every_response = every_response::app();
     Ok(cgi::run(Application::new(
         move |request: Request| match request.path() {
             "/file.txt" => file.call(request).update(mark),
-            _ => every_answer.call(request),
+            _ => every_response.call(request),
         },
     ))?)
 }

@@ -15,11 +15,11 @@ fn nginx_passes_requests_to_the_example_fastcgi() {
     let _nginx = nginx(folder("example"), listener, &block);
     let mut wire = Wire::connect(address);
     wire.send("GET /guests/Ada?x HTTP/1.1\r\nHost: h\r\n\r\n");
-    let answer = wire.answer();
+    let response = wire.response();
     assert_eq!(
-        (answer.status(), answer.text()),
+        (response.status(), response.text()),
         ("200 OK", "Good evening, Ada\n")
     );
     wire.send("GET /cellar HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(wire.answer().status(), "404 Not Found");
+    assert_eq!(wire.response().status(), "404 Not Found");
 }

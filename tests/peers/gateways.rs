@@ -15,7 +15,7 @@ use enfilade::{Application, Listener, Request, fastcgi, scgi};
 use self::client::{Asked, Sent};
 use self::compare::{Difference, Running, app, compare};
 use crate::support::process::Process;
-use crate::support::{every_answer, wire};
+use crate::support::{every_response, wire};
 use crate::web_servers::{folder, lighttpd, listen, nginx};
 
 const DIFFERENCES: &[Difference] = &[

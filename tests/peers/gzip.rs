@@ -42,10 +42,10 @@ proptest! {
         });
         let compression = Compression::new().level(Coding::Gzip, level).min_size(0).only_if(|_| true);
         let client = Client::new(app.wrap(compression));
-        let answer = client.get("/").header("accept-encoding", "gzip").send();
-        match answer.header("content-encoding") {
+        let response = client.get("/").header("accept-encoding", "gzip").send();
+        match response.header("content-encoding") {
             Some("gzip") => {
-                prop_assert_eq!(gunzip(answer.bytes())?, content.as_bytes())
+                prop_assert_eq!(gunzip(response.bytes())?, content.as_bytes())
             },
             // Nothing at all is never coded.
             other => prop_assert!(other.is_none() && content.is_empty(), "{:?}", other),

@@ -12,7 +12,7 @@ use crate::gateways::compare::Running as Gateway;
 use crate::support::folder::Folder;
 use crate::support::process::Process;
 use crate::support::running::Running;
-use crate::support::wire::{Answer, Wire};
+use crate::support::wire::{Wire, WireResponse};
 use crate::web_servers::{folder, lighttpd, listen, nginx};
 
 /// How bodies ended, with the bytes that went through the gateway.
@@ -60,12 +60,12 @@ fn app(root: &Path, send_file: SendFile) -> (Application, Ends) {
     (send_file.wrap(app), ends)
 }
 
-fn get(address: SocketAddr, target: &str, header: &str) -> Answer {
+fn get(address: SocketAddr, target: &str, header: &str) -> WireResponse {
     let mut wire = Wire::connect(address);
     wire.send(format!(
         "GET {target} HTTP/1.1\r\nhost: h\r\n{header}connection: close\r\n\r\n"
     ));
-    wire.answer()
+    wire.response()
 }
 
 /// Serves on a thread until it is dropped.
@@ -88,26 +88,29 @@ fn check(address: SocketAddr, prefix: &str, root: &Path, ends: &Ends, own: Optio
         ("/tree/big", "tree/big", 0),
         ("/outside", "outside", 13),
     ] {
-        let answer = get(address, &format!("{prefix}{target}"), "");
+        let response = get(address, &format!("{prefix}{target}"), "");
         let expected = std::fs::read(root.join(file)).unwrap();
         assert_eq!(
-            answer.status(),
+            response.status(),
             "200 OK",
             "{prefix}{target}: {}",
-            String::from_utf8_lossy(&answer.body)
+            String::from_utf8_lossy(&response.body)
         );
         assert_eq!(
-            answer.header("content-type").as_deref(),
+            response.header("content-type").as_deref(),
             Some("text/x-test")
         );
-        assert_eq!(answer.header("cache-control").as_deref(), Some("no-cache"));
+        assert_eq!(
+            response.header("cache-control").as_deref(),
+            Some("no-cache")
+        );
         let own = own
             .filter(|_| through == 0)
             .or((through > 0).then_some("1"));
-        assert_eq!(answer.header("x-own").as_deref(), own, "{target}");
-        assert_eq!(answer.header("x-accel-redirect"), None);
-        assert_eq!(answer.header("x-sendfile"), None);
-        assert!(answer.body == expected, "{target}");
+        assert_eq!(response.header("x-own").as_deref(), own, "{target}");
+        assert_eq!(response.header("x-accel-redirect"), None);
+        assert_eq!(response.header("x-sendfile"), None);
+        assert!(response.body == expected, "{target}");
         let end = ends.lock().unwrap().pop().unwrap();
         assert_eq!(end, (through, Outcome::Complete), "{target}");
     }
@@ -197,13 +200,13 @@ fn lighttpd_sends_the_files_of_a_cgi_program() {
     let (listener, address) = listen();
     let more = "server.modules = (\"mod_cgi\")\ncgi.assign = (\".cgi\" => \"\")\ncgi.x-sendfile = \"enable\"";
     let _lighttpd = lighttpd(folder, listener, more);
-    let answer = get(address, "/app.cgi/file.txt", "");
-    assert_eq!(answer.status(), "200 OK");
-    assert_eq!(answer.header("x-sendfile"), None);
+    let response = get(address, "/app.cgi/file.txt", "");
+    assert_eq!(response.status(), "200 OK");
+    assert_eq!(response.header("x-sendfile"), None);
     // The program says which bytes went through it.
     assert_eq!(
-        answer.header("x-file").as_deref(),
+        response.header("x-file").as_deref(),
         Some("left to the web server")
     );
-    assert_eq!(answer.text(), "sent by lighttpd");
+    assert_eq!(response.text(), "sent by lighttpd");
 }

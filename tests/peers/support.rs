@@ -1,7 +1,7 @@
 //! What these tests share with those of `cargo test`.
 
-#[path = "../support/every_answer.rs"]
-pub(crate) mod every_answer;
+#[path = "../support/every_response.rs"]
+pub(crate) mod every_response;
 #[path = "../support/folder.rs"]
 pub(crate) mod folder;
 #[expect(dead_code, reason = "others need more of it")]

@@ -1,7 +1,7 @@
 //! The examples, as programs of their own.
 
 use super::process::Process;
-use super::wire::{Answer, Wire};
+use super::wire::{Wire, WireResponse};
 
 /// Starts an example on a free port.
 pub(crate) fn start(name: &str) -> Process {
@@ -12,14 +12,14 @@ pub(crate) fn start(name: &str) -> Process {
 }
 
 /// Sends one request and reads its answer; `line` is the method and the target, `more` are header lines.
-pub(crate) fn ask(wire: &mut Wire, line: &str, more: &str) -> Answer {
+pub(crate) fn ask(wire: &mut Wire, line: &str, more: &str) -> WireResponse {
     wire.send(format!(
         "{line} HTTP/1.1\r\nHost: h\r\nUser-Agent: test/1\r\n{more}\r\n"
     ));
     if line.starts_with("HEAD ") {
         wire.head()
     } else {
-        wire.answer()
+        wire.response()
     }
 }
 

@@ -26,12 +26,12 @@ pub(crate) struct Client {
 /// A request that was sent, with the way to send its content.
 pub(crate) struct Sent {
     pub(crate) content: SendStream<Bytes>,
-    answer: ResponseFuture,
+    response: ResponseFuture,
 }
 
 /// An answer that has begun.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct StreamResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     body: RecvStream,
@@ -92,14 +92,14 @@ impl Client {
 
     fn send(&self, request: request::Builder, is_end: bool) -> Result<Sent, h2::Error> {
         let mut sender = self.wait(self.sender.clone().ready())?;
-        let (answer, content) = sender.send_request(request.body(()).unwrap(), is_end)?;
-        Ok(Sent { content, answer })
+        let (response, content) = sender.send_request(request.body(()).unwrap(), is_end)?;
+        Ok(Sent { content, response })
     }
 
     /// Waits for an answer to begin; fails where the stream is reset before.
-    pub(crate) fn try_answer(&self, sent: Sent) -> Result<Answer, h2::Error> {
-        let (head, body) = self.wait(sent.answer)?.into_parts();
-        Ok(Answer {
+    pub(crate) fn try_response(&self, sent: Sent) -> Result<StreamResponse, h2::Error> {
+        let (head, body) = self.wait(sent.response)?.into_parts();
+        Ok(StreamResponse {
             status: head.status.as_u16(),
             headers: head.headers,
             body,
@@ -107,39 +107,39 @@ impl Client {
     }
 
     /// Waits for an answer to begin, and lets go of the request's content.
-    pub(crate) fn answer(&self, sent: Sent) -> Answer {
-        self.try_answer(sent).unwrap()
+    pub(crate) fn response(&self, sent: Sent) -> StreamResponse {
+        self.try_response(sent).unwrap()
     }
 
     /// Waits for an answer to begin while the content is still to be sent.
-    pub(crate) fn answer_early(&self, sent: Sent) -> (Answer, SendStream<Bytes>) {
-        let Sent { content, answer } = sent;
-        let (head, body) = self.wait(answer).unwrap().into_parts();
-        let answer = Answer {
+    pub(crate) fn early_response(&self, sent: Sent) -> (StreamResponse, SendStream<Bytes>) {
+        let Sent { content, response } = sent;
+        let (head, body) = self.wait(response).unwrap().into_parts();
+        let response = StreamResponse {
             status: head.status.as_u16(),
             headers: head.headers,
             body,
         };
-        (answer, content)
+        (response, content)
     }
 
     /// Reads some of an answer's content; `None` at its end.
-    pub(crate) fn part(&self, answer: &mut Answer) -> Option<Result<Bytes, h2::Error>> {
-        let part = self.wait(answer.body.data());
+    pub(crate) fn part(&self, response: &mut StreamResponse) -> Option<Result<Bytes, h2::Error>> {
+        let part = self.wait(response.body.data());
         if let Some(Ok(part)) = &part {
-            let _ = answer.body.flow_control().release_capacity(part.len());
+            let _ = response.body.flow_control().release_capacity(part.len());
         }
         part
     }
 
     /// Reads all of an answer's content.
-    pub(crate) fn content(&self, mut answer: Answer) -> Content {
+    pub(crate) fn content(&self, mut response: StreamResponse) -> Content {
         let mut content = Vec::new();
         let end = loop {
-            match self.part(&mut answer) {
+            match self.part(&mut response) {
                 Some(Ok(part)) => content.extend_from_slice(&part),
                 Some(Err(error)) => break Err(error.reason().unwrap()),
-                None => break Ok(self.wait(answer.body.trailers()).unwrap()),
+                None => break Ok(self.wait(response.body.trailers()).unwrap()),
             }
         };
         (String::from_utf8(content).unwrap(), end)
@@ -147,8 +147,8 @@ impl Client {
 
     /// The status and the content of the answer to a GET.
     pub(crate) fn text(&self, target: &str) -> (u16, String) {
-        let answer = self.answer(self.ask(get(target)));
-        (answer.status, self.content(answer).0)
+        let response = self.response(self.ask(get(target)));
+        (response.status, self.content(response).0)
     }
 }
 

@@ -16,13 +16,13 @@ pub(crate) struct Wire {
 
 /// An answer, taken off the wire.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct WireResponse {
     /// The status line and the header lines, without the line ends.
     pub(crate) lines: Vec<String>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl WireResponse {
     /// The code and the phrase.
     pub(crate) fn status(&self) -> &str {
         let line = &self.lines[0];
@@ -70,18 +70,18 @@ impl Wire {
     }
 
     /// Reads the answer to a request whose answer has a body.
-    pub(crate) fn answer(&mut self) -> Answer {
-        let mut answer = self.head();
-        answer.body = match answer.header("content-length") {
+    pub(crate) fn response(&mut self) -> WireResponse {
+        let mut response = self.head();
+        response.body = match response.header("content-length") {
             Some(length) => self.exactly(length.parse().unwrap()),
-            None if answer.header("transfer-encoding").is_some() => self.chunks(),
+            None if response.header("transfer-encoding").is_some() => self.chunks(),
             None => self.rest(),
         };
-        answer
+        response
     }
 
     /// Reads the head of an answer and nothing of its body.
-    pub(crate) fn head(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> WireResponse {
         let mut lines = Vec::new();
         loop {
             let line = self.line();
@@ -90,7 +90,7 @@ impl Wire {
             }
             lines.push(line);
         }
-        Answer {
+        WireResponse {
             lines,
             body: Vec::new(),
         }

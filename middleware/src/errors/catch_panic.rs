@@ -54,7 +54,7 @@ impl CatchPanic {
     /// Sets how to make the response from the error, whose [source](HttpError::source) has the panic message.
     ///
     /// By default the error itself is the response. Do not show the panic message to clients.
-    pub fn answer<R: IntoResponse>(
+    pub fn response<R: IntoResponse>(
         mut self,
         response: impl Fn(HttpError) -> R + Send + Sync + 'static,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Middleware for CatchPanic {
 
 impl Wrapper for CatchPanic {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
-        // Without `answer` this copies nothing; cloning the `Arc` would count references.
+        // Without `response` this copies nothing; cloning the `Arc` would count references.
         let options = CatchPanic::clone(self);
         let id = request.extensions().get::<RequestIdValue>().cloned();
         let finish = move |outcome: Result<Response, Panic>| {
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_response_can_be_made() {
-        let catch = CatchPanic::new().answer(|error: HttpError| {
+        let catch = CatchPanic::new().response(|error: HttpError| {
             assert_eq!(error.status(), 500);
             (StatusCode::BAD_GATEWAY, "{}")
         });

@@ -74,7 +74,7 @@ impl Timeout {
     }
 
     /// Sets the response instead of the 503: `|| StatusCode::GATEWAY_TIMEOUT`, or a whole response.
-    pub fn answer<R: IntoResponse>(
+    pub fn response<R: IntoResponse>(
         mut self,
         response: impl Fn() -> R + Send + Sync + 'static,
     ) -> Self {
@@ -306,7 +306,7 @@ mod tests {
         let soon = Application::new(async |_: Request| "soon").wrap(clock.timeout());
         assert_eq!(Client::new(soon).get("/").send().text(), "soon");
         let never = Application::new(async |_: Request| std::future::pending::<&str>().await);
-        let own = clock.timeout().answer(|| StatusCode::GATEWAY_TIMEOUT);
+        let own = clock.timeout().response(|| StatusCode::GATEWAY_TIMEOUT);
         let response = Client::new(never.wrap(own).wrap(Lint::new()))
             .get("/")
             .send();

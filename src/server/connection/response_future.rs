@@ -38,7 +38,7 @@ impl ClientSupport {
 
 /// The gateway's response, or the reset of a malformed HTTP/2 request.
 pub(super) struct ResponseFuture {
-    response_future: Result<gateway::Answer, MalformedRequest>,
+    response_future: Result<gateway::ResponseFuture, MalformedRequest>,
     client: ClientSupport,
     in_flight: Option<InFlight>,
     #[cfg(feature = "http2")]
@@ -50,7 +50,7 @@ pub(super) struct MalformedRequest;
 
 impl ResponseFuture {
     pub(super) fn new(
-        response_future: Result<gateway::Answer, MalformedRequest>,
+        response_future: Result<gateway::ResponseFuture, MalformedRequest>,
         client: ClientSupport,
         in_flight: InFlight,
     ) -> ResponseFuture {

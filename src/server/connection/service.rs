@@ -76,7 +76,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 self.refuse_all(request, status, "too many headers")
             }
-            _ => gateway::answer_upgradable(&self.app, request, upgrade.upgradable()),
+            _ => gateway::respond_upgradable(&self.app, request, upgrade.upgradable()),
         };
         if let Some(error) = response_future.refusal() {
             self.refuse(Some(error.status()), "HTTP does not allow the request");
@@ -109,9 +109,9 @@ impl Service {
         request: Request,
         status: StatusCode,
         reason: &'static str,
-    ) -> gateway::Answer {
+    ) -> gateway::ResponseFuture {
         let app = Application::new(move |_: Request| HttpError::new(status));
-        let response_future = gateway::answer(&app, request);
+        let response_future = gateway::respond(&app, request);
         if response_future.refusal().is_none() {
             self.refuse(Some(status), reason);
         }

@@ -20,7 +20,7 @@ use crate::lint::Ledger;
 
 /// Sends requests to an application, in this process and without a socket.
 ///
-/// Requests go through [`gateway::answer`], so the response is what a real gateway would send: HEAD and 204 have no
+/// Requests go through [`gateway::respond`], so the response is what a real gateway would send: HEAD and 204 have no
 /// body, a known length is in `Content-Length`, a panic becomes a 500. Findings of [`Lint`](crate::Lint) still panic in
 /// the test.
 ///
@@ -131,7 +131,7 @@ impl Client {
         match self.through_gateway {
             true => {
                 let upgradable = gateway::Upgradable::Switching;
-                gateway::answer_upgradable(&self.app, request, upgradable).await
+                gateway::respond_upgradable(&self.app, request, upgradable).await
             }
             false => self.app.call(request).await,
         }

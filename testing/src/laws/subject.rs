@@ -197,7 +197,7 @@ fn upgrade() -> Body {
         let value = HeaderValue::from_static(value);
         request.headers_mut().insert(name, value);
     }
-    let future = gateway::answer_upgradable(&app, request, gateway::Upgradable::Switching);
+    let future = gateway::respond_upgradable(&app, request, gateway::Upgradable::Switching);
     pollster::block_on(future).into_body()
 }
 

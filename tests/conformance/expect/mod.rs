@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::body;
 use crate::case::{known, object, text, texts};
 use crate::matchers::{self, Context};
-use crate::observed::{Answer, Observed, lines};
+use crate::observed::{Observed, ObservedResponse, lines};
 use crate::quotas;
 use crate::verdict::{Check, all, any_of, ensure, fail, unsupported};
 
@@ -70,22 +70,23 @@ fn alternatives(expect: &Value, outcome: &Outcome) -> Check {
 }
 
 fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
-    let each = |judge: &dyn Fn(&Answer) -> Check| all(observed.answers.iter().map(judge));
+    let each =
+        |judge: &dyn Fn(&ObservedResponse) -> Check| all(observed.responses.iter().map(judge));
     match key {
         "any_of" | "by_algorithm" | "note" => Ok(()),
         "config_error" => match wanted {
             Value::Bool(_) => Ok(()),
             other => unsupported(format!("config_error {other}")),
         },
-        "status" => each(&|answer| status(wanted, answer.status)),
+        "status" => each(&|response| status(wanted, response.status)),
         "second_response_status" => match observed.second_status {
             Some(second) => status(wanted, second),
             None => fail("there is no second response"),
         },
         "second_response" => second_response(wanted, observed.second_status),
-        "headers" => each(&|answer| headers(wanted, answer, observed)),
-        "body" => each(&|answer| body::body(wanted, answer, &observed.answers)),
-        "trailers" => each(&|answer| map(wanted, &answer.trailers, &Context::default())),
+        "headers" => each(&|response| headers(wanted, response, observed)),
+        "body" => each(&|response| body::body(wanted, response, &observed.responses)),
+        "trailers" => each(&|response| map(wanted, &response.trailers, &Context::default())),
         "app_called" => called(wanted, observed),
         "app_saw" => app_saw(wanted, observed),
         "app_body_closed" => ensure(
@@ -93,8 +94,8 @@ fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
             || format!("that the application's body is closed is not {wanted}"),
         ),
         "interim_100" => match wanted {
-            Value::Bool(wanted) => each(&|answer| {
-                let interim = &answer.interim;
+            Value::Bool(wanted) => each(&|response| {
+                let interim = &response.interim;
                 ensure(*wanted == interim.contains(&100), || {
                     format!("the interim responses are {interim:?}, and interim_100 is {wanted}")
                 })
@@ -102,7 +103,7 @@ fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
             other => unsupported(format!("interim_100 {other}")),
         },
         "log" => log::log(wanted, &observed.log),
-        "stream" => each(&|answer| stream(wanted, answer)),
+        "stream" => each(&|response| stream(wanted, response)),
         "status_counts" => status_counts(wanted, observed),
         "within_ms" => match wanted.as_u64() {
             Some(limit) => ensure(observed.took.as_millis() <= u128::from(limit), || {
@@ -141,28 +142,28 @@ fn second_response(wanted: &Value, found: Option<u16>) -> Check {
     })
 }
 
-fn headers(wanted: &Value, answer: &Answer, observed: &Observed) -> Check {
+fn headers(wanted: &Value, response: &ObservedResponse, observed: &Observed) -> Check {
     let record = observed.record.lock();
     let each = object(wanted)?.iter().map(|(name, matcher)| {
         if name == "pair" {
-            return not_both(matcher, answer);
+            return not_both(matcher, response);
         }
-        let joined = |answer: &Answer| answer.lines(name).join(", ");
+        let joined = |response: &ObservedResponse| response.lines(name).join(", ");
         let context = Context {
-            body_length: answer.body.len(),
+            body_length: response.body.len(),
             saw: record.saw.last(),
-            repeats: observed.answers.iter().map(joined).collect(),
+            repeats: observed.responses.iter().map(joined).collect(),
         };
-        one_header(name, matcher, &answer.headers, &context)
+        one_header(name, matcher, &response.headers, &context)
     });
     all(each)
 }
 
 /// Two lines that must not come together.
-fn not_both(wanted: &Value, answer: &Answer) -> Check {
+fn not_both(wanted: &Value, response: &ObservedResponse) -> Check {
     known(wanted, "pair", &["not_both"])?;
     let pairs = crate::case::pairs(wanted, "not_both")?;
-    let comes = |(name, value): &(&str, &str)| answer.lines(name).contains(value);
+    let comes = |(name, value): &(&str, &str)| response.lines(name).contains(value);
     ensure(!pairs.iter().all(comes), || {
         format!("all of {} come together", wanted["not_both"])
     })
@@ -247,10 +248,10 @@ fn cgi_headers(wanted: &Value, saw: &Value) -> Check {
     all(each)
 }
 
-fn stream(wanted: &Value, answer: &Answer) -> Check {
+fn stream(wanted: &Value, response: &ObservedResponse) -> Check {
     known(wanted, "stream", &["ends"])?;
     match text(wanted, "ends") {
-        Some("error") => ensure(answer.broken.is_some(), || {
+        Some("error") => ensure(response.broken.is_some(), || {
             "the body came to a proper end and should break off".to_owned()
         }),
         _ => unsupported(format!("stream {wanted}")),
@@ -259,8 +260,8 @@ fn stream(wanted: &Value, answer: &Answer) -> Check {
 
 fn status_counts(wanted: &Value, observed: &Observed) -> Check {
     object(wanted)?.iter().try_for_each(|(status, count)| {
-        let same = |answer: &&Answer| answer.status.to_string() == *status;
-        let found = observed.answers.iter().filter(same).count() as u64;
+        let same = |response: &&ObservedResponse| response.status.to_string() == *status;
+        let found = observed.responses.iter().filter(same).count() as u64;
         ensure(count.as_u64() == Some(found), || {
             format!("{found} answers and not {count} have the status {status}")
         })

@@ -23,7 +23,7 @@ fn observed() -> Observed {
     let mut log = Log::default();
     log.write_all(b"one\n").unwrap();
     Observed {
-        answers: vec![Answer {
+        responses: vec![ObservedResponse {
             status: 200,
             headers: vec![("a".into(), "b".into())],
             body: b"abc".to_vec(),

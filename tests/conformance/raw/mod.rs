@@ -10,7 +10,7 @@ use crate::apps;
 use crate::body::{self, base64};
 use crate::case::{Case, known, object, text, texts};
 use crate::matchers::{self, Context};
-use crate::observed::{Answer, Recorder, wait_until};
+use crate::observed::{ObservedResponse, Recorder, wait_until};
 use crate::server::{self, PATIENCE};
 use crate::socket::Connection;
 use crate::verdict::{Check, all, any_of, ensure, fail, unsupported};
@@ -26,7 +26,7 @@ const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n";
 struct Outcome {
     /// The requests that reached the application with their whole body.
     requests: Vec<Value>,
-    answers: Vec<Answer>,
+    responses: Vec<ObservedResponse>,
     interim: Vec<u16>,
     closed: bool,
     /// Whether another request was answered on the same connection.
@@ -55,11 +55,15 @@ fn perform(bytes: &[u8]) -> Check<Outcome> {
     connection.write(bytes);
     let mut outcome = Outcome::default();
     let mut patience = PATIENCE;
-    while let Some(answer) = connection.answer(false, patience)? {
-        patience = if answer.status < 400 { QUIET } else { CLOSING };
-        match answer.status {
-            100 | 102..=199 => outcome.interim.push(answer.status),
-            _ => outcome.answers.push(answer),
+    while let Some(response) = connection.response(false, patience)? {
+        patience = if response.status < 400 {
+            QUIET
+        } else {
+            CLOSING
+        };
+        match response.status {
+            100 | 102..=199 => outcome.interim.push(response.status),
+            _ => outcome.responses.push(response),
         }
     }
     outcome.requests = recorder.lock().saw.clone();
@@ -67,16 +71,16 @@ fn perform(bytes: &[u8]) -> Check<Outcome> {
     if !outcome.closed {
         connection.write(PROBE);
         // Where nothing was answered so far, it is part of what is not whole.
-        let patience = if outcome.answers.is_empty() {
+        let patience = if outcome.responses.is_empty() {
             QUIET
         } else {
             PATIENCE
         };
-        let answer = connection.answer(false, patience)?;
+        let response = connection.response(false, patience)?;
         let is_probe = |saw: &Value| saw["target"] == json!("/probe");
         let arrived = || recorder.lock().saw.last().is_some_and(is_probe);
         outcome.persists =
-            answer.is_some_and(|answer| answer.status == 200) && wait_until(QUIET, arrived);
+            response.is_some_and(|response| response.status == 200) && wait_until(QUIET, arrived);
     }
     outcome.panics = server.panics.lines();
     Ok(outcome)
@@ -149,35 +153,35 @@ fn responses(expect: &Value, outcome: &Outcome) -> Check {
     let Value::Array(list) = list else {
         return unsupported(format!("the responses {list}"));
     };
-    let counted = ensure(list.len() == outcome.answers.len(), || {
+    let counted = ensure(list.len() == outcome.responses.len(), || {
         format!("not {} responses but {}", list.len(), summary(outcome))
     });
-    let each = list.iter().zip(&outcome.answers);
-    let each = each.map(|(wanted, answer)| response(wanted, answer));
+    let each = list.iter().zip(&outcome.responses);
+    let each = each.map(|(wanted, response)| judge_response(wanted, response));
     all(std::iter::once(counted).chain(each))
 }
 
-fn response(wanted: &Value, answer: &Answer) -> Check {
+fn judge_response(wanted: &Value, response: &ObservedResponse) -> Check {
     known(
         wanted,
         "a response",
         &["status", "headers", "headers_absent", "body"],
     )?;
     if let Some(status) = wanted.get("status") {
-        ensure(*status == json!(answer.status), || {
-            format!("the status is {} and not {status}", answer.status)
+        ensure(*status == json!(response.status), || {
+            format!("the status is {} and not {status}", response.status)
         })?;
     }
     if let Some(headers) = wanted.get("headers") {
         all(object(headers)?.iter().map(|(name, matcher)| {
-            matchers::header(matcher, &answer.lines(name), &Context::default())
+            matchers::header(matcher, &response.lines(name), &Context::default())
                 .map_err(|trouble| trouble.within(&format!("header {name}")))
         }))?;
     }
     if let Some(matcher) = wanted.get("body") {
-        body::body(matcher, answer, &[])?;
+        body::body(matcher, response, &[])?;
     }
-    request::absent(wanted, &answer.headers)
+    request::absent(wanted, &response.headers)
 }
 
 /// These requests and no others came to the application, and were answered.
@@ -192,9 +196,9 @@ fn arrived(requests: &[Value], outcome: &Outcome) -> Check {
     for (wanted, saw) in requests.iter().zip(&outcome.requests) {
         request::request(wanted, saw)?;
     }
-    let good = outcome.answers.iter().take(requests.len());
+    let good = outcome.responses.iter().take(requests.len());
     ensure(
-        good.filter(|answer| answer.status == 200).count() == requests.len(),
+        good.filter(|response| response.status == 200).count() == requests.len(),
         || format!("not all was answered 200: {}", summary(outcome)),
     )
 }
@@ -210,7 +214,11 @@ fn requires(wanted: &Value, outcome: &Outcome) -> Check {
 }
 
 fn required(words: &str, outcome: &Outcome) -> Check {
-    let statuses: Vec<u16> = outcome.answers.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> = outcome
+        .responses
+        .iter()
+        .map(|response| response.status)
+        .collect();
     match words {
         "connection closed" => ensure(outcome.closed, || summary(outcome)),
         "connection open" => ensure(!outcome.closed, || summary(outcome)),
@@ -225,8 +233,13 @@ fn required(words: &str, outcome: &Outcome) -> Check {
             ensure(one && outcome.closed, || summary(outcome))
         }
         "bytes after the head are not parsed as HTTP if the upgrade is granted" => {
-            let granted = outcome.answers.iter().any(|answer| answer.status == 101);
-            ensure(!granted || outcome.answers.len() == 1, || summary(outcome))
+            let granted = outcome
+                .responses
+                .iter()
+                .any(|response| response.status == 101);
+            ensure(!granted || outcome.responses.len() == 1, || {
+                summary(outcome)
+            })
         }
         other => unsupported(format!("requires {other:?}")),
     }
@@ -250,17 +263,17 @@ fn reject(expect: &Value, outcome: &Outcome) -> Check {
     let is_true = |key: &str| expect.get(key) == Some(&Value::Bool(true));
     let statuses = expect["status"].as_array();
     let allowed = |status: u16| statuses.is_some_and(|list| list.contains(&json!(status)));
-    match &outcome.answers[..] {
+    match &outcome.responses[..] {
         // What just ends may be waited for until the time is up.
         [] if is_true("incomplete") => Ok(()),
         [] => ensure(is_true("or_close") && outcome.closed, || summary(outcome)),
-        [answer, ..] => ensure(allowed(answer.status), || summary(outcome)),
+        [response, ..] => ensure(allowed(response.status), || summary(outcome)),
     }?;
     ensure(outcome.requests.is_empty(), || {
         format!("it reached the application: {}", summary(outcome))
     })?;
     if is_true("connection_closed_after") {
-        ensure(outcome.closed && outcome.answers.len() <= 1, || {
+        ensure(outcome.closed && outcome.responses.len() <= 1, || {
             format!("the connection is not closed: {}", summary(outcome))
         })?;
     }
@@ -275,8 +288,8 @@ fn incomplete(expect: &Value, outcome: &Outcome) -> Check {
         Some(Value::Array(list)) => list.clone(),
         Some(other) => return unsupported(format!("the status {other}")),
     };
-    let mut answers = outcome.answers.iter();
-    let good = answers.all(|answer| statuses.contains(&json!(answer.status)));
+    let mut responses = outcome.responses.iter();
+    let good = responses.all(|response| statuses.contains(&json!(response.status)));
     ensure(good && outcome.requests.is_empty(), || summary(outcome))
 }
 
@@ -286,7 +299,11 @@ fn summary(outcome: &Outcome) -> String {
         .iter()
         .map(|saw| format!("{} {} {}", saw["method"], saw["target"], saw["body"]))
         .collect();
-    let statuses: Vec<_> = outcome.answers.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<_> = outcome
+        .responses
+        .iter()
+        .map(|response| response.status)
+        .collect();
     let end = if outcome.closed { "closed" } else { "open" };
     format!("requests {requests:?}, answers {statuses:?}, connection {end}")
 }

@@ -3,13 +3,13 @@
 use super::*;
 
 fn outcome(statuses: &[u16], requests: &[Value], closed: bool) -> Outcome {
-    let answer = |status: &u16| Answer {
+    let response = |status: &u16| ObservedResponse {
         status: *status,
-        ..Answer::default()
+        ..ObservedResponse::default()
     };
     Outcome {
         requests: requests.to_vec(),
-        answers: statuses.iter().map(answer).collect(),
+        responses: statuses.iter().map(response).collect(),
         closed,
         persists: !closed,
         ..Outcome::default()
@@ -31,7 +31,7 @@ fn every_expectation_can_pass_and_fail() {
     with_y["header_lines"] = json!([["y", "1"]]);
     let served_with_y = outcome(&[200], &[with_y], false);
     let mut answered_with_x = outcome(&[200], std::slice::from_ref(&saw), false);
-    answered_with_x.answers[0].headers = vec![("x".to_owned(), "1".to_owned())];
+    answered_with_x.responses[0].headers = vec![("x".to_owned(), "1".to_owned())];
     let mut continued = outcome(&[200], std::slice::from_ref(&saw), false);
     continued.interim = vec![100];
     let wants = |request: Value| json!({"class": "accept", "requests": [request]});

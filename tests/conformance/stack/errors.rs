@@ -13,7 +13,7 @@ pub(super) fn catch_panic(_: &Parts<'_>, layer: &Value, app: Application) -> Che
     known(layer, "config", &["middleware", "handler"])?;
     let wrapper = match text(layer, "handler") {
         None => CatchPanic::new(),
-        Some("returns JSON {\"error\":\"internal\"}") => CatchPanic::new().answer(|_| {
+        Some("returns JSON {\"error\":\"internal\"}") => CatchPanic::new().response(|_| {
             let headers = [("content-type", "application/json")];
             (
                 StatusCode::INTERNAL_SERVER_ERROR,

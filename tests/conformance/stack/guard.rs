@@ -151,7 +151,7 @@ pub(super) fn timeout(_: &Parts<'_>, layer: &Value, app: Application) -> Check<A
         None => app.wrap(wrapper),
         Some(Ok(status)) => {
             let status = StatusCode::from_u16(status).or_else(refused)?;
-            app.wrap(wrapper.answer(move || status))
+            app.wrap(wrapper.response(move || status))
         }
         Some(Err(_)) => return unsupported(format!("the status of {layer}")),
     })

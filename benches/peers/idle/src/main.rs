@@ -19,9 +19,9 @@ fn resident(process: &str) -> u64 {
 
 fn ask(stream: &mut TcpStream) {
     stream.write_all(GET).expect("a server");
-    let mut answer = [0; 4096];
-    let count = stream.read(&mut answer).expect("an answer");
-    assert!(answer[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
+    let mut response = [0; 4096];
+    let count = stream.read(&mut response).expect("an answer");
+    assert!(response[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
 fn main() {

@@ -40,25 +40,25 @@ fn connect(address: &str) -> TcpStream {
 fn ask(address: &str, target: &str, more: &str) -> bool {
     let mut stream = connect(address);
     let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{more}\r\n");
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let asked = stream.write_all(request.as_bytes());
-    asked.and_then(|()| stream.read_to_end(&mut answer)).is_ok()
-        && answer.starts_with(b"HTTP/1.1 ")
-        && answer.windows(4).any(|window| window == b"\r\n\r\n")
-        && (answer.ends_with(b"0\r\n\r\n") || is_measured(&answer))
+    asked.and_then(|()| stream.read_to_end(&mut response)).is_ok()
+        && response.starts_with(b"HTTP/1.1 ")
+        && response.windows(4).any(|window| window == b"\r\n\r\n")
+        && (response.ends_with(b"0\r\n\r\n") || is_measured(&response))
 }
 
 /// Whether there is as much content as the head says.
-fn is_measured(answer: &[u8]) -> bool {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+fn is_measured(response: &[u8]) -> bool {
+    let end = response.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {
         return false;
     };
-    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let head = String::from_utf8_lossy(&response[..end]).to_ascii_lowercase();
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
-    length.and_then(|length| length.parse().ok()) == Some(answer.len() - end - 4)
+    length.and_then(|length| length.parse().ok()) == Some(response.len() - end - 4)
 }
 
 /// Does something that a client should not do, and goes away.

@@ -1,6 +1,6 @@
 //! The work of every gateway around an application, so that it behaves the same behind each of them.
 //!
-//! A gateway converts its transport's request into a [`Request`], calls [`answer`], and writes the response. The HTTP
+//! A gateway converts its transport's request into a [`Request`], calls [`respond`], and writes the response. The HTTP
 //! rules that components need not know are here: responses to HEAD, statuses without a body, `Content-Length`,
 //! hop-by-hop headers, and panics.
 
@@ -56,23 +56,23 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 /// let mut request = Request::get("/");
 /// *request.method_mut() = http::Method::HEAD;
 /// request.headers_mut().insert("host", "localhost".parse().unwrap());
-/// let response = pollster::block_on(gateway::answer(&app, request));
+/// let response = pollster::block_on(gateway::respond(&app, request));
 /// assert_eq!(response.headers()["content-length"], "5");
 /// assert!(response.body().as_bytes().unwrap().is_empty());
 /// ```
-pub fn answer(app: &Application, request: Request) -> Answer {
-    answer_upgradable(app, request, Upgradable::Never)
+pub fn respond(app: &Application, request: Request) -> ResponseFuture {
+    respond_upgradable(app, request, Upgradable::Never)
 }
 
 /// The same for a gateway that can upgrade connections; see [`Request::upgrade`].
 ///
 /// The gateway takes the upgrade from the response ([`Body::take_upgrade`](crate::Body::take_upgrade)), and runs it
 /// once the head is written. A 101 without an upgrade becomes a 500.
-pub fn answer_upgradable(
+pub fn respond_upgradable(
     app: &Application,
     mut request: Request,
     upgradable: Upgradable<'_>,
-) -> Answer {
+) -> ResponseFuture {
     let version = request.version();
     join_cookies(&mut request);
     let checked = check(request.method(), version, request.uri(), request.headers());
@@ -92,7 +92,7 @@ pub fn answer_upgradable(
         },
         Err(error) => State::Refused(Some(error)),
     };
-    Answer {
+    ResponseFuture {
         method,
         version,
         leaves_length: false,
@@ -101,9 +101,9 @@ pub fn answer_upgradable(
     }
 }
 
-/// The future of [`answer`].
+/// The future of [`respond`].
 #[derive(Debug)]
-pub struct Answer {
+pub struct ResponseFuture {
     method: Method,
     version: Version,
     leaves_length: bool,
@@ -111,12 +111,12 @@ pub struct Answer {
     state: State,
 }
 
-impl Answer {
+impl ResponseFuture {
     /// Adds no `Content-Length` if the application set none.
     ///
     /// For transports that send the length themselves.
     #[must_use]
-    pub fn omit_length(mut self) -> Answer {
+    pub fn omit_length(mut self) -> ResponseFuture {
         self.leaves_length = true;
         self
     }
@@ -150,7 +150,7 @@ enum State {
     Panicked(Option<Response>),
 }
 
-impl Future for Answer {
+impl Future for ResponseFuture {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
@@ -476,7 +476,7 @@ mod tests {
             ),
             (&[("x", "1"), ("x", "2"), ("cookie", "a=1")], "a=1"),
         ] {
-            let response = pollster::block_on(answer(&app, get("/", lines)));
+            let response = pollster::block_on(respond(&app, get("/", lines)));
             assert_eq!(response.body().as_bytes().unwrap(), expected);
         }
     }
@@ -510,9 +510,9 @@ mod tests {
         ] {
             let mut request = get(target, &[]);
             *request.method_mut() = method.clone();
-            let answer = answer(&app, request);
-            assert_eq!(answer.refusal().is_some(), expected == 400);
-            let response = pollster::block_on(answer);
+            let future = respond(&app, request);
+            assert_eq!(future.refusal().is_some(), expected == 400);
+            let response = pollster::block_on(future);
             assert_eq!(response.status(), expected, "{method} {target}");
         }
     }
@@ -532,7 +532,7 @@ mod tests {
             *request.version_mut() = version;
             let host = HeaderValue::from_static("h");
             request.headers_mut().insert(HOST, host);
-            let response = pollster::block_on(answer(&app, request));
+            let response = pollster::block_on(respond(&app, request));
             assert_eq!(response.status(), expected, "{version:?} {status}");
         }
     }
@@ -557,9 +557,9 @@ mod tests {
             request
                 .headers_mut()
                 .insert(HOST, HeaderValue::from_static("h"));
-            let mut answer = answer(&app, request);
-            let response = pollster::block_on(&mut answer);
-            assert!(answer.has_panicked());
+            let mut future = respond(&app, request);
+            let response = pollster::block_on(&mut future);
+            assert!(future.has_panicked());
             assert_eq!(response.status(), 500);
             let found = response.extensions().get::<RequestIdValue>();
             assert_eq!(found.is_some(), said.contains("an-id"));

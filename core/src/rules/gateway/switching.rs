@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::message::body::Outcome;
-    use crate::rules::gateway::{answer, answer_upgradable};
+    use crate::rules::gateway::{respond, respond_upgradable};
     use crate::{Application, Upgraded};
 
     fn request(version: Version, headers: &[(&'static str, &'static str)]) -> Request {
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn a_gateway_that_can_switches_if_the_client_asks() {
         let switched = |request| {
-            let answer = answer_upgradable(&chat(), request, Upgradable::Switching);
-            let response = pollster::block_on(answer);
+            let future = respond_upgradable(&chat(), request, Upgradable::Switching);
+            let response = pollster::block_on(future);
             (response.status().as_u16(), response.body().is_upgrade())
         };
         assert_eq!(switched(request(Version::HTTP_11, &ASKS)), (101, true));
@@ -168,7 +168,7 @@ mod tests {
         let mut with_body = request(Version::HTTP_11, &ASKS);
         *with_body.body_mut() = Body::from_iterator(["x"]);
         assert_eq!(switched(with_body), (200, false));
-        let response = pollster::block_on(answer(&chat(), request(Version::HTTP_11, &ASKS)));
+        let response = pollster::block_on(respond(&chat(), request(Version::HTTP_11, &ASKS)));
         assert_eq!(response.status(), 200);
     }
 
@@ -200,8 +200,8 @@ mod tests {
             });
             let mut asked = request(Version::HTTP_11, &ASKS);
             *asked.body_mut() = Body::from_iterator(["x", "y"]);
-            let answer = answer_upgradable(&app, asked, Upgradable::Switching);
-            pollster::block_on(answer).status().as_u16()
+            let future = respond_upgradable(&app, asked, Upgradable::Switching);
+            pollster::block_on(future).status().as_u16()
         };
         for (what, expected) in [
             ("all", 101),
@@ -232,8 +232,8 @@ mod tests {
             })
         });
         let asked = request(Version::HTTP_11, &ASKS);
-        let answer = answer_upgradable(&app, asked, Upgradable::Switching);
-        let response = pollster::block_on(answer);
+        let future = respond_upgradable(&app, asked, Upgradable::Switching);
+        let response = pollster::block_on(future);
         assert_eq!(names(&response), ["x-a", "connection", "upgrade"]);
         assert_eq!(response.headers()["connection"], "upgrade");
         assert_eq!(response.headers()["upgrade"], "WebSocket");
@@ -244,8 +244,8 @@ mod tests {
         let connect = |protocol: &str, app: &Application| {
             let mut request = request(Version::HTTP_2, &[]);
             *request.method_mut() = Method::CONNECT;
-            let answer = answer_upgradable(app, request, Upgradable::ExtendedConnect(protocol));
-            pollster::block_on(answer)
+            let future = respond_upgradable(app, request, Upgradable::ExtendedConnect(protocol));
+            pollster::block_on(future)
         };
         let response = connect("websocket", &chat());
         assert!(response.body().is_upgrade());
@@ -281,8 +281,8 @@ mod tests {
             })
         });
         let asked = request(Version::HTTP_11, &ASKS);
-        let answer = answer_upgradable(&changed, asked, Upgradable::Switching);
-        let response = pollster::block_on(answer);
+        let future = respond_upgradable(&changed, asked, Upgradable::Switching);
+        let response = pollster::block_on(future);
         assert_eq!(
             (response.status().as_u16(), response.body().is_upgrade()),
             (403, false)
@@ -296,13 +296,13 @@ mod tests {
         let app = Application::new(|_: Request| {
             (StatusCode::UPGRADE_REQUIRED, [("upgrade", "websocket")], "")
         });
-        let response = pollster::block_on(answer(&app, request(Version::HTTP_11, &[])));
+        let response = pollster::block_on(respond(&app, request(Version::HTTP_11, &[])));
         assert_eq!(
             names(&response),
             ["content-type", "content-length", "connection", "upgrade"]
         );
         assert_eq!(response.headers()["connection"], "upgrade");
-        let response = pollster::block_on(answer(&app, request(Version::HTTP_2, &[])));
+        let response = pollster::block_on(respond(&app, request(Version::HTTP_2, &[])));
         assert_eq!(names(&response), ["content-type", "content-length"]);
     }
 }

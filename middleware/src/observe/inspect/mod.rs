@@ -55,7 +55,7 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 ///         bodies.send(line).unwrap();
 ///     })
 ///     .on_error(move |_, failure| {
-///         if let Failure::Answer(error) = failure {
+///         if let Failure::Error(error) = failure {
 ///             errors.send(format!("!! {}", error.source().unwrap())).unwrap();
 ///         }
 ///     });
@@ -258,7 +258,7 @@ impl fmt::Debug for Exchange {
 #[non_exhaustive]
 pub enum Failure<'a> {
     /// The application responded with an error, of any status; it has the cause. The client need not see any of it.
-    Answer(&'a HttpError),
+    Error(&'a HttpError),
     /// The response body failed, and the client notices that it is incomplete.
     Body(&'a BodyError),
     /// The request was aborted before there was a response: the client disconnected, or an outer wrapper stopped
@@ -271,7 +271,7 @@ pub enum Failure<'a> {
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Answer(error) => write!(f, "responded with {error}"),
+            Failure::Error(error) => write!(f, "responded with {error}"),
             Failure::Body(error) => error.fmt(f),
             Failure::Abandoned => f.write_str("aborted before there was a response"),
             Failure::Panicked => f.write_str("the application panicked"),
@@ -291,7 +291,7 @@ impl PendingRequest {
         let (exchange, options) = (self.exchange.clone(), self.options.clone());
         drop(self);
         if let Some(error) = response.extensions().get::<Arc<HttpError>>() {
-            options.fail(&exchange, &Failure::Answer(error));
+            options.fail(&exchange, &Failure::Error(error));
         }
         if let Some(inspect) = &options.on_response {
             inspect(&exchange, &response);

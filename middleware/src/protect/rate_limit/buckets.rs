@@ -10,7 +10,7 @@ use enfilade_core::unpoisoned;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, UnitWeighter};
 
-use super::store::{QuotaAnswer, QuotaAsk, QuotaStore};
+use super::store::{QuotaRequest, QuotaResult, QuotaStore};
 use super::{Quota, QuotaKey, QuotaState};
 
 /// From this number of keys on, the cache has shards with separate locks.
@@ -92,7 +92,7 @@ fn part(keys: usize) -> Shard {
 }
 
 impl QuotaStore for Buckets {
-    fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer {
+    fn take(&self, ask: &QuotaRequest<'_>) -> QuotaResult {
         self.draw(ask.key(), ask.quota(), ask.now()).into()
     }
 }

@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::store::{TakeResult, TakeState};
 use super::{
-    Quota, QuotaAnswer, QuotaAsk, QuotaKey, QuotaState, QuotaStore, RateLimit, WhenNoKey,
+    Quota, QuotaKey, QuotaRequest, QuotaResult, QuotaState, QuotaStore, RateLimit, WhenNoKey,
     WhenStoreFails,
 };
 
@@ -119,8 +119,8 @@ impl RateLimit {
         own.unwrap_or(self.quota)
     }
 
-    fn ask(&self, key: &QuotaKey, quota: &Quota) -> QuotaAnswer {
-        let ask = QuotaAsk::new(self.fields.name(), key, quota, self.timer.now());
+    fn ask(&self, key: &QuotaKey, quota: &Quota) -> QuotaResult {
+        let ask = QuotaRequest::new(self.fields.name(), key, quota, self.timer.now());
         match &self.store {
             None => self.buckets.take(&ask),
             Some(store) => store.take(&ask),

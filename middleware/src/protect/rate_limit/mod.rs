@@ -21,7 +21,7 @@ use self::key::KeySource;
 pub use self::key::QuotaKey;
 use self::limiter::Limiter;
 pub use self::quota::{Quota, QuotaState};
-pub use self::store::{QuotaAnswer, QuotaAsk, QuotaStore};
+pub use self::store::{QuotaRequest, QuotaResult, QuotaStore};
 use crate::error::Error;
 use crate::shared::monotonic::Timer;
 

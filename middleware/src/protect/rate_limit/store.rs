@@ -23,7 +23,7 @@ use super::{Quota, QuotaKey, QuotaState};
 /// use std::time::Duration;
 ///
 /// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Quota, QuotaAnswer, QuotaAsk, QuotaStore, RateLimit};
+/// use enfilade_middleware::{Quota, QuotaResult, QuotaRequest, QuotaStore, RateLimit};
 /// use enfilade_testing::Client;
 ///
 /// /// One bucket for all keys. A store on a server would be asynchronous.
@@ -31,11 +31,11 @@ use super::{Quota, QuotaKey, QuotaState};
 /// struct OneForAll(Mutex<Duration>);
 ///
 /// impl QuotaStore for OneForAll {
-///     fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer {
+///     fn take(&self, ask: &QuotaRequest<'_>) -> QuotaResult {
 ///         let mut full_at = self.0.lock().expect("nothing panics here");
 ///         let (state, debt) = ask.quota().draw(full_at.saturating_sub(ask.now()));
 ///         *full_at = ask.now() + debt;
-///         QuotaAnswer::from_future(async move { Ok(state) })
+///         QuotaResult::from_future(async move { Ok(state) })
 ///     }
 /// }
 ///
@@ -46,24 +46,24 @@ use super::{Quota, QuotaKey, QuotaState};
 /// ```
 pub trait QuotaStore: Send + Sync + 'static {
     /// Takes one request from the key's quota, or reports that none remains.
-    fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer;
+    fn take(&self, ask: &QuotaRequest<'_>) -> QuotaResult;
 }
 
 /// The input of a [`QuotaStore`].
 #[derive(Debug)]
-pub struct QuotaAsk<'a> {
+pub struct QuotaRequest<'a> {
     policy: &'a str,
     key: &'a QuotaKey,
     quota: &'a Quota,
     now: Duration,
 }
 
-impl<'a> QuotaAsk<'a> {
+impl<'a> QuotaRequest<'a> {
     /// One request of `key` in a limit of this name, as [`RateLimit`](crate::RateLimit) makes it, also for tests of a
     /// store.
     #[must_use]
     pub fn new(policy: &'a str, key: &'a QuotaKey, quota: &'a Quota, now: Duration) -> Self {
-        QuotaAsk {
+        QuotaRequest {
             policy,
             key,
             quota,
@@ -98,7 +98,7 @@ impl<'a> QuotaAsk<'a> {
 
 /// The output of a [`QuotaStore`]: available now, from memory, or later.
 #[must_use = "an unused result limits nothing"]
-pub struct QuotaAnswer(pub(super) TakeState);
+pub struct QuotaResult(pub(super) TakeState);
 
 pub(super) type TakeResult = Result<QuotaState, BoxError>;
 
@@ -107,32 +107,32 @@ pub(super) enum TakeState {
     Pending(Pin<Box<dyn Future<Output = TakeResult> + Send>>),
 }
 
-impl QuotaAnswer {
+impl QuotaResult {
     /// A result that is available now: no future is made, and a synchronous application stays synchronous.
-    pub fn new(state: QuotaState) -> QuotaAnswer {
-        QuotaAnswer(TakeState::Ready(Ok(state)))
+    pub fn new(state: QuotaState) -> QuotaResult {
+        QuotaResult(TakeState::Ready(Ok(state)))
     }
 
     /// A failure; see [`when_store_fails`](crate::RateLimit::when_store_fails).
-    pub fn failed(error: impl Into<BoxError>) -> QuotaAnswer {
-        QuotaAnswer(TakeState::Ready(Err(error.into())))
+    pub fn failed(error: impl Into<BoxError>) -> QuotaResult {
+        QuotaResult(TakeState::Ready(Err(error.into())))
     }
 
     /// A result that will be available later.
     pub fn from_future(
         future: impl Future<Output = Result<QuotaState, BoxError>> + Send + 'static,
-    ) -> QuotaAnswer {
-        QuotaAnswer(TakeState::Pending(Box::pin(future)))
+    ) -> QuotaResult {
+        QuotaResult(TakeState::Pending(Box::pin(future)))
     }
 }
 
-impl From<QuotaState> for QuotaAnswer {
+impl From<QuotaState> for QuotaResult {
     fn from(state: QuotaState) -> Self {
-        QuotaAnswer::new(state)
+        QuotaResult::new(state)
     }
 }
 
-impl fmt::Debug for QuotaAnswer {
+impl fmt::Debug for QuotaResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             TakeState::Ready(taken) => f.debug_tuple("Ready").field(taken).finish(),

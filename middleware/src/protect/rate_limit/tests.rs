@@ -472,8 +472,8 @@ fn it_describes_itself_without_keys() {
 struct Fixed(QuotaState);
 
 impl QuotaStore for Fixed {
-    fn take(&self, _: &QuotaAsk<'_>) -> QuotaAnswer {
-        QuotaAnswer::new(self.0)
+    fn take(&self, _: &QuotaRequest<'_>) -> QuotaResult {
+        QuotaResult::new(self.0)
     }
 }
 
@@ -483,10 +483,10 @@ struct Broken {
 }
 
 impl QuotaStore for Broken {
-    fn take(&self, _: &QuotaAsk<'_>) -> QuotaAnswer {
+    fn take(&self, _: &QuotaRequest<'_>) -> QuotaResult {
         match self.later {
-            false => QuotaAnswer::failed("the server is gone"),
-            true => QuotaAnswer::from_future(async { Err("the server is gone".into()) }),
+            false => QuotaResult::failed("the server is gone"),
+            true => QuotaResult::from_future(async { Err("the server is gone".into()) }),
         }
     }
 }
@@ -528,7 +528,7 @@ fn a_store_is_told_all_that_it_needs() {
     type Asked = Arc<Mutex<Vec<(String, Vec<u8>, Quota, Duration)>>>;
     struct Noting(Asked);
     impl QuotaStore for Noting {
-        fn take(&self, ask: &QuotaAsk<'_>) -> QuotaAnswer {
+        fn take(&self, ask: &QuotaRequest<'_>) -> QuotaResult {
             let asked = (
                 ask.policy().to_owned(),
                 ask.key().to_bytes(),
@@ -536,7 +536,7 @@ fn a_store_is_told_all_that_it_needs() {
                 ask.now(),
             );
             self.0.lock().unwrap().push(asked);
-            QuotaAnswer::from_future(async { Ok(QuotaState::allowed(4, Duration::from_secs(2))) })
+            QuotaResult::from_future(async { Ok(QuotaState::allowed(4, Duration::from_secs(2))) })
         }
     }
     let (clock, asked) = (Clock::default(), Asked::default());
@@ -558,8 +558,8 @@ fn a_store_is_told_all_that_it_needs() {
 fn a_request_aborted_while_the_store_works_gets_no_response() {
     struct Silent;
     impl QuotaStore for Silent {
-        fn take(&self, _: &QuotaAsk<'_>) -> QuotaAnswer {
-            QuotaAnswer::from_future(std::future::pending())
+        fn take(&self, _: &QuotaRequest<'_>) -> QuotaResult {
+            QuotaResult::from_future(std::future::pending())
         }
     }
     let app = Application::new(|_: Request| -> &str { panic!("it is not called") });

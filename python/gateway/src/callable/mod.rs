@@ -32,7 +32,7 @@ pub fn call<'py>(
     let mut request = request(&environ)?;
     let caller = CallerEnviron::new(environ.unbind());
     request.extensions_mut().insert(caller);
-    let mut response = wait(py, gateway::answer(app, request))?;
+    let mut response = wait(py, gateway::respond(app, request))?;
     if let Some(raised) = response.extensions_mut().remove::<Raised>() {
         return Err(raised.0.clone_ref(py));
     }

@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 use crate::run::reactor::wait;
 
 /// What is left of an answer, as a WSGI iterable.
-#[pyclass(frozen, module = "enfilade._native", name = "Answer")]
+#[pyclass(frozen, module = "enfilade._native", name = "Response")]
 #[derive(Debug)]
 pub struct ResponseIter(Mutex<Option<Body>>);
 

@@ -11,7 +11,7 @@ fn main() {
     let content = web::Data::new(Content::of(&arguments.next().expect("a case")));
     let is_coded = arguments.next().as_deref() != Some("none");
     let runtime = actix_web::rt::Runtime::new().expect("a runtime");
-    let answer = |content: web::Data<Content>| async move {
+    let response = |content: web::Data<Content>| async move {
         let mut response = HttpResponse::Ok();
         response.content_type(content.media_type);
         match content.is_stream {
@@ -24,7 +24,7 @@ fn main() {
     let app = App::new()
         .app_data(content)
         .wrap(Condition::new(is_coded, Compress::default()))
-        .route("/", web::get().to(answer));
+        .route("/", web::get().to(response));
     let service = runtime.block_on(test::init_service(app));
     coding::measure(|| {
         let request = coding::headers()

@@ -85,25 +85,25 @@ impl Content {
 /// Measures `answer`, which gives the bytes of one answer, and prints the round.
 ///
 /// Where `CALLS` is set it only makes so many calls: for callgrind.
-pub fn measure(mut answer: impl FnMut() -> usize) {
+pub fn measure(mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
         for _ in 0..calls {
-            std::hint::black_box(answer());
+            std::hint::black_box(response());
         }
         return;
     }
-    let bytes = answer();
+    let bytes = response();
     for _ in 0..3 {
-        answer();
+        response();
     }
     let mut counted = 0;
-    let allocations = allocation_counter::measure(|| counted = answer()).count_total;
+    let allocations = allocation_counter::measure(|| counted = response()).count_total;
     assert_eq!(counted, bytes, "the same content, the same answer");
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < ROUND {
         for _ in 0..8 {
-            answer();
+            response();
             calls += 1;
         }
     }

@@ -13,7 +13,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let content = Content::of(&arguments.next().expect("a case"));
     let option = arguments.next();
-    let answer = move |_: Request<Body>| {
+    let response = move |_: Request<Body>| {
         let body = match content.is_stream {
             true => {
                 let chunks = content.chunks().map(Ok::<_, Infallible>);
@@ -26,7 +26,7 @@ fn main() {
         response.headers_mut().insert("content-type", value);
         async { Ok::<_, Infallible>(response) }
     };
-    let service = service_fn(answer);
+    let service = service_fn(response);
     let mut service = match option.as_deref() {
         Some("none") => BoxCloneService::new(service),
         _ => {

@@ -25,18 +25,18 @@ pub fn arguments() -> (String, usize) {
 /// Measures `answer`, which gives how many of the headers an answer has, and prints the nanoseconds of one.
 ///
 /// Where `CALLS` is set it only makes so many calls: for valgrind.
-pub fn measure(headers: usize, mut answer: impl FnMut() -> usize) {
+pub fn measure(headers: usize, mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
-        (0..calls).for_each(|_| _ = black_box(answer()));
+        (0..calls).for_each(|_| _ = black_box(response()));
         return;
     }
     for _ in 0..50 {
-        assert_eq!(answer(), headers, "all of the headers");
+        assert_eq!(response(), headers, "all of the headers");
     }
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < ROUND {
-        (0..8).for_each(|_| _ = black_box(answer()));
+        (0..8).for_each(|_| _ = black_box(response()));
         calls += 8;
     }
     let nanoseconds = start.elapsed().as_nanos() as f64 / f64::from(calls);

@@ -31,24 +31,24 @@ const ROUND: Duration = Duration::from_millis(100);
 /// Measures `answer`, which gives the bytes of one answer, and prints the round.
 ///
 /// Where `CALLS` is set it only makes so many calls: for callgrind.
-pub fn measure(mut answer: impl FnMut() -> usize) {
+pub fn measure(mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
         for _ in 0..calls {
-            std::hint::black_box(answer());
+            std::hint::black_box(response());
         }
         return;
     }
     for _ in 0..10 {
-        assert_eq!(answer(), TEXT.len());
+        assert_eq!(response(), TEXT.len());
     }
     let allocations = allocation_counter::measure(|| {
-        answer();
+        response();
     });
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < ROUND {
         for _ in 0..8 {
-            answer();
+            response();
             calls += 1;
         }
     }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use stack::{HEADERS, MISSING, TEXT};
 use tokio::net::TcpListener;
 
-fn answer(request: &Request<Incoming>, data: &Bytes) -> Response<Full<Bytes>> {
+fn response(request: &Request<Incoming>, data: &Bytes) -> Response<Full<Bytes>> {
     const TEXT_TYPE: &str = "text/plain; charset=utf-8";
     let path = request.uri().path();
     let (status, media_type, content) = match path {
@@ -54,7 +54,7 @@ async fn serve(address: &str) {
         stream.set_nodelay(true).expect("a socket");
         let data = data.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let response = answer(&request, &data);
+            let response = response(&request, &data);
             async move { Ok::<_, Infallible>(response) }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -128,7 +128,7 @@ pub fn data() -> String {
 }
 
 /// What [`measure`] is to be called with: the status, and the bytes of the body.
-pub type Answer = (u16, usize);
+pub type StatusAndSize = (u16, usize);
 
 const ROUND: Duration = Duration::from_millis(200);
 
@@ -136,7 +136,7 @@ const ROUND: Duration = Duration::from_millis(200);
 ///
 /// `none-` before a case stands for making its request alone, which the program does where it is not asked. Where
 /// `CALLS` is set it only makes so many calls: for callgrind.
-pub fn measure(mut answer: impl FnMut(&Case, bool) -> Answer) {
+pub fn measure(mut response: impl FnMut(&Case, bool) -> StatusAndSize) {
     let name = std::env::args().nth(2).unwrap_or_default();
     let (wanted, is_asked) = match name.strip_prefix("none-") {
         Some(case) => (case, false),
@@ -144,7 +144,7 @@ pub fn measure(mut answer: impl FnMut(&Case, bool) -> Answer) {
     };
     let case = CASES.iter().find(|case| case.name == wanted);
     let case = case.unwrap_or_else(|| panic!("{name:?} is none of the cases"));
-    let mut call = || black_box(answer(black_box(case), is_asked));
+    let mut call = || black_box(response(black_box(case), is_asked));
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
         (0..calls).for_each(|_| _ = call());

@@ -39,7 +39,7 @@ impl ClientSupport {
 
 /// The gateway's response, which never fails.
 pub(super) struct ResponseFuture {
-    response_future: gateway::Answer,
+    response_future: gateway::ResponseFuture,
     client: ClientSupport,
     /// What goes with the response, until it is there.
     rest: Option<(Rc<Connection>, Option<Box<OpenRecord>>)>,
@@ -47,7 +47,7 @@ pub(super) struct ResponseFuture {
 
 impl ResponseFuture {
     pub(super) fn new(
-        response_future: gateway::Answer,
+        response_future: gateway::ResponseFuture,
         client: ClientSupport,
         connection: Rc<Connection>,
         record: Option<Box<OpenRecord>>,

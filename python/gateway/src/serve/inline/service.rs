@@ -44,8 +44,8 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let record = self.records.as_ref().map(|records| records.begin(&request));
         let response_future = match *request.method() {
             // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
-            Method::CONNECT => gateway::answer(&Application::new(refuse_tunnel), request),
-            _ => gateway::answer(&self.app, request),
+            Method::CONNECT => gateway::respond(&Application::new(refuse_tunnel), request),
+            _ => gateway::respond(&self.app, request),
         };
         ResponseFuture::new(response_future, client, self.connection.clone(), record)
     }
