@@ -1,6 +1,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use super::*;
 use crate::message::body::source::Segment;
 use crate::message::error::BodyErrorKind;

@@ -7,6 +7,8 @@ mod head;
 mod params;
 mod path;
 mod path_state;
+mod remote_user;
+mod target_error;
 mod url;
 
 use std::fmt;
@@ -23,6 +25,8 @@ use self::params::Captures;
 pub use self::params::{CaptureSink, Captured, Params};
 use self::path::canonical_path;
 use self::path_state::PathState;
+pub use self::remote_user::RemoteUser;
+pub use self::target_error::TargetError;
 use crate::message::body::Body;
 use crate::message::connection::Connection;
 use crate::message::error::BoxError;
@@ -60,38 +64,6 @@ struct Inner {
     outside: usize,
     /// The offset of `path`.
     offset: usize,
-}
-
-/// The error of an invalid path or host for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TargetError(&'static str);
-
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for TargetError {}
-
-/// The authenticated user; CGI's `REMOTE_USER`.
-///
-/// An authentication component puts it into the request's extensions for components further in, and into the response's
-/// for components further out, such as a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteUser(String);
-
-impl RemoteUser {
-    /// A user of this name.
-    pub fn new(name: impl Into<String>) -> Self {
-        RemoteUser(name.into())
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0
-    }
 }
 
 impl Request {

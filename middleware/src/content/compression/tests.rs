@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use enfilade_core::{Body, OptionValue, Request};
 use enfilade_testing::{Client, Lint};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use http::{HeaderMap, HeaderValue};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body as _, Frame};
 use proptest::collection;
 use proptest::prelude::*;
 
 use super::encoder::Then;
+use super::stream::CompressedBody;
 use super::*;
 
 const TEXT: &str = "text/plain";

@@ -8,6 +8,7 @@ use std::mem;
 use enfilade_core::{Head, Request, Response};
 
 use super::basic;
+use super::captured::Captured;
 use super::clock::{Moment, TimeFormat};
 use super::directive::{self, FormatPiece};
 use super::field::{
@@ -399,43 +400,4 @@ pub(super) struct RequiredFacts {
     pub(super) first_byte: bool,
     pub(super) route: bool,
     pub(super) sizes: bool,
-}
-
-/// The captured fields: each text, followed by its length and the index of its field in the format. Most requests have
-/// none, which takes no memory.
-#[derive(Default)]
-pub(super) struct Captured(Vec<u8>);
-
-impl Captured {
-    /// Captures the written text, if there is any.
-    fn add(&mut self, field: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.0.len();
-        write(&mut self.0);
-        let length = self.0.len() - before;
-        if length > 0 {
-            self.0.extend_from_slice(&length.to_ne_bytes());
-            self.0.extend_from_slice(&field.to_ne_bytes());
-        }
-    }
-
-    /// The text that was captured last for a field; empty if nothing was captured.
-    fn get(&self, field: usize) -> &[u8] {
-        let mut rest = &self.0[..];
-        while let Some((before, found, text)) = split_last(rest) {
-            if found == field {
-                return text;
-            }
-            rest = before;
-        }
-        &[]
-    }
-}
-
-/// The earlier captures, the last field, and its text.
-fn split_last(all: &[u8]) -> Option<(&[u8], usize, &[u8])> {
-    let (rest, field) = all.split_last_chunk()?;
-    let (rest, length) = rest.split_last_chunk()?;
-    let at = rest.len().checked_sub(usize::from_ne_bytes(*length))?;
-    let (before, text) = rest.split_at_checked(at)?;
-    Some((before, usize::from_ne_bytes(*field), text))
 }

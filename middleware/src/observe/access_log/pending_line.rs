@@ -13,10 +13,11 @@ use enfilade_core::{
 use http::StatusCode;
 use time::UtcOffset;
 
+use super::captured::Captured;
 use super::clock::{Clock, Moment};
 use super::field::{self, Context, RequestEnd};
 use super::filter::Filters;
-use super::format::{Captured, Format, LineInputs, RequiredFacts};
+use super::format::{Format, LineInputs, RequiredFacts};
 use super::queue::WhenFull;
 use super::sink::Sink;
 use crate::shared::monotonic::{Timer, TimerInstant};

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use sync_wrapper::SyncWrapper;
 
+use super::read::take_piece;
 use super::source::{Part, ReadAt, ReadFuture, ReadState, Segment, SourceRead};
-use super::{Body, Content, take_piece};
+use super::{Body, Content};
 use crate::message::error::BodyError;
 use crate::message::unwind::{Panic, drop_quietly};
 
