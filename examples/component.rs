@@ -1,4 +1,10 @@
 //! Two wrappers, one a function and one a struct, both used in two stacks that know nothing of each other.
+//!
+//! ```sh
+//! cargo run --example component
+//! curl -i localhost:8000/house
+//! curl -i -X DELETE localhost:8000/garden
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 
@@ -7,9 +13,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
+use enfilade::http::{HeaderValue, Method, StatusCode};
 use enfilade::middleware::Router;
 use enfilade::{Application, Middleware, Reply, Request, Server, Wrapper, around, wrapped};
-use http::{HeaderValue, Method, StatusCode};
 
 /// A function from an application to an application is a wrapper: this one tells how long the call took.
 fn timed(app: Application) -> Application {

@@ -1,4 +1,10 @@
 //! A small library that fails in two ways, and the pages that tell its makers why.
+//!
+//! ```sh
+//! cargo run --example debug_errors
+//! curl localhost:8000/lend/Ada/x    # or in a browser
+//! curl localhost:8000/shelves/7
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 

@@ -1,4 +1,10 @@
 //! Components of three projects under one host, and the tree that they make.
+//!
+//! ```sh
+//! cargo run --example dispatch
+//! curl localhost:8000/shop/
+//! curl -i localhost:8000/article7.html
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 
@@ -39,7 +45,8 @@ fn old_site() -> Result<Application, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
-    let missing = Application::new(|_: Request| (http::StatusCode::NOT_FOUND, "Nothing here\n"));
+    let missing =
+        Application::new(|_: Request| (enfilade::http::StatusCode::NOT_FOUND, "Nothing here\n"));
     let router = Router::new()
         .nest("/shop", shop())
         .mount("/wiki", wiki())

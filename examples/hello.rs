@@ -1,4 +1,9 @@
 //! The smallest program: an application of one line.
+//!
+//! ```sh
+//! cargo run --example hello
+//! curl -i localhost:8000
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 

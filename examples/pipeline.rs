@@ -1,13 +1,18 @@
 //! All five wrappers around a router with a mounted sub-application.
+//!
+//! ```sh
+//! cargo run --example pipeline
+//! curl -i --compressed localhost:8000/library/shelves/3
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 
 use std::env;
 use std::error::Error;
 
+use enfilade::http::StatusCode;
 use enfilade::middleware::{AccessLog, Compression, Headers, NotFound, Router};
 use enfilade::{Application, Pipeline, Request, Server};
-use http::StatusCode;
 
 /// What every application of this house gets, outermost first; the unit to share between projects.
 fn house() -> Result<Pipeline, Box<dyn Error>> {

@@ -1,4 +1,10 @@
 //! State that handlers share: some wait for it, one blocks, and a wrapper counts.
+//!
+//! ```sh
+//! cargo run --example state
+//! curl -i -d "a door" localhost:8000/notes
+//! curl -i localhost:8000/notes
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 
@@ -8,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use enfilade::http::StatusCode;
 use enfilade::middleware::Router;
 use enfilade::{HttpError, Request, Server, around_async, blocking};
-use http::StatusCode;
 
 /// Stands for a database: one query waits, and the report blocks a thread.
 #[derive(Default)]

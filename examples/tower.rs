@@ -1,4 +1,9 @@
-//! A street of axum, a house of Enfilade in it, and a library of axum in the house: `curl localhost:8000/house/library/shelves/3`.
+//! A street of axum, a house of Enfilade in it, and a library of axum in the house.
+//!
+//! ```sh
+//! cargo run --example tower --features tower
+//! curl -i --compressed localhost:8000/house/library/shelves/3
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 
@@ -19,7 +24,7 @@ fn house() -> Result<Application, Box<dyn std::error::Error + Send + Sync>> {
     let rooms = Router::new()
         .get("/", hall)
         .mount("/library", tower::application(library));
-    let missing = |_: Request| (http::StatusCode::NOT_FOUND, "No such room\n");
+    let missing = |_: Request| (enfilade::http::StatusCode::NOT_FOUND, "No such room\n");
     Ok(rooms
         .build()?
         .wrap(NotFound::new(Application::new(missing)))

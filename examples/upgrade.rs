@@ -9,10 +9,10 @@
 use std::env;
 use std::error::Error;
 
+use enfilade::http::header::UPGRADE;
+use enfilade::http::{HeaderValue, StatusCode};
 use enfilade::middleware::{AccessLog, ErrorPages};
 use enfilade::{Application, HttpError, Request, Response, Server, TokioStream};
-use http::header::UPGRADE;
-use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// Writes each line back in capitals, until the client has ended or the server stops.

@@ -1,4 +1,9 @@
 //! The two-argument form that people who know WSGI write.
+//!
+//! ```sh
+//! cargo run --example wsgi --features wsgi
+//! curl -i localhost:8000
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
 

@@ -1,15 +1,11 @@
-// The README is the front page, and its code a doctest, where everything is built that it uses.
+// The README is the front page, and its code a doctest, where everything is built that it uses. See `guide` for its links.
+#![cfg_attr(feature = "full", doc = include_str!("guide/links.md"))]
 #![cfg_attr(
-    all(feature = "compression", feature = "server", feature = "time", feature = "wsgi"),
+    all(feature = "compression", feature = "server", feature = "time"),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    not(all(
-        feature = "compression",
-        feature = "server",
-        feature = "time",
-        feature = "wsgi"
-    )),
+    not(all(feature = "compression", feature = "server", feature = "time")),
     doc = "Composes web applications from parts that share one type, the way WSGI lets Python do it."
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -44,6 +40,14 @@ pub mod cgi;
 mod failures;
 #[cfg(feature = "fastcgi")]
 pub mod fastcgi;
+// The programs of its chapters take what is there by default.
+#[cfg(all(
+    feature = "blocking",
+    feature = "compression",
+    feature = "server",
+    feature = "time"
+))]
+pub mod guide;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 mod listening;
 #[cfg(any(feature = "server", feature = "cgi", feature = "tower"))]

@@ -7,7 +7,8 @@ use std::fmt;
 /// The text says what is wrong and where; [`kind`](Error::kind) is for programs.
 ///
 /// ```
-/// use enfilade_middleware::{ErrorKind, Headers};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{ErrorKind, Headers};
 ///
 /// let error = Headers::new().set("x y", "1").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::HeaderName);

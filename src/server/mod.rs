@@ -74,7 +74,11 @@ const MAX_REFUSALS: usize = 64;
 /// aborted. The server continues.
 ///
 /// Over HTTP/1.1, trailers are sent to a client that sends `TE: trailers`, if the response's `Trailer` lists them.
-#[doc = include_str!("deployment.md")]
+///
+/// # Deployment
+///
+/// The guide has a chapter on [deployment](crate::guide::deployment): restarts that lose no request, systemd, containers,
+/// nginx and TLS.
 #[derive(Debug)]
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {

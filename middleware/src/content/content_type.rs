@@ -32,11 +32,12 @@ use crate::matching::path_glob::PathGlob;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Body, Request};
-/// use enfilade_middleware::ContentType;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::ContentType;
+/// use enfilade::{Application, Body, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let types = ContentType::new("application/json")?
 ///     .path("/**/*.txt", "text/plain")?
 ///     .charset("utf-8")?;

@@ -33,14 +33,15 @@ use enfilade_core::Pass;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Cascade;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::StatusCode;
+/// use enfilade::middleware::Cascade;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
-/// use http::StatusCode;
 ///
 /// let one = Application::new(|request: Request| match request.path() {
 ///     "/one" => Ok("from the first"),
-///     _ => Err(enfilade_core::HttpError::new(StatusCode::NOT_FOUND)),
+///     _ => Err(enfilade::HttpError::new(StatusCode::NOT_FOUND)),
 /// });
 /// let two = Application::new(|_: Request| "from the second");
 /// let client = Client::new(Cascade::new([one, two]));
@@ -76,8 +77,9 @@ impl Cascade {
     /// Adds an application after the others.
     ///
     /// ```
-    /// use enfilade_core::Request;
-    /// use enfilade_middleware::{Cascade, Pass};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::Request;
+    /// use enfilade::middleware::{Cascade, Pass};
     /// use enfilade_testing::Client;
     ///
     /// let cascade = Cascade::new([|_: Request| Pass]).or(async |_: Request| "second");

@@ -36,11 +36,12 @@ use crate::matching::host_pattern::{HostPattern, host_and_port};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Hosts;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Hosts;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let hosts = Hosts::new()
 ///     .host("*.example.org", |request: Request| format!("tenant of {}", request.hostname().unwrap_or_default()))?
 ///     .host("www.example.org", |_: Request| "shop")?;

@@ -23,13 +23,14 @@ use crate::matching::guard::Guard;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::{Guard, Headers, OnlyIf};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::Request;
+/// use enfilade::middleware::{Guard, Headers, OnlyIf};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let assets = Guard::path("/assets/**")?;
-/// let app = enfilade_core::Application::new(|_: Request| "hello")
+/// let app = enfilade::Application::new(|_: Request| "hello")
 ///     .wrap(OnlyIf::new(assets, Headers::new().set("x-kind", "asset")?));
 /// let client = Client::new(app);
 /// assert_eq!(client.get("/assets/a.css").send().header("x-kind"), Some("asset"));

@@ -13,8 +13,9 @@ use enfilade_core::{Application, Description, Handler, IntoHandler, Reply, Reque
 /// # Example
 ///
 /// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::Swap;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::Request;
+/// use enfilade::middleware::Swap;
 /// use enfilade_testing::Client;
 ///
 /// let swap = Swap::new(|_: Request| "winter");

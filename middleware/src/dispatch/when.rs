@@ -18,10 +18,11 @@ use crate::matching::guard::Guard;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::{Guard, When};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::Request;
+/// use enfilade::http::Method;
+/// use enfilade::middleware::{Guard, When};
 /// use enfilade_testing::Client;
-/// use http::Method;
 ///
 /// let read = Guard::method([Method::GET, Method::HEAD]);
 /// let page = |_: Request| "<p>A page";

@@ -28,8 +28,9 @@ use crate::errors::catching;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{CatchPanic, Headers};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{CatchPanic, Headers};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| request.path()[9..].to_owned());

@@ -28,8 +28,9 @@ use crate::files::buffers::read_into;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Body, HttpError, Request};
-/// use enfilade_middleware::FileSource;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::FileSource;
+/// use enfilade::{Application, Body, HttpError, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(async |_: Request| {

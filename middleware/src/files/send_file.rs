@@ -42,13 +42,14 @@ use crate::error::{Error, ErrorKind};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Body, HttpError, Request};
-/// use enfilade_middleware::{FileSource, SendFile};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::HeaderName;
+/// use enfilade::middleware::{FileSource, SendFile};
+/// use enfilade::{Application, Body, HttpError, Request};
 /// use enfilade_testing::Client;
-/// use http::HeaderName;
 ///
 /// // location /protected/ { internal; alias /path/of/the/package/; }
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let send_file = SendFile::new(HeaderName::from_static("x-accel-redirect")).directory(".", "/protected")?;
 /// let app = Application::new(async |_: Request| {
 ///     Ok::<_, HttpError>(Body::from(FileSource::open("src/lib.rs").await?))

@@ -24,12 +24,13 @@ use crate::error::ErrorKind;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Propagate;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::HeaderName;
+/// use enfilade::middleware::Propagate;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
-/// use http::HeaderName;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let propagate = Propagate::new([HeaderName::from_static("x-correlation-id")])?;
 /// let client = Client::new(Application::new(|_: Request| "x").wrap(propagate));
 /// let response = client.get("/").header("x-correlation-id", "4711").send();

@@ -20,10 +20,11 @@ use http::{HeaderMap, HeaderName};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Sensitive;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::HeaderName;
+/// use enfilade::middleware::Sensitive;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
-/// use http::HeaderName;
 ///
 /// let app = Application::new(|request: Request| format!("{:?}", request.headers()["x-api-key"]));
 /// let wrapped = app.wrap(Sensitive::new().header(HeaderName::from_static("x-api-key")));

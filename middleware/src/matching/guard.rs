@@ -45,16 +45,17 @@ impl Guard {
     /// It matches the same requests that an application mounted at the prefix gets.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::{Guard, Mounts, OnlyIf};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::http::StatusCode;
+    /// use enfilade::middleware::{Guard, Mounts, OnlyIf};
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::Client;
-    /// use http::StatusCode;
     ///
     /// fn locked(_: Application) -> Application {
     ///     Application::new(|_: Request| StatusCode::FORBIDDEN)
     /// }
     ///
-    /// # fn main() -> Result<(), enfilade_middleware::Error> {
+    /// # fn main() -> Result<(), enfilade::middleware::Error> {
     /// let site = Mounts::new().at("/admin", |_: Request| "secrets")?;
     /// let site = Application::from_handler(site).wrap(OnlyIf::new(Guard::below("/admin")?, locked));
     /// let client = Client::new(site);

@@ -15,10 +15,11 @@ use crate::shared::valid_status::ValidStatus;
 /// all match.
 ///
 /// ```
-/// use enfilade_middleware::ResponseFilter;
-/// use http::{Response, StatusCode};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::{Response, StatusCode};
+/// use enfilade::middleware::ResponseFilter;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let pages_of_errors = ResponseFilter::new().status_class(4)?.status_class(5)?.media_type("text/html")?;
 /// let mut response = Response::new("<p>");
 /// response.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());

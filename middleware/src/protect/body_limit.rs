@@ -32,8 +32,9 @@ use crate::protect::body_fault::BodyFault;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, HttpError, Request};
-/// use enfilade_middleware::BodyLimit;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::BodyLimit;
+/// use enfilade::{Application, HttpError, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|mut request: Request| async move {

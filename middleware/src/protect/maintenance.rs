@@ -29,10 +29,11 @@ use crate::matching::guard::Guard;
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Guard, Maintenance};
+/// use enfilade::middleware::{Guard, Maintenance};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let health = Guard::new("health", |request: &Request| request.path() == "/health");

@@ -47,11 +47,12 @@ use crate::shared::valid_status::ValidStatus;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::TrustedHosts;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::TrustedHosts;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let app = Application::new(|request: Request| request.url());
 /// let client = Client::new(app.wrap(TrustedHosts::new(["example.org", "*.example.net"])?));
 /// let ask = |host: &str| client.get("/").header("host", host).send();

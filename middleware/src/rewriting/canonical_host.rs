@@ -34,11 +34,12 @@ use crate::rewriting::host_redirect::HostRedirect;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::CanonicalHost;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::CanonicalHost;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let canonical = CanonicalHost::new("www.example.org")?.except("/health")?;
 /// let client = Client::new(Application::new(|_: Request| "Hello").wrap(canonical));
 /// let other = client.post("/a?b").header("host", "example.org").send();

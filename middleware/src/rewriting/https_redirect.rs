@@ -39,11 +39,12 @@ use crate::rewriting::host_redirect::HostRedirect;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Connection, Request, Scheme};
-/// use enfilade_middleware::HttpsRedirect;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::HttpsRedirect;
+/// use enfilade::{Application, Connection, Request, Scheme};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let redirect = HttpsRedirect::new().except("/.well-known/acme-challenge/")?;
 /// let client = Client::new(Application::new(|_: Request| "Hello").wrap(redirect));
 ///

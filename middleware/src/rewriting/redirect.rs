@@ -32,11 +32,12 @@ use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Redirect;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Redirect;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let redirect = Redirect::permanent()
 ///     .rule("^/blog/([0-9]+)$", "/posts/$1")?
 ///     .rule("^/docs/(.*)$", "https://docs.example.org/$1")?;

@@ -30,11 +30,12 @@ use crate::rewriting::path_rule::{PathRule, RuleInput, first_match, rule_path};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Rewrite;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Rewrite;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let rewrite = Rewrite::new()
 ///     .rule("^/blog/([0-9]+)$", "/posts/$1")?
 ///     .rule_with_query("^/show[?]id=(?<id>[a-z]+)$", "/things/${id}")?;

@@ -19,8 +19,9 @@ use http::{HeaderValue, StatusCode};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Slashes;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Slashes;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| request.path().to_owned());

@@ -50,7 +50,8 @@ impl Coding {
     /// Returns the coding of this name, without case; `x-gzip` is gzip (RFC 9110, section 8.4.1.3).
     ///
     /// ```
-    /// use enfilade_middleware::Coding;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Coding;
     ///
     /// assert_eq!(Coding::from_name("X-GZip"), Some(Coding::Gzip));
     /// assert_eq!(Coding::from_name("identity"), None);

@@ -31,8 +31,9 @@ pub enum Negotiated<'a> {
 /// At most 64 members are read and 8 codings offered, so that a long header costs little time.
 ///
 /// ```
-/// use enfilade_middleware::{Negotiated, negotiate_coding};
-/// use http::{HeaderMap, header::ACCEPT_ENCODING};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::{HeaderMap, header::ACCEPT_ENCODING};
+/// use enfilade::middleware::{Negotiated, negotiate_coding};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert(ACCEPT_ENCODING, "gzip;q=0.5, br".parse().unwrap());

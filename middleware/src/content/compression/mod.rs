@@ -56,8 +56,9 @@ const MIN_SIZE: u64 = 860;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Compression;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Compression;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|_: Request| "la ".repeat(1_000)).wrap(Compression::new());
@@ -167,8 +168,9 @@ impl Compression {
     /// Sets what happens to a strong `ETag` when content is compressed; it becomes weak by default.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::{Compression, Etags};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{Compression, Etags};
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::Client;
     ///
     /// let app = Application::new(|request: Request| {
@@ -176,7 +178,7 @@ impl Compression {
     ///     let is_same = asked.is_some_and(|tags| tags.to_str().unwrap().split(", ").any(|tag| tag == "\"v1\""));
     ///     let status = if is_same { 304 } else { 200 };
     ///     let body = if status == 200 { "la ".repeat(1_000) } else { String::new() };
-    ///     let status = http::StatusCode::from_u16(status).unwrap();
+    ///     let status = enfilade::http::StatusCode::from_u16(status).unwrap();
     ///     (status, [("etag", "\"v1\""), ("content-type", "text/plain")], body)
     /// });
     /// let client = Client::new(app.wrap(Compression::new().etags(Etags::PerCoding)));
@@ -199,8 +201,9 @@ impl Compression {
     /// first. An entry takes the length of its plain and its compressed content. Clones of this wrapper share the memo.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::Compression;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Compression;
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::Client;
     ///
     /// let compression = Compression::new().memo(1024 * 1024);

@@ -57,8 +57,9 @@ const RATIO: u32 = 200;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, HttpError, Request};
-/// use enfilade_middleware::Decompression;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Decompression;
+/// use enfilade::{Application, HttpError, Request};
 /// use enfilade_testing::Client;
 ///
 /// async fn shout(mut request: Request) -> Result<String, HttpError> {
@@ -130,8 +131,9 @@ impl Decompression {
     /// Set it to the longest body that the application accepts. It applies only to compressed bodies.
     ///
     /// ```
-    /// # use enfilade_core::{Application, HttpError, Request};
-    /// # use enfilade_middleware::Decompression;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// # use enfilade::{Application, HttpError, Request};
+    /// # use enfilade::middleware::Decompression;
     /// # use enfilade_testing::Client;
     /// # let app = Application::new(|mut request: Request| async move {
     /// #     let content = request.take_body().collect(100).await?;

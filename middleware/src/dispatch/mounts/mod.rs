@@ -43,11 +43,12 @@ use crate::matching::prefix::mount_prefix;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Mounts;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Mounts;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let blog = |request: Request| format!("{} in {}", request.path(), request.script_name());
 /// let mounts = Mounts::new()
 ///     .at("/blog", blog)?

@@ -44,9 +44,10 @@ use crate::matching::accept::accepts;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Reply, Request};
-/// use enfilade_middleware::{NotFound, Pass};
-/// use http::StatusCode;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::StatusCode;
+/// use enfilade::middleware::{NotFound, Pass};
+/// use enfilade::{Application, Reply, Request};
 ///
 /// let page = |request: Request| (StatusCode::NOT_FOUND, format!("There is no {} here", request.path()));
 /// let app = Application::new(|request: Request| match request.path() {
@@ -87,8 +88,9 @@ impl NotFound {
     /// so a missing script or picture stays a 404. Other requests then cost nothing.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::{NotFound, Pass};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{NotFound, Pass};
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::Client;
     ///
     /// let index = |_: Request| "<div id=app>";

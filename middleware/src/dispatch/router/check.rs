@@ -16,8 +16,9 @@ impl Router {
     /// regular expression is too large to compare.
     ///
     /// ```
-    /// use enfilade_core::Request;
-    /// use enfilade_middleware::Router;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::Request;
+    /// use enfilade::middleware::Router;
     ///
     /// fn routes() -> Router {
     ///     Router::new()

@@ -40,18 +40,19 @@ use crate::error::ErrorKind;
 /// `serve` functions of servers take a router as it is, and return its mistakes.
 ///
 /// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::Router;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::Request;
+/// use enfilade::middleware::Router;
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let admin = Router::new().get("/", |request: Request| request.url_for_path("/users"));
 /// let app = Router::new()
 ///     .get("/", |_: Request| "home")
 ///     .get("/users/{id:int}", |request: Request| {
 ///         request.param::<u64>("id").map(|id| format!("user {id}"))
 ///     })
-///     .post("/users", |_: Request| http::StatusCode::CREATED)
+///     .post("/users", |_: Request| enfilade::http::StatusCode::CREATED)
 ///     .nest("/admin", admin)
 ///     .build()?;
 ///
@@ -105,8 +106,9 @@ use crate::error::ErrorKind;
 /// A wrapper around the router sees every request; a wrapper around a handler sees only the requests of its route:
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{BodyLimit, Router};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{BodyLimit, Router};
+/// use enfilade::{Application, Request};
 ///
 /// let upload = Application::new(|_: Request| "thank you").wrap(BodyLimit::new(1_000));
 /// let router = Router::new().post("/upload", upload).get("/", |_: Request| "welcome");
@@ -263,8 +265,9 @@ impl Router {
     /// Makes the application, or returns all mistakes.
     ///
     /// ```
-    /// use enfilade_core::Request;
-    /// use enfilade_middleware::Router;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::Request;
+    /// use enfilade::middleware::Router;
     ///
     /// let mistakes = Router::new()
     ///     .get("/users/:id", |_: Request| "user")

@@ -12,8 +12,9 @@ use super::segment::Segment;
 /// Makes paths from the names of a router's routes; see [`Router::urls`](super::Router::urls).
 ///
 /// ```
-/// use enfilade_core::Request;
-/// use enfilade_middleware::Router;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::Request;
+/// use enfilade::middleware::Router;
 ///
 /// let library = Router::new().get("/shelves/{shelf}", |_: Request| "books").name("shelf");
 /// let router = Router::new()

@@ -79,11 +79,12 @@ use enfilade_core::RouteWanted;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, HttpError, Request};
-/// use enfilade_middleware::DebugErrors;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::DebugErrors;
+/// use enfilade::{Application, HttpError, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let app = Application::new(|request: Request| -> Result<String, HttpError> {
 ///     let shelf: u32 = request.path().trim_start_matches('/').parse()?;
 ///     Ok(format!("Shelf {shelf}"))

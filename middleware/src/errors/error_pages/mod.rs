@@ -38,12 +38,13 @@ use crate::shared::valid_status::ValidStatus;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, HttpError, Request};
-/// use enfilade_middleware::ErrorPages;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::StatusCode;
+/// use enfilade::middleware::ErrorPages;
+/// use enfilade::{Application, HttpError, Request};
 /// use enfilade_testing::Client;
-/// use http::StatusCode;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let app = Application::new(|request: Request| match request.path() {
 ///     "/taken" => Err(HttpError::new(StatusCode::CONFLICT).message("the name is taken")),
 ///     _ => Err(HttpError::new(StatusCode::NOT_FOUND)),

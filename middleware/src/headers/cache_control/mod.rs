@@ -43,12 +43,13 @@ pub use self::rule::CacheRule;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, IntoResponse, Request};
-/// use enfilade_middleware::{CacheControl, CacheRule};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::StatusCode;
+/// use enfilade::middleware::{CacheControl, CacheRule};
+/// use enfilade::{Application, IntoResponse, Request};
 /// use enfilade_testing::Client;
-/// use http::StatusCode;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let cache = CacheControl::new()
 ///     .rule(CacheRule::new("public, max-age=31536000, immutable")?.path("/assets/**")?)
 ///     .rule(CacheRule::new("no-cache")?.media_type("text/html")?)

@@ -52,12 +52,13 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Cors;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::Method;
+/// use enfilade::middleware::Cors;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
-/// use http::Method;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let cors = Cors::origins(["https://example.org", "https://*.example.org"])?
 ///     .methods([Method::GET, Method::PUT])
 ///     .credentials()?;

@@ -39,10 +39,11 @@ use self::rules::{HeaderRules, Message, Summary};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Headers;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Headers;
+/// use enfilade::{Application, Request};
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let headers = Headers::new()
 ///     .set("x-content-type-options", "nosniff")?
 ///     .default("cache-control", "no-store")?
@@ -59,11 +60,12 @@ use self::rules::{HeaderRules, Message, Summary};
 /// A value can depend on the request and the response, and so can a rule:
 ///
 /// ```
-/// use enfilade_core::{Application, Request, Response};
-/// use enfilade_middleware::{ResponseFilter, Guard, Headers};
-/// use http::HeaderValue;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::HeaderValue;
+/// use enfilade::middleware::{ResponseFilter, Guard, Headers};
+/// use enfilade::{Application, Request, Response};
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let pages = ResponseFilter::new().media_type("text/html")?;
 /// let headers = Headers::new()
 ///     .for_responses(pages, Headers::new().set("x-frame-options", "DENY")?)

@@ -89,11 +89,12 @@ const PRESET: [(&str, &str); 8] = [
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{CspNonce, SecurityHeaders};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{CspNonce, SecurityHeaders};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let security = SecurityHeaders::new()
 ///     .set("content-security-policy", "script-src 'nonce-{nonce}'")?
 ///     .set("x-frame-options", "SAMEORIGIN")?

@@ -10,8 +10,9 @@ use std::io::{self, Write};
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{AccessLog, TracingEvents};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{AccessLog, TracingEvents};
+/// use enfilade::{Application, Request};
 ///
 /// let log = AccessLog::json().writer(TracingEvents::new());
 /// let app = Application::new(|_: Request| "x").wrap(log);

@@ -109,11 +109,12 @@ use crate::shared::redaction::Redaction;
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::io::Write;
 /// use std::sync::{Arc, Mutex};
 ///
-/// use enfilade_core::{Application, Connection, Request};
-/// use enfilade_middleware::AccessLog;
+/// use enfilade::middleware::AccessLog;
+/// use enfilade::{Application, Connection, Request};
 /// use time::OffsetDateTime;
 ///
 /// #[derive(Clone, Default)]
@@ -206,9 +207,10 @@ impl AccessLog {
     /// As for [`format`](AccessLog::format), and if a name is repeated.
     ///
     /// ```
-    /// use enfilade_middleware::AccessLog;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::AccessLog;
     ///
-    /// # fn main() -> Result<(), enfilade_middleware::Error> {
+    /// # fn main() -> Result<(), enfilade::middleware::Error> {
     /// let log = AccessLog::json_of([("route", "%m %{route}x"), ("status", "%s"), ("id", "%{id}x")])?;
     /// # let _ = log;
     /// // {"route":"GET /users/{id}","status":200,"id":null}
@@ -229,7 +231,8 @@ impl AccessLog {
     /// bytes.
     ///
     /// ```
-    /// use enfilade_middleware::AccessLog;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::AccessLog;
     ///
     /// let error = AccessLog::format("%h %{User-Agent}i %Z").unwrap_err();
     /// assert_eq!(error.to_string(), "log format, at byte 18: \"%Z\" is not a directive");

@@ -40,10 +40,11 @@ use crate::shared::monotonic::{Timer, TimerInstant};
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::sync::mpsc;
 ///
-/// use enfilade_core::{Application, HttpError, Request};
-/// use enfilade_middleware::{Failure, Inspect};
+/// use enfilade::middleware::{Failure, Inspect};
+/// use enfilade::{Application, HttpError, Request};
 /// use enfilade_testing::Client;
 ///
 /// let (sender, events) = mpsc::channel();

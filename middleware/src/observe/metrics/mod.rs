@@ -84,11 +84,12 @@ const LABEL_SETS: usize = 2_000;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Metrics, Router};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{Metrics, Router};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let metrics = Metrics::new();
 /// let app = Router::new()
 ///     .get("/users/{id}", |_: Request| "A user")
@@ -173,8 +174,9 @@ impl Metrics {
     /// All applications share the limit of label sets. Calls with the same name share the same numbers.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::Metrics;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Metrics;
+    /// use enfilade::{Application, Request};
     /// use enfilade_testing::Client;
     ///
     /// let metrics = Metrics::new();
@@ -197,7 +199,8 @@ impl Metrics {
     /// [`collector`](Metrics::collector).
     ///
     /// ```
-    /// use enfilade_middleware::Metrics;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Metrics;
     /// use enfilade_testing::Client;
     /// use prometheus_client::metrics::counter::Counter;
     ///
@@ -218,7 +221,8 @@ impl Metrics {
     /// It has all applications, but not the metrics that were [registered](Metrics::register) here.
     ///
     /// ```
-    /// use enfilade_middleware::Metrics;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Metrics;
     /// use prometheus_client::registry::Registry;
     ///
     /// let metrics = Metrics::new();

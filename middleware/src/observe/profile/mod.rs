@@ -39,11 +39,12 @@ use crate::shared::monotonic::Timer;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Middleware, Request};
-/// use enfilade_middleware::{Compression, Mounts, NotFound, Profile};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{Compression, Mounts, NotFound, Profile};
+/// use enfilade::{Application, Middleware, Request};
 /// use enfilade_testing::Client;
 ///
-/// # fn main() -> Result<(), enfilade_middleware::Error> {
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
 /// let profile = Profile::new();
 /// let site = Application::new(|_: Request| "la ".repeat(1_000))
 ///     .wrap(Compression::new())

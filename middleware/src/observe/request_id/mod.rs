@@ -45,8 +45,9 @@ const INBOUND_BYTES: std::ops::RangeInclusive<usize> = 20..=200;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{RequestId, RequestIdValue};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{RequestId, RequestIdValue};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| {

@@ -29,10 +29,11 @@ pub(super) const ROOM: usize = 64;
 /// Entries that are added after the head of the response was sent are ignored.
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{ServerTiming, Timing};
+/// use enfilade::middleware::{ServerTiming, Timing};
+/// use enfilade::{Application, Request};
 ///
 /// let app = Application::new(|request: Request| {
 ///     let timings = ServerTiming::of(&request);
@@ -97,8 +98,9 @@ impl ServerTiming {
     /// Starts a measurement; dropping the returned value adds the entry.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request};
-    /// use enfilade_middleware::{ServerTiming, Timing};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{ServerTiming, Timing};
+    /// use enfilade::{Application, Request};
     ///
     /// let app = Application::new(async |request: Request| {
     ///     let query = ServerTiming::of(&request).start("db");

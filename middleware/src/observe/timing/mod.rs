@@ -49,10 +49,11 @@ const ENTRIES: usize = 32;
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{ServerTiming, Timing};
+/// use enfilade::middleware::{ServerTiming, Timing};
+/// use enfilade::{Application, Request};
 ///
 /// let app = Application::new(|request: Request| {
 ///     ServerTiming::of(&request).add("db", Duration::from_micros(1_250));
@@ -68,8 +69,9 @@ const ENTRIES: usize = 32;
 /// Shown only to internal clients, and without `X-Runtime`:
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Timing;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::Timing;
+/// use enfilade::{Application, Request};
 ///
 /// let inside = |request: &Request| request.client_address().is_some_and(|client| client.is_loopback());
 /// let app = Application::new(|_: Request| "Hello");

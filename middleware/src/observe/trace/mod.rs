@@ -74,8 +74,9 @@ use enfilade_core::RouteWanted;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Trace, TraceContext};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{Trace, TraceContext};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| {
@@ -132,7 +133,8 @@ impl Trace {
     /// Sets `url.query` to the result of `show`; omitted by default, because queries contain secrets.
     ///
     /// ```
-    /// use enfilade_middleware::Trace;
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Trace;
     ///
     /// // All of it, for a site that has none.
     /// let trace = Trace::new().query(|query| Some(query.to_owned()));

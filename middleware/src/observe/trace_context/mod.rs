@@ -33,8 +33,9 @@ const RANDOM: u8 = 0b10;
 /// # Example
 ///
 /// ```
-/// use enfilade_middleware::TraceContext;
-/// use http::HeaderMap;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::HeaderMap;
+/// use enfilade::middleware::TraceContext;
 ///
 /// let mut headers = HeaderMap::new();
 /// let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

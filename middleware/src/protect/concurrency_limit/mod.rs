@@ -35,8 +35,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::ConcurrencyLimit;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::ConcurrencyLimit;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|_: Request| "x").wrap(ConcurrencyLimit::new(1));

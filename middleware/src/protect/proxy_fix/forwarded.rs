@@ -54,8 +54,9 @@ impl ForwardedElement<'_> {
 /// result: see [`ProxyFix`](crate::ProxyFix) for which peers to trust.
 ///
 /// ```
-/// use enfilade_middleware::parse_forwarded;
-/// use http::{HeaderMap, HeaderValue, header::FORWARDED};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::http::{HeaderMap, HeaderValue, header::FORWARDED};
+/// use enfilade::middleware::parse_forwarded;
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert(FORWARDED, HeaderValue::from_static("for=\"[2001:db8::17]:4711\";Proto=https, for=_hidden"));

@@ -99,8 +99,9 @@ static NAMES: [HeaderName; 6] = [
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{ProxyFix, XForwarded};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{ProxyFix, XForwarded};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -189,7 +190,8 @@ impl ProxyFix {
     /// Trusts this many values of each of these `X-Forwarded-*` headers from any peer; other headers are not trusted.
     ///
     /// ```
-    /// use enfilade_middleware::{ProxyFix, XForwarded};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{ProxyFix, XForwarded};
     ///
     /// // Two proxies add to X-Forwarded-For, and the outer one alone sets the scheme.
     /// let fix = ProxyFix::trust_x_forwarded_hops([(XForwarded::For, 2), (XForwarded::Proto, 1)]);

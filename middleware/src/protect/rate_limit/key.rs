@@ -13,7 +13,8 @@ use http::{HeaderName, HeaderValue};
 /// `into()` makes a key from these types. It may be a secret, such as an API key, so `Debug` shows only its kind.
 ///
 /// ```
-/// use enfilade_middleware::QuotaKey;
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::QuotaKey;
 ///
 /// let key = QuotaKey::from("user 7");
 /// assert_eq!(key.to_bytes(), b"tuser 7");

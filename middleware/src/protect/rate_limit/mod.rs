@@ -75,8 +75,9 @@ const IPV6_PREFIX: u8 = 64;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Quota, RateLimit};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{Quota, RateLimit};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|_: Request| "x");
@@ -93,7 +94,7 @@ const IPV6_PREFIX: u8 = 64;
 ///
 /// // Those who pay may send more.
 /// let limit = RateLimit::new(Quota::per_second(1))
-///     .by_header(http::HeaderName::from_static("x-user"))
+///     .by_header(enfilade::http::HeaderName::from_static("x-user"))
 ///     .quota_by(|request| {
 ///         let paid = request.headers().get("x-plan")? == "paid";
 ///         paid.then_some(Quota::per_second(100))
@@ -186,8 +187,9 @@ impl RateLimit {
     /// Gives each key that `function` returns a quota, instead of each address; `None` means no key.
     ///
     /// ```
-    /// use enfilade_core::{Application, Request, RemoteUser};
-    /// use enfilade_middleware::{Quota, RateLimit};
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{Quota, RateLimit};
+    /// use enfilade::{Application, Request, RemoteUser};
     ///
     /// let limit = RateLimit::new(Quota::per_minute(100)).by(|request| {
     ///     let user = request.extensions().get::<RemoteUser>()?;

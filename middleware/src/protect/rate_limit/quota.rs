@@ -20,15 +20,16 @@ const MAX_REFILL: u64 = 1 << 61;
 /// each second, and 60 in every minute after it.
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::time::Duration;
 ///
-/// use enfilade_middleware::Quota;
+/// use enfilade::middleware::Quota;
 ///
 /// assert_eq!(Quota::per_second(10).to_string(), "10 in 1s");
 /// let quota = Quota::new(1_000, Duration::from_secs(24 * 60 * 60))?.burst(50);
 /// assert_eq!(quota.to_string(), "1000 in 86400s, 50 at once");
 /// assert!(Quota::new(1, Duration::ZERO).is_err());
-/// # Ok::<_, enfilade_middleware::Error>(())
+/// # Ok::<_, enfilade::middleware::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -145,9 +146,10 @@ impl Quota {
     /// quota, for example of another quota or after a clock was set back, counts as an empty bucket.
     ///
     /// ```
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
     /// use std::time::Duration;
     ///
-    /// use enfilade_middleware::Quota;
+    /// use enfilade::middleware::Quota;
     ///
     /// let quota = Quota::per_minute(2);
     /// let (state, debt) = quota.draw(Duration::ZERO);

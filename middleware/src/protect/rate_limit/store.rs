@@ -19,11 +19,12 @@ use super::{Quota, QuotaKey, QuotaState};
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::sync::Mutex;
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{Quota, QuotaResult, QuotaRequest, QuotaStore, RateLimit};
+/// use enfilade::middleware::{Quota, QuotaResult, QuotaRequest, QuotaStore, RateLimit};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// /// One bucket for all keys. A store on a server would be asynchronous.

@@ -34,10 +34,11 @@ use crate::protect::delay::{Sleep, Sleeping};
 /// # Example
 ///
 /// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use std::time::Duration;
 ///
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::Timeout;
+/// use enfilade::middleware::Timeout;
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(async |_: Request| std::future::pending::<&str>().await);

@@ -35,8 +35,9 @@ const FORM_LIMIT: usize = 64 * 1024;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{MethodOverride, OriginalMethod};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{MethodOverride, OriginalMethod};
+/// use enfilade::{Application, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Application::new(|request: Request| {

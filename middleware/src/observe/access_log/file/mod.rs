@@ -33,8 +33,9 @@ const TRY_AGAIN: i64 = 60;
 /// # Example
 ///
 /// ```
-/// use enfilade_core::{Application, Request};
-/// use enfilade_middleware::{AccessLog, LogFile, Period};
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use enfilade::middleware::{AccessLog, LogFile, Period};
+/// use enfilade::{Application, Request};
 /// # fn main() -> std::io::Result<()> {
 /// # let folder = std::env::temp_dir().join(format!("enfilade-log-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
