@@ -51,13 +51,17 @@ where
 /// # use enfilade_core as enfilade;
 /// use std::sync::Arc;
 ///
+/// use enfilade::http::{HeaderValue, StatusCode};
 /// use enfilade::{Application, HttpError, Request, around_async};
-/// use enfilade::http::StatusCode;
 ///
-/// # struct Accounts;
-/// # impl Accounts {
-/// #     async fn find(&self, key: Option<&http::HeaderValue>) -> Option<String> { Some(key?.to_str().ok()?.to_owned()) }
-/// # }
+/// struct Accounts;
+///
+/// impl Accounts {
+///     async fn find(&self, key: Option<&HeaderValue>) -> Option<String> {
+///         Some(key?.to_str().ok()?.to_owned())
+///     }
+/// }
+///
 /// let accounts = Arc::new(Accounts);
 /// let app = Application::new(|_: Request| "Hello").wrap(around_async("Account", async move |inner, request| {
 ///     let account = accounts.find(request.headers().get("x-key")).await;

@@ -65,10 +65,14 @@ impl Application {
     ///
     /// use enfilade::{Application, HttpError, Request};
     ///
-    /// # struct Shelves;
-    /// # impl Shelves {
-    /// #     async fn find(&self, name: &str) -> Result<String, std::num::ParseIntError> { Ok(format!("on shelf {}", name.parse::<u8>()?)) }
-    /// # }
+    /// struct Shelves;
+    ///
+    /// impl Shelves {
+    ///     async fn find(&self, name: &str) -> Result<String, std::num::ParseIntError> {
+    ///         Ok(format!("on shelf {}", name.parse::<u8>()?))
+    ///     }
+    /// }
+    ///
     /// let shelves = Arc::new(Shelves);
     /// let app = Application::new(async move |request: Request| {
     ///     let found = shelves.find(request.path().trim_start_matches('/')).await?;

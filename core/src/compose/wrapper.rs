@@ -47,6 +47,52 @@ use crate::message::request::Request;
 /// assert_eq!(response.headers()["x-served-by"], "house");
 /// assert!(app.describe().to_string().starts_with("ServedBy (name: house)\n└─ closure"));
 /// ```
+///
+/// A wrapper that waits returns a future, which owns clones of the wrapper and of the application:
+///
+/// ```
+/// # use enfilade_core as enfilade;
+/// use std::sync::Arc;
+///
+/// use enfilade::http::StatusCode;
+/// use enfilade::{Application, HttpError, Middleware, Reply, Request, Wrapper, wrapped};
+///
+/// struct Login {
+///     keys: Vec<String>,
+/// }
+///
+/// impl Login {
+///     // Stands for a query to a database.
+///     async fn knows(&self, key: &str) -> bool {
+///         self.keys.iter().any(|known| known == key)
+///     }
+/// }
+///
+/// impl Wrapper for Login {
+///     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
+///         let (login, inner) = (self.clone(), inner.clone());
+///         Reply::from_future(async move {
+///             let key = request.headers().get("x-key").and_then(|key| key.to_str().ok());
+///             if !login.knows(key.unwrap_or_default()).await {
+///                 return Err(HttpError::new(StatusCode::FORBIDDEN));
+///             }
+///             Ok(inner.call(request).await)
+///         })
+///     }
+/// }
+///
+/// impl Middleware for Login {
+///     fn wrap(self, app: Application) -> Application {
+///         wrapped(app, self)
+///     }
+/// }
+///
+/// let app = Application::new(|_: Request| "Hello").wrap(Login { keys: vec!["ada".to_owned()] });
+/// assert_eq!(pollster::block_on(app.call(Request::get("/"))).status(), 403);
+/// let mut request = Request::get("/");
+/// request.headers_mut().insert("x-key", "ada".parse().expect("visible ASCII"));
+/// assert_eq!(pollster::block_on(app.call(request)).status(), 200);
+/// ```
 pub trait Wrapper: Send + Sync + 'static {
     /// Responds to a request, with or without calling the application inside.
     ///

@@ -22,7 +22,7 @@ const LIMIT: usize = 256 << 20;
 /// use enfilade::{Application, Body, Request};
 /// use enfilade_testing::Client;
 ///
-/// let mut trailers = http::HeaderMap::new();
+/// let mut trailers = enfilade::http::HeaderMap::new();
 /// trailers.insert("x-checksum", "42".parse().unwrap());
 /// let app = Application::new(move |_: Request| Body::from("content").with_trailers(trailers.clone()));
 ///

@@ -59,7 +59,7 @@ pub(crate) const NAME: &str = "Lint";
 /// speaks WebSocket reads `Upgrade`. A request's other headers are the client's, and are not checked. For a stream of
 /// unknown length, the part that is read is checked.
 ///
-/// Not checked, because the types of the contract rule them out: an end that is reported twice, polling a [`Body`]
+/// Not checked, because the types of the contract rule them out: an end that is reported twice, polling a [`Body`](enfilade_core::Body)
 /// after its end or failure, and the bytes that RFC 9110, section 5.5, forbids in header values (CR, LF, NUL and all
 /// other control characters except the tab: `http` makes no such value). `Expires` is not checked, because every value
 /// has a meaning (RFC 9111, section 5.3).

@@ -50,11 +50,12 @@ pub const HOP_BY_HOP: [HeaderName; 6] = [
 ///
 /// ```
 /// # use enfilade_core as enfilade;
+/// use enfilade::http::Method;
 /// use enfilade::{Application, Request, gateway};
 ///
 /// let app = Application::new(|_: Request| "Hello");
 /// let mut request = Request::get("/");
-/// *request.method_mut() = http::Method::HEAD;
+/// *request.method_mut() = Method::HEAD;
 /// request.headers_mut().insert("host", "localhost".parse().unwrap());
 /// let response = pollster::block_on(gateway::respond(&app, request));
 /// assert_eq!(response.headers()["content-length"], "5");

@@ -132,13 +132,13 @@ impl Decompression {
     ///
     /// ```
     /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
-    /// # use enfilade::{Application, HttpError, Request};
-    /// # use enfilade::middleware::Decompression;
-    /// # use enfilade_testing::Client;
-    /// # let app = Application::new(|mut request: Request| async move {
-    /// #     let content = request.take_body().collect(100).await?;
-    /// #     Ok::<_, HttpError>(content)
-    /// # });
+    /// use enfilade::middleware::Decompression;
+    /// use enfilade::{Application, HttpError, Request};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = Application::new(async |mut request: Request| {
+    ///     Ok::<_, HttpError>(request.take_body().collect(100).await?)
+    /// });
     /// // What `printf hello | gzip` writes.
     /// let coded = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
     /// for (limit, status) in [(5, 200), (4, 413)] {

@@ -26,7 +26,7 @@ use crate::lint::Lint;
 ///     .wrap(around("Hall", Application::call))
 ///     .wrap(around("Salon", |inner, request| {
 ///         inner.call(request).map(|mut response| {
-///             response.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+///             response.headers_mut().insert("connection", enfilade::http::HeaderValue::from_static("close"));
 ///             response
 ///         })
 ///     }))

@@ -36,11 +36,11 @@ const TRY_AGAIN: i64 = 60;
 /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use enfilade::middleware::{AccessLog, LogFile, Period};
 /// use enfilade::{Application, Request};
-/// # fn main() -> std::io::Result<()> {
-/// # let folder = std::env::temp_dir().join(format!("enfilade-log-{}", std::process::id()));
-/// # std::fs::create_dir_all(&folder)?;
-/// # let path = folder.join("access.log");
 ///
+/// # fn main() -> std::io::Result<()> {
+/// let folder = std::env::temp_dir().join(format!("enfilade-log-{}", std::process::id()));
+/// std::fs::create_dir_all(&folder)?;
+/// let path = folder.join("access.log");
 /// let file = LogFile::open(&path)?.max_bytes(100_000_000).every(Period::Day).keep(30);
 /// let handle = file.handle();
 /// let app = Application::new(|_: Request| "x").wrap(AccessLog::combined().writer(file));
@@ -50,7 +50,8 @@ const TRY_AGAIN: i64 = 60;
 /// handle.reopen()?;
 /// assert!(path.exists());
 /// # drop(app);
-/// # std::fs::remove_dir_all(&folder)
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
 /// # }
 /// ```
 #[must_use = "a file that nothing is written to"]
