@@ -33,7 +33,7 @@ struct Mistake {
 const NOT_A_RESPONSE: &str = "for `?` on any error return `Result<_, HttpError>`";
 const ONE_PARAMETER: &str = "write a closure with one parameter, by value: `|request: Request| ..`";
 
-const MISTAKES: [Mistake; 23] = [
+const MISTAKES: [Mistake; 24] = [
     // A `?` that is missing.
     Mistake {
         code: "Application::new(|_: Request| \"x\").wrap(Headers::new().set(\"a\", \"b\"));",
@@ -133,6 +133,12 @@ const MISTAKES: [Mistake; 23] = [
         code: "around_async(\"x\", async |inner, request| { find().await });",
         message: "`std::fmt::Error` cannot be turned into a response",
         says: NOT_A_RESPONSE,
+    },
+    // An async closure where one that blocks is wanted.
+    Mistake {
+        code: "enfilade::blocking(async |_: Request| \"x\");",
+        message: "` cannot be turned into a response",
+        says: "`blocking` and `around` take a closure that is not async",
     },
     // A router where an application is wanted.
     Mistake {
