@@ -43,8 +43,10 @@ impl PyApplication {
     }
 }
 
-/// Turns a Python object into an application. An application of this module is used directly, so that no call to Python
-/// stands between two wrappers; any other WSGI callable is adapted.
+/// Turns a Python object into an application.
+///
+/// An application of this module is used directly, so that no call to Python stands between two wrappers; any other
+/// WSGI callable is adapted.
 pub(crate) fn taken(object: &Bound<'_, PyAny>) -> PyResult<Application> {
     if let Ok(application) = object.cast::<PyApplication>()
         && is_ours(&object.get_type())?

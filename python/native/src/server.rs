@@ -82,7 +82,9 @@ impl PyServer {
         self.0.handle_request(py, timeout)
     }
 
-    /// Stops accepting and lets requests in flight finish. Can be called from any thread and from a signal handler.
+    /// Stops accepting and lets requests in flight finish.
+    ///
+    /// Can be called from any thread and from a signal handler.
     fn shutdown(&self) {
         self.0.shutdown();
     }

@@ -24,7 +24,7 @@ fn optional(app: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Application>> {
     app.map(taken).transpose()
 }
 
-/// Chooses an application by patterns of paths, such as `/users/{id:int}`, or of methods and paths: `GET,HEAD /users`.
+/// Chooses an application by patterns such as `/users/{id:int}` or `GET,HEAD /users`.
 ///
 /// The captures of a pattern are in `wsgiorg.routing_args`. Applications under `mounts` see the path after their
 /// prefix.
@@ -61,7 +61,9 @@ impl Router {
     }
 }
 
-/// Chooses an application by the longest prefix of the path that matches; `default`, or `/`, takes all other paths.
+/// Chooses an application by the longest prefix of the path that matches.
+///
+/// `default`, or `/`, takes all other paths.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Mounts;
 
@@ -78,7 +80,11 @@ impl Mounts {
             let prefix: String = prefix.extract()?;
             let app = taken(&app)?;
             match prefix.trim_end_matches('/') {
-                "" if otherwise.is_some() => return Err(refused("\"/\" and a default exclude each other: set only one of them")),
+                "" if otherwise.is_some() => {
+                    return Err(refused(
+                        "\"/\" and a default exclude each other: set only one of them",
+                    ));
+                }
                 "" => otherwise = Some(app),
                 prefix => table = table.at(prefix, app).map_err(refused)?,
             }
@@ -187,7 +193,11 @@ impl Slashes {
             "trim" => middleware::Slashes::trim(),
             "append" => middleware::Slashes::append(),
             "merge" => middleware::Slashes::merged(),
-            _ => return Err(refused(format!("{mode:?} is not one of trim, append, merge"))),
+            _ => {
+                return Err(refused(format!(
+                    "{mode:?} is not one of trim, append, merge"
+                )));
+            }
         };
         if merge {
             wrapper = wrapper.merge();

@@ -199,7 +199,7 @@ impl SecurityHeaders {
     }
 }
 
-/// Sets how long caches may keep responses, by patterns of paths, unless the application sets it itself.
+/// Sets how long caches may keep responses, by path pattern, unless the application sets it.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct CacheControl;
 

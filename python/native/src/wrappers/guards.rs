@@ -19,7 +19,9 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TrustedHosts>()
 }
 
-/// Returns 503 if there is no response within `head` seconds. The Python code runs on; its response is dropped.
+/// Returns 503 if there is no response within `head` seconds.
+///
+/// The Python code runs on; its response is dropped.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Timeout;
 

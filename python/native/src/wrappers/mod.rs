@@ -24,7 +24,8 @@ fn refused(error: impl Display) -> PyErr {
 }
 
 fn method(name: &str) -> PyResult<Method> {
-    Method::from_bytes(name.as_bytes()).map_err(|_| refused(format!("{name:?} is not a valid method")))
+    Method::from_bytes(name.as_bytes())
+        .map_err(|_| refused(format!("{name:?} is not a valid method")))
 }
 
 fn methods(names: &[String]) -> PyResult<Vec<Method>> {
