@@ -44,7 +44,9 @@ impl Background {
     }
 
     #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
-    /// Drops the tasks that are left. A task that blocks cannot be dropped: it is not waited for after a timeout.
+    /// Drops the tasks that are left.
+    ///
+    /// A task that blocks cannot be dropped, so the wait for it has a timeout.
     pub(crate) async fn break_off(self) {
         self.0.send_replace(true);
         let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, self.finished()).await;
@@ -57,7 +59,9 @@ impl Drop for Background {
     }
 }
 
-/// Spawns a future on the server's runtime, from any thread. The future runs until its end or the server's.
+/// Spawns a future on the server's runtime, from any thread.
+///
+/// The future runs until its end or the server's.
 pub(crate) type Spawner = Arc<dyn Fn(Task) + Send + Sync>;
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ impl FailureHooks {
         Arc::make_mut(self.0.get_or_insert_default()).on_error = Some(Arc::new(hook));
     }
 
-    /// Reports that the request panicked. By default its ID is written, because the panic hook has written the text.
+    /// Reports that the request panicked.
+    ///
+    /// By default its ID is written, because the panic hook has written the text.
     #[cold]
     pub(crate) fn panicked(&self, id: Option<&RequestIdValue>) {
         let hook = self.0.as_ref().and_then(|hooks| hooks.on_panic.as_ref());

@@ -28,8 +28,9 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// Reads this body. Use it in code that may block, such as in [`blocking`](crate::blocking()), and not on an event
-    /// loop.
+    /// Reads this body.
+    ///
+    /// Use it in code that may block, such as in [`blocking`](crate::blocking()), and not on an event loop.
     #[must_use]
     pub fn new(body: Body) -> BodyReader {
         BodyReader {

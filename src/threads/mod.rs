@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 pub use self::body_reader::BodyReader;
 use self::pool::{BACKLOG, Pool, THREADS};
 
-/// Makes a handler from a closure that blocks: it runs on a bounded pool of threads, away from the event loop.
+/// Runs a closure that blocks as a handler, on a bounded pool of threads and not on the event loop.
 ///
 /// At most 64 calls run at the same time and 1,024 wait; further requests get 503 with `Retry-After`.
 /// [`threads`](Blocking::threads) and [`backlog`](Blocking::backlog) change the limits. If the client disconnects while
@@ -80,7 +80,9 @@ impl<F> Blocking<F> {
         self.with_new_pool()
     }
 
-    /// Limits the calls that wait for a thread; 1,024 by default. Further requests get 503 with `Retry-After`.
+    /// Limits the calls that wait for a thread; 1,024 by default.
+    ///
+    /// Further requests get 503 with `Retry-After`.
     ///
     /// Existing clones keep their own threads.
     pub fn backlog(mut self, backlog: usize) -> Self {

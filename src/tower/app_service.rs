@@ -88,7 +88,7 @@ impl AppService {
         self
     }
 
-    /// Sets how to find the target that the client sent, if an outer router removed a prefix from the path.
+    /// Sets how to find the target that the client sent, if an outer router removes a prefix from it.
     ///
     /// The removed prefix becomes the [`script_name`](Request::script_name), and the [`uri`](Request::uri) is the one
     /// that was received. A target is ignored if its path does not end with the path of the request.
@@ -101,7 +101,9 @@ impl AppService {
         self
     }
 
-    /// Calls `hook` with the error behind each response of status 500 or more, and with the request's ID if it has one.
+    /// Calls `hook` with the error behind each response of status 500 or more.
+    ///
+    /// The hook also gets the request's ID, if it has one.
     ///
     /// By default the cause of a 500 is written to standard error, as one line. `Server::on_error` does the same.
     #[must_use]
@@ -146,7 +148,9 @@ async fn run(task: UpgradeTask, upgrade: OnUpgrade, failures: FailureHooks) {
     }
 }
 
-/// Mounts the application at the prefix that was removed. A router that removed the whole path leaves `/`.
+/// Mounts the application at the prefix that was removed.
+///
+/// A router that removed the whole path leaves `/`.
 fn mount(request: &mut Request, original: Uri) {
     if !request.script_name().is_empty() {
         return; // The mount is known already.
@@ -248,8 +252,9 @@ fn prepare_for_server(response: Response, is_head: bool) -> Response {
     })
 }
 
-/// A body that is pending once before it fails. If a body fails, hyper drops what it has not written yet, so the client
-/// would see no part of the response.
+/// A body that is pending once before it fails.
+///
+/// If a body fails, hyper drops what it has not written yet, so the client would see no part of the response.
 struct DelayedFailureBody {
     body: Body,
     failure: Option<BodyError>,

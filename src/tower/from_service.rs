@@ -91,7 +91,7 @@ impl<S, E> FromService<S, E> {
         self
     }
 
-    /// Passes the target to the service as the client sent it, instead of the canonical path after the mounts.
+    /// Passes the target to the service as the client sent it, not the canonical path after the mounts.
     ///
     /// Use it for a service that signs or forwards what it received. Prefixes of mounts stay in its path.
     ///

@@ -1,4 +1,4 @@
-//! Upgrades of a service: it gets a connection from hyper, which is a pipe to the application's connection.
+//! Upgrades of a service, which gets hyper's connection as a pipe to the application's connection.
 
 use std::convert::Infallible;
 use std::io;
@@ -90,7 +90,9 @@ pub(super) struct Pipe {
     service_end: oneshot::Receiver<DuplexStream>,
 }
 
-/// Makes a pipe and an `OnUpgrade` for its other end. Only a connection that hyper serves can make an `OnUpgrade`.
+/// Makes a pipe and an `OnUpgrade` for its other end.
+///
+/// Only a connection that hyper serves can make an `OnUpgrade`.
 async fn connection_of_hyper() -> io::Result<(Pipe, OnUpgrade)> {
     let (mut near, far) = duplex(PIPE);
     let (far, service_end) = Lent::new(far);

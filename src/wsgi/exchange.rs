@@ -35,7 +35,9 @@ enum ExchangeState {
         only: Bytes,
         respond: oneshot::Sender<Response>,
     },
-    /// The head was sent, and byte strings follow it. `left` of those that `Content-Length` announced are not sent yet.
+    /// The head was sent, and byte strings follow it.
+    ///
+    /// `left` of the bytes that `Content-Length` announced are not sent yet.
     Streaming {
         chunks: mpsc::Sender<BodyItem>,
         left: Option<u64>,
@@ -169,7 +171,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Compares the number of bytes with `Content-Length` (PEP 3333, "Handling the Content-Length Header").
+    /// Compares the length with `Content-Length` (PEP 3333, "Handling the Content-Length Header").
     ///
     /// Surplus bytes were cut off already and are only reported. Missing bytes are an error, unless HTTP sends no body
     /// (RFC 9110, section 6.4.1).

@@ -12,7 +12,7 @@ use hyper::ext::ReasonPhrase;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The status line is not three digits from 200 to 999, a space, and a reason without control characters.
+    /// The status line is not 200 to 999, a space, and a reason without control characters.
     Status(String),
     /// This is not a header name.
     HeaderName(String),

@@ -96,7 +96,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Sets 64 threads, a backlog of 1,024, 10 seconds for slow clients, and `wsgi.errors` on standard error.
+    /// Makes the default options.
+    ///
+    /// 64 threads, a backlog of 1,024, 10 seconds for slow clients, and `wsgi.errors` on standard error.
     pub fn new() -> Options {
         Options {
             threads: THREADS,
@@ -114,18 +116,19 @@ impl Options {
         self
     }
 
-    /// Sets how many calls may wait for a thread; 1,024 by default. Further requests get 503 with `Retry-After`.
+    /// Sets how many calls may wait for a thread; 1,024 by default.
+    ///
+    /// Further requests get 503 with `Retry-After`.
     pub fn backlog(mut self, backlog: usize) -> Options {
         self.backlog = backlog;
         self
     }
 
-    /// Sets the timeout for a client that does not read the response, while a call waits for a thread; 10 seconds by
-    /// default.
+    /// Sets the timeout for a client that does not read the response; 10 seconds by default.
     ///
-    /// After the timeout the response is aborted, so that slow clients do not block the threads. Byte strings are sent
-    /// whole: a callable that yields small ones is aborted less often. While a thread is free, only the server's own
-    /// limits apply.
+    /// It applies only while a call waits for a thread. Then the response is aborted, so that slow clients do not block
+    /// the threads. Byte strings are sent whole: a callable that yields small ones is aborted less often. While a
+    /// thread is free, only the server's own limits apply.
     pub fn client_timeout(mut self, timeout: Duration) -> Options {
         self.client_timeout = timeout;
         self

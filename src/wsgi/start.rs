@@ -44,8 +44,9 @@ impl StartResponse {
         }
     }
 
-    /// Begins the response again after an error, and discards the first status and headers: WSGI's third argument,
-    /// `exc_info`.
+    /// Begins the response again after an error, and discards the first status and headers.
+    ///
+    /// This is WSGI's third argument, `exc_info`.
     ///
     /// # Errors
     ///
