@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, version: str) -> None:
-    """Replaces the application's file at once, as an editor does."""
+    """Replaces the application's file atomically, as an editor does."""
     (folder / "site.new").write_text(APPLICATION.format(version=version))
     os.replace(folder / "site.new", folder / "site_app.py")
 
@@ -97,7 +97,7 @@ def test_a_factory_by_its_option(folder: Path) -> None:
     (":app", "':app' has no module"),
 ])
 @pytest.mark.parametrize("check", [True, False], ids=["checked", "served"])
-def test_what_does_not_load_ends_with_3(folder: Path, name: str, message: str, check: bool) -> None:
+def test_an_application_that_does_not_load_ends_with_3(folder: Path, name: str, message: str, check: bool) -> None:
     (folder / "broken.py").write_text("def app(): pass\n1 / 0\n")
     (folder / "lacking.py").write_text("import not_installed\n")
     (folder / "leaving.py").write_text("raise SystemExit(7)\n")
@@ -109,12 +109,14 @@ def test_what_does_not_load_ends_with_3(folder: Path, name: str, message: str, c
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--workers", "0"], "0 is too small: the minimum is 1"), (["--workers", "x"], "invalid"), (["--threads", "-1"], "-1 is too small: the minimum is 1"),
+    (["--workers", "0"], "0 is too small: the minimum is 1"), (["--workers", "x"], "invalid"),
+    (["--threads", "-1"], "-1 is too small: the minimum is 1"),
     (["--bind", "nowhere"], "is not an address: write 127.0.0.1:8000"), (["--bind", "127.0.0.1:99999"], "is not an address"),
     (["--bind", "::1:80"], "is not an address"), (["--port", "99999"], "is not an address"),
     (["--static", "x=."], "is not valid: write it as /url=folder"), (["--static", "/x=/not/there"], "is not a folder"),
     (["--tls", "only.pem"], "is not valid: write it as certificate.pem,key.pem"), (["--tls", "a.pem,b.pem"], "cannot read a.pem"),
-    (["--keep-alive", "0"], "is not a number of seconds above 0"), (["--keep-alive", "nan"], "is not a number of seconds above 0"),
+    (["--keep-alive", "0"], "is not a number of seconds above 0"),
+    (["--keep-alive", "nan"], "is not a number of seconds above 0"),
     (["--env", "novalue"], "is not valid: write it as NAME=VALUE"), (["--preload", "--reload"], "cannot be combined"),
     (["--certfile", "/dev/null"], "need each other"), (["--nonsense"], "unrecognized arguments: --nonsense"),
     (["--log-level", "loud"], "invalid choice"), (["--access-log-format", "odd"], "invalid choice"),
@@ -156,7 +158,7 @@ def test_the_script_that_is_installed(folder: Path) -> None:
     assert ended.stdout.startswith("enfilade ")
 
 
-# Where it listens
+# Listening
 
 
 def test_a_unix_socket(folder: Path, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_tls(folder: Path, certificate: tuple[str, str]) -> None:
             assert received.startswith(b"HTTP/1.1 200 ") and received.endswith(b"\r\n\r\nhttps")
 
 
-# What it does
+# Behaviour
 
 
 def test_gzip(folder: Path) -> None:
@@ -272,7 +274,7 @@ def test_static_files(folder: Path) -> None:
     with Command(folder, "site_app:app", "--static", "/static=files", "--gzip") as command:
         response = command.get("/static/style.css")
         assert (response.status, response.body, response.value("content-type")) == (200, b"body {}", "text/css; charset=utf-8")
-        # Dots lead to the application, which says the path, and not out of the folder.
+        # Dots must not lead out of the folder: the application gets the request and returns its path.
         assert command.get("/static/../site_app.py").text == "/site_app.py"
         assert command.get("/static/%2e%2e/site_app.py").text == "/site_app.py"
         assert command.get("/static/..%2Fsite_app.py").status == 404
@@ -303,7 +305,7 @@ def test_a_folder_a_path_and_a_variable(folder: Path, tmp_path_factory: pytest.T
         assert command.get("/folder").text == str(elsewhere)
 
 
-def test_proxies_that_are_trusted(folder: Path) -> None:
+def test_trusted_proxies(folder: Path) -> None:
     forwarded = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")]
     with Command(folder, "site_app:app", "--forwarded-allow-ips", "127.0.0.1, ::1") as command:
         with Client(command.address) as client:
@@ -314,7 +316,7 @@ def test_proxies_that_are_trusted(folder: Path) -> None:
         assert client.get("/scheme", forwarded).text == "http"
 
 
-def test_the_id_is_written_and_removed(folder: Path) -> None:
+def test_the_pid_file_is_written_and_removed(folder: Path) -> None:
     with Command(folder, "site_app:app", "--pid", "id") as command:
         command.wait_until_up()
         assert (folder / "id").read_text() == f"{command.process.pid}\n"
@@ -353,7 +355,7 @@ def test_a_worker_that_dies_is_replaced(folder: Path) -> None:
         assert command.get("/version").text == "one"
 
 
-def test_workers_that_die_again_and_again_are_replaced_ever_later(folder: Path) -> None:
+def test_workers_that_keep_dying_are_replaced_with_a_growing_delay(folder: Path) -> None:
     with Command(folder, "site_app:app") as command:
         command.wait_until_up()
         started = time.monotonic()
@@ -367,7 +369,7 @@ def test_workers_that_die_again_and_again_are_replaced_ever_later(folder: Path) 
         assert command.get("/version").text == "one"
 
 
-def test_workers_end_after_so_many_requests(folder: Path) -> None:
+def test_workers_end_after_max_requests(folder: Path) -> None:
     with Command(folder, "site_app:app", "--max-requests", "5") as command:
         command.wait_until_up()
         seen = [command.get("/pid").text for _ in range(15)]
@@ -388,9 +390,9 @@ def test_workers_end_when_the_first_process_is_killed(folder: Path) -> None:
 
 
 def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int | None]:
-    """Begins a request and returns what waits for its status; None where there is no answer.
+    """Sends a request and returns a function that waits for its status; None if there is no response.
 
-    An application that Ctrl-C interrupts may still answer 500.
+    An application that Ctrl-C interrupts may still respond with 500.
     """
     client = Client(command.address)
     client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -407,7 +409,7 @@ def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int |
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])
-def test_sigterm_finishes_what_is_in_flight(folder: Path, threads: str) -> None:
+def test_sigterm_finishes_requests_in_flight(folder: Path, threads: str) -> None:
     with Command(folder, "site_app:app", "--workers", "2", "--threads", threads) as command:
         command.wait_until_up(2)
         status = in_flight(command)
@@ -464,7 +466,7 @@ def test_sigttin_and_sigttou(folder: Path) -> None:
         assert command.get("/version").text == "one"
 
 
-def test_sighup_loads_the_application_anew(folder: Path) -> None:
+def test_sighup_reloads_the_application(folder: Path) -> None:
     with Command(folder, "site_app:app", "--workers", "2") as command:
         command.wait_until_up(2)
         before = set(command.workers())
@@ -495,7 +497,7 @@ def test_sighup_with_an_application_that_does_not_load_changes_nothing(folder: P
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])
-def test_no_request_fails_while_sighup_comes_again_and_again(folder: Path, threads: str) -> None:
+def test_no_request_fails_during_repeated_sighups(folder: Path, threads: str) -> None:
     with Command(folder, "site_app:app", "--workers", "2", "--threads", threads) as command:
         command.wait_until_up(2)
         done = threading.Event()
@@ -517,10 +519,10 @@ def test_no_request_fails_while_sighup_comes_again_and_again(folder: Path, threa
 
 
 def load(command: Command, done: threading.Event, failures: list[str], counts: list[int], number: int) -> None:
-    """Two of the clients make a connection for each request, two keep theirs.
+    """Sends requests: two clients make a connection for each request, two keep theirs.
 
-    A kept connection may be closed between two requests, also when the second has just been sent (RFC 9112, 9.3.1): then,
-    and only there, it is sent again on a new one.
+    A kept connection may be closed between two requests, also when the second has just been sent (RFC 9112, 9.3.1): only
+    then the request is sent again on a new one.
     """
     keep = number % 2 == 0
     client: Client | None = None
@@ -560,7 +562,7 @@ def test_reload_when_a_file_changes(folder: Path) -> None:
         assert f"{folder / 'site_app.py'} changed" in command.log()
 
 
-def test_reload_of_an_application_that_is_mended(folder: Path) -> None:
+def test_reload_of_an_application_that_is_fixed(folder: Path) -> None:
     (folder / "site_app.py").write_text("1 / 0\n")
     with Command(folder, "site_app:app", "--reload") as command:
         command.wait_for_log("ZeroDivisionError")

@@ -152,7 +152,7 @@ impl Connection {
         self.enter(Phase::Idle);
     }
 
-    /// Notes that a body failed which only the end of the connection ends.
+    /// Notes that a body failed whose end is the end of the connection.
     pub(super) fn break_off(&self) {
         self.must_reset.set(true);
     }
