@@ -22,7 +22,7 @@
 //! assert_eq!(client.get("/cellar").send().status(), 404);
 //! ```
 //!
-//! # What replaces what
+//! # How PEP 3333 maps to Rust
 //!
 //! | PEP 3333 | here |
 //! |---|---|
