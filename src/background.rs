@@ -1,4 +1,4 @@
-//! What runs beside the responses of a server, and is given its time when that stops.
+//! Runs tasks beside the responses of a server, and lets them finish when it stops.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use crate::race::race;
 
-/// How long dropping what is left may take.
+/// The timeout for dropping the tasks that are left.
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 const BREAK_OFF_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The server's side. Tasks live no longer than this: if it is dropped, they are.
+/// The server's side. If it is dropped, so are the tasks.
 #[derive(Debug)]
 pub(crate) struct Background(Arc<watch::Sender<bool>>);
 
@@ -23,13 +23,13 @@ impl Background {
         Background(Arc::new(watch::Sender::new(false)))
     }
 
-    /// In the runtime that this is called in.
+    /// Returns a spawner for the runtime of the caller.
     pub(crate) fn spawner(&self) -> Spawner {
         let (runtime, is_over) = (Handle::current(), self.0.clone());
         Arc::new(move |task| {
             let mut is_over = is_over.subscribe();
             if *is_over.borrow_and_update() {
-                // Otherwise one that spawns the next would go on for as long as the runtime.
+                // Otherwise a task that spawns the next one would go on as long as the runtime.
                 return;
             }
             runtime.spawn(async move {
@@ -44,7 +44,9 @@ impl Background {
     }
 
     #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
-    /// Drops the tasks that are left. It does not wait long for one that blocks and so cannot be dropped.
+    /// Drops the tasks that are left.
+    ///
+    /// A task that blocks cannot be dropped, so the wait for it has a timeout.
     pub(crate) async fn break_off(self) {
         self.0.send_replace(true);
         let _ = tokio::time::timeout(BREAK_OFF_TIMEOUT, self.finished()).await;
@@ -57,7 +59,9 @@ impl Drop for Background {
     }
 }
 
-/// Runs a future on the server's runtime, whichever thread asks, to its end or to that of the server.
+/// Spawns a future on the server's runtime, from any thread.
+///
+/// The future runs until its end or the server's.
 pub(crate) type Spawner = Arc<dyn Fn(Task) + Send + Sync>;
 
 #[cfg(test)]
@@ -77,7 +81,7 @@ mod tests {
             let _sender = sender;
             std::future::pending().await
         }));
-        // From a thread that knows no runtime.
+        // From a thread outside the runtime.
         let other = spawner.clone();
         let thread = std::thread::spawn(move || other(Box::pin(std::future::pending())));
         thread.join().unwrap();
@@ -86,7 +90,7 @@ mod tests {
         is_over.closed().await;
     }
 
-    /// Each is polled once before it hears of the end, and that is enough to spawn another.
+    /// Each task is polled once before it learns of the end, which is enough to spawn another.
     #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
     #[tokio::test(start_paused = true)]
     async fn a_task_that_spawns_itself_anew_ends_with_the_server() {

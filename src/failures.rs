@@ -1,4 +1,4 @@
-//! What is done when a request fails.
+//! Reports requests that fail.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -9,14 +9,14 @@ use std::sync::{Arc, LazyLock};
 use enfilade_core::{BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response};
 use http::StatusCode;
 
-/// How many characters of an error are shown.
+/// The limit of an error's text, in characters.
 const MAX_TEXT: usize = 2_000;
-/// How many causes of an error are shown: one may be its own.
+/// The limit of causes that are shown, because an error may be its own cause.
 const MAX_CAUSES: usize = 16;
-/// How many lines wait until standard error takes them; those beyond are counted.
+/// The limit of lines that wait for standard error; further lines are only counted.
 const MAX_LINES: usize = 256;
 
-/// The hooks of a server, which without them writes lines to standard error.
+/// The hooks of a server. Without a hook, lines are written to standard error.
 #[derive(Clone, Default)]
 pub(crate) struct FailureHooks(Option<Arc<Hooks>>);
 
@@ -43,18 +43,20 @@ impl FailureHooks {
         Arc::make_mut(self.0.get_or_insert_default()).on_error = Some(Arc::new(hook));
     }
 
-    /// The request panicked; by default its ID is told, as the text of the panic was already.
+    /// Reports that the request panicked.
+    ///
+    /// By default its ID is written, because the panic hook has written the text.
     #[cold]
     pub(crate) fn panicked(&self, id: Option<&RequestIdValue>) {
         let hook = self.0.as_ref().and_then(|hooks| hooks.on_panic.as_ref());
         match (hook, id) {
             (Some(hook), id) => guarded(|| hook(id)),
-            (None, Some(id)) => tell(format!("request {id} panicked")),
+            (None, Some(id)) => report(format!("request {id} panicked")),
             (None, None) => {}
         }
     }
 
-    /// The body of the response failed.
+    /// Reports that the body of the response failed.
     #[cold]
     pub(crate) fn body_failed(&self, error: &BodyError, id: Option<&RequestIdValue>) {
         if error.kind() == BodyErrorKind::Panicked {
@@ -62,7 +64,7 @@ impl FailureHooks {
         }
     }
 
-    /// This is the response to a request that did not panic.
+    /// Reports the error behind the response to a request that did not panic.
     #[inline]
     pub(crate) fn look_at(&self, response: &Response) {
         if response.status().is_server_error() {
@@ -79,11 +81,11 @@ impl FailureHooks {
         let hook = self.0.as_ref().and_then(|hooks| hooks.on_error.as_ref());
         match hook {
             Some(hook) => guarded(|| hook(error, id)),
-            // Others, such as a 503 of a limit, are no surprise.
+            // Other errors, such as a 503 of a limit, are expected.
             None if error.status() == StatusCode::INTERNAL_SERVER_ERROR
                 && error.source().is_some() =>
             {
-                guarded(|| tell(line_of(error, id)));
+                guarded(|| report(line_of(error, id)));
             }
             None => {}
         }
@@ -96,12 +98,12 @@ impl fmt::Debug for FailureHooks {
     }
 }
 
-/// Runs what a program has written: its panic, which is told as any other, takes no response with it.
+/// Runs a hook of the program. Its panic is reported like any other and does not affect the response.
 fn guarded(run: impl FnOnce()) {
     let _ = Panic::catch(run);
 }
 
-/// The beginning of a text, which may be as long as it wants.
+/// Collects the beginning of a text that may be endless.
 struct Beginning(String);
 
 impl fmt::Write for Beginning {
@@ -115,10 +117,10 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The error with its causes, as one line; what a client may have chosen is escaped.
+/// Formats the error with its causes as one line. Escapes characters that a client may have chosen.
 fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
     let mut text = Beginning(String::new());
-    // Writing fails when there is enough, and a cause that cannot be written says nothing.
+    // Writing fails when the text is full. A cause whose formatting fails is left out.
     let _ = write!(text, "error: {error}");
     let first = error
         .source()
@@ -127,13 +129,13 @@ fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
         let _ = write!(text, ": {cause}");
     }
     let mut text = text.0;
-    // It is what the error is found by, so it comes behind a text of any length.
+    // The ID finds the error in the log, so it comes after the text however long that is.
     if let Some(id) = id {
         let _ = write!(text, " (request {id})");
     }
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
-        // Those that end a line or turn the direction of what follows.
+        // Characters that end a line or change the direction of the text.
         let is_harmful = matches!(
             character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
@@ -146,7 +148,7 @@ fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
     line
 }
 
-/// Lines for standard error, which may block whoever writes to it.
+/// Lines for standard error, which may block the thread that writes to it.
 static LINES: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
     let (sender, lines) = sync_channel(MAX_LINES);
     let thread = std::thread::Builder::new().name("enfilade-errors".into());
@@ -155,8 +157,8 @@ static LINES: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
 });
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Tells standard error, without waiting for it.
-fn tell(line: String) {
+/// Writes a line to standard error, without waiting for it.
+fn report(line: String) {
     let sent = LINES.as_ref().map(|lines| lines.try_send(line));
     if let Some(Err(TrySendError::Full(_))) = sent {
         DROPPED.fetch_add(1, Ordering::Relaxed);
@@ -165,12 +167,12 @@ fn tell(line: String) {
 
 fn write_lines(lines: &Receiver<String>) {
     for line in lines {
-        // Nobody is left to tell that this failed.
+        // If this fails, there is no other place to report to.
         let _ = writeln!(io::stderr(), "{line}");
         match DROPPED.swap(0, Ordering::Relaxed) {
             0 => {}
             dropped => {
-                let _ = writeln!(io::stderr(), "{dropped} errors were not told");
+                let _ = writeln!(io::stderr(), "{dropped} errors were not logged");
             }
         }
     }
@@ -201,7 +203,7 @@ mod tests {
         assert_eq!(line_of(&turned, None), escaped);
     }
 
-    /// An error whose text has no end, and one that panics.
+    /// An error with an endless text, and one that panics.
     #[derive(Debug)]
     enum Odd {
         Endless,
@@ -222,7 +224,7 @@ mod tests {
     impl std::error::Error for Odd {}
 
     #[test]
-    fn an_odd_error_is_cut_and_harms_nobody() {
+    fn an_endless_error_is_cut_and_one_that_panics_does_no_harm() {
         let line = line_of(&HttpError::from(Odd::Endless), None);
         assert_eq!(line.len(), MAX_TEXT);
         assert!(line.starts_with("error: 500 Internal Server Error: on and on and "));
@@ -231,7 +233,7 @@ mod tests {
 
     #[cfg(feature = "server")]
     #[test]
-    fn a_hook_that_panics_takes_no_response_with_it() {
+    fn a_hook_that_panics_does_not_affect_the_response() {
         let mut hooks = FailureHooks::default();
         hooks.on_error(|_, _| panic!("no hook"));
         hooks.on_panic(|_| panic!("no hook"));
@@ -241,7 +243,7 @@ mod tests {
 
     #[cfg(feature = "server")]
     #[test]
-    fn a_hook_is_told_of_errors_of_the_server() {
+    fn a_hook_gets_errors_of_the_server() {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let (mut hooks, told) = (FailureHooks::default(), seen.clone());
         hooks.on_error(move |error, _| told.lock().unwrap().push(error.status().as_u16()));

@@ -1,4 +1,4 @@
-//! Connections that have left HTTP, between the traits of tokio and of `futures-io`.
+//! Adapts upgraded connections between the traits of tokio and of `futures-io`.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
-/// An [`Upgraded`] connection with the traits of tokio, for whatever reads and writes those.
+/// An [`Upgraded`] connection with tokio's traits, for code that reads and writes through them.
 ///
 /// ```
 /// use enfilade::{Request, Response, TokioStream, IntoResponse};
@@ -40,13 +40,13 @@ use tokio::sync::oneshot;
 pub struct TokioStream(Upgraded);
 
 impl TokioStream {
-    /// The connection for tokio.
+    /// Wraps the connection for tokio.
     #[must_use]
     pub fn new(connection: Upgraded) -> TokioStream {
         TokioStream(connection)
     }
 
-    /// The connection without this.
+    /// Returns the connection.
     #[must_use]
     pub fn into_inner(self) -> Upgraded {
         self.0
@@ -96,7 +96,7 @@ impl AsyncWrite for TokioStream {
     }
 }
 
-/// What tokio reads and writes, with the traits of `futures-io`.
+/// A stream of tokio, with the traits of `futures-io`.
 #[derive(Debug)]
 pub(crate) struct FuturesStream<S>(pub(crate) S);
 
@@ -138,7 +138,7 @@ impl<S: AsyncWrite + Unpin> FuturesWrite for FuturesStream<S> {
     }
 }
 
-/// A connection that comes back when its user drops it.
+/// A connection that returns to its owner when its user drops it.
 #[derive(Debug)]
 pub(crate) struct Lent<S> {
     stream: Option<S>,
@@ -158,14 +158,18 @@ impl<S> Lent<S> {
 
 impl<S: Unpin> Lent<S> {
     fn stream(&mut self) -> Pin<&mut S> {
-        Pin::new(self.stream.as_mut().expect("it is there until the drop"))
+        Pin::new(
+            self.stream
+                .as_mut()
+                .expect("the stream stays until the drop"),
+        )
     }
 }
 
 impl<S> Drop for Lent<S> {
     fn drop(&mut self) {
         if let (Some(stream), Some(back)) = (self.stream.take(), self.back.take()) {
-            // The receiver may be gone.
+            // The receiver may have been dropped.
             let _ = back.send(stream);
         }
     }
@@ -211,7 +215,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
     }
 }
 
-/// What hyper knows of a change to another protocol that a request asks for.
+/// hyper's part of an upgrade to another protocol that a request asks for.
 #[derive(Default)]
 pub(crate) struct OfferedUpgrade {
     version: Version,
@@ -247,7 +251,7 @@ impl OfferedUpgrade {
         matches!(self.upgradable(), Upgradable::ExtendedConnect(_))
     }
 
-    /// What is ready when the head is written.
+    /// Returns the future that is ready when the head is written.
     #[cfg(any(feature = "http2", feature = "tower"))]
     pub(crate) fn into_inner(self) -> Option<OnUpgrade> {
         self.connection

@@ -1,4 +1,4 @@
-"""The applications that are measured."""
+"""The applications of the benchmark."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def as_json(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def upload(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """How many bytes came, read in blocks."""
+    """Returns the number of bytes, read in blocks."""
     left = length = int(environ["CONTENT_LENGTH"])
     source = environ["wsgi.input"]
     while left and (block := source.read(min(left, 65536))):
@@ -34,7 +34,7 @@ def upload(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def stream(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-    """100 MiB of unknown length."""
+    """Returns 100 MiB without a length."""
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
     for _ in range(BLOCKS):
         yield BLOCK

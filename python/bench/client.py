@@ -1,4 +1,4 @@
-"""Checks answers, and moves large bodies faster than the servers do."""
+"""Checks responses, and transfers large bodies faster than the servers do."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def fetch(port: int, path: str, length: int = 0) -> bytes:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("POST" if length else "GET", path, b"x" * length if length else None)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{path} is answered {answer.status}: {body[:200]!r}")
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"{path}: status {response.status} and not 200: {body[:200]!r}")
         return body
     finally:
         connection.close()
@@ -25,11 +25,11 @@ def fetch(port: int, path: str, length: int = 0) -> bytes:
 def check(port: int, path: str, length: int, expected: bytes) -> None:
     body = fetch(port, path, length)
     if body != expected:
-        raise RuntimeError(f"{path} is answered with {body[:100]!r} and not {expected[:100]!r}")
+        raise RuntimeError(f"{path}: got {body[:100]!r} and not {expected[:100]!r}")
 
 
 def requests_in_a_row(port: int, path: str, count: int, expected: bytes) -> None:
-    """On one connection, as long as the server keeps it; each answer is checked."""
+    """Sends requests on one connection, as long as the server keeps it, and checks each response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     for _ in range(count):
         connection.request("GET", path)
@@ -38,12 +38,12 @@ def requests_in_a_row(port: int, path: str, count: int, expected: bytes) -> None
 
 
 def transfer_down(port: int, total: int) -> float:
-    """The seconds until `total` bytes of an answer are there, its head and its framing among them."""
+    """Returns the seconds until `total` bytes of a response have arrived, with head and framing."""
     with socket.create_connection(("127.0.0.1", port), 30) as connection:
         started = time.perf_counter()
         connection.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         received = 0
-        # Up to here, and not to the end of the connection: some keep it for a while, whatever they are told.
+        # Not to the end of the connection: some servers keep it for a while, even with Connection: close.
         while received < total and (count := connection.recv_into(BUFFER)):
             received += count
         elapsed = time.perf_counter() - started
@@ -53,17 +53,17 @@ def transfer_down(port: int, total: int) -> float:
 
 
 def transfer_up(port: int, total: int) -> float:
-    """The seconds from the first byte of a body to the answer, which counts them."""
+    """Returns the seconds from the first byte of a body to the response, which has its length."""
     block = b"x" * 2**20
     with socket.create_connection(("127.0.0.1", port), 30) as connection:
         started = time.perf_counter()
         connection.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % total)
         for _ in range(total // len(block)):
             connection.sendall(block)
-        answer = b""
-        while not answer.endswith(str(total).encode()):
+        received = b""
+        while not received.endswith(str(total).encode()):
             data = connection.recv(65536)
             if not data:
-                raise RuntimeError(f"the upload is answered with {answer!r}")
-            answer += data
+                raise RuntimeError(f"upload: got {received!r}")
+            received += data
         return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The Flask application that is measured."""
+"""The Flask application of the benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many kinds of requests behind one path, for the search for leaks."""
+"""Many kinds of requests behind one path, to find leaks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NUMBERS = itertools.count()
 
 
 def counts(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Allocated blocks, and the objects that the collector knows."""
+    """Returns the number of allocated blocks, and of objects that the collector tracks."""
     gc.collect()
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{sys.getallocatedblocks()} {len(gc.get_objects())}".encode()]
 
 
 def mixed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """A list, a generator, write(), exc_info, the input, and an iterable that is closed, in turn."""
+    """Runs a list, a generator, write(), exc_info, the input, and a closed iterable, in turn."""
     kind = next(NUMBERS) % 6
     headers = [("Content-Type", "text/plain"), ("X-Number", str(kind))]
     if kind == 0:

@@ -1,4 +1,4 @@
-"""Measures the servers beside each other; `run` calls this, and its README says what the tables mean."""
+"""Measures the servers in turn; `run` calls this, and its README explains the tables."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HERE = Path(__file__).resolve().parent
 BASE = "enfilade 1"
 MEGABYTE = 2**20
 
-# What is asked for: the application, the path, and the body where it is a POST.
+# The requests: the application, the path, and the body if it is a POST.
 CASES: dict[str, tuple[str, str, int]] = {
     "plain hello": ("apps:plain", "/hello", 0),
     "Flask hello": ("flask_site:site", "/flask", 0),
     "10 KB JSON": ("apps:plain", "/json", 0),
     "1 MB upload": ("apps:plain", "/upload", MEGABYTE),
 }
-# Not granian: it works while it waits, as long as the run takes, so that what more requests take more says nothing of them.
+# Not granian: it works while it waits, so the difference of two runs does not show the cost of a request.
 COUNTED = ("enfilade 1", "enfilade 4", "bjoern", "waitress 1", "gunicorn-gthread 1")
 
 Sample = tuple[float, float]
@@ -41,7 +41,7 @@ def expected(path: str, length: int) -> bytes:
 
 
 def load(server: Running, path: str, length: int, seconds: float) -> Sample:
-    """Requests a second, and nanoseconds of the server's processor for each."""
+    """Returns requests per second, and nanoseconds of CPU of the server for each."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f'wrk.method = "POST"\nwrk.body = string.rep("x", {length})\n' if length else "")
         script.flush()
@@ -50,16 +50,16 @@ def load(server: Running, path: str, length: int, seconds: float) -> Sample:
                                  f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True, check=True).stdout
         elapsed, used = time.monotonic() - started, server.cpu() - before
     if "Non-2xx" in output:
-        raise RuntimeError(f"{server.name} does not answer 200:\n{output}")
+        raise RuntimeError(f"{server.name} does not respond with 200:\n{output}")
     found = re.search(r"(\d+) requests in", output)
     count = int(found[1]) if found else 0
     if not count:
-        raise RuntimeError(f"{server.name} answers nothing:\n{output}")
+        raise RuntimeError(f"{server.name} does not respond:\n{output}")
     return count / elapsed, used / count
 
 
 def rounds(case: str, names: list[str], count: int, seconds: float) -> dict[str, list[Sample]]:
-    """Samples of each server, taken in turn, so that what disturbs the machine disturbs all."""
+    """Takes samples of all servers in turn, so that a disturbance of the machine affects all of them."""
     application, path, length = CASES[case]
     samples: dict[str, list[Sample]] = {}
     with contextlib.ExitStack() as stack:
@@ -75,14 +75,14 @@ def rounds(case: str, names: list[str], count: int, seconds: float) -> dict[str,
             running.append(server)
             samples[name] = []
         for number in range(count):
-            # Every other round goes backwards, so that nobody always follows the same one.
+            # Every other round goes backwards, so that no server always follows the same one.
             for server in running if number % 2 == 0 else reversed(running):
                 samples[server.name].append(load(server, path, length, seconds))
     return samples
 
 
 def spread(values: list[float], form: str = "{:.2f}") -> str:
-    """Median (smallest, largest)."""
+    """Returns the text: median (smallest, largest)."""
     return f"{form} ({form}, {form})".format(statistics.median(values), min(values), max(values))
 
 
@@ -98,7 +98,7 @@ def table(samples: dict[str, list[Sample]]) -> str:
 
 
 def transfers(names: list[str], count: int) -> str:
-    """100 MiB down and up by one client, in MiB/s."""
+    """Measures 100 MiB down and up by one client, in MiB/s."""
     results: dict[str, tuple[list[float], list[float]]] = {}
     total = len(apps.BLOCK) * apps.BLOCKS
     with contextlib.ExitStack() as stack:
@@ -121,7 +121,7 @@ def transfers(names: list[str], count: int) -> str:
 
 
 def instructions(name: str, case: str, few: int = 1000, many: int = 6000) -> float | None:
-    """User-mode instructions a request: what more requests take more, so that the start does not count."""
+    """Returns user-mode instructions per request: the difference of two runs, so that the start does not count."""
     application, path, _ = CASES[case]
     totals = []
     for count in (few, many):
@@ -149,7 +149,7 @@ def counted() -> str:
 
 
 def leaks(seconds: float, case: str = "plain hello") -> str:
-    """Memory and live objects of our server at the start, and after each quarter of a long load."""
+    """Measures memory and live objects of our server at the start, and after each quarter of a long load."""
     application, path, length = "leaks:application", "/mixed", 0
     lines = ["| server, threads | requests so far | memory, KiB | Python's blocks | Python's objects |", "|---|---|---|---|---|"]
     for name in ("enfilade 1", "enfilade 4"):
@@ -173,7 +173,7 @@ def fetch_counts(port: int) -> tuple[int, int]:
 
 
 def written(title: str, make: Callable[[], str], write: bool) -> None:
-    """Prints a table, and puts it into the README between its marks."""
+    """Prints a table, and writes it to the README between its marks."""
     text = make()
     print(f"\n{title}\n\n{text}\n", flush=True)
     if write:

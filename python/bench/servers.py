@@ -1,4 +1,4 @@
-"""The servers that are measured, each as its users start it, with what it needs to be compared: one process, no log."""
+"""The servers of the benchmark, started as their users start them, but with one process and no log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ bjoern.run(getattr(import_module(module), name), "127.0.0.1", int(sys.argv[2]))
 
 
 def command(server: str, application: str, port: str) -> list[str]:
-    """How a server is started. The number behind a name is that of its threads."""
+    """How to start a server. The number in a name is the number of threads."""
     name, _, threads = server.partition(" ")
     address = f"127.0.0.1:{port}"
     return {
@@ -59,12 +59,12 @@ def free_port() -> int:
 
 
 class Running:
-    """A server that runs on one core; leaving it as a context ends it."""
+    """A server that runs on one core. As a context manager it ends the server."""
 
     def __init__(self, server: str, application: str, before: list[str] | None = None, seconds: float = 20) -> None:
         self.name = server
         self.port = free_port()
-        # Without a seed of its own, every run of a server takes the same steps.
+        # With a fixed seed, every run of a server takes the same steps.
         environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(["taskset", "--cpu-list", "0", *(before or []), *command(server, application, str(self.port))],
                                         cwd=HERE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ class Running:
                 time.sleep(0.05)
 
     def processes(self) -> list[int]:
-        """This process and all that it started."""
+        """Returns this process and all that it started."""
         found, left = [], [self.process.pid]
         while left:
             pid = left.pop()
@@ -94,7 +94,7 @@ class Running:
         return found
 
     def cpu(self) -> int:
-        """The time on the processor so far, in nanoseconds, of all its threads."""
+        """Returns the CPU time of all threads so far, in nanoseconds."""
         total = 0
         for pid in self.processes():
             for task in os.listdir(f"/proc/{pid}/task"):
@@ -105,7 +105,7 @@ class Running:
         return total
 
     def memory(self) -> int:
-        """Its resident memory, in KiB, of all its processes."""
+        """Returns the resident memory of all processes, in KiB."""
         total = 0
         for pid in self.processes():
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():

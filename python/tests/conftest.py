@@ -1,4 +1,4 @@
-"""Which servers the tests of the clauses run against, and what is said of the rows in the end."""
+"""Chooses the servers for the tests of the clauses, and reports the rows at the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def modes_for(metafunc: pytest.Metafunc) -> list[str]:
-    """All modes, or those that the test names; what holds of ours alone is not asked of others."""
+    """Returns all modes, or those of the test's marker; such a test does not run with another server."""
     marker = metafunc.definition.get_closest_marker("modes")
     if peer := metafunc.config.getoption("--peer"):
         return [] if marker else [peer]
@@ -37,7 +37,7 @@ def modes_for(metafunc: pytest.Metafunc) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Another server is asked about the rows alone. An empty list of modes makes one skipped test, which says nothing."""
+    """With another server, runs only the tests of rows. Otherwise an empty list of modes would make a skipped test."""
     if config.getoption("--peer"):
         items[:] = [item for item in items if row_of(item.name) and not item.get_closest_marker("modes")]
 
@@ -56,7 +56,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
-    assert server.process.poll() is None, f"the server has gone: {server.log()[-3000:]}"
+    assert server.process.poll() is None, f"the server ended: {server.log()[-3000:]}"
     with Client(server.address) as connected:
         connected.may_close = server.mode in PEERS or server.mode == "under-waitress"
         yield connected
@@ -64,7 +64,7 @@ def client(server: Server) -> Iterator[Client]:
 
 @pytest.fixture
 def key() -> str:
-    """A key of its own for what a probe notes."""
+    """Returns a unique key for the records of a probe."""
     return uuid4().hex
 
 
@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A certificate for localhost that signed itself, and its key, as PEM files."""
+    """A self-signed certificate for localhost, and its key, as PEM files."""
     from support.certificates import self_signed
 
     return self_signed(tmp_path_factory.mktemp("tls"))

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, version: str) -> None:
-    """Replaces the application's file at once, as an editor does."""
+    """Replaces the application's file atomically, as an editor does."""
     (folder / "site.new").write_text(APPLICATION.format(version=version))
     os.replace(folder / "site.new", folder / "site_app.py")
 
@@ -83,21 +83,21 @@ def test_a_factory_by_its_option(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("nothing:app", "there is no module 'nothing'"),
-    ("site_app:ap", "the module 'site_app' has no attribute 'ap'; did you mean 'app'?"),
-    ("site_app:number", "'site_app:number' is no application: a int cannot be called"),
+    ("nothing:app", "no module 'nothing'; searched in"),
+    ("site_app:ap", "module 'site_app' has no attribute 'ap'; did you mean 'app'?"),
+    ("site_app:number", "'site_app:number' is not an application: an object of type int is not callable"),
     ("site_app:Site.nothing", "'Site' has no attribute 'nothing'"),
-    ("site_app:make(", "'make(' is neither an attribute's name nor a call"),
+    ("site_app:make(", "'make(' is neither an attribute nor a call"),
     ("site_app:make(number)", "the arguments in 'make(number)' must be literals"),
-    ("site_app:make(1, 2)", "the factory 'site_app:make(1, 2)' failed:"),
+    ("site_app:make(1, 2)", "factory 'site_app:make(1, 2)' failed:"),
     ("broken:app", "ZeroDivisionError: division by zero"),
     ("lacking:app", "ModuleNotFoundError: No module named 'not_installed'"),
-    ("leaving:app", "the module 'leaving' ended the program (7) when it was imported"),
-    ("empty", "the module 'empty' has neither `application` nor `app`"),
-    (":app", "':app' names no module"),
+    ("leaving:app", "module 'leaving' exited (7) while it was imported"),
+    ("empty", "module 'empty' has neither `application` nor `app`"),
+    (":app", "':app' has no module"),
 ])
 @pytest.mark.parametrize("check", [True, False], ids=["checked", "served"])
-def test_what_does_not_load_ends_with_3(folder: Path, name: str, message: str, check: bool) -> None:
+def test_an_application_that_does_not_load_ends_with_3(folder: Path, name: str, message: str, check: bool) -> None:
     (folder / "broken.py").write_text("def app(): pass\n1 / 0\n")
     (folder / "lacking.py").write_text("import not_installed\n")
     (folder / "leaving.py").write_text("raise SystemExit(7)\n")
@@ -109,14 +109,16 @@ def test_what_does_not_load_ends_with_3(folder: Path, name: str, message: str, c
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--workers", "0"], "0 is less than 1"), (["--workers", "x"], "invalid"), (["--threads", "-1"], "-1 is less than 1"),
-    (["--bind", "nowhere"], "is not like 127.0.0.1:8000"), (["--bind", "127.0.0.1:99999"], "is not like"),
-    (["--bind", "::1:80"], "is not like"), (["--port", "99999"], "is not like"),
-    (["--static", "x=."], "is not like /url=folder"), (["--static", "/x=/not/there"], "is no folder"),
-    (["--tls", "only.pem"], "is not like certificate.pem,key.pem"), (["--tls", "a.pem,b.pem"], "cannot read a.pem"),
-    (["--keep-alive", "0"], "is no number of seconds"), (["--keep-alive", "nan"], "is no number of seconds"),
-    (["--env", "novalue"], "is not like NAME=VALUE"), (["--preload", "--reload"], "exclude each other"),
-    (["--certfile", "/dev/null"], "go together"), (["--nonsense"], "unrecognized arguments: --nonsense"),
+    (["--workers", "0"], "0 is too small: the minimum is 1"), (["--workers", "x"], "invalid"),
+    (["--threads", "-1"], "-1 is too small: the minimum is 1"),
+    (["--bind", "nowhere"], "is not an address: write 127.0.0.1:8000"), (["--bind", "127.0.0.1:99999"], "is not an address"),
+    (["--bind", "::1:80"], "is not an address"), (["--port", "99999"], "is not an address"),
+    (["--static", "x=."], "is not valid: write it as /url=folder"), (["--static", "/x=/not/there"], "is not a folder"),
+    (["--tls", "only.pem"], "is not valid: write it as certificate.pem,key.pem"), (["--tls", "a.pem,b.pem"], "cannot read a.pem"),
+    (["--keep-alive", "0"], "is not a number of seconds above 0"),
+    (["--keep-alive", "nan"], "is not a number of seconds above 0"),
+    (["--env", "novalue"], "is not valid: write it as NAME=VALUE"), (["--preload", "--reload"], "cannot be combined"),
+    (["--certfile", "/dev/null"], "need each other"), (["--nonsense"], "unrecognized arguments: --nonsense"),
     (["--log-level", "loud"], "invalid choice"), (["--access-log-format", "odd"], "invalid choice"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_wrong_options_end_with_2(folder: Path, arguments: list[str], message: str) -> None:
@@ -156,7 +158,7 @@ def test_the_script_that_is_installed(folder: Path) -> None:
     assert ended.stdout.startswith("enfilade ")
 
 
-# Where it listens
+# Listening
 
 
 def test_a_unix_socket(folder: Path, tmp_path: Path) -> None:
@@ -179,13 +181,13 @@ def test_a_unix_socket_that_a_dead_server_left(folder: Path, tmp_path: Path) -> 
         command.wait_until_up()
         assert command.get("/version").text == "one"
         taken = run("serve", "site_app:app", "--unix", path, folder=folder)
-        assert (taken.returncode, "somebody serves there" in taken.stderr) == (1, True)
+        assert (taken.returncode, "a server already listens there" in taken.stderr) == (1, True)
 
 
 def test_a_file_is_not_taken_for_a_socket(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     ended = run("serve", "site_app:app", "--unix", str(tmp_path / "precious"), folder=folder)
-    assert (ended.returncode, "no socket" in ended.stderr) == (1, True)
+    assert (ended.returncode, "the path exists and is not a socket" in ended.stderr) == (1, True)
     assert (tmp_path / "precious").read_text() == "kept"
 
 
@@ -227,7 +229,7 @@ def test_tls(folder: Path, certificate: tuple[str, str]) -> None:
             assert received.startswith(b"HTTP/1.1 200 ") and received.endswith(b"\r\n\r\nhttps")
 
 
-# What it does
+# Behaviour
 
 
 def test_gzip(folder: Path) -> None:
@@ -272,7 +274,7 @@ def test_static_files(folder: Path) -> None:
     with Command(folder, "site_app:app", "--static", "/static=files", "--gzip") as command:
         response = command.get("/static/style.css")
         assert (response.status, response.body, response.value("content-type")) == (200, b"body {}", "text/css; charset=utf-8")
-        # Dots lead to the application, which says the path, and not out of the folder.
+        # Dots must not lead out of the folder: the application gets the request and returns its path.
         assert command.get("/static/../site_app.py").text == "/site_app.py"
         assert command.get("/static/%2e%2e/site_app.py").text == "/site_app.py"
         assert command.get("/static/..%2Fsite_app.py").status == 404
@@ -303,7 +305,7 @@ def test_a_folder_a_path_and_a_variable(folder: Path, tmp_path_factory: pytest.T
         assert command.get("/folder").text == str(elsewhere)
 
 
-def test_proxies_that_are_trusted(folder: Path) -> None:
+def test_trusted_proxies(folder: Path) -> None:
     forwarded = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")]
     with Command(folder, "site_app:app", "--forwarded-allow-ips", "127.0.0.1, ::1") as command:
         with Client(command.address) as client:
@@ -314,7 +316,7 @@ def test_proxies_that_are_trusted(folder: Path) -> None:
         assert client.get("/scheme", forwarded).text == "http"
 
 
-def test_the_id_is_written_and_removed(folder: Path) -> None:
+def test_the_pid_file_is_written_and_removed(folder: Path) -> None:
     with Command(folder, "site_app:app", "--pid", "id") as command:
         command.wait_until_up()
         assert (folder / "id").read_text() == f"{command.process.pid}\n"
@@ -353,7 +355,7 @@ def test_a_worker_that_dies_is_replaced(folder: Path) -> None:
         assert command.get("/version").text == "one"
 
 
-def test_workers_that_die_again_and_again_are_replaced_ever_later(folder: Path) -> None:
+def test_workers_that_keep_dying_are_replaced_with_a_growing_delay(folder: Path) -> None:
     with Command(folder, "site_app:app") as command:
         command.wait_until_up()
         started = time.monotonic()
@@ -367,7 +369,7 @@ def test_workers_that_die_again_and_again_are_replaced_ever_later(folder: Path) 
         assert command.get("/version").text == "one"
 
 
-def test_workers_end_after_so_many_requests(folder: Path) -> None:
+def test_workers_end_after_max_requests(folder: Path) -> None:
     with Command(folder, "site_app:app", "--max-requests", "5") as command:
         command.wait_until_up()
         seen = [command.get("/pid").text for _ in range(15)]
@@ -388,9 +390,9 @@ def test_workers_end_when_the_first_process_is_killed(folder: Path) -> None:
 
 
 def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int | None]:
-    """Begins a request and returns what waits for its status; None where there is no answer.
+    """Sends a request and returns a function that waits for its status; None if there is no response.
 
-    An application that Ctrl-C interrupts may still answer 500.
+    An application that Ctrl-C interrupts may still respond with 500.
     """
     client = Client(command.address)
     client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -407,7 +409,7 @@ def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int |
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])
-def test_sigterm_finishes_what_is_in_flight(folder: Path, threads: str) -> None:
+def test_sigterm_finishes_requests_in_flight(folder: Path, threads: str) -> None:
     with Command(folder, "site_app:app", "--workers", "2", "--threads", threads) as command:
         command.wait_until_up(2)
         status = in_flight(command)
@@ -464,7 +466,7 @@ def test_sigttin_and_sigttou(folder: Path) -> None:
         assert command.get("/version").text == "one"
 
 
-def test_sighup_loads_the_application_anew(folder: Path) -> None:
+def test_sighup_reloads_the_application(folder: Path) -> None:
     with Command(folder, "site_app:app", "--workers", "2") as command:
         command.wait_until_up(2)
         before = set(command.workers())
@@ -484,7 +486,7 @@ def test_sighup_with_an_application_that_does_not_load_changes_nothing(folder: P
         before = set(command.workers())
         (folder / "site_app.py").write_text("1 / 0\n")
         command.send(signal.SIGHUP)
-        command.wait_for_log("the application does not load: the workers before go on")
+        command.wait_for_log("the application does not load: the old workers keep serving")
         time.sleep(0.3)
         assert set(command.workers()) == before
         assert command.get("/version").text == "one"
@@ -495,7 +497,7 @@ def test_sighup_with_an_application_that_does_not_load_changes_nothing(folder: P
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])
-def test_no_request_fails_while_sighup_comes_again_and_again(folder: Path, threads: str) -> None:
+def test_no_request_fails_during_repeated_sighups(folder: Path, threads: str) -> None:
     with Command(folder, "site_app:app", "--workers", "2", "--threads", threads) as command:
         command.wait_until_up(2)
         done = threading.Event()
@@ -517,10 +519,10 @@ def test_no_request_fails_while_sighup_comes_again_and_again(folder: Path, threa
 
 
 def load(command: Command, done: threading.Event, failures: list[str], counts: list[int], number: int) -> None:
-    """Two of the clients make a connection for each request, two keep theirs.
+    """Sends requests: two clients make a connection for each request, two keep theirs.
 
-    A kept connection may be closed between two requests, also when the second has just been sent (RFC 9112, 9.3.1): then,
-    and only there, it is sent again on a new one.
+    A kept connection may be closed between two requests, also when the second has just been sent (RFC 9112, 9.3.1): only
+    then the request is sent again on a new one.
     """
     keep = number % 2 == 0
     client: Client | None = None
@@ -560,7 +562,7 @@ def test_reload_when_a_file_changes(folder: Path) -> None:
         assert f"{folder / 'site_app.py'} changed" in command.log()
 
 
-def test_reload_of_an_application_that_is_mended(folder: Path) -> None:
+def test_reload_of_an_application_that_is_fixed(folder: Path) -> None:
     (folder / "site_app.py").write_text("1 / 0\n")
     with Command(folder, "site_app:app", "--reload") as command:
         command.wait_for_log("ZeroDivisionError")

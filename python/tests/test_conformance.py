@@ -1,4 +1,4 @@
-"""The cases of `tests/conformance/gateway.json`, through this gateway over sockets.
+"""Runs the cases of `tests/conformance/gateway.json` through this gateway over sockets.
 
 `tests/conformance/README.md` says what a case is; a key that this runner does not know fails its case.
 """
@@ -17,7 +17,7 @@ from support.conformance_apps import CASES, FILES
 from support.raw import Client, Closed, Response, head
 from support.servers import Server, wait_until
 
-# What is not run here, and why.
+# Cases that are not run here, and why.
 LEFT_OUT = {
     "gateway/proxy-header-is-no-variable": "one process serves all cases, so a case has no environment of its own",
     "gateway/env-path-latin-1": "`wsgi.input_terminated` is for bodies that say no length; paths are tried by path-bytes-are-kept",
@@ -71,7 +71,7 @@ def known(value: dict[str, Any], keys: str) -> None:
 def judge(gateway: Server, name: str, expect: dict[str, Any], response: Response, before: int) -> None:
     if "any_of" in expect:
         known(expect, "any_of")
-        # What cannot be built does not come up here: an application's status is known when it is called.
+        # An invalid status cannot fail earlier here: it is known when the application is called.
         wholes = [each for each in expect["any_of"] if "config_error" not in each]
         assert len(wholes) == 1
         expect = wholes[0]
@@ -113,7 +113,7 @@ def judge_environ(environ: dict[str, Any], wanted: dict[str, Any], response: Res
 
 
 def matches(value: Any, wanted: Any, response: Response) -> None:
-    """Plain values are compared; a matcher is one of those that these cases use."""
+    """Compares plain values, and the matchers that these cases use."""
     if not isinstance(wanted, dict):
         assert value == wanted
         return
@@ -135,7 +135,7 @@ def matches(value: Any, wanted: Any, response: Response) -> None:
 @pytest.mark.parametrize("mode", ["inline", "pool"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_url(urls: dict[str, Server], certificate: tuple[str, str], name: str, mode: str) -> None:
-    """The URL that PEP 3333's algorithm makes of environ, as `wsgiref.util.request_uri` has it."""
+    """Returns the URL by PEP 3333's algorithm, as `wsgiref.util.request_uri` does."""
     env = CASES[name]["input"]["env"]
     assert CASES[name]["input"]["with_query"] is True
     known(env, "scheme host script_name path_info query server_name server_port")
@@ -152,7 +152,7 @@ def test_url(urls: dict[str, Server], certificate: tuple[str, str], name: str, m
 
 @pytest.fixture(scope="module")
 def urls(certificate: tuple[str, str]) -> Iterator[dict[str, Server]]:
-    """Servers by their mode, and those with names of their own, which count where the client names no host."""
+    """Servers by their mode, and servers with a name of their own, for requests without a host."""
     servers: dict[str, Server] = {}
     try:
         for mode in ("inline", "pool"):
@@ -168,8 +168,8 @@ def urls(certificate: tuple[str, str]) -> Iterator[dict[str, Server]]:
 
 
 @pytest.mark.parametrize("mode", ["inline", "pool", "wrapped"])
-def test_a_broken_pipe_is_no_entry_of_the_log(mode: str) -> None:
-    # A server of its own, whose log has nothing of other cases.
+def test_a_broken_pipe_is_not_logged(mode: str) -> None:
+    # A server of its own, so that its log has only this case.
     with Server(mode, "support.conformance_apps:application") as gateway:
         with Client(gateway.address) as client:
             client.send(head("GET", "/", [("X-Case", "gateway/client-gone-is-quiet")]))

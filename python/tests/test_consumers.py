@@ -1,4 +1,4 @@
-"""Packages that serve by `wsgiref.simple_server`, with ours in its place."""
+"""Packages that use `wsgiref.simple_server`, with Enfilade's drop-in instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.servers import wait_until
 
 @pytest.fixture(autouse=True)
 def in_its_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """`import wsgiref.simple_server` finds ours, and the servers it made natively are listed."""
+    """Makes `import wsgiref.simple_server` find the drop-in. Lists the servers that run Enfilade's loop."""
     import wsgiref
 
     monkeypatch.setitem(sys.modules, "wsgiref.simple_server", ours)
@@ -31,7 +31,7 @@ def in_its_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
     monkeypatch.setattr(ours.WSGIServer, "server_activate", activate)
     yield made
-    # Not all of them close theirs.
+    # Not all packages close their server.
     for server in made:
         server.server_close()
 

@@ -1,4 +1,4 @@
-"""E: what the application is called with."""
+"""E: the arguments of the application."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_e2_required_keys(client: Client, server: Server, version: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_ipv6_address_as_server_name_stands_in_brackets(threads: int) -> None:
-    # RFC 3875, 4.1.14: it was without them.
+def test_an_ipv6_address_as_server_name_has_brackets(threads: int) -> None:
+    # RFC 3875, 4.1.14. The brackets were missing.
     with serving(application, "::1", threads=threads) as address, Client(address) as client:
         environ = environ_of(client.get("/dump"))
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("[::1]", str(address[1]))
@@ -83,7 +83,7 @@ def test_e3_path_is_decoded_and_the_query_is_not(client: Client) -> None:
 
 
 def test_e3_dots_are_resolved_and_double_slashes_stay(client: Client) -> None:
-    """PEP 3333 says nothing of dots; the path is canonical (RFC 3986, section 6.2.2.3) before any component sees it."""
+    """PEP 3333 does not define dots; the path is canonical (RFC 3986, section 6.2.2.3) before any component sees it."""
     environ = environ_of(client.get("/dump//a/../b/./c;d=e"))
     assert environ["PATH_INFO"] == "/dump//b/c;d=e"
     assert environ_of(client.get("/x/%2e%2e/dump/a"))["PATH_INFO"] == "/dump/a"
@@ -115,17 +115,17 @@ def test_e7_underscores_cannot_forge_a_header(client: Client) -> None:
     assert "HTTP_X_FORWARDED_USER" not in environ
 
 
-def test_e8_nothing_is_made_up_for_a_client_of_http_1_0(client: Client) -> None:
+def test_e8_no_header_is_invented_for_a_client_of_http_1_0(client: Client) -> None:
     environ = environ_of(client.request("GET", "/dump", version="HTTP/1.0"))
     assert [key for key in environ if key.startswith("HTTP_")] == []
     assert environ.get("CONTENT_TYPE", "") == "" and environ.get("CONTENT_LENGTH", "") == ""
 
 
 def test_e9_absolute_target(client: Client) -> None:
-    # RFC 9112, 3.2.2: the target's authority stands in for Host, whatever that says.
+    # RFC 9112, 3.2.2: the target's authority replaces Host, whatever its value.
     environ = environ_of(client.get("http://h.example:81/dump/a?b=c", [("Host", "other.example")]))
     assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["HTTP_HOST"]) == ("/dump/a", "b=c", "h.example:81")
 
 
-def test_e10_the_processs_environment_stays_out(client: Client) -> None:
+def test_e10_the_environment_of_the_process_stays_out(client: Client) -> None:
     assert not {"PATH", "HOME", "PYTHONPATH"} & environ_of(client.get("/dump")).keys()

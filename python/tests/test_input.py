@@ -1,4 +1,4 @@
-"""I: wsgi.input, and what becomes of a body that is not read."""
+"""I: wsgi.input, and bodies that are not read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def target(calls: list[list[Any]]) -> str:
 
 
 def by_the_book(calls: list[list[Any]], body: bytes) -> list[Any]:
-    """What a file of the standard library returns for the same calls."""
+    """Returns the results of the same calls on a file of the standard library."""
     source, results = io.BytesIO(body), []
     for name, *arguments in calls:
         value = list(source) if name == "iterate" else getattr(source, name)(*arguments)
@@ -45,7 +45,7 @@ def test_i1_read(client: Client, calls: list[list[Any]]) -> None:
     assert json.loads(client.post(target(calls), BODY).body) == by_the_book(calls, BODY)
 
 
-def test_i1_read_waits_for_all_that_it_was_asked_for(client: Client) -> None:
+def test_i1_read_waits_for_all_requested_bytes(client: Client) -> None:
     client.send(head("POST", target([["read", 8], ["read", 3]]), length=11) + b"hel")
     time.sleep(0.1)
     client.send(b"lo wo")
@@ -66,13 +66,13 @@ def test_i2_lines(client: Client, calls: list[list[Any]]) -> None:
 @OURS
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_i2_any_calls_give_what_a_file_gives(client: Client, seed: int, framing: str) -> None:
+def test_i2_any_calls_return_the_same_as_a_file(client: Client, seed: int, framing: str) -> None:
     chance = random.Random(seed)
     body = b"".join(chance.choice([b"\n", b"a", b"line\n", b"x" * 9000, b"\r\n"]) for _ in range(60))
     kinds = ["read", "readline", "readlines"]
     calls: list[list[Any]] = [[chance.choice(kinds), chance.choice([0, 1, 2, 7, 100, 9001, 20000])] for _ in range(12)]
     calls.append(["iterate"])
-    # `readlines(0)` is all lines, as that of a file is.
+    # `readlines(0)` returns all lines, as a file's does.
     if framing == "length":
         response = client.post(target(calls), body)
     else:
@@ -104,14 +104,14 @@ def test_i4_a_chunked_body(client: Client) -> None:
 
 
 @OURS
-def test_i4_the_input_is_said_to_end_where_there_is_no_length(client: Client) -> None:
+def test_i4_the_input_is_terminated_if_there_is_no_length(client: Client) -> None:
     client.send(head("POST", "/dump", [("Transfer-Encoding", "chunked")]) + chunks(b"x"))
     environ = json.loads(client.response().body)
     assert environ["wsgi.input_terminated"] is True
-    # It was decoded: Bottle would do it once more.
+    # The body is decoded already: Bottle would decode it again.
     assert "HTTP_TRANSFER_ENCODING" not in environ
     assert environ.get("CONTENT_LENGTH", "") == ""
-    # Werkzeug reads without a size where the key is set, which `wsgiref.validate` refuses: so never beside a length.
+    # If the key is set, Werkzeug reads without a size, which `wsgiref.validate` forbids: so never with a length.
     assert "wsgi.input_terminated" not in json.loads(client.post("/dump", b"x").body)
 
 
@@ -126,7 +126,7 @@ def test_i5_lines_come_back_while_the_body_is_sent(client: Client) -> None:
     assert client.chunk() == b""
 
 
-def test_i5_a_large_body_is_read_before_it_is_whole(client: Client) -> None:
+def test_i5_a_large_body_is_read_before_it_is_complete(client: Client) -> None:
     client.send(head("POST", "/echo_lines", length=200_000) + b"hello\n")
     assert client.response_head().status == 200
     assert client.chunk() == b"<hello\n>"
@@ -138,7 +138,7 @@ def test_i5_a_large_body_is_read_before_it_is_whole(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("length", "sent"), [(500_000, 100_000), (1000, 10)])
-def test_i6_a_client_that_leaves_is_an_error(server: Server, key: str, length: int, sent: int) -> None:
+def test_i6_a_client_that_disconnects_is_an_error(server: Server, key: str, length: int, sent: int) -> None:
     with Client(server.address) as client:
         client.send(head("POST", f"/read_noted?key={key}", length=length) + b"x" * sent)
         time.sleep(0.2)
@@ -155,17 +155,17 @@ def test_i6_a_broken_chunk_is_an_error(server: Server, key: str) -> None:
     with Client(server.address) as client:
         calls = quote(json.dumps([["read"]]))
         client.send(head("POST", f"/calls?key={key}&calls={calls}", [("Transfer-Encoding", "chunked")]) + b"3\r\nabc\r\nzz\r\n")
-        assert answered_with(client) in (None, 400, 500)
+        assert status_or_none(client) in (None, 400, 500)
 
 
-def answered_with(client: Client) -> int | None:
+def status_or_none(client: Client) -> int | None:
     try:
         return client.response().status
     except Exception:
         return None
 
 
-def test_i7_an_answer_before_the_body_reaches_the_client(client: Client, key: str) -> None:
+def test_i7_a_response_before_the_body_reaches_the_client(client: Client, key: str) -> None:
     started = time.monotonic()
     client.send(head("POST", f"/refuse?key={key}", length=5_000_000))
     response = send_slowly(client, 5_000_000)
@@ -174,7 +174,7 @@ def test_i7_an_answer_before_the_body_reaches_the_client(client: Client, key: st
 
 
 def send_slowly(client: Client, length: int) -> Response:
-    """Sends as much as is taken, then reads: as clients do that look for an answer when they are done, or cannot go on."""
+    """Sends as much as the server accepts, then reads the response, as some clients do."""
     try:
         for _ in range(length // 50_000):
             client.send(b"x" * 50_000)
@@ -183,7 +183,7 @@ def send_slowly(client: Client, length: int) -> Response:
     return client.response()
 
 
-def test_i7_the_input_of_an_ended_request_gives_nothing(server: Server, key: str) -> None:
+def test_i7_the_input_of_an_ended_request_has_no_new_bytes(server: Server, key: str) -> None:
     with Client(server.address) as client:
         assert client.post(f"/refuse?key={key}", b"y" * 1000).status == 500
     with Client(server.address) as client:
@@ -196,7 +196,7 @@ def test_i7_the_input_of_an_ended_request_gives_nothing(server: Server, key: str
 
 
 @pytest.mark.parametrize("padding", [0, 200_000])
-def test_i8_an_unread_body_is_no_request(client: Client, key: str, padding: int) -> None:
+def test_i8_an_unread_body_is_not_taken_for_a_request(client: Client, key: str, padding: int) -> None:
     smuggled = head("GET", f"/up?key={key}") + b"x" * padding
     client.send(head("POST", f"/refuse?key={key}", length=len(smuggled)) + smuggled + head("GET", "/dump?real"))
     assert client.response().status == 500
@@ -210,7 +210,7 @@ def test_i8_an_unread_body_is_no_request(client: Client, key: str, padding: int)
     [("Content-Length", "-1")], [("Content-Length", "5x")], [("Transfer-Encoding", "gzip")],
 ], ids=["both", "two-lengths", "negative", "letters", "other-coding"])
 @OURS
-def test_i8_an_unclear_length_is_no_way_in(client: Client, fields: list[tuple[str, str]]) -> None:
+def test_i8_an_ambiguous_length_smuggles_no_request(client: Client, fields: list[tuple[str, str]]) -> None:
     client.send(head("POST", "/count", fields) + b"0\r\n\r\n" + head("GET", "/dump?smuggled"))
     received = client.quiet(0.5)
     assert received == b"" or received.startswith(b"HTTP/1.1 400") or b'"QUERY_STRING": "smuggled"' not in received
@@ -222,7 +222,7 @@ def test_i8_an_unclear_length_is_no_way_in(client: Client, fields: list[tuple[st
 EXPECT = [("Expect", "100-continue")]
 
 
-def test_c1_the_client_is_told_to_go_on(client: Client) -> None:
+def test_c1_the_client_gets_100_continue(client: Client) -> None:
     client.send(head("POST", "/echo", EXPECT, 5))
     assert client.response_head().status == 100
     client.send(b"hello")
@@ -240,7 +240,7 @@ def test_c1_only_when_the_body_is_read(client: Client) -> None:
     assert client.response().body == b"hello"
 
 
-def test_c2_the_final_status_comes_first_where_nothing_is_read(client: Client, key: str) -> None:
+def test_c2_the_final_status_comes_first_if_nothing_is_read(client: Client, key: str) -> None:
     client.send(head("POST", f"/refuse?key={key}", EXPECT, 5))
     response = client.response()
     assert (response.status, response.interim) == (500, [])

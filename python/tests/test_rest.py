@@ -35,7 +35,7 @@ def test_x2_threads_run_as_many_requests_as_there_are(server: Server) -> None:
 
 
 @pytest.mark.parametrize("options", ["", "&offset=1000", "&length=300032"])
-def test_x3_a_file_is_sent_whole_and_closed(client: Client, server: Server, key: str, options: str) -> None:
+def test_x3_a_file_is_sent_completely_and_closed(client: Client, server: Server, key: str, options: str) -> None:
     response = client.get(f"/file?key={key}{options}")
     offset = 1000 if "offset" in options else 0
     assert (response.status, response.complete) == (200, True)
@@ -44,7 +44,7 @@ def test_x3_a_file_is_sent_whole_and_closed(client: Client, server: Server, key:
         wait_until(lambda: another.get(f"/record_of?key={key}").body == b'["closed"]')
 
 
-# From an offset of 200,000 on it is small enough to be read at once.
+# From an offset of 200,000 on the rest is small enough for one read.
 FILES = pytest.mark.parametrize("options", ["", "&offset=1000", "&offset=200000", "&offset=300032", "&length=300032", "&length=1000"])
 
 
@@ -67,7 +67,7 @@ def test_x3_no_file_for_head(client: Client, key: str, options: str) -> None:
 @OURS
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("offset", [1000, 200000])
-def test_x3_a_real_file_says_its_length_and_is_closed(client: Client, key: str, method: str, offset: int) -> None:
+def test_x3_a_real_file_has_its_length_and_is_closed(client: Client, key: str, method: str, offset: int) -> None:
     response = client.request(method, f"/file?real=1&offset={offset}&key={key}")
     assert response.value("content-length") == str(len(CONTENT) - offset)
     wait_until(lambda: client.get(f"/file_is_closed?key={key}").body == b"true")
@@ -91,7 +91,7 @@ def test_x3_a_real_file_that_is_too_short_is_an_error(client: Client, server: Se
 
 
 @pytest.mark.modes("inline", "pool")
-def test_x3_a_file_that_is_cut_off_breaks_the_response_off(client: Client, server: Server) -> None:
+def test_x3_a_truncated_file_aborts_the_response(client: Client, server: Server) -> None:
     client.send(head("GET", "/shrinking"))
     response = client.response_head()
     path = response.value("x-path")
@@ -104,7 +104,7 @@ def test_x3_a_file_that_is_cut_off_breaks_the_response_off(client: Client, serve
         assert another.get("/up").body == b"up"
 
 
-def test_x4_system_exit_ends_the_request_alone(server: Server) -> None:
+def test_x4_system_exit_ends_only_the_request(server: Server) -> None:
     with Client(server.address) as client:
         assert client.get("/fails?how=exit").status == 500
     server.wait_for_log("planned exit")
@@ -138,7 +138,7 @@ def test_x4_ctrl_c_stops_at_once(server: Server, target: str) -> None:
 
 
 @OURS
-def test_x4_shutdown_ends_what_is_in_flight(server: Server) -> None:
+def test_x4_shutdown_finishes_requests_in_flight(server: Server) -> None:
     with Server(server.mode) as alone, Client(alone.address) as client, Client(alone.address) as idle:
         assert idle.get("/up").body == b"up"
         client.send(b"GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")

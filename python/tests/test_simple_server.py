@@ -1,4 +1,4 @@
-"""The drop-in for `wsgiref.simple_server`: what programs rely on holds for the standard library's and for ours.
+"""The drop-in for `wsgiref.simple_server`: programs can rely on the same for the standard library and for it.
 
 Servers run in this process, as programs run them; each is stopped by its test.
 """
@@ -38,7 +38,7 @@ def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 @contextlib.contextmanager
 def serving(server: Any) -> Iterator[Any]:
-    """Serves in a thread until the end of the block; the thread has to end then."""
+    """Serves in a thread until the end of the `with` block; then the thread must end."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -58,7 +58,7 @@ def get(server: Any, target: str = "/", headers: list[tuple[str, str]] | None = 
 
 @pytest.fixture
 def errors(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """Reads what went to standard error."""
+    """Reads standard error."""
     return lambda: capsys.readouterr().err
 
 
@@ -110,7 +110,7 @@ def test_a_shutdown_right_after_the_start_of_the_thread(module: ModuleType) -> N
 
 
 def test_a_request_can_shut_the_server_down() -> None:
-    # The standard library's waits for itself here.
+    # The standard library's server waits for itself here.
     def last(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         server.shutdown()
         return hello(environ, start_response)
@@ -186,12 +186,12 @@ def test_a_database_connection_of_the_calling_thread_works(module: ModuleType) -
         return [b"six: %d" % database.execute("select 6").fetchone()[0]][:1]
 
     with module.make_server("127.0.0.1", 0, application) as server:
-        client = threading.Thread(target=lambda: answers.append(get(server)))
-        answers: list[Response] = []
+        client = threading.Thread(target=lambda: responses.append(get(server)))
+        responses: list[Response] = []
         client.start()
         server.handle_request()
         client.join(5)
-    assert answers[0].body == b"six: 6"
+    assert responses[0].body == b"six: 6"
     database.close()
 
 
@@ -207,13 +207,13 @@ def test_threading_mixin_serves_in_parallel(module: ModuleType) -> None:
         return hello(environ, start_response)
 
     with serving(module.make_server("127.0.0.1", 0, application, server_class=Threading)) as server:
-        answers: list[int] = []
-        clients = [threading.Thread(target=lambda: answers.append(get(server).status)) for _ in range(3)]
+        statuses: list[int] = []
+        clients = [threading.Thread(target=lambda: statuses.append(get(server).status)) for _ in range(3)]
         for each in clients:
             each.start()
         for each in clients:
             each.join(6)
-        assert answers == [200, 200, 200]
+        assert statuses == [200, 200, 200]
 
 
 @both
@@ -285,7 +285,7 @@ def test_an_overridden_get_environ_is_used(module: ModuleType) -> None:
 
 
 def shown(*keys: str) -> Any:
-    """An application that answers some values of its environ."""
+    """Returns an application that responds with some values of its environ."""
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -295,7 +295,7 @@ def shown(*keys: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["verify_request", "get_request", "finish_request", "handle_error", "service_actions"])
-def test_an_override_that_is_not_known_runs_the_standard_server(name: str) -> None:
+def test_an_unknown_override_runs_the_standard_server(name: str) -> None:
     calls = []
 
     def override(self: Any, *arguments: Any) -> Any:
@@ -330,10 +330,10 @@ def test_which_handlers_are_served_natively(attributes: dict[str, Any], reason: 
         assert server.fallback_reason() == reason
 
 
-def test_a_handler_that_is_no_class_runs_the_standard_server() -> None:
+def test_a_handler_that_is_not_a_class_runs_the_standard_server() -> None:
     handler: Any = functools.partial(ours.WSGIRequestHandler)
     server = ours.make_server("127.0.0.1", 0, hello, handler_class=handler)
-    assert server.fallback_reason() == "its handler is no class of WSGIRequestHandler's"
+    assert server.fallback_reason() == "its handler is not a subclass of WSGIRequestHandler"
     with serving(server):
         assert get(server).body == b"hello\n"
 
@@ -385,7 +385,7 @@ def test_base_environ_can_be_changed(module: ModuleType) -> None:
 @both
 def test_the_environment_and_empty_keys_are_in_environ(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     if module is ours:
-        # The standard library reads it when it is imported.
+        # The standard library reads the value when it is imported.
         monkeypatch.setenv("ENFILADE_VARIABLE", "caf\u00e9")
         monkeypatch.setenv("HTTP_PROXY", "http://evil")
     with serving(module.make_server("127.0.0.1", 0, shown("REMOTE_HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "PATH"))) as server:
@@ -396,7 +396,7 @@ def test_the_environment_and_empty_keys_are_in_environ(module: ModuleType, monke
 
 
 @both
-def test_what_the_client_sends_stands_before_what_is_there(module: ModuleType) -> None:
+def test_headers_of_the_client_override_the_base(module: ModuleType) -> None:
     with serving(module.make_server("127.0.0.1", 0, shown("CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_X_A"))) as server:
         with Client(("127.0.0.1", server.server_port)) as client:
             assert client.post("/", b"abc", [("Content-Type", "text/x"), ("X-A", "1")]).body == b"text/x|3|1"
@@ -410,7 +410,7 @@ def test_names_of_headers_are_in_title_case(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_connection_may_end_with_its_first_answer(threads: int) -> None:
+def test_a_connection_may_end_with_its_first_response(threads: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = enfilade.Server(
             hello, sockets=[listening.fileno()], threads=threads, title_case_headers=True, close_connections=True
@@ -475,14 +475,14 @@ def test_the_classic_program(module: ModuleType) -> None:
     program = start([sys.executable, "-c", PROGRAM.format(module=module.__name__)], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE, text=True)
     assert program.stdout
-    # It listens since it was made.
+    # The server listens since it was made.
     port = int(program.stdout.readline())
     with Client(("127.0.0.1", port)) as client:
         assert client.get("/", [("Connection", "close")]).body == b"<h1>Welcome to WSGI!</h1>"
     with Client(("127.0.0.1", port)) as client:
         response = client.get("/other", [("Connection", "close")])
         assert (response.status, response.body) == (404, b"<h1>404 Not Found</h1>")
-    # The log is written after the answer; the standard library's loses a Ctrl-C that comes in between.
+    # The log is written after the response; the standard library's server loses a Ctrl-C in between.
     time.sleep(0.2)
     program.send_signal(2)
     _, written = program.communicate(timeout=5)

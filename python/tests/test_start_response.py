@@ -72,7 +72,7 @@ def test_s6_a_status_is_kept(client: Client, status: str, code: int, reason: str
     " 200 OK", "200\tOK", "\u0662\u0660\u0660 OK",
 ], ids=repr)
 @pytest.mark.modes("inline", "pool", "wrapped", "wrapped-pool", "under-waitress")
-def test_s6_a_status_that_is_none_is_refused(client: Client, status: Any) -> None:
+def test_s6_an_invalid_status_is_rejected(client: Client, status: Any) -> None:
     response = client.get("/status?status=" + quote(json.dumps(status)))
     assert response.status == 500
     assert response.value("x-injected") is None
@@ -98,7 +98,7 @@ def test_s7_nothing_is_injected(client: Client, pair: tuple[str, str]) -> None:
     ("Trailer", "X-A"), ("Upgrade", "h2c"), ("Proxy-Authenticate", "Basic"), ("Proxy-Authorization", "x"),
     ("connection", "keep-alive"),
 ], ids=repr)
-def test_s7_hop_by_hop_headers_are_refused(client: Client, pair: tuple[str, str]) -> None:
+def test_s7_hop_by_hop_headers_are_rejected(client: Client, pair: tuple[str, str]) -> None:
     assert with_headers(client, pair).status == 500
 
 
@@ -106,7 +106,7 @@ def test_s7_hop_by_hop_headers_are_refused(client: Client, pair: tuple[str, str]
     (["X-A"], "b"), ("X-A", ["b"]), ("X-A", 5), ("X-A", None), (5, "b"), ("X-A", "\u20ac"),
 ], ids=repr)
 def test_s7_headers_are_latin_1_strings(client: Client, pair: tuple[Any, Any]) -> None:
-    # A list of one string stands for bytes here.
+    # A list of one string means bytes here.
     assert with_headers(client, pair).status == 500
 
 
@@ -122,7 +122,7 @@ def test_s7_a_length_is_a_number(client: Client, length: str) -> None:
 
 
 @pytest.mark.modes("inline", "pool", "wrapped", "wrapped-pool")
-def test_s7_two_lengths_that_differ_are_refused(client: Client) -> None:
+def test_s7_two_lengths_that_differ_are_rejected(client: Client) -> None:
     assert with_headers(client, ("Content-Length", "7"), ("content-length", "8")).status == 500
 
 

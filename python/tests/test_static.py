@@ -1,4 +1,4 @@
-"""The files of `--static`, called without a server and inside the validator."""
+"""The application of `--static`, called without a server and inside the validator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsgiref.validate import validator
 import pytest
 from enfilade.static import StaticFiles
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def ask(folder: Path, path: str, method: str = "GET", **headers: str) -> Answer:
+def ask(folder: Path, path: str, method: str = "GET", **headers: str) -> Response:
     environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "SCRIPT_NAME": "/static", "QUERY_STRING": ""}
     setup_testing_defaults(environ)
     environ.pop("HTTP_HOST")
@@ -72,7 +72,7 @@ def test_a_file(folder: Path) -> None:
 ])
 def test_types(folder: Path, path: str, kind: str, coding: str | None) -> None:
     status, fields, _ = ask(folder, path)
-    # The type is that of the name in the request or of what it leads to; both are the same file.
+    # The type is that of the requested name or of its target; both are the same file.
     assert (status, fields["Content-Type"], fields.get("Content-Encoding")) == (200, kind, coding)
 
 
@@ -85,7 +85,7 @@ def test_head(folder: Path) -> None:
     "/nothing", "/../secret.txt", "/sub/../../secret.txt", "//../secret.txt", "/out", "/loop", "/.hidden", "/./hello.txt", "/empty/",
     "/pipe", "/hello.txt/x", "/\0", "/hello.txt\0", "/" + "x" * 5000, "/" + "x/" * 3000, "/\u00ff\u00fe", "/..", "/..%2fsecret.txt",
 ])
-def test_what_is_not_found(folder: Path, path: str) -> None:
+def test_paths_that_are_not_found(folder: Path, path: str) -> None:
     assert ask(folder, path)[0] == 404
 
 
@@ -119,14 +119,14 @@ def test_conditions(folder: Path) -> None:
     etag, modified = fields["ETag"], fields["Last-Modified"]
     for conditions in ({"IF_NONE_MATCH": etag}, {"IF_NONE_MATCH": f'"x", W/{etag}'}, {"IF_NONE_MATCH": "*"},
                        {"IF_MODIFIED_SINCE": modified}):
-        status, answer, body = ask(folder, "/hello.txt", **conditions)
-        assert (status, body, answer) == (304, b"", {"Last-Modified": modified, "ETag": etag})
+        status, fields, body = ask(folder, "/hello.txt", **conditions)
+        assert (status, body, fields) == (304, b"", {"Last-Modified": modified, "ETag": etag})
     for conditions in ({"IF_NONE_MATCH": '"x"'}, {"IF_NONE_MATCH": '"x"', "IF_MODIFIED_SINCE": modified},
                        {"IF_MODIFIED_SINCE": "Thu, 01 Jan 1970 00:00:00 GMT"}, {"IF_MODIFIED_SINCE": "nonsense"}):
         assert ask(folder, "/hello.txt", **conditions)[0] == 200
 
 
-def test_a_range_holds_where_the_file_is_the_same(folder: Path) -> None:
+def test_a_range_applies_if_the_file_has_not_changed(folder: Path) -> None:
     _, fields, _ = ask(folder, "/hello.txt")
     assert ask(folder, "/hello.txt", RANGE="bytes=1-2", IF_RANGE=fields["ETag"])[0] == 206
     assert ask(folder, "/hello.txt", RANGE="bytes=1-2", IF_RANGE=fields["Last-Modified"])[0] == 206

@@ -1,4 +1,4 @@
-"""What the standard library's own tests ask of a WSGI server, in our words; the other rows have the rest."""
+"""Cases of the standard library's own tests of a WSGI server; the other rows have the rest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_demo_application_inside_the_validator(checked: Server) -> None:
     assert b"\nQUERY_STRING = 'query'\n" in response.body
 
 
-def test_what_the_validator_refuses_is_a_500(checked: Server) -> None:
+def test_an_error_of_the_validator_is_a_500(checked: Server) -> None:
     with Client(checked.address) as client:
         assert client.get("/tuple").status == 500
     checked.wait_for_log("must be of type list: <class 'tuple'>")
@@ -36,7 +36,7 @@ def test_a_path_in_a_code_page(checked: Server) -> None:
 
 
 @pytest.mark.modes("inline", "wrapped")
-def test_signals_do_not_cut_an_answer(server: Server, key: str) -> None:
+def test_signals_do_not_cut_a_response(server: Server, key: str) -> None:
     with Client(server.address) as client:
         response = client.get(f"/interrupted?key={key}")
         assert (response.complete, len(response.body)) == (True, 400 * 65536)

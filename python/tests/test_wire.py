@@ -1,4 +1,4 @@
-"""What a client sees of a connection and a clock that are not as they should be, with one thread and with several."""
+"""Faulty connections and clocks as a client sees them, with one thread and with several."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("threads", [1, 2])
 
 
 def streamed(*blocks: bytes, fails: bool = False) -> Any:
-    """An application that tells no length."""
+    """Returns an application that sends no length."""
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -31,7 +31,7 @@ def streamed(*blocks: bytes, fails: bool = False) -> Any:
 
 @both
 def test_a_connection_ends_with_the_response_to_connect(threads: int) -> None:
-    # RFC 9931: what was sent ahead for a tunnel is no request.
+    # RFC 9931: bytes sent ahead for a tunnel are not a request.
     with serving(streamed(b"up"), threads=threads) as address, Client(address) as client:
         client.send(b"CONNECT h.example:1 HTTP/1.1\r\nHost: h.example:1\r\n\r\n" + head("GET", "/"))
         response = client.response("CONNECT")
@@ -41,7 +41,7 @@ def test_a_connection_ends_with_the_response_to_connect(threads: int) -> None:
 
 @both
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_body_that_fails_ends_with_a_reset_if_only_the_end_says_where_it_ends(threads: int, fails: bool) -> None:
+def test_only_a_failed_http_1_0_stream_ends_with_a_reset(threads: int, fails: bool) -> None:
     with serving(streamed(b"ab", b"cd", fails=fails), threads=threads) as address, Client(address) as client:
         client.send(head("GET", "/", version="HTTP/1.0"))
         response = client.response_head()

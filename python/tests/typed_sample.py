@@ -1,4 +1,4 @@
-"""What a user with types writes; `python/test` checks it with mypy's strict rules. It is never run."""
+"""Code of a user with types; `python/test` checks it with mypy's strict rules. It is never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-//! The body of a request for code that blocks.
+//! Reads the body of a request in code that blocks.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,8 +7,8 @@ use enfilade_core::Body;
 
 /// The body of a request as `Read` and `BufRead`, for code that may block; WSGI's `wsgi.input`.
 ///
-/// It ends with the body. If the client breaks off, reading fails with `ConnectionAborted`, so that a part is never
-/// taken for the whole. It has no limit: bound what you keep, with [`Read::take`] or a
+/// It ends with the body. If the client aborts the body, reading fails with `ConnectionAborted`, so that a part is
+/// never taken for the whole. It has no limit: limit what you keep, with [`Read::take`] or a
 /// [`BodyLimit`](crate::middleware::BodyLimit). Trailers are dropped.
 ///
 /// ```
@@ -28,7 +28,9 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// Reads this body. Do so where it may block, such as in [`blocking`](crate::blocking()), and never on an event loop.
+    /// Reads this body.
+    ///
+    /// Use it in code that may block, such as in [`blocking`](crate::blocking()), and not on an event loop.
     #[must_use]
     pub fn new(body: Body) -> BodyReader {
         BodyReader {

@@ -1,4 +1,4 @@
-//! Closures that block, on a bounded pool of threads.
+//! Runs closures that block, on a bounded pool of threads.
 
 mod body_reader;
 pub(crate) mod pool;
@@ -13,17 +13,17 @@ use tokio::sync::oneshot;
 pub use self::body_reader::BodyReader;
 use self::pool::{BACKLOG, Pool, THREADS};
 
-/// Makes a handler from a closure that blocks: it runs on a bounded pool of threads, away from the event loop.
+/// Runs a closure that blocks as a handler, on a bounded pool of threads and not on the event loop.
 ///
-/// At most 64 calls run at the same time and 1,024 wait; the response to the next is 503 with `Retry-After`.
-/// [`threads`](Blocking::threads) and [`backlog`](Blocking::backlog) change that. A request whose client is gone before its
-/// turn is not called.
+/// At most 64 calls run at the same time and 1,024 wait; further requests get 503 with `Retry-After`.
+/// [`threads`](Blocking::threads) and [`backlog`](Blocking::backlog) change the limits. If the client disconnects while
+/// its request waits, the closure is not called.
 ///
-/// The body of the request is a stream, and nothing of it is read before the closure reads it: a [`BodyReader`] does so
+/// The body of the request is a stream, of which nothing is read before the closure reads it. A [`BodyReader`] reads it
 /// as `Read` and `BufRead`. The body of the response is sent from the event loop, so it must not block.
 ///
-/// A panic of the closure goes on in the request that called it: a gateway responds with 500, and wrappers such as
-/// `CatchPanic` see it as any other.
+/// A panic of the closure continues in the request that called it: a gateway responds with 500, and wrappers such as
+/// `CatchPanic` see it like any other.
 ///
 /// ```
 /// use std::io::BufRead;
@@ -74,15 +74,17 @@ pub struct Blocking<F> {
 impl<F> Blocking<F> {
     /// Limits the calls that run at the same time; 64 by default, at least 1.
     ///
-    /// The clones that are there already keep their own threads.
+    /// Existing clones keep their own threads.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self.with_new_pool()
     }
 
-    /// Limits the calls that wait for a thread; 1,024 by default. The response to the next is 503 with `Retry-After`.
+    /// Limits the calls that wait for a thread; 1,024 by default.
     ///
-    /// The clones that are there already keep their own threads.
+    /// Further requests get 503 with `Retry-After`.
+    ///
+    /// Existing clones keep their own threads.
     pub fn backlog(mut self, backlog: usize) -> Self {
         self.backlog = backlog;
         self.with_new_pool()
@@ -104,7 +106,7 @@ where
         let function = self.function.clone();
         let job = self.pool.run(move || {
             let outcome = Panic::catch(|| function(request).into_response());
-            // Nobody waits for it if the client is gone.
+            // If the client has disconnected, no one receives it.
             drop(respond.send(outcome));
         });
         let started = match job {
@@ -116,7 +118,7 @@ where
             match response.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(panic)) => panic.resume(),
-                // Only a runtime that is being torn down drops a job.
+                // A job is dropped only when its runtime shuts down.
                 Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }
         })

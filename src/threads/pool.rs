@@ -10,15 +10,15 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 
-/// How many calls run at the same time.
+/// The default limit of calls that run at the same time.
 pub(crate) const THREADS: usize = 64;
-/// How many more may wait for their turn.
+/// The default limit of calls that wait.
 pub(crate) const BACKLOG: usize = 1024;
 
 /// Runs at most `threads` calls at the same time, and lets at most `backlog` more wait.
 ///
-/// The threads are those of the `blocking` crate, which starts them when needed and works in any runtime; this bounds
-/// how many of them one application takes.
+/// The threads are those of the `blocking` crate, which starts them when needed and works in any runtime. The pool
+/// limits how many of them one application uses.
 pub(crate) struct Pool {
     threads: usize,
     permits: Arc<Semaphore>,
@@ -42,7 +42,7 @@ impl Drop for QueuedCall {
     }
 }
 
-/// A place among the running and waiting calls; given back when dropped.
+/// A place among the running and waiting calls. It is free again after the drop.
 struct PoolPlace(Arc<AtomicUsize>);
 
 impl Drop for PoolPlace {
@@ -61,7 +61,7 @@ impl Pool {
         }
     }
 
-    /// How many calls wait for a thread.
+    /// Returns the number of calls that wait for a thread.
     #[cfg(feature = "wsgi")]
     pub(crate) fn waiting(&self) -> Arc<AtomicUsize> {
         self.waiting.clone()
@@ -71,9 +71,9 @@ impl Pool {
         self.threads
     }
 
-    /// Returns a future that is ready once `job` has been handed to a thread; a 503 if there is no room for it.
+    /// Returns a future that is ready once a thread has taken `job`, or a 503 if the backlog is full.
     ///
-    /// A future that is dropped while it waits gives up its place.
+    /// If the future is dropped while it waits, its place is free again.
     #[expect(
         clippy::result_large_err,
         reason = "the error is the response itself, made once and passed on"

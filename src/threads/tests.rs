@@ -9,7 +9,7 @@ use enfilade_testing::{Client, Lint};
 
 use super::*;
 
-/// A gate that a closure waits at, and what opens it.
+/// Returns a gate that a closure waits at, and the sender that opens it.
 fn gate() -> (impl Fn() + Send + Sync + 'static, mpsc::Sender<()>) {
     let (open, opened) = mpsc::channel();
     let opened = Mutex::new(opened);
@@ -33,7 +33,7 @@ fn runs_on_another_thread_and_reads_the_body_there() {
     assert_eq!(client.post("/").body(body).send().text(), "roses");
     let broken = Body::new(Broken);
     let response = client.post("/").body(broken).send();
-    assert_eq!(response.status(), 400, "the client broke off");
+    assert_eq!(response.status(), 400, "the client aborted the body");
 }
 
 /// A body that fails at once.
@@ -52,7 +52,7 @@ impl http_body::Body for Broken {
 }
 
 #[test]
-fn what_is_beyond_the_bound_is_a_503_that_says_when_to_come_again() {
+fn requests_beyond_the_backlog_get_a_503_with_retry_after() {
     let (wait, open) = gate();
     let app = blocking(move |_: Request| {
         wait();
@@ -66,7 +66,10 @@ fn what_is_beyond_the_bound_is_a_503_that_says_when_to_come_again() {
     assert_eq!(response.headers()["retry-after"], "1");
     drop(waiting);
     let next = app.call(Request::get("/"));
-    assert!(!next.is_ready(), "a place that was given up is free again");
+    assert!(
+        !next.is_ready(),
+        "the place of a dropped future is free again"
+    );
     open.send(()).unwrap();
     open.send(()).unwrap();
     for reply in [running, next] {
@@ -76,7 +79,7 @@ fn what_is_beyond_the_bound_is_a_503_that_says_when_to_come_again() {
 }
 
 #[test]
-fn a_request_that_is_gone_before_its_turn_is_not_called() {
+fn a_request_dropped_while_it_waits_is_not_called() {
     let calls = Arc::new(AtomicUsize::new(0));
     let app = Application::new(blocking({
         let calls = calls.clone();
@@ -89,7 +92,7 @@ fn a_request_that_is_gone_before_its_turn_is_not_called() {
 }
 
 #[test]
-fn a_panic_is_a_500_for_that_request_alone() {
+fn a_panic_is_a_500_for_that_request_only() {
     let app = blocking(|request: Request| match request.path() {
         "/panic" => panic!("boom"),
         _ => "well",
@@ -120,7 +123,7 @@ fn is_described_by_its_function() {
     assert_eq!(tree.to_string(), "report (form: blocking, threads: 2)\n");
 }
 
-/// A response whose body panics as it is dropped.
+/// A response whose body panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -130,7 +133,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn a_response_that_panics_as_it_is_dropped_holds_no_thread() {
+fn a_response_that_panics_when_dropped_frees_its_thread() {
     let (wait, open) = gate();
     let app = blocking(move |request: Request| {
         if request.path() == "/bomb" {
@@ -148,7 +151,7 @@ fn a_response_that_panics_as_it_is_dropped_holds_no_thread() {
             .poll(&mut context)
             .is_pending()
     );
-    // Its client is gone, and the response is dropped on the thread.
+    // The client has disconnected, so the response is dropped on the thread.
     drop(bomb);
     open.send(()).unwrap();
     loop {

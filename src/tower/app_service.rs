@@ -1,4 +1,4 @@
-//! An application as a service.
+//! Runs an application as a tower service.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,11 +23,11 @@ use tower_service::Service;
 use crate::failures::FailureHooks;
 use crate::upgraded::{FuturesStream, OfferedUpgrade};
 
-/// An application as a service: what runs it under axum, hyper or whatever else calls services.
+/// An application as a tower service, to run it under axum, hyper or another caller of services.
 ///
-/// It is a gateway, so it does what [every gateway](gateway::respond) does: a panic is a 500, an answer to HEAD has no
-/// body, and a request over HTTP/1.1 without a `Host` is a 400 (one that a test makes by hand needs one). It is always
-/// ready and has no errors.
+/// It is a gateway and keeps the rules of [every gateway](gateway::respond): a panic becomes a 500, a response to HEAD
+/// has no body, and an HTTP/1.1 request without a `Host` gets a 400 (in a test, set the `Host` by hand). It is always
+/// ready and never returns an error.
 ///
 /// # Example
 ///
@@ -47,14 +47,14 @@ use crate::upgraded::{FuturesStream, OfferedUpgrade};
 ///     })
 ///     .original_uri(|parts| Some(parts.extensions.get::<OriginalUri>()?.0.clone()));
 /// let router: axum::Router = axum::Router::new().nest_service("/shop", service);
-/// // To be served with `router.into_make_service_with_connect_info::<SocketAddr>()`.
+/// // Serve it with `router.into_make_service_with_connect_info::<SocketAddr>()`.
 ///
 /// # use tower_service::Service;
 /// # let mut router = router;
 /// let request = http::Request::get("/shop/shelves").header("host", "localhost").body(axum::body::Body::empty()).unwrap();
-/// let answer = pollster::block_on(router.call(request)).unwrap();
-/// # let answer = pollster::block_on(enfilade::Body::new(answer.into_body()).collect(100)).unwrap();
-/// assert_eq!(answer, "/shop | /shelves\n");
+/// let response = pollster::block_on(router.call(request)).unwrap();
+/// # let response = pollster::block_on(enfilade::Body::new(response.into_body()).collect(100)).unwrap();
+/// assert_eq!(response, "/shop | /shelves\n");
 /// ```
 #[derive(Clone)]
 pub struct AppService {
@@ -65,7 +65,7 @@ pub struct AppService {
 }
 
 impl AppService {
-    /// The application as a service.
+    /// Makes a service of an application.
     pub fn new<M>(app: impl IntoHandler<M>) -> AppService {
         AppService {
             app: app.into_application(),
@@ -75,10 +75,10 @@ impl AppService {
         }
     }
 
-    /// How the facts of the connection are found in a request, as whatever serves keeps them there.
+    /// Sets how to find the connection of a request, which each server stores in its own way.
     ///
-    /// Without it, and where it finds none, a [`Connection`] in the extensions is taken; without that nothing is known
-    /// of the connection.
+    /// If `connection` is not set or returns `None`, a [`Connection`] in the extensions is used. Without that, the
+    /// request has no information about its connection.
     #[must_use]
     pub fn connection(
         mut self,
@@ -88,10 +88,10 @@ impl AppService {
         self
     }
 
-    /// How the target is found that the client asked for, where a router outside took a prefix off the path.
+    /// Sets how to find the target that the client sent, if an outer router removes a prefix from it.
     ///
-    /// What it took off is the [`script_name`](Request::script_name) then, and the
-    /// [`uri`](Request::uri) the one that was received. A path that does not end with the one that is left is no such target, and is passed over.
+    /// The removed prefix becomes the [`script_name`](Request::script_name), and the [`uri`](Request::uri) is the one
+    /// that was received. A target is ignored if its path does not end with the path of the request.
     #[must_use]
     pub fn original_uri(
         mut self,
@@ -101,8 +101,11 @@ impl AppService {
         self
     }
 
-    /// Calls `hook` with each error that a response of the status 500 or more stands for, and with the request's ID if it has
-    /// one; by default the cause of a 500 is a line on standard error. See `Server::on_error`, which does the same.
+    /// Calls `hook` with the error behind each response of status 500 or more.
+    ///
+    /// The hook also gets the request's ID, if it has one.
+    ///
+    /// By default the cause of a 500 is written to standard error, as one line. `Server::on_error` does the same.
     #[must_use]
     pub fn on_error(
         mut self,
@@ -134,7 +137,7 @@ impl AppService {
     }
 }
 
-/// Hands over the connection once whatever serves has written the head.
+/// Passes the connection to the upgrade's task once the server has written the head.
 async fn run(task: UpgradeTask, upgrade: OnUpgrade, failures: FailureHooks) {
     let Ok(upgraded) = upgrade.await else {
         return;
@@ -145,10 +148,12 @@ async fn run(task: UpgradeTask, upgrade: OnUpgrade, failures: FailureHooks) {
     }
 }
 
-/// Mounts what is gone from the front of the path; a router that took all of it left a slash.
+/// Mounts the application at the prefix that was removed.
+///
+/// A router that removed the whole path leaves `/`.
 fn mount(request: &mut Request, original: Uri) {
     if !request.script_name().is_empty() {
-        return; // It is known better already.
+        return; // The mount is known already.
     }
     let (whole, rest) = (path::canonical(original.path()), request.path());
     let taken = match whole.strip_suffix(rest) {
@@ -158,7 +163,7 @@ fn mount(request: &mut Request, original: Uri) {
     };
     if original.query() == request.query() {
         request.set_uri(original);
-        // What was taken in the middle of a segment is no mount.
+        // A prefix that ends in the middle of a segment is not a mount.
         let _ = request.advance(taken);
     }
 }
@@ -224,16 +229,16 @@ impl Future for AppServiceFuture {
         if let (Some(task), Some(upgrade)) =
             (response.body_mut().take_upgrade(), self.upgrade.take())
         {
-            // Only a runtime of tokio could have offered it.
+            // The upgrade was offered, so this is a tokio runtime.
             tokio::spawn(run(task, upgrade, self.failures.clone()));
         }
         Poll::Ready(Ok(prepare_for_server(response, is_head)))
     }
 }
 
-/// Tells what serves what it does not see by itself.
+/// Changes the body for hyper and axum, which misread two cases.
 fn prepare_for_server(response: Response, is_head: bool) -> Response {
-    // axum says that the length is 0 where the body is seen to be empty, which GET would not say.
+    // For a body that is known to be empty axum sets the length to 0, which GET's response may not have.
     let is_unmeasured = is_head && !response.headers().contains_key(CONTENT_LENGTH);
     if response.body().is_in_memory() && !is_unmeasured {
         return response;
@@ -247,8 +252,9 @@ fn prepare_for_server(response: Response, is_head: bool) -> Response {
     })
 }
 
-/// A body with one turn before its failure: hyper drops what it has not written yet when a body fails, and the client
-/// would see nothing of the answer.
+/// A body that is pending once before it fails.
+///
+/// If a body fails, hyper drops what it has not written yet, so the client would see no part of the response.
 struct DelayedFailureBody {
     body: Body,
     failure: Option<BodyError>,

@@ -1,4 +1,4 @@
-//! A service as an application.
+//! Runs a tower service as an application.
 
 use std::any::type_name;
 use std::fmt;
@@ -17,18 +17,18 @@ use super::service_upgrade::ServiceUpgrade;
 
 /// Makes an application of a service, such as an axum router; [`FromService`] has options.
 ///
-/// The service gets the canonical path that is left, as code that knows nothing of mounting expects it.
+/// The service gets the canonical path after the mounts, as code expects that does not know about mounts.
 ///
-/// A service of hyper or axum can change to another protocol on a tokio runtime. Its end of the connection is a pipe:
-/// whichever side closes, the other can go on, and all is over when both have closed or the service drops its end.
+/// On a tokio runtime, a service of hyper or axum can upgrade to another protocol. Its end of the connection is a pipe.
+/// If one side closes, the other can go on; the connection ends when both have closed or the service drops its end.
 ///
 /// ```
 /// use enfilade::{Application, Request, tower};
 ///
 /// let router = axum::Router::new().route("/hello", axum::routing::get(async || "Hello from axum"));
 /// let app = tower::application(router);
-/// let answer = enfilade_testing::Client::new(app).get("/hello").send();
-/// assert_eq!(answer.text(), "Hello from axum");
+/// let response = enfilade_testing::Client::new(app).get("/hello").send();
+/// assert_eq!(response.text(), "Hello from axum");
 /// ```
 pub fn application<S, B>(service: S) -> Application
 where
@@ -42,12 +42,12 @@ where
 
 /// A service as an application, with options.
 ///
-/// Each request goes to a clone of the service, once that clone says that it is ready.
+/// Each request goes to its own clone of the service, once that clone is ready.
 ///
-/// An error of the service is a 500 with a fixed text, and carries the error for the log as its
-/// [source](HttpError::source); [`on_error`](FromService::on_error) says what else it is.
+/// If the service returns an error, the response is a 500 with a fixed text. The error is its
+/// [source](HttpError::source), for the log. [`on_error`](FromService::on_error) changes the response.
 #[derive(Clone)]
-#[must_use = "a service is no application yet: call `into_application`"]
+#[must_use = "a service is not an application yet: call `into_application`"]
 pub struct FromService<S, E> {
     service: S,
     on_error: Arc<dyn Fn(E) -> HttpError + Send + Sync>,
@@ -55,7 +55,7 @@ pub struct FromService<S, E> {
 }
 
 impl<S, E: Into<BoxError>> FromService<S, E> {
-    /// A service whose errors are 500s.
+    /// Makes an application of a service, with a 500 for its errors.
     pub fn new<B>(service: S) -> FromService<S, E>
     where
         S: Service<http::Request<Body>, Response = http::Response<B>, Error = E>,
@@ -71,7 +71,7 @@ impl<S, E: Into<BoxError>> FromService<S, E> {
 }
 
 impl<S, E> FromService<S, E> {
-    /// What an error of the service is answered with, such as a 503 where it sheds load; a 500 by default.
+    /// Sets the response to an error of the service, such as a 503 if it sheds load; a 500 by default.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -91,14 +91,14 @@ impl<S, E> FromService<S, E> {
         self
     }
 
-    /// Gives the service the target as the client sent it, in place of the canonical path that is left.
+    /// Passes the target to the service as the client sent it, not the canonical path after the mounts.
     ///
-    /// It is for a service that signs or forwards what it received. What is mounted is not taken off its path.
+    /// Use it for a service that signs or forwards what it received. Prefixes of mounts stay in its path.
     ///
     /// # Security
     ///
-    /// A guard outside reads the canonical path: `/public/%2e%2e/admin` is `/admin` to it, and may be something else to a
-    /// service that reads paths in its own way. Put no fence around such a service that goes by the path.
+    /// A guard outside reads the canonical path: `/public/%2e%2e/admin` is `/admin` to the guard, and may be another
+    /// path to a service that parses paths itself. Do not guard such a service by its path.
     pub fn insecure_raw_target(mut self) -> Self {
         self.has_raw_target = true;
         self
@@ -152,7 +152,7 @@ impl<S, E> FromService<S, E> {
     }
 }
 
-/// The service that was readied is the one that is called: readiness may be a permit that it holds.
+/// Calls the same clone that became ready, because readiness may be a permit that the clone holds.
 async fn ask<S, B>(mut service: S, request: http::Request<Body>) -> Result<Response, S::Error>
 where
     S: Service<http::Request<Body>, Response = http::Response<B>>,
@@ -162,7 +162,7 @@ where
     Ok(service.call(request).await?.map(Body::new))
 }
 
-/// The name of a type without its path and parameters.
+/// Returns the name of a type without its path and parameters.
 pub(super) fn short_name<T>() -> &'static str {
     let name = type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
@@ -177,7 +177,7 @@ impl<S, E> fmt::Debug for FromService<S, E> {
     }
 }
 
-/// A handler whose type does not say what its service's bodies are.
+/// A handler whose type does not depend on the service's body type.
 struct ServiceHandler<C> {
     name: &'static str,
     call: C,

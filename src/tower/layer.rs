@@ -1,4 +1,4 @@
-//! A layer as a middleware.
+//! Uses a tower layer as a middleware.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,12 +18,13 @@ use super::from_service::{application, short_name};
 
 /// Makes a middleware of a layer, such as those of tower-http.
 ///
-/// An error of the layer's service is a 500 that carries it; a layer that answers itself is better.
+/// If the layer's service returns an error, the response is a 500 with the error as its cause. Prefer a layer that
+/// responds itself.
 ///
 /// # Order
 ///
-/// As with every wrapper: `app.wrap(layer(a)).wrap(b)` has `b` outermost. A `ServiceBuilder` of several layers is one
-/// layer, read top down.
+/// As with every wrapper, `app.wrap(layer(a)).wrap(b)` has `b` outermost. A `ServiceBuilder` of several layers is one
+/// layer; its first layer is outermost.
 ///
 /// # Example
 ///
@@ -39,16 +40,16 @@ use super::from_service::{application, short_name};
 /// let app = app.wrap(tower::layer(limit));
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # let _inside = runtime.enter();
-/// # let answer = runtime.block_on(app.call(Request::get("/")).into_future());
-/// assert_eq!(answer.status(), 504);
+/// # let response = runtime.block_on(app.call(Request::get("/")).into_future());
+/// assert_eq!(response.status(), 504);
 /// ```
 pub fn layer<L>(layer: L) -> TowerLayer<L> {
     TowerLayer(layer)
 }
 
-/// The middleware that [`layer`] makes.
+/// The middleware that [`layer`] returns.
 #[derive(Clone)]
-#[must_use = "a middleware does nothing until it is put around an application"]
+#[must_use = "a middleware does nothing until it wraps an application"]
 pub struct TowerLayer<L>(L);
 
 impl<L> fmt::Debug for TowerLayer<L> {
@@ -81,7 +82,7 @@ where
 
 /// An application with a layer around it.
 ///
-/// It is no `Wrapper`: the layer's service holds the application, so another application needs another service.
+/// It is not a `Wrapper`: the layer's service holds the application, so another application needs another service.
 struct WithLayer<A> {
     app: Application,
     outside: Application,
@@ -106,9 +107,9 @@ where
     }
 }
 
-/// The application inside of a layer, as the service that the layer wraps.
+/// The application inside a layer, as the service that the layer wraps.
 ///
-/// It calls the application and nothing else: the rules of HTTP are the gateway's, which is outside of the stack.
+/// It only calls the application: the gateway, outside the stack, applies the rules of HTTP.
 #[derive(Clone, Debug)]
 pub struct InnerService(Application);
 
@@ -142,7 +143,7 @@ impl Future for InnerServiceFuture {
     }
 }
 
-/// An upgrade, which a layer that puts a body of its own around the content must not touch.
+/// An upgrade, kept from layers that replace the body.
 #[derive(Clone)]
 struct PutBy(Arc<Mutex<Option<UpgradeTask>>>);
 

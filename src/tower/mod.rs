@@ -1,4 +1,4 @@
-//! The door to the rest of the ecosystem: services and layers of the crate `tower`, and with them axum and hyper.
+//! Connects to services and layers of the crate `tower`, and so to axum and hyper.
 //!
 //! | from | to | with |
 //! |---|---|---|
@@ -6,18 +6,18 @@
 //! | a service, such as an axum router | an [`Application`](crate::Application) | [`application`], [`FromService`] |
 //! | a layer, such as those of tower-http | a [`Middleware`](crate::Middleware) | [`layer`] |
 //!
-//! Bodies are streamed both ways, frame by frame, so trailers and errors pass; extensions stay on requests and
-//! answers. What is mounted and captured is known again to an application that stands inside a layer or a router:
-//! see [`Request::into_http`](crate::Request::into_http).
+//! Bodies are streamed both ways, frame by frame, so trailers and errors pass. Extensions stay on requests and
+//! responses. An application inside a layer or a router knows its mounts and captures: see
+//! [`Request::into_http`](crate::Request::into_http).
 //!
-//! A service that changes its connection to another protocol with `hyper::upgrade`, such as axum's WebSockets, does so
-//! behind each gateway that can ([`Request::upgrade`](crate::Request::upgrade)), and an application behind a service that
-//! hyper serves with upgrades, as axum does. Over HTTP/2 that takes the feature `http2`.
+//! A service may upgrade its connection to another protocol with `hyper::upgrade`, as axum's WebSockets do. This works
+//! behind each gateway that supports upgrades ([`Request::upgrade`](crate::Request::upgrade)). An application may do it
+//! behind a service that hyper serves with upgrades, as axum does. Over HTTP/2 this needs the feature `http2`.
 //!
-//! # What a service inside can know
+//! # Mounts and the connection inside a service
 //!
-//! Take [`Request::from`](crate::Request) of its request: it knows what is mounted outside of the service. axum's own
-//! `OriginalUri` does not, as it sees the path that is left:
+//! Call [`Request::from`](crate::Request) with the service's request: the result knows the mounts outside the service.
+//! axum's own `OriginalUri` does not, because it has only the path after the mounts:
 //!
 //! ```
 //! use axum::extract::Request as AxumRequest;
@@ -38,8 +38,8 @@
 //! # }
 //! ```
 //!
-//! `axum::Extension<enfilade::Connection>` has the connection: `shutting_down()` says when a WebSocket should close, and
-//! `spawn` runs what outlives the response.
+//! `axum::Extension<enfilade::Connection>` has the connection. Its `shutting_down()` completes when a WebSocket should
+//! close, and its `spawn` runs work that outlives the response.
 //!
 //! # Example
 //!
@@ -52,16 +52,16 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let library = axum::Router::new().route("/shelves", get(async || "Shelves"));
-//! let house: Application = Router::new()
+//! let site: Application = Router::new()
 //!     .get("/", |_: Request| "Welcome")
 //!     .mount("/library", tower::application(library))
 //!     .build()?
 //!     .into();
-//! let answer = enfilade_testing::Client::new(house.clone()).get("/library/shelves").send();
-//! assert_eq!(answer.text(), "Shelves");
+//! let response = enfilade_testing::Client::new(site.clone()).get("/library/shelves").send();
+//! assert_eq!(response.text(), "Shelves");
 //!
-//! let street: axum::Router = axum::Router::new().fallback_service(tower::AppService::new(house));
-//! # drop(street);
+//! let outer: axum::Router = axum::Router::new().fallback_service(tower::AppService::new(site));
+//! # drop(outer);
 //! # Ok(())
 //! # }
 //! ```

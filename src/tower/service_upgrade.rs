@@ -1,4 +1,4 @@
-//! Upgrades of a service: it waits for hyper's connection, and the application has another one.
+//! Upgrades of a service, which gets hyper's connection as a pipe to the application's connection.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,18 +18,18 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use crate::race::{First, race};
 use crate::upgraded::{Lent, TokioStream};
 
-/// How much may be on its way in the process, each way.
+/// The size of the pipe's buffer in each direction, in bytes.
 const PIPE: usize = 64 * 1024;
 
 /// The protocols that the client of a request offers.
 pub(super) struct ServiceUpgrade {
     offered: Vec<Upgrade>,
-    /// Whether the client said it with an extended CONNECT.
+    /// Whether the client used an extended CONNECT.
     is_connect: bool,
 }
 
 impl ServiceUpgrade {
-    /// Where the service can wait for the connection: in a runtime of tokio.
+    /// Returns `None` outside of a tokio runtime, because the service could not wait for the connection.
     pub(super) fn of(request: &Request) -> Option<ServiceUpgrade> {
         let offered: Vec<Upgrade> = request.upgrades().collect();
         let is_possible = !offered.is_empty() && Handle::try_current().is_ok();
@@ -39,12 +39,12 @@ impl ServiceUpgrade {
         })
     }
 
-    /// Leaves in the request what a service of hyper looks for, and returns the other end of it.
+    /// Inserts hyper's `OnUpgrade` into the request, and returns the other end of the pipe.
     pub(super) async fn offer(&self, request: &mut http::Request<Body>) -> Option<Pipe> {
         let (pipe, upgrade) = connection_of_hyper().await.ok()?;
         request.extensions_mut().insert(upgrade);
         if self.is_connect {
-            // As the client sent it.
+            // The request as the client sent it.
             *request.method_mut() = Method::CONNECT;
             request.headers_mut().remove(CONNECTION);
             request.headers_mut().remove(UPGRADE);
@@ -52,7 +52,7 @@ impl ServiceUpgrade {
         Some(pipe)
     }
 
-    /// The response, with the pipe behind it if it changes to another protocol.
+    /// Returns the response, with the pipe behind it if it upgrades to another protocol.
     pub(super) fn connect(self, mut pipe: Pipe, response: Response) -> Response {
         let status = response.status();
         let is_upgrade = match self.is_connect {
@@ -60,7 +60,7 @@ impl ServiceUpgrade {
             false => status == StatusCode::SWITCHING_PROTOCOLS,
         };
         if !is_upgrade || !matches!(pipe.service_end.try_recv(), Err(TryRecvError::Empty)) {
-            // The gateway has a word for a change that nobody stands behind.
+            // The gateway turns an upgrade without a task into an error.
             return response;
         }
         let chosen = response.headers().get(UPGRADE);
@@ -73,7 +73,7 @@ impl ServiceUpgrade {
         };
         let (mut head, _) = response.into_parts();
         head.status = StatusCode::SWITCHING_PROTOCOLS;
-        // The gateway writes them.
+        // The gateway writes these headers.
         head.headers.remove(CONNECTION);
         head.headers.remove(UPGRADE);
         let (_, body) = upgrade
@@ -83,14 +83,16 @@ impl ServiceUpgrade {
     }
 }
 
-/// What the service does not have of its connection.
+/// The end of the connection that the service does not hold.
 pub(super) struct Pipe {
     stream: DuplexStream,
     /// Ready when the service drops its end.
     service_end: oneshot::Receiver<DuplexStream>,
 }
 
-/// A pipe, and its other end as hyper gives it to services: nothing else can make one but a connection that hyper serves.
+/// Makes a pipe and an `OnUpgrade` for its other end.
+///
+/// Only a connection that hyper serves can make an `OnUpgrade`.
 async fn connection_of_hyper() -> io::Result<(Pipe, OnUpgrade)> {
     let (mut near, far) = duplex(PIPE);
     let (far, service_end) = Lent::new(far);
@@ -111,7 +113,7 @@ async fn connection_of_hyper() -> io::Result<(Pipe, OnUpgrade)> {
         .with_upgrades()
         .await
         .map_err(io::Error::other)?;
-    // The head is there as a whole, and nothing behind it yet.
+    // The head is complete, and no bytes follow it yet.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if near.read_buf(&mut head).await? == 0 {
@@ -128,9 +130,9 @@ async fn connection_of_hyper() -> io::Result<(Pipe, OnUpgrade)> {
         .ok_or_else(|| io::ErrorKind::NotConnected.into())
 }
 
-/// Passes on bytes both ways, until both sides have ended or one is gone.
+/// Copies bytes both ways, until both sides have ended or one has closed.
 ///
-/// A side that has ended may go on reading, as in a tunnel: its end is passed on, and no more.
+/// A side that has ended may read on, as in a tunnel: only its end is passed on.
 async fn relay(connection: Upgraded, pipe: Pipe) -> io::Result<()> {
     let (mut from_client, mut to_client) = split(TokioStream::new(connection));
     let (mut from_service, mut to_service) = split(pipe.stream);
@@ -138,7 +140,7 @@ async fn relay(connection: Upgraded, pipe: Pipe) -> io::Result<()> {
         copy(&mut from_client, &mut to_service).await?;
         to_service.shutdown().await
     };
-    // Of a service that is gone, what it wrote before still goes out.
+    // If the service has dropped its end, the bytes that it wrote before are still sent.
     let inward = async {
         match race(inward, pipe.service_end).await {
             First::Left(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),

@@ -40,7 +40,7 @@ fn ask(
     block_on(service.call(request)).unwrap()
 }
 
-/// The parts of a body, its error, its trailers.
+/// Returns the parts of a body, its error and its trailers.
 async fn content<B>(body: B) -> (Vec<Bytes>, Option<String>, HeaderMap)
 where
     B: http_body::Body<Data = Bytes, Error: Into<crate::BoxError>> + Send + 'static,
@@ -63,7 +63,7 @@ fn first_cause(error: &dyn std::error::Error) -> String {
         .map_or_else(|| error.to_string(), first_cause)
 }
 
-fn breaks_off() -> Body {
+fn failing_body() -> Body {
     Body::from_stream(Items(vec![Err("cable cut"), Ok("b"), Ok("a")]))
 }
 
@@ -81,8 +81,8 @@ fn checksum() -> HeaderMap {
     HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())])
 }
 
-/// The application itself, behind each of the doors.
-fn doors(app: Application) -> [(&'static str, Application); 4] {
+/// The application by itself, and inside services and layers.
+fn variants(app: Application) -> [(&'static str, Application); 4] {
     let axum = axum::Router::new().fallback_service(AppService::new(app.clone()));
     [
         ("service", application(AppService::new(app.clone()))),
@@ -99,11 +99,11 @@ fn doors(app: Application) -> [(&'static str, Application); 4] {
 #[test]
 fn bodies_trailers_and_errors_pass_both_ways() {
     let echo = Application::new(|mut request: Request| request.take_body());
-    for (door, app) in doors(echo) {
+    for (variant, app) in variants(echo) {
         let bodies = [
             (Body::from("whole"), vec!["whole"], None, HeaderMap::new()),
             (
-                breaks_off(),
+                failing_body(),
                 vec!["a", "b"],
                 Some("cable cut"),
                 HeaderMap::new(),
@@ -123,7 +123,7 @@ fn bodies_trailers_and_errors_pass_both_ways() {
             assert_eq!(
                 found,
                 (expected, error.map(str::to_owned), trailers),
-                "{door}"
+                "{variant}"
             );
         }
     }
@@ -135,12 +135,12 @@ fn the_kind_of_an_error_is_known_at_the_other_end() {
         let bytes = request.take_body().collect(100).await?;
         Ok(bytes.len().to_string())
     });
-    for (door, app) in doors(app) {
+    for (variant, app) in variants(app) {
         let mut request = Request::from(get("/"));
         *request.body_mut() =
             Body::from_stream(Failing(Some(enfilade_core::BodyError::timed_out())));
         let response = block_on(app.call(request).into_future());
-        assert_eq!(response.status(), 408, "{door}");
+        assert_eq!(response.status(), 408, "{variant}");
     }
 }
 
@@ -162,9 +162,9 @@ fn a_body_that_is_dropped_is_dropped_at_once() {
         Body::from_iterator(std::iter::repeat("x"))
             .on_end(move |end| sender.send(end.outcome()).unwrap())
     });
-    for (door, app) in doors(endless) {
+    for (variant, app) in variants(endless) {
         drop(block_on(app.call(Request::from(get("/"))).into_future()));
-        assert_eq!(ends.try_recv(), Ok(Outcome::Dropped), "{door}");
+        assert_eq!(ends.try_recv(), Ok(Outcome::Dropped), "{variant}");
     }
 }
 
@@ -178,7 +178,7 @@ fn extensions_pass_both_ways() {
             .insert((found, request.connection().scheme()));
         response
     });
-    for (door, app) in doors(app) {
+    for (variant, app) in variants(app) {
         let mut request = Request::from(get("/"));
         request.extensions_mut().insert(7_u8);
         request.set_connection(Connection::new(Scheme::Https));
@@ -186,13 +186,13 @@ fn extensions_pass_both_ways() {
         assert_eq!(
             response.extensions().get(),
             Some(&(Some(7_u8), Scheme::Https)),
-            "{door}"
+            "{variant}"
         );
     }
 }
 
 #[test]
-fn what_is_mounted_and_captured_is_known_inside() {
+fn mounts_and_captures_are_known_inside() {
     let page = Application::new(|request: Request| {
         let name = request.params().get("name").unwrap_or_default().to_owned();
         format!(
@@ -202,10 +202,10 @@ fn what_is_mounted_and_captured_is_known_inside() {
             request.uri()
         )
     });
-    for (door, app) in doors(page) {
+    for (variant, app) in variants(page) {
         let router = Router::new().mount("/a/{name}", app).build().unwrap();
         let response = Client::new(router).get("/a/b/c?q").send();
-        assert_eq!(response.text(), "b /a/b /c /a/b/c?q", "{door}");
+        assert_eq!(response.text(), "b /a/b /c /a/b/c?q", "{variant}");
     }
     let nested = axum::Router::new().nest_service(
         "/x",
@@ -219,7 +219,7 @@ fn what_is_mounted_and_captured_is_known_inside() {
 }
 
 #[test]
-fn the_original_target_says_what_was_taken_off() {
+fn the_original_target_gives_the_script_name() {
     let app = Application::new(|request: Request| {
         format!(
             "{} {} {}",
@@ -230,7 +230,7 @@ fn the_original_target_says_what_was_taken_off() {
     });
     let service =
         AppService::new(app).original_uri(|parts| parts.extensions.get::<http::Uri>().cloned());
-    // What is left, the original, and what the application sees.
+    // The path that is left, the original target, and what the application sees.
     let cases = [
         ("/b?q", "/a/b?q", "/a /b /a/b?q"),
         ("/", "/a", "/a  /a"),
@@ -275,7 +275,7 @@ fn a_service_is_a_gateway() {
     assert_eq!(ask(service, hostless).status(), 400);
 }
 
-/// A service that is ready the second time it is asked, and answers only where it was ready.
+/// A service that is ready on the second poll, and fails a call before that.
 struct Shy {
     asked: usize,
     clones: Arc<AtomicUsize>,
@@ -337,7 +337,7 @@ fn the_service_that_was_ready_is_called() {
 }
 
 #[test]
-fn an_error_of_the_service_is_a_500_or_what_is_asked_for() {
+fn an_error_of_the_service_is_a_500_or_the_response_of_on_error() {
     for error in ["never", "later"] {
         let response = Client::new(application(shy(Some(error)))).get("/").send();
         assert_eq!(
@@ -380,7 +380,7 @@ fn layers_of_tower_http_are_middleware() {
 }
 
 #[test]
-fn the_boundaries_inside_of_layers_can_be_looked_at() {
+fn map_inner_reaches_the_application_inside_a_layer() {
     let app = Application::new(|_: Request| "x").wrap(layer(TraceLayer::new_for_http()));
     let seen = app.map_inner(&mut |inner| inner.wrap(Lint::new()));
     assert!(
@@ -400,7 +400,7 @@ fn the_laws_hold_for_layers() {
 }
 
 #[test]
-fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows() {
+fn a_service_sends_no_hop_by_hop_header_and_no_unknown_length() {
     let headers = [
         ("connection", "x-private"),
         ("x-private", "1"),
@@ -416,9 +416,9 @@ fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows(
         .map(http::HeaderName::as_str)
         .collect();
     assert_eq!(names, ["x-a"]);
-    // Whoever serves it does not take the empty body for GET's.
+    // The server must not take the empty body for GET's.
     assert!(!http_body::Body::is_end_stream(response.body()));
-    // A service inside is an application as any other.
+    // A service inside a layer is an application like any other.
     let service = tower_http::compression::CompressionLayer::new();
     let app = Application::new(move |_: Request| (headers, "x")).wrap(layer(service));
     let inside = Client::new(app).get("/").send();
@@ -429,7 +429,7 @@ fn a_service_says_nothing_of_another_connection_and_no_length_that_nobody_knows(
 }
 
 #[test]
-fn a_service_gets_the_canonical_path_or_the_target_as_it_came() {
+fn a_service_gets_the_canonical_path_or_the_raw_target() {
     let shows = || axum::Router::new().fallback(async |uri: http::Uri| uri.to_string());
     let target = "/app/%61/../b%2fc?q=%61";
     let canonical = application(shows());
@@ -455,14 +455,14 @@ fn a_body_of_segments_goes_through_as_frames_both_ways() {
     assert_eq!(response.body().known_length(), Some(8));
     let (parts, error, _) = block_on(content(response.into_body()));
     assert_eq!((parts, error), (vec!["1: ".into(), "salon".into()], None));
-    // Through a service and out of it again, with an application's own body and with axum's.
+    // Through a service and back, with an application's own body and with axum's.
     let router = axum::Router::new().fallback_service(outside.clone());
     for app in [application(outside), application(router)] {
-        let answer = Client::new(app.wrap(Lint::new())).get("/").send();
-        assert_eq!(answer.header("content-length"), Some("8"));
-        assert_eq!(answer.text(), "1: salon");
+        let response = Client::new(app.wrap(Lint::new())).get("/").send();
+        assert_eq!(response.header("content-length"), Some("8"));
+        assert_eq!(response.text(), "1: salon");
     }
-    // A request's body, too.
+    // A request's body works too.
     let echo = Application::new(|mut request: Request| request.take_body());
     let mut request = get("/");
     *request.body_mut() = Body::from_segments([Segment::new(Arc::new(Bytes::from("abc")), 1..3)]);
@@ -471,7 +471,7 @@ fn a_body_of_segments_goes_through_as_frames_both_ways() {
 }
 
 #[test]
-fn what_is_spawned_runs_on_the_runtime_of_the_service() {
+fn a_spawned_task_runs_on_the_runtime_of_the_service() {
     let (sender, done) = channel();
     let app = Application::new(move |request: Request| {
         let sender = sender.clone();

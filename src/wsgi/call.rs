@@ -11,7 +11,7 @@ use super::head::StartError;
 use super::start::StartResponse;
 
 impl Exchange {
-    /// Calls the callable and sends what it produces.
+    /// Calls the callable and sends the bytes that it produces.
     pub(super) fn run<F, I>(self: Arc<Self>, callable: &F, environ: Environ)
     where
         F: Fn(Environ, StartResponse) -> Result<I, HttpError>,
@@ -25,7 +25,7 @@ impl Exchange {
         }
     }
 
-    /// Turns the callable's iterable into byte strings; it is dropped before the end is sent.
+    /// Turns the callable's iterable into byte strings, and drops it before the end is sent.
     fn produce<F, I>(
         &self,
         callable: &F,

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use enfilade_core::HttpError;
 
-/// A byte string of a WSGI iterable, or the error that came instead of it.
+/// An item of a WSGI iterable: a byte string, or an error instead of one.
 pub trait IntoChunk {
-    /// Gives the bytes.
+    /// Returns the bytes.
     ///
     /// # Errors
     ///
-    /// Where the item is an error: the response is replaced or broken off.
+    /// If the item is an error. The response is then replaced or aborted.
     fn into_chunk(self) -> Result<Bytes, HttpError>;
 }
 

@@ -1,4 +1,4 @@
-//! How long a thread waits for a slow client.
+//! The timeout of a thread that waits for a slow client.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// How often a thread that waits looks whether a call waits for it.
+/// How often a waiting thread checks whether a call waits for a thread.
 const LOOKS: Duration = Duration::from_millis(100);
 
 /// Lets threads wait for clients as long as no call waits for a thread.
 #[derive(Clone, Debug)]
 pub(super) struct ClientTimeout {
-    /// How long a thread may wait while a call waits for one.
+    /// The timeout while a call waits for a thread.
     pub(super) timeout: Duration,
-    /// How many calls wait for a thread.
+    /// The number of calls that wait for a thread.
     pub(super) waiting: Arc<AtomicUsize>,
 }
 
-/// Nobody takes it: the client is gone, or too slow.
+/// The client disconnected or is too slow.
 #[derive(Debug)]
 pub(super) struct ClientGone;
 
 impl ClientTimeout {
-    /// Hands over what the client is to get, and waits until there is room for it.
+    /// Sends an item towards the client, and waits until there is room for it.
     pub(super) fn send<T>(&self, sender: &Sender<T>, item: T) -> Result<(), ClientGone> {
         let item = match sender.try_send(item) {
             Ok(()) => return Ok(()),
@@ -78,7 +78,7 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(1);
         sender.try_send(1).unwrap();
         let reader = std::thread::spawn(move || {
-            // Longer than a thread waits while another call does.
+            // Longer than a thread waits while a call waits for one.
             std::thread::sleep(Duration::from_millis(600));
             [receiver.blocking_recv(), receiver.blocking_recv()]
         });
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_leaves_is_noticed_at_once() {
+    fn a_disconnect_is_noticed_at_once() {
         let (sender, receiver) = mpsc::channel(1);
         sender.try_send(1).unwrap();
         let reader = std::thread::spawn(move || drop(receiver));

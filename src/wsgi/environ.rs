@@ -1,4 +1,4 @@
-//! What the callable gets: the environ, its input and its error stream.
+//! The arguments of the callable: the environ, with its input and its error stream.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use enfilade_core::{Request, unpoisoned};
 
 use crate::threads::BodyReader;
 
-/// The request, as a WSGI callable sees it.
+/// The request of a WSGI callable.
 ///
 /// [`get`](Environ::get) has the CGI and WSGI variables (see [`enfilade_core::Environ`]), [`input`](Environ::input) the
-/// body. It can be moved into the returned iterable, which may go on reading while it produces.
+/// body. The returned iterable can own it and read on while it produces.
 #[derive(Debug)]
 pub struct Environ {
     request: Request,
@@ -29,35 +29,35 @@ impl Environ {
         }
     }
 
-    /// The value of a variable, such as `PATH_INFO`, `HTTP_ACCEPT` or `wsgi.url_scheme`.
+    /// Returns the value of a variable, such as `PATH_INFO`, `HTTP_ACCEPT` or `wsgi.url_scheme`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         self.request.environ().get(name)
     }
 
-    /// All variables of this request, with their values.
+    /// Returns all variables of this request, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.request.environ().iter()
     }
 
-    /// The request itself, without its body.
+    /// Returns the request, without its body.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// `wsgi.input`: the request's body, read as it arrives.
+    /// Returns `wsgi.input`: the request's body, read as it arrives.
     pub fn input(&mut self) -> &mut BodyReader {
         &mut self.input
     }
 
-    /// `wsgi.errors`: where to write what an operator should read.
+    /// Returns `wsgi.errors`, for messages to the operator.
     pub fn errors(&self) -> Errors {
         self.errors.clone()
     }
 }
 
-/// `wsgi.errors`: a text stream for what an operator should read, shared by all calls of an application.
+/// `wsgi.errors`: a text stream for messages to the operator, shared by all calls of an application.
 #[derive(Clone)]
 pub struct Errors(Arc<Mutex<dyn Write + Send>>);
 

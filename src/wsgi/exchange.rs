@@ -1,4 +1,4 @@
-//! One call of a callable: what it started, what it produced, and what of it was sent.
+//! One call of a callable: what it started and produced, and how much of it was sent.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -15,12 +15,12 @@ use super::client_timeout::{ClientGone, ClientTimeout};
 use super::environ::Errors;
 use super::head::{ResponseHead, StartError};
 
-/// How many byte strings may wait for a slow client before the callable waits too.
+/// The number of byte strings that may wait for a slow client before the callable waits too.
 const CHUNKS_AHEAD: usize = 16;
 
-/// What a call shares with the `start_response` and `write` it was given.
+/// The state that a call shares with its `start_response` and `write`.
 ///
-/// Only the thread that the call runs on waits while it holds the lock: for the client to take a byte string.
+/// Only the thread that runs the call waits while it holds the lock, until the client takes a byte string.
 pub(super) struct Exchange {
     state: Mutex<ExchangeState>,
     errors: Errors,
@@ -29,18 +29,20 @@ pub(super) struct Exchange {
 }
 
 enum ExchangeState {
-    /// Nothing was sent. `start_response` may have been called, and the only bytes may be there already.
+    /// Nothing was sent. `start_response` may have been called, and the only bytes may be here already.
     Waiting {
         head: Option<ResponseHead>,
         only: Bytes,
         respond: oneshot::Sender<Response>,
     },
-    /// The head was sent, and byte strings follow it; `left` of those that `Content-Length` announced.
+    /// The head was sent, and byte strings follow it.
+    ///
+    /// `left` of the bytes that `Content-Length` announced are not sent yet.
     Streaming {
         chunks: mpsc::Sender<BodyItem>,
         left: Option<u64>,
     },
-    /// The whole response was sent, or nobody wants it.
+    /// The whole response was sent, or the client does not read it any more.
     Over,
 }
 
@@ -51,7 +53,7 @@ enum BodyItem {
 }
 
 impl Exchange {
-    /// A call that has not begun, and the response that will come of it.
+    /// Returns a call that has not begun, and its future response.
     pub(super) fn new(
         method: Method,
         errors: Errors,
@@ -66,7 +68,7 @@ impl Exchange {
             only: Bytes::new(),
             respond,
         });
-        let silent = |_| internal("the call was broken off").into_response();
+        let silent = |_| internal("the call ended without a response").into_response();
         let response = async move { response.await.unwrap_or_else(silent) };
         (
             Arc::new(Exchange {
@@ -83,7 +85,7 @@ impl Exchange {
         unpoisoned(self.state.lock())
     }
 
-    /// What `start_response` does.
+    /// Implements `start_response`.
     pub(super) fn start(&self, new: ResponseHead, replace: bool) -> Result<(), StartError> {
         match &mut *self.lock() {
             ExchangeState::Waiting { head, .. } if replace || head.is_none() => {
@@ -97,7 +99,7 @@ impl Exchange {
         }
     }
 
-    /// Sends bytes, and the head before the first of them; more may follow.
+    /// Sends bytes, and before the first of them the head. More bytes may follow.
     pub(super) fn send(&self, bytes: Bytes) -> Result<(), StartError> {
         if bytes.is_empty() {
             return Ok(());
@@ -119,7 +121,7 @@ impl Exchange {
         }
     }
 
-    /// Sends bytes after which nothing comes; as a body of known length where they are the only ones.
+    /// Sends the last bytes. If they are the only ones, the body has a known length.
     pub(super) fn send_last(&self, bytes: Bytes) -> Result<(), StartError> {
         if let ExchangeState::Waiting {
             head: Some(_),
@@ -133,7 +135,7 @@ impl Exchange {
         self.send(bytes)
     }
 
-    /// Ends the response well.
+    /// Ends a complete response.
     pub(super) fn end(&self) -> Result<(), HttpError> {
         let mut state = self.lock();
         match &mut *state {
@@ -154,7 +156,7 @@ impl Exchange {
             ExchangeState::Over => {}
         }
         match std::mem::replace(&mut *state, ExchangeState::Over) {
-            // A client that is gone by now has no use for either.
+            // If the client has disconnected, it needs neither of these.
             ExchangeState::Waiting {
                 head: Some(head),
                 only,
@@ -169,9 +171,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Compares what was produced with `Content-Length` (PEP 3333, "Handling the Content-Length Header").
+    /// Compares the length with `Content-Length` (PEP 3333, "Handling the Content-Length Header").
     ///
-    /// Too much was cut off already and is only reported; too little is an error, but where HTTP sends no body
+    /// Surplus bytes were cut off already and are only reported. Missing bytes are an error, unless HTTP sends no body
     /// (RFC 9110, section 6.4.1).
     fn check_length(
         &self,
@@ -189,7 +191,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Answers with the error where nothing was sent yet, and breaks the response off otherwise.
+    /// Responds with the error if nothing was sent yet, and aborts the response otherwise.
     pub(super) fn fail(&self, error: HttpError) {
         let source = error
             .source()
@@ -214,9 +216,9 @@ impl Exchange {
         }
     }
 
-    /// Writes a line to `wsgi.errors`; control characters, which may come from a peer, are escaped.
+    /// Writes a line to `wsgi.errors`. Escapes control characters, which may come from a peer.
     pub(super) fn report(&self, what: &dyn std::fmt::Display) {
-        // An error stream that does not take the line cannot be reported anywhere else.
+        // If the error stream fails, there is no other place to report to.
         let _ = writeln!(
             self.errors.clone(),
             "enfilade::wsgi: {}",
@@ -226,7 +228,7 @@ impl Exchange {
 }
 
 impl ExchangeState {
-    /// Sends the head where it was not sent, with a body that is still to come.
+    /// Sends the head if it was not sent yet, with a body that follows.
     fn begin_streaming(&mut self) -> Result<(), StartError> {
         if let ExchangeState::Waiting { head: None, .. } = self {
             return Err(StartError::NotStarted);
@@ -265,15 +267,15 @@ impl Stream for Chunks {
             Some(BodyItem::Chunk(bytes)) => return Poll::Ready(Some(Ok(bytes))),
             Some(BodyItem::End) => None,
             Some(BodyItem::Failed(error)) => Some(Err(error)),
-            // Only a word says that the end is the end: anything else must not look whole.
-            None => Some(Err("the call was broken off".into())),
+            // The end must be announced: a response that merely stops must not look complete.
+            None => Some(Err("the call was aborted".into())),
         };
         self.0 = None;
         Poll::Ready(item)
     }
 }
 
-/// The part of `bytes` that fits into what is `left`, and whether that is all of them.
+/// Returns the part of `bytes` that `left` allows, and whether that is all of them.
 fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
     let Some(left) = left else {
         return (bytes, true);

@@ -1,4 +1,4 @@
-//! What `start_response` was given: a status line and headers.
+//! The arguments of `start_response`: a status line and headers.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use enfilade_core::{Body, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 
-/// Why `start_response`, or the `write` it returned, refused what it was given.
+/// Why `start_response`, or the `write` that it returned, fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The status line is not three digits from 200 to 999, a blank, and a reason without control characters.
+    /// The status line is not 200 to 999, a space, and a reason without control characters.
     Status(String),
     /// This is not a header name.
     HeaderName(String),
-    /// The value of this header has a control character, or one that is not Latin-1.
+    /// The value of this header has a control character, or a character that is not Latin-1.
     HeaderValue(String),
     /// This header belongs to the connection, and the gateway sets it (PEP 3333, "Other HTTP Features").
     HopByHop(String),
     /// `start_response` was called before.
     Repeated,
-    /// The head was sent already, so it cannot be replaced.
+    /// The head was sent already and cannot be replaced.
     Sent,
-    /// Bytes are written without a call of `start_response`.
+    /// Bytes were written before `start_response` was called.
     NotStarted,
-    /// More bytes are written than `Content-Length` says.
+    /// More bytes were written than `Content-Length` says.
     TooLong,
-    /// The client is gone, or the call is over.
+    /// The client disconnected, or the call is over.
     Gone,
 }
 
@@ -41,28 +41,33 @@ impl fmt::Display for StartError {
             StartError::HeaderName(name) => write!(f, "{name:?} is not a header name"),
             StartError::HeaderValue(name) => write!(
                 f,
-                "the value of {name:?} has a character that headers cannot have"
+                "the value of {name:?} is not valid: it must be Latin-1 without control characters"
             ),
             StartError::HopByHop(name) => {
-                write!(f, "{name:?} is set by the gateway, not by applications")
+                write!(
+                    f,
+                    "{name:?} must not be set by an application: the gateway sets it"
+                )
             }
-            StartError::Repeated => f.write_str("start_response was called before"),
+            StartError::Repeated => {
+                f.write_str("start_response was called twice: use replace after an error")
+            }
             StartError::Sent => f.write_str("the head of the response was sent already"),
             StartError::NotStarted => {
                 f.write_str("start_response was not called before the first byte")
             }
             StartError::TooLong => f.write_str("the body is longer than its Content-Length"),
-            StartError::Gone => f.write_str("nobody waits for this response any more"),
+            StartError::Gone => f.write_str("the client disconnected, or the call is over"),
         }
     }
 }
 
 impl std::error::Error for StartError {}
 
-/// A status line and headers that are fit to be sent.
+/// A valid status line and valid headers.
 pub(super) struct ResponseHead {
     pub(super) status: StatusCode,
-    /// The reason phrase, where it is not the standard one.
+    /// The reason phrase, if it is not the standard one.
     pub(super) reason: Option<ReasonPhrase>,
     pub(super) headers: HeaderMap,
 }
@@ -106,7 +111,7 @@ impl ResponseHead {
     }
 }
 
-/// Reads `200 OK`. An application cannot answer 1xx, which is not the answer (RFC 9110, section 15.2).
+/// Parses `200 OK`. Rejects 1xx, which is not a final response (RFC 9110, section 15.2).
 fn parse_status(line: &str) -> Option<(StatusCode, Option<ReasonPhrase>)> {
     let (digits, reason) = line.split_once(' ')?;
     let status = StatusCode::from_bytes(digits.as_bytes())

@@ -1,8 +1,8 @@
-//! The two-argument callable that people who know WSGI write (PEP 3333).
+//! Runs WSGI's two-argument callable as an application (PEP 3333).
 //!
-//! The callable gets an [`Environ`] and a [`StartResponse`], calls the latter with a status line and headers, and
-//! returns any iterable of byte strings, which is sent as it is produced. It may block: it runs on a bounded pool of
-//! threads, away from the event loop. What comes out is an [`Application`] like any other.
+//! The callable gets an [`Environ`] and a [`StartResponse`]. It calls the latter with a status line and headers, and
+//! returns any iterable of byte strings, which are sent as they are produced. It may block: it runs on a bounded pool
+//! of threads, not on the event loop. The result is an [`Application`] like any other.
 //!
 //! ```
 //! use enfilade::{Application, Request, wsgi};
@@ -17,12 +17,12 @@
 //! });
 //!
 //! let client = enfilade_testing::Client::new(app);
-//! let answer = client.get("/").send();
-//! assert_eq!((answer.status().as_u16(), answer.text()), (200, "<h1>Welcome to WSGI!</h1>".into()));
+//! let response = client.get("/").send();
+//! assert_eq!((response.status().as_u16(), response.text()), (200, "<h1>Welcome to WSGI!</h1>".into()));
 //! assert_eq!(client.get("/cellar").send().status(), 404);
 //! ```
 //!
-//! # How it maps
+//! # How PEP 3333 maps to Rust
 //!
 //! | PEP 3333 | here |
 //! |---|---|
@@ -31,11 +31,11 @@
 //! | `environ["wsgi.errors"]` | [`Environ::errors`], which is `Write` |
 //! | `start_response(status, headers)` | the same; the `write` it returns is a [`Writer`] |
 //! | `start_response(status, headers, exc_info)` | [`StartResponse::replace`], or returning `Err` |
-//! | the iterable's `close()` | `Drop` of the iterator: at its end, on an error, and when the client is gone |
+//! | the iterable's `close()` | `Drop` of the iterator: at its end, on an error, and when the client disconnects |
 //! | an exception | `Err(..)`, from the callable or as an item of the iterable, and a panic |
 //!
-//! An `Err` before the first byte was sent replaces whatever `start_response` was given by the answer that the
-//! [`HttpError`] is; after it, the response is broken off, so that the client sees that it is not whole.
+//! If an `Err` comes before the first byte was sent, the [`HttpError`] becomes the response and replaces the one that
+//! `start_response` began. After the first byte the response is aborted, so that the client sees that it is incomplete.
 
 mod call;
 mod chunk;
@@ -63,9 +63,9 @@ use crate::threads::pool::{BACKLOG, Pool, THREADS};
 /// How long a thread waits for a slow client while a call waits for a thread.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes an application of a WSGI callable; see the [module](self) for what it may do.
+/// Makes an application of a WSGI callable; see the [module](self) for the rules.
 ///
-/// At most 64 calls run at the same time and 1,024 wait; the next is answered 503. [`Options`] has other numbers.
+/// At most 64 calls run at the same time and 1,024 wait; further requests get 503. [`Options`] changes the limits.
 pub fn application<F, I>(callable: F) -> Application
 where
     F: Fn(Environ, StartResponse) -> Result<I, HttpError> + Send + Sync + 'static,
@@ -74,7 +74,7 @@ where
     Options::new().application(callable)
 }
 
-/// How a callable is run.
+/// Options for running a callable.
 ///
 /// ```
 /// use enfilade::wsgi;
@@ -83,8 +83,8 @@ where
 ///     start_response("200 OK", &[])?;
 ///     Ok(["one at a time"])
 /// });
-/// let answer = enfilade_testing::Client::new(app).get("/").send();
-/// assert_eq!(answer.text(), "one at a time");
+/// let response = enfilade_testing::Client::new(app).get("/").send();
+/// assert_eq!(response.text(), "one at a time");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until an application is made with them"]
@@ -96,6 +96,8 @@ pub struct Options {
 }
 
 impl Options {
+    /// Makes the default options.
+    ///
     /// 64 threads, a backlog of 1,024, 10 seconds for slow clients, and `wsgi.errors` on standard error.
     pub fn new() -> Options {
         Options {
@@ -106,32 +108,33 @@ impl Options {
         }
     }
 
-    /// How many calls may run at the same time; 64 by default, at least one.
+    /// Sets how many calls may run at the same time; 64 by default, at least 1.
     ///
-    /// One makes the callable run as under a single-threaded server.
+    /// With 1 the callable runs as under a single-threaded server.
     pub fn threads(mut self, threads: usize) -> Options {
         self.threads = threads.max(1);
         self
     }
 
-    /// How many calls may wait for a thread; 1,024 by default. The next is answered 503 with `Retry-After`.
+    /// Sets how many calls may wait for a thread; 1,024 by default.
+    ///
+    /// Further requests get 503 with `Retry-After`.
     pub fn backlog(mut self, backlog: usize) -> Options {
         self.backlog = backlog;
         self
     }
 
-    /// How long a thread waits for a client that takes nothing of the response, while another call waits for a thread;
-    /// 10 seconds by default.
+    /// Sets the timeout for a client that does not read the response; 10 seconds by default.
     ///
-    /// Then the response is broken off, so that slow clients do not keep the threads from others. Byte strings are
-    /// handed over whole: a callable that yields small ones is less likely to be broken off. While threads are free, the
-    /// server's own limits are the only ones.
+    /// It applies only while a call waits for a thread. Then the response is aborted, so that slow clients do not block
+    /// the threads. Byte strings are sent whole: a callable that yields small ones is aborted less often. While a
+    /// thread is free, only the server's own limits apply.
     pub fn client_timeout(mut self, timeout: Duration) -> Options {
         self.client_timeout = timeout;
         self
     }
 
-    /// Where `wsgi.errors` writes to; standard error by default.
+    /// Sets where `wsgi.errors` writes to; standard error by default.
     pub fn errors(mut self, errors: impl std::io::Write + Send + 'static) -> Options {
         self.errors = Errors::new(errors);
         self

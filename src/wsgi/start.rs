@@ -1,4 +1,4 @@
-//! `start_response`, and what it takes.
+//! `start_response`, and the `write` that it returns.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::head::{ResponseHead, StartError};
 
-/// What `start_response` dereferences to.
+/// The target of `StartResponse`'s `Deref`.
 type StartFunction = dyn Fn(&str, &[(&str, &str)]) -> Result<Writer, StartError> + Send + Sync;
 
 /// Begins the response: call it like a function, with a status line and headers.
@@ -19,13 +19,12 @@ type StartFunction = dyn Fn(&str, &[(&str, &str)]) -> Result<Writer, StartError>
 /// start_response("303 See Other", &[("Location", "/"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])?;
 /// # Ok([""])
 /// # });
-/// # let answer = enfilade_testing::Client::new(app).get("/").send();
-/// # assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
+/// # let response = enfilade_testing::Client::new(app).get("/").send();
+/// # assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
 /// ```
 ///
-/// Nothing is sent before the first non-empty byte string, so the iterable may still call it until then: it can be
-/// cloned and moved. A second call is an error; [`replace`](StartResponse::replace) is for the case that something went
-/// wrong in between.
+/// Nothing is sent before the first non-empty byte string, so the iterable may call it until then: it can be cloned and
+/// moved. A second call is an error; to start over after an error use [`replace`](StartResponse::replace).
 #[derive(Clone)]
 pub struct StartResponse {
     call: Arc<StartFunction>,
@@ -45,13 +44,14 @@ impl StartResponse {
         }
     }
 
-    /// Begins the response anew after an error, with nothing left of the first beginning: WSGI's third argument,
-    /// `exc_info`.
+    /// Begins the response again after an error, and discards the first status and headers.
+    ///
+    /// This is WSGI's third argument, `exc_info`.
     ///
     /// # Errors
     ///
-    /// Where bytes were sent already: the response can only be broken off then, by returning an `Err`. Also where the
-    /// status line or a header is not valid.
+    /// If bytes were sent already; then return an `Err` to abort the response. Also if the status line or a header is
+    /// not valid.
     pub fn replace(&self, status: &str, headers: &[(&str, &str)]) -> Result<Writer, StartError> {
         self.exchange
             .start(ResponseHead::parse(status, headers)?, true)?;
@@ -75,7 +75,7 @@ impl fmt::Debug for StartResponse {
 
 /// WSGI's `write` callable: sends bytes at once, before those of the iterable.
 ///
-/// PEP 3333 has it for old frameworks; an iterable is better.
+/// PEP 3333 keeps it for old frameworks. Prefer an iterable.
 #[derive(Clone)]
 pub struct Writer(Arc<Exchange>);
 

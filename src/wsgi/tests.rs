@@ -39,7 +39,7 @@ impl<I> Drop for Closing<I> {
     }
 }
 
-/// Waits until the call has let go of its iterable, or five seconds.
+/// Waits until the call has dropped its iterable, at most five seconds.
 fn closed(count: &AtomicUsize) -> usize {
     for _ in 0..500 {
         if count.load(Ordering::SeqCst) > 0 {
@@ -82,7 +82,7 @@ fn one_byte_string_has_a_length_and_more_are_streamed() {
 }
 
 #[test]
-fn what_is_not_started_or_not_valid_is_a_500() {
+fn a_missing_second_or_invalid_start_is_a_500() {
     let never = client(|_, _| Ok(["x"]));
     assert_eq!(never.get("/").send().status(), 500);
     let never_and_nothing = client(|_, _| Ok([""; 0]));
@@ -150,7 +150,7 @@ fn an_error_before_the_first_byte_replaces_the_response() {
 }
 
 #[test]
-fn an_error_after_the_first_byte_breaks_the_response_off() {
+fn an_error_after_the_first_byte_aborts_the_response() {
     let closes = Arc::new(AtomicUsize::new(0));
     let count = closes.clone();
     let refused = Arc::new(Mutex::new(None));
@@ -198,7 +198,7 @@ fn start_response_may_come_with_the_first_byte() {
 }
 
 #[test]
-fn the_iterable_is_dropped_when_the_client_is_gone() {
+fn the_iterable_is_dropped_when_the_client_disconnects() {
     let closes = Arc::new(AtomicUsize::new(0));
     let count = closes.clone();
     let app = client(move |_, start_response| {
@@ -232,7 +232,7 @@ fn head_stops_the_iterable_after_its_head() {
 }
 
 #[test]
-fn content_length_is_kept_to() {
+fn content_length_is_enforced() {
     let says = |length: &'static str, items: Vec<&'static str>| {
         client(move |_, start_response| {
             start_response("200 OK", &[("Content-Length", length)])?;
@@ -261,14 +261,14 @@ fn content_length_is_kept_to() {
 }
 
 #[test]
-fn a_short_stream_is_broken_off() {
+fn a_short_stream_is_aborted() {
     let app = Options::new()
         .errors(std::io::sink())
         .application(|_, start_response| {
             start_response("200 OK", &[("Content-Length", "5")])?;
             Ok(["ab", "cd"].into_iter().filter(|_| true))
         });
-    // Lint would say so too: without it, to see what the client sees.
+    // Without Lint, which would report the error too, to see the same as the client.
     let response = Client::new(app).get("/").send();
     assert_eq!(response.text(), "abcd");
     assert!(response.body_error().is_some());
@@ -355,7 +355,7 @@ fn errors_are_reported_on_one_line() {
 }
 
 #[test]
-fn calls_beyond_the_backlog_are_answered_503() {
+fn calls_beyond_the_backlog_get_503() {
     let (started, wait_started) = mpsc::channel::<()>();
     let gate = Arc::new(Mutex::new(()));
     let held = gate.lock().unwrap();
@@ -409,7 +409,7 @@ fn the_environ_has_what_the_standards_name() {
 }
 
 #[test]
-fn a_head_without_a_body_has_no_length() {
+fn a_response_to_head_without_a_body_has_no_length() {
     let app = client(|_, start_response| {
         start_response("200 OK", &[("Content-Type", "text/plain")])?;
         Ok([""; 0])

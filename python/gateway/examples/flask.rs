@@ -1,8 +1,8 @@
-//! A house of two languages: `/api` and `/about` in Rust, Flask for everything else, one log and one gzip around all.
+//! Serves `/api` and `/about` in Rust and all other paths with Flask, with one log and gzip for all.
 //!
-//! `VIRTUAL_ENV=path/of/one/with/flask cargo run --example flask`, then `curl localhost:8000/greet/Ada`.
+//! Run `VIRTUAL_ENV=path/of/one/with/flask cargo run --example flask`, then `curl localhost:8000/greet/Ada`.
 
-#![expect(clippy::print_stdout, reason = "the program says where it serves")]
+#![expect(clippy::print_stdout, reason = "the program prints its address")]
 
 use enfilade::middleware::{AccessLog, Compression, Mounts, Router};
 use enfilade::{Application, HttpError, Request, Server};
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .search_path(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"))
         .threads(4)
         .application()?;
-    let app = house(flask)?;
+    let app = site(flask)?;
     println!("{}", app.describe());
     let address = std::env::args()
         .nth(1)
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(server.serve_forever(app)?)
 }
 
-fn house(flask: Application) -> Result<Application, Box<dyn std::error::Error>> {
+fn site(flask: Application) -> Result<Application, Box<dyn std::error::Error>> {
     let api = Router::new().get(
         "/add/{a:int}/{b:int}",
         |request: Request| -> Result<String, HttpError> {
@@ -32,11 +32,11 @@ fn house(flask: Application) -> Result<Application, Box<dyn std::error::Error>> 
         },
     );
     let about = Application::new(|_: Request| "Made of Rust and Python.\n");
-    let rooms = Mounts::new()
+    let mounts = Mounts::new()
         .at("/api", api.build()?)?
         .at("/about", about)?
         .otherwise(flask);
-    Ok(Application::new(rooms)
+    Ok(Application::new(mounts)
         .wrap(Compression::new())
         .wrap(AccessLog::combined()))
 }

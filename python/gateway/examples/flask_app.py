@@ -1,4 +1,4 @@
-"""What examples/flask.rs serves under `/`."""
+"""The Flask application that examples/flask.rs mounts at `/`."""
 
 from flask import Flask, request
 

@@ -1,4 +1,4 @@
-//! Python applications in Rust programs: the interpreter, and what is imported.
+//! Embeds Python in Rust programs: starts the interpreter and imports applications.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -13,25 +13,26 @@ use crate::ffi;
 use crate::run::pool::{self, Pool};
 use crate::run::python_app;
 
-/// What a module's application is called where nobody says.
+/// The default name of the callable in its module.
 const NAME: &str = "application";
 
-/// Imports a WSGI callable as an application, with the settings of [`Wsgi`].
+/// Imports a WSGI callable as an application, with the default settings of [`Wsgi`].
 ///
 /// # Errors
 ///
-/// As [`Wsgi::application`].
+/// The same as for [`Wsgi::application`].
 pub fn wsgi(target: &str) -> Result<Application, Error> {
     Wsgi::new(target).application()
 }
 
-/// A WSGI callable that is to be imported.
+/// A WSGI callable to import.
 ///
-/// The target is a module and, behind a colon, the name of the callable in it: `shop.web:app`. A name may be a path with
-/// dots, and may end with `()`: what it is called for is the callable then, as `shop.web:create_app()`. Without a name it
-/// is `application`.
+/// The target is a module, a colon and the name of the callable in the module: `shop.web:app`. The name may be a dotted
+/// path. If it ends with `()`, it names a factory: `shop.web:create_app()` is called once, and its result is the
+/// callable. If the target has no name, the name is `application`.
 ///
-/// The interpreter is started with the first application, and is one for the whole process. Signals stay the program's.
+/// The first application starts the interpreter, which the whole process shares. The program keeps its own signal
+/// handlers.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is imported until `application` is called"]
 pub struct Wsgi {
@@ -43,7 +44,7 @@ pub struct Wsgi {
 }
 
 impl Wsgi {
-    /// The callable that this target names.
+    /// Names the callable to import.
     pub fn new(target: &str) -> Wsgi {
         Wsgi {
             target: target.to_owned(),
@@ -54,37 +55,39 @@ impl Wsgi {
         }
     }
 
-    /// Looks for modules in this folder first; the current folder where none is named.
+    /// Searches modules in this folder first; by default in the current folder.
     pub fn search_path(mut self, folder: impl Into<PathBuf>) -> Wsgi {
         self.search_path.push(folder.into());
         self
     }
 
-    /// Uses the packages of this virtual environment; by default of the one that `VIRTUAL_ENV` names, if any.
+    /// Uses the packages of this virtual environment; by default of the one in `VIRTUAL_ENV`, if set.
     pub fn virtual_env(mut self, folder: impl Into<PathBuf>) -> Wsgi {
         self.virtual_env = Some(folder.into());
         self
     }
 
-    /// How many Python threads call it; 4 by default. It is called by several at a time where there are several.
+    /// Sets the number of Python threads that call it; 4 by default.
+    ///
+    /// With more than one, calls run concurrently.
     pub fn threads(mut self, threads: usize) -> Wsgi {
         self.threads = threads;
         self
     }
 
-    /// How many requests may wait for a thread; 1,024 by default. Others are answered 503.
+    /// Sets how many requests may wait for a thread; 1,024 by default. Further requests get 503.
     pub fn backlog(mut self, requests: usize) -> Wsgi {
         self.backlog = requests;
         self
     }
 
-    /// Starts the interpreter where it is not there yet, imports the callable and starts its threads.
+    /// Starts the interpreter if it does not run yet, imports the callable and starts its threads.
     ///
     /// # Errors
     ///
-    /// Where the interpreter does not start, is there with another virtual environment, or is of another version than
-    /// this program was built for; where the module cannot be imported, has no such name, or the name is nothing that
-    /// can be called. The text has Python's traceback.
+    /// If the interpreter does not start, if it runs with another virtual environment, or if its version is not the one
+    /// that this program was built for. Also if the module cannot be imported, has no such name, or the value is not
+    /// callable. The text includes Python's traceback.
     pub fn application(&self) -> Result<Application, Error> {
         let virtual_env = self.virtual_env.clone().or_else(active_environment);
         start(virtual_env.as_ref())?;
@@ -132,7 +135,7 @@ impl Wsgi {
         if module.is_empty() || !is_path {
             let target = &self.target;
             return Err(Error::new(format!(
-                "{target:?} is no target such as \"module:name\" or \"module:factory()\""
+                "{target:?} is not a valid target: write \"module:name\" or \"module:factory()\""
             )));
         }
         let found = name.split('.').try_fold(
@@ -154,10 +157,10 @@ impl Wsgi {
     }
 }
 
-/// The one place that looks at the environment: it is how an activated one is known.
+/// The only place that reads the environment, to find an activated virtual environment.
 #[expect(
     clippy::disallowed_methods,
-    reason = "`Wsgi::virtual_env` is the option, and this its documented default"
+    reason = "the documented default of `Wsgi::virtual_env`"
 )]
 fn active_environment() -> Option<PathBuf> {
     std::env::var_os("VIRTUAL_ENV")
@@ -177,7 +180,7 @@ fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
             if !program.exists() {
                 let folder = folder.display();
                 return Err(Error::new(format!(
-                    "{folder} is no virtual environment: it has no bin/python"
+                    "{folder} is not a virtual environment: bin/python is missing"
                 )));
             }
             Some(ffi::c_string(&program).map_err(Error::new)?)
@@ -185,7 +188,7 @@ fn start(virtual_env: Option<&PathBuf>) -> Result<(), Error> {
         None => None,
     };
     ffi::initialize(program.as_deref())
-        .map_err(|why| Error::new(format!("Python does not start: {why}")))
+        .map_err(|why| Error::new(format!("Python did not start: {why}")))
 }
 
 fn check_version(py: Python<'_>) -> Result<(), Error> {
@@ -194,12 +197,12 @@ fn check_version(py: Python<'_>) -> Result<(), Error> {
     match env!("ENFILADE_PYTHON") {
         built if built == found => Ok(()),
         built => Err(Error::new(format!(
-            "this program was built for Python {built}, and the libpython that it found is {found}"
+            "this program was built for Python {built}, but found libpython {found}"
         ))),
     }
 }
 
-/// The environment is chosen when the interpreter starts, once.
+/// The interpreter gets its environment when it starts, and keeps it.
 fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<(), Error> {
     let Some(wanted) = virtual_env else {
         return Ok(());
@@ -211,18 +214,18 @@ fn check_environment(py: Python<'_>, virtual_env: Option<&PathBuf>) -> Result<()
     match (wanted.canonicalize(), prefix.canonicalize()) {
         (Ok(wanted), Ok(prefix)) if wanted == prefix => Ok(()),
         _ => Err(Error::new(format!(
-            "Python runs with {} already, and cannot use {} too",
+            "Python already runs with {}, so it cannot use {}: use one virtual environment for the whole process",
             prefix.display(),
             wanted.display()
         ))),
     }
 }
 
-/// What went wrong, with Python's own words.
+/// Makes an error with Python's traceback.
 fn import_error(py: Python<'_>, target: &str, error: PyErr) -> Error {
     let text = traceback(py, &error).unwrap_or_else(|_| error.to_string());
     Error::raised(
-        format!("cannot have {target:?}:\n{}", text.trim_end()),
+        format!("cannot load {target:?}:\n{}", text.trim_end()),
         error,
     )
 }

@@ -1,12 +1,12 @@
-//! What can go wrong before anything is served.
+//! Errors before anything is served.
 
 use std::fmt;
 
 use pyo3::PyErr;
 
-/// Why a Python application could not be had, or a server not started.
+/// The error of loading a Python application or starting a server.
 ///
-/// Its text is whole: where Python raised an exception, the traceback stands in it.
+/// Its text is complete: if Python raised an exception, it includes the traceback.
 #[derive(Debug)]
 pub struct Error {
     what: String,
@@ -28,7 +28,7 @@ impl Error {
         }
     }
 
-    /// The exception that Python raised, where it was one.
+    /// Returns the exception, if Python raised one.
     #[must_use]
     pub fn exception(&self) -> Option<&PyErr> {
         self.cause.as_ref()

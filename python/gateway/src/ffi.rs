@@ -1,9 +1,9 @@
-//! What needs CPython's interface in C, or a descriptor that Python gave as a number.
+//! Calls CPython's C interface, and duplicates descriptors that Python passes as numbers.
 //!
-//! It is the one module that may be `unsafe`; each block says why it is sound.
+//! Only this module may use `unsafe`. Each block explains why it is sound.
 #![expect(
     unsafe_code,
-    reason = "CPython has these in C alone, and descriptors as numbers"
+    reason = "CPython offers these only in C, and passes descriptors as numbers"
 )]
 
 use std::ffi::{CStr, CString};
@@ -15,37 +15,40 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// WSGI's native string of these bytes: each is the character of its number (PEP 3333, "A Note On String Types").
+/// Makes WSGI's native string of these bytes, one character for each byte.
+///
+/// See PEP 3333, "A Note On String Types".
 pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let length = isize::try_from(bytes.len()).unwrap_or(isize::MAX);
-    // SAFETY: the pointer and the length are those of one slice (whose length is never beyond `isize::MAX`), a null
-    // pointer for the errors is the default, and what comes back is a new reference to a `str`, or null with an
-    // exception set.
+    // SAFETY: the pointer and the length are those of one slice, whose length is never beyond `isize::MAX`. For the
+    // errors, a null pointer is the default. The result is a new reference to a `str`, or null with an exception set.
     unsafe {
         let text = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null());
         Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
     }
 }
 
-/// A descriptor of our own for what Python has under this number.
+/// Duplicates the descriptor that Python has under this number.
 pub(crate) fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    // SAFETY: it is borrowed for this call alone, in which the caller, who holds the interpreter, closes nothing; where
-    // nothing is open under the number, the system says so and nothing else happens.
+    // SAFETY: the descriptor is borrowed only during this call. The caller holds the interpreter and closes nothing in
+    // that time. If the number is not open, the system returns an error and does nothing else.
     unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned()
 }
 
-/// Starts the interpreter, which takes this program for its own where one is named, and with it a virtual environment.
+/// Starts the interpreter.
 ///
-/// Signals are the host's. The interpreter is left to whoever attaches to it. It must not be there yet, and nobody else may
-/// start it at the same time.
+/// If a program is named, the interpreter takes it for its own, and so uses its virtual environment.
+///
+/// The host keeps its signal handlers. After the call no thread holds the interpreter. It must not run yet, and no
+/// other thread may start it at the same time.
 pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
     let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
-    // SAFETY: `PyConfig_InitPythonConfig` fills the whole of what it is given, so `config` is a `PyConfig` from then on; it
-    // is cleared once, after its last use. Strings end with a null, as `CStr` says, and are copied. The interpreter is
-    // started on this thread, which then holds it, so that `PyEval_SaveThread` may let it go.
+    // SAFETY: `PyConfig_InitPythonConfig` fills the whole struct, so `config` is a valid `PyConfig` from then on; it is
+    // cleared once, after its last use. Strings end with a null, which `CStr` guarantees, and are copied. This thread
+    // starts the interpreter and then holds it, so `PyEval_SaveThread` may release it.
     unsafe {
         ffi::PyConfig_InitPythonConfig(config.as_mut_ptr());
         let config = config.assume_init_mut();
@@ -63,7 +66,7 @@ pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
         if ffi::PyStatus_Exception(status) != 0 {
             let text = status.err_msg;
             return Err(match text.is_null() {
-                true => "the interpreter does not start".to_owned(),
+                true => "the interpreter did not start".to_owned(),
                 false => CStr::from_ptr(text).to_string_lossy().into_owned(),
             });
         }
@@ -72,14 +75,15 @@ pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether there is an interpreter.
+/// Whether the interpreter runs.
 pub(crate) fn is_initialized() -> bool {
-    // SAFETY: it may be asked at any time, by any thread.
+    // SAFETY: any thread may call it at any time.
     unsafe { ffi::Py_IsInitialized() != 0 }
 }
 
-/// A path as CPython takes one.
+/// Converts a path to a C string.
 pub(crate) fn c_string(path: &std::path::Path) -> Result<CString, String> {
     use std::os::unix::ffi::OsStrExt;
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| format!("{path:?} is no path"))
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| format!("{path:?} is not a valid path: it has a null byte"))
 }

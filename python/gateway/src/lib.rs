@@ -1,9 +1,9 @@
-//! Python's WSGI applications as applications of Enfilade, and the servers that run them.
+//! Runs Python's WSGI applications as applications of Enfilade, with servers for them.
 //!
-//! A callable of PEP 3333 becomes an [`enfilade::Application`] and stands in a stack like any other: mounted by a router,
-//! behind a log, compressed. All the Python code of one request runs on one Python thread.
+//! A callable of PEP 3333 becomes an [`enfilade::Application`], which is used in a stack like any other: mounted by a
+//! router, logged, compressed. All Python code of one request runs on one Python thread.
 //!
-//! A Rust program calls [`wsgi`] and serves what it gives by [`enfilade::Server`] or any other gateway:
+//! A Rust program calls [`wsgi`] and serves the result with [`enfilade::Server`] or another gateway:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! The program needs a shared libpython where it is built and where it runs; see the crate's `build.rs` for how it finds
+//! The program needs a shared libpython when it is built and when it runs. The crate's `build.rs` explains how it finds
 //! the one that it was built with.
 
 mod call;

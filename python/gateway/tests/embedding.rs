@@ -22,30 +22,30 @@ fn a_callable_is_mounted_like_any_other() {
         .at("/shop", import("plain:application").unwrap())
         .unwrap();
     let client = Client::new(Application::new(app).wrap(Compression::new()));
-    let answer = client.get("/shop/caf%C3%A9").send();
+    let response = client.get("/shop/caf%C3%A9").send();
     // The bytes of "é" are the characters of WSGI's string, and the application wrote them as bytes again.
-    assert_eq!(answer.text(), "/shop|/café|True");
+    assert_eq!(response.text(), "/shop|/café|True");
 }
 
 #[test]
 fn a_target_may_be_a_path_a_factory_or_a_module() {
     assert_eq!(client("plain").get("/a").send().text(), "|/a|True");
     assert_eq!(
-        client("plain:House.room").get("/a").send().text(),
+        client("plain:Holder.room").get("/a").send().text(),
         "|/a|True"
     );
-    let answer = client("plain:create_app()").post("/").body("four").send();
-    assert_eq!(answer.status(), 201);
-    assert_eq!(answer.header("x-length"), Some("4"));
+    let response = client("plain:create_app()").post("/").body("four").send();
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.header("x-length"), Some("4"));
     assert!(
-        answer.text().starts_with("made enfilade-"),
+        response.text().starts_with("made enfilade-"),
         "{}",
-        answer.text()
+        response.text()
     );
 }
 
 #[test]
-fn what_cannot_be_had_is_told_with_a_traceback() {
+fn a_load_error_has_the_traceback() {
     for (target, expected) in [
         (
             "broken:app",
@@ -57,15 +57,15 @@ fn what_cannot_be_had_is_told_with_a_traceback() {
         ),
         (
             "plain:number",
-            "TypeError: a WSGI application can be called, and this int cannot",
+            "TypeError: a WSGI application must be callable, and an object of type int is not",
         ),
         (
             "nowhere:app",
             "ModuleNotFoundError: No module named 'nowhere'",
         ),
-        ("plain:", "is no target"),
-        ("plain:create_app('x')", "is no target"),
-        ("", "is no target"),
+        ("plain:", "is not a valid target"),
+        ("plain:create_app('x')", "is not a valid target"),
+        ("", "is not a valid target"),
     ] {
         let error = import(target).unwrap_err();
         assert!(error.to_string().contains(expected), "{target}: {error}");
@@ -76,36 +76,34 @@ fn what_cannot_be_had_is_told_with_a_traceback() {
 }
 
 #[test]
-fn another_virtual_environment_is_refused() {
+fn another_virtual_environment_is_rejected() {
     import("plain").unwrap();
     let error = Wsgi::new("plain")
         .virtual_env("/nowhere")
         .application()
         .unwrap_err();
     assert!(
-        error.to_string().contains("cannot use /nowhere too"),
+        error.to_string().contains("cannot use /nowhere: use one"),
         "{error}"
     );
 }
 
 #[test]
-fn an_exception_is_a_500_and_later_breaks_the_answer_off() {
+fn an_exception_is_a_500_and_later_aborts_the_response() {
     assert_eq!(client("plain:fails").get("/").send().status(), 500);
-    let answer = Client::new(import("plain:breaks_off").unwrap())
-        .get("/")
-        .send();
+    let response = Client::new(import("plain:aborts").unwrap()).get("/").send();
     assert_eq!(
-        (answer.status().as_u16(), answer.text().as_ref()),
+        (response.status().as_u16(), response.text().as_ref()),
         (200, "begun")
     );
-    assert!(answer.body_error().is_some());
+    assert!(response.body_error().is_some());
 }
 
 #[test]
-fn what_the_router_captures_is_at_hand() {
+fn the_captures_of_the_router_are_in_the_environ() {
     let router = Router::new().any("/users/{id:int}/{part}", import("plain:captured").unwrap());
-    let answer = Client::new(router.build().unwrap())
+    let response = Client::new(router.build().unwrap())
         .get("/users/7/caf%C3%A9")
         .send();
-    assert_eq!(answer.text(), "((), {'id': '7', 'part': 'café'})");
+    assert_eq!(response.text(), "((), {'id': '7', 'part': 'café'})");
 }

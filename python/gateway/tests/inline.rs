@@ -1,4 +1,6 @@
-//! The server whose thread does it all, with applications in Rust: those in Python cannot say a wrong length.
+//! The server that runs on its caller's thread, with applications in Rust.
+//!
+//! Python applications cannot send a wrong length.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -11,9 +13,9 @@ use enfilade::{Application, Body, Request, Response};
 use enfilade_python::{Options, Server, Wsgi};
 use pyo3::Python;
 
-/// What a client of this version gets, to the end of the connection, however that comes.
+/// Returns the bytes that a client of this version receives until the connection ends in any way.
 fn exchange(app: Application, version: &str) -> String {
-    // It starts the interpreter.
+    // This starts the interpreter.
     let apps = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps");
     Wsgi::new("plain").search_path(apps).application().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -28,7 +30,7 @@ fn exchange(app: Application, version: &str) -> String {
     client.write_all(request.as_bytes()).unwrap();
     let mut received = Vec::new();
     let mut room = [0; 1024];
-    // A reset is an end too.
+    // A reset ends the loop too.
     while let Ok(count @ 1..) = client.read(&mut room) {
         received.extend_from_slice(&room[..count]);
     }
@@ -41,7 +43,7 @@ fn a_body_of_another_length_than_it_says_does_not_look_complete() {
     for (blocks, expected) in [
         (&["ab", "cd", "e"][..], "abcde"),
         (&["ab", "cd"], "abcd"),
-        // The first of these bytes would make it whole.
+        // The first byte of the last block would complete the body.
         (&["ab", "cd", "ef"], "abcd"),
         (&["abcdef"], ""),
         (&[], ""),

@@ -1,4 +1,4 @@
-//! Applications as Python has them.
+//! Python's type of applications.
 
 use enfilade::Application;
 use pyo3::prelude::*;
@@ -12,14 +12,14 @@ pub(crate) struct PyApplication {
 
 #[pymethods]
 impl PyApplication {
-    /// Makes one of any WSGI callable.
+    /// Makes an application of any WSGI callable.
     #[new]
     #[pyo3(signature = (app, /))]
     fn new(app: &Bound<'_, PyAny>) -> PyResult<PyApplication> {
         Ok(PyApplication { app: taken(app)? })
     }
 
-    /// Answers a request, as PEP 3333 has it.
+    /// Calls the application with a request, as PEP 3333 defines.
     #[pyo3(signature = (environ, start_response, /))]
     fn __call__<'py>(
         &self,
@@ -29,7 +29,7 @@ impl PyApplication {
         enfilade_python::call(&self.app, environ, start_response)
     }
 
-    /// The tree of components that this application is made of.
+    /// Returns the tree of components of this application.
     fn describe(&self) -> String {
         self.app.describe().to_string()
     }
@@ -43,8 +43,10 @@ impl PyApplication {
     }
 }
 
-/// The application that a Python object is: one of ours as it is, so that nothing stands between it and what goes around
-/// it, or any other WSGI callable.
+/// Turns a Python object into an application.
+///
+/// An application of this module is used directly, so that no call to Python stands between two wrappers; any other
+/// WSGI callable is adapted.
 pub(crate) fn taken(object: &Bound<'_, PyAny>) -> PyResult<Application> {
     if let Ok(application) = object.cast::<PyApplication>()
         && is_ours(&object.get_type())?
@@ -54,14 +56,14 @@ pub(crate) fn taken(object: &Bound<'_, PyAny>) -> PyResult<Application> {
     enfilade_python::from_callable(object)
 }
 
-/// Whether a class is one of this module's: another may have a `__call__` of its own.
+/// Whether a class has this module's `__call__`, and not its own.
 fn is_ours(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let own = class.getattr("__call__")?;
     let ours = class.py().get_type::<PyApplication>().getattr("__call__")?;
     Ok(own.is(&ours))
 }
 
-/// A wrapper's instance: the application that it makes, as its base.
+/// A wrapper's instance, with the application that it makes in its base class.
 pub(crate) fn based<T: pyo3::PyClass<BaseType = PyApplication>>(
     app: Application,
     class: T,

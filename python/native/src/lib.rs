@@ -6,7 +6,7 @@ mod wrappers;
 
 use pyo3::prelude::*;
 
-/// What the package `enfilade` is made of.
+/// The extension module behind the package `enfilade`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -1,4 +1,4 @@
-//! The server as Python has it.
+//! Python's type of servers.
 
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 
 use crate::application::taken;
 
-/// An HTTP server for a WSGI application on sockets that listen already.
+/// An HTTP server for a WSGI application, on sockets that already listen.
 #[pyclass(frozen, module = "enfilade", name = "Server")]
 pub(crate) struct PyServer(Server);
 
@@ -26,7 +26,7 @@ impl PyServer {
     ))]
     #[expect(
         clippy::too_many_arguments,
-        reason = "keywords of Python, which have names where they are called"
+        reason = "Python passes these as keyword arguments, by name"
     )]
     fn new(
         app: &Bound<'_, PyAny>,
@@ -70,19 +70,21 @@ impl PyServer {
         Ok(PyServer(Server::new(taken(app)?, sockets, options)))
     }
 
-    /// Serves until `shutdown()` or a signal's handler that raises, such as that of Ctrl-C.
+    /// Serves until `shutdown()`, or until a signal handler raises, such as that of Ctrl-C.
     fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
         self.0.serve_forever(py)
     }
 
-    /// Answers one request and closes its connection; whether there was one in time (seconds).
+    /// Serves one request and closes its connection; returns false if none came in time (seconds).
     #[pyo3(signature = (timeout = None))]
     fn handle_request(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let timeout = timeout.map(seconds).transpose()?;
         self.0.handle_request(py, timeout)
     }
 
-    /// Accepts nothing more and lets what is in flight finish; from any thread, and from a signal's handler.
+    /// Stops accepting and lets requests in flight finish.
+    ///
+    /// Can be called from any thread and from a signal handler.
     fn shutdown(&self) {
         self.0.shutdown();
     }
@@ -90,5 +92,5 @@ impl PyServer {
 
 pub(crate) fn seconds(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyValueError::new_err(format!("{seconds} is no number of seconds")))
+        .map_err(|_| PyValueError::new_err(format!("{seconds} is not a valid number of seconds")))
 }

@@ -1,10 +1,10 @@
 """A fast WSGI server and wrappers for WSGI applications, in Rust.
 
-Everything here is a WSGI application or takes one and gives one:
+Everything here takes a WSGI application and returns one, or is one:
 
     app = Compression(AccessLog(flask_app))
 
-The result runs on any WSGI server, and on this one without leaving Rust between the wrappers.
+The result runs on any WSGI server. Enfilade's own server runs it without leaving Rust between the wrappers.
 """
 
 from enfilade._native import (

@@ -1,4 +1,4 @@
-"""`python -m enfilade` is the command `enfilade`."""
+"""Makes `python -m enfilade` run the command `enfilade`."""
 
 import sys
 

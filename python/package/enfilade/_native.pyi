@@ -1,4 +1,4 @@
-"""What the extension module has; see the package for how it is used."""
+"""The types of the extension module. Import its names from the package `enfilade`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -57,7 +57,7 @@ class Application:
 
 @final
 class FileWrapper:
-    """`wsgi.file_wrapper`: a file as an iterable, which the server sends by itself where it is a real one."""
+    """`wsgi.file_wrapper`: an iterable of a file's blocks. The server sends a real file without calling Python."""
 
     def __new__(cls, filelike: _Readable, blksize: int = 8192) -> FileWrapper: ...
     @property
@@ -70,9 +70,10 @@ class FileWrapper:
 
 @final
 class Server:
-    """An HTTP server for a WSGI application on sockets that listen already.
+    """An HTTP server for a WSGI application, on sockets that already listen.
 
-    With one thread the caller's runs the application, with more as many of `threading` do. Times are in seconds.
+    With `threads=1` the application runs on the calling thread, otherwise on that many threads of `threading`. Times are in
+    seconds.
     """
 
     def __new__(
@@ -104,7 +105,10 @@ class Server:
 
 @final
 class Router(Application):
-    """Chooses by patterns such as `/users/{id:int}` or `GET,HEAD /users`; captures are in `wsgiorg.routing_args`."""
+    """Chooses an application by patterns such as `/users/{id:int}` or `GET,HEAD /users`.
+
+    Captures are in `wsgiorg.routing_args`.
+    """
 
     def __new__(
         cls,
@@ -117,19 +121,19 @@ class Router(Application):
 
 @final
 class Mounts(Application):
-    """Chooses by prefixes of the path, the longest first; `/` is for what no other is for, as `default` is."""
+    """Chooses an application by the longest prefix of the path that matches; `default`, or `/`, takes all other paths."""
 
     def __new__(cls, mounts: Mapping[str, WSGIApplication], /, default: WSGIApplication | None = None) -> Mounts: ...
 
 @final
 class NotFound(Application):
-    """Lets a second application answer where the first answers 404."""
+    """Calls `fallback` if the application responds with 404."""
 
     def __new__(cls, app: WSGIApplication, fallback: WSGIApplication, /, *, pages_only: bool = False) -> NotFound: ...
 
 @final
 class ProxyFix(Application):
-    """Believes what named proxies say of the client: networks, addresses, `unix`, or `*` for any peer."""
+    """Trusts what named proxies report about the client: networks, addresses, `unix`, or `*` for any peer."""
 
     def __new__(
         cls,
@@ -143,7 +147,7 @@ class ProxyFix(Application):
 
 @final
 class Slashes(Application):
-    """Trims or appends the slash at the end of paths."""
+    """Removes or appends the slash at the end of paths."""
 
     def __new__(
         cls,
@@ -157,7 +161,7 @@ class Slashes(Application):
 
 @final
 class MethodOverride(Application):
-    """Lets a POST say that it is a PUT, PATCH or DELETE."""
+    """Lets a POST request override its method with PUT, PATCH or DELETE."""
 
     def __new__(
         cls,
@@ -177,13 +181,13 @@ class HttpsRedirect(Application):
 
 @final
 class CanonicalHost(Application):
-    """Redirects from every other host to one."""
+    """Redirects from all other hosts to one."""
 
     def __new__(cls, app: WSGIApplication, host: str, /, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
 
 @final
 class Compression(Application):
-    """Compresses answers as the client's `Accept-Encoding` asks; `min_size` is in bytes."""
+    """Compresses responses if the client's `Accept-Encoding` allows it; `min_size` is in bytes."""
 
     def __new__(
         cls,
@@ -198,13 +202,13 @@ class Compression(Application):
 
 @final
 class Decompression(Application):
-    """Decodes request bodies, up to a limit in bytes."""
+    """Decompresses request bodies, up to a limit in bytes."""
 
     def __new__(cls, app: WSGIApplication, /, *, limit: int | None = None) -> Decompression: ...
 
 @final
 class Headers(Application):
-    """Sets, appends, defaults and removes headers of answers, and those of requests."""
+    """Sets, appends, defaults and removes headers of responses and of requests."""
 
     def __new__(
         cls,
@@ -223,7 +227,7 @@ class Headers(Application):
 
 @final
 class SecurityHeaders(Application):
-    """Sets the headers that are right for most sites: CSP, HSTS over TLS and the like."""
+    """Sets security headers that suit most sites, such as CSP, and HSTS over TLS."""
 
     def __new__(
         cls,
@@ -237,13 +241,13 @@ class SecurityHeaders(Application):
 
 @final
 class CacheControl(Application):
-    """Says how long caches may keep answers: directives by patterns of paths, the first that fits counts."""
+    """Sets how long caches may keep responses: directives by path pattern. The first pattern that matches applies."""
 
     def __new__(cls, app: WSGIApplication, rules: _Pairs, /) -> CacheControl: ...
 
 @final
 class Cors(Application):
-    """Lets pages of other origins read answers, and answers preflights."""
+    """Lets pages of other origins read responses, and responds to preflight requests."""
 
     def __new__(
         cls,
@@ -260,31 +264,31 @@ class Cors(Application):
 
 @final
 class ErrorPages(Application):
-    """Shows errors as HTML, as a problem in JSON or as text, as the client likes."""
+    """Fills error responses with HTML, JSON problem details or text, as the client prefers."""
 
     def __new__(cls, app: WSGIApplication, /, *, replace_content: bool = False) -> ErrorPages: ...
 
 @final
 class Timeout(Application):
-    """Answers 503 where there is no answer within so many seconds; the Python code goes on, and its answer is dropped."""
+    """Returns 503 if there is no response within `head` seconds. The Python code runs on; its response is dropped."""
 
     def __new__(cls, app: WSGIApplication, head: float, /) -> Timeout: ...
 
 @final
 class BodyLimit(Application):
-    """Answers 413 to request bodies of more bytes."""
+    """Returns 413 if a request body is longer than `limit` bytes."""
 
     def __new__(cls, app: WSGIApplication, limit: int, /) -> BodyLimit: ...
 
 @final
 class RateLimit(Application):
-    """Lets each client ask so often in so many seconds, and answers 429 to the rest."""
+    """Limits each client to `requests` in `period` seconds, and returns 429 to further requests."""
 
     def __new__(cls, app: WSGIApplication, requests: int, /, *, period: float = 60.0, burst: int | None = None) -> RateLimit: ...
 
 @final
 class ConcurrencyLimit(Application):
-    """Lets so many requests in at a time, and `backlog` more wait for `wait` seconds; the rest is answered 503."""
+    """Limits concurrent requests. `backlog` more requests wait up to `wait` seconds; all others get 503."""
 
     def __new__(
         cls,
@@ -298,13 +302,13 @@ class ConcurrencyLimit(Application):
 
 @final
 class CatchPanic(Application):
-    """Answers 500 where a component in Rust panics."""
+    """Returns 500 if a component in Rust panics."""
 
     def __new__(cls, app: WSGIApplication, /) -> CatchPanic: ...
 
 @final
 class Maintenance(Application):
-    """Answers 503 while it is closed."""
+    """Returns 503 while it is closed."""
 
     def __new__(
         cls,
@@ -322,25 +326,25 @@ class Maintenance(Application):
 
 @final
 class TrustedHosts(Application):
-    """Refuses requests for hosts that are not in the list."""
+    """Rejects requests for hosts that are not in the list."""
 
     def __new__(cls, app: WSGIApplication, hosts: Sequence[str], /) -> TrustedHosts: ...
 
 @final
 class AccessLog(Application):
-    """Logs requests: `common`, `combined`, `vhost_combined`, `json` or a format in Apache's language."""
+    """Logs requests: `common`, `combined`, `vhost_combined`, `json`, or a format in Apache's syntax."""
 
     def __new__(cls, app: WSGIApplication, /, *, format: str = "combined", output: str = "-") -> AccessLog: ...
     def reopen(self) -> None: ...
 
 @final
 class RequestId(Application):
-    """Gives each request an id: the one that it brings where that is fit, else a new one."""
+    """Gives each request an ID: the client's ID, if valid, or a new one."""
 
     def __new__(cls, app: WSGIApplication, /, *, header: str | None = None, ignore_inbound: bool = False) -> RequestId: ...
 
 @final
 class Timing(Application):
-    """Tells in `Server-Timing` and `X-Runtime` how long answers took."""
+    """Reports how long responses took, in `Server-Timing` and `X-Runtime`."""
 
     def __new__(cls, app: WSGIApplication, /, *, server_timing: bool = True, x_runtime: bool = True) -> Timing: ...

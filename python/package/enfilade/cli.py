@@ -21,9 +21,9 @@ from enfilade.workers import Workers
 log = logging.getLogger("enfilade")
 
 EPILOG = """\
-signals: TERM stops after what is in flight, INT and QUIT at once; HUP loads the application anew in new workers and
-then ends the old ones; TTIN and TTOU start and end one worker.
-exit status: 0 after a stop, 1 where an address cannot be used, 2 for wrong options, 3 where the application does not load.
+signals: TERM stops after the requests in flight, INT and QUIT stop at once; HUP reloads the application in new workers
+and then ends the old ones; TTIN starts one more worker, TTOU ends one.
+exit status: 0 after a stop, 1 if an address cannot be used, 2 for wrong options, 3 if the application does not load.
 """
 
 
@@ -42,11 +42,11 @@ def release() -> str:
     try:
         return version("enfilade")
     except PackageNotFoundError:
-        return "of a source tree"
+        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit status; wrong options end with 2."""
+    """Runs the command and returns its exit status. Wrong options exit with status 2."""
     parsed = parser().parse_args(arguments)
     return serve(of.options(parsed.parser, parsed))
 
@@ -80,7 +80,7 @@ def serve(options: Options) -> int:
 
 
 def clean_up(cleaning: contextlib.ExitStack, options: Options, listeners: list[socket.socket]) -> None:
-    """What the first process leaves behind nothing of: the id's file and the Unix sockets' paths."""
+    """Removes the PID file and the paths of Unix sockets when the first process ends."""
     for address, listener in zip(options.bind, listeners):
         cleaning.callback(listener.close)
         if address.startswith("unix:"):
@@ -97,9 +97,9 @@ def remove(path: str) -> None:
 
 
 def set_up_log(options: Options) -> None:
-    """Messages go to standard error, or with it to the file that was named."""
+    """Sends messages to standard error, or sends standard error and the messages to `--error-log`."""
     if options.error_log and options.error_log != "-":
-        # The descriptor itself, so that what a worker and the application write there goes along.
+        # Replaces the descriptor itself, so that the file also gets what workers and the application write to it.
         file = os.open(options.error_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(file, 2)
         os.close(file)

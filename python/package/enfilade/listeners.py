@@ -1,4 +1,4 @@
-"""Makes the sockets that all workers share, before any of them is there."""
+"""Makes the sockets that all workers share, before the first worker starts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import stat
 
 
 class BindError(Exception):
-    """An address cannot be listened on; the text says which and why."""
+    """Listening on an address failed; the text has the address and the reason."""
 
 
 def listen(address: str, backlog: int) -> socket.socket:
-    """A listening socket for `host:port`, `[ipv6]:port`, `unix:path` or `fd://N`; raises BindError.
+    """Returns a listening socket for `host:port`, `[ipv6]:port`, `unix:path` or `fd://N`; raises BindError.
 
-    It does not block, from the start: that is a fact of the socket that all processes share, and no worker that ends may put
-    it back to what it was before.
+    The socket is non-blocking from the start. All processes share this setting of the socket, so a worker that ends must not
+    restore the previous setting.
     """
     listener = opened(address, backlog)
     listener.setblocking(False)
@@ -37,7 +37,7 @@ def listen_tcp(address: str, backlog: int) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # `:8000` is IPv4, as it is for gunicorn; IPv6 is said as [::]:8000.
+    # `:8000` is IPv4, as in gunicorn; for IPv6 write [::]:8000.
     family, kind, protocol, _, where = next((each for each in found if each[0] == socket.AF_INET), found[0])
     listener = socket.socket(family, kind, protocol)
     try:
@@ -51,7 +51,7 @@ def listen_tcp(address: str, backlog: int) -> socket.socket:
 
 
 def listen_unix(path: str, backlog: int) -> socket.socket:
-    """A path that a dead server left is taken over; one that somebody serves, or that is no socket, is not."""
+    """Replaces the socket of a dead server, but not a socket that a server listens on or a file of another kind."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         remove_stale(path)
@@ -66,7 +66,7 @@ def listen_unix(path: str, backlog: int) -> socket.socket:
 def remove_stale(path: str) -> None:
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise FileExistsError(0, "there is a file, which is no socket")
+            raise FileExistsError(0, "the path exists and is not a socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -75,7 +75,7 @@ def remove_stale(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
         else:
-            raise OSError(0, "somebody serves there")
+            raise OSError(0, "a server already listens there")
 
 
 def inherited(descriptor: int, backlog: int) -> socket.socket:
@@ -85,7 +85,7 @@ def inherited(descriptor: int, backlog: int) -> socket.socket:
 
 
 def name_of(listener: socket.socket, tls: bool) -> str:
-    """The address to show, such as http://127.0.0.1:8000 or unix:/run/app.sock."""
+    """Returns the address for messages, such as http://127.0.0.1:8000 or unix:/run/app.sock."""
     address = listener.getsockname()
     if isinstance(address, (str, bytes)):
         return f"unix:{os.fsdecode(address)}"

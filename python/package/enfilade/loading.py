@@ -1,4 +1,4 @@
-"""Finds the application that `module:callable` names, and says clearly where it does not."""
+"""Finds the application that `module:callable` names, and explains why if it cannot."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ if TYPE_CHECKING:
 
 
 class LoadError(Exception):
-    """The application cannot be loaded; the text says why, with the traceback where its code is at fault."""
+    """The application cannot be loaded; the text has the reason, with the traceback if the application's code failed."""
 
 
 def load(name: str, factory: bool = False) -> WSGIApplication:
-    """The application of `module:attribute.path`, `module:factory(...)` or `module`.
+    """Returns the application of `module:attribute.path`, `module:factory(...)` or `module`.
 
-    A call takes literals only, as gunicorn's does.
-
-    Raises LoadError, with the text for the user.
+    The arguments of a call must be literals, as for gunicorn. Raises LoadError, with a text for the user.
     """
     module_name, _, expression = name.partition(":")
     if not module_name:
-        raise LoadError(f"{name!r} names no module: it should be like module:callable")
+        raise LoadError(f"{name!r} has no module: write it as module:callable")
     module = imported(module_name)
     application = evaluate(module, module_name, expression) if expression else default_of(module, module_name)
     if factory:
         application = called(application, name, (), {})
     if not callable(application):
-        raise LoadError(f"{name!r} is no application: a {type(application).__name__} cannot be called")
+        raise LoadError(f"{name!r} is not an application: an object of type {type(application).__name__} is not callable")
     result: WSGIApplication = application
     return result
 
@@ -42,28 +40,28 @@ def imported(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            hint = f"; it was searched in {', '.join(path or '.' for path in sys.path[:3])} ..."
-            raise LoadError(f"there is no module {error.name!r}{hint}\n{traceback.format_exc()}") from error
-        raise LoadError(f"the module {name!r} does not load:\n{traceback.format_exc()}") from error
+            hint = f"; searched in {', '.join(path or '.' for path in sys.path[:3])} ..."
+            raise LoadError(f"no module {error.name!r}{hint}\n{traceback.format_exc()}") from error
+        raise LoadError(f"module {name!r} does not load:\n{traceback.format_exc()}") from error
     except SystemExit as error:
-        raise LoadError(f"the module {name!r} ended the program ({error}) when it was imported") from error
+        raise LoadError(f"module {name!r} exited ({error}) while it was imported") from error
     except Exception as error:
-        raise LoadError(f"the module {name!r} does not load:\n{traceback.format_exc()}") from error
+        raise LoadError(f"module {name!r} does not load:\n{traceback.format_exc()}") from error
 
 
 def default_of(module: Any, name: str) -> Any:
     for attribute in ("application", "app"):
         if hasattr(module, attribute):
             return getattr(module, attribute)
-    raise LoadError(f"the module {name!r} has neither `application` nor `app`: name it, as in {name}:callable")
+    raise LoadError(f"module {name!r} has neither `application` nor `app`: write {name}:callable")
 
 
 def evaluate(module: Any, module_name: str, expression: str) -> Any:
-    """`attribute.path`, or a call of it with literals."""
+    """Returns the value of `attribute.path`, or the result of a call of it with literals."""
     try:
         node = ast.parse(expression, mode="eval").body
     except (SyntaxError, ValueError):
-        raise LoadError(f"{expression!r} is neither an attribute's name nor a call") from None
+        raise LoadError(f"{expression!r} is neither an attribute nor a call") from None
     if not isinstance(node, ast.Call):
         return attribute(module, module_name, node, expression)
     function = attribute(module, module_name, node.func, expression)
@@ -81,8 +79,8 @@ def attribute(module: Any, module_name: str, node: ast.expr, expression: str) ->
         names.append(node.attr)
         node = node.value
     if not isinstance(node, ast.Name):
-        raise LoadError(f"{expression!r} is neither an attribute's name nor a call")
-    value, place = module, f"the module {module_name!r}"
+        raise LoadError(f"{expression!r} is neither an attribute nor a call")
+    value, place = module, f"module {module_name!r}"
     for name in [node.id, *reversed(names)]:
         if not hasattr(value, name):
             raise LoadError(f"{place} has no attribute {name!r}{similar(value, name)}")
@@ -99,8 +97,8 @@ def similar(value: Any, name: str) -> str:
 
 def called(function: Any, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
     if not callable(function):
-        raise LoadError(f"{name!r} cannot be called to get an application: it is a {type(function).__name__}")
+        raise LoadError(f"{name!r} is not a factory: an object of type {type(function).__name__} is not callable")
     try:
         return function(*arguments, **keywords)
     except Exception as error:
-        raise LoadError(f"the factory {name!r} failed:\n{traceback.format_exc()}") from error
+        raise LoadError(f"factory {name!r} failed:\n{traceback.format_exc()}") from error

@@ -1,4 +1,4 @@
-"""The options of `enfilade serve`, named as gunicorn and granian name them, and what they are parsed into."""
+"""The options of `enfilade serve`, with the names that gunicorn and granian use, and their parsed values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class Options:
-    """What `enfilade serve` was told."""
+    """The parsed options of `enfilade serve`."""
 
     app: str
     bind: list[str] = field(default_factory=lambda: ["127.0.0.1:8000"])
@@ -45,12 +45,12 @@ class Options:
 
 
 def whole(least: int) -> Any:
-    """A parser of whole numbers from `least` on."""
+    """Returns a parser of whole numbers that are `least` or more."""
 
     def number(text: str) -> int:
         value = int(text)
         if value < least:
-            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+            raise argparse.ArgumentTypeError(f"{text} is too small: the minimum is {least}")
         return value
 
     return number
@@ -58,18 +58,18 @@ def whole(least: int) -> Any:
 
 def seconds(text: str) -> float:
     value = float(text)
-    # Not `value <= 0`: a NaN is no time either.
+    # Not `value <= 0`: NaN must be rejected too.
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return value
 
 
 def static(text: str) -> tuple[str, Path]:
     url, separator, folder = text.partition("=")
     if not separator or not url.startswith("/") or not folder:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like /url=folder")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: write it as /url=folder")
     if not Path(folder).is_dir():
-        raise argparse.ArgumentTypeError(f"{folder} is no folder")
+        raise argparse.ArgumentTypeError(f"{folder} is not a folder")
     return url.rstrip("/"), Path(folder).resolve()
 
 
@@ -82,100 +82,100 @@ def readable(text: str) -> str:
 def certificate_and_key(text: str) -> tuple[str, str]:
     certificate, separator, key = text.partition(",")
     if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like certificate.pem,key.pem")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: write it as certificate.pem,key.pem")
     return readable(certificate), readable(key)
 
 
 def address(text: str) -> str:
-    """An address to bind: `host:port`, `:port`, `[ipv6]:port`, `unix:path` or `fd://3`."""
+    """Checks an address to listen on: `host:port`, `:port`, `[ipv6]:port`, `unix:path` or `fd://3`."""
     if text.startswith("unix:") and len(text) > 5:
         return text
     if text.startswith("fd://") and text[5:].isdecimal():
         return text
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 127.0.0.1:8000, [::1]:8000, unix:path or fd://3")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address: write 127.0.0.1:8000, [::1]:8000, unix:path or fd://3")
     return text
 
 
 def listening(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-b", "--bind", action="append", type=address, metavar="ADDRESS",
-                       help="where to listen: host:port, [ipv6]:port, unix:path or fd://N; can be repeated "
+                       help="listen on this address: host:port, [ipv6]:port, unix:path or fd://N; can be repeated "
                             "(default: 127.0.0.1:8000)")
-    group.add_argument("--host", metavar="HOST", help="with --port, another way to say --bind")
-    group.add_argument("--port", type=whole(0), metavar="PORT", help="with --host, another way to say --bind")
+    group.add_argument("--host", metavar="HOST", help="listen on this host, at --port; the same as --bind HOST:PORT")
+    group.add_argument("--port", type=whole(0), metavar="PORT", help="the port of --host (default: 8000)")
     group.add_argument("--unix", "--uds", action="append", metavar="PATH", help="the same as --bind unix:PATH")
     group.add_argument("--umask", type=lambda text: int(text, 8), metavar="MODE",
                        help="the mode mask for files and Unix sockets, octal")
     group.add_argument("--backlog", type=whole(1), default=2048, metavar="N",
-                       help="connections that the system may hold for us (default: %(default)s)")
+                       help="limit of connections that wait in the system's queue to be accepted (default: %(default)s)")
     group.add_argument("--tls", type=certificate_and_key, metavar="CERT,KEY",
-                       help="speak TLS, with this certificate chain and key (PEM files)")
+                       help="serve TLS with this certificate chain and key (PEM files)")
     group.add_argument("--certfile", "--ssl-certificate", type=readable, metavar="FILE",
-                       help="with --keyfile, another way to say --tls")
+                       help="the certificate chain; with --keyfile the same as --tls CERT,KEY")
     group.add_argument("--keyfile", "--ssl-keyfile", type=readable, metavar="FILE", help="the key of --certfile")
     group.add_argument("--forwarded-allow-ips", metavar="IPS", default="",
-                       help="proxies whose X-Forwarded-* headers are believed: addresses or networks, by commas "
+                       help="trust the X-Forwarded-* headers of these proxies: addresses or networks, separated by commas "
                             "(default: none)")
-
-
 def processes(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-w", "--workers", type=whole(1), default=int(os.environ.get("WEB_CONCURRENCY", "1")), metavar="N",
-                       help="processes that serve (default: $WEB_CONCURRENCY, or 1)")
+                       help="the number of processes that serve (default: $WEB_CONCURRENCY, or 1)")
     group.add_argument("--threads", "--blocking-threads", type=whole(1), default=1, metavar="N",
                        help="threads of each process that run the application; 1 runs it on the thread that reads the "
                             "connections, which is fastest (default: %(default)s)")
     group.add_argument("--queue", "--backpressure", type=whole(0), default=1024, metavar="N",
-                       help="requests that may wait for a thread; beyond them the answer is 503 (default: %(default)s)")
+                       help="limit of requests that wait for a thread; more requests get status 503 (default: %(default)s)")
     group.add_argument("--max-requests", type=whole(0), default=0, metavar="N",
-                       help="replace a worker after so many requests (default: 0, never)")
+                       help="replace a worker after this many requests (default: 0, never)")
     group.add_argument("--max-requests-jitter", type=whole(0), default=0, metavar="N",
-                       help="by how many at most --max-requests is raised at random (default: %(default)s)")
+                       help="raise --max-requests by a random number up to this one (default: %(default)s)")
     group.add_argument("--preload", "--preload-app", action="store_true", help="import the application before the workers fork; "
                        "a reload does not import it again then")
     group.add_argument("--reload", action="store_true", help="reload when a file of the application changes")
     group.add_argument("--reload-extra-file", action="append", default=[], metavar="PATH",
-                       help="one more file or folder that --reload watches; can be repeated")
-    group.add_argument("-p", "--pid", "--pid-file", metavar="FILE", help="write the first process's id there")
+                       help="also watch this file or folder with --reload; can be repeated")
+    group.add_argument("-p", "--pid", "--pid-file", metavar="FILE", help="write the process ID of the first process to this file")
 
 
 def times(group: argparse._ArgumentGroup) -> None:
     for name, default, text in (
-        ("--keep-alive", 75.0, "a connection without a request is kept"),
-        ("--header-timeout", 30.0, "a client may take for the head of a request"),
-        ("--body-timeout", 30.0, "may pass without a byte of a body"),
-        ("--graceful-timeout", 30.0, "requests in flight have to end on a stop or a reload"),
+        ("--keep-alive", 75.0, "for the next request on an open connection"),
+        ("--header-timeout", 30.0, "for the head of a request"),
+        ("--body-timeout", 30.0, "for the next byte of a request body"),
+        ("--graceful-timeout", 30.0, "for the requests in flight on a stop or a reload"),
     ):
         group.add_argument(name, type=seconds, default=default, metavar="SECONDS",
-                           help=f"how long {text} (default: %(default)s)")
+                           help=f"timeout {text} (default: %(default)s)")
 
 
 def behaviour(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--gzip", action="store_true", help="compress answers for clients that take it")
+    group.add_argument("--gzip", action="store_true", help="compress responses with gzip if the client accepts it")
     group.add_argument("--static", action="append", type=static, default=[], metavar="/URL=FOLDER",
                        help="serve the files of a folder below a path; can be repeated")
     group.add_argument("--access-log", "--access-logfile", metavar="FILE", help="log requests to a file; - is standard output")
     group.add_argument("--access-log-format", "--access-log-fmt", choices=("combined", "common", "json"), default="combined",
                        metavar="NAME", help="combined, common or json (default: %(default)s)")
     group.add_argument("--error-log", "--error-logfile", "--log-file", metavar="FILE",
-                       help="write messages and wsgi.errors there (default: standard error)")
+                       help="write messages and wsgi.errors to this file (default: standard error)")
     group.add_argument("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info",
-                       metavar="LEVEL", help="what of the messages is written (default: %(default)s)")
+                       metavar="LEVEL", help="write messages of this level and above (default: %(default)s)")
 
 
 def loading(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--factory", action="store_true", help="call what APP names, to get the application")
-    group.add_argument("--chdir", "--working-dir", metavar="FOLDER", help="go there first")
-    group.add_argument("--pythonpath", action="append", default=[], metavar="FOLDERS", help="search modules there too, by commas")
-    group.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable of the environment")
-    group.add_argument("--check-config", action="store_true", help="import the application and end: 0 where all is well")
+    group.add_argument("--factory", action="store_true", help="APP is a factory: call it to get the application")
+    group.add_argument("--chdir", "--working-dir", metavar="FOLDER", help="change to this folder first")
+    group.add_argument("--pythonpath", action="append", default=[], metavar="FOLDERS",
+                       help="also search these folders for modules; separated by commas, can be repeated")
+    group.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE",
+                       help="set an environment variable; can be repeated")
+    group.add_argument("--check-config", action="store_true", help="import the application and exit: status 0 if it loads")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `serve` to its parser."""
     parser.add_argument("app", metavar="APP", help="module:callable, module:factory() or module (its `application` or `app`)")
-    for title, add in (("where to listen", listening), ("processes and threads", processes), ("times", times),
-                       ("what it does", behaviour), ("the application", loading)):
+    for title, add in (("listening", listening), ("processes and threads", processes), ("timeouts", times),
+                       ("behaviour", behaviour), ("the application", loading)):
         add(parser.add_argument_group(title))
 
 
@@ -193,15 +193,15 @@ def binds(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> list[s
 
 
 def options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Options:
-    """The options as one value; what does not go together ends with status 2."""
+    """Returns the options as one value; options that conflict exit with status 2."""
     if bool(parsed.certfile) != bool(parsed.keyfile) or (parsed.tls and parsed.certfile):
-        parser.error("--certfile and --keyfile go together, and instead of --tls")
+        parser.error("--certfile and --keyfile need each other and cannot be combined with --tls")
     if parsed.preload and parsed.reload:
-        parser.error("--preload and --reload exclude each other: what is imported before the fork cannot be loaded anew")
+        parser.error("--preload and --reload cannot be combined: a module imported before the fork cannot be reloaded")
     for pair in parsed.env:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            parser.error(f"argument -e/--env: {pair!r} is not like NAME=VALUE")
+            parser.error(f"argument -e/--env: {pair!r} is not valid: write it as NAME=VALUE")
         os.environ[name] = value
     names = {name for name in Options.__dataclass_fields__ if hasattr(parsed, name)}
     values: dict[str, Any] = {name: getattr(parsed, name) for name in names}

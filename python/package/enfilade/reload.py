@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 
 def loaded_files() -> Iterator[str]:
-    """The source files of all modules that are loaded now."""
+    """Yields the source files of all modules that are loaded now."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str):
-            # A compiled module stands for its source, which is what is edited.
+            # Watches the source of a compiled module, because that is the file that is edited.
             yield file[:-1] if file.endswith((".pyc", ".pyo")) else file
 
 
 def below(path: str) -> Iterator[str]:
-    """A file itself, or all files below a folder."""
+    """Yields the path itself if it is a file, or all files below it if it is a folder."""
     if not os.path.isdir(path):
         yield path
         return
@@ -30,7 +30,7 @@ def below(path: str) -> Iterator[str]:
 
 
 def stamp(path: str) -> tuple[int, int] | None:
-    """What changes when a file does; None for a file that is not there."""
+    """Returns a value that changes when the file does; None if there is no such file."""
     try:
         about = os.stat(path)
     except OSError:
@@ -49,7 +49,7 @@ class Watcher:
         self.changed()
 
     def changed(self) -> str | None:
-        """A file that changed, appeared in an extra folder, or went since the last look."""
+        """Returns a file that changed or was removed since the last call, or that is new in an extra folder."""
         extra = {file for path in self._extra for file in below(path)}
         found = None
         for path in {*loaded_files(), *extra, *self._stamps}:
@@ -62,7 +62,7 @@ class Watcher:
         return found
 
     def start(self, report: Callable[[str], None]) -> threading.Thread:
-        """Calls `report` with the first file that changes, from a thread of its own."""
+        """Starts a thread that calls `report` with the first file that changes."""
 
         def watch() -> None:
             while not (path := self.changed()):

@@ -1,4 +1,4 @@
-"""What one worker does: load the application, build the stack that the options name, and serve."""
+"""The code of one worker: loads the application, wraps it as the options say, and serves it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BOOT_FAILED = 3
-"""The exit status of a worker whose application does not load, and of the command then, as gunicorn's."""
+"""The exit status of a worker, and of the command, if the application does not load; the same as gunicorn's."""
 
 log = logging.getLogger("enfilade")
 
 
 def prepare_path(options: Options) -> None:
-    """The application's folder comes first on the search path, as for `python -m`."""
+    """Puts the application's folder first on the search path, as `python -m` does."""
     if options.chdir:
         os.chdir(options.chdir)
     for folder in reversed(options.pythonpath):
@@ -39,14 +39,14 @@ def prepare_path(options: Options) -> None:
 
 
 def failed(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Stands in for an application that does not load, until its file is mended; the log has the reason."""
-    body = b"The application does not load; the server's log says why.\n"
+    """Replaces an application that does not load, until its file changes; the log has the reason."""
+    body = b"The application does not load; see the server's log.\n"
     start_response("500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 
 
 def stack(options: Options, application: WSGIApplication) -> WSGIApplication | _native.Application:
-    """The application inside what the options ask for, the access log outermost."""
+    """Returns the application in the wrappers that the options ask for, the access log outside the rest."""
     result: Any = application
     if options.static:
         result = _native.Mounts({url or "/": StaticFiles(folder) for url, folder in options.static}, default=result)
@@ -61,7 +61,7 @@ def stack(options: Options, application: WSGIApplication) -> WSGIApplication | _
 
 
 def limit(options: Options) -> int | None:
-    """After how many requests this worker ends: at random within the jitter, so that not all do at once."""
+    """Returns the number of requests after which this worker ends, random within the jitter so that not all end at once."""
     if options.max_requests is None:
         return None
     return options.max_requests + random.randint(0, options.max_requests_jitter)
@@ -85,7 +85,7 @@ def server(options: Options, application: WSGIApplication, listeners: list[socke
 
 def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, report: Callable[[str], None],
           preloaded: WSGIApplication | None = None) -> int:
-    """Serves until the signal to stop, and returns the exit status; `report` is told "ready" and of changed files."""
+    """Serves until a signal stops it, and returns the exit status. Calls `report` with "ready" and with changed files."""
     try:
         application = preloaded or load(options.app, options.factory)
     except LoadError as error:
@@ -96,7 +96,7 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
     try:
         native = server(options, application, listeners, multiprocess)
     except (OSError, TypeError, ValueError) as error:
-        # A certificate that is none, or a log that cannot be opened: it would be so again for the next worker.
+        # For example an invalid certificate, or a log that cannot be opened: the next worker would fail too.
         log.error("cannot serve: %s", error)
         return BOOT_FAILED
 
@@ -113,6 +113,6 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
 
 
 def failed_files(options: Options) -> list[str]:
-    """The module that did not load is not among the loaded ones: its file, or its folder where it has none yet."""
+    """Returns where the module that did not load may be: it is not among the loaded modules, and may not exist yet."""
     name = options.app.partition(":")[0]
     return [os.path.join(folder or ".", *name.split(".")) + ".py" for folder in sys.path[: 1 + len(options.pythonpath)]]

@@ -1,17 +1,17 @@
-"""`wsgiref.simple_server`, served by Enfilade: change the import, keep the program.
+"""Replaces `wsgiref.simple_server`: change the import, and Enfilade serves the program.
 
     from enfilade.simple_server import make_server
 
     with make_server("", 8000, application) as httpd:
         httpd.serve_forever()
 
-`WSGIServer` and `WSGIRequestHandler` are subclasses of the standard library's. What a program overrides in them is either
-known here and kept (the logging methods, `timeout`, `address_family`, `ThreadingMixIn` ...) or makes that server run the
-standard library's own loop, so that nothing is passed over in silence: `WSGIServer.fallback_reason()` tells.
+`WSGIServer` and `WSGIRequestHandler` are subclasses of the standard library's classes. This module supports the overrides of
+the logging methods, `timeout`, `address_family`, `ThreadingMixIn` and some others. If a program overrides anything else, the
+server runs the standard library's own loop, so that no override is ignored. `WSGIServer.fallback_reason()` returns the reason.
 
-What differs: HTTP/1.1 with connections that are kept, header names in title case, a `Content-Length` that holds, and
-Ctrl-C, which stops the server in a request too. `HTTP_*` variables of the process do not get into `environ`, where they
-would look like headers of the client.
+The differences: HTTP/1.1 with connections that stay open, header names in title case, a `Content-Length` that the body is
+checked against, and Ctrl-C, which stops the server during a request too. `HTTP_*` variables of the process do not get into
+`environ`, because there they would look like headers of the client.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["ServerHandler", "WSGIRequestHandler", "WSGIServer", "demo_app", "mak
 
 _log = logging.getLogger("enfilade")
 
-# What a subclass may set or override and still be served natively: it is honoured here or has no part in serving.
+# What a subclass may set or override without the fallback: this module supports it, or it does not affect serving.
 _KNOWN_OF_SERVERS = frozenset({
     "__init__", "address_family", "allow_reuse_address", "allow_reuse_port", "application", "base_environ", "block_on_close",
     "daemon_threads", "fileno", "get_app", "handle_timeout", "pool_threads", "request_queue_size", "server_activate",
@@ -52,17 +52,17 @@ _KNOWN_OF_HANDLERS = frozenset({
 
 
 class WSGIRequestHandler(standard.WSGIRequestHandler):
-    """The standard library's handler; natively, only its logging methods are called, once for each request."""
+    """The standard library's handler; without the fallback only its logging methods are called, once per request."""
 
 
 class WSGIServer(standard.WSGIServer):
     """The standard library's server with Enfilade's loop; `serve_forever` runs the application on the calling thread.
 
-    Mixed with `socketserver.ThreadingMixIn` it runs requests on `pool_threads` threads.
+    With `socketserver.ThreadingMixIn` it runs requests on `pool_threads` threads.
     """
 
     pool_threads = 32
-    """How many requests of a server with `ThreadingMixIn` run at once."""
+    """The number of requests that a server with `ThreadingMixIn` runs at once."""
 
     def __init__(self, server_address: Any, RequestHandlerClass: Callable[..., Any], bind_and_activate: bool = True) -> None:
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class WSGIServer(standard.WSGIServer):
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def fallback_reason(self) -> str | None:
-        """Why this server runs the standard library's loop, or None where it is served natively."""
+        """Returns why this server runs the standard library's loop, or None if it runs Enfilade's."""
         if isinstance(self.socket, ssl.SSLSocket):
             return "its socket was wrapped in TLS"
         if name := _overridden(type(self), WSGIServer, standard.WSGIServer, _KNOWN_OF_SERVERS):
@@ -83,15 +83,15 @@ class WSGIServer(standard.WSGIServer):
             return f"{name} was replaced"
         handler = self.RequestHandlerClass
         if not (isinstance(handler, type) and issubclass(handler, standard.WSGIRequestHandler)):
-            return "its handler is no class of WSGIRequestHandler's"
+            return "its handler is not a subclass of WSGIRequestHandler"
         if name := _overridden(handler, standard.WSGIRequestHandler, standard.WSGIRequestHandler, _KNOWN_OF_HANDLERS):
             return f"its handler overrides {name}"
         return None
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serves until `shutdown` is called or Ctrl-C is pressed. `poll_interval` is of no concern natively."""
+        """Serves until `shutdown` is called or Ctrl-C is pressed. Only the fallback uses `poll_interval`."""
         if reason := self.fallback_reason():
-            _log.info("the standard library serves, as %s", reason)
+            _log.info("the standard library serves: %s", reason)
             return super().serve_forever(poll_interval)
         with self._serving(self.pool_threads if isinstance(self, socketserver.ThreadingMixIn) else 1) as native:
             if native:
@@ -99,7 +99,7 @@ class WSGIServer(standard.WSGIServer):
         return None
 
     def shutdown(self) -> None:
-        """Stops `serve_forever` and waits until it has; from the thread that serves, it does not wait."""
+        """Stops `serve_forever` and waits until it has returned. On the thread that serves, it does not wait."""
         if self.fallback_reason():
             return super().shutdown()
         with self._lock:
@@ -123,7 +123,7 @@ class WSGIServer(standard.WSGIServer):
 
     @contextlib.contextmanager
     def _serving(self, threads: int) -> Iterator[Server | None]:
-        """The native server to run, or None where `shutdown` was called before; others can stop it meanwhile."""
+        """Yields the native server to run, or None if `shutdown` was called before. Other threads can stop it meanwhile."""
         try:
             with self._lock:
                 self._stopped.clear()
@@ -153,20 +153,20 @@ class WSGIServer(standard.WSGIServer):
         return type(self).get_app is not standard.WSGIServer.get_app
 
     def _call(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """`set_app` holds for the next request already."""
+        """Looks the application up for each request, so that `set_app` has effect from the next request on."""
         application = self.get_app()
         if application is None:
-            raise TypeError("no application was set: call set_app first")
+            raise TypeError("no application is set: call set_app first")
         return application(environ, start_response)
 
     def _environ(self) -> dict[str, str]:
-        """What every environ begins with: the process's variables and `base_environ`, as the standard library has it."""
+        """Returns the start of every environ: the process's variables and `base_environ`, as the standard library does."""
         variables = {name: value for name, value in read_environ().items() if not name.startswith("HTTP_")}
         fixed = {"SERVER_SOFTWARE": standard.WSGIRequestHandler.server_version, "CONTENT_TYPE": "text/plain"}
         return {**variables, **fixed, **self.base_environ}
 
     def _logged(self, client: Any, request_line: str, status: int, sent: int) -> None:
-        """Logs a request as the handler would have, without all that its construction does."""
+        """Logs a request as the handler would, without the work of constructing one."""
         kind: Any = self.RequestHandlerClass
         handler = kind.__new__(kind)
         handler.server = self
@@ -178,7 +178,7 @@ class WSGIServer(standard.WSGIServer):
 
 
 def _overridden(subclass: type, ours: type, base: type, known: frozenset[str]) -> str | None:
-    """The first attribute of `base` that `subclass` or a mixin of its replaces, and that is not among the known."""
+    """Returns the first attribute of `base` that `subclass` or one of its mixins replaces and that is not in `known`."""
     above = set(ours.__mro__) | {socketserver.ThreadingMixIn, WSGIRequestHandler}
     for each in subclass.__mro__:
         for name in vars(each) if each not in above else ():
@@ -190,7 +190,7 @@ def _overridden(subclass: type, ours: type, base: type, known: frozenset[str]) -
 
 def make_server(host: str, port: int, app: WSGIApplication, server_class: type[standard.WSGIServer] = WSGIServer,
                 handler_class: type[standard.WSGIRequestHandler] = WSGIRequestHandler) -> Any:
-    """A server of `server_class` on `host` and `port` (0: a free one) for `app`."""
+    """Returns a server of `server_class` for `app` on `host` and `port`. Port 0 chooses a free port."""
     server = server_class((host, port), handler_class)
     server.set_app(app)
     return server

@@ -1,4 +1,4 @@
-"""Serves the files of one folder: what `enfilade serve --static` puts below a path."""
+"""Serves the files of one folder, for `enfilade serve --static`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Range = tuple[int, int]
 
 
 class StaticFiles:
-    """A WSGI application of the regular files below `folder`; whatever leads out of it is not found.
+    """A WSGI application that serves the regular files below `folder`.
 
-    Names that begin with a dot are not found either. A folder answers with its `index.html`. Answers have `Last-Modified`
-    and `ETag`, and honour `If-None-Match`, `If-Modified-Since`, `If-Range` and a single range of bytes (RFC 9110, 13 and
-    14; several ranges are answered whole).
+    Returns 404 for a path that leads out of the folder, and for names that begin with a dot. For a folder it serves its
+    `index.html`. Responses have `Last-Modified` and `ETag`. It honours `If-None-Match`, `If-Modified-Since`, `If-Range` and a
+    single byte range (RFC 9110, 13 and 14). For several ranges it returns the whole file.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -39,7 +39,7 @@ class StaticFiles:
         if path is not None and os.path.isdir(path):
             if not environ.get("PATH_INFO", "").endswith("/"):
                 location = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), encoding="latin-1") + "/"
-                # Two slashes in front would name a host.
+                # With two slashes at the start the location would name a host.
                 return _plain(start_response, "301 Moved Permanently", [("Location", "/" + location.lstrip("/"))])
             path = self._resolve(environ.get("PATH_INFO", "") + "index.html")
         if path is None:
@@ -57,7 +57,7 @@ class StaticFiles:
             raise
 
     def _resolve(self, path_info: str) -> Path | None:
-        """The file that a path names, its links followed, or None where it leads out of the folder or is hidden."""
+        """Returns the file of a path with links followed, or None if it is outside the folder or hidden."""
         name = path_info.encode("latin-1").decode("utf-8", "surrogateescape").strip("/")
         parts = name.split("/") if name else []
         if "\0" in name or any(part.startswith(".") for part in parts):
@@ -70,7 +70,7 @@ class StaticFiles:
 
 
 def _open(path: Path) -> BinaryIO | None:
-    """A regular file; opening without waiting, as a named pipe would make us wait for its writer."""
+    """Opens a regular file, or returns None for another kind; non-blocking, as opening a named pipe waits for its writer."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -110,7 +110,7 @@ def _respond(environ: WSGIEnvironment, start_response: StartResponse, file: Bina
 
 
 class _Part:
-    """Some bytes of a file, in blocks."""
+    """Part of a file, in blocks."""
 
     def __init__(self, file: BinaryIO, first: int, length: int) -> None:
         self._file, self._left = file, length
@@ -133,7 +133,7 @@ def _content_type(kind: str | None) -> str:
 
 
 def _unchanged(environ: WSGIEnvironment, etag: str, modified: float) -> bool:
-    """RFC 9110, 13.2.2: If-None-Match decides where it is there, If-Modified-Since otherwise."""
+    """RFC 9110, 13.2.2: If-None-Match decides if it is present, else If-Modified-Since."""
     if (tags := environ.get("HTTP_IF_NONE_MATCH")) is not None:
         return tags.strip() == "*" or any(tag.strip().removeprefix("W/") == etag for tag in tags.split(","))
     since = _time(environ.get("HTTP_IF_MODIFIED_SINCE"))
@@ -148,7 +148,7 @@ def _time(value: str | None) -> float | None:
 
 
 def _range(environ: WSGIEnvironment, etag: str, modified: float, size: int) -> Range | None:
-    """The bytes asked for, from the first to past the last; (0, 0) for none that exist, None for the whole file."""
+    """Returns the requested bytes, from the first to past the last; (0, 0) if none exist, None for the whole file."""
     unit, separator, value = environ.get("HTTP_RANGE", "").partition("=")
     first, dash, last = value.strip().partition("-")
     if unit.strip().lower() != "bytes" or not separator or not dash or not _digits(first) or not _digits(last):
@@ -166,7 +166,7 @@ def _range(environ: WSGIEnvironment, etag: str, modified: float, size: int) -> R
 
 
 def _digits(text: str) -> bool:
-    """At most 18 digits: no file is larger, and `int` of a long text takes long."""
+    """Allows at most 18 digits: no file is larger, and `int` is slow for a long text."""
     return text == "" or (text.isascii() and text.isdigit() and len(text) <= 18)
 
 

@@ -1,7 +1,7 @@
-"""The first process: it holds the sockets, forks the workers that serve, and replaces those that end.
+"""The first process: it holds the sockets, forks the workers that serve, and replaces workers that end.
 
-SIGTERM stops after what is in flight, SIGINT and SIGQUIT at once, SIGHUP loads the application anew in new workers before
-the old ones end, SIGTTIN and SIGTTOU start and end one worker: as gunicorn has it.
+SIGTERM stops after the requests in flight, SIGINT and SIGQUIT stop at once, SIGHUP reloads the application in new workers
+before the old ones end, SIGTTIN starts one more worker, SIGTTOU ends one: the same signals as gunicorn's.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.
 IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
 
 LIVED_LONG = 10.0
-"""A worker that lived so many seconds did not fail at once: the next one starts without delay."""
+"""After a worker that lived this many seconds, the next one starts without delay."""
 LONGEST_DELAY = 30.0
 AT_ONCE = 2.0
-"""How long workers have to end when they are told to at once, in seconds, before they are killed."""
+"""Seconds that workers have for a stop at once, before they are killed."""
 
 
 @dataclass
 class Worker:
-    """A process that serves, or is about to."""
+    """A process that serves or is starting."""
 
     pid: int
     generation: int
     status: int
-    """The descriptor that the worker writes its reports to: "ready", and the files that changed."""
+    """The descriptor on which the worker reports: "ready", and the files that changed."""
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     kill_at: float | None = None
-    """When it is killed, for a worker that was told to end."""
+    """When this worker is killed, if it was asked to end."""
     text: str = ""
     silent: bool = False
-    """Whether it closed its end: it is ending, or its application closed what it does not know."""
+    """Whether the worker closed its end: it is ending, or its application closed descriptors that it does not know."""
 
 
 class Stop(Exception):
-    """The first process ends, with this exit status."""
+    """Ends the first process with this exit status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -65,12 +65,12 @@ class Stop(Exception):
 
 
 def backoff(failures: int) -> float:
-    """How long to wait before the next worker, in seconds, after so many that ended early one after another."""
+    """Returns the seconds to wait before the next worker, after this many early ends in a row."""
     return 0.0 if failures == 0 else min(0.1 * 2.0 ** (failures - 1), LONGEST_DELAY)
 
 
 class Workers:
-    """The first process."""
+    """The workers, and the loop of the first process that keeps them running."""
 
     def __init__(self, options: Options, listeners: list[socket.socket], preloaded: WSGIApplication | None = None) -> None:
         self._options = options
@@ -84,11 +84,11 @@ class Workers:
         self._next_start = 0.0
         self._pending: list[int] = []
         self._reading, self._writing = os.pipe()
-        # Workers watch its end close when this process is gone, however it went.
+        # Workers read from this pipe, which closes when this process ends for whatever reason.
         self._alive_reading, self._alive_writing = os.pipe()
 
     def run(self) -> int:
-        """Serves until a signal ends it, and returns the exit status."""
+        """Serves until a signal stops it, and returns the exit status."""
         for descriptor in (self._reading, self._writing):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
@@ -106,13 +106,13 @@ class Workers:
     def _received(self, number: int, frame: FrameType | None) -> None:
         self._pending.append(number)
 
-    # What there should be
+    # Starting workers
 
     def _current(self) -> list[Worker]:
         return [each for each in self._workers.values() if each.generation == self._generation and each.kill_at is None]
 
     def _keep(self) -> None:
-        """Starts the workers that are missing, unless the last ones ended too soon."""
+        """Starts the missing workers, with a delay if the last ones ended too soon."""
         while len(self._current()) < self._wanted and time.monotonic() >= self._next_start:
             self._start()
             if self._failures:
@@ -131,13 +131,13 @@ class Workers:
         log.info("worker %d starts", pid)
 
     def _become_worker(self, writing: int) -> None:
-        """Serves in the process that was just forked, and never returns."""
+        """Serves in the forked process, and never returns."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            # A terminal sends these to all processes; the first one decides what they mean.
+            # A terminal sends these to all processes, and only the first one handles them.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -160,13 +160,13 @@ class Workers:
             with contextlib.suppress(Exception):
                 sys.stdout.flush()
                 sys.stderr.flush()
-            # Not `sys.exit`: what the first process registered to run at its end is not for a worker.
+            # Not `sys.exit`, which would run the exit handlers of the first process in the worker.
             os._exit(status)
 
-    # What happened
+    # Reports and ends of workers
 
     def _wait(self) -> None:
-        """Waits for a signal, a report, or the time of the next thing to do."""
+        """Waits for a signal, a report, or the next deadline."""
         now = time.monotonic()
         times = [each.kill_at for each in self._workers.values() if each.kill_at is not None]
         if len(self._current()) < self._wanted:
@@ -204,7 +204,7 @@ class Workers:
                 self._end(old)
 
     def _reap(self) -> None:
-        """Takes note of the workers that ended."""
+        """Handles the workers that ended."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -233,13 +233,13 @@ class Workers:
         self._next_start = time.monotonic() + (0.0 if lived >= LIVED_LONG else backoff(self._failures))
 
     def _failed_to_load(self) -> None:
-        """At the start that is the end; on a reload, the workers that serve go on with what they have."""
+        """Ends the command if nothing was served yet; on a reload the old workers keep serving."""
         old = [each for each in self._workers.values() if each.generation != self._generation and each.kill_at is None]
         if not self._served:
             log.error("the application does not load")
             self._stop_at_once(BOOT_FAILED)
         if old:
-            log.error("the application does not load: the workers before go on")
+            log.error("the application does not load: the old workers keep serving")
             for each in self._current():
                 self._end(each)
             self._generation = old[0].generation
@@ -247,13 +247,13 @@ class Workers:
         self._failures += 1
         self._next_start = time.monotonic() + backoff(self._failures)
 
-    # What we were told
+    # Signals
 
     def _handle_signals(self) -> None:
         while self._pending:
             number = self._pending.pop(0)
             if number == signal.SIGTERM:
-                log.info("stopping after what is in flight")
+                log.info("stopping after the requests in flight")
                 self._stop_gracefully()
             elif number in (signal.SIGINT, signal.SIGQUIT):
                 log.info("stopping at once")
@@ -267,7 +267,7 @@ class Workers:
                 self._end(self._current()[0]) if len(self._current()) > self._wanted else None
 
     def _reload(self) -> None:
-        """New workers load the application anew; the old ones end when all of these are ready."""
+        """Starts new workers, which load the application again; the old ones end when all new ones are ready."""
         log.info("reloading")
         for each in self._current():
             if not each.ready:
@@ -277,7 +277,7 @@ class Workers:
         self._next_start = 0.0
 
     def _end(self, worker: Worker) -> None:
-        """Tells a worker to finish what is in flight; it is killed where it takes longer than it may."""
+        """Asks a worker to finish the requests in flight, and kills it after the timeout."""
         if worker.kill_at is None:
             worker.kill_at = time.monotonic() + self._options.graceful_timeout + AT_ONCE
             with contextlib.suppress(ProcessLookupError):
@@ -286,7 +286,7 @@ class Workers:
     def _kill_overdue(self) -> None:
         for each in self._workers.values():
             if each.kill_at is not None and time.monotonic() >= each.kill_at:
-                log.error("worker %d did not end in time", each.pid)
+                log.error("worker %d did not end in time: killing it", each.pid)
                 each.kill_at = time.monotonic() + AT_ONCE
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each.pid, signal.SIGKILL)
@@ -315,7 +315,7 @@ class Workers:
 
 
 def end_with(descriptor: int) -> None:
-    """Ends this worker when the first process is gone, which closes its side of the pipe."""
+    """Ends this worker when the first process ends, which closes its side of the pipe."""
     import threading
 
     def watch() -> None:

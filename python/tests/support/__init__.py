@@ -1,1 +1,1 @@
-"""What the tests share: servers as processes, a client that sees every byte, and the probed applications."""
+"""Helpers of the tests: servers as processes, a client that sees every byte, and applications with probes."""

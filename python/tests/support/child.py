@@ -1,4 +1,4 @@
-"""A server's process: `child.py mode module:application descriptor [option=value ...]`."""
+"""Runs a server in its process: `child.py mode module:application descriptor [option=value ...]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that a test can set, for a server's process."""
+"""A clock for a server's process that a test can set."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 
 
 class Clock:
-    """The time of day as a process sees it that runs with this environment."""
+    """The time of day for a process with this environment."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "offset"
         library = folder / "clock.so"
-        # Whoever has built the package has a linker of this name.
+        # The build of the package needs a linker of this name too.
         compiler = os.environ.get("CC", "cc")
         subprocess.run([compiler, "-shared", "-fPIC", "-xc", "-", "-o", library], input=SOURCE, text=True, check=True)
         self.environment = {"LD_PRELOAD": str(library), "TEST_CLOCK": str(self.file)}

@@ -1,4 +1,4 @@
-"""`enfilade serve` as a process."""
+"""Runs `enfilade serve` as a process."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from support.servers import start, wait_until
 
 
 def run(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs the command to its end, which comes by itself."""
+    """Runs the command, which ends by itself."""
     return subprocess.run([sys.executable, "-m", "enfilade", *arguments], cwd=folder, capture_output=True, text=True,
                           timeout=20, stdin=subprocess.DEVNULL, **options)
 
 
-# A whole line, so that the port is whole too.
+# Matches a whole line, so that the port is complete.
 LISTENING = re.compile(r"listening on (?:https?://127\.0\.0\.1:(\d+)|.*)\n")
 
 
 class Command:
-    """`enfilade serve` on a free port; leaving it as a context ends it, with all its workers."""
+    """`enfilade serve` on a free port. As a context manager it ends the command with all its workers."""
 
     def __init__(self, folder: Path, application: str, *arguments: str, bind: str | None = None,
                  environment: dict[str, str] | None = None) -> None:
@@ -37,7 +37,7 @@ class Command:
         command = [sys.executable, "-m", "enfilade", "serve", application, "--bind", bind, *arguments]
         self.process = start(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
                              env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
-        # With this option, the messages are not in what the process writes.
+        # With this option the messages are not in the output of the process.
         self.error_log = Path(arguments[arguments.index("--error-log") + 1]) if "--error-log" in arguments else None
         try:
             wait_until(lambda: self.process.poll() is not None or LISTENING.search(self.messages()) is not None, 10, self.messages)
@@ -47,7 +47,7 @@ class Command:
         self.address: Address = bind[5:] if bind.startswith("unix:") else ("127.0.0.1", self.port())
 
     def port(self) -> int:
-        """The port that the system chose; 0 for a process that ended before it listened."""
+        """Returns the port that the system chose; 0 if the process ended before it listened."""
         found = LISTENING.search(self.messages())
         return int(found[1] or 0) if found else 0
 
@@ -57,7 +57,7 @@ class Command:
         return self.error_log.read_text() if self.error_log.exists() else ""
 
     def log(self) -> str:
-        # The server writes where this file's position is: to read it, that must not be moved.
+        # The server writes at this file's position, so reading must not move it.
         descriptor = self.output.fileno()
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("utf-8", "replace")
 
@@ -76,7 +76,7 @@ class Command:
             return client.get(target, [("Connection", "close")])
 
     def workers(self) -> list[int]:
-        """The processes that this one started."""
+        """Returns the processes that this one started."""
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         return [int(pid) for pid in Path(path).read_text().split()]
 
@@ -103,7 +103,7 @@ class Command:
 
 
 def refused(address: Address) -> bool:
-    """Whether nobody listens there any more."""
+    """Whether connections to this address are refused."""
     try:
         with Client(address):
             return False

@@ -1,4 +1,4 @@
-"""The applications that the conformance cases name, as WSGI: the header `X-Case` picks a case."""
+"""The applications of the conformance cases, as WSGI: the header `X-Case` chooses a case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCK = threading.Lock()
 
 
 class Blocks:
-    """A body whose end is noted."""
+    """A body whose end is recorded."""
 
     def __init__(self, name: str, blocks: Iterator[bytes]) -> None:
         self.name, self.blocks = name, blocks
@@ -72,5 +72,5 @@ def application(environ: dict[str, Any], start_response: Any) -> Any:
     return [app["body"].encode()] if app.get("body") is not None else Blocks(name, blocks(app))
 
 
-# Case `url-script-and-path` and its like are of a mounted application.
+# Cases such as `url-script-and-path` need a mounted application.
 mounted = enfilade.Mounts({"/spammity": application}, default=application)

@@ -49,11 +49,11 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def query(request: HttpRequest) -> HttpResponse:
-    """Uses the database, and answers which connection of this process did."""
+    """Uses the database, and returns which connection of this process it used."""
     with connection.cursor() as cursor:
         cursor.execute("select 6 * 7")
-        answer = cursor.fetchone()[0]
-    return JsonResponse({"answer": answer, "connection": id(connection.connection)})
+        value = cursor.fetchone()[0]
+    return JsonResponse({"value": value, "connection": id(connection.connection)})
 
 
 def plain(text: str) -> Any:

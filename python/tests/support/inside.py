@@ -1,4 +1,4 @@
-"""Servers in this process, for applications that a test makes."""
+"""Runs servers in this process, for applications that a test makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import enfilade
 
 @contextlib.contextmanager
 def serving(application: Any, host: str = "127.0.0.1", **options: Any) -> Iterator[tuple[str, int]]:
-    """Serves in a thread until the end of the block, which gets the address."""
+    """Serves in a thread until the end of the `with` block, and yields the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
         server = enfilade.Server(application, sockets=[listener.fileno()], **options)

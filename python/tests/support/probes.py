@@ -1,6 +1,6 @@
-"""The probed application: `/name/...` calls the probe of that name; `/record/key` tells what probes noted under a key.
+"""The application with probes: `/name/...` calls the probe of that name; `/record/key` returns its records under a key.
 
-It is plain WSGI, so that any server can run it; the tests of `test_*.py` say what each probe is for.
+It is plain WSGI, so that any server can run it. The tests in `test_*.py` show what each probe is for.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def text(start: Start, value: Any, status: str = "200 OK") -> list[bytes]:
 
 
 def failure(error: BaseException) -> list[str]:
-    """The names of an exception's classes, the nearest first."""
+    """Returns the names of an exception's classes, the most specific first."""
     return [kind.__name__ for kind in type(error).__mro__]
 
 
@@ -84,7 +84,7 @@ def record_of(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def dump(environ: Environ, start: Start) -> list[bytes]:
-    """The environ, and of what types it is."""
+    """Returns the environ and its types."""
     shown = {key: value if isinstance(value, (str, int, bool, type(None))) else list(value) if isinstance(value, tuple)
              else repr(value) for key, value in environ.items()}
     shown["test.type"] = type(environ).__name__
@@ -95,7 +95,7 @@ def dump(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def keep_environ(environ: Environ, start: Start) -> list[bytes]:
-    """Changes its environ, which no other request may see."""
+    """Changes its environ, which must not affect another request."""
     environ["HTTP_X_LEAKED"] = environ["wsgi.url_scheme"] = "leaked"
     del environ["SERVER_NAME"]
     return text(start, "kept")
@@ -105,7 +105,7 @@ def keep_environ(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def calls(environ: Environ, start: Start) -> list[bytes]:
-    """Makes the calls named in the query on the input, and answers what each returned."""
+    """Calls the methods of the input that the query names, and returns all results."""
     results = []
     for name, *arguments in json.loads(query(environ, "calls")):
         source = environ["wsgi.input"]
@@ -130,7 +130,7 @@ def echo(environ: Environ, start: Start) -> Iterable[bytes]:
 
 @probe
 def count(environ: Environ, start: Start) -> Iterable[bytes]:
-    """How many bytes came, read in blocks."""
+    """Returns the number of bytes, read in blocks."""
     total = 0
     while block := environ["wsgi.input"].read(65536):
         total += len(block)
@@ -139,7 +139,7 @@ def count(environ: Environ, start: Start) -> Iterable[bytes]:
 
 @probe
 def read_noted(environ: Environ, start: Start) -> list[bytes]:
-    """Reads all, and notes what came of it."""
+    """Reads all, and records the result."""
     record(environ, "began")
     try:
         data = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
@@ -152,14 +152,14 @@ def read_noted(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def refuse(environ: Environ, start: Start) -> list[bytes]:
-    """Answers at once without reading, and holds on to the input."""
+    """Responds at once without reading, and keeps the input."""
     KEPT[query(environ, "key")] = environ["wsgi.input"]
     return text(start, "refused", "500 Internal Server Error")
 
 
 @probe
 def read_held(environ: Environ, start: Start) -> list[bytes]:
-    """Reads the input that an earlier request left."""
+    """Reads the input that an earlier request kept."""
     try:
         return text(start, ["bytes", KEPT[query(environ, "key")].read(10).decode("latin-1")])
     except Exception as error:
@@ -197,7 +197,7 @@ def start_again(environ: Environ, start: Start) -> list[bytes]:
 
 
 class Planned(Exception):
-    """What a probe raises."""
+    """The exception that a probe raises."""
 
 
 @probe
@@ -241,21 +241,21 @@ def start_late(environ: Environ, start: Start) -> Iterator[bytes]:
 
 @probe
 def status(environ: Environ, start: Start) -> list[bytes]:
-    """Starts with the status of the query, as JSON; what is refused goes up to the server."""
+    """Starts with the status of the query, as JSON. The server gets the exception of an invalid one."""
     start(json.loads(query(environ, "status")), [("Content-Type", "text/plain")])
     return [b"started"]
 
 
 @probe
 def headers(environ: Environ, start: Start) -> list[bytes]:
-    """Starts with the headers of the query, as JSON; what is refused goes up to the server."""
+    """Starts with the headers of the query, as JSON. The server gets the exception of an invalid one."""
     pairs = [(decoded(name), decoded(value)) for name, value in json.loads(query(environ, "headers"))]
     start("200 OK", pairs)
     return [b"started"]
 
 
 def decoded(value: Any) -> Any:
-    """JSON has no bytes: a list of one string stands for them."""
+    """Converts a list of one string to bytes, which JSON does not have."""
     return value[0].encode() if isinstance(value, list) else value
 
 
@@ -263,7 +263,7 @@ def decoded(value: Any) -> Any:
 
 @probe
 def blocks(environ: Environ, start: Start) -> Iterable[Any]:
-    """A body of the query's blocks: `kind` says as what, `length` is what the application says of it."""
+    """Returns a body of the query's blocks: `kind` is its type, `length` the Content-Length."""
     fields = [("Content-Type", "text/plain")]
     if length := query(environ, "length"):
         fields.append(("Content-Length", length))
@@ -277,7 +277,7 @@ def blocks(environ: Environ, start: Start) -> Iterable[Any]:
 
 
 class Counted:
-    """An iterable that notes each of its steps under the request's key."""
+    """An iterable that records each of its steps under the request's key."""
 
     def __init__(self, environ: Environ, body: list[Any], fail: int = -1) -> None:
         self.environ, self.body, self.fail, self.at = environ, body, fail, 0
@@ -302,14 +302,14 @@ class Counted:
 
 @probe
 def endless(environ: Environ, start: Start) -> Iterable[bytes]:
-    """Goes on until it is closed, or until it has done more than any connection holds."""
+    """Goes on until it is closed, or until it has produced more than any connection buffers."""
     start("200 OK", [("Content-Type", "text/plain")])
     return Counted(environ, [b"x" * 65536] * 20_000)
 
 
 @probe
 def timed(environ: Environ, start: Start) -> Iterator[bytes]:
-    """Four blocks, a quarter of a second apart, and as long once more before the end."""
+    """Yields four blocks, with a pause of a quarter of a second after each."""
     fields = [("Content-Type", "text/plain")]
     if query(environ, "length"):
         fields.append(("Content-Length", "8"))
@@ -370,7 +370,7 @@ def errors(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def busy(environ: Environ, start: Start) -> list[bytes]:
-    """How many requests ran here at once."""
+    """Returns how many requests ran here at once."""
     with LOCK:
         RUNNING[0] += 1
         RUNNING[1] = max(RUNNING)
@@ -387,7 +387,7 @@ def local_count(environ: Environ, start: Start) -> list[bytes]:
 
 
 class Noted(io.BytesIO):
-    """A file in memory whose closing is noted."""
+    """A file in memory whose closing is recorded."""
 
     environ: Environ
 
@@ -399,7 +399,7 @@ class Noted(io.BytesIO):
 
 @probe
 def file(environ: Environ, start: Start) -> Any:
-    """300,000 bytes from a file behind the server's `wsgi.file_wrapper`, from `offset` on."""
+    """Returns 300,000 bytes of a file in the server's `wsgi.file_wrapper`, from `offset` on."""
     content = bytes(range(256)) * 1172
     if query(environ, "real"):
         source: Any = tempfile.TemporaryFile()
@@ -426,19 +426,19 @@ def file_is_closed(environ: Environ, start: Start) -> list[bytes]:
 
 @probe
 def shrinking(environ: Environ, start: Start) -> Any:
-    """64 MiB of a file, whose path is in a header, so that the client can cut it off."""
+    """Returns 64 MiB of a file, with its path in a header, so that the client can truncate it."""
     with tempfile.NamedTemporaryFile(delete=False) as source:
         source.truncate(64 << 20)
     start("200 OK", [("Content-Type", "application/octet-stream"), ("X-Path", source.name)])
     return environ["wsgi.file_wrapper"](open(source.name, "rb"), 8192)
 
 
-# What the standard library asks of its own server
+# Tests of the standard library for its own server
 
 
 @probe
 def interrupted(environ: Environ, start: Start) -> Iterator[bytes]:
-    """25 MiB, while a signal comes every two milliseconds; it has to be on the main thread."""
+    """Returns 25 MiB, while a signal comes every two milliseconds. Must run on the main thread."""
     count = [0]
     before = signal.signal(signal.SIGALRM, lambda number, frame: count.__setitem__(0, count[0] + 1))
     signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
@@ -458,7 +458,7 @@ def with_tuple(environ: Environ, start: Start) -> list[bytes]:
 
 
 def routed(environ: Environ, start: Start) -> Any:
-    """Applications inside the validator, by their path."""
+    """Runs applications inside the validator, by their path."""
     applications = {"/demo": demo_app, "/tuple": with_tuple}
     return validator(applications.get(environ["PATH_INFO"], path_of))(environ, start)
 

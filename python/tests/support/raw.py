@@ -1,4 +1,4 @@
-"""A client that sends bytes as they are and tells how a response ended."""
+"""A client that sends raw bytes and reports how a response ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Address = tuple[str, int] | str
 
 @dataclass
 class Response:
-    """One response as it stood on the wire; `complete` says whether its framing was kept."""
+    """One response as it was on the wire; `complete` says whether its framing was correct."""
 
     version: str
     status: int
@@ -26,11 +26,11 @@ class Response:
     raw_names: list[str] = field(default_factory=list)
 
     def values(self, name: str) -> list[str]:
-        """All lines of a header, by its name in lower case."""
+        """Returns all values of a header, by its name in lower case."""
         return [value for each, value in self.headers if each == name]
 
     def value(self, name: str) -> str | None:
-        """The only line of a header, or None; more than one is an error."""
+        """Returns the only value of a header, or None; more than one is an error."""
         values = self.values(name)
         assert len(values) <= 1, f"{name} came {len(values)} times: {values}"
         return values[0] if values else None
@@ -61,7 +61,7 @@ class Client:
         self.address, self.timeout = address, timeout
         self.buffer = b""
         self.may_close = False
-        """Whether the server may close the connection after an answer, as ours never does here."""
+        """Whether the server may close the connection after a response; Enfilade never does so here."""
 
     def __enter__(self) -> Client:
         return self
@@ -79,7 +79,7 @@ class Client:
 
     def request(self, method: str, target: str, headers: list[tuple[str, str]] | None = None, body: bytes = b"",
                 version: str = "HTTP/1.1") -> Response:
-        """Sends a request and reads its response; `Host` and `Content-Length` are added where they are missing."""
+        """Sends a request and reads its response; `Host` and `Content-Length` are added if they are missing."""
         if self.may_close and self.buffer == b"" and self.closed(0.02):
             self.socket.close()
             self.socket = socket.create_connection(self.address, self.timeout)
@@ -90,14 +90,14 @@ class Client:
         return self.request("GET", target, headers)
 
     def follow(self, target: str = "/up") -> Response:
-        """One more request, after another one."""
+        """Sends one more request."""
         return self.get(target)
 
     def post(self, target: str, body: bytes, headers: list[tuple[str, str]] | None = None) -> Response:
         return self.request("POST", target, headers, body)
 
     def more(self) -> bool:
-        """Reads what has come; False at the end of the connection, however it ended."""
+        """Reads more bytes. Returns False at the end of the connection, however it ended."""
         try:
             data = self.socket.recv(65536)
         except ConnectionError:
@@ -121,14 +121,14 @@ class Client:
         return data, True
 
     def rest(self) -> bytes:
-        """Everything up to the end of the connection."""
+        """Returns all bytes up to the end of the connection."""
         while self.more():
             pass
         data, self.buffer = self.buffer, b""
         return data
 
     def quiet(self, seconds: float = 0.15) -> bytes:
-        """What comes within `seconds`; nothing, where a response has said all."""
+        """Returns the bytes that come within `seconds`; none if the response is over."""
         limit = time.monotonic() + seconds
         before = self.socket.gettimeout()
         try:
@@ -144,7 +144,7 @@ class Client:
         return data
 
     def closed(self, seconds: float = 4.0) -> bool:
-        """Whether the server closes the connection within `seconds` and says nothing more."""
+        """Whether the server closes the connection within `seconds` without sending more."""
         before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:
@@ -190,7 +190,7 @@ class Client:
         return response
 
     def chunk(self) -> bytes | None:
-        """One chunk; b"" is the last one, None a connection that ended before it."""
+        """Returns one chunk: b"" for the last one, None if the connection ended before it."""
         size = self.line()
         if not size:
             return None
@@ -208,7 +208,7 @@ class Client:
 
 def head(method: str, target: str, headers: list[tuple[str, str]] | None = None, length: int | None = None,
          version: str = "HTTP/1.1") -> bytes:
-    """A request's head; `Host` and `Content-Length` are added where they are missing."""
+    """Returns a request's head; `Host` and `Content-Length` are added if they are missing."""
     fields = list(headers or [])
     names = {name.lower() for name, _ in fields}
     if "host" not in names and version == "HTTP/1.1":
@@ -220,5 +220,5 @@ def head(method: str, target: str, headers: list[tuple[str, str]] | None = None,
 
 
 def chunks(*blocks: bytes) -> bytes:
-    """A whole chunked body of these blocks."""
+    """Returns a complete chunked body of these blocks."""
     return b"".join(b"%x\r\n%s\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"

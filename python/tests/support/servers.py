@@ -1,4 +1,4 @@
-"""Servers as processes of their own: ours in each mode, and others for comparison."""
+"""Runs servers as processes: Enfilade in each mode, and others for comparison."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 CHILD = HERE / "child.py"
 
-# How ours runs an application, by the name that a test shows.
+# How Enfilade runs an application, by the name in a test's ID.
 MODES = ("inline", "pool", "wrapped", "wrapped-pool", "under-waitress")
 
 PEERS = ("wsgiref", "waitress", "gunicorn-sync", "gunicorn-gthread", "granian", "uwsgi", "bjoern")
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for other servers, which cannot all be given a socket; ours always is."""
+    """Returns a port that was free a moment ago, for other servers. Enfilade gets a socket."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
-    """Starts a process that Ctrl-C ends, also where a shell started the tests in the background and ignores it."""
+    """Starts a process that Ctrl-C ends, even if a shell runs the tests in the background and ignores it."""
     return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 def peer_command(peer: str, application: str, port: int) -> list[str]:
-    """How another server is started by its own command, with its defaults wherever they do not matter here."""
+    """Returns the command of another server, with its defaults if they do not matter here."""
     if peer.startswith("gunicorn-"):
         command = [sys.executable, "-m", "gunicorn", application, "-b", f"127.0.0.1:{port}", "-w", "1", "-k", peer[9:]]
         return command + (["--threads", "4"] if peer == "gunicorn-gthread" else [])
@@ -51,7 +51,7 @@ def peer_command(peer: str, application: str, port: int) -> list[str]:
 
 
 class Server:
-    """A server that runs; leaving it as a context ends it."""
+    """A running server. As a context manager it ends the server."""
 
     def __init__(self, mode: str, application: str = "support.probes:application", *options: str,
                  environment: dict[str, str] | None = None, certificate: str | None = None) -> None:
@@ -99,13 +99,13 @@ class Server:
         return ssl.create_default_context(cafile=self.certificate).wrap_socket(plain, server_hostname="localhost")
 
     def log(self) -> str:
-        """Everything that the server wrote to its standard output and error so far."""
-        # The server writes where this file's position is: to read it, that must not be moved.
+        """Returns all output and errors of the server so far."""
+        # The server writes at this file's position, so reading must not move it.
         descriptor = self.output.fileno()
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode("utf-8", "replace")
 
     def wait_for_log(self, text: str, seconds: float = 4.0) -> str:
-        """The log, once it has `text`."""
+        """Returns the log once it contains `text`."""
         wait_until(lambda: text in self.log(), seconds, lambda: f"{text!r} in the log:\n{self.log()[-3000:]}")
         return self.log()
 
@@ -127,7 +127,7 @@ class Server:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 4.0, what: Callable[[], str] | str = "") -> None:
-    """Waits for a condition, and fails with `what` where it does not come true in time."""
+    """Waits for a condition, and fails with `what` if it is not true in time."""
     limit = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > limit:

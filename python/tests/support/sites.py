@@ -183,7 +183,7 @@ def make_bottle() -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """The sites by name, made when a server asks for one: `flask`, or `checked_flask` inside the validator."""
+    """Makes the sites by name on demand: `flask`, or `checked_flask` inside the validator."""
     makers = {"flask": make_flask, "django": make_django, "bottle": make_bottle}
     kind = name.removeprefix("checked_")
     if kind not in makers:

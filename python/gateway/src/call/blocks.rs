@@ -1,4 +1,4 @@
-//! Blocks of a body: what an application gives, and their way to the gateway.
+//! Blocks of a body, on their way from the application to the gateway.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::run::reactor::{self, wait};
 
-/// How many blocks may wait for a slow client before the application waits too.
+/// The number of blocks that may wait for a slow client before the application waits too.
 pub(crate) const BLOCKS_AHEAD: usize = 16;
-/// How much is copied rather than shared.
+/// Blocks up to this size, in bytes, are copied and not shared.
 const LITTLE: usize = 32 * 1024;
 
-/// Blocks of a body that are there: mostly one.
+/// Blocks of a body in memory, usually one.
 pub(crate) type Blocks = SmallVec<[Bytes; 1]>;
 
-/// How far a streamed body has come.
+/// The progress of a streamed body.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     sent: AtomicU64,
@@ -39,13 +39,15 @@ impl Progress {
         self.taken.load(Ordering::Relaxed) >= self.sent.load(Ordering::Relaxed)
     }
 
-    /// Says that the end of the blocks is that of the body.
+    /// Marks the body as complete.
     pub(crate) fn end(&self) {
         self.is_whole.store(true, Ordering::Release);
     }
 }
 
-/// Hands a block to the gateway; whether anybody wanted it. On the thread of an inline server it is sent then.
+/// Passes a block to the gateway.
+///
+/// Returns false if the body is not read any more. On the thread of an inline server the block is then sent.
 pub(crate) fn transmit(
     py: Python<'_>,
     blocks: &mpsc::Sender<Bytes>,
@@ -100,15 +102,15 @@ impl http_body::Body for BlockStream {
             return Poll::Ready(Some(Ok(Frame::data(block))));
         }
         this.receiver = None;
-        // Only a word says that the end is the end: anything else must not look whole.
+        // The end must be announced: a body that merely stops must not look complete.
         Poll::Ready(match this.progress.is_whole.load(Ordering::Acquire) {
             true => None,
-            false => Some(Err("the application broke the answer off".into())),
+            false => Some(Err("the application aborted the response".into())),
         })
     }
 }
 
-/// One buffer where that is little to copy, and all of them otherwise.
+/// Returns one buffer if there is little to copy, else all of them.
 pub(crate) fn body_of(mut blocks: Blocks) -> Body {
     if let [only] = &mut blocks[..] {
         return Body::from(std::mem::take(only));
@@ -120,12 +122,12 @@ pub(crate) fn body_of(mut blocks: Blocks) -> Body {
     }
 }
 
-/// A block of the iterable; it is copied where that is little.
+/// Returns a block of the iterable; a small one is copied.
 pub(crate) fn block(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     let Ok(bytes) = item.cast::<PyBytes>() else {
         let kind = item.get_type().name()?;
         return Err(PyAssertionError::new_err(format!(
-            "a block of the body is no bytes, but {kind}"
+            "a block of the body must be bytes, not {kind}"
         )));
     };
     let content = bytes.as_bytes();
@@ -138,7 +140,7 @@ pub(crate) fn block(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     }
 }
 
-/// The part of `bytes` that fits into what is `left`, and whether that is all of them.
+/// Returns the part of `bytes` that `left` allows, and whether that is all of them.
 pub(crate) fn cut(mut bytes: Bytes, left: &mut Option<u64>) -> (Bytes, bool) {
     let Some(left) = left else {
         return (bytes, true);
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_cut_where_the_length_ends() {
+    fn blocks_are_cut_at_the_length() {
         let cases = [
             (None, "abc", "abc", true, None),
             (Some(5), "abc", "abc", true, Some(2)),
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn small_blocks_become_one_and_large_ones_stay() {
+    fn small_blocks_are_joined_and_large_ones_stay() {
         let body = |blocks: &[usize]| {
             let blocks = blocks.iter().map(|length| Bytes::from(vec![b'x'; *length]));
             body_of(blocks.collect())

@@ -15,14 +15,14 @@ use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
 use crate::ffi::latin1;
 
-/// How many header names and addresses a thread remembers: both come from clients.
+/// The limit of header names and of addresses that a thread caches, because clients choose both.
 const REMEMBERED: usize = 1_024;
-/// How many ports of clients a thread has places for.
+/// The number of client ports that a thread caches.
 const PORTS: usize = 64;
-/// With as many entries a dictionary has room for twenty headers more.
+/// With this many entries, a dictionary has room for twenty more headers.
 const ROOM: usize = 25;
 
-/// What the environs of a server have in common.
+/// Facts that all environs of a server share.
 #[derive(Debug, Default)]
 pub(crate) struct ServerFacts {
     pub(crate) is_multithreaded: bool,
@@ -33,7 +33,7 @@ pub(crate) struct ServerFacts {
     pub(crate) base: Option<Py<PyDict>>,
 }
 
-/// A dictionary that is copied for each request: a copy costs a tenth of making one anew.
+/// A dictionary that is copied for each request: a copy costs a tenth of making a new one.
 #[derive(Debug)]
 pub(crate) struct Template {
     dict: Py<PyDict>,
@@ -58,7 +58,7 @@ impl Template {
             ("REMOTE_PORT", ""),
             ("wsgi.url_scheme", "http"),
         ] {
-            // Keys that stand for each request are the ones that it sets, so looking them up is comparing pointers.
+            // Keys that each request sets are interned, so that a lookup compares pointers.
             dict.set_item(PyString::intern(py, name), PyString::intern(py, value))?;
         }
         dict.set_item("wsgi.version", (1, 0))?;
@@ -87,7 +87,7 @@ impl Template {
         })
     }
 
-    /// The environ of a request whose body is in `input`, where it has one.
+    /// Makes the environ of a request. Its body is in `input`, if it has one.
     pub(crate) fn fill<'py>(
         &self,
         py: Python<'py>,
@@ -116,7 +116,7 @@ impl Template {
         }
         let name = match server {
             Some(local) if local.is_ipv4() => address(py, local.ip())?,
-            // An IPv6 address stands in brackets there (RFC 3875, section 4.1.14).
+            // Here an IPv6 address needs brackets (RFC 3875, section 4.1.14).
             _ => {
                 let name = request.environ().get("SERVER_NAME").unwrap_or_default();
                 latin1(py, name.as_bytes())?
@@ -127,7 +127,7 @@ impl Template {
     }
 }
 
-/// Lets the dictionary grow beyond what it holds: its copies do not grow again when the headers come.
+/// Makes the dictionary grow beyond its entries, so that its copies do not grow again for the headers.
 fn make_room(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     let added: Vec<_> = (dict.len()..ROOM)
         .map(|at| format!("enfilade.{at}"))
@@ -145,7 +145,7 @@ fn py_none<'py>(dict: &Bound<'py, PyDict>) -> Bound<'py, PyAny> {
     dict.py().None().into_bound(dict.py())
 }
 
-/// The environ of a request that came in one already: everything that it has stays, but for what a component changed.
+/// Updates the environ that a request came with: only entries that a component changed get new values.
 pub(crate) fn refill<'py>(
     original: &Bound<'py, PyDict>,
     request: &Request,
@@ -184,8 +184,8 @@ fn set_input(
 ) -> PyResult<()> {
     let py = environ.py();
     environ.set_item(intern!(py, "wsgi.input"), input)?;
-    // Werkzeug reads to the end where it is set, and wsgiref's validator forbids that: it is left to bodies that tell no
-    // length, as in Werkzeug's own server.
+    // If it is set, Werkzeug reads to the end, which wsgiref's validator forbids. So it is only set for bodies without
+    // a length, as in Werkzeug's own server.
     if !request.headers().contains_key(CONTENT_LENGTH) {
         environ.set_item(intern!(py, "wsgi.input_terminated"), true)?;
     }
@@ -229,7 +229,7 @@ fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     let py = environ.py();
     let client = match request.client_address() {
         Some(client) => address(py, client)?,
-        // A Unix socket has none, and programs look for it all the same.
+        // A Unix socket has no address, but programs look for one.
         None => intern!(py, "").clone(),
     };
     environ.set_item(intern!(py, "REMOTE_ADDR"), client)?;
@@ -255,7 +255,7 @@ fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     Ok(())
 }
 
-/// All headers, repeated ones joined (RFC 9110, section 5.3; cookies by RFC 6265, section 4.2.1).
+/// Sets all headers, repeated ones joined (RFC 9110, section 5.3; cookies by RFC 6265, section 4.2.1).
 fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     let py = environ.py();
     let headers = request.headers();
@@ -281,7 +281,7 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         PyResult::Ok(())
     })?;
     if request.params().iter().next().is_some() {
-        // What routers of WSGI put there, by the words of wsgi.org's specification of `routing_args`.
+        // WSGI routers put their captures there, by wsgi.org's specification of `routing_args`.
         let captured = PyDict::new(py);
         for (name, value) in request.params().iter() {
             captured.set_item(name, value)?;
@@ -292,7 +292,7 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         )?;
     }
     if let Some(authority) = request.uri().authority() {
-        // It wins over the header (RFC 9112, section 3.2.2).
+        // The target's authority replaces the header (RFC 9112, section 3.2.2).
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
         environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, host.as_bytes())?)?;
     }
@@ -303,7 +303,7 @@ fn joined(headers: &HeaderMap, name: &HeaderName, first: &HeaderValue) -> Vec<u8
     let separator: &[u8] = if *name == COOKIE { b"; " } else { b"," };
     let mut all = first.as_bytes().to_vec();
     for value in headers.get_all(name).into_iter().skip(1) {
-        // There is one host, and the gateway has refused requests that name more.
+        // There is one host: the gateway has rejected requests with more.
         if *name != HOST {
             all.extend_from_slice(separator);
             all.extend_from_slice(value.as_bytes());
@@ -326,14 +326,14 @@ fn method<'py>(py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> 
 }
 
 thread_local! {
-    /// No lock: each thread remembers what it has met.
+    /// No lock: each thread has its own cache.
     static NAMES: RefCell<CachedNames> = RefCell::default();
 }
 
 struct CachedNames {
     headers: FxHashMap<HeaderName, Option<Py<PyString>>>,
     addresses: FxHashMap<IpAddr, Py<PyString>>,
-    /// The last port that had each place.
+    /// The last port in each place.
     ports: [Option<(u16, Py<PyString>)>; PORTS],
 }
 
@@ -348,7 +348,7 @@ impl Default for CachedNames {
 }
 
 impl CachedNames {
-    /// A client's port; a connection asks for the same one again and again.
+    /// Returns a client's port as text. The requests of a connection share one port.
     fn port<'py>(&mut self, py: Python<'py>, port: u16) -> PyResult<Bound<'py, PyString>> {
         let place = self.ports.get_mut(usize::from(port) % PORTS);
         match place {
@@ -363,7 +363,7 @@ impl CachedNames {
         }
     }
 
-    /// The variable that a header is; `None` for those that are left out.
+    /// Returns the variable of a header; `None` for headers that are left out.
     fn variable<'py>(
         &mut self,
         py: Python<'py>,
@@ -381,7 +381,9 @@ impl CachedNames {
     }
 }
 
-/// One with an underscore in its name would stand for another with a hyphen, and programs would read `Proxy` as the
+/// Returns the variable of a header; `None` for headers that are left out.
+///
+/// A header with an underscore in its name would look like one with a hyphen, and programs would read `Proxy` as the
 /// setting `HTTP_PROXY`.
 fn variable_of(name: &HeaderName) -> Option<String> {
     if *name == CONTENT_TYPE {
@@ -391,7 +393,7 @@ fn variable_of(name: &HeaderName) -> Option<String> {
         return Some("CONTENT_LENGTH".to_owned());
     }
     let text = name.as_str();
-    // The body is decoded already, and some frameworks would decode it once more.
+    // The body is decoded already, and some frameworks would decode it again.
     if text.contains('_') || text == "proxy" || *name == TRANSFER_ENCODING {
         return None;
     }
@@ -429,10 +431,10 @@ fn number(py: Python<'_>, mut number: u16) -> PyResult<Bound<'_, PyString>> {
     }
 }
 
-/// An environ as another server gave it; others are refused (PEP 3333 asks for a `dict` itself).
+/// Checks the environ of another server (PEP 3333 requires a `dict` itself).
 pub(crate) fn checked<'py>(environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let dict = environ
         .cast::<PyDict>()
-        .map_err(|_| pyo3::exceptions::PyTypeError::new_err("the environ is no dict"))?;
+        .map_err(|_| pyo3::exceptions::PyTypeError::new_err("the environ must be a dict"))?;
     Ok(dict.clone())
 }

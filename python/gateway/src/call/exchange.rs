@@ -1,4 +1,4 @@
-//! One call of an application: what it started, and what of its answer was sent.
+//! One call of an application: what it started, and how much of its response was sent.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -16,9 +16,11 @@ use crate::call::blocks::{
 use crate::call::head::ResponseHead;
 use crate::run::reactor::wait;
 
-/// What a call shares with the `start_response` and `write` that it was given: this is `write`, and has the other.
+/// The state that a call shares with its `start_response` and `write`.
 ///
-/// The lock is never held while something is waited for: another Python thread would wait for it with the interpreter.
+/// This object is `write`, and has the other.
+///
+/// The lock is never held during a wait: another Python thread would hold the interpreter while it waits for the lock.
 #[pyclass(frozen, module = "enfilade._native", name = "write")]
 pub(crate) struct Exchange {
     state: Mutex<ExchangeState>,
@@ -26,40 +28,42 @@ pub(crate) struct Exchange {
 }
 
 enum ExchangeState {
-    /// Nothing was sent; `start_response` may have been called.
+    /// Nothing was sent. `start_response` may have been called.
     Waiting {
         head: Option<ResponseHead>,
         respond: oneshot::Sender<Response>,
     },
-    /// The head was sent, and blocks follow; `left` of the bytes that `Content-Length` announced.
+    /// The head was sent, and blocks follow.
+    ///
+    /// `left` of the bytes that `Content-Length` announced are not sent yet.
     Streaming {
         blocks: mpsc::Sender<Bytes>,
         progress: Arc<Progress>,
         left: Option<u64>,
     },
-    /// Somebody pulls: what is written waits for them.
+    /// The response is pulled: written bytes are kept until the next pull.
     Pulled {
         head: Option<ResponseHead>,
         written: Vec<Bytes>,
         is_sent: bool,
     },
-    /// The whole response was sent, or nobody wants it.
+    /// The whole response was sent, or the client does not read it any more.
     Over,
 }
 
-/// What became of bytes that were to be sent.
+/// The result of sending bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendOutcome {
     Taken,
-    /// There were more than `Content-Length` announced; those beyond are cut off.
+    /// There were more bytes than `Content-Length` announced; the surplus was cut off.
     TooMany,
-    /// Nobody wants them.
+    /// The client does not read them any more.
     Gone,
 }
 
 #[pymethods]
 impl Exchange {
-    /// Begins the answer; may be called again with `exc_info` as long as nothing was sent.
+    /// Begins the response. May be called again with `exc_info` as long as nothing was sent.
     #[pyo3(signature = (status, headers, exc_info = None, /))]
     fn start_response<'py>(
         slf: &Bound<'py, Self>,
@@ -76,7 +80,7 @@ impl Exchange {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.send(py, block(data)?)? {
             SendOutcome::TooMany => Err(PyAssertionError::new_err(
-                "more bytes are written than Content-Length says",
+                "write was called with more bytes than Content-Length says",
             )),
             SendOutcome::Taken | SendOutcome::Gone => Ok(()),
         }
@@ -84,7 +88,7 @@ impl Exchange {
 }
 
 impl Exchange {
-    /// A call that has not begun, whose answer goes here.
+    /// Returns a call that has not begun, whose response is sent to `respond`.
     pub(crate) fn new(is_head: bool, respond: oneshot::Sender<Response>) -> Exchange {
         let head = None;
         Exchange {
@@ -93,7 +97,7 @@ impl Exchange {
         }
     }
 
-    /// A call whose answer somebody pulls.
+    /// Returns a call whose response is pulled.
     pub(crate) fn pulled(is_head: bool) -> Exchange {
         let state = ExchangeState::Pulled {
             head: None,
@@ -133,12 +137,12 @@ impl Exchange {
             }
             ExchangeState::Over => Err(PyAssertionError::new_err("the request is over")),
             _ => Err(PyAssertionError::new_err(
-                "start_response was called before",
+                "start_response was called twice: pass exc_info after an error",
             )),
         }
     }
 
-    /// Whether something of the answer was sent.
+    /// Whether a part of the response was sent.
     fn is_begun(&self) -> bool {
         match &*self.lock() {
             ExchangeState::Waiting { .. } => false,
@@ -147,7 +151,7 @@ impl Exchange {
         }
     }
 
-    /// Whether these many bytes are the whole body, as `Content-Length` says, and nothing was sent before them.
+    /// Whether this many bytes are the whole body, by `Content-Length`, and nothing was sent before them.
     pub(crate) fn is_whole(&self, length: usize) -> bool {
         match &*self.lock() {
             ExchangeState::Waiting { head, .. } => head
@@ -158,12 +162,12 @@ impl Exchange {
         }
     }
 
-    /// Whether nothing was sent, though the head is there: the answer may still be given at once.
+    /// Whether the head is here and nothing was sent, so that the response can still be sent at once.
     pub(crate) fn may_be_whole(&self) -> bool {
         matches!(&*self.lock(), ExchangeState::Waiting { head: Some(_), .. })
     }
 
-    /// Sends bytes, and the head before the first of them; more may follow.
+    /// Sends bytes, and before the first of them the head. More bytes may follow.
     pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<SendOutcome> {
         let (blocks, progress, bytes, is_whole, is_last) = {
             let mut state = self.lock();
@@ -205,7 +209,7 @@ impl Exchange {
                 *left == Some(0),
             )
         };
-        // Who has all that was announced waits for nothing more, and is not gone for that.
+        // A client that has all announced bytes may stop reading: it counts as served.
         if !bytes.is_empty() && !transmit(py, &blocks, &progress, bytes)? && !is_last {
             *self.lock() = ExchangeState::Over;
             return Ok(SendOutcome::Gone);
@@ -217,7 +221,7 @@ impl Exchange {
         })
     }
 
-    /// Sends the whole answer at once; `None` where it cannot be any more.
+    /// Sends the whole response at once. Returns `Gone` if there is no head, or if it was sent before.
     pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<SendOutcome> {
         let mut state = self.lock();
         let ExchangeState::Waiting {
@@ -240,7 +244,7 @@ impl Exchange {
             respond,
         } = std::mem::replace(&mut *state, ExchangeState::Over)
         {
-            // A client that is gone by now has no use for it.
+            // If the client has disconnected by now, it does not need it.
             let _ = respond.send(head.into_response(body_of(blocks)));
         }
         Ok(match length > announced {
@@ -249,7 +253,9 @@ impl Exchange {
         })
     }
 
-    /// Sends the whole response with this content, and waits for its end; an error if the content is too short.
+    /// Sends the whole response with this content, and waits for its end.
+    ///
+    /// Fails if the content is too short.
     pub(crate) fn send_segment(&self, py: Python<'_>, content: Segment) -> PyResult<()> {
         let (sender, end) = oneshot::channel();
         {
@@ -276,7 +282,7 @@ impl Exchange {
                 respond,
             } = std::mem::replace(&mut *state, ExchangeState::Over)
             {
-                // A client that is gone by now has no use for it.
+                // If the client has disconnected by now, it does not need it.
                 let _ = respond.send(head.into_response(body));
             }
         }
@@ -288,7 +294,7 @@ impl Exchange {
         }
     }
 
-    /// Ends the answer well; an error where it is not whole.
+    /// Ends the response. Fails if the response is not complete.
     pub(crate) fn end(&self) -> PyResult<()> {
         if self.may_be_whole() {
             return self.send_whole(Blocks::new()).map(drop);
@@ -301,12 +307,14 @@ impl Exchange {
             }
             progress.end();
         }
-        // Dropping what sends is the end.
+        // Dropping the sender ends the body.
         *state = ExchangeState::Over;
         Ok(())
     }
 
-    /// Ends the answer badly: with this where nothing was sent, otherwise so that the client sees that it is not whole.
+    /// Aborts the response.
+    ///
+    /// Sends this one if nothing was sent, else ends the body so that the client sees it as incomplete.
     pub(crate) fn break_off(&self, make_response: impl FnOnce() -> Response) {
         match std::mem::replace(&mut *self.lock(), ExchangeState::Over) {
             ExchangeState::Waiting { respond, .. } => drop(respond.send(make_response())),
@@ -316,19 +324,19 @@ impl Exchange {
         }
     }
 
-    /// Where somebody pulls: the head, once there is one, as it is about to be sent.
+    /// For a pulled response: returns the head, once there is one, and marks it as sent.
     pub(crate) fn take_head(&self) -> PyResult<ResponseHead> {
         match &mut *self.lock() {
             ExchangeState::Pulled { head, is_sent, .. } => {
                 *is_sent = true;
-                // What stays says that the answer was started.
+                // The rest of the state shows that the response was started.
                 head.take().ok_or_else(not_started)
             }
             _ => Err(not_started()),
         }
     }
 
-    /// Where somebody pulls: what was written since the last time.
+    /// For a pulled response: returns the bytes that were written since the last call.
     pub(crate) fn take_written(&self) -> Vec<Bytes> {
         match &mut *self.lock() {
             ExchangeState::Pulled { written, .. } => std::mem::take(written),
@@ -350,7 +358,7 @@ impl ExchangeState {
         }
     }
 
-    /// Sends the head where it was not sent, with a body that is still to come.
+    /// Sends the head if it was not sent yet, with a body that follows.
     fn begin_streaming(&mut self) -> PyResult<()> {
         self.check_started()?;
         match std::mem::replace(self, ExchangeState::Over) {
@@ -361,7 +369,7 @@ impl ExchangeState {
                 let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
                 let (progress, left) = (Arc::new(Progress::default()), head.length);
                 let body = Body::new(BlockStream::new(receiver, progress.clone()));
-                // Whether somebody wants it, the first block finds out.
+                // If the client has disconnected, sending the first block fails.
                 let _ = respond.send(head.into_response(body));
                 *self = ExchangeState::Streaming {
                     blocks,
@@ -375,12 +383,12 @@ impl ExchangeState {
     }
 }
 
-/// HTTP sends none in an answer to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).
+/// HTTP sends no body in a response to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).
 pub(crate) fn has_body(is_head: bool, status: StatusCode) -> bool {
     !is_head && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// The exception of an `exc_info`, to be raised again as it is.
+/// Returns the exception of an `exc_info`, to raise it again.
 fn raised(info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let info = info.cast::<PyTuple>()?;
     let (value, traceback) = (info.get_item(1)?, info.get_item(2)?);

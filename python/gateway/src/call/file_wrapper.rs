@@ -1,4 +1,4 @@
-//! `wsgi.file_wrapper`: a file as an iterable, which the server may send by itself.
+//! `wsgi.file_wrapper`: an iterable of a file's blocks; the server sends a regular file by itself.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,9 @@ use pyo3::types::PyType;
 
 use crate::ffi;
 
-/// What is read at once, by the thread of the application, which may wait: another would cost more than the read.
+/// Files up to this size, in bytes, are read by the application's thread.
+///
+/// It may block: another thread would cost more than the read.
 const SMALL: usize = 256 * 1024;
 
 /// A file-like object in blocks (PEP 3333, "Optional Platform-Specific File Handling").
@@ -45,7 +47,7 @@ impl FileWrapper {
         Ok(if read.is_truthy()? { Some(read) } else { None })
     }
 
-    /// Closes the file, where it can be closed.
+    /// Closes the file, if it has a `close` method.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match self
             .filelike
@@ -58,15 +60,17 @@ impl FileWrapper {
     }
 }
 
-/// A regular file, from where it is to its end.
+/// A regular file, from its current position to its end.
 pub(crate) enum RegularFile {
     Small(Bytes),
     Large(Segment),
 }
 
 impl FileWrapper {
-    /// The regular file, from where it is to its end, if its bytes are those that reading the object would return: a
-    /// `GzipFile` has a descriptor too, so only the types count that are known to pass bytes on as they are.
+    /// Returns the regular file, from its current position to its end, if it is one.
+    ///
+    /// The file's bytes must be those that reading the object would return. A `GzipFile` has a descriptor too, so only
+    /// types count that are known to return the file's bytes unchanged.
     pub(crate) fn regular_file(&self, py: Python<'_>) -> PyResult<Option<RegularFile>> {
         let filelike = self.filelike.bind(py);
         let io = py.import(pyo3::intern!(py, "io"))?;
@@ -107,7 +111,7 @@ impl FileWrapper {
     }
 }
 
-/// A `BufferedReader` can be put around anything; only around a file is it one.
+/// A `BufferedReader` can wrap any object, so its `raw` must be a file.
 fn is_file_io(io: &Bound<'_, PyModule>, raw: &Bound<'_, PyAny>) -> PyResult<bool> {
     let kind = io.getattr("FileIO")?;
     Ok(raw.is_exact_instance(&kind))

@@ -1,4 +1,4 @@
-//! The status line and the headers that an application starts its answer with.
+//! The status line and the headers of `start_response`.
 
 use std::borrow::Cow;
 
@@ -11,31 +11,33 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
-/// What RFC 2616 called the field `Trailer` in its list of hop-by-hop headers.
+/// RFC 2616's name for the field `Trailer` in its list of hop-by-hop headers.
 const TRAILERS: &str = "trailers";
 
-/// A status line and headers that are fit to be sent.
+/// A valid status line and valid headers.
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
-    /// The reason phrase, where it is not the standard one.
+    /// The reason phrase, if it is not the standard one.
     reason: Option<ReasonPhrase>,
     headers: HeaderMap,
-    /// The `Content-Length`, where there is one.
+    /// The `Content-Length`, if it is set.
     pub(crate) length: Option<u64>,
 }
 
 impl ResponseHead {
-    /// Reads what `start_response` is given, and refuses what PEP 3333 does ("The `start_response()` Callable").
+    /// Parses the arguments of `start_response`.
+    ///
+    /// Rejects what PEP 3333 forbids ("The `start_response()` Callable").
     pub(crate) fn parse(
         status: &Bound<'_, PyAny>,
         list: &Bound<'_, PyAny>,
     ) -> PyResult<ResponseHead> {
         let line = status
             .cast::<PyString>()
-            .map_err(|_| PyTypeError::new_err("the status is no str"))?;
+            .map_err(|_| PyTypeError::new_err("the status must be a str"))?;
         let list = list
             .cast::<PyList>()
-            .map_err(|_| PyTypeError::new_err("the headers are no list"))?;
+            .map_err(|_| PyTypeError::new_err("the headers must be a list"))?;
         let (status, reason) = parse_status(line)?;
         let mut headers = HeaderMap::with_capacity(list.len() + 3);
         for pair in list.iter() {
@@ -62,7 +64,7 @@ impl ResponseHead {
     }
 }
 
-/// The bytes of a native string; `None` where a character is beyond Latin-1.
+/// Returns the bytes of a native string; `None` if a character is not Latin-1.
 fn latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8]>> {
     let text = text.to_str().ok()?;
     if text.is_ascii() {
@@ -72,11 +74,13 @@ fn latin1<'a>(text: &'a Bound<'_, PyString>) -> Option<Cow<'a, [u8]>> {
     bytes.collect::<Option<Vec<u8>>>().map(Cow::Owned)
 }
 
-/// Reads `200 OK`. An application cannot answer 1xx, which is not the answer (RFC 9110, section 15.2).
+/// Parses `200 OK`. Rejects 1xx, which is not a final response (RFC 9110, section 15.2).
 fn parse_status(line: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<ReasonPhrase>)> {
     let refused = || {
         let line = line.repr().map(|text| text.to_string()).unwrap_or_default();
-        PyValueError::new_err(format!("{line} is no status such as '200 OK'"))
+        PyValueError::new_err(format!(
+            "{line} is not a valid status: write it like '200 OK'"
+        ))
     };
     let bytes = latin1(line).ok_or_else(refused)?;
     let (digits, rest) = bytes.split_at_checked(3).ok_or_else(refused)?;
@@ -94,7 +98,7 @@ fn parse_status(line: &Bound<'_, PyString>) -> PyResult<(StatusCode, Option<Reas
 }
 
 fn parse_header(pair: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> {
-    let no_pair = || PyTypeError::new_err("a header is no tuple of two str");
+    let no_pair = || PyTypeError::new_err("a header must be a tuple of two str");
     let pair = pair.cast::<PyTuple>().map_err(|_| no_pair())?;
     if pair.len() != 2 {
         return Err(no_pair());
@@ -104,25 +108,33 @@ fn parse_header(pair: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> 
     let value = value.cast::<PyString>().map_err(|_| no_pair())?;
     let refused = |why: &str| {
         let name = name.repr().map(|text| text.to_string()).unwrap_or_default();
-        PyValueError::new_err(format!("{name}: {why}"))
+        PyValueError::new_err(format!("{name} {why}"))
     };
-    let text = name.to_str().map_err(|_| refused("no header name"))?;
-    let parsed = HeaderName::from_bytes(text.as_bytes()).map_err(|_| refused("no header name"))?;
+    let text = name
+        .to_str()
+        .map_err(|_| refused("is not a valid header name"))?;
+    let parsed = HeaderName::from_bytes(text.as_bytes())
+        .map_err(|_| refused("is not a valid header name"))?;
     // PEP 3333, "Other HTTP Features".
     if is_hop_by_hop(&parsed) {
-        return Err(refused("is set by the server, not by applications"));
+        return Err(refused(
+            "must not be set by an application: the server sets it",
+        ));
     }
     let value = latin1(value).and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
-    let value = value.ok_or_else(|| refused("has a character that headers cannot have"))?;
+    let value = value
+        .ok_or_else(|| refused("has an invalid value: use Latin-1 without control characters"))?;
     Ok((parsed, value))
 }
 
-/// Whether a name is as long as one that is hop-by-hop: most headers are told by that.
+/// Whether the name has the length of a hop-by-hop header. This excludes most headers.
 fn may_be_hop_by_hop(name: &HeaderName) -> bool {
     matches!(name.as_str().len(), 2 | 7 | 8 | 10 | 16..=19)
 }
 
-/// What belongs to a connection, and beside it what HTTP/1.1 first said to (RFC 2616, section 13.5.1), which PEP 3333 cites.
+/// Whether the header belongs to the connection.
+///
+/// These are the headers of HTTP/1.1 today and those of RFC 2616, section 13.5.1, which PEP 3333 cites.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     may_be_hop_by_hop(name)
         && (HOP_BY_HOP.contains(name)
@@ -136,13 +148,13 @@ fn parse_length(headers: &HeaderMap) -> PyResult<Option<u64>> {
         return Ok(None);
     };
     let text = value.to_str().ok().filter(|text| {
-        // `str::parse` takes a sign (RFC 9110, section 8.6, has digits alone).
+        // `str::parse` accepts a sign, but RFC 9110, section 8.6 allows only digits.
         text.bytes().all(|byte| byte.is_ascii_digit())
     });
     let length = text.and_then(|text| text.parse().ok());
     match (length, values.next()) {
         (Some(length), None) => Ok(Some(length)),
-        _ => Err(PyValueError::new_err("Content-Length is no single number")),
+        _ => Err(PyValueError::new_err("Content-Length must be one number")),
     }
 }
 
@@ -151,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_hop_by_hop_header_is_known_by_its_length() {
+    fn every_hop_by_hop_header_has_a_known_length() {
         let names = HOP_BY_HOP
             .into_iter()
             .chain([PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER])

@@ -11,7 +11,9 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::run::reactor::wait;
 
-/// The body of one request; detached from it when the request ends, whoever holds it still.
+/// The body of one request.
+///
+/// It is detached when the request ends, even if the application still holds it.
 #[pyclass(frozen, module = "enfilade._native", name = "Input")]
 pub(crate) struct Input {
     source: Mutex<InputState>,
@@ -20,20 +22,20 @@ pub(crate) struct Input {
 
 enum InputState {
     Open(OpenInput),
-    /// A thread reads, and has it.
+    /// A thread reads, and has the body.
     Taken,
-    /// It was taken when the request ended: whoever has it drops it.
+    /// The request ended while a thread had the body: that thread drops it.
     Over,
 }
 
 struct OpenInput {
     body: Body,
     current: Bytes,
-    /// What went wrong, as nothing comes after it.
+    /// The error of the body, after which nothing follows.
     failure: Option<BodyErrorKind>,
 }
 
-/// Who may read goes on, and gives back what they took.
+/// Holds the body for a read, and returns it afterwards.
 struct ReadGuard<'a> {
     input: &'a Input,
     open: Option<OpenInput>,
@@ -50,20 +52,20 @@ impl Drop for ReadGuard<'_> {
 
 #[pymethods]
 impl Input {
-    /// So many bytes, or all that are left; fewer at the end alone.
+    /// Reads this many bytes, or all that are left. Returns fewer only at the end.
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let limit = limit(size);
         self.take(py, limit, |_| None)
     }
 
-    /// One line with its end, or as much of it as `size` allows.
+    /// Reads one line with its end, or as much of it as `size` allows.
     #[pyo3(signature = (size = None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         self.line(py, limit(size))
     }
 
-    /// Lines to the end, or until they are `hint` bytes or more.
+    /// Reads lines to the end, or until they have `hint` bytes or more.
     #[pyo3(signature = (hint = None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let enough = match hint {
@@ -109,7 +111,7 @@ impl Input {
         unpoisoned(self.source.lock())
     }
 
-    /// Takes the body away, as the request is over; it is given back with whether anything was read of it.
+    /// Detaches the body, because the request is over. Returns it, and whether any of it was read.
     pub(crate) fn detach(&self) -> Option<(Body, bool)> {
         let is_touched = self.is_touched.load(Ordering::Relaxed);
         match std::mem::replace(&mut *self.lock(), InputState::Over) {
@@ -118,7 +120,7 @@ impl Input {
         }
     }
 
-    /// What the body has failed of.
+    /// Returns the error of the body, if it failed.
     pub(crate) fn failure(&self) -> Option<BodyErrorKind> {
         match &*self.lock() {
             InputState::Open(open) => open.failure,
@@ -134,7 +136,7 @@ impl Input {
                 input: self,
                 open: Some(open),
             }),
-            InputState::Taken => Err(PyValueError::new_err("another thread reads the body")),
+            InputState::Taken => Err(PyValueError::new_err("another thread is reading the body")),
             InputState::Over => {
                 *source = InputState::Over;
                 Err(PyValueError::new_err("the request is over"))
@@ -151,7 +153,7 @@ impl Input {
         })
     }
 
-    /// Takes up to `limit` bytes, or up to where `end` finds one.
+    /// Reads up to `limit` bytes, or up to the position that `end` finds.
     fn take<'py>(
         &self,
         py: Python<'py>,
@@ -178,7 +180,7 @@ impl Input {
 }
 
 impl OpenInput {
-    /// Whether there is anything to read; waits for it.
+    /// Waits for more bytes. Returns false at the end.
     fn fill(&mut self, py: Python<'_>) -> PyResult<bool> {
         if let Some(kind) = self.failure {
             return Err(failed(kind));
@@ -188,7 +190,7 @@ impl OpenInput {
                 return Ok(false);
             }
             match wait(py, self.body.frame())? {
-                // Trailers are no part of what WSGI reads.
+                // WSGI has no trailers.
                 Some(Ok(frame)) => self.current = frame.into_data().unwrap_or_default(),
                 Some(Err(error)) => {
                     self.failure = Some(error.kind());
@@ -201,16 +203,12 @@ impl OpenInput {
     }
 }
 
-/// Never a short read: an application must not take a part for the whole.
+/// An error and not a short read, so that an application never takes a part for the whole.
 fn failed(kind: BodyErrorKind) -> PyErr {
     match kind {
-        BodyErrorKind::TimedOut => {
-            PyTimeoutError::new_err("the request's body did not go on in time")
-        }
-        BodyErrorKind::TooLarge => {
-            PyOSError::new_err("the request's body is longer than the limit")
-        }
-        _ => PyConnectionAbortedError::new_err("the client broke off in the request's body"),
+        BodyErrorKind::TimedOut => PyTimeoutError::new_err("timed out reading the request body"),
+        BodyErrorKind::TooLarge => PyOSError::new_err("the request body is longer than the limit"),
+        _ => PyConnectionAbortedError::new_err("the client aborted the request body"),
     }
 }
 

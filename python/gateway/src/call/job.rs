@@ -1,4 +1,4 @@
-//! One call of an application, from its environ to the end of its answer.
+//! One call of an application, from its environ to the end of its response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
 use crate::run::reactor;
 
-/// How much of a body that nobody reads is taken, so that its client reads the answer, and for how long.
+/// The limits of size and time for receiving an unread body, so that the client reads the response.
 pub(crate) const LINGER: usize = 16 * 1024 * 1024;
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
 
@@ -31,15 +31,15 @@ pub(crate) struct Job {
     pub(crate) request: Request,
     pub(crate) callable: Arc<Py<PyAny>>,
     pub(crate) respond: oneshot::Sender<Response>,
-    /// What its connection runs on, where that is tokio.
+    /// The runtime of its connection, if that is tokio.
     pub(crate) runtime: Option<Handle>,
 }
 
-/// Calls the application and sends what it answers.
+/// Calls the application and sends its response.
 ///
 /// # Errors
 ///
-/// Where it was interrupted (Ctrl-C): the request is broken off, and the server is to stop.
+/// If it was interrupted (Ctrl-C): the response is aborted, and the server must stop.
 pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()> {
     let Job {
         mut request,
@@ -79,7 +79,7 @@ fn call<'py>(
     produce(&iterable, exchange.get())
 }
 
-/// Sends what the application returned.
+/// Sends the iterable that the application returned.
 fn produce(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         return send_all(list.iter(), exchange, iterable.py());
@@ -94,14 +94,14 @@ fn produce(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
     };
     let sent = sent.and_then(|()| exchange.end());
     if sent.is_err() {
-        // The failure is what is told, and what closing raises beside it is none.
+        // Only the first failure is reported, not another one from closing.
         let _ = closing.close();
         return sent;
     }
     closing.close()
 }
 
-/// Sends blocks that are all there: at once, where nothing was sent before them.
+/// Sends blocks that are all in memory: at once, if nothing was sent before them.
 fn send_all<'py>(
     blocks: impl Iterator<Item = Bound<'py, PyAny>>,
     exchange: &Exchange,
@@ -138,7 +138,7 @@ fn send_each(iterable: &Bound<'_, PyAny>, exchange: &Exchange) -> PyResult<()> {
             if let Some(reactor) = reactor::current() {
                 reactor.run_ready();
             }
-            // What stands after the last block is run too, but not when there are blocks beyond the length.
+            // Also runs the code after the last block, unless there were blocks beyond the length.
             if sent == SendOutcome::Taken {
                 items.next().transpose()?;
             }
@@ -165,7 +165,7 @@ fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<
     send_each(wrapper.as_any(), exchange)
 }
 
-/// The `close` of what an application returned, which is called once, come what may.
+/// The `close` method of an application's iterable, which is called exactly once.
 pub(crate) struct CloseCall<'py>(Option<Bound<'py, PyAny>>);
 
 impl<'py> CloseCall<'py> {
@@ -187,14 +187,14 @@ impl<'py> CloseCall<'py> {
     }
 }
 
-/// Tells of an exception where an operator reads it, and answers with it or breaks the answer off.
+/// Reports an exception to the operator, and responds with it or aborts the response.
 fn fail(
     py: Python<'_>,
     exchange: &Exchange,
     input: Option<&Bound<'_, Input>>,
     error: PyErr,
 ) -> PyResult<()> {
-    // What the client did wrong is answered as such, and is no line in the log.
+    // A failure of the client's body gets its 4xx status, and not a 500.
     let blamed = input.and_then(|input| input.get().failure());
     let blamed = blamed.filter(|_| error.is_instance_of::<pyo3::exceptions::PyOSError>(py));
     let status = match blamed {
@@ -215,16 +215,16 @@ fn fail(
 
 /// Writes the traceback to `sys.stderr`, which is `wsgi.errors`.
 pub(crate) fn report(py: Python<'_>, error: &PyErr) {
-    // `PyErr::print` would end the process where it is a `SystemExit`.
+    // `PyErr::print` would end the process on a `SystemExit`.
     error.display(py);
 }
 
-/// Takes the body from whoever holds it still; its rest is read, within bounds, so that the client reads the answer.
+/// Detaches the body. Reads the rest of it, within limits, so that the client reads the response.
 fn finish(input: &Input, waits: bool, runtime: Option<&Handle>) {
     let Some((body, is_touched)) = input.detach() else {
         return;
     };
-    // A client that waits to be asked for the body, and was not, sends none (RFC 9110, section 10.1.1).
+    // A client that waits for 100 (Continue), and did not get one, sends no body (RFC 9110, section 10.1.1).
     if body.is_finished() || (waits && !is_touched) {
         return;
     }
@@ -232,7 +232,7 @@ fn finish(input: &Input, waits: bool, runtime: Option<&Handle>) {
         reactor.spawn_until(Box::pin(linger(body)), LINGER_TIME);
     } else if let Some(runtime) = runtime {
         runtime.spawn(async move {
-            // It is over then, with or without the rest.
+            // At the timeout the rest is given up.
             let _ = tokio::time::timeout(LINGER_TIME, linger(body)).await;
         });
     }

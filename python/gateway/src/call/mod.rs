@@ -1,4 +1,4 @@
-//! One call of a WSGI application: what it is called with, and what becomes of what it returns.
+//! One call of a WSGI application: its arguments, and the handling of its result.
 
 pub(crate) mod blocks;
 pub(crate) mod environ;

@@ -1,4 +1,6 @@
-//! An application as a WSGI callable: its components run on the calling thread, and what it answers is pulled.
+//! Calls an application as a WSGI callable.
+//!
+//! Its components run on the calling thread, and its response is pulled.
 
 pub(crate) mod pulled;
 mod request;
@@ -16,12 +18,12 @@ use crate::callable::response_iter::ResponseIter;
 use crate::ffi::latin1;
 use crate::run::reactor::wait;
 
-/// Calls an application as PEP 3333 calls one: gives an iterable of byte strings.
+/// Calls an application as PEP 3333 defines, and returns an iterable of byte strings.
 ///
 /// # Errors
 ///
-/// The exception that a Python application inside raised, as the same object; a `ValueError` where the environ is no
-/// request.
+/// The exception that a Python application inside raised, as the same object. A `ValueError` if the environ is not a
+/// valid request.
 pub fn call<'py>(
     app: &Application,
     environ: &Bound<'py, PyAny>,
@@ -46,7 +48,7 @@ pub fn call<'py>(
     }
 }
 
-/// The head of an answer, as `start_response` takes it.
+/// Passes the head of a response to `start_response`.
 fn head<'py>(
     py: Python<'py>,
     response: &Response,

@@ -1,4 +1,6 @@
-//! A Python application inside of one that is called: what it answers is pulled from its iterable.
+//! A Python application inside an application that is called.
+//!
+//! Its response is pulled from its iterable.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -19,9 +21,9 @@ use crate::call::exchange::{Exchange, has_body, too_short};
 use crate::call::input::Input;
 use crate::call::job::CloseCall;
 
-/// The environ that an application was called with as a WSGI callable: an extension of the request that it stands for.
+/// The environ of the WSGI call, as an extension of the request that was made of it.
 ///
-/// Python applications inside are called on the thread that called, with this environ.
+/// Python applications inside are called on the same thread with this environ.
 #[derive(Clone)]
 pub(crate) struct CallerEnviron(Arc<Py<PyDict>>);
 
@@ -31,11 +33,11 @@ impl CallerEnviron {
     }
 }
 
-/// The exception of a Python application, on its way out of the components around it.
+/// The exception of a Python application, on its way out through the components around it.
 #[derive(Clone)]
 pub(super) struct Raised(pub(super) Arc<PyErr>);
 
-/// What a Python application inside answers.
+/// Returns the response of a Python application inside.
 pub(crate) fn respond(
     py: Python<'_>,
     callable: &Bound<'_, PyAny>,
@@ -77,7 +79,7 @@ fn pull(
     let is_list =
         iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>();
     pulled.items = Some(iterable.try_iter()?.unbind());
-    // The head waits for the first byte, and a list is small enough to be taken whole.
+    // The head waits for the first byte; a list is small enough to be read completely.
     let mut is_over = false;
     while !is_over && (is_list || pulled.ready.is_empty()) {
         is_over = !pulled.advance(py)?;
@@ -98,7 +100,7 @@ fn pull(
     Ok(head.into_response(Body::new(pulled)))
 }
 
-/// The blocks of a Python iterable, each made when it is asked for.
+/// The blocks of a Python iterable. Each block is made when it is requested.
 struct PulledBody {
     items: Option<Py<PyIterator>>,
     close: Option<Py<PyAny>>,
@@ -109,7 +111,7 @@ struct PulledBody {
 }
 
 impl PulledBody {
-    /// Takes one more block; false at the end, when all is closed.
+    /// Reads one more block. Returns false at the end, when all is closed.
     fn advance(&mut self, py: Python<'_>) -> PyResult<bool> {
         let next = match &self.items {
             Some(items) => items.bind(py).clone().next(),
@@ -126,7 +128,7 @@ impl PulledBody {
                 return Err(error);
             }
         };
-        // What was written meanwhile stands before the block.
+        // Bytes that were written meanwhile come before the block.
         self.ready.extend(self.exchange.get().take_written());
         self.ready.extend(block);
         self.ready.retain(|block| !block.is_empty());

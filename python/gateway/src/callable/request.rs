@@ -1,4 +1,4 @@
-//! The request that an environ stands for.
+//! Makes a request of an environ.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -15,19 +15,20 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::call::blocks;
 
-/// How much is read of the `wsgi.input` of another server at a time.
+/// The size of one read from another server's `wsgi.input`, in bytes.
 const BLOCK: usize = 64 * 1024;
 
-/// The request of an environ.
+/// Makes the request of an environ.
 pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     let text = |name: &str| -> PyResult<String> {
         let value = environ.get_item(name)?;
         value.map_or_else(|| Ok(String::new()), |value| value.extract())
     };
-    let invalid = |what: &str| PyValueError::new_err(format!("the environ has no {what}"));
+    let invalid = |what: &str| PyValueError::new_err(format!("the environ has an invalid {what}"));
     let method = Method::from_bytes(text("REQUEST_METHOD")?.as_bytes());
-    let method = method.map_err(|_| invalid("valid REQUEST_METHOD"))?;
-    // Each by itself, as the server around has mounted this: dots lead nowhere out of it.
+    let method = method.map_err(|_| invalid("REQUEST_METHOD"))?;
+    // Both are made canonical separately, because the outer server has mounted this: dots must not lead out of the
+    // mount.
     let (script, rest) = (encoded(&text("SCRIPT_NAME")?), encoded(&text("PATH_INFO")?));
     let (script, rest) = (path::canonical(&script), path::canonical(&rest));
     let query = text("QUERY_STRING")?;
@@ -38,7 +39,7 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     if !query.is_empty() {
         target = format!("{target}?{}", path::encode_invalid(&query));
     }
-    let uri = Uri::try_from(target).map_err(|_| invalid("valid PATH_INFO"))?;
+    let uri = Uri::try_from(target).map_err(|_| invalid("PATH_INFO"))?;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
@@ -47,7 +48,7 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
         &*text("SERVER_PROTOCOL")?,
         parts.headers.contains_key("host"),
     ) {
-        // Only a newer one needs a host, and it is for the server around to ask for it.
+        // Only HTTP/1.1 requires a host, and checking that is the outer server's task.
         ("HTTP/1.0", _) | (_, false) => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
@@ -63,28 +64,30 @@ pub(super) fn request(environ: &Bound<'_, PyDict>) -> PyResult<Request> {
     let body = body(environ, &parts.headers)?;
     let mut request = Request::from_parts(parts, body, connection);
     if request.advance(script.len()).is_err() {
-        return Err(invalid("SCRIPT_NAME that ends where PATH_INFO begins"));
+        return Err(invalid(
+            "SCRIPT_NAME: it must end at the slash that PATH_INFO begins with",
+        ));
     }
     Ok(request)
 }
 
-/// The characters of a native string are bytes.
+/// Encodes a path; each character of a native string is a byte.
 fn encoded(text: &str) -> String {
     let bytes: Vec<u8> = text
         .chars()
         .map(|character| u8::try_from(character).unwrap_or(b'?'))
         .collect();
-    let mut coded = String::with_capacity(bytes.len());
+    let mut encoded = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
-            b'/' => coded.push('/'),
+            b'/' => encoded.push('/'),
             byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => {
-                coded.push(char::from(byte))
+                encoded.push(char::from(byte))
             }
-            byte => coded.push_str(&format!("%{byte:02X}")),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
-    coded
+    encoded
 }
 
 fn headers(environ: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
@@ -109,7 +112,7 @@ fn headers(environ: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
             .collect();
         let name = HeaderName::try_from(name.replace('_', "-"));
         let value = bytes.and_then(|bytes| HeaderValue::try_from(bytes).ok());
-        // What is no header cannot have come as one.
+        // An invalid header cannot have come from a client.
         if let (Ok(name), Some(value)) = (name, value) {
             headers.append(name, value);
         }
@@ -117,7 +120,7 @@ fn headers(environ: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
     Ok(headers)
 }
 
-/// The body, read from `wsgi.input` when it is asked for, and never beyond its length.
+/// Returns the body, which reads `wsgi.input` on demand, and never beyond its length.
 fn body(environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<Body> {
     let py = environ.py();
     let length = headers.get(http::header::CONTENT_LENGTH);
@@ -159,7 +162,7 @@ impl WsgiInputBody {
             if let Some(left) = &mut self.left {
                 if block.is_empty() {
                     return Err(pyo3::exceptions::PyConnectionAbortedError::new_err(
-                        "the client broke off in the request's body",
+                        "the client aborted the request body",
                     ));
                 }
                 *left = left.saturating_sub(block.len() as u64);

@@ -1,4 +1,4 @@
-//! What is left of an answer when its head was told, as a WSGI iterable.
+//! The body of a response as a WSGI iterable.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 
 use crate::run::reactor::wait;
 
-/// What is left of an answer, as a WSGI iterable.
+/// The body of a response as a WSGI iterable.
 #[pyclass(frozen, module = "enfilade._native", name = "Response")]
 #[derive(Debug)]
 pub struct ResponseIter(Mutex<Option<Body>>);
@@ -39,7 +39,7 @@ impl ResponseIter {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(exception(py, &error)),
                 Some(Ok(frame)) => {
-                    // Trailers are nothing that WSGI could say.
+                    // WSGI has no trailers.
                     let data = frame.into_data().unwrap_or_default();
                     if !data.is_empty() {
                         *unpoisoned(self.0.lock()) = Some(body);
@@ -50,13 +50,13 @@ impl ResponseIter {
         }
     }
 
-    /// Ends what the answer comes from.
+    /// Drops the body, which ends its source.
     fn close(&self) {
         drop(self.take());
     }
 }
 
-/// The exception that a body failed of, as the same object where it was one of Python.
+/// Returns the exception that made the body fail; for one of Python's, the same object.
 fn exception(py: Python<'_>, error: &(dyn std::error::Error + 'static)) -> PyErr {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! Who runs the Python code of a request.
+//! Chooses what runs the Python code of a request.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::call::environ::ServerFacts;
 use crate::call::job::Job;
 use crate::run::pool::{self, Pool};
 
-/// The threads of the pool that runs what no other is there for.
+/// The number of threads of the default pool.
 const THREADS: usize = 4;
 
 /// A server that runs the requests of its thread on the thread itself.
@@ -20,18 +20,18 @@ pub(crate) trait LocalQueue {
     fn push(&self, job: Job);
 }
 
-/// What runs the requests that a thread takes.
+/// Runs the requests that a thread receives.
 #[derive(Clone)]
 pub(crate) enum Installed {
-    /// The thread itself, when its connections have nothing to do.
+    /// The thread itself, when its connections are idle.
     Thread(Rc<dyn LocalQueue>),
     /// Threads of Python.
     Pool(Arc<Pool>),
 }
 
-/// What runs a request; it may be sent to another thread, as the reply may that waits for it.
+/// Runs one request. It can be sent to another thread, because the reply that waits for it can be.
 pub(crate) enum Executor {
-    /// What the thread has installed that asks.
+    /// The executor that is installed on the calling thread.
     Thread,
     /// Threads of Python.
     Pool(Arc<Pool>),
@@ -43,12 +43,12 @@ thread_local! {
 
 static DEFAULT: OnceLock<Arc<Pool>> = OnceLock::new();
 
-/// Lets this run what this thread takes; returns what ran it before.
+/// Installs the executor of this thread, and returns the previous one.
 pub(crate) fn install(executor: Option<Installed>) -> Option<Installed> {
     INSTALLED.replace(executor)
 }
 
-/// The one of the server on whose thread this is; else the application's own; else one for all.
+/// Returns the executor of this thread's server, or the application's own pool, or the default pool.
 pub(crate) fn current(own: Option<&Arc<Pool>>) -> Result<Executor, BoxError> {
     match INSTALLED.with_borrow(Clone::clone) {
         Some(Installed::Thread(_)) => return Ok(Executor::Thread),
@@ -67,12 +67,12 @@ fn start_default() -> Result<Arc<Pool>, BoxError> {
         ..ServerFacts::default()
     };
     let pool = Python::attach(|py| Pool::start(py, THREADS, pool::BACKLOG, &facts))?;
-    // Where another thread was faster, its pool is the one, and the threads of this one end.
+    // If another thread was faster, its pool is used, and the threads of this one end.
     Ok(DEFAULT.get_or_init(|| pool).clone())
 }
 
 impl Executor {
-    /// Runs it when there is time; gives it back if too many wait.
+    /// Runs the job when there is time. Returns it as an error if too many wait.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         match self {
             Executor::Pool(pool) => pool.submit(job),

@@ -1,4 +1,4 @@
-//! Which thread runs the Python code of a request, and how it waits.
+//! Chooses the thread that runs the Python code of a request, and how it waits.
 
 pub(crate) mod executor;
 pub(crate) mod pool;

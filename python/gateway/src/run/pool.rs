@@ -1,4 +1,4 @@
-//! Python threads that run requests while a reactor without the interpreter serves the connections.
+//! Python threads that run requests, while a reactor without the interpreter serves the connections.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
 
-/// How many requests may wait for a thread where nobody says.
+/// The default limit of requests that wait for a thread.
 pub(crate) const BACKLOG: usize = 1_024;
 
 /// Threads of Python's `threading`, and the requests that wait for one.
@@ -21,7 +21,7 @@ pub(crate) struct Pool {
     threads: Mutex<Vec<Py<PyAny>>>,
 }
 
-/// Something that wants the interpreter.
+/// A task that needs the interpreter.
 pub(crate) type PythonTask = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
 type OnInterrupt = Box<dyn Fn(PyErr) + Send>;
@@ -34,7 +34,7 @@ enum Work {
 struct Queue {
     state: Mutex<PoolState>,
     more: Condvar,
-    /// What is done when a request was interrupted.
+    /// Called when a request was interrupted.
     on_interrupt: Mutex<Option<OnInterrupt>>,
     is_closed: AtomicBool,
 }
@@ -47,7 +47,7 @@ struct PoolState {
 }
 
 impl Pool {
-    /// Starts so many threads, for which so many requests may wait.
+    /// Starts this many threads, for which up to `backlog` requests may wait.
     pub(crate) fn start(
         py: Python<'_>,
         threads: usize,
@@ -85,7 +85,7 @@ impl Pool {
             options.set_item("target", work)?;
             options.set_item("name", format!("enfilade-{number}"))?;
             options.set_item("daemon", true)?;
-            // A thread of `threading` keeps its locals from request to request, and debuggers know it.
+            // A thread of `threading` keeps its locals between requests, and debuggers know it.
             let thread = py
                 .import("threading")?
                 .getattr("Thread")?
@@ -96,7 +96,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Lets a thread run it; gives it back where too many wait.
+    /// Queues a job for a thread. Returns it as an error if too many wait.
     pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
         let mut state = self.queue.lock();
         if self.queue.is_closed.load(Ordering::Relaxed) || state.waiting >= state.room + state.idle
@@ -108,18 +108,18 @@ impl Pool {
         Ok(())
     }
 
-    /// Lets a thread do it, however many wait.
+    /// Queues a task for a thread, however many wait.
     pub(crate) fn send(&self, task: PythonTask) {
         self.queue.add(self.queue.lock(), Work::PythonTask(task));
     }
 
-    /// What is done when a request was interrupted.
+    /// Sets the callback for an interrupted request.
     pub(crate) fn on_interrupt(&self, act: impl Fn(PyErr) + Send + 'static) {
         let mut place = unpoisoned(self.queue.on_interrupt.lock());
         *place = Some(Box::new(act));
     }
 
-    /// Lets the threads end when they have done what waits, and waits for them, so many seconds for each.
+    /// Lets the threads finish the queued work, and waits for them, up to `seconds` for each.
     pub(crate) fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         self.queue.close();
         let threads = std::mem::take(&mut *unpoisoned(self.threads.lock()));
@@ -149,21 +149,21 @@ impl Queue {
 
     fn close(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
-        // Who looked before sleeps by now.
+        // A thread that checked the flag before sleeps by now.
         drop(self.lock());
         self.more.notify_all();
     }
 
     fn add(&self, mut state: MutexGuard<'_, PoolState>, work: Work) {
         state.work.push_back(work);
-        let somebody_sleeps = state.idle > 0;
+        let has_idle = state.idle > 0;
         drop(state);
-        if somebody_sleeps {
+        if has_idle {
             self.more.notify_one();
         }
     }
 
-    /// What a thread does for all its life: it stays attached to the interpreter, but where it waits.
+    /// The loop of a thread. It stays attached to the interpreter, except while it waits.
     fn serve(&self, py: Python<'_>, template: &Template) {
         while let Some(work) = self.try_take().or_else(|| py.detach(|| self.take())) {
             let done = match work {

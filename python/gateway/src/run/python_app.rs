@@ -1,4 +1,4 @@
-//! A WSGI callable as an application.
+//! Runs a WSGI callable as an application.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,28 +20,31 @@ use crate::callable::pulled::{self, CallerEnviron};
 use crate::run::executor::{self, Executor};
 use crate::run::pool::Pool;
 
-/// Bodies up to so many bytes are there before Python is called: a slow small one never holds a Python thread.
+/// Bodies up to this size, in bytes, are received before Python is called.
+///
+/// So a slow small body never holds a Python thread.
 const SMALL: u64 = 64 * 1024;
 
 /// Makes an application of a WSGI callable, for the servers of this crate.
 ///
-/// Behind one of another crate it is called on a pool of Python threads that is started when it is first needed.
+/// Behind a server of another crate, it runs on a pool of Python threads, which starts when it is first needed.
 ///
 /// # Errors
 ///
-/// A `TypeError` where the object cannot be called.
+/// A `TypeError` if the object is not callable.
 pub fn from_callable(callable: &Bound<'_, PyAny>) -> PyResult<Application> {
     application(callable, None)
 }
 
-/// An application of a callable, with the threads that call it where no server of this crate says otherwise.
+/// Makes an application of a callable. Its threads are used unless a server of this crate has its own.
 pub(crate) fn application(
     callable: &Bound<'_, PyAny>,
     pool: Option<Arc<Pool>>,
 ) -> PyResult<Application> {
     if !callable.is_callable() {
         let kind = callable.get_type().name()?;
-        let why = format!("a WSGI application can be called, and this {kind} cannot");
+        let why =
+            format!("a WSGI application must be callable, and an object of type {kind} is not");
         return Err(pyo3::exceptions::PyTypeError::new_err(why));
     }
     let name = callable_name(callable)?;
@@ -53,7 +56,7 @@ pub(crate) fn application(
     }))
 }
 
-/// What a callable is called by: its own name where it has one, else its type's.
+/// Returns the name of a callable: its own name if it has one, else that of its type.
 fn callable_name(callable: &Bound<'_, PyAny>) -> PyResult<String> {
     let own = callable.getattr_opt("__qualname__")?;
     match own {
@@ -100,7 +103,9 @@ impl Handler for PythonApp {
     }
 }
 
-/// Whether the body is read before Python is called: where it is small, and the client does not wait to be asked for it.
+/// Whether the body is received before Python is called.
+///
+/// It is, if it is small and the client does not wait for 100 (Continue).
 fn is_collected(request: &Request) -> bool {
     if request.body().is_finished() || request.headers().contains_key(EXPECT) {
         return false;
@@ -110,7 +115,7 @@ fn is_collected(request: &Request) -> bool {
     length.is_some_and(|length| length <= SMALL)
 }
 
-/// The request with its body in memory.
+/// Returns the request with its body in memory.
 async fn collected(mut request: Request) -> Result<Request, enfilade::BodyError> {
     let body = request.take_body().collect(usize::MAX).await?;
     *request.body_mut() = body.into();
@@ -121,7 +126,7 @@ fn submit(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Re
     let (respond, response) = oneshot::channel();
     let runtime = match request.body().is_finished() {
         true => None,
-        // What nobody reads of the body is read there.
+        // The rest of an unread body is received on this runtime.
         false => Handle::try_current().ok(),
     };
     let job = Job {
@@ -136,7 +141,7 @@ fn submit(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Re
     }
 }
 
-/// The answer that Python gives.
+/// The response that Python sends.
 struct ResponseReceiver(oneshot::Receiver<Response>);
 
 impl Future for ResponseReceiver {
@@ -147,13 +152,17 @@ impl Future for ResponseReceiver {
             Ok(response) => Poll::Ready(response),
             Err(_) => {
                 let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
-                Poll::Ready(error.caused_by("the call was broken off").into_response())
+                Poll::Ready(
+                    error
+                        .caused_by("the call ended without a response")
+                        .into_response(),
+                )
             }
         }
     }
 }
 
-/// All threads are busy, and as many requests wait as may.
+/// The response if all threads are busy and the backlog is full.
 fn busy() -> Response {
     let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = error.into_response();

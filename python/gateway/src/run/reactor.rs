@@ -1,4 +1,4 @@
-//! How Python code waits for what a reactor does.
+//! Lets Python code wait for a reactor.
 
 use std::cell::{OnceCell, RefCell};
 use std::pin::{Pin, pin};
@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-/// A server that serves its connections on the thread that calls Python: what Python waits for there would never come if
-/// the thread slept.
+/// A server whose connections are served on the thread that calls Python.
+///
+/// If that thread slept, the event that Python waits for would never come.
 pub(crate) trait Reactor {
-    /// Serves on until the future is ready.
+    /// Serves until the future is ready.
     fn block_on(&self, py: Python<'_>, future: Pin<&mut dyn Future<Output = ()>>) -> PyResult<()>;
 
-    /// Serves on until this holds, as it will when what was sent is on its way.
+    /// Serves until `is_done` returns true, which it does once all sent data is on its way.
     fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()>;
 
-    /// Polls what is ready until nothing is.
+    /// Polls all ready tasks until none is ready.
     fn run_ready(&self);
 
-    /// Polls something beside the connections, and drops it if it takes too long.
+    /// Polls a future beside the connections, and drops it after `time`.
     fn spawn_until(&self, future: Pin<Box<dyn Future<Output = ()>>>, time: Duration);
 }
 
@@ -31,17 +32,19 @@ thread_local! {
     static WAKER: OnceCell<Waker> = const { OnceCell::new() };
 }
 
-/// The reactor of this thread, if it has one.
+/// Returns the reactor of this thread, if it has one.
 pub(crate) fn current() -> Option<Rc<dyn Reactor>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Makes it the reactor of this thread; returns the one before.
+/// Sets the reactor of this thread, and returns the previous one.
 pub(crate) fn set_current(reactor: Option<Rc<dyn Reactor>>) -> Option<Rc<dyn Reactor>> {
     CURRENT.replace(reactor)
 }
 
-/// Waits for a future, without the interpreter if it takes time; on the thread of a reactor by serving on.
+/// Waits for a future, without the interpreter if it takes time.
+///
+/// On the thread of a reactor it serves meanwhile.
 pub(crate) fn wait<F: Future>(py: Python<'_>, future: F) -> PyResult<F::Output> {
     let Some(reactor) = current() else {
         return Ok(park_on(py, future));
@@ -51,7 +54,7 @@ pub(crate) fn wait<F: Future>(py: Python<'_>, future: F) -> PyResult<F::Output> 
     Ok(output.expect("a future that is ready has its output"))
 }
 
-/// Waits for a future that others bring about.
+/// Waits for a future that other threads complete.
 fn park_on<F: Future>(py: Python<'_>, future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = WAKER.with(|waker| waker.get_or_init(this_thread).clone());

@@ -1,4 +1,4 @@
-//! What Python is told of every request that was served.
+//! Calls a Python hook for every request that was served.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::call::job;
 use crate::serve::options::Options;
 
-/// What the hook of a server is told of a request.
+/// The facts of a request, for the hook of a server.
 #[derive(Debug)]
 pub(super) struct AccessRecord {
     client: Option<SocketAddr>,
@@ -33,18 +33,18 @@ impl AccessRecord {
     }
 }
 
-/// What a server calls for every request.
+/// The hook that a server calls for every request.
 #[derive(Debug)]
 pub(super) struct AccessHook(Py<PyAny>);
 
 impl AccessHook {
-    /// The hook that these options name.
+    /// Returns the hook of these options.
     pub(super) fn of(py: Python<'_>, options: &Options) -> Option<AccessHook> {
         let hook = options.access_hook.as_ref();
         hook.map(|hook| AccessHook(hook.clone_ref(py)))
     }
 
-    /// What it raises is reported and ends nothing, but for an interrupt.
+    /// Calls the hook. An exception is reported and has no other effect, except an interrupt.
     pub(super) fn call(&self, py: Python<'_>, record: &AccessRecord) -> PyResult<()> {
         let client = match record.client {
             Some(client) => (client.ip().to_canonical().to_string(), client.port()),

@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves an application on these descriptors, which stay their owner's.
+    /// Serves an application on these descriptors. It duplicates them, and does not close the originals.
     #[must_use]
     pub fn new(app: Application, sockets: Vec<RawFd>, options: Options) -> Server {
         Server {
@@ -42,11 +42,11 @@ impl Server {
         }
     }
 
-    /// Serves until it is told to stop.
+    /// Serves until it is stopped.
     ///
     /// # Errors
     ///
-    /// The exception of a signal's handler, such as `KeyboardInterrupt`; an `OSError` where the sockets cannot be served.
+    /// The exception of a signal handler, such as `KeyboardInterrupt`; an `OSError` if the sockets cannot be served.
     pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
         self.stop.reset();
         let signals = Signals::watch(py)?;
@@ -65,11 +65,11 @@ impl Server {
         served
     }
 
-    /// Answers one request and closes its connection; whether there was one within so many seconds.
+    /// Serves one request and closes its connection. Returns false if none came within `timeout`.
     ///
     /// # Errors
     ///
-    /// As [`serve_forever`](Server::serve_forever).
+    /// The same as for [`serve_forever`](Server::serve_forever).
     pub fn handle_request(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
         self.stop.reset();
         let signals = Signals::watch(py)?;
@@ -79,7 +79,9 @@ impl Server {
         served
     }
 
-    /// Accepts nothing more, and lets requests in flight finish. It returns at once, and any thread may call it.
+    /// Stops accepting, and lets requests in flight finish.
+    ///
+    /// It returns at once, and any thread may call it.
     pub fn shutdown(&self) {
         self.stop.set();
     }

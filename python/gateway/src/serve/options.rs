@@ -1,4 +1,4 @@
-//! How a server serves.
+//! The options of a server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,43 +9,49 @@ use pyo3::types::PyDict;
 use crate::call::environ::ServerFacts;
 use crate::run::pool::BACKLOG;
 
-/// How a server serves.
+/// The options of a server.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many Python threads call the application; 1, the default, is the caller's own.
+    /// The number of Python threads that call the application; 1 by default.
+    ///
+    /// With 1 the caller's own thread calls it.
     pub threads: usize,
-    /// How many requests may wait for a thread, where there are several; beyond them the answer is 503. 1,024 by default.
+    /// The limit of requests that wait for a thread; 1,024 by default.
+    ///
+    /// Further requests get 503. It has no effect with one thread.
     pub backlog: usize,
-    /// Whether other processes run the same application, as environs tell.
+    /// Whether other processes run the same application (`wsgi.multiprocess`).
     pub multiprocess: bool,
-    /// Whether environs tell of several threads; whether there are, by default.
+    /// Whether the application is called on several threads (`wsgi.multithread`).
+    ///
+    /// By default it depends on `threads`.
     pub multithread: Option<bool>,
-    /// `SERVER_NAME`; the address that was connected to, by default.
+    /// The `SERVER_NAME`; by default the address that the client connected to.
     pub server_name: Option<String>,
-    /// `SERVER_PORT`; the port that was connected to, by default.
+    /// The `SERVER_PORT`; by default the port that the client connected to.
     pub server_port: Option<u16>,
-    /// How long a connection may go without a request; 75 seconds by default.
+    /// The timeout of a connection without a request; 75 seconds by default.
     pub keep_alive: Duration,
-    /// How long a head may take, from its first byte on; 30 seconds by default.
+    /// The timeout for a request's head, from its first byte; 30 seconds by default.
     pub header_timeout: Duration,
-    /// How long nothing may come of a body that is waited for; 30 seconds by default.
+    /// The timeout for the next bytes of a request body that is read; 30 seconds by default.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer; 60 seconds by default.
+    /// The timeout of a client that does not read the response; 60 seconds by default.
     pub write_timeout: Duration,
-    /// How long requests in flight may take to finish when the server stops; 30 seconds by default.
+    /// The timeout for requests in flight when the server stops; 30 seconds by default.
     pub graceful_timeout: Duration,
-    /// How many requests are served before the server stops by itself; any number by default.
+    /// The number of requests after which the server stops by itself; no limit by default.
     pub max_requests: Option<u64>,
     /// The certificate chain and the key for TLS, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// What environs have beside what every environ has.
+    /// Additional entries of every environ.
     pub base_environ: Option<Py<PyDict>>,
-    /// Whether names of headers are sent with capitals.
+    /// Whether header names are sent in title case.
     pub title_case_headers: bool,
     /// Called for every request: client, request line, status, bytes.
     pub access_hook: Option<Py<PyAny>>,
-    /// Whether each connection ends with its first answer.
+    /// Whether each connection closes after its first response.
     pub close_connections: bool,
 }
 
@@ -74,7 +80,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether the caller's thread does it all.
+    /// Whether the caller's thread does all work.
     pub(super) fn is_inline(&self) -> bool {
         self.threads <= 1 && self.tls.is_none()
     }

@@ -1,4 +1,4 @@
-//! What ends a server: `shutdown`, and signals.
+//! Stops a server: by `shutdown`, and by signals.
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -14,12 +14,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::sync::Notify;
 
-/// Whether a server is to stop, and how to tell it.
+/// Whether a server is to stop, and how to wake it.
 #[derive(Default)]
 pub(super) struct Stop {
-    /// How often it was told.
+    /// The number of stop requests.
     requests: AtomicU8,
-    /// Ends the waiting of a server whose thread waits for its connections itself.
+    /// Wakes a server whose own thread waits for its connections.
     waker: Mutex<Option<Waker>>,
     pub(super) notify: Notify,
 }
@@ -56,14 +56,14 @@ impl Stop {
     }
 }
 
-/// Signals as something to wait for: Python writes to a socket when one comes (`signal.set_wakeup_fd`).
+/// Waits for signals: Python writes to a socket when one comes (`signal.set_wakeup_fd`).
 ///
-/// Nothing where the caller is not the main thread, which alone runs handlers.
+/// It does nothing if the caller is not the main thread, because only the main thread runs signal handlers.
 pub(super) struct Signals(Option<WakeupSocket>);
 
 struct WakeupSocket {
     received: UnixStream,
-    /// Python's end, which stays open until Python writes elsewhere.
+    /// Python's end, which stays open until Python writes to another descriptor.
     _sent: UnixStream,
     before: Py<PyAny>,
 }
@@ -91,7 +91,7 @@ impl Signals {
         })))
     }
 
-    /// Lets Python write where it wrote before.
+    /// Restores the descriptor that Python wrote to before.
     pub(super) fn unwatch(self, py: Python<'_>) -> PyResult<()> {
         if let Some(wakeup) = &self.0 {
             py.import(intern!(py, "signal"))?
@@ -100,14 +100,14 @@ impl Signals {
         Ok(())
     }
 
-    /// What becomes readable when a signal has come.
+    /// Returns the socket that is readable when a signal has come.
     pub(super) fn stream(&self) -> PyResult<Option<UnixStream>> {
         let received = self.0.as_ref().map(|wakeup| wakeup.received.try_clone());
         Ok(received.transpose()?)
     }
 }
 
-/// Takes what Python wrote.
+/// Reads and drops the bytes that Python wrote.
 pub(super) fn drain(mut received: &UnixStream) {
     let mut room = [0; 64];
     while received

@@ -1,4 +1,4 @@
-//! A server with several Python threads: its connections are served without the interpreter.
+//! A server with several Python threads. Its connections are served without the interpreter.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::options::Options;
 use crate::serve::stop::{Signals, Stop};
 
-/// How long what was broken off may take to be dropped.
+/// The timeout for dropping aborted work.
 const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(crate) fn serve(
@@ -57,7 +57,7 @@ pub(crate) fn serve(
 
 fn runtime(pool: &Arc<Pool>) -> PyResult<Runtime> {
     let pool = pool.clone();
-    // One worker: a runtime of the current thread writes to a descriptor whenever another thread wakes it, asleep or not.
+    // One worker: a runtime of the current thread writes to a descriptor on each wake by another thread, asleep or not.
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("enfilade-reactor")
@@ -70,7 +70,7 @@ fn runtime(pool: &Arc<Pool>) -> PyResult<Runtime> {
     Ok(runtime)
 }
 
-/// What the caller's thread does meanwhile: it waits for the end, and runs the handlers of signals.
+/// The caller's thread waits for the end, and runs signal handlers meanwhile.
 fn attend(
     py: Python<'_>,
     runtime: &Runtime,
@@ -131,7 +131,8 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
             None => Server::new(listener),
         });
     }
-    let server = server.ok_or_else(|| PyValueError::new_err("there are no sockets to serve"))?;
+    let server =
+        server.ok_or_else(|| PyValueError::new_err("no sockets to serve: pass at least one"))?;
     Ok(server
         .header_read_timeout(options.header_timeout)
         .keep_alive(!options.close_connections && !options.keep_alive.is_zero())
@@ -153,12 +154,12 @@ fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
 #[cfg(not(feature = "tls"))]
 fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
     match options.tls {
-        Some(_) => Err(PyValueError::new_err("this build has no TLS")),
+        Some(_) => Err(PyValueError::new_err("this build does not support TLS")),
         None => Ok(listener),
     }
 }
 
-/// What stands around the whole application: the server's name, the hook, and the count of requests.
+/// Wraps the application with the server's name, the hook, and the count of requests.
 fn around_all(
     py: Python<'_>,
     app: Application,
@@ -200,7 +201,7 @@ fn around_all(
     outermost.wrap(app)
 }
 
-/// An error of the runtime, which no caller could have done anything about.
+/// An error of the runtime, which the caller cannot handle.
 fn failed(error: &dyn std::fmt::Display) -> PyErr {
     pyo3::exceptions::PyRuntimeError::new_err(error.to_string())
 }

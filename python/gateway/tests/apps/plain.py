@@ -18,7 +18,7 @@ def create_app():
     return made
 
 
-class House:
+class Holder:
     room = staticmethod(application)
 
 
@@ -27,7 +27,7 @@ def fails(environ, start_response):
     raise LookupError("nothing here")
 
 
-def breaks_off(environ, start_response):
+def aborts(environ, start_response):
     start_response("200 OK", [])
     yield b"begun"
     raise LookupError("nothing more")

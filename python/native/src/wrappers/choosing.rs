@@ -1,4 +1,4 @@
-//! What chooses among applications, and what changes which path, host or method they see.
+//! Wrappers and tables that choose an application, or change the path, host or method that it sees.
 
 use enfilade::Application;
 use enfilade::middleware::{self, XForwarded};
@@ -24,9 +24,10 @@ fn optional(app: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Application>> {
     app.map(taken).transpose()
 }
 
-/// Chooses by patterns of paths, such as `/users/{id:int}`, after methods where they count: `GET,HEAD /users`.
+/// Chooses an application by patterns such as `/users/{id:int}` or `GET,HEAD /users`.
 ///
-/// What a pattern captures is in `wsgiorg.routing_args`; what is under `mounts` sees the path behind its prefix.
+/// The captures of a pattern are in `wsgiorg.routing_args`. Applications under `mounts` see the path after their
+/// prefix.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Router;
 
@@ -60,7 +61,9 @@ impl Router {
     }
 }
 
-/// Chooses by prefixes of the path, the longest first; `/` is for what no other is for, as `default` is.
+/// Chooses an application by the longest prefix of the path that matches.
+///
+/// `default`, or `/`, takes all other paths.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Mounts;
 
@@ -77,7 +80,11 @@ impl Mounts {
             let prefix: String = prefix.extract()?;
             let app = taken(&app)?;
             match prefix.trim_end_matches('/') {
-                "" if otherwise.is_some() => return Err(refused("there are \"/\" and a default")),
+                "" if otherwise.is_some() => {
+                    return Err(refused(
+                        "\"/\" and a default exclude each other: set only one of them",
+                    ));
+                }
                 "" => otherwise = Some(app),
                 prefix => table = table.at(prefix, app).map_err(refused)?,
             }
@@ -89,7 +96,7 @@ impl Mounts {
     }
 }
 
-/// Lets a second application answer where the first answers 404.
+/// Calls the fallback if the application responds with 404.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct NotFound;
 
@@ -110,13 +117,14 @@ impl NotFound {
     }
 }
 
-/// Believes what named proxies say of the client.
+/// Trusts what named proxies report about the client.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct ProxyFix;
 
 #[pymethods]
 impl ProxyFix {
-    /// `trusted` are networks and addresses, or `unix`; `*` is any peer, whose last value is believed.
+    /// `trusted` are networks and addresses, or `unix`. With `*` any peer is trusted, and the last value of a header is
+    /// used.
     #[new]
     #[pyo3(signature = (app, /, *, trusted, forwarded = false, headers = None))]
     fn new(
@@ -161,13 +169,13 @@ fn forwarded_header(name: &str) -> PyResult<XForwarded> {
         "prefix" => XForwarded::Prefix,
         _ => {
             return Err(refused(format!(
-                "{name:?} is none of for, proto, host, port, prefix"
+                "{name:?} is not one of for, proto, host, port, prefix"
             )));
         }
     })
 }
 
-/// Trims or appends the slash at the end of paths.
+/// Removes or appends the slash at the end of paths.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Slashes;
 
@@ -185,7 +193,11 @@ impl Slashes {
             "trim" => middleware::Slashes::trim(),
             "append" => middleware::Slashes::append(),
             "merge" => middleware::Slashes::merged(),
-            _ => return Err(refused(format!("{mode:?} is none of trim, append, merge"))),
+            _ => {
+                return Err(refused(format!(
+                    "{mode:?} is not one of trim, append, merge"
+                )));
+            }
         };
         if merge {
             wrapper = wrapper.merge();
@@ -197,7 +209,7 @@ impl Slashes {
     }
 }
 
-/// Lets a POST say that it is a PUT, PATCH or DELETE.
+/// Lets a POST request override its method with PUT, PATCH or DELETE.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct MethodOverride;
 
@@ -249,7 +261,7 @@ impl HttpsRedirect {
     }
 }
 
-/// Redirects from every other host to one.
+/// Redirects from all other hosts to one.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct CanonicalHost;
 

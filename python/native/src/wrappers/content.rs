@@ -1,4 +1,4 @@
-//! What changes the headers and the content of answers.
+//! Wrappers that change the headers and the content of responses.
 
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ fn codings(names: &[String]) -> PyResult<Vec<Coding>> {
         "br" => Ok(Coding::Brotli),
         "zstd" => Ok(Coding::Zstd),
         _ => Err(refused(format!(
-            "{name:?} is none of gzip, deflate, br, zstd"
+            "{name:?} is not one of gzip, deflate, br, zstd"
         ))),
     };
     names.iter().map(coding).collect()
 }
 
-/// Compresses answers as the client's `Accept-Encoding` asks.
+/// Compresses responses if the client's `Accept-Encoding` allows it.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Compression;
 
 #[pymethods]
 impl Compression {
-    /// `level` is for all codings that `codings` names, gzip where it names none; `min_size` is in bytes.
+    /// `level` applies to all codings in `codings`, by default to gzip. `min_size` is in bytes.
     #[new]
     #[pyo3(signature = (app, /, *, level = None, min_size = None, codings = None, content_types = None))]
     fn new(
@@ -68,7 +68,7 @@ impl Compression {
     }
 }
 
-/// Decodes request bodies, up to a limit in bytes.
+/// Decompresses request bodies, up to a limit in bytes.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Decompression;
 
@@ -87,7 +87,7 @@ impl Decompression {
 
 type Pairs<'py> = Option<Bound<'py, PyAny>>;
 
-/// The pairs of a dictionary or of a list of tuples.
+/// Returns the pairs of a dictionary or of a list of tuples.
 fn pairs(given: Pairs<'_>) -> PyResult<Vec<(String, String)>> {
     let Some(given) = given else {
         return Ok(Vec::new());
@@ -98,7 +98,7 @@ fn pairs(given: Pairs<'_>) -> PyResult<Vec<(String, String)>> {
     }
 }
 
-/// Adds rules for responses or for requests, which are two types.
+/// Adds rules to the wrapper for responses or to the one for requests, which are two types.
 macro_rules! with_rules {
     ($headers:expr, $set:expr, $append:expr, $default:expr, $remove:expr) => {{
         let mut headers = $headers;
@@ -124,7 +124,7 @@ macro_rules! with_rules {
     }};
 }
 
-/// Sets, appends, defaults and removes headers of answers, and those of requests.
+/// Sets, appends, defaults and removes headers of responses and of requests.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Headers;
 
@@ -137,7 +137,7 @@ impl Headers {
     ))]
     #[expect(
         clippy::too_many_arguments,
-        reason = "keywords of Python, which have names where they are called"
+        reason = "Python passes these as keyword arguments, by name"
     )]
     fn new(
         app: &Bound<'_, PyAny>,
@@ -171,7 +171,7 @@ impl Headers {
     }
 }
 
-/// Sets the headers that are right for most sites: CSP, HSTS over TLS and the like.
+/// Sets security headers that suit most sites, such as CSP, and HSTS over TLS.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct SecurityHeaders;
 
@@ -199,13 +199,14 @@ impl SecurityHeaders {
     }
 }
 
-/// Says how long caches may keep answers, by patterns of paths; the application's own word stays.
+/// Sets how long caches may keep responses, by path pattern, unless the application sets it.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct CacheControl;
 
 #[pymethods]
 impl CacheControl {
-    /// `rules` are directives by pattern, such as `{"/static/**": "public, max-age=86400"}`; the first that fits counts.
+    /// `rules` are directives by pattern, such as `{"/static/**": "public, max-age=86400"}`. The first pattern that
+    /// matches applies.
     #[new]
     #[pyo3(signature = (app, rules, /))]
     fn new(app: &Bound<'_, PyAny>, rules: Pairs<'_>) -> PyResult<PyClassInitializer<Self>> {
@@ -218,13 +219,14 @@ impl CacheControl {
     }
 }
 
-/// Lets pages of other origins read answers, and answers preflights.
+/// Lets pages of other origins read responses, and responds to preflight requests.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Cors;
 
 #[pymethods]
 impl Cors {
-    /// `origins` are origins, or `["*"]` for any; `methods` and `headers` those that pages may use; `max_age` is in seconds.
+    /// `origins` are origins, or `["*"]` for any. `methods` and `headers` are those that pages may use. `max_age` is in
+    /// seconds.
     #[new]
     #[pyo3(signature = (
         app, /, *, origins, methods = None, headers = None, expose = Vec::new(), credentials = false, max_age = None,
@@ -263,7 +265,7 @@ impl Cors {
     }
 }
 
-/// Shows errors as HTML, as a problem in JSON or as text, as the client likes.
+/// Fills error responses with HTML, JSON problem details or text, as the client prefers.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct ErrorPages;
 

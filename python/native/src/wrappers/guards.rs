@@ -1,4 +1,4 @@
-//! What refuses requests, or gives up on them.
+//! Wrappers that reject requests or limit them.
 
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TrustedHosts>()
 }
 
-/// Answers 503 where there is no answer within so many seconds; the Python code goes on, and what it answers is dropped.
+/// Returns 503 if there is no response within `head` seconds.
+///
+/// The Python code runs on; its response is dropped.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Timeout;
 
@@ -33,7 +35,7 @@ impl Timeout {
     }
 }
 
-/// Answers 413 to request bodies of more bytes.
+/// Returns 413 if a request body is longer than `limit` bytes.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct BodyLimit;
 
@@ -47,7 +49,7 @@ impl BodyLimit {
     }
 }
 
-/// Lets each client ask so often in so many seconds, and answers 429 to the rest.
+/// Limits each client to `requests` in `period` seconds, and returns 429 to further requests.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct RateLimit;
 
@@ -70,7 +72,7 @@ impl RateLimit {
     }
 }
 
-/// Lets so many requests in at a time, and `backlog` more wait for so many seconds; the rest is answered 503.
+/// Limits concurrent requests. `backlog` more requests wait up to `wait` seconds; all others get 503.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct ConcurrencyLimit;
 
@@ -95,7 +97,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// Answers 500 where a component in Rust panics.
+/// Returns 500 if a component in Rust panics.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct CatchPanic;
 
@@ -109,7 +111,7 @@ impl CatchPanic {
     }
 }
 
-/// Answers 503 while it is closed.
+/// Returns 503 while it is closed.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Maintenance {
     switch: MaintenanceSwitch,
@@ -140,7 +142,7 @@ impl Maintenance {
         Ok(based(taken(app)?.wrap(wrapper), Maintenance { switch }))
     }
 
-    /// Closes the application for requests to come.
+    /// Closes the application for further requests.
     fn close(&self) {
         self.switch.close();
     }
@@ -157,7 +159,7 @@ impl Maintenance {
     }
 }
 
-/// Refuses requests for hosts that are not in the list.
+/// Rejects requests for hosts that are not in the list.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct TrustedHosts;
 

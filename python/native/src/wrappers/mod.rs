@@ -1,4 +1,4 @@
-//! Wrappers as Python has them: the application first, options by name.
+//! The wrappers for Python: the application is the first argument, options are keywords.
 
 mod choosing;
 mod content;
@@ -18,13 +18,14 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     watching::add_to(module)
 }
 
-/// An option that cannot be.
+/// The error for an invalid option.
 fn refused(error: impl Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
 fn method(name: &str) -> PyResult<Method> {
-    Method::from_bytes(name.as_bytes()).map_err(|_| refused(format!("{name:?} is no method")))
+    Method::from_bytes(name.as_bytes())
+        .map_err(|_| refused(format!("{name:?} is not a valid method")))
 }
 
 fn methods(names: &[String]) -> PyResult<Vec<Method>> {
@@ -33,5 +34,5 @@ fn methods(names: &[String]) -> PyResult<Vec<Method>> {
 
 fn header(name: &str) -> PyResult<HeaderName> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| refused(format!("{name:?} is no header name")))
+        .map_err(|_| refused(format!("{name:?} is not a valid header name")))
 }

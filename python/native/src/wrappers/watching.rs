@@ -1,4 +1,4 @@
-//! What tells of requests.
+//! Wrappers that log requests, identify them and measure them.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Timing>()
 }
 
-/// Logs requests; it never blocks one.
+/// Logs requests, and never blocks one.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct AccessLog {
     file: Option<LogFileHandle>,
@@ -22,8 +22,8 @@ struct AccessLog {
 
 #[pymethods]
 impl AccessLog {
-    /// `format` is `common`, `combined`, `vhost_combined`, `json` or one in Apache's language; `output` a file, `-` for
-    /// standard output or `stderr`.
+    /// `format` is `common`, `combined`, `vhost_combined`, `json`, or a format in Apache's syntax. `output` is a file,
+    /// `-` for standard output, or `stderr`.
     #[new]
     #[pyo3(signature = (app, /, *, format = "combined", output = "-"))]
     fn new(
@@ -51,7 +51,7 @@ impl AccessLog {
         Ok(based(taken(app)?.wrap(wrapper), AccessLog { file }))
     }
 
-    /// Opens the file anew, as it was moved; nothing where the log goes elsewhere.
+    /// Reopens the file after it was moved. Does nothing if the log does not go to a file.
     fn reopen(&self) -> PyResult<()> {
         match &self.file {
             Some(file) => Ok(file.reopen()?),
@@ -60,7 +60,7 @@ impl AccessLog {
     }
 }
 
-/// Gives each request an id: the one that it brings where that is fit, else a new one.
+/// Gives each request an ID: the client's ID, if valid, or a new one.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct RequestId;
 
@@ -84,7 +84,7 @@ impl RequestId {
     }
 }
 
-/// Tells in `Server-Timing` and `X-Runtime` how long answers took.
+/// Reports how long responses took, in `Server-Timing` and `X-Runtime`.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Timing;
 

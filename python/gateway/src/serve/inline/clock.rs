@@ -1,4 +1,4 @@
-//! The time of an inline server.
+//! The clock of an inline server.
 
 use std::cell::Cell;
 use std::time::{Instant, SystemTime};
@@ -7,11 +7,11 @@ use http::HeaderValue;
 
 use crate::serve::inline::date;
 
-/// The time, as of the last look at the connections.
+/// The time of the last update, which the server makes once per turn.
 #[derive(Debug)]
 pub(super) struct Clock {
     now: Cell<Instant>,
-    /// The time of day, if hyper would say another.
+    /// The time of day, if hyper would send another one.
     correction: Cell<Option<SystemTime>>,
 }
 
@@ -27,12 +27,12 @@ impl Clock {
         self.now.get()
     }
 
-    /// The `Date` of a response, if hyper would get it wrong.
+    /// Returns the `Date` of a response, if hyper would get it wrong.
     pub(super) fn date(&self) -> Option<HeaderValue> {
         self.correction.get().map(date::value)
     }
 
-    /// It is later.
+    /// Updates the time.
     pub(super) fn look(&self) {
         self.now.set(Instant::now());
         self.correction.set(date::look());

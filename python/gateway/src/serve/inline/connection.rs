@@ -1,4 +1,4 @@
-//! One connection of an inline server: its socket, and what its time limits are about.
+//! One connection of an inline server: its socket and its timeouts.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -16,19 +16,19 @@ use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::ConnectionEnds;
 use crate::serve::inline::request_body::BodyTimeout;
 
-/// How long a connection that was accepted just before the end may take to say something.
+/// The timeout for the first bytes of a connection that was accepted just before the server stops.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
 
-/// What a connection is doing, as far as its time goes.
+/// The phase of a connection, which chooses its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing came yet.
+    /// No bytes came yet.
     New,
-    /// Some of a head came.
+    /// A part of a head came.
     Head,
-    /// A request is answered.
+    /// A request is served.
     Busy,
-    /// The next request is waited for.
+    /// The connection waits for the next request.
     Idle,
 }
 
@@ -42,14 +42,14 @@ pub(super) struct Connection {
     is_ended: Cell<bool>,
     phase: Cell<Phase>,
     since: Cell<Instant>,
-    /// Since when the client takes nothing.
+    /// The time since which the client has read nothing.
     stalled: Cell<Option<Instant>>,
-    /// A body that is waited for.
+    /// The timeout of a request body that is read.
     pub(super) body_timeout: RefCell<Option<Arc<BodyTimeout>>>,
-    /// Since when it is to take nothing new.
+    /// The time since which it takes no new request.
     finishing: Cell<Option<Instant>>,
     pub(super) is_over: Cell<bool>,
-    /// Whether the end of the connection would look like the end of a body that failed.
+    /// Whether closing the connection would look like the end of a body that failed.
     must_reset: Cell<bool>,
 }
 
@@ -60,7 +60,7 @@ impl Connection {
             socket,
             ends,
             clock,
-            // What was sent with the connection is there already, most often.
+            // Most often the first bytes arrive with the connection.
             is_readable: Cell::new(true),
             is_writable: Cell::new(true),
             is_ended: Cell::new(false),
@@ -82,7 +82,7 @@ impl Connection {
         &self.socket
     }
 
-    /// Something happened to the socket.
+    /// Handles an event of the socket.
     pub(super) fn notify(&self, event: &Event) {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.is_readable.set(true);
@@ -99,8 +99,10 @@ impl Connection {
         self.is_readable.get()
     }
 
-    /// There is nothing more to read for now: the socket said so, or gave less than there was room for. The end is told
-    /// once, so it is looked for again.
+    /// Notes that there is nothing more to read for now.
+    ///
+    /// The socket reported this, or returned less than there was room for. The end is reported only once, so after it
+    /// the socket is read again.
     pub(super) fn is_read(&self, for_sure: bool) {
         if for_sure || !self.is_ended.get() {
             self.is_readable.set(false);
@@ -122,10 +124,10 @@ impl Connection {
         self.stalled.set(None);
     }
 
-    /// Bytes came.
+    /// Notes that bytes came.
     pub(super) fn receives(&self) {
         if matches!(self.phase.get(), Phase::New | Phase::Idle) {
-            // What comes of a body whose request is answered already is no head.
+            // Bytes of a body whose request was already served are not a head.
             let is_body = self
                 .body_timeout
                 .borrow()
@@ -135,30 +137,30 @@ impl Connection {
         }
     }
 
-    /// The `Date` of a response, if hyper would get it wrong.
+    /// Returns the `Date` of a response, if hyper would get it wrong.
     pub(super) fn date(&self) -> Option<HeaderValue> {
         self.clock.date()
     }
 
-    /// A head is whole.
+    /// Notes that a head is complete.
     pub(super) fn begin(&self) {
         self.enter(Phase::Busy);
     }
 
-    /// An answer is done.
+    /// Notes that a response is complete.
     pub(super) fn end(&self) {
         self.enter(Phase::Idle);
     }
 
-    /// A body failed whose only end is that of the connection.
+    /// Notes that a body failed whose end is the end of the connection.
     pub(super) fn break_off(&self) {
         self.must_reset.set(true);
     }
 
-    /// Lets the socket be closed as it has to be: with a reset, if an end would look like one of a body.
+    /// Prepares the socket to be closed: with a reset, if a plain close would look like the end of a body.
     pub(super) fn prepare_close(&self) {
         if self.must_reset.get() {
-            // It is closed then, with or without a reset.
+            // It is closed in any case, with or without a reset.
             let _ = self.socket.set_linger(Some(Duration::ZERO));
         }
     }
@@ -168,18 +170,19 @@ impl Connection {
         self.since.set(self.clock.now());
     }
 
-    /// It is to take nothing new.
+    /// Takes no new request from now on.
     pub(super) fn finish(&self) {
         self.finishing.set(Some(self.clock.now()));
     }
 
-    /// Whether the server is to be told to finish: what was accepted before the end may have been asked already, and is
-    /// not lost.
+    /// Whether hyper should shut this connection down now.
+    ///
+    /// A connection that was accepted before the stop may have sent a request already, which must not be lost.
     pub(super) fn ends_now(&self) -> bool {
         self.finishing.get().is_some() && matches!(self.phase.get(), Phase::Busy | Phase::Idle)
     }
 
-    /// Whether something has taken too long, so that it is polled to see that.
+    /// Checks the timeouts. Returns true if one has passed, so that the connection is polled.
     pub(super) fn check(&self, now: Instant, limits: &Limits) -> bool {
         let passed = now.saturating_duration_since(self.since.get());
         let stalled = self
@@ -209,11 +212,13 @@ impl Connection {
         finishing.is_some_and(|since| now.saturating_duration_since(since) >= FIRST_BYTES)
     }
 
-    /// Says why the connection is over (RFC 9110, section 15.5.9): nothing is being written, so it fits.
+    /// Sends the reason for closing the connection (RFC 9110, section 15.5.9).
+    ///
+    /// Nothing else is being written, so the write succeeds.
     fn respond(&self, status: &str) {
         let response =
             format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        // It is over then, with or without it.
+        // The connection closes with or without it.
         let _ = (&self.socket).write(response.as_bytes());
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }

@@ -7,22 +7,23 @@ use enfilade::headers::format_http_date;
 use http::HeaderValue;
 
 thread_local! {
-    // What hyper keeps on this thread too: the text of the latest second that it has seen.
+    // hyper keeps the same on this thread: the text of the latest second that it has seen.
     static CLOCK: Cell<SystemClock> = const { Cell::new(SystemClock::NOTHING) };
 }
 
-/// Looks at the clock; returns the time if hyper would get it wrong, whose date stays in the future after the clock was
-/// set back.
+/// Reads the clock.
 ///
-/// hyper looks each time that it is polled, and the server once for all connections that have something to do: a clock
-/// that was set back by less than that takes is not noticed, and `Date` is wrong by no more.
+/// Returns the time if hyper would get it wrong: after the clock was set back, hyper's date stays in the future.
+///
+/// hyper reads the clock on each poll, the server once for all connections with events. If the clock is set back by
+/// less than the time of such a turn, that is not noticed, and `Date` is wrong by no more than that.
 pub(super) fn look() -> Option<SystemTime> {
     let seen = CLOCK.get().at(time_of_day());
     CLOCK.set(seen);
     seen.correction()
 }
 
-/// A time as the header says it.
+/// Formats a time as a value of the header.
 pub(super) fn value(time: SystemTime) -> HeaderValue {
     let date = HeaderValue::try_from(format_http_date(time.into()));
     date.expect("letters, digits and punctuation")
@@ -36,7 +37,7 @@ fn time_of_day() -> SystemTime {
     SystemTime::now()
 }
 
-/// The time of day, and the latest that it ever was.
+/// The time of day, and the latest one ever seen.
 #[derive(Clone, Copy, Debug)]
 struct SystemClock {
     now: SystemTime,

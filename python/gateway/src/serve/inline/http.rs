@@ -1,4 +1,4 @@
-//! HTTP on one connection of an inline server, as hyper speaks it.
+//! Serves HTTP on one connection of an inline server, with hyper.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,11 +13,12 @@ use crate::serve::inline::limits::Limits;
 use crate::serve::inline::service::Service;
 use crate::serve::inline::stream::Stream;
 
-/// How many bytes a head may have. Of lines it may have 100, which is hyper's own limit: one that is set costs hyper an
-/// allocation a request.
+/// The limit of a head, in bytes.
+///
+/// The limit of its lines is 100, hyper's default: setting it costs hyper an allocation per request.
 const MAX_HEADER_SIZE: usize = 64 * 1024;
 
-/// Serves a connection to its end, or as far as its limits and the server let it.
+/// Serves a connection to its end, within its timeouts and until the server stops.
 pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: Limits) {
     let mut http = http1::Builder::new();
     http.header_read_timeout(None)
@@ -31,7 +32,7 @@ pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: 
         if connection.is_over.get() {
             return Poll::Ready(());
         }
-        // A client that goes away in the middle is no error of this server; hyper has answered what it could.
+        // A client that disconnects is not an error of this server; hyper has sent what it could.
         let polled = serving.as_mut().poll(context).map(drop);
         if polled.is_pending() && connection.ends_now() && !is_told {
             is_told = true;

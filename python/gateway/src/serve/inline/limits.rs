@@ -1,10 +1,10 @@
-//! What an inline server lets its connections take.
+//! The timeouts and limits of an inline server's connections.
 
 use std::time::Duration;
 
 use crate::serve::options::Options;
 
-/// What connections may take.
+/// The timeouts and limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) header: Duration,
@@ -13,9 +13,9 @@ pub(super) struct Limits {
     pub(super) write: Duration,
     pub(super) graceful: Duration,
     pub(super) max_requests: Option<u64>,
-    /// How often the limits are looked at.
+    /// How often the timeouts are checked.
     pub(super) tick: Duration,
-    /// Whether there is something to look at where there are no connections.
+    /// Whether the server must wake for checks even without connections.
     pub(super) wakes: bool,
     pub(super) is_kept_alive: bool,
     pub(super) is_title_case: bool,

@@ -10,18 +10,18 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::Socket;
 
-/// How long to wait where the system has no descriptor or memory for another connection.
+/// How long to wait if the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// All listening sockets of a server.
 pub(super) struct Listeners {
     all: RefCell<Vec<ListeningSocket>>,
-    /// Until when nothing is accepted.
+    /// No connection is accepted before this time.
     pause: Cell<Option<Instant>>,
 }
 
 impl Listeners {
-    /// Takes the sockets, whose events have the tokens from `first` on.
+    /// Registers the sockets. The tokens of their events begin at `first`.
     pub(super) fn new(
         sockets: Vec<OwnedFd>,
         registry: &Registry,
@@ -43,31 +43,31 @@ impl Listeners {
         })
     }
 
-    /// Somebody may wait at this one.
+    /// Notes that a connection may wait at this socket.
     pub(super) fn set_ready(&self, at: usize) {
         if let Some(listening) = self.all.borrow().get(at) {
             listening.is_ready.set(true);
         }
     }
 
-    /// Whether somebody may wait to be accepted.
+    /// Whether a connection may wait to be accepted.
     pub(super) fn has_waiting(&self) -> bool {
         self.all.borrow().iter().any(ListeningSocket::is_ready)
     }
 
-    /// Whether it waits before it accepts again.
+    /// Whether accepting is paused.
     pub(super) fn is_pausing(&self) -> bool {
         self.pause.get().is_some()
     }
 
-    /// Ends the pause if it is time; returns whether there is none.
+    /// Ends the pause if its time has passed. Returns whether connections may be accepted.
     pub(super) fn resume(&self, now: Instant) -> bool {
         let until = self.pause.get().filter(|until| now < *until);
         self.pause.set(until);
         until.is_none()
     }
 
-    /// The next connection, if there is one now.
+    /// Returns the next connection, if one waits.
     pub(super) fn accept(&self, now: Instant) -> Option<(Socket, ConnectionEnds)> {
         let all = self.all.borrow();
         loop {
@@ -82,7 +82,7 @@ impl Listeners {
         }
     }
 
-    /// Accepts nothing more.
+    /// Stops accepting.
     pub(super) fn close(&self) {
         self.all.borrow_mut().clear();
     }
@@ -93,7 +93,7 @@ struct ListeningSocket {
     is_ready: Cell<bool>,
 }
 
-/// The two ends of a connection, where they have addresses.
+/// The addresses of both ends of a connection, if they have one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionEnds {
     pub(super) peer: Option<SocketAddr>,
@@ -103,8 +103,8 @@ pub(super) struct ConnectionEnds {
 impl ListeningSocket {
     fn new(socket: OwnedFd) -> io::Result<ListeningSocket> {
         let socket = Socket::from(socket);
-        // It stays so: other processes may have the same socket, and one of them may accept for the first time just when
-        // this one ends.
+        // Never set back: other processes may share the socket, and one may accept for the first time just when this
+        // one ends.
         socket.set_nonblocking(true)?;
         Ok(ListeningSocket {
             socket,
@@ -120,7 +120,7 @@ impl ListeningSocket {
         self.is_ready.get()
     }
 
-    /// The next connection; `None` where there is none now, or its client took it back.
+    /// Returns the next connection; `None` if none waits, or if its client has disconnected.
     fn accept(&self) -> io::Result<Option<(Socket, ConnectionEnds)>> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         match self.socket.accept() {
@@ -128,8 +128,8 @@ impl ListeningSocket {
                 socket.set_nonblocking(true)?;
                 let peer = peer.as_socket();
                 if peer.is_some() {
-                    // Without it, the last small segment of an answer waits for the client's acknowledgement. A socket
-                    // that does not take it still works.
+                    // Without it, the last small segment of a response waits for the client's acknowledgement. The
+                    // socket works even if setting it fails.
                     let _ = socket.set_tcp_nodelay(true);
                 }
                 let local = peer.and_then(|_| socket.local_addr().ok()?.as_socket());

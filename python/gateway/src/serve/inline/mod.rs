@@ -1,7 +1,8 @@
 //! A server whose thread polls its connections and calls Python in turn.
 //!
-//! Python is called outside of every poll, so what it waits for, a piece of a body or room for a block, is waited for by
-//! serving on: there is no other thread to wake, and no second request begins before the first is done.
+//! Python is called outside of every poll. When Python waits, for a part of a body or for room for a block, the server
+//! keeps serving until it is there. So no other thread must be woken, and no second request begins before the first is
+//! done.
 
 mod clock;
 mod connection;
@@ -49,27 +50,27 @@ use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
 use crate::serve::stop::{self, Stop};
 
-/// Tokens that are no connection's.
+/// Tokens that do not belong to a connection.
 const WAKE: Token = Token(usize::MAX);
 const SIGNAL: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX / 2;
-/// How many connections there may be; others wait in the system's queue.
+/// The limit of connections; others wait in the system's queue.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// What a server on the thread of its caller is to do.
+/// The plan of a server on its caller's thread.
 pub(in crate::serve) struct Plan {
     pub(in crate::serve) app: Application,
     pub(in crate::serve) hook: Option<AccessHook>,
     pub(in crate::serve) stop: Arc<Stop>,
-    /// What becomes readable when Python has got a signal.
+    /// Becomes readable when Python gets a signal.
     pub(in crate::serve) signals: Option<UnixStream>,
-    /// Whether one request is all.
+    /// Whether the server stops after one request.
     pub(in crate::serve) once: bool,
-    /// When to give up where none has come.
+    /// The time to stop if no request has come.
     pub(in crate::serve) deadline: Option<Instant>,
 }
 
-/// A server on the thread of its caller.
+/// A server on its caller's thread.
 pub(in crate::serve) struct Inline {
     poll: RefCell<mio::Poll>,
     events: RefCell<Events>,
@@ -87,13 +88,13 @@ pub(in crate::serve) struct Inline {
     main_waker: Waker,
     hook: Option<AccessHook>,
     records: Records,
-    /// How many requests were taken, and how many may be.
+    /// The number of requests that were accepted.
     taken: Rc<Cell<u64>>,
     once: bool,
     is_finishing: Cell<bool>,
 }
 
-/// What Python waits for wakes this.
+/// Woken by the event that Python waits for.
 struct MainWaker {
     is_woken: AtomicBool,
     ready_queue: Arc<ReadyQueue>,
@@ -210,7 +211,7 @@ impl Inline {
         }))
     }
 
-    /// Serves until it is told to stop, or until `deadline`; with `once` until one request was answered.
+    /// Serves until it is stopped, or until `deadline`; with `once` until one request was served.
     pub(in crate::serve) fn serve(
         self: Rc<Self>,
         py: Python<'_>,
@@ -222,7 +223,7 @@ impl Inline {
         self.stop.set_waker(Some(waker));
         let served = self.run(py, template);
         self.stop.set_waker(None);
-        // What is left is broken off while the server is still there for it.
+        // The remaining tasks are dropped while the server still exists for them.
         self.tasks.clear();
         self.jobs.borrow_mut().clear();
         executor::install(executor);
@@ -251,7 +252,7 @@ impl Inline {
         }
     }
 
-    /// Whether nothing more is to be done; begins to finish where it is time.
+    /// Whether the server is done. Begins to stop when it is time.
     fn is_over(&self, end: &mut Option<Instant>) -> bool {
         let now = self.clock.now();
         let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
@@ -277,7 +278,7 @@ impl Inline {
         self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
     }
 
-    /// Waits without the interpreter until something happens, and notes what.
+    /// Waits without the interpreter until an event comes, and handles it.
     fn turn(&self, py: Python<'_>) -> PyResult<()> {
         let timeout = self.timeout();
         let mut poll = self.poll.borrow_mut();
@@ -311,7 +312,7 @@ impl Inline {
         Ok(())
     }
 
-    /// How long nothing needs to be done.
+    /// Returns how long the server may sleep.
     fn timeout(&self) -> Option<Duration> {
         if self.tasks.has_ready() || (self.has_waiting() && !self.listeners.is_pausing()) {
             return Some(Duration::ZERO);
@@ -325,7 +326,7 @@ impl Inline {
         })
     }
 
-    /// How often time limits are looked at.
+    /// Returns how often the timeouts are checked.
     fn tick(&self) -> Duration {
         const AT_THE_END: Duration = Duration::from_millis(100);
         match self.is_finishing.get() {
@@ -343,7 +344,7 @@ impl Inline {
         self.tasks.len() < most && !(self.once && self.taken.get() > 0)
     }
 
-    /// Takes the connections that wait, but not for ever: those that are there have their turn too.
+    /// Accepts waiting connections, but only some in a row, so that existing ones are served too.
     fn accept(&self) {
         const AT_A_TIME: usize = 64;
         let now = self.clock.now();
@@ -383,7 +384,7 @@ impl Inline {
         }
     }
 
-    /// Ends what has taken too long.
+    /// Ends connections and tasks whose timeout has passed.
     fn sweep(&self) {
         let now = self.clock.now();
         if now < self.next_sweep.get() {
@@ -398,7 +399,7 @@ impl Inline {
         });
     }
 
-    /// Tells the hook of the requests that were answered.
+    /// Calls the hook for the requests that were served.
     fn report_records(&self, py: Python<'_>) -> PyResult<()> {
         let Some(hook) = &self.hook else {
             return Ok(());

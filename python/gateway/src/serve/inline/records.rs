@@ -1,4 +1,4 @@
-//! The requests of which the access hook is to be told.
+//! The requests that the access hook must be called for.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,12 +7,12 @@ use enfilade::Request;
 
 use crate::serve::access_hook::AccessRecord;
 
-/// What was answered and not told yet.
+/// Requests that were served, and not reported yet.
 #[derive(Clone, Default)]
 pub(super) struct Records(Rc<RefCell<Vec<AccessRecord>>>);
 
 impl Records {
-    /// Notes a request that is not answered yet.
+    /// Starts the record of a request that has no response yet.
     pub(super) fn begin(&self, request: &Request) -> Box<OpenRecord> {
         Box::new(OpenRecord {
             record: AccessRecord::of(request),
@@ -20,15 +20,15 @@ impl Records {
         })
     }
 
-    /// What the hook is to be told now.
+    /// Returns the records to report now.
     pub(super) fn take(&self) -> Vec<AccessRecord> {
         self.0.take()
     }
 }
 
-/// The record of a request in flight; nobody is told of one that was not answered.
+/// The record of a request in flight. A request without a response is not reported.
 ///
-/// It stands in a box: what goes with every response is moved around, and most servers have no records.
+/// It is boxed: data of a response is moved often, and most servers have no records.
 pub(super) struct OpenRecord {
     record: AccessRecord,
     records: Records,
@@ -39,7 +39,7 @@ impl OpenRecord {
         self.record.status = status;
     }
 
-    /// The response has ended, however it did, after so many bytes of its body.
+    /// Ends the record when the response has ended, complete or not, after this many bytes of its body.
     pub(super) fn end(mut self, bytes: u64) {
         self.record.bytes = bytes;
         self.records.0.borrow_mut().push(self.record);

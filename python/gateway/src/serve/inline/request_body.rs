@@ -1,4 +1,4 @@
-//! The body of a request on its way in, which does not wait for ever.
+//! The body of a request, with a timeout.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use enfilade::{BodyError, unpoisoned};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
-/// Whether a body is waited for, and since when; the server looks at it now and then.
+/// Whether a body is awaited, and since when. The server checks it regularly.
 #[derive(Debug, Default)]
 pub(super) struct BodyTimeout(Mutex<Waiting>);
 
@@ -17,7 +17,7 @@ pub(super) struct BodyTimeout(Mutex<Waiting>);
 struct Waiting {
     since: Option<(Instant, Waker)>,
     is_over: bool,
-    /// Whether the whole body has come, or nobody has it any more.
+    /// Whether the whole body has come, or was dropped.
     is_done: bool,
 }
 
@@ -27,7 +27,7 @@ impl BodyTimeout {
         !unpoisoned(self.0.lock()).is_done
     }
 
-    /// Ends the waiting where it takes too long.
+    /// Ends the wait after the timeout.
     pub(super) fn check(&self, now: Instant, limit: Duration) {
         let mut waiting = unpoisoned(self.0.lock());
         let is_late = |since: Instant| now.saturating_duration_since(since) >= limit;
@@ -44,7 +44,7 @@ impl BodyTimeout {
     }
 }
 
-/// A body that fails where its client is too slow.
+/// A body that fails if its client is too slow.
 pub(super) struct RequestBody {
     body: Incoming,
     body_timeout: Arc<BodyTimeout>,

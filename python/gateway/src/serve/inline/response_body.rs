@@ -12,18 +12,18 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::records::OpenRecord;
 
-/// The body of a response, with a turn before its failure.
+/// The body of a response, pending once before it fails.
 ///
-/// hyper drops what it has not written yet when a body fails. In that turn it writes, so that the client gets the head
-/// and sees that the response broke off.
+/// If a body fails, hyper drops what it has not written yet. The pending poll lets hyper write first, so that the
+/// client gets the head and sees that the response was aborted.
 pub(super) struct ResponseBody {
     body: Body,
     failure: Option<BodyError>,
     version: Version,
-    /// How many bytes there have to be in all, and how many there were.
+    /// The announced number of bytes, and the number so far.
     length: Option<u64>,
     count: u64,
-    /// Whether hyper may know how long the body is.
+    /// Whether hyper may know the length of the body.
     is_measured: bool,
     connection: Option<Rc<Connection>>,
     record: Option<Box<OpenRecord>>,
@@ -43,19 +43,19 @@ impl ResponseBody {
         }
     }
 
-    /// With the number of bytes that the response announces.
+    /// Sets the number of bytes that the response announces.
     pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
         self.length = length;
         self
     }
 
-    /// Whether hyper may know how long the body is.
+    /// Sets whether hyper may know the length of the body.
     pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
         self.is_measured = is_measured;
         self
     }
 
-    /// With what is told of its end.
+    /// Sets the connection and the record that are notified of its end.
     pub(super) fn watched_by(
         mut self,
         connection: Rc<Connection>,
@@ -66,7 +66,9 @@ impl ResponseBody {
         self
     }
 
-    /// Counts what comes; returns whether the body is of another length than the response announces.
+    /// Counts the bytes of a frame.
+    ///
+    /// Returns true if the body has another length than the response announces.
     fn is_wrong(&mut self, next: Option<&Frame<Bytes>>) -> bool {
         let data = next.and_then(Frame::data_ref);
         let count = self.count + data.map_or(0, |data| data.len() as u64);
@@ -80,12 +82,12 @@ impl ResponseBody {
         is_wrong
     }
 
-    /// Fails in the next turn.
+    /// Fails on the next poll.
     #[cold]
     fn fail(&mut self, error: BodyError, context: &Context<'_>) {
         self.failure = Some(error);
         if let (Version::HTTP_10, Some(connection)) = (self.version, &self.connection) {
-            // The end of the connection is that of the content, and must not look like one.
+            // The end of the connection ends the content, so it must not look like a regular end.
             connection.break_off();
         }
         context.waker().wake_by_ref();
@@ -107,7 +109,7 @@ impl HttpBody for ResponseBody {
         let error = match next {
             Some(Err(error)) => error,
             next => match self.is_wrong(next.as_ref().and_then(|next| next.as_ref().ok())) {
-                true => BodyError::new("the body is not as long as its Content-Length"),
+                true => BodyError::new("the body does not have the length of its Content-Length"),
                 false => return Poll::Ready(next),
             },
         };
@@ -116,7 +118,7 @@ impl HttpBody for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // A body that failed has nothing more to give, but the failure is not told yet.
+        // A body that failed has no more data, but the failure was not returned yet.
         self.failure.is_none()
             && self.body.is_finished()
             && (self.count == 0 || self.length.is_none_or(|length| length == self.count))

@@ -1,8 +1,8 @@
 //! One response on its way from the application to hyper.
 //!
-//! `enfilade::Server` does the same, and its code for it is no part of its API: a fault that is mended there is mended here
-//! too. It also reads the first piece of a body with a length ahead, to respond 500 if there is none; the bodies of Python
-//! applications come with their first block, so that there is nothing to gain here.
+//! `enfilade::Server` does the same, but its code is not part of its API: a bug that is fixed there must be fixed here
+//! too. It also reads the first frame of a body with a length ahead, to respond with 500 if that fails. The bodies
+//! of Python applications come with their first block, so that would gain nothing here.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,12 +18,12 @@ use crate::serve::inline::connection::Connection;
 use crate::serve::inline::records::OpenRecord;
 use crate::serve::inline::response_body::ResponseBody;
 
-/// What the client supports, as its request says.
+/// Features of the client, according to its request.
 #[derive(Clone, Copy)]
 pub(super) struct ClientSupport {
     version: Version,
     trailers: bool,
-    /// Whether bytes behind the request may be meant for another protocol.
+    /// Whether bytes after the request may belong to another protocol.
     is_connect: bool,
 }
 
@@ -41,7 +41,7 @@ impl ClientSupport {
 pub(super) struct ResponseFuture {
     response_future: gateway::ResponseFuture,
     client: ClientSupport,
-    /// What goes with the response, until it is there.
+    /// The connection and the record, until the response takes them.
     rest: Option<(Rc<Connection>, Option<Box<OpenRecord>>)>,
 }
 
@@ -79,19 +79,19 @@ impl Future for ResponseFuture {
     }
 }
 
-/// Tells hyper what it does not see by itself.
+/// Prepares the response for hyper, which misses some cases.
 fn prepare_for_hyper(
     mut response: Response,
     client: ClientSupport,
 ) -> http::Response<ResponseBody> {
     if client.is_connect {
-        // Data for the tunnel may have been sent ahead, which must not be read as a request (RFC 9931).
+        // The client may have sent data for the tunnel ahead, which must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
     if client.version == Version::HTTP_10 && ends_connection(&response) {
-        // Of a response in its own version hyper does not promise that the connection is kept, which it would to a
-        // client that asked for it.
+        // In a response of HTTP/1.1, hyper would promise to keep the connection to a client that asked for it. In one
+        // of HTTP/1.0 it does not.
         *response.version_mut() = Version::HTTP_10;
     }
     let is_stream = response.body().as_bytes().is_none();
@@ -100,7 +100,7 @@ fn prepare_for_hyper(
         .then(|| content_length(response.headers()))
         .flatten();
     if has_trailers {
-        // Trailers follow chunks only (RFC 9112, section 7.1.2), and hyper makes none if it knows the length.
+        // Only chunks can have trailers (RFC 9112, section 7.1.2), and hyper sends no chunks if it knows the length.
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     response.map(|body| {
@@ -110,8 +110,9 @@ fn prepare_for_hyper(
     })
 }
 
-/// Whether an HTTP/1.0 connection is over with this response: its end is that of the content if no length is said
-/// (RFC 9112, section 6.3).
+/// Whether an HTTP/1.0 connection ends with this response.
+///
+/// Without a length, the end of the connection ends the content (RFC 9112, section 6.3).
 fn ends_connection(response: &Response) -> bool {
     let headers = response.headers();
     let is_measured =

@@ -16,13 +16,13 @@ use crate::serve::inline::request_body::{BodyTimeout, RequestBody};
 use crate::serve::inline::response_body::ResponseBody;
 use crate::serve::inline::response_future::{ClientSupport, ResponseFuture};
 
-/// The application, with what it may know of a connection.
+/// The application, with the facts of its connection.
 pub(super) struct Service {
     pub(super) app: Application,
     pub(super) connection: Rc<Connection>,
     pub(super) facts: enfilade::Connection,
     pub(super) taken: Rc<Cell<u64>>,
-    /// Where requests are noted, if anybody is told of them.
+    /// The records of requests, if there is a hook.
     pub(super) records: Option<Records>,
 }
 
@@ -43,7 +43,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         let request = Request::from_parts(parts, body, self.facts.clone());
         let record = self.records.as_ref().map(|records| records.begin(&request));
         let response_future = match *request.method() {
-            // hyper takes an answer of success for the beginning of a tunnel, and would close without a word.
+            // hyper takes a 2xx response for the start of a tunnel, and would close without an error.
             Method::CONNECT => gateway::respond(&Application::new(refuse_tunnel), request),
             _ => gateway::respond(&self.app, request),
         };
@@ -59,7 +59,7 @@ impl Service {
     }
 }
 
-/// What applications may know of a connection.
+/// Returns the facts of a connection for applications.
 pub(super) fn facts(ends: ConnectionEnds) -> enfilade::Connection {
     let facts = enfilade::Connection::new(Scheme::Http);
     let facts = ends
@@ -71,7 +71,7 @@ pub(super) fn facts(ends: ConnectionEnds) -> enfilade::Connection {
         .fold(facts, enfilade::Connection::with_local)
 }
 
-/// An origin server need not know CONNECT (RFC 9110, section 9.3.6), and this one does not.
+/// An origin server need not implement CONNECT (RFC 9110, section 9.3.6), and this one does not.
 fn refuse_tunnel(_: Request) -> HttpError {
     HttpError::new(StatusCode::NOT_IMPLEMENTED)
 }

@@ -1,4 +1,4 @@
-//! A connection's bytes, as hyper reads and writes them.
+//! The byte stream of a connection for hyper.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -10,18 +10,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::serve::inline::connection::Connection;
 
-/// How much is read at first, and at most: a socket that fills its room has more.
+/// The first and the largest size of a read: a socket that fills the buffer has more to read.
 const FIRST: usize = 64 * 1024;
 const MOST: usize = 128 * 1024;
 
 thread_local! {
-    /// Where little is read to: copying it costs less than clearing the room for as much as might have come.
+    /// The buffer for small reads: copying costs less than clearing room for the largest read.
     static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; FIRST]);
 }
 
 /// The socket of a connection.
 ///
-/// It needs no wakers: whatever happens to the socket polls the connection, and nobody else has a part in it.
+/// It needs no wakers: every event of the socket polls the connection, and no other task uses the socket.
 pub(super) struct Stream {
     connection: Rc<Connection>,
     room: Cell<usize>,
@@ -35,7 +35,7 @@ impl Stream {
         }
     }
 
-    /// Reads up to so many bytes.
+    /// Reads up to `size` bytes.
     fn read(&self, buffer: &mut ReadBuf<'_>, size: usize) -> io::Result<usize> {
         let mut socket = self.connection.socket();
         if size > FIRST {

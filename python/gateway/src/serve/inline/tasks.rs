@@ -1,4 +1,4 @@
-//! The futures of an inline server, and which of them are to be polled.
+//! The futures of an inline server, and the queue of those to poll.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -17,14 +17,16 @@ use crate::serve::inline::connection::Connection;
 
 type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
 
-/// What other threads reach: the queue of what is ready, and the means to end the server's waiting.
+/// The part that other threads use: the queue of ready tasks, and the waker of the server.
 pub(super) struct ReadyQueue {
     ready: Mutex<Vec<usize>>,
     waker: mio::Waker,
 }
 
 thread_local! {
-    /// The server that this thread is, by where its shared part is: its own wakes need no system call.
+    /// The server of this thread, as the address of its shared part.
+    ///
+    /// A wake on its own thread needs no system call.
     static OWNER: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -45,10 +47,10 @@ impl ReadyQueue {
         self.interrupt();
     }
 
-    /// Ends the server's waiting, where it may be waiting: on its own thread it is not.
+    /// Wakes the server if it may be waiting. On its own thread it is not.
     pub(super) fn interrupt(&self) {
         if OWNER.get() != self.address() {
-            // Where that fails, the server looks again at its next tick.
+            // If this fails, the server checks the queue at its next tick.
             let _ = self.waker.wake();
         }
     }
@@ -64,7 +66,7 @@ impl Wake for ReadyQueue {
     }
 }
 
-/// One task's waker.
+/// The waker of one task.
 struct TaskWaker {
     task: usize,
     is_queued: AtomicBool,
@@ -84,7 +86,7 @@ impl Wake for TaskWaker {
 }
 
 struct Task {
-    /// What is polled and its waker; not here while it is.
+    /// The future and its waker; `None` while it is polled.
     future: Option<(Future, Waker)>,
     task_waker: Arc<TaskWaker>,
     connection: Option<Rc<Connection>>,
@@ -149,7 +151,7 @@ impl Tasks {
         !unpoisoned(self.ready_queue.ready.lock()).is_empty()
     }
 
-    /// Drops a task; what it owns may come back to this server while it is dropped.
+    /// Drops a task. While it is dropped, its parts may call this server.
     pub(super) fn remove(&self, task: usize) {
         let removed = self.all.borrow_mut().try_remove(task);
         drop(removed);
@@ -162,9 +164,9 @@ impl Tasks {
         }
     }
 
-    /// Polls what is ready until nothing is.
+    /// Polls all ready tasks until none is ready.
     pub(super) fn run(&self) {
-        // Where a task's end calls Python, and that comes back here, the outer call goes on with what is ready.
+        // If the end of a task calls Python, which comes back here, the outer call polls the ready tasks.
         let Ok(mut batch) = self.batch.try_borrow_mut() else {
             return;
         };
@@ -199,7 +201,7 @@ impl Tasks {
         }
     }
 
-    /// Something happened to the socket of a connection.
+    /// Handles an event of a connection's socket.
     pub(super) fn notify(&self, task: usize, event: &Event) {
         if let Some(task) = self.all.borrow().get(task)
             && let Some(connection) = &task.connection
@@ -215,7 +217,7 @@ impl Tasks {
         }
     }
 
-    /// Calls this for every connection, with what polls it.
+    /// Calls `act` for every connection, with a function that polls it.
     pub(super) fn for_each(&self, act: impl Fn(&dyn Fn(), &Connection)) {
         for (_, task) in self.all.borrow().iter() {
             if let Some(connection) = &task.connection {
@@ -224,7 +226,7 @@ impl Tasks {
         }
     }
 
-    /// Drops what has had its time.
+    /// Drops tasks whose deadline has passed.
     pub(super) fn expire(&self, now: Instant) {
         let all = self.all.borrow();
         let late = all
