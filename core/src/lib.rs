@@ -54,10 +54,17 @@ pub use message::environ::Environ;
 pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
+pub use message::request::data::limits::DataLimits;
 pub use message::request::{
     CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request, TargetError,
 };
 pub use message::request_id::RequestIdValue;
+pub use message::responders::attachment::Attachment;
+pub use message::responders::html::Html;
+#[cfg(feature = "json")]
+pub use message::responders::json::Json;
+pub use message::responders::no_content::{Created, NoContent};
+pub use message::responders::redirect::Redirect;
 pub use message::response::{IntoResponse, Response};
 pub use message::unwind::Panic;
 pub use message::upgrade::Upgrade;

@@ -8,6 +8,7 @@ pub(crate) mod http_error;
 pub(crate) mod marks;
 pub(crate) mod request;
 pub(crate) mod request_id;
+pub(crate) mod responders;
 pub(crate) mod response;
 pub(crate) mod response_headers;
 pub(crate) mod unwind;
