@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, LazyLock};
+use std::mem;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::thread::Thread;
 
-use enfilade_core::{BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response};
+use enfilade_core::{
+    BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response, unpoisoned,
+};
 use http::StatusCode;
 
 /// How many characters of an error are shown.
@@ -147,31 +149,55 @@ fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
 }
 
 /// Lines for standard error, which may block whoever writes to it.
-static LINES: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
-    let (sender, lines) = sync_channel(MAX_LINES);
-    let thread = std::thread::Builder::new().name("enfilade-errors".into());
-    thread.spawn(move || write_lines(&lines)).ok()?;
-    Some(sender)
+static LINES: Mutex<Lines> = Mutex::new(Lines {
+    waiting: Vec::new(),
+    dropped: 0,
 });
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// The thread that writes them.
+static WRITER: LazyLock<Option<Thread>> = LazyLock::new(|| {
+    let thread = std::thread::Builder::new().name("enfilade-errors".into());
+    let writer = thread.spawn(write_lines).ok()?;
+    Some(writer.thread().clone())
+});
 
-/// Tells standard error, without waiting for it.
-fn tell(line: String) {
-    let sent = LINES.as_ref().map(|lines| lines.try_send(line));
-    if let Some(Err(TrySendError::Full(_))) = sent {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+struct Lines {
+    waiting: Vec<String>,
+    dropped: u64,
+}
+
+impl Lines {
+    fn lock() -> MutexGuard<'static, Lines> {
+        unpoisoned(LINES.lock())
     }
 }
 
-fn write_lines(lines: &Receiver<String>) {
-    for line in lines {
-        // Nobody is left to tell that this failed.
-        let _ = writeln!(io::stderr(), "{line}");
-        match DROPPED.swap(0, Ordering::Relaxed) {
-            0 => {}
-            dropped => {
-                let _ = writeln!(io::stderr(), "{dropped} errors were not told");
-            }
+/// Tells standard error, without waiting for it.
+fn tell(line: String) {
+    let Some(writer) = &*WRITER else { return };
+    let mut lines = Lines::lock();
+    match lines.waiting.len() {
+        MAX_LINES => lines.dropped += 1,
+        _ => lines.waiting.push(line),
+    }
+    drop(lines);
+    writer.unpark();
+}
+
+fn write_lines() {
+    loop {
+        let (waiting, dropped) = {
+            let mut lines = Lines::lock();
+            (mem::take(&mut lines.waiting), mem::take(&mut lines.dropped))
+        };
+        if waiting.is_empty() {
+            std::thread::park();
+        }
+        for line in waiting {
+            // Nobody is left to tell that this failed.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+        if dropped > 0 {
+            let _ = writeln!(io::stderr(), "{dropped} errors were not told");
         }
     }
 }

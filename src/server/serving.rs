@@ -25,9 +25,9 @@ use crate::server::admission::Admission;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::Limits;
 use crate::server::connection::{self, ServeContext};
-use crate::server::refusal::{Refusal, RefusalHooks};
 #[cfg(feature = "proxy-protocol")]
 use crate::server::proxy_protocol::Proxies;
+use crate::server::refusal::{Refusal, RefusalHooks};
 #[cfg(feature = "tls")]
 use crate::server::tls::Certificates;
 

@@ -11,6 +11,7 @@ mod upgrade;
 use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -44,7 +45,9 @@ use crate::message::upgrade::task::UpgradeTask;
 /// assert_eq!(all, "hall, salon");
 /// ```
 pub struct Body {
-    content: Content,
+    /// Dropped by `Drop` alone, so that dropping a body, which code all over a program does, is a call and not a copy of
+    /// this in each place.
+    content: ManuallyDrop<Content>,
     watch: Watch,
 }
 
@@ -147,7 +150,7 @@ impl Body {
 
     fn of(content: Content) -> Body {
         Body {
-            content,
+            content: ManuallyDrop::new(content),
             watch: Watch::none(),
         }
     }
@@ -156,7 +159,7 @@ impl Body {
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         static EMPTY: Bytes = Bytes::new();
-        match &self.content {
+        match &*self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
             Content::List(..)
@@ -171,7 +174,7 @@ impl Body {
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         matches!(
-            self.content,
+            *self.content,
             Content::Empty | Content::Full(_) | Content::List(..)
         )
     }
@@ -190,7 +193,7 @@ impl Body {
             | Content::Stream(_)
             | Content::Rest(..)
             | Content::Upgrade(_)) => {
-                self.content = other;
+                *self.content = other;
                 return Err(self);
             }
         };
@@ -208,7 +211,7 @@ impl Body {
     /// Whether nothing is left: no bytes and no trailers.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        match &self.content {
+        match &*self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
@@ -310,11 +313,11 @@ impl Body {
             }
             Poll::Ready(Some(Err(_))) => {
                 // The source of a failed body stops now, and nothing can follow the error.
-                self.content = Content::Empty;
+                *self.content = Content::Empty;
                 self.watch.end(Outcome::Failed);
             }
             Poll::Ready(None) => {
-                self.content = Content::Empty;
+                *self.content = Content::Empty;
                 self.watch.end(Outcome::Complete);
             }
         }
@@ -326,12 +329,12 @@ impl Body {
         context: &mut Context<'_>,
         limit: usize,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let bytes = match &mut self.content {
+        let bytes = match &mut *self.content {
             Content::Empty => None,
             Content::Full(bytes) => {
                 let piece = take_piece(bytes, limit);
                 if bytes.is_empty() {
-                    self.content = Content::Empty;
+                    *self.content = Content::Empty;
                 }
                 (!piece.is_empty()).then_some(piece)
             }
@@ -352,7 +355,7 @@ impl Body {
                     let mut rest = frame.into_data().unwrap_or_default();
                     let piece = take_piece(&mut rest, limit);
                     if let Content::Stream(stream) = self.take_content() {
-                        self.content = Content::Rest(Box::new((rest, stream)));
+                        *self.content = Content::Rest(Box::new((rest, stream)));
                     }
                     Some(piece)
                 }
@@ -363,7 +366,7 @@ impl Body {
                 if rest.0.is_empty()
                     && let Content::Rest(rest) = self.take_content()
                 {
-                    self.content = Content::Stream(rest.1);
+                    *self.content = Content::Stream(rest.1);
                 }
                 Some(piece)
             }
@@ -376,7 +379,7 @@ impl Body {
     }
 
     fn take_content(&mut self) -> Content {
-        std::mem::replace(&mut self.content, Content::Empty)
+        std::mem::replace(&mut *self.content, Content::Empty)
     }
 }
 
@@ -411,7 +414,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &*self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),
@@ -440,8 +443,10 @@ impl Drop for Body {
                 Outcome::Dropped
             };
             // The source of the body stops before its end is reported.
-            self.content = Content::Empty;
+            *self.content = Content::Empty;
             self.watch.end(outcome);
+        } else {
+            *self.content = Content::Empty;
         }
     }
 }
@@ -454,7 +459,7 @@ impl Default for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.content {
+        match &*self.content {
             Content::Empty => f.write_str("Body(empty)"),
             Content::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Content::List(list, length) => {
