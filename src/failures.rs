@@ -169,17 +169,19 @@ impl Lines {
     fn lock() -> MutexGuard<'static, Lines> {
         unpoisoned(LINES.lock())
     }
+
+    fn push(&mut self, line: String) {
+        match self.waiting.len() {
+            MAX_LINES => self.dropped += 1,
+            _ => self.waiting.push(line),
+        }
+    }
 }
 
 /// Tells standard error, without waiting for it.
 fn tell(line: String) {
     let Some(writer) = &*WRITER else { return };
-    let mut lines = Lines::lock();
-    match lines.waiting.len() {
-        MAX_LINES => lines.dropped += 1,
-        _ => lines.waiting.push(line),
-    }
-    drop(lines);
+    Lines::lock().push(line);
     writer.unpark();
 }
 
@@ -225,6 +227,17 @@ mod tests {
         let turned = HttpError::from(BoxError::from("\u{2066}a\u{200f}\u{61c}"));
         let escaped = "error: 500 Internal Server Error: \\u{2066}a\\u{200f}\\u{61c}";
         assert_eq!(line_of(&turned, None), escaped);
+    }
+
+    #[test]
+    fn lines_beyond_the_limit_are_counted() {
+        let mut lines = Lines {
+            waiting: Vec::new(),
+            dropped: 0,
+        };
+        (0..MAX_LINES + 3).for_each(|number| lines.push(number.to_string()));
+        assert_eq!((lines.waiting.len(), lines.dropped), (MAX_LINES, 3));
+        assert_eq!(lines.waiting.last().unwrap(), "255");
     }
 
     /// An error whose text has no end, and one that panics.

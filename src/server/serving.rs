@@ -247,6 +247,31 @@ fn turn_away(
 mod tests {
     use super::*;
 
+    /// What a caller holds is small, so that its program does not compile the state of a server.
+    #[tokio::test]
+    async fn the_futures_of_a_server_are_boxed() {
+        let server = || Server::bind("127.0.0.1:0").unwrap();
+        let app = || Application::new(|_: enfilade_core::Request| "x");
+        let held = size_of::<Server>() + size_of::<Application>();
+        let serve = size_of_val(&server().serve(app()));
+        let serve_until = size_of_val(&server().serve_until(app(), std::future::ready(())));
+        assert!(serve <= 4 * held, "{serve} bytes");
+        assert!(serve_until <= 4 * held, "{serve_until} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_future_of_a_server_may_be_sent_if_that_which_stops_it_may() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let app = Application::new(|_: enfilade_core::Request| "x");
+        let served = tokio::spawn(server.serve_until(app, std::future::ready(())));
+        served.await.unwrap().unwrap();
+        // It need not be.
+        let (server, local) = (Server::bind("127.0.0.1:0").unwrap(), std::rc::Rc::new(()));
+        let app = Application::new(|_: enfilade_core::Request| "x");
+        let stop = async move { drop(local) };
+        server.serve_until(app, stop).await.unwrap();
+    }
+
     #[tokio::test]
     async fn listeners_take_turns() {
         let listeners = [0; 3].map(|_| Listener::tcp("127.0.0.1:0").unwrap());
