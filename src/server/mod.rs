@@ -16,15 +16,13 @@ use std::time::Duration;
 
 use enfilade_core::{Application, HttpError, RequestIdValue, TryIntoApplication};
 
-use crate::failures::FailureHooks;
-use crate::listening::{ABORT_TIMEOUT, Hooks, Listener, SHUTDOWN_DEADLINE};
+use crate::listening::{ABORT_TIMEOUT, Listener};
 use crate::race::race;
-use crate::server::connection::limits::{Limits, at_most};
+use crate::server::connection::limits::at_most;
 #[cfg(feature = "proxy-protocol")]
 pub(crate) use crate::server::proxy_protocol::Proxies;
 pub use crate::server::refusal::Refusal;
-use crate::server::refusal::RefusalHooks;
-use crate::server::serving::Serving;
+use crate::server::serving::{Serving, Settings};
 #[cfg(feature = "tls")]
 pub use crate::server::tls::{Certificates, ClientCertificate};
 use crate::unbuilt::built;
@@ -67,15 +65,9 @@ const MAX_WORKERS: usize = 1024;
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {
     listeners: Vec<Listener>,
-    shutdown_deadline: Duration,
-    limits: Limits,
+    settings: Settings,
     workers: Option<usize>,
     blocking_threads: usize,
-    #[cfg(all(unix, feature = "systemd"))]
-    notifies: bool,
-    on_hangup: Hooks,
-    refusals: RefusalHooks,
-    failures: FailureHooks,
 }
 
 impl Server {
@@ -101,15 +93,9 @@ impl Server {
     pub fn new(listener: Listener) -> Server {
         Server {
             listeners: vec![listener],
-            shutdown_deadline: SHUTDOWN_DEADLINE,
-            limits: Limits::default(),
+            settings: Settings::default(),
             workers: None,
             blocking_threads: BLOCKING_THREADS,
-            #[cfg(all(unix, feature = "systemd"))]
-            notifies: false,
-            on_hangup: Hooks::default(),
-            refusals: RefusalHooks::default(),
-            failures: FailureHooks::default(),
         }
     }
 
@@ -150,7 +136,7 @@ impl Server {
     ///
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
-        self.shutdown_deadline = at_most(deadline);
+        self.settings.shutdown_deadline = at_most(deadline);
         self
     }
 
@@ -159,7 +145,7 @@ impl Server {
     /// It reports when the server accepts connections and when it stops. It does nothing if `NOTIFY_SOCKET` is not set.
     #[cfg(all(unix, feature = "systemd"))]
     pub fn notify_systemd(mut self) -> Server {
-        self.notifies = true;
+        self.settings.notifies = true;
         self
     }
 
@@ -186,7 +172,7 @@ impl Server {
     /// # }
     /// ```
     pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
-        self.on_hangup.add(hook);
+        self.settings.on_hangup.add(hook);
         self
     }
 
@@ -213,7 +199,7 @@ impl Server {
     /// # }
     /// ```
     pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Server {
-        self.refusals.add(hook);
+        self.settings.refusals.add(hook);
         self
     }
 
@@ -245,7 +231,7 @@ impl Server {
         mut self,
         hook: impl Fn(Option<&RequestIdValue>) + Send + Sync + 'static,
     ) -> Server {
-        self.failures.on_panic(hook);
+        self.settings.failures.on_panic(hook);
         self
     }
 
@@ -278,7 +264,7 @@ impl Server {
         mut self,
         hook: impl Fn(&HttpError, Option<&RequestIdValue>) + Send + Sync + 'static,
     ) -> Server {
-        self.failures.on_error(hook);
+        self.settings.failures.on_error(hook);
         self
     }
 
@@ -306,7 +292,7 @@ impl Server {
         }
         runtime.max_blocking_threads(self.blocking_threads.max(1));
         let runtime = runtime.enable_all().build()?;
-        let result = runtime.block_on(serving::until_signal(self, app));
+        let result = runtime.block_on(serving::until_signal(self.listeners, self.settings, app));
         // Tasks that still run have passed the deadline: they are dropped now, so that logs record them.
         runtime.shutdown_timeout(ABORT_TIMEOUT);
         result
@@ -318,7 +304,8 @@ impl Server {
     ///
     /// If a router cannot be built, or the signals cannot be watched.
     pub async fn serve<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
-        serving::until_signal(self, built(app)?).await
+        let app = built(app)?;
+        serving::until_signal(self.listeners, self.settings, app).await
     }
 
     /// Serves until `shutdown` is ready, on the current tokio runtime; it handles no signals.
@@ -333,7 +320,7 @@ impl Server {
         app: impl TryIntoApplication<M>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let serving = Serving::start(self, built(app)?)?;
+        let serving = Serving::start(self.listeners, self.settings, built(app)?)?;
         race(shutdown, serving.accept()).await;
         serving.finish(Box::pin(std::future::pending())).await;
         Ok(())

@@ -18,9 +18,10 @@ use http::StatusCode;
 
 use crate::background::{Background, Spawner, Task};
 use crate::failures::FailureHooks;
-use crate::listening::{Accepting, Listener, Signals, Socket, pause_after};
+use crate::listening::{
+    Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
+};
 use crate::race::race;
-use crate::server::Server;
 use crate::server::admission::Admission;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::Limits;
@@ -37,11 +38,41 @@ const MAX_REFUSALS: usize = 64;
 /// A future whose type does not matter to its caller.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The settings of a server, but for its listeners and threads.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) shutdown_deadline: Duration,
+    #[cfg(all(unix, feature = "systemd"))]
+    pub(super) notifies: bool,
+    pub(super) on_hangup: Hooks,
+    pub(super) refusals: RefusalHooks,
+    pub(super) failures: FailureHooks,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            limits: Limits::default(),
+            shutdown_deadline: SHUTDOWN_DEADLINE,
+            #[cfg(all(unix, feature = "systemd"))]
+            notifies: false,
+            on_hangup: Hooks::default(),
+            refusals: RefusalHooks::default(),
+            failures: FailureHooks::default(),
+        }
+    }
+}
+
 /// Serves until Ctrl-C or SIGTERM; a second signal aborts the requests in flight.
-pub(super) fn until_signal(server: Server, app: Application) -> Boxed<'static, io::Result<()>> {
+pub(super) fn until_signal(
+    listeners: Vec<Listener>,
+    settings: Settings,
+    app: Application,
+) -> Boxed<'static, io::Result<()>> {
     Box::pin(async move {
-        let mut signals = Signals::watch(server.on_hangup.clone())?;
-        let serving = Serving::start(server, app)?;
+        let mut signals = Signals::watch(settings.on_hangup.clone())?;
+        let serving = Serving::start(listeners, settings, app)?;
         race(signals.next(), serving.accept()).await;
         let hurry = async { signals.next().await };
         serving.finish(Box::pin(hurry)).await;
@@ -55,25 +86,24 @@ pub(super) struct Serving {
     /// The listener whose turn it is.
     next: AtomicUsize,
     app: Application,
-    limits: Limits,
-    shutdown_deadline: Duration,
-    refusals: RefusalHooks,
-    failures: FailureHooks,
+    settings: Settings,
     lifetime: Lifetime,
     background: Background,
     spawner: Spawner,
-    #[cfg(all(unix, feature = "systemd"))]
-    notifies: bool,
 }
 
 impl Serving {
     /// Opens the listeners, in the current runtime.
-    pub(super) fn start(server: Server, app: Application) -> io::Result<Serving> {
-        let listeners = server.listeners.into_iter().map(BoundListener::open);
+    pub(super) fn start(
+        listeners: Vec<Listener>,
+        settings: Settings,
+        app: Application,
+    ) -> io::Result<Serving> {
+        let listeners = listeners.into_iter().map(BoundListener::open);
         let listeners = listeners.collect::<io::Result<_>>()?;
         let background = Background::new();
         #[cfg(all(unix, feature = "systemd"))]
-        if server.notifies {
+        if settings.notifies {
             // If the service manager cannot be reached, the server still serves; the service manager has a timeout of
             // its own.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -82,21 +112,16 @@ impl Serving {
             listeners,
             next: AtomicUsize::new(0),
             app,
-            limits: server.limits,
-            shutdown_deadline: server.shutdown_deadline,
-            refusals: server.refusals,
-            failures: server.failures,
+            settings,
             lifetime: Lifetime::new(),
             spawner: background.spawner(),
             background,
-            #[cfg(all(unix, feature = "systemd"))]
-            notifies: server.notifies,
         })
     }
 
     /// Accepts connections for as long as it is polled.
     pub(super) fn accept(&self) -> Boxed<'_, Infallible> {
-        let limits = &self.limits;
+        let limits = &self.settings.limits;
         let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         let admission = Arc::new(admission);
         let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
@@ -123,16 +148,19 @@ impl Serving {
         goodbyes: &Arc<Admission>,
     ) {
         let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-            let is_told = turn_away(socket, listener, goodbyes, self.limits);
+            let is_told = turn_away(socket, listener, goodbyes, self.settings.limits);
             let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
             let reason = "too many connections";
-            return self.refusals.report(&Refusal::new(peer, status, reason));
+            return self
+                .settings
+                .refusals
+                .report(&Refusal::new(peer, status, reason));
         };
         let context = ServeContext {
-            limits: self.limits,
+            limits: self.settings.limits,
             app: self.app.clone(),
-            refusals: self.refusals.clone(),
-            failures: self.failures.clone(),
+            refusals: self.settings.refusals.clone(),
+            failures: self.settings.failures.clone(),
             spawner: self.spawner.clone(),
             #[cfg(feature = "tls")]
             certificates: listener.tls.clone(),
@@ -153,7 +181,7 @@ impl Serving {
             let (lifetime, background) = (self.lifetime, self.background);
             drop((self.listeners, self.app, self.spawner));
             #[cfg(all(unix, feature = "systemd"))]
-            if self.notifies {
+            if self.settings.notifies {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
             }
             let finished = async {
@@ -161,7 +189,7 @@ impl Serving {
                 background.finished().await;
             };
             let finished = race(finished, hurry);
-            let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
+            let _ = tokio::time::timeout(self.settings.shutdown_deadline, finished).await;
             lifetime.break_off().await;
             background.break_off().await;
         })
@@ -246,6 +274,7 @@ fn turn_away(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::Server;
 
     /// What a caller holds is small, so that its program does not compile the state of a server.
     #[tokio::test]
