@@ -26,14 +26,20 @@ impl Folder {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("enfilade-uploads-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&folder).expect("a folder for the test");
         Folder(folder)
     }
 
     fn names(&self) -> BTreeSet<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
+        let entries = fs::read_dir(&self.0).expect("the folder");
         entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
             .collect()
     }
 
@@ -107,7 +113,7 @@ fn request(body: impl Into<Body>) -> Request {
     *request.method_mut() = http::Method::POST;
     request
         .headers_mut()
-        .insert("content-type", TYPE.parse().unwrap());
+        .insert("content-type", TYPE.parse().expect("a header value"));
     *request.body_mut() = body.into();
     request
 }

@@ -18,7 +18,7 @@ const PIECE: usize = 256 * 1024;
 pub(crate) struct SpoolOptions {
     /// The maximum length of content in memory, in bytes.
     pub(crate) memory: usize,
-    /// The folder of the temporary file; that of the system if there is none.
+    /// The folder of the temporary file; by default that of the system.
     pub(crate) folder: Option<PathBuf>,
 }
 

@@ -292,7 +292,7 @@ fn a_form_is_read_once_and_stays_for_those_inside() {
     let mut request = post(FORM, "q=x");
     pollster::block_on(async {
         assert_eq!(request.form::<Search>().await.unwrap().q, "x");
-        // Somebody inside reads the body as it is, and another the form once more.
+        // One application inside reads the body as it is, and another the form once more.
         assert_eq!(request.take_body().collect(100).await.unwrap(), "q=x");
         assert_eq!(request.form::<Search>().await.unwrap().q, "x");
     });
