@@ -50,6 +50,8 @@ pub use message::body::inspect::NextFrame;
 pub use message::body::source::{ReadAt, Segment, SourceRead};
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
+pub use message::cookies::cookie::{Cookie, CookieError, SameSite};
+pub use message::cookies::received::Cookies;
 pub use message::environ::Environ;
 pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;

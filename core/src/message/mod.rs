@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod connection;
+pub(crate) mod cookies;
 pub(crate) mod environ;
 pub(crate) mod error;
 pub(crate) mod http_error;
