@@ -99,8 +99,8 @@ fn a_case_says_why_it_is_not_run() {
 #[test]
 fn a_case_of_a_component_to_come_needs_it() {
     let needs = |component: &str| Err(Trouble::Needs(component.to_owned()));
-    let case = json!({"component": "cookies", "mood": "good"});
-    assert_eq!(check(&case, &json!({})), needs("cookies"));
+    let case = json!({"component": "sessions", "mood": "good"});
+    assert_eq!(check(&case, &json!({})), needs("sessions"));
     let stack = json!({"stack": [{"middleware": "etag"}, {"middleware": "head"}]});
     let case = json!({"app": {"kind": "echo"}, "request": get("/"), "config": stack});
     assert_eq!(check(&case, &json!({"status": 200})), needs("etag"));
