@@ -56,6 +56,7 @@ pub use message::environ::Environ;
 pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
+#[cfg(any(feature = "form", feature = "json"))]
 pub use message::request::data::limits::DataLimits;
 pub use message::request::{
     CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request, TargetError,

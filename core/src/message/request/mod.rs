@@ -1,6 +1,7 @@
 //! Requests: what the client sent, and their position in the tree of applications.
 
 mod client_facts;
+#[cfg(any(feature = "form", feature = "json"))]
 pub(crate) mod data;
 #[cfg(feature = "serde")]
 mod deserialize;

@@ -5,7 +5,7 @@ mod form;
 #[cfg(feature = "json")]
 mod json;
 pub(crate) mod limits;
-pub(crate) mod reading;
+mod reading;
 
 #[cfg(all(test, feature = "form", feature = "json"))]
 mod tests;
