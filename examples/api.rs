@@ -8,7 +8,7 @@
 //! curl -i localhost:8000/rooms/1 -X DELETE
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::collections::BTreeMap;
 use std::env;

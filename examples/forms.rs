@@ -4,7 +4,7 @@
 //! cargo run --example forms --features form,multipart    # and http://localhost:8000 in a browser
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
