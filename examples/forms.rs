@@ -15,7 +15,8 @@ use enfilade::middleware::{
     AccessLog, FormData, FormDataOptions, MultipartLimits, Router, SecurityHeaders,
 };
 use enfilade::{
-    Attachment, Cookie, Html, HttpError, IntoResponse, Redirect, Request, Response, Server, blocking,
+    Attachment, Cookie, Html, HttpError, IntoResponse, Redirect, Request, Response, Server,
+    blocking,
 };
 use serde::Deserialize;
 

@@ -77,6 +77,9 @@ pub use data::multipart::limits::MultipartLimits;
 pub use data::multipart::part_head::PartHead;
 #[cfg(feature = "multipart")]
 pub use data::multipart::reader::{Multipart, Part};
+pub use data::negotiate::Negotiate;
+#[cfg(feature = "spool")]
+pub use data::spool::{Spool, SpooledBody};
 pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
 pub use dispatch::mounts::Mounts;
