@@ -58,6 +58,7 @@ mod observe;
 mod protect;
 mod rewriting;
 mod shared;
+mod state;
 
 pub use content::coding::{Coding, Negotiated, negotiate_coding};
 #[cfg(feature = "compression")]
@@ -140,3 +141,5 @@ pub use rewriting::redirect::Redirect;
 #[cfg(feature = "regex")]
 pub use rewriting::rewrite::Rewrite;
 pub use rewriting::slashes::Slashes;
+#[cfg(feature = "secure-cookies")]
+pub use state::cookie_keys::CookieKeys;
