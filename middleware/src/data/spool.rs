@@ -131,11 +131,13 @@ impl Spool {
         };
         let mut body = request.take_body();
         let mut spool = SpoolWriter::new(self.options.clone());
+        let mut length = 0;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else {
                 continue;
             };
-            if spool.len() + data.len() as u64 > self.limit {
+            length += data.len() as u64;
+            if length > self.limit {
                 return Err(self.too_long());
             }
             digests.update(&data);

@@ -306,7 +306,7 @@ mod tests {
                 assert_eq!(both(&keys, "a", &changed), [None, None], "{line} {changed}");
             }
             for cut in 2..line.len() {
-                assert_eq!(both(&keys, "a", &line[..cut]), [None, None]);
+                assert_eq!(both(&keys, "a", line.get(..cut).unwrap()), [None, None]);
             }
         }
     }
@@ -322,7 +322,7 @@ mod tests {
         {
             let line = pair(cookie);
             // The same value under another name.
-            let moved = format!("ab{}", &line[1..]);
+            let moved = format!("ab{}", line.strip_prefix('a').unwrap());
             assert_eq!(both(&keys, "ab", &moved), [None, None]);
             assert_eq!(both(&others, "a", &line), [None, None]);
             assert_eq!(both(&rotated, "a", &line)[at].as_deref(), Some("ada"));

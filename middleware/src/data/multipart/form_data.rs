@@ -10,6 +10,7 @@ use enfilade_core::{Body, HttpError, Request};
 use super::file_name;
 use super::limits::MultipartLimits;
 use super::part_head::PartHead;
+use super::persist::persist;
 use super::reader::{Multipart, text};
 use crate::shared::spooled::{SpoolOptions, SpoolWriter, Spooled};
 
@@ -260,6 +261,6 @@ impl Upload {
     ///
     /// If `path` exists, or cannot be written.
     pub async fn persist(self, path: impl Into<PathBuf>) -> io::Result<()> {
-        self.content.persist(path.into()).await
+        persist(self.content, path.into()).await
     }
 }

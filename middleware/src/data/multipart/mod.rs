@@ -10,6 +10,7 @@ pub(crate) mod reader;
 mod boundary;
 mod file_name;
 mod parameters;
+mod persist;
 
 #[cfg(test)]
 mod tests;
