@@ -34,8 +34,8 @@ async fn show(pool: &SqlitePool, request: Request) -> Result<Option<String>, Htt
     Ok(note.map(|note| format!("{}\n", note.get::<String, _>("text"))))
 }
 
-/// Adds a note for each line, or no note. If the handler returns early, or is dropped because its client disconnected, the
-/// transaction is rolled back.
+/// Adds a note for each line, or no note. If the handler returns early, or is dropped because its client disconnected,
+/// the transaction is rolled back.
 async fn import(pool: &SqlitePool, mut request: Request) -> Result<String, HttpError> {
     let text = text(&mut request).await?;
     let mut transaction = pool.begin().await?;
