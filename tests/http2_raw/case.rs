@@ -187,7 +187,7 @@ mod tests {
             (vec![with("sent", json!([]))], "a: unknown key \"sent\""),
             (
                 vec![with("section", json!("6.7"))],
-                "a: \"6.7\" is no section of an RFC",
+                "a: \"6.7\" is not a section of an RFC",
             ),
             (
                 vec![with("expect", json!({"served": true}))],

@@ -393,7 +393,7 @@ mod tests {
             (
                 served(json!({})),
                 unserved,
-                "the connection does not serve any more",
+                "the connection serves no more requests",
             ),
             (
                 served(json!({})),
@@ -484,7 +484,7 @@ mod tests {
             ),
             (
                 json!({"served_after": true, "streams": {"x": {}}}),
-                "\"x\" is no stream",
+                "\"x\" is not a stream",
             ),
             (
                 json!({"served_after": true, "streams": {"1": {}}}),

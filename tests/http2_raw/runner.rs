@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(error, "it no longer departs: remove \"departs\"");
         let error = run(&ping(&wrong, Some(&other))).unwrap_err();
         assert!(
-            error.starts_with("it departs otherwise: ping_ack"),
+            error.starts_with("it departs in another way: ping_ack"),
             "{error}"
         );
     }
