@@ -18,6 +18,8 @@ project() {
     cp "$here/peers/Cargo.lock" "$work/$1/"
     printf '[package]\nname = "%s"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n%s\n' "$@" \
         >"$work/$1/Cargo.toml"
+    # As from a registry: cargo builds a dependency with a path incrementally.
+    printf '[profile.dev.package."*"]\nincremental = false\n' >>"$work/$1/Cargo.toml"
     (cd "$work/$1" && cargo fetch --quiet && cargo tree --edges normal,build --prefix none --no-dedupe) |
         awk '{ print $1, $2 }' | sort -u | tail -n +2 | wc -l >"$work/$1-crates"
 }

@@ -12,7 +12,8 @@ use crate::race::race;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 const BREAK_OFF_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Boxed: for each type of future that is spawned, tokio compiles a task of its own.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The server's side. If it is dropped, so are the tasks.
 #[derive(Debug)]
@@ -32,9 +33,10 @@ impl Background {
                 // Otherwise a task that spawns the next one would go on as long as the runtime.
                 return;
             }
-            runtime.spawn(async move {
+            let task: Task = Box::pin(async move {
                 race(task, is_over.wait_for(|is_over| *is_over)).await;
             });
+            runtime.spawn(task);
         })
     }
 

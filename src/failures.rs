@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, LazyLock};
+use std::mem;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::thread::Thread;
 
-use enfilade_core::{BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response};
+use enfilade_core::{
+    BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response, unpoisoned,
+};
 use http::StatusCode;
 
 /// The limit of an error's text, in characters.
@@ -149,31 +151,57 @@ fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
 }
 
 /// Lines for standard error, which may block the thread that writes to it.
-static LINES: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
-    let (sender, lines) = sync_channel(MAX_LINES);
-    let thread = std::thread::Builder::new().name("enfilade-errors".into());
-    thread.spawn(move || write_lines(&lines)).ok()?;
-    Some(sender)
+static LINES: Mutex<Lines> = Mutex::new(Lines {
+    waiting: Vec::new(),
+    dropped: 0,
 });
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// The thread that writes them.
+static WRITER: LazyLock<Option<Thread>> = LazyLock::new(|| {
+    let thread = std::thread::Builder::new().name("enfilade-errors".into());
+    let writer = thread.spawn(write_lines).ok()?;
+    Some(writer.thread().clone())
+});
 
-/// Writes a line to standard error, without waiting for it.
-fn report(line: String) {
-    let sent = LINES.as_ref().map(|lines| lines.try_send(line));
-    if let Some(Err(TrySendError::Full(_))) = sent {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+struct Lines {
+    waiting: Vec<String>,
+    dropped: u64,
+}
+
+impl Lines {
+    fn lock() -> MutexGuard<'static, Lines> {
+        unpoisoned(LINES.lock())
+    }
+
+    fn push(&mut self, line: String) {
+        match self.waiting.len() {
+            MAX_LINES => self.dropped += 1,
+            _ => self.waiting.push(line),
+        }
     }
 }
 
-fn write_lines(lines: &Receiver<String>) {
-    for line in lines {
-        // If this fails, there is no other place to report to.
-        let _ = writeln!(io::stderr(), "{line}");
-        match DROPPED.swap(0, Ordering::Relaxed) {
-            0 => {}
-            dropped => {
-                let _ = writeln!(io::stderr(), "{dropped} errors were not logged");
-            }
+/// Writes a line to standard error, without waiting for it.
+fn report(line: String) {
+    let Some(writer) = &*WRITER else { return };
+    Lines::lock().push(line);
+    writer.unpark();
+}
+
+fn write_lines() {
+    loop {
+        let (waiting, dropped) = {
+            let mut lines = Lines::lock();
+            (mem::take(&mut lines.waiting), mem::take(&mut lines.dropped))
+        };
+        if waiting.is_empty() {
+            std::thread::park();
+        }
+        for line in waiting {
+            // If this fails, there is no other place to report to.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+        if dropped > 0 {
+            let _ = writeln!(io::stderr(), "{dropped} errors were not logged");
         }
     }
 }
@@ -203,7 +231,18 @@ mod tests {
         assert_eq!(line_of(&turned, None), escaped);
     }
 
-    /// An error with an endless text, and one that panics.
+    #[test]
+    fn lines_beyond_the_limit_are_counted() {
+        let mut lines = Lines {
+            waiting: Vec::new(),
+            dropped: 0,
+        };
+        (0..MAX_LINES + 3).for_each(|number| lines.push(number.to_string()));
+        assert_eq!((lines.waiting.len(), lines.dropped), (MAX_LINES, 3));
+        assert_eq!(lines.waiting.last().unwrap(), "255");
+    }
+
+    /// An error whose text has no end, and one that panics.
     #[derive(Debug)]
     enum Odd {
         Endless,

@@ -10,12 +10,17 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "form", feature = "json"))]
+pub use enfilade_core::DataLimits;
+#[cfg(feature = "json")]
+pub use enfilade_core::Json;
 pub use enfilade_core::{
-    Application, Around, Body, BodyEnd, BodyError, BodyErrorKind, BoxError, CaptureSink, Captured,
-    Connection, Description, Environ, Handler, Head, HeadSnapshot, HttpError, IntoHandler,
-    IntoReply, IntoResponse, MatchedPattern, Middleware, NextFrame, OptionValue, Outcome, Panic,
-    Params, Pass, Pipeline, ReadAt, RemoteUser, Reply, ReplyFuture, Request, RequestIdValue,
-    Response, RouteWanted, Scheme, Segment, SourceRead, TargetError, Tls, TryIntoApplication,
+    Application, Around, Attachment, Body, BodyEnd, BodyError, BodyErrorKind, BoxError,
+    CaptureSink, Captured, Connection, Cookie, CookieError, Cookies, Created, Description, Environ,
+    Handler, Head, HeadSnapshot, Html, HttpError, IntoHandler, IntoReply, IntoResponse,
+    MatchedPattern, Middleware, NextFrame, NoContent, OptionValue, Outcome, Panic, Params, Pass,
+    Pipeline, ReadAt, Redirect, RemoteUser, Reply, ReplyFuture, Request, RequestIdValue, Response,
+    RouteWanted, SameSite, Scheme, Segment, SourceRead, TargetError, Tls, TryIntoApplication,
     Upgrade, UpgradeFuture, UpgradeTask, Upgraded, Wrapper, around, around_async, gateway, headers,
     host, marker, path, unpoisoned, wrapped,
 };

@@ -67,9 +67,9 @@ const MISTAKES: [Mistake; 24] = [
         says: "a number is sent as text, `.to_string()`",
     },
     Mistake {
-        code: "Router::new().get(\"/\", |_: Request| serde_json::Value::Null);",
-        message: "`Value` cannot be turned into a response",
-        says: "JSON as `([(\"content-type\", \"application/json\")], value.to_string())`",
+        code: "Router::new().get(\"/\", |_: Request| vec![\"a\"]);",
+        message: "`Vec<&str>` cannot be turned into a response",
+        says: "JSON as `Json(value)`, with the feature `json`",
     },
     Mistake {
         code: "Application::new(|_: &Request| \"x\");",

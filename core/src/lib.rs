@@ -50,14 +50,24 @@ pub use message::body::inspect::NextFrame;
 pub use message::body::source::{ReadAt, Segment, SourceRead};
 pub use message::body::{Body, BodyEnd, Outcome};
 pub use message::connection::{Connection, Scheme, Tls};
+pub use message::cookies::cookie::{Cookie, CookieError, SameSite};
+pub use message::cookies::received::Cookies;
 pub use message::environ::Environ;
 pub use message::error::{BodyError, BodyErrorKind, BoxError};
 pub use message::http_error::HttpError;
 pub use message::marks::{MatchedPattern, Pass, RouteWanted};
+#[cfg(any(feature = "form", feature = "json"))]
+pub use message::request::data::limits::DataLimits;
 pub use message::request::{
     CaptureSink, Captured, Head, HeadSnapshot, Params, RemoteUser, Request, TargetError,
 };
 pub use message::request_id::RequestIdValue;
+pub use message::responders::attachment::Attachment;
+pub use message::responders::html::Html;
+#[cfg(feature = "json")]
+pub use message::responders::json::Json;
+pub use message::responders::no_content::{Created, NoContent};
+pub use message::responders::redirect::Redirect;
 pub use message::response::{IntoResponse, Response};
 pub use message::unwind::Panic;
 pub use message::upgrade::Upgrade;

@@ -46,6 +46,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod content;
+mod data;
 mod dispatch;
 mod error;
 mod errors;
@@ -64,6 +65,18 @@ pub use content::compression::{Compression, Etags, Flush, MemoUsage};
 pub use content::content_type::ContentType;
 #[cfg(feature = "compression")]
 pub use content::decompression::Decompression;
+#[cfg(feature = "multipart")]
+pub use data::multipart::decoder::{MultipartDecoder, MultipartEvent};
+#[cfg(feature = "multipart")]
+pub use data::multipart::error::MultipartError;
+#[cfg(feature = "multipart")]
+pub use data::multipart::form_data::{FormData, FormDataOptions, Upload};
+#[cfg(feature = "multipart")]
+pub use data::multipart::limits::MultipartLimits;
+#[cfg(feature = "multipart")]
+pub use data::multipart::part_head::PartHead;
+#[cfg(feature = "multipart")]
+pub use data::multipart::reader::{Multipart, Part};
 pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
 pub use dispatch::mounts::Mounts;

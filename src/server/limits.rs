@@ -42,7 +42,7 @@ impl Server {
     ///
     /// It also applies to the first bytes of a connection.
     pub fn header_read_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.header_read_timeout = at_most(timeout);
+        self.settings.limits.header_read_timeout = at_most(timeout);
         self
     }
 
@@ -51,7 +51,7 @@ impl Server {
     /// Behind a proxy set it above the proxy's own timeout. Then the proxy closes the connection, and no request
     /// arrives on a closing connection.
     pub fn keep_alive_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.keep_alive_timeout = at_most(timeout);
+        self.settings.limits.keep_alive_timeout = at_most(timeout);
         self
     }
 
@@ -60,7 +60,7 @@ impl Server {
     /// With `false`, each response has `Connection: close` (RFC 9112, section 9.6), and the client needs a new
     /// connection for each request.
     pub fn keep_alive(mut self, is_kept: bool) -> Server {
-        self.limits.is_kept_alive = is_kept;
+        self.settings.limits.is_kept_alive = is_kept;
         self
     }
 
@@ -68,13 +68,13 @@ impl Server {
     ///
     /// Names are case-insensitive (RFC 9110, section 5.1), but some programs do not know that.
     pub fn title_case_headers(mut self, is_title_case: bool) -> Server {
-        self.limits.is_title_case = is_title_case;
+        self.settings.limits.is_title_case = is_title_case;
         self
     }
 
     /// Sets how long the application may wait for the next data of a body. By default 60 seconds.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.pace.idle = at_most(timeout);
+        self.settings.limits.pace.idle = at_most(timeout);
         self
     }
 
@@ -83,7 +83,7 @@ impl Server {
     /// It is the average over all the time that the application waits for the body, and applies after five seconds. It
     /// stops clients that keep a body open forever by sending a byte now and then.
     pub fn min_body_rate(mut self, bytes_per_second: u64) -> Server {
-        self.limits.pace.rate = bytes_per_second;
+        self.settings.limits.pace.rate = bytes_per_second;
         self
     }
 
@@ -93,7 +93,7 @@ impl Server {
     /// for the client counts. Bytes count as read once they fit into the system's buffers, and over HTTP/2 into the
     /// windows that the client opened.
     pub fn write_timeout(mut self, timeout: Duration) -> Server {
-        self.limits.write_pace.timeout = at_most(timeout);
+        self.settings.limits.write_pace.timeout = at_most(timeout);
         self
     }
 
@@ -103,7 +103,7 @@ impl Server {
     /// up to the [`write_timeout`](Server::write_timeout), the client must have read that many seconds' worth of bytes.
     /// It stops clients that keep a response open forever by reading a byte now and then.
     pub fn min_write_rate(mut self, bytes_per_second: u64) -> Server {
-        self.limits.write_pace.rate = bytes_per_second;
+        self.settings.limits.write_pace.rate = bytes_per_second;
         self
     }
 
@@ -111,13 +111,13 @@ impl Server {
     ///
     /// Beyond it the response is a 431.
     pub fn max_headers(mut self, count: usize) -> Server {
-        self.limits.max_headers = count.min(MAX_HEADERS);
+        self.settings.limits.max_headers = count.min(MAX_HEADERS);
         self
     }
 
     /// Limits the bytes of a request's head. By default 64 KiB. Beyond it: 431.
     pub fn max_header_size(mut self, bytes: usize) -> Server {
-        self.limits.max_header_size = bytes;
+        self.settings.limits.max_header_size = bytes;
         self
     }
 
@@ -127,13 +127,13 @@ impl Server {
     ///
     /// For pipelined requests, sent before the response to the previous one, the limit of the head applies instead.
     pub fn max_request_line(mut self, bytes: usize) -> Server {
-        self.limits.max_request_line = bytes;
+        self.settings.limits.max_request_line = bytes;
         self
     }
 
     /// Limits concurrent connections. By default 10,000. Further clients get a 503.
     pub fn max_connections(mut self, connections: usize) -> Server {
-        self.limits.max_connections = connections;
+        self.settings.limits.max_connections = connections;
         self
     }
 
@@ -141,7 +141,7 @@ impl Server {
     ///
     /// Behind a proxy every connection has the proxy's address.
     pub fn max_connections_per_peer(mut self, connections: usize) -> Server {
-        self.limits.max_connections_per_peer = Some(connections);
+        self.settings.limits.max_connections_per_peer = Some(connections);
         self
     }
 }
@@ -151,7 +151,7 @@ impl Server {
 impl Server {
     /// Limits concurrent requests of one HTTP/2 connection. By default 200.
     pub fn max_concurrent_streams(mut self, streams: u32) -> Server {
-        self.limits.http2.max_concurrent_streams = streams;
+        self.settings.limits.http2.max_concurrent_streams = streams;
         self
     }
 
@@ -159,7 +159,7 @@ impl Server {
     ///
     /// It bounds the cost of clients that send requests and cancel them at once (CVE-2023-44487).
     pub fn max_reset_streams(mut self, streams: usize) -> Server {
-        self.limits.http2.max_reset_streams = streams;
+        self.settings.limits.http2.max_reset_streams = streams;
         self
     }
 
@@ -167,7 +167,7 @@ impl Server {
     ///
     /// The client has 20 seconds to reply (RFC 9113, section 6.7).
     pub fn http2_ping_interval(mut self, interval: Duration) -> Server {
-        self.limits.http2.ping_interval = at_most(interval);
+        self.settings.limits.http2.ping_interval = at_most(interval);
         self
     }
 
@@ -176,7 +176,7 @@ impl Server {
     /// These are SETTINGS, resets, empty DATA, and also PING, WINDOW_UPDATE and others beyond those that belong to its
     /// requests and to the responses that it reads. It bounds the cost of floods (CVE-2019-9512 and others).
     pub fn http2_max_control_frames(mut self, frames_per_second: u32) -> Server {
-        self.limits.max_control_frames = frames_per_second;
+        self.settings.limits.max_control_frames = frames_per_second;
         self
     }
 }

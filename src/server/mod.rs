@@ -6,35 +6,23 @@ mod limits;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
 mod refusal;
+mod serving;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use enfilade_core::{Application, HttpError, RequestIdValue, TryIntoApplication};
-use http::StatusCode;
 
-use crate::background::Background;
-use crate::failures::FailureHooks;
-use crate::listening::{
-    ABORT_TIMEOUT, Accepting, Hooks, Listener, SHUTDOWN_DEADLINE, Signals, Socket, pause_after,
-};
-use crate::race::{First, race};
-use crate::server::admission::Admission;
-use crate::server::connection::ServeContext;
-use crate::server::connection::lifetime::Lifetime;
-use crate::server::connection::limits::{Limits, at_most};
+use crate::listening::{ABORT_TIMEOUT, Listener};
+use crate::race::race;
+use crate::server::connection::limits::at_most;
 #[cfg(feature = "proxy-protocol")]
 pub(crate) use crate::server::proxy_protocol::Proxies;
 pub use crate::server::refusal::Refusal;
-use crate::server::refusal::RefusalHooks;
+use crate::server::serving::{Serving, Settings};
 #[cfg(feature = "tls")]
 pub use crate::server::tls::{Certificates, ClientCertificate};
 use crate::unbuilt::built;
@@ -43,8 +31,6 @@ use crate::unbuilt::built;
 const BLOCKING_THREADS: usize = 64;
 /// The maximum number of threads that run applications.
 const MAX_WORKERS: usize = 1024;
-/// The maximum number of clients that get a 503 at the same time; further ones get no response.
-const MAX_REFUSALS: usize = 64;
 
 /// An HTTP server for an [`Application`]: HTTP/1.1, HTTP/1.0, and HTTP/2 with prior knowledge.
 ///
@@ -83,15 +69,9 @@ const MAX_REFUSALS: usize = 64;
 #[must_use = "a server does nothing until one of its `serve` functions is called"]
 pub struct Server {
     listeners: Vec<Listener>,
-    shutdown_deadline: Duration,
-    limits: Limits,
+    settings: Settings,
     workers: Option<usize>,
     blocking_threads: usize,
-    #[cfg(all(unix, feature = "systemd"))]
-    notifies: bool,
-    on_hangup: Hooks,
-    refusals: RefusalHooks,
-    failures: FailureHooks,
 }
 
 impl Server {
@@ -117,15 +97,9 @@ impl Server {
     pub fn new(listener: Listener) -> Server {
         Server {
             listeners: vec![listener],
-            shutdown_deadline: SHUTDOWN_DEADLINE,
-            limits: Limits::default(),
+            settings: Settings::default(),
             workers: None,
             blocking_threads: BLOCKING_THREADS,
-            #[cfg(all(unix, feature = "systemd"))]
-            notifies: false,
-            on_hangup: Hooks::default(),
-            refusals: RefusalHooks::default(),
-            failures: FailureHooks::default(),
         }
     }
 
@@ -166,7 +140,7 @@ impl Server {
     ///
     /// Set it below the time after which your process manager kills the process.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Server {
-        self.shutdown_deadline = at_most(deadline);
+        self.settings.shutdown_deadline = at_most(deadline);
         self
     }
 
@@ -175,7 +149,7 @@ impl Server {
     /// It reports when the server accepts connections and when it stops. It does nothing if `NOTIFY_SOCKET` is not set.
     #[cfg(all(unix, feature = "systemd"))]
     pub fn notify_systemd(mut self) -> Server {
-        self.notifies = true;
+        self.settings.notifies = true;
         self
     }
 
@@ -202,7 +176,7 @@ impl Server {
     /// # }
     /// ```
     pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
-        self.on_hangup.add(hook);
+        self.settings.on_hangup.add(hook);
         self
     }
 
@@ -229,7 +203,7 @@ impl Server {
     /// # }
     /// ```
     pub fn on_refusal(mut self, hook: impl Fn(&Refusal) + Send + Sync + 'static) -> Server {
-        self.refusals.add(hook);
+        self.settings.refusals.add(hook);
         self
     }
 
@@ -261,7 +235,7 @@ impl Server {
         mut self,
         hook: impl Fn(Option<&RequestIdValue>) + Send + Sync + 'static,
     ) -> Server {
-        self.failures.on_panic(hook);
+        self.settings.failures.on_panic(hook);
         self
     }
 
@@ -294,7 +268,7 @@ impl Server {
         mut self,
         hook: impl Fn(&HttpError, Option<&RequestIdValue>) + Send + Sync + 'static,
     ) -> Server {
-        self.failures.on_error(hook);
+        self.settings.failures.on_error(hook);
         self
     }
 
@@ -308,7 +282,10 @@ impl Server {
     ///
     /// Panics if it is called inside an async runtime; call [`serve`](Server::serve) there.
     pub fn serve_forever<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
-        let app = built(app)?;
+        self.serve_on_own_runtime(built(app)?)
+    }
+
+    fn serve_on_own_runtime(self, app: Application) -> io::Result<()> {
         // One worker needs no work-stealing scheduler.
         let mut runtime = match self.workers {
             Some(0 | 1) => tokio::runtime::Builder::new_current_thread(),
@@ -319,7 +296,7 @@ impl Server {
         }
         runtime.max_blocking_threads(self.blocking_threads.max(1));
         let runtime = runtime.enable_all().build()?;
-        let result = runtime.block_on(self.serve(app));
+        let result = runtime.block_on(serving::until_signal(self.listeners, self.settings, app));
         // Tasks that still run have passed the deadline: they are dropped now, so that logs record them.
         runtime.shutdown_timeout(ABORT_TIMEOUT);
         result
@@ -332,13 +309,7 @@ impl Server {
     /// If a router cannot be built, or the signals cannot be watched.
     pub async fn serve<M>(self, app: impl TryIntoApplication<M>) -> io::Result<()> {
         let app = built(app)?;
-        let mut signals = Signals::watch(self.on_hangup.clone())?;
-        let first = async move {
-            signals.next().await;
-            signals
-        };
-        self.run(app, first, async |mut signals| signals.next().await)
-            .await
+        serving::until_signal(self.listeners, self.settings, app).await
     }
 
     /// Serves until `shutdown` is ready, on the current tokio runtime; it handles no signals.
@@ -353,180 +324,9 @@ impl Server {
         app: impl TryIntoApplication<M>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        self.run(built(app)?, shutdown, async |()| {
-            std::future::pending().await
-        })
-        .await
-    }
-
-    /// Accepts until `shutdown`, then waits for requests in flight: until the deadline, or until `hurry`, which gets
-    /// the output of `shutdown`.
-    async fn run<T>(
-        self,
-        app: Application,
-        shutdown: impl Future<Output = T>,
-        hurry: impl AsyncFnOnce(T),
-    ) -> io::Result<()> {
-        let listeners = self.listeners.into_iter().map(BoundListener::open);
-        let listeners: Vec<BoundListener> = listeners.collect::<io::Result<_>>()?;
-        let limits = self.limits;
-        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
-        let admission = Arc::new(admission);
-        let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
-        let next = AtomicUsize::new(0);
-        let (lifetime, background) = (Lifetime::new(), Background::new());
-        let spawner = background.spawner();
-        #[cfg(all(unix, feature = "systemd"))]
-        if self.notifies {
-            // If the service manager cannot be reached, the server still serves; the service manager has a timeout of
-            // its own.
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        }
-        let mut shutdown = pin!(shutdown);
-        let stopped = loop {
-            let (listener, accepted) = match race(&mut shutdown, accept(&listeners, &next)).await {
-                First::Left(stopped) => break stopped,
-                First::Right(accepted) => accepted,
-            };
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    pause_after(&error).await;
-                    continue;
-                }
-            };
-            let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-                let is_told = turn_away(socket, listener, &goodbyes, limits);
-                let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
-                let reason = "too many connections";
-                self.refusals.report(&Refusal::new(peer, status, reason));
-                continue;
-            };
-            let context = ServeContext {
-                limits,
-                app: app.clone(),
-                refusals: self.refusals.clone(),
-                failures: self.failures.clone(),
-                spawner: spawner.clone(),
-                #[cfg(feature = "tls")]
-                certificates: listener.tls.clone(),
-                #[cfg(feature = "proxy-protocol")]
-                proxies: listener.proxies.clone(),
-            };
-            tokio::spawn(context.drive(socket, peer, admitted, lifetime.share()));
-        };
-        drop((listeners, app));
-        #[cfg(all(unix, feature = "systemd"))]
-        if self.notifies {
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        }
-        let finished = async {
-            lifetime.finish().await;
-            background.finished().await;
-        };
-        let finished = race(finished, hurry(stopped));
-        let _ = tokio::time::timeout(self.shutdown_deadline, finished).await;
-        lifetime.break_off().await;
-        background.break_off().await;
+        let serving = Serving::start(self.listeners, self.settings, built(app)?)?;
+        race(shutdown, serving.accept()).await;
+        serving.finish(Box::pin(std::future::pending())).await;
         Ok(())
-    }
-}
-
-/// A listener that accepts connections.
-struct BoundListener {
-    socket: Accepting,
-    #[cfg(feature = "tls")]
-    tls: Option<Certificates>,
-    #[cfg(feature = "proxy-protocol")]
-    proxies: Option<Proxies>,
-}
-
-impl BoundListener {
-    fn open(listener: Listener) -> io::Result<BoundListener> {
-        Ok(BoundListener {
-            socket: Accepting::start(listener.bound)?,
-            #[cfg(feature = "tls")]
-            tls: listener.tls,
-            #[cfg(feature = "proxy-protocol")]
-            proxies: listener.proxies,
-        })
-    }
-
-    /// Whether its clients speak HTTP without TLS.
-    fn is_plain(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_none();
-        #[cfg(not(feature = "tls"))]
-        true
-    }
-}
-
-/// The next connection of any listener; they take turns, from the one at `next` on.
-async fn accept<'a>(
-    listeners: &'a [BoundListener],
-    next: &AtomicUsize,
-) -> (&'a BoundListener, io::Result<(Socket, Option<SocketAddr>)>) {
-    poll_fn(|context| {
-        let start = next.load(Ordering::Relaxed) % listeners.len();
-        let turns = (start..).zip(listeners.iter().cycle().skip(start));
-        for (at, listener) in turns.take(listeners.len()) {
-            if let Poll::Ready(accepted) = listener.socket.poll_accept(context) {
-                next.store(at + 1, Ordering::Relaxed);
-                return Poll::Ready((listener, accepted));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Sends a 503 to a client beyond the limit, if few such clients are being served; returns whether it does.
-fn turn_away(
-    socket: Socket,
-    listener: &BoundListener,
-    goodbyes: &Arc<Admission>,
-    limits: Limits,
-) -> bool {
-    // A TLS handshake with a rejected client would help attackers: it is expensive.
-    let place = match listener.is_plain() {
-        true => goodbyes.admit(None),
-        false => None,
-    };
-    let is_told = place.is_some();
-    if let Some(place) = place {
-        tokio::spawn(async move {
-            connection::goodbye::refuse(socket, &limits).await;
-            drop(place);
-        });
-    }
-    is_told
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn listeners_take_turns() {
-        let listeners = [0; 3].map(|_| Listener::tcp("127.0.0.1:0").unwrap());
-        let clients: Vec<_> = listeners
-            .iter()
-            .flat_map(|listener| [listener.local_addr().unwrap(); 3])
-            .map(|address| std::net::TcpStream::connect(address).unwrap())
-            .collect();
-        let listeners = listeners.map(|listener| BoundListener::open(listener).unwrap());
-        // The runtime notices all of them.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let next = AtomicUsize::new(0);
-        let mut order = Vec::new();
-        for _ in &clients {
-            let (found, accepted) = accept(&listeners, &next).await;
-            accepted.unwrap();
-            let at = listeners
-                .iter()
-                .position(|listener| std::ptr::eq(listener, found));
-            order.push(at.unwrap());
-        }
-        assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
     }
 }

@@ -161,7 +161,7 @@ fn mount(request: &mut Request, original: Uri) {
         None if rest == "/" => whole.len(),
         None => return,
     };
-    if original.query() == request.query() {
+    if original.query() == request.query_string() {
         request.set_uri(original);
         // A prefix that ends in the middle of a segment is not a mount.
         let _ = request.advance(taken);

@@ -30,6 +30,7 @@ mod fail;
 pub mod laws;
 mod lint;
 
+pub use client::content::MultipartForm;
 pub use client::response::TestResponse;
 pub use client::{Client, RequestBuilder};
 pub use doctor::{Doctor, Warning, doctor};

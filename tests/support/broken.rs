@@ -83,7 +83,7 @@ pub(crate) fn app() -> Application {
     Application::new(|request: Request| {
         let plan = request.path().trim_start_matches('/').replace("%7C", "|");
         let mut response = http::Response::new(body(&plan));
-        if let Some(length) = request.query() {
+        if let Some(length) = request.query_string() {
             let length = HeaderValue::from_str(length).unwrap();
             response.headers_mut().insert(CONTENT_LENGTH, length);
         }

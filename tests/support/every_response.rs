@@ -90,7 +90,7 @@ async fn echo(mut request: Request) -> Result<String, HttpError> {
             "{} {} {:?}",
             request.method(),
             request.path(),
-            request.query()
+            request.query_string()
         ),
         format!("body {} {sum:08x}", body.len()),
         format!(

@@ -77,7 +77,7 @@ impl<'a> Environ<'a> {
             "REQUEST_METHOD" => request.method().as_str().into(),
             "SCRIPT_NAME" => decoded(request.script_name()),
             "PATH_INFO" => decoded(request.path()),
-            "QUERY_STRING" => request.query().unwrap_or_default().into(),
+            "QUERY_STRING" => request.query_string().unwrap_or_default().into(),
             "REQUEST_URI" => match request.uri().path_and_query() {
                 Some(target) => target.as_str().into(),
                 None => request.uri().path().into(),

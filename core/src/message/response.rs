@@ -80,7 +80,7 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
     note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `([(name, value); N], T)`, `Option`, `Body` and `Response` can, and a `Reply`",
     note = "for `?` on any error return `Result<_, HttpError>`; an error type of your own implements `IntoResponse`",
     note = "a future cannot: `blocking` and `around` take a closure that is not async; a handler may be async by itself",
-    note = "a number is sent as text, `.to_string()`; JSON as `([(\"content-type\", \"application/json\")], value.to_string())`"
+    note = "a number is sent as text, `.to_string()`; JSON as `Json(value)`, with the feature `json`"
 )]
 pub trait IntoResponse {
     /// Makes the response.

@@ -37,19 +37,14 @@ impl Panic {
     /// If `run` panics.
     #[inline]
     pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
-        match is_tagged() {
-            true => Panic::catch_beside_tag(run),
-            false => catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught),
-        }
-    }
-
-    /// A tag that is there already belongs to the panic whose unwinding calls this, or to one that was caught
-    /// elsewhere.
-    #[cold]
-    fn catch_beside_tag<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
-        let outer = replace_tag(None).filter(|_| std::thread::panicking());
+        let outer = match is_tagged() {
+            true => outer_tag(),
+            false => None,
+        };
         let caught = catch_unwind(AssertUnwindSafe(run)).map_err(Panic::caught);
-        replace_tag(outer);
+        if outer.is_some() {
+            replace_tag(outer);
+        }
         caught
     }
 
@@ -133,6 +128,14 @@ impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Panic({self})")
     }
+}
+
+/// Takes the tag that is there already, and returns it if it belongs to the panic whose unwinding calls this.
+///
+/// Otherwise it belongs to a panic that was caught elsewhere.
+#[cold]
+fn outer_tag() -> Option<RequestIdValue> {
+    replace_tag(None).filter(|_| std::thread::panicking())
 }
 
 /// Drops a value of an application, and catches a panic of its destructor.

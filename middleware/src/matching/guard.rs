@@ -135,7 +135,7 @@ impl Guard {
         let part = part.into();
         let has = move |request: &Request| {
             request
-                .query()
+                .query_string()
                 .is_some_and(|query| query.split('&').any(|found| found == part))
         };
         Guard::new("query", has)

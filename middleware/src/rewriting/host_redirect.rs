@@ -78,7 +78,7 @@ fn location(request: &Request, scheme: Scheme, authority: impl Display) -> Strin
     if path.starts_with('/') {
         push(&mut url, &path);
     }
-    if let Some(query) = request.query() {
+    if let Some(query) = request.query_string() {
         url.push('?');
         push(&mut url, query);
     }

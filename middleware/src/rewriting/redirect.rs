@@ -182,7 +182,7 @@ impl Middleware for Redirect {
 
 impl Wrapper for Redirect {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
-        let (path, query) = (rule_path(&request), request.query());
+        let (path, query) = (rule_path(&request), request.query_string());
         let Some(made) = self.destination(path, query) else {
             return inner.call(request);
         };

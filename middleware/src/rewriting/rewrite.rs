@@ -100,7 +100,7 @@ impl Middleware for Rewrite {
 
 impl Wrapper for Rewrite {
     fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
-        let (path, query) = (rule_path(&request), request.query());
+        let (path, query) = (rule_path(&request), request.query_string());
         let Some(made) = first_match(&self.rules, path, query) else {
             return inner.call(request);
         };

@@ -142,7 +142,7 @@ impl Wrapper for Slashes {
             return inner.call(request);
         }
         let query = request
-            .query()
+            .query_string()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
         // A mount of only slashes must not turn the following text into a host.

@@ -1,5 +1,6 @@
 //! Requests to an application in this process.
 
+pub(crate) mod content;
 mod pipe;
 pub(crate) mod response;
 mod upgraded;
@@ -188,7 +189,7 @@ fn check(ledger: &Ledger) {
 #[must_use = "a request that is not sent does nothing"]
 pub struct RequestBuilder {
     client: Client,
-    request: Request,
+    pub(super) request: Request,
     add_host: bool,
 }
 

@@ -1,6 +1,7 @@
 //! The innermost application of a case.
 
 mod content;
+mod cookies;
 mod record;
 mod sets;
 
@@ -48,6 +49,7 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
         "fixed" => fixed(spec, recorder)?,
         "error" => failing(spec),
         "panic" => panicking(spec)?,
+        "sets_cookies" => cookies::setting(spec)?,
         _ => sleeping(spec, recorder)?,
     };
     let reading = match kind {
@@ -67,6 +69,7 @@ fn own_keys(kind: &str) -> Check<Vec<&'static str>> {
         "fixed" => [&FIXED_KEYS[..], &CONTENT_KEYS].concat(),
         "error" => vec!["message"],
         "panic" => vec!["message", "payload", "when"],
+        "sets_cookies" => cookies::KEYS.to_vec(),
         "sleep" => vec!["ms", "then"],
         other => return unsupported(format!("an app of the kind {other:?}")),
     })

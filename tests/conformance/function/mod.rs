@@ -1,5 +1,6 @@
 //! Cases about one function.
 
+mod cookies;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,11 @@ pub(crate) fn run(case: &Case) -> Check {
     case.has_only(&["function", "input"])?;
     let input = &case.value["input"];
     let function = required(&case.value, "function")?;
-    let output = match function.split('(').next().unwrap_or_default() {
+    let name = function.split('(').next().unwrap_or_default();
+    if let Some(check) = cookies::run(name, input, &case.value["expect"]) {
+        return check;
+    }
+    let output = match name {
         "lint.request" => validity(lint::request(input))?,
         "lint.response" => validity(lint::response(input))?,
         "format_http_date" => format_date(input)?,

@@ -11,6 +11,7 @@ mod upgrade;
 
 use std::any::Any;
 use std::fmt;
+use std::mem::ManuallyDrop;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -40,7 +41,9 @@ use crate::message::upgrade::task::UpgradeTask;
 /// assert_eq!(all, "hall, salon");
 /// ```
 pub struct Body {
-    content: Content,
+    /// Dropped by `Drop` alone, so that dropping a body, which code all over a program does, is a call and not a copy of
+    /// this in each place.
+    content: ManuallyDrop<Content>,
     watch: Watch,
 }
 
@@ -143,7 +146,7 @@ impl Body {
 
     fn of(content: Content) -> Body {
         Body {
-            content,
+            content: ManuallyDrop::new(content),
             watch: Watch::none(),
         }
     }
@@ -152,7 +155,7 @@ impl Body {
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         static EMPTY: Bytes = Bytes::new();
-        match &self.content {
+        match &*self.content {
             Content::Empty => Some(&EMPTY),
             Content::Full(bytes) => Some(bytes),
             Content::List(..)
@@ -167,7 +170,7 @@ impl Body {
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         matches!(
-            self.content,
+            *self.content,
             Content::Empty | Content::Full(_) | Content::List(..)
         )
     }
@@ -186,7 +189,7 @@ impl Body {
             | Content::Stream(_)
             | Content::Rest(..)
             | Content::Upgrade(_)) => {
-                self.content = other;
+                *self.content = other;
                 return Err(self);
             }
         };
@@ -204,7 +207,7 @@ impl Body {
     /// Whether nothing is left: no bytes and no trailers.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        match &self.content {
+        match &*self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::List(_, length) => *length == 0,
@@ -244,7 +247,7 @@ impl Body {
     }
 
     fn take_content(&mut self) -> Content {
-        std::mem::replace(&mut self.content, Content::Empty)
+        std::mem::replace(&mut *self.content, Content::Empty)
     }
 }
 
@@ -263,8 +266,10 @@ impl Drop for Body {
                 Outcome::Dropped
             };
             // The source of the body stops before its end is reported.
-            self.content = Content::Empty;
+            *self.content = Content::Empty;
             self.watch.end(outcome);
+        } else {
+            *self.content = Content::Empty;
         }
     }
 }
@@ -277,7 +282,7 @@ impl Default for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.content {
+        match &*self.content {
             Content::Empty => f.write_str("Body(empty)"),
             Content::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Content::List(list, length) => {

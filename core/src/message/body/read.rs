@@ -75,11 +75,11 @@ impl Body {
             }
             Poll::Ready(Some(Err(_))) => {
                 // The source of a failed body stops now, and nothing can follow the error.
-                self.content = Content::Empty;
+                *self.content = Content::Empty;
                 self.watch.end(Outcome::Failed);
             }
             Poll::Ready(None) => {
-                self.content = Content::Empty;
+                *self.content = Content::Empty;
                 self.watch.end(Outcome::Complete);
             }
         }
@@ -91,12 +91,12 @@ impl Body {
         context: &mut Context<'_>,
         limit: usize,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let bytes = match &mut self.content {
+        let bytes = match &mut *self.content {
             Content::Empty => None,
             Content::Full(bytes) => {
                 let piece = take_piece(bytes, limit);
                 if bytes.is_empty() {
-                    self.content = Content::Empty;
+                    *self.content = Content::Empty;
                 }
                 (!piece.is_empty()).then_some(piece)
             }
@@ -117,7 +117,7 @@ impl Body {
                     let mut rest = frame.into_data().unwrap_or_default();
                     let piece = take_piece(&mut rest, limit);
                     if let Content::Stream(stream) = self.take_content() {
-                        self.content = Content::Rest(Box::new((rest, stream)));
+                        *self.content = Content::Rest(Box::new((rest, stream)));
                     }
                     Some(piece)
                 }
@@ -128,7 +128,7 @@ impl Body {
                 if rest.0.is_empty()
                     && let Content::Rest(rest) = self.take_content()
                 {
-                    self.content = Content::Stream(rest.1);
+                    *self.content = Content::Stream(rest.1);
                 }
                 Some(piece)
             }
@@ -166,7 +166,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &*self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::List(_, length) => SizeHint::with_exact(*length),

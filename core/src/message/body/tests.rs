@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use std::pin::Pin;
@@ -301,4 +301,76 @@ fn a_body_that_is_dropped_between_pieces_is_not_complete() {
         let end = ends.try_recv().unwrap();
         assert_eq!((end.bytes(), end.outcome()), (3, Outcome::Dropped));
     }
+}
+
+/// `Drop` of the body drops the content, which a compiler would do for a plain field.
+#[test]
+fn the_content_is_dropped_with_the_body_once() {
+    /// Counts its drops; as the last buffer of a body, and as the source of a stream.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            b"counted"
+        }
+    }
+
+    impl Iterator for Counted {
+        type Item = &'static str;
+
+        fn next(&mut self) -> Option<&'static str> {
+            Some("more")
+        }
+    }
+
+    let owned = |count: &Arc<AtomicUsize>| Bytes::from_owner(Counted(count.clone()));
+    let bodies: [&dyn Fn(&Arc<AtomicUsize>) -> Body; 4] = [
+        &|count| Body::from(owned(count)),
+        &|count| Body::from_list([Bytes::from_static(b"a"), owned(count)]),
+        &|count| Body::from_iterator(Counted(count.clone())),
+        &|count| Body::from_iterator(Counted(count.clone())).with_trailers(trailers()),
+    ];
+    for (at, body) in bodies.into_iter().enumerate() {
+        let count = Arc::new(AtomicUsize::new(0));
+        drop(body(&count));
+        assert_eq!(count.load(Ordering::Relaxed), 1, "body {at}");
+        let ends = Ends::default();
+        drop(ends.watch(body(&count)));
+        assert_eq!(count.load(Ordering::Relaxed), 2, "body {at}, watched");
+        assert_eq!(ends.seen(), [(0, Outcome::Dropped)]);
+        body(&count).discard();
+        assert_eq!(count.load(Ordering::Relaxed), 3, "body {at}, discarded");
+    }
+}
+
+#[test]
+fn reports_are_dropped_even_if_the_content_panics_in_its_drop() {
+    struct Bomb;
+
+    impl Iterator for Bomb {
+        type Item = &'static str;
+
+        fn next(&mut self) -> Option<&'static str> {
+            None
+        }
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+
+    let kept = Arc::new(());
+    let report = kept.clone();
+    let body = Body::from_iterator(Bomb).on_end(move |_| drop(report));
+    let dropped = crate::Panic::catch(move || drop(body));
+    assert_eq!(dropped.unwrap_err().to_string(), "panicked: boom");
+    assert_eq!(Arc::strong_count(&kept), 1);
 }

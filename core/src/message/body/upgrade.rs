@@ -1,5 +1,7 @@
 //! A body that stands for an upgraded connection instead of content.
 
+use std::mem::ManuallyDrop;
+
 use crate::message::body::end::Watch;
 use crate::message::body::{Body, Content};
 use crate::message::upgrade::task::UpgradeTask;
@@ -8,12 +10,12 @@ impl Body {
     /// Whether this body is an upgrade instead of content; see [`Upgrade::respond`](crate::Upgrade::respond).
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
-        matches!(self.content, Content::Upgrade(_))
+        matches!(*self.content, Content::Upgrade(_))
     }
 
     /// The protocol of the upgrade.
     pub(crate) fn upgrade_protocol(&self) -> Option<&str> {
-        match &self.content {
+        match &*self.content {
             Content::Upgrade(task) => Some(task.protocol()),
             _ => None,
         }
@@ -27,7 +29,7 @@ impl Body {
                 Some(*task)
             }
             content => {
-                self.content = content;
+                *self.content = content;
                 None
             }
         }
@@ -39,7 +41,7 @@ impl From<UpgradeTask> for Body {
     fn from(mut task: UpgradeTask) -> Body {
         let watch = std::mem::replace(&mut task.watch, Watch::none());
         Body {
-            content: Content::Upgrade(Box::new(task)),
+            content: ManuallyDrop::new(Content::Upgrade(Box::new(task))),
             watch,
         }
     }

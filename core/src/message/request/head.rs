@@ -34,7 +34,7 @@ pub(super) struct Shared {
 /// let head = request.head().clone();
 /// request.set_path("/changed").unwrap();
 /// assert_eq!(head.uri(), "/books?page=2");
-/// assert_eq!((head.method().as_str(), head.query()), ("GET", Some("page=2")));
+/// assert_eq!((head.method().as_str(), head.query_string()), ("GET", Some("page=2")));
 /// ```
 #[derive(Clone)]
 pub struct Head(Arc<Shared>);
@@ -71,7 +71,7 @@ impl Head {
 
     /// The query without its `?`, as received; `None` without a `?`.
     #[must_use]
-    pub fn query(&self) -> Option<&str> {
+    pub fn query_string(&self) -> Option<&str> {
         self.0.uri.query()
     }
 

@@ -1,12 +1,15 @@
 //! Requests: what the client sent, and their position in the tree of applications.
 
 mod client_facts;
+#[cfg(any(feature = "form", feature = "json"))]
+pub(crate) mod data;
 #[cfg(feature = "serde")]
 mod deserialize;
 mod head;
 mod params;
 mod path;
 mod path_state;
+mod query;
 mod remote_user;
 mod target_error;
 mod url;
@@ -237,12 +240,6 @@ impl Request {
             .unwrap_or_default()
             .iter()
             .map(|protocol| &**protocol)
-    }
-
-    /// The query without its `?`, as received; `None` without a `?`.
-    #[must_use]
-    pub fn query(&self) -> Option<&str> {
-        self.0.head.query()
     }
 
     /// The values that routers captured from the path, outer routers first.

@@ -50,7 +50,7 @@ impl Request {
     /// assert_eq!(request.uri(), "/app/new?q=1");
     /// ```
     pub fn set_path(&mut self, path: &str) -> Result<(), TargetError> {
-        let query = self.query().map(str::to_owned);
+        let query = self.query_string().map(str::to_owned);
         self.set_path_and_query(path, query.as_deref())
     }
 

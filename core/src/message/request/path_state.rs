@@ -49,7 +49,7 @@ impl Request {
         self.take_authority(&now);
         let taken = stripped(self.path(), now.path());
         let is_inside = taken.is_some_and(|length| self.advance(length).is_ok());
-        if now.query() != self.query() || !is_inside {
+        if now.query() != self.query_string() || !is_inside {
             let path = if is_inside { self.path() } else { now.path() };
             let path = path.to_owned();
             let is_set = self.set_path_and_query(&path, now.query()).is_ok();

@@ -130,7 +130,7 @@ impl Request {
         let host = named.map(str::to_owned).or_else(|| self.local_host());
         let host = host.unwrap_or_else(|| "localhost".to_owned());
         let query = self
-            .query()
+            .query_string()
             .map(|query| format!("?{query}"))
             .unwrap_or_default();
         format!(
@@ -151,7 +151,7 @@ impl Request {
         } else {
             self.path()
         };
-        let path_and_query = match self.query() {
+        let path_and_query = match self.query_string() {
             Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
             None => PathAndQuery::try_from(path),
         };

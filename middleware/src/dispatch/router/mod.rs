@@ -134,38 +134,32 @@ impl Router {
 
     /// Adds a handler for these methods, which may be extension methods such as `PURGE`.
     pub fn on<M>(self, methods: &[Method], pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        let app = handler.into_application();
-        let listed = methods.iter().map(|method| (method.clone(), app.clone()));
-        let methods = Methods {
-            listed: listed.collect(),
-            ..Methods::default()
-        };
-        self.route(pattern, methods)
+        self.on_application(methods, pattern, &handler.into_application())
     }
 
     /// Adds a handler for GET and HEAD.
     pub fn get<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        self.on(&[Method::GET], pattern, handler)
+        self.on_application(&[Method::GET], pattern, &handler.into_application())
     }
 
     /// Adds a handler for POST.
     pub fn post<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        self.on(&[Method::POST], pattern, handler)
+        self.on_application(&[Method::POST], pattern, &handler.into_application())
     }
 
     /// Adds a handler for PUT.
     pub fn put<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        self.on(&[Method::PUT], pattern, handler)
+        self.on_application(&[Method::PUT], pattern, &handler.into_application())
     }
 
     /// Adds a handler for PATCH.
     pub fn patch<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        self.on(&[Method::PATCH], pattern, handler)
+        self.on_application(&[Method::PATCH], pattern, &handler.into_application())
     }
 
     /// Adds a handler for DELETE.
     pub fn delete<M>(self, pattern: &str, handler: impl IntoHandler<M>) -> Router {
-        self.on(&[Method::DELETE], pattern, handler)
+        self.on_application(&[Method::DELETE], pattern, &handler.into_application())
     }
 
     /// Adds a handler for all methods that have no handler at this pattern.
@@ -306,6 +300,16 @@ impl Router {
             return Err(Error::new(ErrorKind::Route, self.problems.join("\n")));
         }
         Ok(Dispatch::new(table, self.fallback, self.not_allowed))
+    }
+
+    /// Compiled once, not for each handler of a program.
+    fn on_application(self, methods: &[Method], pattern: &str, app: &Application) -> Router {
+        let listed = methods.iter().map(|method| (method.clone(), app.clone()));
+        let methods = Methods {
+            listed: listed.collect(),
+            ..Methods::default()
+        };
+        self.route(pattern, methods)
     }
 
     fn route(self, pattern: &str, methods: Methods) -> Router {

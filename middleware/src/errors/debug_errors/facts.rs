@@ -120,7 +120,7 @@ fn id(request: &Request, response: &Response) -> Option<String> {
 }
 
 fn query(request: &Request, redaction: &Redaction) -> ShownPairs {
-    let query = request.query().unwrap_or_default();
+    let query = request.query_string().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes());
     ShownPairs::of(pairs.map(|(name, value)| {
         let value = match redaction.hides_parameter(&name) {

@@ -278,7 +278,7 @@ fn head_has_the_headers_of_get() {
 fn markup_and_control_characters_of_a_peer_are_text() {
     let hostile = "<script>alert('\"')</script>\u{1b}[31m";
     let app = Application::new(move |request: Request| -> Result<(), HttpError> {
-        let asked = request.query().unwrap_or_default().to_owned();
+        let asked = request.query_string().unwrap_or_default().to_owned();
         let error = HttpError::new(StatusCode::BAD_GATEWAY);
         Err(error
             .message(hostile)

@@ -48,7 +48,7 @@ impl Filters {
     pub(super) fn is_health_check(&self, request: &Request) -> bool {
         self.skips_health_checks
             && matches!(*request.method(), Method::GET | Method::HEAD)
-            && request.query().is_none()
+            && request.query_string().is_none()
             && HEALTH_CHECKS.contains(&request.uri().path())
     }
 

@@ -187,7 +187,7 @@ impl Trace {
 
     /// Opens the span, and stores its context in the request.
     fn open(&self, request: &mut Request) -> Span {
-        let query = self.query.as_ref().zip(request.query());
+        let query = self.query.as_ref().zip(request.query_string());
         let query = query.and_then(|(show, query)| show(query));
         let span = span(request, query.as_deref());
         match self.context(request, !span.is_disabled()) {

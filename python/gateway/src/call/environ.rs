@@ -209,7 +209,7 @@ fn set_target(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
             false => intern!(py, "").clone(),
         },
     )?;
-    let query = request.query();
+    let query = request.query_string();
     environ.set_item(
         intern!(py, "QUERY_STRING"),
         match query {

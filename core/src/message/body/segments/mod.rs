@@ -93,7 +93,7 @@ impl Body {
     /// If the range is outside the body, or if the body is a stream or has trailers.
     pub fn segments(&self, range: impl RangeBounds<u64>) -> Result<Vec<Segment>, BodyError> {
         let part = |bytes: &Bytes| Segment(Part::Memory(bytes.clone()));
-        let all: Vec<Segment> = match &self.content {
+        let all: Vec<Segment> = match &*self.content {
             Content::Empty => Vec::new(),
             Content::Full(bytes) => vec![part(bytes)],
             Content::List(list, _) => list.as_slice().iter().map(part).collect(),
@@ -118,7 +118,7 @@ impl Body {
     /// Replaces the content by these segments; end reports stay with the body.
     #[must_use]
     pub fn with_segments(mut self, segments: impl IntoIterator<Item: Into<Segment>>) -> Body {
-        self.content = content(segments.into_iter().map(Into::into).collect());
+        *self.content = content(segments.into_iter().map(Into::into).collect());
         self
     }
 
@@ -127,7 +127,7 @@ impl Body {
     /// By the time the path is opened again, it may name another file.
     #[must_use]
     pub fn whole_file(&self) -> Option<&Path> {
-        let Content::Segments(segments) = &self.content else {
+        let Content::Segments(segments) = &*self.content else {
             return None;
         };
         let mut parts = segments.parts.iter();

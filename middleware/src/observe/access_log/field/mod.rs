@@ -167,7 +167,7 @@ impl RequestField {
             RequestField::Line => request_line(line, head, context),
             RequestField::Method => method(line, head.method()),
             RequestField::Path => syntax.escape(line, head.uri().path().as_bytes()),
-            RequestField::Query => query(line, head.query(), context),
+            RequestField::Query => query(line, head.query_string(), context),
             RequestField::Protocol => protocol(line, head),
             RequestField::Host => {
                 let host = head.host().unwrap_or_default();

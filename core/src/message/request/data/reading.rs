@@ -1,0 +1,57 @@
+//! Reads a body of a certain type, up to a limit.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::message::error::BodyErrorKind;
+use crate::message::http_error::HttpError;
+use crate::message::request::Request;
+use crate::rules::headers::MediaType;
+
+/// A 415 that names what is accepted (RFC 9110, sections 12.5.1 and 15.5.16), unless the request has one such type.
+pub(super) fn expect_type(
+    request: &Request,
+    accepted: &'static str,
+    is_accepted: impl Fn(&MediaType<'_>) -> bool,
+) -> Result<(), HttpError> {
+    if content_type(request.headers()).is_some_and(|sent| is_accepted(&sent)) {
+        return Ok(());
+    }
+    Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+        .message(format!("the content type must be {accepted}"))
+        .header(ACCEPT, HeaderValue::from_static(accepted)))
+}
+
+/// The media type of the body; `None` if it is missing, repeated or malformed.
+fn content_type(headers: &HeaderMap) -> Option<MediaType<'_>> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    MediaType::parse(value.to_str().ok()?)
+}
+
+/// Reads the whole body.
+pub(super) async fn read(request: &mut Request, limit: usize) -> Result<Bytes, HttpError> {
+    let read = request.take_body().collect(limit).await;
+    read.map_err(|error| match error.kind() {
+        BodyErrorKind::TooLarge => {
+            HttpError::from(error).message(format!("the body is longer than {limit} bytes"))
+        }
+        _ => error.into(),
+    })
+}
+
+/// A 422 for a value at a place, which is `.` for the whole.
+pub(super) fn unprocessable(
+    path: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> HttpError {
+    let unprocessable = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY);
+    match path {
+        "." => unprocessable.message(error.to_string()).caused_by(error),
+        _ => unprocessable
+            .message(format!("{path}: {error}"))
+            .member("field", path)
+            .caused_by(error),
+    }
+}

@@ -1,0 +1,4 @@
+//! What requests bring: forms, uploads, and what the client accepts.
+
+#[cfg(feature = "multipart")]
+pub(crate) mod multipart;
