@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Route,
     /// A rule of a rewrite, a redirect or a cache that is not well formed, or that leads where it must not.
     Rule,
+    /// A secret that is too short.
+    Secret,
     /// A status that is not of the kind that is wanted.
     Status,
     /// A log format that is not well formed.

@@ -58,6 +58,7 @@ mod observe;
 mod protect;
 mod rewriting;
 mod shared;
+mod state;
 
 pub use content::coding::{Coding, Negotiated, negotiate_coding};
 #[cfg(feature = "compression")]
@@ -77,6 +78,9 @@ pub use data::multipart::limits::MultipartLimits;
 pub use data::multipart::part_head::PartHead;
 #[cfg(feature = "multipart")]
 pub use data::multipart::reader::{Multipart, Part};
+pub use data::negotiate::Negotiate;
+#[cfg(feature = "spool")]
+pub use data::spool::{Spool, SpooledBody};
 pub use dispatch::cascade::Cascade;
 pub use dispatch::hosts::Hosts;
 pub use dispatch::mounts::Mounts;
@@ -137,3 +141,5 @@ pub use rewriting::redirect::Redirect;
 #[cfg(feature = "regex")]
 pub use rewriting::rewrite::Rewrite;
 pub use rewriting::slashes::Slashes;
+#[cfg(feature = "secure-cookies")]
+pub use state::cookie_keys::CookieKeys;

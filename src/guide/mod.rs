@@ -15,6 +15,8 @@ macro_rules! chapters {
 chapters! {
     first_stack
     state
+    #[cfg(all(feature = "form", feature = "json", feature = "multipart"))]
+    data
     errors
     wrappers
     dispatch

@@ -2,3 +2,6 @@
 
 #[cfg(feature = "multipart")]
 pub(crate) mod multipart;
+pub(crate) mod negotiate;
+#[cfg(feature = "spool")]
+pub(crate) mod spool;

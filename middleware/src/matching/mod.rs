@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod guard;
 pub(crate) mod host_pattern;
+pub(crate) mod language;
 pub(crate) mod media_range;
 pub(crate) mod path_glob;
 pub(crate) mod prefix;

@@ -7,7 +7,7 @@ pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod monotonic;
 pub(crate) mod redaction;
-#[cfg(feature = "multipart")]
+#[cfg(any(feature = "multipart", feature = "spool"))]
 pub(crate) mod spooled;
 pub(crate) mod unprintable;
 pub(crate) mod valid_status;

@@ -41,6 +41,11 @@ impl SpoolWriter {
         }
     }
 
+    #[cfg(feature = "spool")]
+    pub(crate) fn len(&self) -> u64 {
+        self.length
+    }
+
     /// Adds content. Files are written on another thread.
     pub(crate) async fn write(&mut self, content: &[u8]) -> io::Result<()> {
         self.length += content.len() as u64;
