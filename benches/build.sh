@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What it takes to build a program with ours and with axum and tower-http: `build.sh [rounds]`, three by default. Three
-# programs: the router and the server, the stack of the README, and one with twenty wrappers. Crates, seconds of CPU (of all
-# cores) from nothing and after a line of the program changed, medians, with cargo's own profiles; and the size of the
-# release binary. The sources are in building/; they are built in a folder that goes away.
+# Measures the builds of three programs with Enfilade, and with axum and tower-http: `build.sh [rounds]`, three by default.
+# The programs are the router and the server, the stack of the README, and a stack of twenty wrappers. Prints crates, seconds of
+# CPU (of all cores) of a clean build and after a line of the program changed, as medians, with cargo's own profiles, and the
+# size of the release binary. The sources are in building/; they are built in a temporary folder.
 set -euo pipefail
 rounds=${1:-3}
 here=$(realpath "$(dirname "$0")")
@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 unset CARGO_TARGET_DIR CARGO_INCREMENTAL
 TIMEFORMAT='%R %U %S'
 
-# Takes a name and the dependencies.
+# The arguments are a name and the dependencies.
 project() {
     mkdir -p "$work/$1/src"
     cp "$here/building/$1.rs" "$work/$1/src/main.rs"
@@ -40,7 +40,7 @@ $http"
 project twenty-axum "$axum
 $(tower_http "'catch-panic', 'compression-gzip', 'cors', 'limit', 'propagate-header', 'request-id', 'set-header', 'timeout', 'trace'")"
 
-# Builds once and adds the seconds, and those of CPU, to the file of that name.
+# Builds once and adds the seconds, and the seconds of CPU, to the file of that name.
 build() {
     local name=$1 taken
     shift

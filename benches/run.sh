@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The stacks over loopback: builds each by itself, checks every answer, and measures them in interleaved rounds; writes
-# the tables of README.md and stack.svg. `run.sh --quick` is a first look of two minutes, which writes nothing.
+# Measures the stacks over loopback: builds each separately, checks every response, runs interleaved rounds, and writes the
+# tables of README.md and stack.svg. `run.sh --quick` takes two minutes and writes nothing.
 set -euo pipefail
 [[ $# = 0 || "$*" = --quick ]] || { echo "usage: $0 [--quick]" >&2; exit 2; }
-[[ $(nproc) -ge 2 ]] || { echo "it takes a core for the server and one for the load" >&2; exit 1; }
+[[ $(nproc) -ge 2 ]] || { echo "two cores are needed: one for the server and one for the load" >&2; exit 1; }
 cd "$(dirname "$0")/peers"
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 tools=$target/tools
 
-# Finds a program, or takes it out of its Debian package (and those packages that it needs) without installing them.
+# Finds a program, or unpacks it from its Debian package (and from the packages that it needs) without installing them.
 need() {
     local program=$1
     command -v "$program" >/dev/null && return
@@ -31,5 +31,5 @@ cp "$target/release/stack-ours" "$target/release/stack-libdeflate"
 for stack in bare ours axum actix salvo poem run; do
     build "stack-$stack"
 done
-# It sleeps while the load generator works, on the core that the server does not have.
+# It sleeps while the load generator works, on the core that is not the server's.
 exec taskset --cpu-list 1 "$target/release/stack-run" socket "$@"

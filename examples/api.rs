@@ -1,4 +1,4 @@
-//! A JSON API with state, typed errors, and problem details for what goes wrong.
+//! A JSON API with state, typed errors, and problem details for errors.
 //!
 //! ```sh
 //! cargo run --example api --features json,form
@@ -48,7 +48,7 @@ struct Search {
     min_seats: Option<u32>,
 }
 
-/// What can go wrong here; everything else is an [`HttpError`] that `?` made.
+/// The errors of the API; all others are an [`HttpError`] from `?`.
 enum ApiError {
     NoSuchRoom(u32),
     NameTaken(String),
@@ -77,7 +77,7 @@ impl<E: Into<HttpError>> From<E> for ApiError {
     }
 }
 
-/// The rooms; a database would stand here.
+/// The rooms; a real program has a database here.
 #[derive(Default)]
 struct Rooms(Mutex<BTreeMap<u32, Room>>);
 

@@ -1,4 +1,4 @@
-//! Two wrappers, one a function and one a struct, both used in two stacks that know nothing of each other.
+//! Two wrappers, one a function and one a struct, in two stacks that are independent of each other.
 //!
 //! ```sh
 //! cargo run --example component
@@ -6,7 +6,7 @@
 //! curl -i -X DELETE localhost:8000/garden
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -17,7 +17,7 @@ use enfilade::http::{HeaderValue, Method, StatusCode};
 use enfilade::middleware::Router;
 use enfilade::{Application, Middleware, Reply, Request, Server, Wrapper, around, wrapped};
 
-/// A function from an application to an application is a wrapper: this one tells how long the call took.
+/// A function from an application to an application is a wrapper: this one adds the duration of the call.
 fn timed(app: Application) -> Application {
     app.wrap(around("timed", |inner, request| {
         let start = Instant::now();
@@ -29,7 +29,7 @@ fn timed(app: Application) -> Application {
     }))
 }
 
-/// A struct with options is a wrapper too: this one decides whether the application is called at all.
+/// A struct with options is a wrapper too: this one rejects all methods but GET and HEAD.
 struct ReadOnly(&'static str);
 
 impl Wrapper for ReadOnly {

@@ -1,4 +1,4 @@
-//! A small library that fails in two ways, and the pages that tell its makers why.
+//! A small library that fails in two ways, with pages that show developers why.
 //!
 //! ```sh
 //! cargo run --example debug_errors
@@ -6,7 +6,7 @@
 //! curl localhost:8000/shelves/7
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -17,7 +17,7 @@ use enfilade::{HttpError, Request, Server};
 
 const SHELVES: [&str; 3] = ["Poetry", "Travel", "Cookery"];
 
-/// Why a loan was not written down.
+/// Why a loan failed.
 #[derive(Debug)]
 struct LoanError {
     reader: String,
@@ -46,7 +46,7 @@ fn lend(request: Request) -> Result<String, HttpError> {
     }
 }
 
-/// A panic, as there are three shelves: `/shelves/7`.
+/// A panic, because there are three shelves: `/shelves/7`.
 fn shelf(request: Request) -> Result<&'static str, HttpError> {
     let number: usize = request.param("number")?;
     Ok(SHELVES[number])

@@ -1,4 +1,4 @@
-//! Components of three projects under one host, and the tree that they make.
+//! Components of three projects under one host, and the tree that they form.
 //!
 //! ```sh
 //! cargo run --example dispatch
@@ -6,7 +6,7 @@
 //! curl -i localhost:8000/article7.html
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -14,7 +14,7 @@ use std::error::Error;
 use enfilade::middleware::{Cascade, NotFound, Pass, Redirect, Router, Slashes};
 use enfilade::{Application, Reply, Request, Server};
 
-/// The shop: a router with names, which URLs are made of.
+/// The shop: a router with named routes, from which URLs are built.
 fn shop() -> Router {
     let router = Router::new().get("/items/{id:int}", |request: Request| {
         request.param::<u64>("id").map(|id| format!("Item {id}\n"))
@@ -27,7 +27,7 @@ fn shop() -> Router {
     })
 }
 
-/// The wiki: two stores of pages, the first of which may have no answer.
+/// The wiki: two stores of pages; the first may pass a request on to the second.
 fn wiki() -> Cascade {
     let drafts = Application::new(|request: Request| match request.path() {
         "/enfilade" => Reply::new("A draft about doors\n"),
@@ -37,7 +37,7 @@ fn wiki() -> Cascade {
     Cascade::new([drafts, pages])
 }
 
-/// The old site, whose addresses have moved.
+/// The old site, whose pages have moved.
 fn old_site() -> Result<Application, Box<dyn Error>> {
     let rest = Application::new(|_: Request| Pass);
     Ok(rest.wrap(Redirect::permanent().rule("^/article([0-9]+)[.]html$", "/wiki/$1")?))

@@ -1,6 +1,6 @@
-//! A FastCGI responder, for a web server in front of it.
+//! A FastCGI responder behind a web server.
 //!
-//! `cargo run --features fastcgi --example fastcgi 127.0.0.1:9000`, and in the configuration of nginx:
+//! Run `cargo run --features fastcgi --example fastcgi 127.0.0.1:9000`, and configure nginx:
 //!
 //! ```nginx
 //! location / {
@@ -9,10 +9,11 @@
 //! }
 //! ```
 //!
-//! With a path in place of the address it listens on a Unix socket (`fastcgi_pass unix:/run/house/socket;`); without
-//! either it takes the socket that it is started with, as `spawn-fcgi -p 9000 -n -- target/debug/examples/fastcgi` does it.
+//! If the argument is a path, the program listens on a Unix socket (`fastcgi_pass unix:/run/house/socket;`). Without
+//! an argument it takes the socket on standard input, which `spawn-fcgi -p 9000 -n -- target/debug/examples/fastcgi`
+//! passes.
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::{env, io};
 

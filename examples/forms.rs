@@ -40,8 +40,8 @@ fn page(body: &str) -> Html<String> {
     ))
 }
 
-/// The login form, or the files and the upload form. The name is in a cookie, so anybody can be anybody here: that is
-/// what sessions are for.
+/// The login form, or the files and the upload form. The name is in a cookie, which any client can forge: use sessions
+/// for a real login.
 fn home(request: &Request, folder: &Path) -> Result<Response, HttpError> {
     let Some(name) = request.cookies().get_decoded("name") else {
         let action = request.url_for_path("/login");
@@ -75,7 +75,7 @@ async fn login(mut request: Request) -> Result<(Cookie, Redirect), HttpError> {
     Ok((name, Redirect::see_other(&request, "/")))
 }
 
-/// Keeps a file under a name that is safe; a second one of that name is a 409.
+/// Keeps a file under a safe name; a second file of that name is a 409.
 async fn upload(mut request: Request, folder: &Path) -> Result<Redirect, HttpError> {
     let limits = MultipartLimits::new().files(1).file_bytes(10 << 20);
     let form = FormData::from_request(&mut request, &FormDataOptions::new().limits(limits)).await?;

@@ -1,11 +1,11 @@
-//! All five wrappers around a router with a mounted sub-application.
+//! Four wrappers around a router with a nested router.
 //!
 //! ```sh
 //! cargo run --example pipeline
 //! curl -i --compressed localhost:8000/library/shelves/3
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -14,7 +14,7 @@ use enfilade::http::StatusCode;
 use enfilade::middleware::{AccessLog, Compression, Headers, NotFound, Router};
 use enfilade::{Application, Pipeline, Request, Server};
 
-/// What every application of this house gets, outermost first; the unit to share between projects.
+/// The wrappers that every application of this house gets, outermost first; projects can share them.
 fn house() -> Result<Pipeline, Box<dyn Error>> {
     let headers = Headers::new()
         .set("x-content-type-options", "nosniff")?
@@ -31,7 +31,7 @@ fn house() -> Result<Pipeline, Box<dyn Error>> {
         .with(NotFound::new(missing)))
 }
 
-/// An application of its own, which does not know where it will be mounted.
+/// An application of its own, which does not know its mount prefix.
 fn library() -> Router {
     let shelf = |request: Request| {
         let shelf = request.params().get("shelf").unwrap_or_default().to_owned();

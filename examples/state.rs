@@ -1,4 +1,4 @@
-//! State that handlers share: some wait for it, one blocks, and a wrapper counts.
+//! State that handlers share: an async handler, a blocking one, and a wrapper that counts.
 //!
 //! ```sh
 //! cargo run --example state
@@ -6,7 +6,7 @@
 //! curl -i localhost:8000/notes
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -18,7 +18,7 @@ use enfilade::http::StatusCode;
 use enfilade::middleware::Router;
 use enfilade::{HttpError, Request, Server, around_async, blocking};
 
-/// Stands for a database: one query waits, and the report blocks a thread.
+/// Stands for a database: `add` is async, and `report` blocks its thread.
 #[derive(Default)]
 struct Notes(RwLock<Vec<String>>);
 
@@ -38,7 +38,7 @@ impl Notes {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or("127.0.0.1:8000".to_owned());
-    // A closure captures its state. Each has a count of its own, and an async one is cloned for each request.
+    // A closure captures its state: each has its own clone of the `Arc`. An async closure is cloned for each request.
     let notes = Arc::new(Notes::default());
     let report = {
         let notes = notes.clone();

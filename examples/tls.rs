@@ -1,4 +1,4 @@
-//! HTTPS and HTTP/2 with certificates from files, and a redirect for those who come without.
+//! HTTPS and HTTP/2 with certificates from files.
 //!
 //! ```sh
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
@@ -7,12 +7,12 @@
 //! curl --cacert cert.pem https://localhost:8443/
 //! ```
 //!
-//! On SIGHUP the files are read again; connections that are open go on.
+//! On SIGHUP the files are read again; open connections stay open.
 
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program tells its user where it is, and what went wrong"
+    reason = "a program prints its address and its errors"
 )]
 
 use std::env;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = Listener::tcp(address)?.tls(certificates);
     let server = Server::new(listener).on_hangup(move || {
         if let Err(error) = again.reload() {
-            eprintln!("the certificates stay as they were: {error}");
+            eprintln!("reloading failed, the old certificates stay: {error}");
         }
     });
     println!("Serving on https://{}", server.local_addr());

@@ -1,11 +1,11 @@
-//! A street of axum, a house of Enfilade in it, and a library of axum in the house.
+//! An axum router, an Enfilade stack mounted in it, and an axum router mounted in that stack.
 //!
 //! ```sh
 //! cargo run --example tower --features tower
 //! curl -i --compressed localhost:8000/house/library/shelves/3
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::net::SocketAddr;
 use std::{env, io};
@@ -16,7 +16,7 @@ use enfilade::middleware::{Headers, NotFound, Router};
 use enfilade::{Application, Connection, Request, Scheme, tower};
 use tower_http::compression::CompressionLayer;
 
-/// A stack of ours: routes, an axum router among them, with wrappers and a layer of tower-http around.
+/// An Enfilade stack: routes and an axum router, inside wrappers and a layer of tower-http.
 fn house() -> Result<Application, Box<dyn std::error::Error + Send + Sync>> {
     let shelf = async |Path(shelf): Path<u32>| format!("Shelf {shelf}\n");
     let library = axum::Router::new().route("/shelves/{shelf}", get(shelf));
@@ -32,7 +32,7 @@ fn house() -> Result<Application, Box<dyn std::error::Error + Send + Sync>> {
         .wrap(tower::layer(CompressionLayer::new())))
 }
 
-/// The stack as a service, with what axum knows of the connection and the target.
+/// The stack as a service, with the connection and the target from axum.
 fn service(app: Application) -> tower::AppService {
     tower::AppService::new(app)
         .connection(|parts| {

@@ -1,10 +1,10 @@
-//! A connection that leaves HTTP: a terminal talks to it in lines.
+//! A connection that is upgraded from HTTP to a protocol of lines.
 //!
 //! ```text
 //! printf 'GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: lines\r\n\r\nhello\nbye\n' | nc localhost 8000
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::error::Error;
@@ -15,7 +15,7 @@ use enfilade::middleware::{AccessLog, ErrorPages};
 use enfilade::{Application, HttpError, Request, Response, Server, TokioStream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-/// Writes each line back in capitals, until the client has ended or the server stops.
+/// Sends each line back in capitals, until the client closes or the server stops.
 fn lines(request: Request) -> Result<Response, HttpError> {
     let Some(upgrade) = request.upgrade("lines") else {
         let error = HttpError::new(StatusCode::UPGRADE_REQUIRED);

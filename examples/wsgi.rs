@@ -1,11 +1,11 @@
-//! The two-argument form that people who know WSGI write.
+//! An application with the two-argument callable of WSGI.
 //!
 //! ```sh
 //! cargo run --example wsgi --features wsgi
 //! curl -i localhost:8000
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program tells its user where it is")]
+#![expect(clippy::print_stdout, reason = "a program prints its address")]
 
 use std::env;
 use std::io;

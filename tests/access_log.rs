@@ -1,16 +1,16 @@
-//! The access log in use: rotated by others, on a disk that is full, and under load.
+//! The access log in use: rotated by other programs, on a full disk, and under load.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod folder;
     pub(crate) mod process;
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -30,7 +30,7 @@ use self::support::process::Process;
 use self::support::running::Running;
 use self::support::wire::{PATIENCE, Wire};
 
-/// Waits until something is so.
+/// Waits until `holds` is true.
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
@@ -72,7 +72,7 @@ fn a_hangup_opens_the_file_anew() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_stops_nobody() {
+fn a_full_disk_blocks_no_request() {
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<u8>>>);
     impl Write for Told {
@@ -98,7 +98,7 @@ fn a_disk_that_is_full_stops_nobody() {
     assert!(told.ends_with(" lines lost: No space left on device (os error 28)\n"));
 }
 
-/// A writer that takes nothing until the other end is dropped.
+/// A writer that blocks until the other end is dropped.
 struct Blocked(mpsc::Receiver<()>);
 
 impl Write for Blocked {
@@ -112,7 +112,7 @@ impl Write for Blocked {
     }
 }
 
-/// How much memory this process has, in bytes.
+/// The memory of this process, in bytes.
 #[cfg(target_os = "linux")]
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -137,7 +137,7 @@ fn a_writer_that_blocks_costs_neither_time_nor_memory() {
             for _ in 0..CLIENTS {
                 scope.spawn(|| {
                     let mut wire = Wire::connect(running.address());
-                    // All at once, so that it is the server that has to keep up.
+                    // All at once, so that the server has to keep up.
                     let head = format!(
                         "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: {}\r\n\r\n",
                         "x".repeat(2_000)
@@ -153,16 +153,16 @@ fn a_writer_that_blocks_costs_neither_time_nor_memory() {
             }
         });
     };
-    // What a server needs in any case, and a full queue.
+    // A server needs this much anyway, and a full queue.
     ask(2_000);
     let before = memory();
     ask(REQUESTS);
     let grown = memory().saturating_sub(before);
     let all = CLIENTS * (REQUESTS + 2_000);
     assert_eq!(served.load(Ordering::Relaxed), all);
-    // At most a full queue waits, and a batch is being written.
+    // At most a full queue waits, while a batch is written.
     assert!((all - 5_000..all).contains(&dropped.count()));
-    // The lines that were dropped would have been 100 MB.
+    // The dropped lines would have taken 100 MB.
     assert!(grown < 16 * 1024 * 1024, "{grown} bytes more");
     drop(open);
 }

@@ -1,8 +1,8 @@
-//! All wrappers around one application: in the order of the documentation, and the other way round.
+//! All wrappers around one application: in the documented order, and in the reverse order.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -27,7 +27,7 @@ use self::support::wrappers::{Wrap, wrappers};
 const DOCUMENTATION: &str = include_str!("../middleware/src/lib.rs");
 const PAGE: &str = "A page with some text. ";
 
-/// A stream of so many pages, of a length that nobody knows.
+/// A stream of so many pages, of unknown length.
 struct Chunks(usize);
 
 impl http_body::Body for Chunks {
@@ -91,10 +91,10 @@ fn ask(app: &Application, build: impl FnOnce(&Client) -> RequestBuilder) -> Test
         .send()
 }
 
-/// What is asked: a name, the request, and the status of the answer in the documented order and the other way round.
+/// The cases: a name, the request, and the status of the response in the documented order and in the reverse one.
 type Case = (&'static str, fn(&Client) -> RequestBuilder, [u16; 2]);
 
-fn coded(text: &str) -> Vec<u8> {
+fn compressed(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
@@ -133,11 +133,11 @@ const CASES: [Case; 15] = [
         [200, 200],
     ),
     (
-        "a coded form",
+        "a compressed form",
         |client| {
             on(client.post("/echo"))
                 .header("content-encoding", "gzip")
-                .body(coded("a=2"))
+                .body(compressed("a=2"))
         },
         [200, 200],
     ),
@@ -270,7 +270,7 @@ fn in_the_documented_order_each_does_its_part() {
     assert_eq!(page.header("content-encoding"), Some("gzip"));
     assert_eq!(page.header("cache-control"), Some("no-cache"));
     assert_eq!(page.header("x-client"), Some("test"));
-    assert_eq!(response("a coded form").text(), "POST a=2");
+    assert_eq!(response("a compressed form").text(), "POST a=2");
     assert_eq!(response("another method").text(), "PUT x");
     assert_eq!(response("nothing there").text(), "Nothing here");
     assert_eq!(

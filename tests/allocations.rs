@@ -1,8 +1,8 @@
-//! What a call allocates, counted exactly.
+//! The allocations of a call, counted exactly.
 //!
-//! The counter counts for each thread by itself, so that other tests and the log's writer are not in its numbers; a
-//! reallocation counts as an allocation. The numbers are those of today: one that falls is good news and is corrected
-//! here, one that rises needs a reason.
+//! The counter counts for each thread separately, so its numbers do not include other tests and the log's writer. A
+//! reallocation counts as an allocation. The numbers are those of today: correct one that falls; one that rises needs a
+//! reason.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver};
@@ -22,7 +22,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
-/// How many allocations it takes to call `app`, to wait for its answer, and to drop that.
+/// The number of allocations to call `app`, to wait for its response, and to drop that.
 fn count(app: &Application, target: &'static str) -> u64 {
     count_of(app, || Request::get(target))
 }
@@ -39,21 +39,21 @@ fn count_of(app: &Application, make: impl Fn() -> Request) -> u64 {
         });
         allocations.count_total
     };
-    // What is made once for all requests, such as the log's thread, is made in the first call.
+    // The first call makes what all requests share, such as the log's thread.
     call();
     let counted = call();
     assert_eq!(counted, call(), "not the same each time");
     counted
 }
 
-/// What `middleware` adds to the calls of an application whose answer has a text and a header.
+/// The allocations that `middleware` adds for an application whose response has a text and a header.
 fn added(middleware: impl Middleware) -> u64 {
     let app = plain();
     let without = count(&app, "/");
     count(&app.wrap(middleware), "/") - without
 }
 
-/// An application that allocates as little as one can: for its one header.
+/// An application with the minimum of allocations: for its one header.
 fn plain() -> Application {
     Application::new(|_: Request| "text")
 }
@@ -114,7 +114,7 @@ fn a_synchronous_wrapper_around_a_pending_reply_adds_one() {
 }
 
 #[test]
-fn headers_add_what_the_map_needs() {
+fn headers_add_only_the_allocations_of_the_map() {
     for number in [1, 2, 5, 20] {
         let names: Vec<String> = (0..number).map(|at| format!("x-{at}")).collect();
         let mut headers = Headers::new();
@@ -133,7 +133,7 @@ fn headers_add_what_the_map_needs() {
         });
         assert_eq!(added(headers), added(by_hand), "{number} headers");
     }
-    // The map of the plain answer has room for one more.
+    // The map of the plain response has space for one more.
     assert_eq!(added(Headers::new().set("x-a", "1").unwrap()), 0);
 }
 
@@ -158,7 +158,7 @@ fn routing_with_captures_adds_nothing_up_to_four() {
         ("/x", 0),
         ("/x/y/z", 0),
         ("/x/y/z/a", 0),
-        // The text that is captured is decoded.
+        // The text of the capture is decoded.
         ("/%20", 2),
     ] {
         let added = count(&app, target) - count(&plain(), "/");
@@ -167,13 +167,13 @@ fn routing_with_captures_adds_nothing_up_to_four() {
 }
 
 #[test]
-fn a_fallback_that_is_not_asked_adds_none() {
+fn a_fallback_that_is_not_called_adds_none() {
     assert_eq!(added(NotFound::new(plain())), 0);
 }
 
-/// What `log` adds while its writer has given no line's buffer back, which it does in its own time.
+/// The allocations that `log` adds while its writer has returned no line's buffer, which it does later.
 fn added_by(log: AccessLog) -> u64 {
-    /// Writes when the other end is gone.
+    /// Blocks until the other end is dropped.
     struct Held(Receiver<()>);
 
     impl Write for Held {
@@ -197,17 +197,17 @@ fn added_by(log: AccessLog) -> u64 {
 
 #[test]
 fn a_line_in_the_log_adds_one() {
-    // What waits for the end of the body.
+    // The state that waits for the end of the body.
     assert_eq!(added_by(AccessLog::common()), 1);
     assert_eq!(added_by(AccessLog::combined()), 1);
     assert_eq!(added_by(AccessLog::json()), 1);
     assert_eq!(added_by(AccessLog::common().filter(|_| false)), 0);
-    // The extensions of the request, to ask for it.
+    // The extensions of the request, to read the route.
     assert_eq!(added_by(AccessLog::format("%{route}x").unwrap()), 3);
 }
 
 #[test]
-fn timings_add_what_they_are_kept_in() {
+fn timings_add_only_their_storage() {
     let app = Application::new(|request: Request| {
         let timings = ServerTiming::of(&request);
         for _ in 0..10 {
@@ -216,41 +216,41 @@ fn timings_add_what_they_are_kept_in() {
         "text"
     });
     let alone = count(&app, "/");
-    // The text, and what `Bytes` keeps of it.
+    // The text, and the state of `Bytes`.
     assert_eq!(added(Timing::new().server_timing(false)), 2);
-    // What components add to, three for the first extension of a request, and the same two.
+    // The list that components add to, three for the first extension of a request, and the same two.
     assert_eq!(added(Timing::new().x_runtime(false)), 6);
     assert_eq!(added(Timing::new()), 8);
     assert_eq!(added(Timing::new().shown_to(|_| false)), 0);
-    // Ten entries are kept in a text that is made, and grows twice.
+    // The text of ten entries is allocated, and grows twice.
     let timing = Timing::new().x_runtime(false);
     assert_eq!(count(&app.wrap(timing), "/") - alone, 9);
 }
 
 #[test]
 #[cfg(feature = "metrics")]
-fn counting_a_request_adds_what_waits_for_its_end() {
+fn counting_a_request_adds_only_its_end_hook() {
     use enfilade::middleware::Metrics;
 
     let app = plain().wrap(Metrics::new());
-    // Two for the first extension of a request, which asks for the route, and what waits for the end of the answer.
+    // Two for the first extension of a request, which reads the route, and the state that waits for the response's end.
     assert_eq!(added(Metrics::new()), 3);
     let post = || {
         let mut request = Request::get("/");
         *request.body_mut() = Body::from("content");
         request
     };
-    // The same for the end of the request's body, and what both share.
+    // The same for the end of the request's body, and the state that both share.
     assert_eq!(count_of(&app, post) - count_of(&plain(), post), 5);
     let routed = |app: Application| Router::new().get("/{a}", app).build().unwrap();
     let routes = routed(plain());
     let with = count(&routes.clone().wrap(Metrics::new()), "/x");
-    // The route comes back as the first extension of the answer.
+    // The route is the first extension of the response.
     assert_eq!(with - count(&routes, "/x"), 3 + 3);
 }
 
 #[test]
-fn being_inspected_adds_what_waits_for_the_end() {
+fn inspection_adds_only_its_end_hook() {
     let heads = Inspect::new().on_request(|_| ()).on_response(|_, _| ());
     assert_eq!(added(heads.clone().on_error(|_, _| ())), 0);
     assert_eq!(added(heads.on_body_end(|_, _| ())), 1);
@@ -258,7 +258,7 @@ fn being_inspected_adds_what_waits_for_the_end() {
 
 #[test]
 #[cfg(feature = "tracing")]
-fn a_trace_that_nobody_records_adds_what_is_passed_on() {
+fn an_unrecorded_trace_adds_only_its_header() {
     use enfilade::middleware::Trace;
 
     let traced = |trace: Trace| plain().wrap(trace.ids(|| 7));
@@ -273,7 +273,7 @@ fn a_trace_that_nobody_records_adds_what_is_passed_on() {
     // The text of the header, and three for the first extension of a request.
     let with = count_of(&traced(Trace::new()), with_parent);
     assert_eq!(with - alone, 4);
-    // The map of the request's headers takes two where it has none yet.
+    // The map of the request's headers takes two if it is empty.
     let alone = count(&plain(), "/");
     assert_eq!(count(&traced(Trace::new()), "/") - alone, 6);
     let nothing = traced(Trace::new().start_traces(false));
@@ -288,7 +288,7 @@ fn a_compression_with_nothing_to_do_adds_none() {
     for (app, accept, expected) in [
         (&short, None, 0),
         (&short, Some("gzip, deflate, br;q=0.5, *;q=0"), 0),
-        // `Vary` goes into the room that the map has.
+        // The map has space for `Vary`.
         (&long, None, 0),
         (&long, Some("identity"), 0),
         (&picture, Some("gzip"), 0),
@@ -359,11 +359,11 @@ fn a_request_that_is_counted_adds_its_fields() {
     let added = |limit: RateLimit| count_of(&plain().wrap(limit), make) - without;
     for limit in [limit, by_user] {
         assert_eq!(added(limit.clone().fields(false)), 0);
-        // The value of `RateLimit`; that of the policy is shared, and the map has room for both.
+        // The value of `RateLimit`; the value of the policy is shared, and the map has space for both.
         assert_eq!(added(limit.clone()), 1);
         assert_eq!(added(limit.only_if(|_| false)), 0);
     }
-    // An answer without an application: its text and its cause, the error that pages look at, and the fields.
+    // A response without the application: its text and its cause, the error that pages read, and the fields.
     let refuses = RateLimit::new(Quota::per_hour(1));
     assert_eq!(count_of(&plain().wrap(refuses), make), 13);
 }
@@ -390,9 +390,12 @@ fn a_decompression_with_nothing_to_do_adds_none() {
         let added = count_of(&wrapped, post(coding, body)) - count_of(&plain(), post(coding, body));
         assert_eq!(added, 0, "{coding:?} {body:?}");
     }
-    // The body that decodes, and what tells the wrapper of its faults; decoders are made when somebody reads.
-    let coded = post(Some("gzip"), "content");
-    assert_eq!(count_of(&wrapped, coded) - count_of(&plain(), coded), 2);
+    // The decoding body, and the flag that reports its errors to the wrapper; decoders are made at the first read.
+    let compressed = post(Some("gzip"), "content");
+    assert_eq!(
+        count_of(&wrapped, compressed) - count_of(&plain(), compressed),
+        2
+    );
 }
 
 #[test]
@@ -417,14 +420,14 @@ fn a_bomb_takes_a_window_and_some_pieces() {
         let mut response = std::pin::pin!(app.call(request).into_future());
         let mut context = Context::from_waker(Waker::noop());
         while status.is_none() {
-            // It gives others their turn now and then.
+            // It yields to other tasks now and then.
             if let Poll::Ready(response) = response.as_mut().poll(&mut context) {
                 status = Some(response.status());
             }
         }
     });
     assert_eq!(status, Some(StatusCode::PAYLOAD_TOO_LARGE));
-    // 64 MiB went through; a window, and some pieces of 16 KiB.
+    // 64 MiB were read; it holds a window, and some pieces of 16 KiB.
     let most = allocations.bytes_max;
     assert!(most < 128 * 1024, "{most} bytes at once");
 }

@@ -1,6 +1,6 @@
-//! Which other crates' types users meet: a dependency that shows in the public API cannot be replaced.
+//! The types of other crates in the public API: we cannot replace a dependency that the API shows.
 //!
-//! rustdoc writes the API as JSON for tools; stable Rust does that where it is told to be its own nightly.
+//! rustdoc writes the API as JSON for tools. Stable Rust does so if it runs as if it were nightly.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -78,7 +78,7 @@ fn crates_in_api(package: &str) -> BTreeSet<String> {
         "--cap-lints",
         "allow",
     ]);
-    // What this test was built with is none of rustdoc's business, and would make it build everything anew each time.
+    // The flags of this test's build do not concern rustdoc, and would make it build everything anew each time.
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTFLAGS")
@@ -110,7 +110,7 @@ fn is_blanket(item: &Value) -> bool {
     !item["inner"]["impl"]["blanket_impl"].is_null()
 }
 
-/// Notes the crate of every type and trait that is named somewhere inside `value`.
+/// Notes the crate of every type and trait that occurs inside `value`.
 fn note_crates(value: &Value, api: &Value, crates: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

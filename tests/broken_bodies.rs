@@ -1,16 +1,16 @@
-//! Bodies that fail, or are not as long as they say: by no gateway's means do they look complete.
+//! Bodies that fail, or have another length than they announce, do not look complete behind any gateway.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod broken;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod frames;
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -29,7 +29,7 @@ fn serve() -> Running {
 }
 
 #[test]
-fn http_1_0_resets_what_has_no_other_end() {
+fn http_1_0_resets_a_body_without_an_end() {
     let running = serve();
     for (target, content, is_reset) in [
         ("/abc", "abc", false),
@@ -47,17 +47,17 @@ fn http_1_0_resets_what_has_no_other_end() {
 }
 
 #[test]
-fn http_1_1_has_no_whole_message_of_what_is_not() {
+fn http_1_1_shows_that_a_body_is_incomplete() {
     let running = serve();
     for (target, status, content) in [
-        // Whole ones.
+        // Complete ones.
         ("/abc", 200, "3\r\nabc\r\n0\r\n\r\n"),
         ("/abc%7C.de?6", 200, "abc.de"),
         // Too short, at once and later: the client waits for more, and finds the end of the connection.
         ("/abc?10", 200, "abc"),
         ("/abc%7C.de?10", 200, "abc.de"),
         ("/.abc?10", 200, ".abc"),
-        // Too long: what fits would look complete.
+        // Too long: the part up to the length would look complete.
         ("/abc%7Cdef?5", 200, "abc"),
         ("/abcde%7Cf?5", 200, ""),
         ("/abc%7Cde%7Cf?5", 200, "abc"),
@@ -88,7 +88,7 @@ fn http_1_1_has_no_whole_message_of_what_is_not() {
 }
 
 #[test]
-fn http_2_resets_what_is_not_as_long_as_it_says() {
+fn http_2_resets_a_body_of_the_wrong_length() {
     let running = serve();
     for (target, content, is_reset) in [
         ("/abc?3", "abc", false),

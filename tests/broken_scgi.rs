@@ -2,12 +2,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod broken;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -19,7 +19,7 @@ use enfilade::scgi;
 use self::support::broken::{all, app};
 
 #[test]
-fn scgi_resets_what_has_no_other_end() {
+fn scgi_resets_a_body_without_an_end() {
     let server = scgi::Server::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -1,10 +1,10 @@
-//! What wrappers hold of bodies: not more than they say, however a peer cuts its content into chunks.
+//! Wrappers hold only as much of a body as documented, however a peer cuts its content into chunks.
 //!
-//! A chunk of one byte may be a part of a buffer of any size, which lives as long as it. So it is not bytes that are
-//! counted here, but chunks that live at once.
+//! A chunk of one byte may be a part of a buffer of any size, which lives as long as the chunk. So these tests count the
+//! chunks that live at once, and not bytes.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -28,10 +28,10 @@ use http::{HeaderValue, Method, StatusCode};
 
 use self::support::wrappers::{Wrap, wrapper, wrappers};
 
-/// How many chunks a body has: kept as they are, they would be more than the least limit of all.
+/// The chunks of a body: kept unchanged, they would hold more than the smallest of all limits.
 const CHUNKS: usize = 60_000;
 
-/// How many chunks live, and the most that ever did.
+/// How many chunks live, and the maximum so far.
 #[derive(Clone, Default)]
 struct Living(Arc<(AtomicUsize, AtomicUsize)>);
 
@@ -99,7 +99,7 @@ impl Living {
     }
 }
 
-/// All wrappers, and those again that buffer by option.
+/// All wrappers, and again those that buffer by option.
 fn all() -> Vec<(&'static str, Wrap)> {
     let cascade = |app: Application| {
         let first = Application::new(|_: Request| StatusCode::NOT_FOUND);
@@ -145,7 +145,7 @@ fn request(method: Method, headers: &[(&'static str, &'static str)], body: Body)
     request
 }
 
-/// Reads a body frame by frame, and keeps none.
+/// Reads a body frame by frame, and keeps no frame.
 async fn count(mut body: Body) -> Result<usize, enfilade::BodyError> {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
@@ -187,8 +187,8 @@ fn no_coding_keeps_the_chunks_of_a_request() {
     let living = Living::default();
     let body = living.body(encoder.finish().unwrap());
     let app = counting().wrap(Decompression::new());
-    let coded = [("content-encoding", "gzip")];
-    let response = pollster::block_on(app.call(request(Method::POST, &coded, body)));
+    let compressed = [("content-encoding", "gzip")];
+    let response = pollster::block_on(app.call(request(Method::POST, &compressed, body)));
     assert_eq!(text(response), CHUNKS.to_string());
     assert!(living.most() <= 2, "{} at once", living.most());
 }
@@ -217,7 +217,7 @@ fn no_wrapper_keeps_the_chunks_of_a_response() {
     }
 }
 
-/// A part of a large buffer that is given again comes into a memo without the rest of it.
+/// A part of a large buffer is stored in a memo without the rest of the buffer.
 #[test]
 fn a_memo_does_not_hold_the_buffer_that_content_is_a_part_of() {
     struct Buffer(Vec<u8>, Living);
@@ -242,8 +242,9 @@ fn a_memo_does_not_hold_the_buffer_that_content_is_a_part_of() {
     let usage = compression.memo_usage();
     let app = app.wrap(compression.only_if(|_| true));
     for _ in 0..4 {
-        let coded = [("accept-encoding", "gzip")];
-        let response = pollster::block_on(app.call(request(Method::GET, &coded, Body::empty())));
+        let compressed = [("accept-encoding", "gzip")];
+        let response =
+            pollster::block_on(app.call(request(Method::GET, &compressed, Body::empty())));
         assert_eq!(response.headers()["content-encoding"], "gzip");
     }
     assert!(usage.hits() > 0);

@@ -1,15 +1,15 @@
-//! Clients that leave, that take nothing or little, and that send what costs them nothing: what becomes of their
-//! requests, and that others are served meanwhile.
+//! Clients that disconnect, read nothing or little, or send what costs them nothing: how their requests end, and that
+//! others are served meanwhile.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod frames;
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -36,7 +36,7 @@ fn server() -> Server {
         .shutdown_deadline(Duration::from_secs(1))
 }
 
-/// `/` is a word, `/large` 20 MB in memory; the sender hears how each body ends.
+/// `/` is a word, `/large` 20 MB in memory; the sender gets the outcome of each body.
 fn app(ends: mpsc::Sender<Outcome>) -> Application {
     let large = Bytes::from(vec![b'x'; LARGE]);
     Application::new(move |request: Request| {
@@ -46,7 +46,7 @@ fn app(ends: mpsc::Sender<Outcome>) -> Application {
         };
         let ends = ends.clone();
         body.on_end(move |end| {
-            // Who does not listen need not hear.
+            // The test may have dropped the receiver.
             let _ = ends.send(end.outcome());
         })
     })
@@ -56,7 +56,7 @@ fn is_served(address: SocketAddr) -> bool {
     Wire::connect(address).send(GET).response().status() == "200 OK"
 }
 
-/// A handler that never ends, and what hears that it was dropped.
+/// A handler that never ends, and the receiver of the message that it was dropped.
 fn endless() -> (Application, mpsc::Receiver<()>, mpsc::Receiver<()>) {
     struct OnDrop(mpsc::Sender<()>);
     impl Drop for OnDrop {
@@ -77,7 +77,7 @@ fn endless() -> (Application, mpsc::Receiver<()>, mpsc::Receiver<()>) {
     (app, calls, drops)
 }
 
-// Clients that leave.
+// Clients that disconnect.
 
 #[test]
 fn a_reset_drops_the_handler_whatever_is_unread() {
@@ -99,7 +99,7 @@ fn a_reset_drops_the_handler_whatever_is_unread() {
         let running = Running::serve(server(), app);
         let mut wire = Wire::connect(running.address());
         wire.stream.set_nonblocking(true).unwrap();
-        // Nobody reads it, so that not all of it fits.
+        // The client does not read, so that not all of it fits.
         let _ = wire.try_send(&request);
         calls.recv_timeout(PATIENCE).unwrap();
         wire.reset();
@@ -109,7 +109,7 @@ fn a_reset_drops_the_handler_whatever_is_unread() {
 }
 
 #[test]
-fn who_closes_its_side_in_the_middle_of_a_request_is_gone() {
+fn a_client_that_closes_its_side_in_the_middle_of_a_request_ends_it() {
     for request in [
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc",
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -125,9 +125,9 @@ fn who_closes_its_side_in_the_middle_of_a_request_is_gone() {
 }
 
 #[test]
-fn who_closes_its_side_after_the_request_gets_the_response() {
+fn a_client_that_closes_its_side_after_the_request_gets_the_response() {
     let app = Application::new(|mut request: Request| async move {
-        // Longer than it takes to notice a client that is gone.
+        // Longer than the server needs to notice a client that has disconnected.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         let content = request.take_body().collect(1 << 20).await?;
         Ok::<_, HttpError>(content.len().to_string())
@@ -168,9 +168,9 @@ fn who_closes_its_side_after_the_request_gets_the_response() {
     }
 }
 
-/// The head that was refused was offered to the goodbye again and again, for a second a connection.
+/// The rejected head was offered to the closing connection again and again, for a second.
 #[test]
-fn a_goodbye_to_a_head_that_was_sent_ahead_costs_nothing() {
+fn rejecting_a_head_that_was_sent_ahead_takes_no_time() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -188,7 +188,7 @@ fn a_goodbye_to_a_head_that_was_sent_ahead_costs_nothing() {
         assert_eq!(wire.response().text(), "Hello");
         assert!(wire.line().contains(" 400 "));
     }
-    // As long as a goodbye may take.
+    // The longest time that closing may take.
     std::thread::sleep(Duration::from_millis(1_200));
     let busy = runtime.metrics().worker_total_busy_duration(0);
     assert!(busy < Duration::from_millis(500), "{busy:?}");
@@ -197,7 +197,7 @@ fn a_goodbye_to_a_head_that_was_sent_ahead_costs_nothing() {
 
 // Clients that are slow.
 
-/// With limits that are over soon; a body in memory is in hyper's hands at once.
+/// A server with short limits; a body in memory is in hyper's hands at once.
 fn impatient() -> Server {
     server()
         .keep_alive_timeout(SHORT)
@@ -206,7 +206,7 @@ fn impatient() -> Server {
 }
 
 #[test]
-fn who_reads_steadily_gets_all_of_a_response_in_memory() {
+fn a_client_that_reads_steadily_gets_all_of_a_response_in_memory() {
     let (ends, _) = mpsc::channel();
     let running = Running::serve(impatient(), app(ends));
     let mut wire = Wire::connect(running.address());
@@ -223,9 +223,9 @@ fn who_reads_steadily_gets_all_of_a_response_in_memory() {
     assert!(began.elapsed() > SHORT * 10);
 }
 
-/// Linux lets nobody write before a third of a socket's buffer is free, which took this client longer than the limit.
+/// Linux allows writes only if a third of a socket's buffer is free, which took this client longer than the limit.
 #[test]
-fn who_reads_steadily_and_slowly_is_not_taken_for_one_that_reads_nothing() {
+fn a_client_that_reads_slowly_but_steadily_gets_all() {
     let (ends, _) = mpsc::channel();
     let running = Running::serve(impatient(), app(ends));
     let mut wire = Wire::connect(running.address());
@@ -244,7 +244,7 @@ fn who_reads_steadily_and_slowly_is_not_taken_for_one_that_reads_nothing() {
 }
 
 #[test]
-fn who_opens_its_windows_steadily_gets_all_of_a_response_in_memory() {
+fn a_client_that_opens_its_windows_steadily_gets_all_of_a_response_in_memory() {
     let (ends, _) = mpsc::channel();
     let running = Running::serve(impatient(), app(ends));
     let mut frames = Frames::connect(running.address(), 1 << 16);
@@ -268,7 +268,7 @@ fn who_opens_its_windows_steadily_gets_all_of_a_response_in_memory() {
 }
 
 #[test]
-fn a_stream_whose_client_opens_no_window_is_reset_and_others_go_on() {
+fn a_stream_without_a_window_is_reset_and_others_continue() {
     let (ends, outcomes) = mpsc::channel();
     let server = server().write_timeout(Duration::from_millis(500));
     let running = Running::serve(server, app(ends));
@@ -285,14 +285,14 @@ fn a_stream_whose_client_opens_no_window_is_reset_and_others_go_on() {
     for _ in 0..50 {
         assert_eq!(outcomes.recv_timeout(PATIENCE), Ok(Outcome::Dropped));
     }
-    // The connection is as good as before.
+    // The connection still works.
     frames.get(101, "/");
     frames.open(101, 100);
     assert_eq!(frames.content(101), b"Hello");
 }
 
 #[test]
-fn a_stream_whose_client_takes_a_byte_now_and_then_is_reset() {
+fn a_stream_whose_client_reads_a_byte_now_and_then_is_reset() {
     let (ends, outcomes) = mpsc::channel();
     let server = server()
         .write_timeout(Duration::from_secs(1))
@@ -309,7 +309,7 @@ fn a_stream_whose_client_takes_a_byte_now_and_then_is_reset() {
 }
 
 #[test]
-fn who_takes_a_little_more_than_it_must_gets_all() {
+fn a_client_just_above_the_minimum_rate_gets_all() {
     let app = Application::new(|_: Request| "x".repeat(6_000));
     let server = server()
         .write_timeout(Duration::from_secs(1))
@@ -355,7 +355,7 @@ fn streams_that_share_a_slow_connection_wait_for_their_turns() {
 }
 
 #[test]
-fn pings_do_not_keep_a_connection_on_which_nothing_is_asked() {
+fn pings_do_not_keep_a_connection_without_requests() {
     let (ends, _) = mpsc::channel();
     let running = Running::serve(server().keep_alive_timeout(SHORT * 3), app(ends));
     let mut frames = Frames::connect(running.address(), 1 << 16);
@@ -375,7 +375,7 @@ fn pings_do_not_keep_a_connection_on_which_nothing_is_asked() {
 }
 
 #[test]
-fn updates_of_windows_for_small_frames_are_no_flood() {
+fn window_updates_for_small_frames_are_not_a_flood() {
     let app = Application::new(|_: Request| Body::from_iterator(std::iter::repeat_n("x", 3_000)));
     let running = Running::serve(server().http2_max_control_frames(10), app);
     let mut frames = Frames::connect(running.address(), 1 << 16);
@@ -393,7 +393,7 @@ fn updates_of_windows_for_small_frames_are_no_flood() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_gives_its_permit_back() {
+fn a_client_that_reads_nothing_returns_its_permit() {
     let (ends, _) = mpsc::channel();
     let app = app(ends).wrap(ConcurrencyLimit::new(2).backlog(10).wait(PATIENCE));
     let running = Running::serve(server().write_timeout(Duration::from_millis(500)), app);
@@ -427,13 +427,13 @@ fn workers_do_not_wait_for_slow_clients_while_others_wait_for_a_worker() {
 }
 
 #[test]
-fn a_head_of_http_2_that_does_not_come_to_its_end_is_given_up_while_others_are_answered() {
+fn an_unfinished_head_of_http_2_times_out_while_others_are_served() {
     let (app, calls, drops) = endless();
     let running = Running::serve(server().header_read_timeout(SHORT), app);
     let mut frames = Frames::connect(running.address(), 1 << 16);
     frames.get(1, "/");
     calls.recv_timeout(PATIENCE).unwrap();
-    // HEADERS without their end.
+    // HEADERS without END_HEADERS.
     frames.send(Kind::HEADERS, 0, 3, &[0x82]);
     while let Some(frame) = frames.next() {
         assert_ne!(frame.kind, Kind::DATA);
@@ -480,7 +480,7 @@ fn limits_without_end_are_limits() {
 // Clients that send what costs them nothing.
 
 #[test]
-fn floods_of_frames_end_the_connection() {
+fn floods_of_frames_close_the_connection() {
     let settings = [0, 3, 0, 0, 0, 100];
     for (kind, flags, stream, payload) in [
         (Kind::PING, 0, 0, &[0; 8][..]),
@@ -517,7 +517,7 @@ fn floods_of_frames_end_the_connection() {
 }
 
 #[test]
-fn a_busy_client_is_no_flood() {
+fn a_busy_client_is_not_a_flood() {
     let (ends, _) = mpsc::channel();
     let running = Running::serve(server().http2_max_control_frames(10), app(ends));
     let mut frames = Frames::connect(running.address(), 1 << 16);
@@ -528,7 +528,7 @@ fn a_busy_client_is_no_flood() {
         frames.open(0, 5);
         frames.open(stream, 5);
     }
-    // Windows that are opened by a kilobyte.
+    // Windows that the client opens by a kilobyte.
     frames.get(4_001, "/large");
     let mut all = 0;
     while all < LARGE {
@@ -545,7 +545,7 @@ fn a_busy_client_is_no_flood() {
 }
 
 #[test]
-fn a_chunked_body_that_is_no_content_ends_the_connection() {
+fn a_chunked_body_without_content_closes_the_connection() {
     let app = Application::new(|mut request: Request| async move {
         let content = request.take_body().collect(1 << 20).await?;
         Ok::<_, HttpError>(content.len().to_string())
@@ -558,7 +558,7 @@ fn a_chunked_body_that_is_no_content_ends_the_connection() {
     while wire.try_send("0".repeat(10_000)).is_ok() {
         assert!(began.elapsed() < PATIENCE, "zeros for ever");
     }
-    // The smallest chunks there are.
+    // The smallest possible chunks.
     let mut wire = Wire::connect(running.address());
     wire.send(head);
     for _ in 0..100 {
@@ -575,7 +575,7 @@ fn silent_clients_do_not_hold_up_a_shutdown() {
     let mut running = Running::serve(server().shutdown_deadline(PATIENCE), app(ends));
     let mut kept = Wire::connect(running.address());
     kept.send(GET).response();
-    // Half a head, half a preface, and HTTP/2 that answers no PING.
+    // Half a head, half a preface, and an HTTP/2 client that does not acknowledge PINGs.
     let mut half = Wire::connect(running.address());
     half.send("GET / HTTP/1.1\r\nHo");
     let mut preface = Wire::connect(running.address());
@@ -590,10 +590,10 @@ fn silent_clients_do_not_hold_up_a_shutdown() {
     assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
 }
 
-// What the server refuses by itself.
+// Requests that the server rejects by itself.
 
 #[test]
-fn every_refusal_is_told() {
+fn every_refusal_is_reported() {
     let (refused, refusals) = mpsc::channel();
     let refused = Mutex::new(refused);
     let server = server()

@@ -1,10 +1,10 @@
-//! What the compiler says about a mistake: the first message names what is wrong, and says what to write.
+//! The compiler's messages about mistakes: the first message names what is wrong, and what to write.
 //!
-//! Each case is a function of one program, which `rustc` reads against the library that this test is linked with. Only
-//! the words of our own `#[diagnostic::on_unimplemented]` are compared, as those of the compiler are its own.
+//! Each case is a function of one program, which `rustc` compiles against the libraries that this test is linked with.
+//! The tests compare only the words of our own `#[diagnostic::on_unimplemented]`; the others are the compiler's.
 #![expect(
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -13,7 +13,7 @@ mod support {
 
 use self::support::compiler::errors_of;
 
-/// What a program imports, and what its cases share.
+/// The imports of a program, and the code that its cases share.
 const PRELUDE: &str = r#"
 #![allow(unused)]
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ struct Failure;
 async fn find() -> Result<&'static str, std::fmt::Error> { Ok("found") }
 "#;
 
-/// A mistake: its code, and what the first message about it has to say.
+/// A mistake: its code, and the text that the first message must have.
 struct Mistake {
     code: &'static str,
     message: &'static str,
@@ -34,7 +34,7 @@ const NOT_A_RESPONSE: &str = "for `?` on any error return `Result<_, HttpError>`
 const ONE_PARAMETER: &str = "write a closure with one parameter, by value: `|request: Request| ..`";
 
 const MISTAKES: [Mistake; 24] = [
-    // A `?` that is missing.
+    // A missing `?`.
     Mistake {
         code: "Application::new(|_: Request| \"x\").wrap(Headers::new().set(\"a\", \"b\"));",
         message: "is not a middleware",
@@ -102,7 +102,7 @@ const MISTAKES: [Mistake; 24] = [
         message: "`Result<&'static str, Box<dyn std::error::Error + Send + Sync>>` cannot be turned into a response",
         says: NOT_A_RESPONSE,
     },
-    // An async closure that captures what cannot be cloned.
+    // An async closure with a capture that is not `Clone`.
     Mistake {
         code: "let count = Mutex::new(0); Application::new(async move |_: Request| { *count.lock().unwrap() += 1; });",
         message: "something that it captures cannot be cloned",
@@ -134,13 +134,13 @@ const MISTAKES: [Mistake; 24] = [
         message: "`std::fmt::Error` cannot be turned into a response",
         says: NOT_A_RESPONSE,
     },
-    // An async closure where one that blocks is wanted.
+    // An async closure in place of a blocking one.
     Mistake {
         code: "enfilade::blocking(async |_: Request| \"x\");",
         message: "` cannot be turned into a response",
         says: "`blocking` and `around` take a closure that is not async",
     },
-    // A router where an application is wanted.
+    // A router in place of an application.
     Mistake {
         code: "Application::new(Router::new());",
         message: "`Router` is not an application",
@@ -163,7 +163,7 @@ const MISTAKES: [Mistake; 24] = [
     },
 ];
 
-/// What is as short to write as it should be.
+/// Code that must compile, as short as it is.
 const RIGHT: &str = r#"
 fn right(app: Application) -> Result<(), Box<dyn std::error::Error>> {
     let (name, shared) = (String::from("x"), Arc::new(Mutex::new(0)));
@@ -187,7 +187,7 @@ fn main() {}
 "#;
 
 #[test]
-fn the_first_message_says_what_is_wrong_and_what_to_write() {
+fn the_first_message_names_the_mistake_and_the_fix() {
     let cases = MISTAKES.iter().enumerate();
     let cases = cases.map(|(at, mistake)| format!("fn mistake_{at}() {{ {} }}\n", mistake.code));
     let first_line = PRELUDE.lines().count() + 1;

@@ -1,7 +1,7 @@
-//! A deep stack fits into the stack of a thread.
+//! A deep stack of wrappers fits into the stack of a thread.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 use std::io::Write;
@@ -11,7 +11,7 @@ use enfilade::middleware::{AccessLog, Compression, Headers, NotFound};
 use enfilade::{Application, Pipeline, Reply, Request, around};
 use enfilade_testing::Client;
 
-/// What tokio gives its workers by default, and Rust its threads.
+/// The default of tokio for its workers, and of Rust for its threads.
 const STACK: usize = 2 * 1024 * 1024;
 const WRAPPERS: usize = 500;
 
@@ -51,7 +51,7 @@ fn asynchronous(app: Application) -> Application {
     }))
 }
 
-/// Five wrappers, of which each does something to every answer.
+/// Five wrappers, each of which changes every response.
 fn five(log: &AccessLog) -> Pipeline {
     let headers = Headers::new().append("x-headers", "1").unwrap();
     Pipeline::new()
@@ -66,7 +66,7 @@ fn build(log: &AccessLog, app: Application) -> Application {
     (0..WRAPPERS / 5).fold(app, |app, _| app.wrap(five(log)))
 }
 
-/// Runs `test` on a thread with a stack of the usual size; one that overflows ends the process.
+/// Runs `test` on a thread with a stack of the usual size; an overflow ends the process.
 fn on_a_thread(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(STACK);
     thread.spawn(test).unwrap().join().unwrap();
@@ -116,7 +116,7 @@ fn five_hundred_wrappers_around_a_pending_response() {
 }
 
 #[test]
-fn a_request_that_is_given_up_inside_five_hundred_wrappers() {
+fn a_request_that_is_dropped_inside_five_hundred_wrappers() {
     on_a_thread(|| {
         let memory = Memory::default();
         let log = AccessLog::common().writer(memory.clone());
@@ -145,8 +145,8 @@ fn as_many_wrappers_of_one_kind() {
     let log = AccessLog::common().writer(std::io::sink());
     let headers = Headers::new().set("x-headers", "1").unwrap();
     let missing = Application::new(|_: Request| "missing");
-    // What a level takes in a debug build, where the innermost reply is pending: 3.4 KiB where a future calls and
-    // awaits, 4.7 KiB in a fallback, so that 400 of these fit; less than 1 KiB in the others.
+    // The size of a level in a debug build, if the innermost reply is pending: 3.4 KiB if a future calls and awaits,
+    // 4.7 KiB in a fallback, so that 400 of these fit; less than 1 KiB in the others.
     let kinds = [
         (WRAPPERS, Pipeline::new().with(synchronous)),
         (WRAPPERS, Pipeline::new().with(asynchronous)),

@@ -1,15 +1,15 @@
-//! The examples, as programs of their own, answer as they say; `optional_examples.rs` has those of optional features.
+//! The examples, run as programs, respond as documented; `optional_examples.rs` has those of optional features.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod example;
     pub(crate) mod process;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -34,12 +34,14 @@ const EXAMPLES: [&str; 11] = [
 ];
 
 #[test]
-fn every_example_has_fewer_than_60_lines() {
+fn every_example_has_fewer_than_60_lines_without_its_docs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let paths = std::fs::read_dir(folder).unwrap();
+    let paths = paths.map(|entry| entry.unwrap().path());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+    for path in paths.filter(|path| path.extension().is_some_and(|name| name == "rs")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("//!")).count();
         assert!(lines < 60, "{} has {lines} lines", path.display());
         found.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
     }
@@ -97,7 +99,7 @@ fn upgrade() {
     for line in ["HELLO", "BYE"] {
         assert_eq!(wire.line().trim_end(), line);
     }
-    // It says goodbye.
+    // It sends its last line.
     let lines = stop(process);
     assert_eq!(wire.rest(), b"The server stops.\n");
     assert!(lines[0].contains("\"GET / HTTP/1.1\" 426 "), "{lines:?}");
@@ -201,7 +203,7 @@ fn component() {
     for (line, status, text, is_timed) in [
         ("GET /house", "200 OK", "The house\n", true),
         ("GET /garden", "200 OK", "The garden\n", true),
-        // The clock is outside of the guard in the house, and inside in the garden.
+        // The timer is outside the guard in the house, and inside it in the garden.
         ("POST /house", "403 Forbidden", refused, true),
         ("POST /garden", "403 Forbidden", refused, false),
         ("GET /street", "404 Not Found", "", false),
@@ -224,7 +226,7 @@ fn component() {
 
 const SHELF: &str = "A book on shelf 3; the entrance is /library/\n";
 
-/// What a request to the pipeline is to be answered with.
+/// A request to the pipeline, and the expected response.
 struct Case {
     line: &'static str,
     status: &'static str,
@@ -273,7 +275,7 @@ fn pipeline_cases() -> Vec<Case> {
     ]
 }
 
-/// The header lines, without that of the time.
+/// The header fields, without `Date`.
 fn without_date(response: &WireResponse) -> Vec<&str> {
     let lines = response.lines[1..].iter().map(String::as_str);
     lines.filter(|line| !line.starts_with("date: ")).collect()
@@ -301,7 +303,7 @@ fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
-/// Whether `line` is the combined format's of a request, whenever it was.
+/// Whether `line` is the combined format's line of a request, at any time.
 fn assert_logged(line: &str, request: &str, response: &WireResponse) {
     let (before, rest) = line.split_once('[').unwrap();
     let (time, after) = rest.split_once(']').unwrap();
@@ -349,18 +351,18 @@ fn pipeline() {
         assert_eq!(plain.header("content-encoding"), None, "{line}");
         assert_injected(&plain, line);
 
-        let coded = ask(&mut wire, line, "Accept-Encoding: gzip\r\n");
-        assert_eq!(coded.status(), case.status);
-        assert_eq!(coded.header("allow").as_deref(), case.allow, "{line}");
-        assert_eq!(coded.header("vary").as_deref(), case.vary, "{line}");
-        assert_injected(&coded, line);
-        match coded.header("content-encoding").as_deref() {
+        let compressed = ask(&mut wire, line, "Accept-Encoding: gzip\r\n");
+        assert_eq!(compressed.status(), case.status);
+        assert_eq!(compressed.header("allow").as_deref(), case.allow, "{line}");
+        assert_eq!(compressed.header("vary").as_deref(), case.vary, "{line}");
+        assert_injected(&compressed, line);
+        match compressed.header("content-encoding").as_deref() {
             Some("gzip") => {
-                assert!(coded.body.len() < plain.body.len(), "{line}");
-                assert_eq!(gunzip(&coded.body), case.text, "{line}");
+                assert!(compressed.body.len() < plain.body.len(), "{line}");
+                assert_eq!(gunzip(&compressed.body), case.text, "{line}");
             }
             other => {
-                assert_eq!((other, coded.text()), (None, &*case.text), "{line}");
+                assert_eq!((other, compressed.text()), (None, &*case.text), "{line}");
                 assert_eq!(case.vary, None, "{line}");
             }
         }
@@ -371,9 +373,9 @@ fn pipeline() {
             assert_eq!(without_date(&head), without_date(&plain), "{line}");
             asked.push((line, head));
         }
-        // In the order in which they were asked for, which is that of the log.
+        // In the order of the requests, which is that of the log.
         let at = asked.len() - usize::from(line.starts_with("GET "));
-        let both = [(line.to_owned(), plain), (line.to_owned(), coded)];
+        let both = [(line.to_owned(), plain), (line.to_owned(), compressed)];
         asked.splice(at..at, both);
     }
     let lines = stop(process);

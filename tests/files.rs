@@ -2,15 +2,15 @@
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod folder;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod http2;
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -113,7 +113,7 @@ fn files_and_their_parts_are_sent_over_http_1() {
     wire.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
     let head = wire.head();
     assert_eq!(head.header("content-length").as_deref(), Some("1000003"));
-    // Nothing of the file came with it.
+    // No byte of the file was sent with it.
     wire.send("GET /part HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(wire.response().body, content()[5..10]);
 }
@@ -137,12 +137,12 @@ fn files_and_their_parts_are_sent_over_http_2() {
     }
 }
 
-/// Zeros, which a test counts as long as somebody holds them.
+/// Zeros, which a test counts while they are referenced.
 struct Counted {
     held: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     reads: Arc<AtomicUsize>,
-    /// From which offset on the file is gone.
+    /// The offset from which on the file is missing.
     end: u64,
 }
 
@@ -204,12 +204,12 @@ fn a_client_that_is_slower_than_the_source_holds_two_buffers() {
     assert_eq!(wire.response().body.len() as u64, length);
     assert_eq!(source.reads.load(Ordering::SeqCst), 128);
     let most = source.most.load(Ordering::SeqCst);
-    // What hyper has (400 KiB at most), and what the body has of the next.
+    // hyper's buffer (400 KiB at most), and the next buffer of the body.
     assert!((2..=3).contains(&most), "{most}");
 }
 
 #[test]
-fn a_client_that_goes_away_ends_the_reading() {
+fn a_client_that_disconnects_stops_the_reading() {
     let source = Counted::new(u64::MAX);
     let (sender, ends) = mpsc::channel();
     let inner = of(&source, 1 << 40);
@@ -230,7 +230,7 @@ fn a_client_that_goes_away_ends_the_reading() {
 }
 
 #[test]
-fn a_source_that_fails_breaks_the_response_off() {
+fn a_source_that_fails_aborts_the_response() {
     let source = Counted::new(1 << 20);
     let (running, mut wire) = serve(of(&source, 2 << 20));
     wire.send(GET);

@@ -1,14 +1,17 @@
-//! The fuzz targets as property tests: any bytes, and bytes that look like what is read.
+//! The fuzz targets as property tests: any bytes, and bytes that look like valid input.
 
 #[path = "../fuzz/src/lib.rs"]
-#[expect(unreachable_pub, reason = "it is the library of the fuzz targets")]
+#[expect(
+    unreachable_pub,
+    reason = "the file is the library of the fuzz targets"
+)]
 mod targets;
 
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
-/// What turns up in the things that are read; mixed with any bytes, it gets past the first checks.
+/// Parts of valid inputs; mixed with any bytes, they get past the first checks.
 const WORDS: [&str; 64] = [
     "gzip",
     "deflate",

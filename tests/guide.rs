@@ -1,4 +1,4 @@
-//! The links of the guide and of the README: each leads somewhere in the tree, and to the same place in rustdoc.
+//! The links of the guide and of the README: each target exists in the tree, and is the same place in rustdoc.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +45,7 @@ fn a_name_of_the_guide_leads_to_the_same_place_in_the_tree_and_in_rustdoc() {
             let rustdoc = links.get(name).copied();
             let expected = match (target.strip_prefix(FACADE), target.strip_suffix(".md")) {
                 (Some(page), _) => Some(item(page)),
-                // A file of the tree: a chapter, or one that only docs.rs' listing of the sources has.
+                // A file of the tree: a chapter, or a file that only the listing of the sources on docs.rs has.
                 (None, Some(path)) => {
                     let place = file.parent().expect("in a folder").join(target);
                     assert!(place.is_file(), "{}: {target}", file.display());
@@ -55,7 +55,7 @@ fn a_name_of_the_guide_leads_to_the_same_place_in_the_tree_and_in_rustdoc() {
                             Some("crate::guide".to_owned())
                         }
                         (Some(chapter), _) => Some(format!("crate::guide::{}", chapter.display())),
-                        // Not in the package, so not there.
+                        // Not in the package, so not on docs.rs.
                         (None, "python/README") => None,
                         (None, _) => Some(format!("{SOURCE}{target}")),
                     }

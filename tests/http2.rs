@@ -1,7 +1,7 @@
 //! The built-in server over HTTP/2, by prior knowledge.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -39,7 +39,7 @@ fn serve<M>(app: impl IntoHandler<M>) -> (Running, Client) {
     start(Server::bind("127.0.0.1:0").unwrap(), app)
 }
 
-/// `/` is answered `Hello`, and any other path by `app`.
+/// `/` responds with `Hello`, and any other path calls `app`.
 fn beside_hello(app: Application) -> Application {
     let hello = Application::new(|_: Request| "Hello");
     Application::new(move |request: Request| match request.path() {
@@ -57,7 +57,7 @@ fn trailers() -> HeaderMap {
 // Streams.
 
 #[test]
-fn streams_are_answered_as_they_are_ready() {
+fn streams_get_responses_as_they_are_ready() {
     let gate = Arc::new(Semaphore::new(0));
     let (called, calls) = mpsc::channel();
     let app = gated(&gate, move || called.send(()).unwrap());
@@ -91,7 +91,7 @@ fn a_panic_is_a_500_on_its_stream() {
 }
 
 #[test]
-fn a_stopped_server_finishes_streams_and_takes_no_more() {
+fn a_stopped_server_finishes_streams_and_accepts_no_more() {
     let gate = Arc::new(Semaphore::new(0));
     let (called, calls) = mpsc::channel();
     let app = gated(&gate, move || called.send(()).unwrap());
@@ -101,7 +101,7 @@ fn a_stopped_server_finishes_streams_and_takes_no_more() {
     let slow = client.ask(get("http://h/slow"));
     calls.recv_timeout(PATIENCE).unwrap();
     running.stop();
-    // Until the client knows, what it sends is still answered.
+    // Until the client knows about the shutdown, its requests still get a response.
     let start = std::time::Instant::now();
     let is_taken = || {
         let sent = client.try_begin(get("http://h/late"));
@@ -119,10 +119,10 @@ fn a_stopped_server_finishes_streams_and_takes_no_more() {
     running.join();
 }
 
-// Bodies of answers.
+// Bodies of responses.
 
 #[test]
-fn trailers_are_sent_without_being_asked_for() {
+fn trailers_are_sent_without_a_te_header() {
     let app = Application::new(|_: Request| {
         Body::from_iterator(["one", "two"]).with_trailers(trailers())
     });
@@ -140,7 +140,7 @@ fn the_response_to_head_is_that_to_get_without_the_body() {
     let response = client.response(client.ask(get(TARGET).method(Method::HEAD)));
     let mut headers = response.headers.clone();
     assert_eq!(headers["content-length"], "5");
-    // The second may have passed.
+    // A second may have passed.
     assert!(headers.remove("date").is_some() && get_headers.remove("date").is_some());
     assert_eq!(headers, get_headers);
     assert_eq!(client.content(response), (String::new(), Ok(None)));
@@ -158,7 +158,7 @@ fn two_parts(end: fn() -> Option<Result<Bytes, Error>>) -> Application {
 }
 
 #[test]
-fn a_body_that_fails_is_a_reset_after_what_came_before() {
+fn a_body_that_fails_is_a_reset_after_its_first_parts() {
     let app = two_parts(|| Some(Err(Error::other("boom"))));
     let (_running, client) = serve(beside_hello(app));
     let response = client.response(client.ask(get("http://h/fails")));
@@ -169,7 +169,7 @@ fn a_body_that_fails_is_a_reset_after_what_came_before() {
 }
 
 #[test]
-fn a_body_that_panics_is_a_reset_after_what_came_before() {
+fn a_body_that_panics_is_a_reset_after_its_first_parts() {
     fn boom() -> Option<Result<Bytes, Error>> {
         panic!("boom")
     }
@@ -213,14 +213,14 @@ fn a_bomb_is_a_413_and_its_stream_alone_is_stopped() {
     let bomb = Bytes::from(encoder.finish().unwrap());
     let request = get("http://h/bomb").header("content-encoding", "gzip");
     let mut sent = client.begin(request.method(Method::POST));
-    // The other half never comes.
+    // The other half never arrives.
     sent.content
         .send_data(bomb.slice(..bomb.len() / 2), false)
         .unwrap();
     let (response, mut content) = client.early_response(sent);
     assert_eq!(response.status, 413);
     assert_eq!(client.content(response).0, "Payload Too Large");
-    // It is no error to answer early (RFC 9113, section 8.1).
+    // An early response is not an error (RFC 9113, section 8.1).
     let reset = client.wait(poll_fn(|context| content.poll_reset(context)));
     assert_eq!(reset.unwrap(), Reason::NO_ERROR);
     assert_eq!(client.text(TARGET), (200, "Hello".to_owned()));
@@ -251,7 +251,7 @@ fn a_large_body_is_streamed_both_ways() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_held_back() {
+fn an_unread_body_is_held_back() {
     const FAR_MORE: usize = 64 << 20;
     let gate = Arc::new(Semaphore::new(0));
     let (called, calls) = mpsc::channel();
@@ -331,7 +331,7 @@ fn a_request_needs_one_host() {
 }
 
 #[test]
-fn what_is_no_answer_is_a_500() {
+fn a_1xx_from_the_application_is_a_500() {
     for status in [100, 101, 103] {
         let status = StatusCode::from_u16(status).unwrap();
         let app = Application::new(move |_: Request| (status, [("upgrade", "x")], ""));

@@ -1,17 +1,17 @@
-//! The limits of the built-in server: what a client gets that goes beyond one, and that others are served meanwhile.
+//! The limits of the built-in server: what a client beyond a limit gets, and that others are served meanwhile.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     #[cfg(feature = "http2")]
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod http2;
     pub(crate) mod running;
     pub(crate) mod stopped;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -34,7 +34,7 @@ use self::support::wire::{PATIENCE, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const SHORT: Duration = Duration::from_millis(100);
-/// How long a test sleeps between two looks at what others have to do.
+/// How long a test sleeps between two looks, so that other tasks run.
 #[cfg(feature = "http2")]
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -48,7 +48,7 @@ fn hello() -> Application {
     Application::new(|_: Request| "Hello")
 }
 
-/// Answers with the length of the body when it is there.
+/// Responds with the length of the body when all of it has arrived.
 fn length() -> Application {
     Application::new(|mut request: Request| async move {
         let content = request.take_body().collect(1 << 20).await?;
@@ -64,7 +64,7 @@ fn closed(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 }
 
-/// Whether nothing came that was not read yet, the end of the connection neither.
+/// Whether there is nothing new to read, not even the end of the connection.
 fn is_silent(wire: &Wire) -> bool {
     wire.stream.set_nonblocking(true).unwrap();
     let peeked = wire.stream.peek(&mut [0]);
@@ -77,7 +77,7 @@ fn text(wire: &mut Wire) -> String {
 }
 
 #[test]
-fn many_slow_heads_keep_nobody_out() {
+fn many_slow_heads_block_no_other_client() {
     let server = server().header_read_timeout(SHORT * 5);
     let stopped = Stopped::serve(server, hello());
     let mut slow: Vec<Wire> = (0..300)
@@ -87,10 +87,10 @@ fn many_slow_heads_keep_nobody_out() {
             wire
         })
         .collect();
-    // A byte now and then does not buy more time.
+    // A byte now and then does not extend the timeout.
     for _ in 0..6 {
         for wire in &mut slow {
-            // It may be over already.
+            // The connection may be closed already.
             let _ = wire.try_send("a");
         }
         assert!(is_served(stopped.address()));
@@ -98,7 +98,7 @@ fn many_slow_heads_keep_nobody_out() {
     }
     stopped.advance_while(|| {
         for mut wire in slow {
-            // One that is in the middle of a write when it is closed may be reset.
+            // A client that is in the middle of a write when the server closes may get a reset.
             let mut rest = Vec::new();
             match std::io::Read::read_to_end(&mut wire.stream, &mut rest) {
                 Ok(_) => {
@@ -114,7 +114,7 @@ fn many_slow_heads_keep_nobody_out() {
 }
 
 #[test]
-fn the_time_of_a_head_begins_with_its_first_byte() {
+fn the_timeout_of_a_head_begins_with_its_first_byte() {
     let server = server().header_read_timeout(Duration::from_millis(400));
     let stopped = Stopped::serve(server.keep_alive_timeout(Duration::from_secs(60)), hello());
     let mut wire = Wire::connect(stopped.address());
@@ -150,7 +150,7 @@ fn an_idle_connection_of_http_2_is_closed() {
     let stopped = Stopped::serve(server().keep_alive_timeout(SHORT), hello());
     let client = http2::Client::connect(stopped.address());
     assert_eq!(client.text("http://h/"), (200, "Hello".to_owned()));
-    // A connection on which something is asked is not idle, so nothing is until it must be closed.
+    // A connection with a request is not idle, so there is no request until it must be closed.
     stopped.advance(SHORT * 2);
     let began = Instant::now();
     while client.try_begin(http2::get("http://h/")).is_ok() {
@@ -159,7 +159,7 @@ fn an_idle_connection_of_http_2_is_closed() {
     }
 }
 
-/// A handler that takes far longer than a connection may be idle, and what waits until it is called.
+/// A handler that takes far longer than a connection may be idle, and a future that waits until it is called.
 fn late() -> (Stopped, impl Fn()) {
     let (sender, calls) = mpsc::channel();
     let app = Application::new(move |_: Request| {
@@ -183,7 +183,7 @@ fn pass(stopped: &Stopped, times: u32) {
 }
 
 #[test]
-fn what_takes_long_to_answer_is_not_idle() {
+fn a_slow_response_is_not_idle() {
     let (stopped, is_called) = late();
     let mut wire = Wire::connect(stopped.address());
     wire.send(GET);
@@ -194,7 +194,7 @@ fn what_takes_long_to_answer_is_not_idle() {
 
 #[cfg(feature = "http2")]
 #[test]
-fn what_takes_long_to_answer_over_http_2_is_not_idle() {
+fn a_slow_response_over_http_2_is_not_idle() {
     let (stopped, is_called) = late();
     let client = http2::Client::connect(stopped.address());
     let sent = client.ask(http2::get("http://h/"));
@@ -245,12 +245,12 @@ fn a_body_that_comes_too_slowly_is_a_408() {
         assert!(gone < PATIENCE, "never cut off");
     }
     assert_eq!(wire.response().status(), "408 Request Timeout");
-    // Five seconds are given to everybody.
+    // Every client has five seconds at the beginning.
     assert!((5..6).contains(&gone.as_secs()), "{gone:?}");
 }
 
 #[test]
-fn a_client_that_takes_nothing_stops_the_producer_and_is_cut_off() {
+fn a_client_that_reads_nothing_stops_the_producer_and_is_closed() {
     let produced = Arc::new(AtomicU64::new(0));
     let outcome = Arc::new(std::sync::Mutex::new(None));
     let app = Application::new({
@@ -283,7 +283,7 @@ fn a_client_that_takes_nothing_stops_the_producer_and_is_cut_off() {
         stopped.advance(SHORT);
     }
     assert_eq!(*outcome.lock().unwrap(), Some(Outcome::Dropped));
-    // What the sockets of both sides take, and what hyper has at hand.
+    // The data in the sockets of both sides, and in hyper's buffer.
     let each = produced.load(Ordering::Relaxed) / 4;
     assert!(each < 16 << 20, "{each} bytes for each client");
     assert!(is_served(stopped.address()));
@@ -305,7 +305,7 @@ fn assert_two_are_served(server: Server) {
     assert_eq!(text(&mut third), refused);
     wires[0].stream.shutdown(Shutdown::Both).unwrap();
     let began = Instant::now();
-    // It is told of the end a moment later.
+    // It learns of the end a moment later.
     while text(Wire::connect(running.address()).send("GET / HTTP/1.0\r\n\r\n")) == refused {
         assert!(began.elapsed() < PATIENCE, "its place is never free");
     }
@@ -313,12 +313,12 @@ fn assert_two_are_served(server: Server) {
 }
 
 #[test]
-fn there_are_so_many_connections() {
+fn connections_are_limited() {
     assert_two_are_served(server().max_connections(2));
 }
 
 #[test]
-fn there_are_so_many_connections_of_a_peer() {
+fn connections_of_a_peer_are_limited() {
     assert_two_are_served(server().max_connections_per_peer(2));
 }
 
@@ -328,7 +328,7 @@ fn long_lines_and_heads_are_refused() {
     let running = Running::serve(server, hello());
     let ask = |head: String| {
         let mut wire = Wire::connect(running.address());
-        // What is too long need not be taken to its end.
+        // The server need not read to the end of what is too long.
         let _ = wire.try_send(head);
         wire.line()
     };
@@ -359,7 +359,7 @@ fn long_lines_and_heads_are_refused() {
 
 #[cfg(feature = "http2")]
 #[test]
-fn who_asks_and_takes_back_at_once_is_sent_away() {
+fn a_client_that_resets_its_streams_at_once_is_closed() {
     let (calls, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let app = Application::new({
         let (calls, most) = (calls.clone(), most.clone());
@@ -385,7 +385,7 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
                 // The connection's own task has to write it.
                 std::thread::yield_now();
             }
-            // `h2` has taken back a stream before it wrote its head, and so reset one that the server does not know.
+            // `h2` has reset a stream before it wrote its head, and so reset one that the server does not know.
             Err(error) if error.reason() == Some(h2::Reason::PROTOCOL_ERROR) => {
                 client = http2::Client::connect(running.address());
             }
@@ -394,8 +394,8 @@ fn who_asks_and_takes_back_at_once_is_sent_away() {
         asked += 1;
         assert!(asked < 1_000_000, "asked {asked} times");
     };
-    // The socket may be closed before what the server said was read. The frames are counted too, and hyper has no words of
-    // its own for that.
+    // The socket may be closed before the server's message was read. The frames are counted too, and hyper has no
+    // message of its own for that.
     let calm = [h2::Reason::ENHANCE_YOUR_CALM, h2::Reason::NO_ERROR];
     let is_told = error.reason().is_some_and(|reason| calm.contains(&reason));
     assert!(is_told || error.is_io(), "{error}");
@@ -449,9 +449,9 @@ fn an_application_learns_that_its_server_stops() {
     assert!(began.elapsed() < PATIENCE / 2);
 }
 
-/// A socket whose other end is gone is no error of anybody's.
+/// A socket whose other end is closed is not an error.
 #[test]
-fn a_client_that_leaves_at_once_is_no_trouble() {
+fn a_client_that_disconnects_at_once_is_not_an_error() {
     let running = Running::serve(server(), hello());
     for _ in 0..50 {
         drop(TcpStream::connect(running.address()).unwrap());

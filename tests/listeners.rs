@@ -1,14 +1,14 @@
-//! Where the built-in server listens: Unix sockets, and several places at once.
+//! The sockets of the built-in server: Unix sockets, and several listeners at once.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -46,7 +46,7 @@ impl Drop for Place {
     }
 }
 
-/// Who asks, as the application sees it.
+/// The client, as the application sees it.
 fn peer() -> Application {
     Application::new(|request: Request| match request.connection().peer() {
         Some(_) => "tcp",
@@ -98,16 +98,16 @@ fn a_socket_has_its_mode_and_is_removed_in_the_end() {
 }
 
 #[test]
-fn a_socket_that_nobody_listens_on_is_replaced() {
+fn a_socket_without_a_listener_is_replaced() {
     let place = Place::new("stale");
-    // As a server that was killed leaves it.
+    // A server that was killed leaves it like this.
     drop(UnixListener::bind(place.socket()).unwrap());
     let _running = serve(&place.socket());
     assert_eq!(ask(&place.socket()), "unix");
 }
 
 #[test]
-fn what_somebody_needs_stays() {
+fn a_socket_in_use_and_other_files_stay() {
     let place = Place::new("taken");
     let other = UnixListener::bind(place.socket()).unwrap();
     let refused = |why: &str| {
@@ -128,7 +128,7 @@ fn what_somebody_needs_stays() {
 fn a_socket_that_was_replaced_is_not_removed() {
     let place = Place::new("replaced");
     let running = serve(&place.socket());
-    // The next process has taken the place already.
+    // The next process has taken over the path already.
     fs::remove_file(place.socket()).unwrap();
     let next = UnixListener::bind(place.socket()).unwrap();
     drop(running);
@@ -137,14 +137,14 @@ fn a_socket_that_was_replaced_is_not_removed() {
 }
 
 #[test]
-fn a_listener_that_is_there_can_be_taken() {
+fn a_listener_of_the_standard_library_can_be_used() {
     let place = Place::new("given");
     let given = UnixListener::bind(place.socket()).unwrap();
     let server = Server::bind("127.0.0.1:0").unwrap();
     let running = Running::serve(server.listen(Listener::from_unix(given).unwrap()), peer());
     assert_eq!(ask(&place.socket()), "unix");
     drop(running);
-    // Whoever made it removes it.
+    // The process that made it removes it.
     assert!(place.socket().exists());
 }
 
@@ -156,7 +156,7 @@ fn a_burst_of_clients_waits_to_be_accepted() {
         let all = (0..count).map(|_| std::net::TcpStream::connect_timeout(&address, timeout));
         all.filter_map(Result::ok).collect::<Vec<_>>().len()
     };
-    // Nobody accepts them.
+    // No thread accepts them.
     let listener = Listener::tcp("127.0.0.1:0").unwrap();
     assert_eq!(connect(&listener, 300), 300);
     let listener = Listener::tcp("127.0.0.1:0").unwrap().backlog(10).unwrap();

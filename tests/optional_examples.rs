@@ -1,15 +1,15 @@
-//! The examples of optional features, as programs of their own, answer as they say.
+//! The examples of optional features, run as programs, respond as documented.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod example;
     pub(crate) mod process;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -52,7 +52,7 @@ fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     [&head[..], content].concat()
 }
 
-/// What a FastCGI responder answers to a GET, as a web server would get it.
+/// The response of a FastCGI responder to a GET, as a web server gets it.
 fn ask_as_web_server(address: SocketAddr, target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs = [
@@ -90,7 +90,7 @@ fn ask_as_web_server(address: SocketAddr, target: &str) -> String {
     String::from_utf8(output).unwrap()
 }
 
-/// Asks the example `fastcgi` at this address.
+/// Sends a request to the example `fastcgi` at this address.
 fn ask_for_guests(address: SocketAddr) {
     let response = ask_as_web_server(address, "/guests/Ada?x");
     assert!(
@@ -114,7 +114,7 @@ fn fastcgi() {
 }
 
 #[test]
-fn fastcgi_on_the_socket_that_it_is_started_with() {
+fn fastcgi_on_the_inherited_socket() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut child = std::process::Command::new(Process::path("fastcgi"))

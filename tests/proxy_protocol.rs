@@ -1,14 +1,14 @@
-//! A proxy in front that says who its client is.
+//! A proxy in front that sends the address of its client.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -22,7 +22,7 @@ use self::support::wire::Wire;
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
 #[test]
-fn a_proxy_says_who_its_client_is() {
+fn a_proxy_sends_the_address_of_its_client() {
     let app = || {
         Application::new(|request: Request| {
             let address = |address: Option<std::net::SocketAddr>| address.unwrap().to_string();
@@ -53,7 +53,7 @@ fn a_proxy_says_who_its_client_is() {
             "192.0.2.7:4711 10.0.0.1:80"
         );
     }
-    // Who has to say it and does not is not served, and who is not asked is not believed.
+    // A trusted proxy that sends no address is not served, and an address from other peers is not used.
     let mut wire = Wire::connect(trusting.address());
     wire.send(GET);
     assert!(matches!(wire.stream.read(&mut [0; 1]), Ok(0) | Err(_)));
@@ -68,7 +68,7 @@ fn a_proxy_says_who_its_client_is() {
 }
 
 #[test]
-fn what_is_for_http_alone_is_refused_elsewhere() {
+fn a_listener_with_the_proxy_protocol_works_only_with_http() {
     let listener = Listener::tcp("127.0.0.1:0").unwrap();
     let server = enfilade::fastcgi::Server::new(listener.proxy_protocol(["10.0.0.0/8"]).unwrap());
     let error = server

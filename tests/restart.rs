@@ -3,13 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod process;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -42,7 +42,7 @@ fn start(listener: &TcpListener, notify: &std::path::Path) -> Process {
     Process::start(&mut command)
 }
 
-/// One request on a connection of its own; what is answered.
+/// Sends one request on a new connection; returns the response.
 fn ask(address: SocketAddr, target: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

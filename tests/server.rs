@@ -2,7 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -56,7 +56,7 @@ fn echo() -> Application {
     Application::new(|mut request: Request| request.take_body())
 }
 
-/// An application that answers with the request's body when it has read all of it.
+/// An application that returns the request's body after it has read all of it.
 fn echo_whole() -> Application {
     Application::new(|mut request: Request| async move {
         let content = request.take_body().collect(64 << 20).await?;
@@ -64,12 +64,12 @@ fn echo_whole() -> Application {
     })
 }
 
-/// An application that answers with the request's path.
+/// An application that returns the request's path.
 fn paths() -> Application {
     Application::new(|request: Request| request.path().to_owned())
 }
 
-/// A body of what `next` gives, however it gives it.
+/// A body of the results of `next`, however it computes them.
 struct Source<F>(F);
 
 impl<F> http_body::Body for Source<F>
@@ -139,7 +139,7 @@ fn a_connection_may_have_one_request_and_names_capitals() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_responses_in_order() {
     let slow_first = Application::new(|request: Request| async move {
         if request.path() == "/slow" {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -153,7 +153,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn http_1_0_keeps_a_connection_only_where_asked() {
+fn http_1_0_keeps_a_connection_only_if_requested() {
     let (running, mut wire) = serve(hello());
     let response = wire.send("GET / HTTP/1.0\r\n\r\n").response();
     assert_eq!(response.lines[0], "HTTP/1.0 200 OK");
@@ -170,7 +170,7 @@ fn http_1_0_keeps_a_connection_only_where_asked() {
 }
 
 #[test]
-fn a_slow_head_is_given_up() {
+fn a_slow_head_times_out() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let running = Running::serve(
         server.header_read_timeout(Duration::from_millis(100)),
@@ -180,7 +180,7 @@ fn a_slow_head_is_given_up() {
     wire.send("GET / HTTP/1.1\r\nHo");
     let expected = "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(wire.rest_without_date(), expected);
-    // Who says nothing is told nothing.
+    // A client that sends nothing gets no response.
     let mut wire = Wire::connect(running.address());
     assert_eq!(wire.rest_without_date(), "");
 }
@@ -188,7 +188,7 @@ fn a_slow_head_is_given_up() {
 // Heads.
 
 #[test]
-fn the_date_is_said() {
+fn responses_have_the_date() {
     let (_running, mut wire) = serve(hello());
     let date = wire.send(GET).response().header("date").unwrap();
     // RFC 9110, section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
@@ -304,7 +304,7 @@ fn what_is_not_http_is_refused() {
     for (request, status) in cases {
         let case: String = request.chars().take(60).collect();
         let mut wire = Wire::connect(running.address());
-        // A server may refuse before it has read all of it.
+        // A server may reject it before it has read all of it.
         let _ = wire.try_send(&request);
         let response = wire.head();
         assert_eq!(response.status(), status, "{case:?}");
@@ -318,7 +318,7 @@ fn what_is_not_http_is_refused() {
 #[test]
 fn a_request_with_two_lengths_is_the_last_one() {
     let (_running, mut wire) = serve(echo());
-    // RFC 9112, section 6.3: the chunks count, and the connection is closed as somebody may have been fooled.
+    // RFC 9112, section 6.3: the chunks count, and the connection is closed because the message may be an attack.
     wire.send(
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n",
     );
@@ -331,7 +331,7 @@ fn a_request_with_two_lengths_is_the_last_one() {
 fn a_tunnel_is_refused() {
     let (_running, mut wire) = serve(hello());
     wire.send("CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n");
-    // An application that answered 200 had the connection closed without an answer.
+    // If the application returned 200, the connection was closed without a response.
     let response = wire.response();
     assert_eq!(response.status(), "501 Not Implemented");
     assert_eq!(response.header("connection").as_deref(), Some("close"));
@@ -355,10 +355,10 @@ fn the_number_of_headers_can_be_set() {
     }
 }
 
-// Bodies of answers.
+// Bodies of responses.
 
 #[test]
-fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
+fn a_known_length_is_sent_and_an_unknown_one_is_chunked() {
     let app = Router::new()
         .get("/text", |_: Request| "Hello")
         .get("/list", |_: Request| Body::from_list(["Hel", "lo"]))
@@ -388,14 +388,14 @@ fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
         );
         assert_eq!(response.text(), text, "{path}");
     }
-    // RFC 9112, section 6.1: an HTTP/1.0 client does not know of chunks, so the end of the connection is the end.
+    // RFC 9112, section 6.1: HTTP/1.0 has no chunks, so the end of the connection is the end of the body.
     for connection in ["", "Connection: keep-alive\r\n"] {
         let mut wire = Wire::connect(running.address());
         wire.send(format!("GET /stream HTTP/1.0\r\n{connection}\r\n"));
         let head = wire.head();
         assert_eq!(head.header("content-length"), None);
         assert_eq!(head.header("transfer-encoding"), None);
-        // It said that it would keep the connection, and then closed it.
+        // It announced keep-alive, and then closed the connection.
         assert_eq!(head.header("connection"), None);
         assert_eq!(wire.rest(), b"Hello");
     }
@@ -403,7 +403,7 @@ fn a_known_length_is_said_and_an_unknown_one_is_chunked() {
     let none = wire.head();
     assert_eq!(none.header("content-length"), None);
     assert_eq!(none.header("transfer-encoding"), None);
-    // Nothing of a body came: the next answer begins where it should.
+    // No byte of a body was sent: the next response begins in the right place.
     wire.send("GET /text HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(wire.response().text(), "Hello");
 }
@@ -418,7 +418,7 @@ fn a_body_that_fails_has_no_end() {
         wire.send(GET);
         let sent = wire.rest();
         let sent = String::from_utf8(sent).unwrap();
-        // What was made before may or may not have left; that it is whole must not be said.
+        // The parts before the failure may be sent or not; the body must not look complete.
         assert!(!sent.ends_with("0\r\n\r\n"), "{sent}");
         assert!(!sent.contains("disk"), "{sent}");
         let mut wire = Wire::connect(running.address());
@@ -430,7 +430,7 @@ fn a_body_that_fails_has_no_end() {
 // Panics.
 
 #[test]
-fn a_panic_is_a_500_and_the_connection_goes_on() {
+fn a_panic_is_a_500_and_the_connection_continues() {
     fn boom() -> &'static str {
         panic!("boom")
     }
@@ -499,9 +499,9 @@ fn the_server_says_which_request_panicked() {
     }
 }
 
-// Clients that go away.
+// Clients that disconnect.
 
-/// Whether its owner was dropped.
+/// Whether the value was dropped.
 struct Dropped(Arc<AtomicBool>);
 
 impl Drop for Dropped {
@@ -511,7 +511,7 @@ impl Drop for Dropped {
 }
 
 #[test]
-fn a_body_is_dropped_when_the_client_goes_away() {
+fn a_body_is_dropped_when_the_client_disconnects() {
     type Make = fn(Dropped) -> Body;
     let endless: Make = |dropped| {
         Body::from_iterator(std::iter::repeat_with(move || {
@@ -544,7 +544,7 @@ fn a_body_is_dropped_when_the_client_goes_away() {
 }
 
 #[test]
-fn a_call_is_dropped_when_the_client_goes_away() {
+fn a_call_is_dropped_when_the_client_disconnects() {
     let (called, calls) = mpsc::channel();
     let dropped = Arc::new(AtomicBool::new(false));
     let held = dropped.clone();
@@ -563,7 +563,7 @@ fn a_call_is_dropped_when_the_client_goes_away() {
     wait_for("the call to be dropped", || dropped.load(Ordering::SeqCst));
 }
 
-/// Waits for what must come true soon.
+/// Waits for a condition that becomes true soon.
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !is_so() {
@@ -586,13 +586,13 @@ fn the_body_of_a_request_is_streamed() {
     wire.send("0\r\n\r\n");
     assert_eq!(wire.chunk(), b"");
     assert_eq!(wire.line(), "");
-    // The connection is in order afterwards.
+    // The connection still works afterwards.
     wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfour");
     assert_eq!(wire.response().text(), "four");
 }
 
 #[test]
-fn a_body_that_breaks_off_is_an_error_and_not_an_end() {
+fn an_aborted_body_is_an_error_and_not_an_end() {
     let (sender, results) = mpsc::channel();
     let app = Application::new(move |mut request: Request| {
         let sender = sender.clone();
@@ -619,14 +619,14 @@ fn a_body_that_breaks_off_is_an_error_and_not_an_end() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_not_the_next_request() {
+fn an_unread_body_is_not_the_next_request() {
     let forged = "GET /forged HTTP/1.1\r\nHost: h\r\n\r\n";
     let length = format!("Content-Length: {}\r\n\r\n{forged}", forged.len());
     let chunked = format!(
         "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{forged}\r\n0\r\n\r\n",
         forged.len()
     );
-    // Longer than what a server would read to be rid of it.
+    // Longer than what a server would read and discard.
     let long = format!(
         "Content-Length: {}\r\n\r\n{}",
         forged.len() * 20_000,
@@ -644,9 +644,9 @@ fn a_body_that_nobody_reads_is_not_the_next_request() {
 }
 
 #[test]
-fn what_comes_of_a_body_after_its_response_is_no_head() {
+fn the_rest_of_a_body_after_its_response_is_not_a_head() {
     let app = Application::new(|mut request: Request| {
-        // It was taken for a request line, and one of so many bytes is a 414.
+        // It was parsed as a request line, and one of so many bytes is a 414.
         let body = request.take_body();
         tokio::spawn(body.collect(usize::MAX));
         "answered"
@@ -661,7 +661,7 @@ fn what_comes_of_a_body_after_its_response_is_no_head() {
     assert_eq!(wire.response().status(), "200 OK");
 }
 
-/// A coded body of zeros, of which the first part alone is too much.
+/// A compressed body of zeros, of which the first part alone is over the limit.
 fn bomb() -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&vec![0; 32 << 20]).unwrap();
@@ -676,7 +676,7 @@ fn a_bomb_is_a_413_and_is_not_read_on() {
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         bomb.len()
     );
-    // The other half never comes.
+    // The other half never arrives.
     wire.send(head).send(&bomb[..bomb.len() / 2]);
     let response = wire.response();
     assert_eq!(response.status(), "413 Payload Too Large");
@@ -684,7 +684,7 @@ fn a_bomb_is_a_413_and_is_not_read_on() {
 }
 
 #[test]
-fn a_fault_of_a_compressed_body_is_its_response_and_the_connection_goes_on() {
+fn an_invalid_compressed_body_gets_its_status_and_the_connection_continues() {
     let (_running, mut wire) = serve(echo_whole().wrap(Decompression::new()));
     for (coding, body, status) in [
         ("gzip", "garbage", "400 Bad Request"),
@@ -720,7 +720,7 @@ fn a_client_that_waits_for_100_gets_it_when_its_body_is_read() {
 
 #[test]
 fn listens_on_ipv6() {
-    // The standard library says whether this machine has it: the server must say the same.
+    // The standard library shows whether this machine has IPv6: the server must agree.
     match (TcpListener::bind("[::1]:0"), Server::bind("[::1]:0")) {
         (Ok(_), Ok(server)) => {
             assert!(server.local_addr().is_ipv6());
@@ -739,7 +739,7 @@ fn listens_on_ipv6() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_named() {
+fn an_unavailable_address_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = Server::bind(address.as_str()).unwrap_err();
@@ -798,7 +798,7 @@ fn a_wsgi_callable_reads_its_input_as_it_arrives() {
 // Trailers.
 
 #[test]
-fn trailers_are_sent_to_a_client_that_takes_them() {
+fn trailers_are_sent_to_a_client_that_accepts_them() {
     let with_trailers = |body: fn() -> Body| {
         move |_: Request| {
             let mut trailers = HeaderMap::new();
@@ -824,7 +824,7 @@ fn trailers_are_sent_to_a_client_that_takes_them() {
         assert_eq!(wire.chunk(), b"");
         assert_eq!(wire.line(), "x-checksum: 42");
         assert_eq!(wire.line(), "");
-        // RFC 9110, section 6.5.1: they are kept from one that did not say so.
+        // RFC 9110, section 6.5.1: trailers are not sent to a client that does not announce `TE: trailers`.
         wire.send(format!("{request}Connection: close\r\n\r\n"));
         let rest = String::from_utf8(wire.rest()).unwrap();
         assert!(!rest.contains("x-checksum: "), "{rest}");
@@ -833,7 +833,7 @@ fn trailers_are_sent_to_a_client_that_takes_them() {
 }
 
 #[test]
-fn the_cause_of_an_error_is_told_to_the_servers_hook() {
+fn the_servers_hook_gets_the_cause_of_an_error() {
     let app = Application::new(|request: Request| match request.path() {
         "/cause" => Err(HttpError::from(std::io::Error::other("the disk is full"))),
         "/busy" => Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE)),
@@ -854,7 +854,7 @@ fn the_cause_of_an_error_is_told_to_the_servers_hook() {
         ("/cause", Some((500, Some("the disk is full")))),
         ("/busy", Some((503, None))),
         ("/missing", None),
-        // That is the matter of the other hook.
+        // Panics go to the other hook.
         ("/panic", None),
         ("/", None),
     ] {

@@ -3,14 +3,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod gated;
     pub(crate) mod process;
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -31,7 +31,7 @@ use self::support::wire::{PATIENCE, Wire};
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Waits until nobody listens at `address`.
+/// Waits until no process listens at `address`.
 fn wait_until_closed(address: SocketAddr) {
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
@@ -41,7 +41,7 @@ fn wait_until_closed(address: SocketAddr) {
 }
 
 #[test]
-fn what_is_in_flight_is_finished_and_the_rest_closed() {
+fn requests_in_flight_finish_and_other_connections_close() {
     let gate = Arc::new(Semaphore::new(0));
     let (sender, calls) = mpsc::channel();
     let app = gated(&gate, move || sender.send(()).unwrap());
@@ -63,14 +63,14 @@ fn what_is_in_flight_is_finished_and_the_rest_closed() {
     wait_until_closed(running.address());
     gate.add_permits(1);
     assert_eq!(busy.response().text(), "done");
-    // The answer says so where the connection knows of it in time, and it is closed in any case.
+    // The response has `Connection: close` if the connection learns of it in time; it is closed in any case.
     assert_eq!(busy.rest(), b"");
     let start = Instant::now();
     running.join();
     assert!(start.elapsed() < PATIENCE / 2);
 }
 
-/// An application whose answer has no end; tells how it ended nevertheless.
+/// An application whose response does not end; sends the outcome of its body.
 fn endless() -> (Application, mpsc::Receiver<Outcome>) {
     let (sender, ends) = mpsc::channel();
     let app = Application::new(move |_: Request| {
@@ -85,10 +85,10 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().enable_all().build().unwrap()
 }
 
-// In both tests the runtime is the caller's and goes on; the connection used to go on with it.
+// In both tests the runtime is the caller's and runs on; the connection used to run on with it.
 
 #[test]
-fn the_deadline_breaks_off_what_hangs() {
+fn the_deadline_aborts_requests_that_hang() {
     let (app, ends) = endless();
     let server = Server::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr();
@@ -122,7 +122,7 @@ fn a_server_that_is_dropped_drops_its_connections() {
 }
 
 #[test]
-fn a_signal_lets_what_is_in_flight_finish() {
+fn a_signal_lets_requests_in_flight_finish() {
     for name in ["TERM", "INT"] {
         let mut process = Process::example("gated_server", &[]);
         let mut wire = Wire::connect(process.address);
@@ -153,7 +153,7 @@ fn a_second_signal_ends_at_once() {
         process.signal(names[0]);
         wait_until_closed(process.address);
         assert_eq!(process.child.try_wait().unwrap(), None);
-        // The deadline is that of the default, 30 seconds: longer than this waits.
+        // The deadline is the default, 30 seconds: longer than this test waits.
         process.signal(names[1]);
         let (status, _) = process.end();
         assert!(status.success(), "{names:?}: {status}");

@@ -2,12 +2,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
     pub(crate) mod running;
-    #[expect(dead_code, reason = "others need more of it")]
+    #[expect(dead_code, reason = "other tests use the rest of it")]
     pub(crate) mod wire;
 }
 
@@ -28,7 +28,7 @@ use self::support::wire::PATIENCE;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
-/// A directory with an authority and the files that it has signed.
+/// A directory with a certificate authority and the files that it has signed.
 struct Office {
     place: PathBuf,
     authority: CertifiedIssuer<'static, KeyPair>,
@@ -91,7 +91,7 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     builder.with_safe_default_protocol_versions().unwrap()
 }
 
-/// Says what the application knows of the connection.
+/// Returns the facts of the connection that the application sees.
 fn facts() -> Application {
     Application::new(|request: Request| {
         let connection = request.connection();
@@ -137,7 +137,7 @@ fn ask(mut stream: Connected) -> std::io::Result<String> {
 }
 
 #[test]
-fn the_application_sees_what_was_agreed_on() {
+fn the_application_sees_the_negotiated_facts() {
     let office = Office::new("facts");
     let running = serve(office.certificates());
     let response = ask(connect(running.address(), office.client(), "house.example")).unwrap();
@@ -175,7 +175,7 @@ fn clients_get_the_certificate_of_the_name_that_they_ask_for() {
 }
 
 #[test]
-fn http_2_is_agreed_on_where_the_client_knows_it() {
+fn http_2_is_negotiated_if_the_client_offers_it() {
     let office = Office::new("alpn");
     let running = serve(office.certificates());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -276,7 +276,7 @@ fn a_new_certificate_is_for_new_connections() {
 }
 
 #[test]
-fn who_does_not_shake_hands_keeps_nobody_out() {
+fn a_client_that_does_not_shake_hands_blocks_no_other() {
     let office = Office::new("hands");
     let running = serve(office.certificates());
     let mut silent = TcpStream::connect(running.address()).unwrap();
@@ -293,7 +293,7 @@ fn who_does_not_shake_hands_keeps_nobody_out() {
 }
 
 #[test]
-fn a_file_that_is_no_good_is_named() {
+fn an_invalid_file_is_named() {
     let office = Office::new("files");
     office.sign("a.example", "a");
     office.sign("b.example", "b");

@@ -1,7 +1,7 @@
-//! Connections that leave HTTP/1.1 behind the built-in server.
+//! Upgrades of HTTP/1.1 connections behind the built-in server.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -40,7 +40,7 @@ fn echo(request: Request) -> Response {
     }
 }
 
-/// An application, and how its responses ended.
+/// An application, and the outcomes of its responses.
 fn watched(app: Application) -> (Application, mpsc::Receiver<BodyEnd>) {
     let (sender, ends) = mpsc::channel();
     let app = Application::new(move |request: Request| {
@@ -102,7 +102,7 @@ fn rest(client: &mut TcpStream) -> String {
 }
 
 #[test]
-fn an_echo_answers_until_its_client_has_ended() {
+fn an_echo_responds_until_its_client_closes() {
     let (app, ends) = watched(Application::new(echo));
     let running = Running::serve(server(), app);
     let mut client = connect(running.address(), ASK);
@@ -130,7 +130,7 @@ fn an_echo_answers_until_its_client_has_ended() {
 }
 
 #[test]
-fn what_is_sent_ahead_is_not_lost_or_taken_for_http() {
+fn bytes_sent_ahead_are_not_lost_or_parsed_as_http() {
     let running = Running::serve(server(), Application::new(echo));
     for ahead in [
         "x",
@@ -162,7 +162,7 @@ fn without_an_upgrade_a_101_is_a_500_and_the_connection_stays() {
     let mut client = connect(running.address(), ask);
     assert!(head(&mut client).starts_with("http/1.1 500 "));
     assert_eq!(read(&mut client, 21), "Internal Server Error");
-    // One that is told what to ask for, one that asks without `Connection`, and one that does it right.
+    // One that gets a 426, one that asks without `Connection`, and one that does it right.
     let plain = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     let alone = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\n\r\n";
     for request in [plain, alone] {
@@ -227,7 +227,7 @@ fn log_and_limit_see_the_end_of_the_conversation() {
 }
 
 #[test]
-fn a_client_that_goes_away_ends_it() {
+fn a_client_that_disconnects_ends_the_upgrade() {
     let (app, ends) = watched(Application::new(|request: Request| {
         let upgrade = request.upgrade("echo").unwrap();
         upgrade.respond(async |mut connection| {
@@ -264,7 +264,7 @@ fn a_panic_ends_one_conversation() {
 }
 
 #[test]
-fn a_server_that_stops_lets_it_say_goodbye() {
+fn a_server_that_stops_lets_an_upgrade_finish() {
     let app = Application::new(|request: Request| {
         let (upgrade, connection) = (
             request.upgrade("echo").unwrap(),
@@ -285,7 +285,7 @@ fn a_server_that_stops_lets_it_say_goodbye() {
 }
 
 #[test]
-fn at_its_deadline_a_server_breaks_it_off() {
+fn at_its_deadline_a_server_aborts_an_upgrade() {
     let (app, ends) = watched(Application::new(echo));
     let mut running = Running::serve(server().shutdown_deadline(Duration::from_millis(50)), app);
     let mut client = connect(running.address(), ASK);
@@ -300,7 +300,7 @@ fn at_its_deadline_a_server_breaks_it_off() {
 }
 
 #[test]
-fn what_is_spawned_outlives_its_response_and_is_waited_for() {
+fn a_spawned_future_outlives_its_response_and_the_server_waits() {
     let (sender, done) = mpsc::channel();
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let opened = gate.clone();

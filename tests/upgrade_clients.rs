@@ -1,7 +1,7 @@
-//! Clients of upgrades that go, stall or send what is odd, over HTTP/1.1.
+//! Clients of upgrades over HTTP/1.1 that disconnect, stall or send odd requests.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -34,7 +34,7 @@ fn echo(request: Request) -> Response {
     })
 }
 
-/// An application, and how its responses ended.
+/// An application, and the outcomes of its responses.
 fn watched<F, R>(
     run: impl Fn(Upgraded) -> F + Clone + Send + Sync + 'static,
 ) -> (Application, mpsc::Receiver<BodyEnd>)
@@ -90,7 +90,7 @@ fn reset(client: TcpStream) {
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// It waits for something else than the connection, as one that only sends news does.
+/// It waits for something other than the connection, like a task that only sends news.
 #[test]
 fn a_task_that_does_not_look_at_its_connection_ends_when_the_client_resets_it() {
     let (app, ends) =
@@ -99,7 +99,7 @@ fn a_task_that_does_not_look_at_its_connection_ends_when_the_client_resets_it() 
     let running = Running::serve(server, app);
     let mut client = connect(running.address(), ASK);
     assert_eq!(status(&mut client), "101");
-    // One that only closes its side still reads.
+    // A client that only closes its sending side still reads.
     let mut reader = connect(running.address(), ASK);
     assert_eq!(status(&mut reader), "101");
     reader.shutdown(Shutdown::Write).unwrap();
@@ -134,7 +134,7 @@ fn another_task_that_keeps_the_connection_ends_with_the_client() {
     assert_eq!(read(&mut client, 5), b"Hello");
     reset(client);
     gone.recv_timeout(PATIENCE).unwrap();
-    // A server that stops does not wait for another.
+    // A server that stops does not wait for another task.
     let mut client = connect(running.address(), ASK);
     assert_eq!(status(&mut client), "101");
     running.stop();
@@ -142,7 +142,7 @@ fn another_task_that_keeps_the_connection_ends_with_the_client() {
 }
 
 #[test]
-fn a_response_that_is_not_taken_yet_comes_whole_before_the_upgrade() {
+fn an_unread_response_is_complete_before_the_upgrade() {
     let (sender, called) = mpsc::channel();
     let page = vec![b'x'; 100 << 10];
     let length = page.len();
@@ -171,7 +171,7 @@ fn a_response_that_is_not_taken_yet_comes_whole_before_the_upgrade() {
     assert_eq!(rest, b"ahead");
 }
 
-/// What is left of it would be read as the other protocol.
+/// The rest of it would be read as the other protocol.
 #[test]
 fn a_body_that_was_dropped_unread_leaves_no_upgrade() {
     let app = Application::new(async |mut request: Request| {
@@ -212,7 +212,7 @@ fn a_client_that_waits_for_100_gets_it_before_the_101() {
 }
 
 #[test]
-fn only_what_asks_for_it_as_http_says_is_an_upgrade() {
+fn only_a_valid_upgrade_request_is_an_upgrade() {
     let running = Running::serve(server(), Application::new(echo));
     let many = format!(
         "Connection: upgrade\r\nUpgrade: {}echo",
@@ -255,7 +255,7 @@ fn only_what_asks_for_it_as_http_says_is_an_upgrade() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_given_up() {
+fn a_client_that_reads_nothing_is_dropped() {
     let (app, ends) = watched(async |mut upgraded: Upgraded| -> std::io::Result<()> {
         loop {
             upgraded.write_all(&[b'x'; 64 * 1024]).await?;

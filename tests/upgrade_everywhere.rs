@@ -1,7 +1,7 @@
-//! Connections that leave HTTP: over TLS, over HTTP/2, and with axum on either side.
+//! Upgrades over TLS, over HTTP/2, and with axum on either side.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -44,7 +44,7 @@ fn echo(request: Request) -> Response {
     })
 }
 
-/// Routed, as most are.
+/// With a router, as most applications are.
 fn house() -> Application {
     Router::new()
         .get("/echo", echo)
@@ -103,12 +103,12 @@ async fn echoes(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     assert_eq!(rest, "bye");
 }
 
-/// A client of HTTP/2, of a server that knows extended CONNECT.
+/// A client of HTTP/2, whose server supports extended CONNECT.
 async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = connect(address).await;
     let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
     let mut sender = sender;
-    // The setting has come once something was answered.
+    // The setting has arrived once there is a response.
     let ping = connection.ping_pong();
     tokio::spawn(connection);
     if let Some(mut ping) = ping {
@@ -129,7 +129,7 @@ fn ask_for(target: &str, protocol: &'static str) -> http::Request<()> {
         .unwrap()
 }
 
-/// Sends a request of an extended CONNECT, and some bytes; returns the status and what came, to the end.
+/// Sends an extended CONNECT, and some bytes; returns the status and all content.
 async fn exchange(
     address: SocketAddr,
     target: &str,
@@ -173,7 +173,7 @@ async fn over_http_2() {
         (end.received(), end.bytes(), end.outcome()),
         (10, 13, Outcome::Complete)
     );
-    // Nobody takes these.
+    // The application does not accept these.
     let unknown = "The protocol is not known here";
     for (target, protocol, status, text) in [
         ("http://h/page", "echo", 501, unknown),
@@ -293,7 +293,7 @@ fn sockets() -> axum::Router {
 }
 
 const WEBSOCKET: &str = "GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// `hello` and a close, under a mask of zeros.
+/// `hello` and a close frame, under a mask of zeros.
 const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
 const CLOSE: &[u8] = b"\x88\x80\0\0\0\0";
 
@@ -329,7 +329,7 @@ async fn websockets_of_axum_run_here() {
     let mut stream = connect(running.address()).await;
     let lie = WEBSOCKET.replace("/socket", "/lie");
     stream.write_all(lie.as_bytes()).await.unwrap();
-    // Nobody has taken the connection.
+    // The application has not taken the connection.
     assert!(head(&mut stream).await.starts_with("http/1.1 500 "));
 }
 

@@ -1,7 +1,7 @@
-//! Clients of upgrades over HTTP/2 that go, stall or send what is odd.
+//! Clients of upgrades over HTTP/2 that disconnect, stall or send odd requests.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -26,8 +26,8 @@ use self::support::running::Running;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What an application does that has these paths, and how its responses end: `/wait` looks at nothing, `/close` closes
-/// its side before, `/flood` writes for ever, `/echo` sends back what comes.
+/// An application with these paths, and the outcomes of its responses: `/wait` reads nothing, `/close` closes its side
+/// before, `/flood` writes for ever, `/echo` sends back all bytes.
 fn paths() -> (Application, mpsc::Receiver<(String, BodyEnd)>) {
     let (sender, ends) = mpsc::channel();
     let app = Application::new(move |request: Request| -> Response {
@@ -103,7 +103,7 @@ fn ask(
         .unwrap()
 }
 
-/// A stream that has left HTTP.
+/// An upgraded stream.
 async fn upgrade(
     sender: &mut SendRequest<Bytes>,
     path: &str,
@@ -154,17 +154,17 @@ async fn a_stream_that_is_reset_ends_its_task_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_opens_no_window_is_given_up() {
+async fn a_client_that_opens_no_window_is_dropped() {
     let (app, ends) = paths();
     let server = server().write_timeout(Duration::from_millis(300));
     let running = Running::serve(server, app);
     let mut sender = connect(running.address()).await;
     let (_body, _content) = upgrade(&mut sender, "/flood").await;
     assert_eq!(next(&ends).await, ("/flood".to_owned(), Outcome::Failed));
-    // The connection is as it was.
+    // The connection still works.
     let (mut body, mut content) = upgrade(&mut sender, "/echo").await;
     content.send_data(Bytes::from_static(b"x"), true).unwrap();
-    // Its window is full, by data that the client does not take.
+    // Its window is full of data that the client does not read.
     assert_eq!(next(&ends).await.0, "/echo");
     drop((_body, _content));
     assert_eq!(rest(&mut body).await, b"xbye");
@@ -196,7 +196,7 @@ async fn a_stream_that_ends_with_its_request_is_read_to_that_end() {
     assert_eq!(response.status(), 200);
     assert_eq!(rest(&mut response.into_body()).await, b"bye");
     assert_eq!(next(&ends).await, ("/echo".to_owned(), Outcome::Complete));
-    // An extended CONNECT has no content with a length of its own: hyper ends the connection, and that alone.
+    // An extended CONNECT has no content with a length of its own: hyper closes the connection, and only that.
     let mut other = connect(running.address()).await;
     let (response, _content) = ask(&mut other, "/echo", false, &[("content-length", "5")]);
     patiently(response).await.unwrap_err();

@@ -1,7 +1,7 @@
-//! Services that go on reading when they have written all, and those that just go.
+//! Services that keep reading after they have written everything, and those that just close.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 mod support {
@@ -23,7 +23,7 @@ use self::support::running::Running;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A service that says hello, and closes its side; `/stay` then reads to the end, and tells what came.
+/// A service that sends a greeting, and closes its side; `/stay` then reads to the end, and reports what it read.
 fn service(sender: mpsc::Sender<String>) -> axum::Router {
     let speak = async move |mut request: axum::extract::Request| {
         let (upgrade, sender) = (hyper::upgrade::on(&mut request), sender.clone());
@@ -60,7 +60,7 @@ async fn patiently<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
-/// A client that has read all that there is.
+/// A client that has read everything.
 async fn client(address: SocketAddr, path: &str, upgrade: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let ask = format!(
@@ -94,11 +94,11 @@ async fn a_service_that_has_written_all_still_reads() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_gone_ends_it_while_its_client_is_silent() {
+async fn a_closed_service_ends_the_upgrade_while_its_client_is_silent() {
     let (sender, _read) = mpsc::channel();
     let (app, ends) = watched(tower::application(service(sender)));
     let running = Running::serve(Server::bind("127.0.0.1:0").unwrap(), app);
-    // So many that each of them must not look at all.
+    // So many members that comparing each with all others would take too long.
     let many = format!("{}tunnel", "a,".repeat(4_000));
     for upgrade in ["tunnel", &many] {
         let stream = client(running.address(), "/go", upgrade).await;

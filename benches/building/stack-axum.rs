@@ -1,5 +1,5 @@
-//! The stack of the README: axum and tower-http. Its log is the events of `TraceLayer`, which
-//! nobody writes: what would, `tracing-subscriber`, is not counted.
+//! The stack of the README: axum and tower-http. Its log is the events of `TraceLayer`, without a subscriber:
+//! `tracing-subscriber` would write them, but is not counted.
 
 use std::error::Error;
 

@@ -24,7 +24,7 @@ fn set(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<Header
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A `ServiceBuilder` of these twenty took the compiler more than five minutes and nine gigabytes.
+    // One `ServiceBuilder` of these twenty took the compiler more than five minutes and nine gigabytes.
     let app = Router::new()
         .route("/", get(async || "Hello, world!"))
         .route(

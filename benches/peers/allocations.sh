@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Allocations of one answer: `allocations.sh program [argument...]`, a program that takes CALLS.
-# Counted from outside, so that counting is not among the instructions of the same program; the difference of two runs
-# leaves out what its start takes. FEW is the calls of the first run, the second makes three times as many.
+# Prints the allocations of one response: `allocations.sh program [argument...]`, with a program that reads CALLS.
+# They are counted from outside, so that counting adds no instructions to the program. The difference of two runs leaves out
+# the start of the program. FEW is the number of calls of the first run; the second makes three times as many.
 set -euo pipefail
 few=${FEW:-1000}
 count() {
@@ -10,5 +10,5 @@ count() {
 }
 first=$(count "$few" "$@")
 second=$(count $((few * 3)) "$@")
-# A worker's queue now and then takes a block of its own: to the nearest whole.
+# Rounds to the nearest whole number: a worker's queue allocates a block now and then.
 echo $(((second - first + few) / (2 * few)))

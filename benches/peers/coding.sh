@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the coders that are compared, each by itself, and runs them.
+# Builds the programs for compression, each separately, and runs them.
 set -euo pipefail
 cd "$(dirname "$0")"
 build() { cargo build --release --quiet --package "$@"; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Downloads a file of 100 MiB and one of 100 KiB again and again, from our server in several ways, and from an nginx that
-# runs already, if NGINX_PORT, NGINX_PID (of its worker) and NGINX_ROOT say so: the processor's time of the server for
-# each, and how much came in a second. Ours has the first processor, and the client the second.
+# Downloads a file of 100 MiB and one of 100 KiB many times, from our server in several ways, and from a running nginx if
+# NGINX_PORT, NGINX_PID (of its worker) and NGINX_ROOT are set. Prints the server's CPU time for each download, and the rate.
+# Our server has the first processor, the client the second.
 set -euo pipefail
 cd "$(dirname "$0")"
 cargo build --release --quiet --package files
@@ -12,14 +12,14 @@ trap 'kill "${servers[@]}" 2>/dev/null; rm -r "$folder"' EXIT
 
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
-# The port of a server, its process, the path, the size of the file, how often.
+# The arguments are the port of a server, its process, the path, the size of the file, and the number of downloads.
 load() {
     local before after started ended
     before=$(ticks "$2") started=$(date +%s%N)
     taskset -c 1 curl --silent --fail --output /dev/null "http://127.0.0.1:$1$3?[1-$5]"
     after=$(ticks "$2") ended=$(date +%s%N)
     awk -v c=$((after - before)) -v hz="$(getconf CLK_TCK)" -v t=$((ended - started)) -v n="$5" -v s="$4" \
-        'BEGIN { printf "%9.0f us of processor, %6.0f MB/s", c / hz / n * 1e6, n * s / t * 1e3 }'
+        'BEGIN { printf "%9.0f us of CPU, %6.0f MB/s", c / hz / n * 1e6, n * s / t * 1e3 }'
 }
 
 for kib in 102400 100; do
@@ -34,7 +34,7 @@ for kib in 102400 100; do
             printf '%7s KiB, round %s, %-10s %s\n' "$kib" "$round" "$path" "$(load "$port" "$ours" "$path" $((kib * 1024)) "$times")"
         done
         if [ -n "${NGINX_PORT:-}" ]; then
-            # A worker whose root is NGINX_ROOT, and whose process is NGINX_PID.
+            # nginx's worker has the root NGINX_ROOT and the process NGINX_PID.
             cp "$folder/$kib" "$NGINX_ROOT/file"
             printf '%7s KiB, round %s, %-10s %s\n' "$kib" "$round" nginx "$(load "$NGINX_PORT" "$NGINX_PID" /file $((kib * 1024)) "$times")"
         fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Instructions of one answer under callgrind: `instructions.sh program [argument...]`, a program that takes CALLS.
-# The difference of two runs leaves out what the start of the program takes. FEW is the calls of the first run, the second
-# makes three times as many.
+# Prints the instructions of one response under callgrind: `instructions.sh program [argument...]`, with a program that reads
+# CALLS. The difference of two runs leaves out the start of the program. FEW is the number of calls of the first run; the
+# second makes three times as many.
 set -euo pipefail
 few=${FEW:-1000}
 count() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the programs whose wrappers are counted, each by itself, and measures them; writes a table of ../README.md.
+# Builds the programs with numbers of wrappers, each separately, and measures them. Writes a table of ../README.md.
 # Instructions and allocations need valgrind.
 set -euo pipefail
 cd "$(dirname "$0")"

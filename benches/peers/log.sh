@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the loggers that are compared, each by itself, and runs them; instructions need valgrind.
+# Builds the programs with loggers, each separately, and runs them. Instructions need valgrind.
 set -euo pipefail
 cd "$(dirname "$0")"
 for package in logging log-ours log-axum log-actix; do

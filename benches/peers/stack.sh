@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the stacks that can be called in process, each by itself, and measures them; writes a table of ../README.md.
+# Builds the stacks that can be called in process, each separately, and measures them. Writes a table of ../README.md.
 # Instructions and allocations need valgrind.
 set -euo pipefail
 cd "$(dirname "$0")"

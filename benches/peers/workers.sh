@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Two workers on one runtime beside one runtime each: CPU of the server for a request, as a ratio, in interleaved rounds.
-# Needs wrk, which asks from the same cores.
+# Compares two workers on one runtime with a runtime for each: the server's CPU for a request, as a ratio, in interleaved
+# rounds. Needs wrk, which runs on the same cores.
 set -euo pipefail
 cd "$(dirname "$0")"
 command -v wrk >/dev/null || { echo "wrk is missing: install the Debian package wrk" >&2; exit 1; }
@@ -11,7 +11,7 @@ ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{print $12 + $13}'; }
 "$program" own 127.0.0.1:8702 & own=$!
 trap 'kill "$shared" "$own"' EXIT
 sleep 1
-# Microseconds of CPU for a request of the server with this process and port.
+# Prints the microseconds of CPU for a request, of the server with this process and port.
 round() {
     local before after count
     before=$(ticks "$1")

@@ -1,4 +1,4 @@
-//! What wrappers say of their options: values with their types, and no secrets.
+//! The options in descriptions of wrappers: values with their types, and no secrets.
 
 use std::time::Duration;
 

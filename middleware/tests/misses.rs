@@ -1,7 +1,7 @@
-//! What a miss is: the router, `NotFound` and `ErrorPages` agree.
+//! The router, `NotFound` and `ErrorPages` agree on what a miss is.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 use enfilade_core::{Application, HttpError, Request};
@@ -36,7 +36,7 @@ fn a_value_that_does_not_parse_is_a_miss_like_any_other() {
         ("/shelves/99999999999", 404, "Nothing here"),
         ("/shelves/7", 404, "Nothing here"),
         ("/shelves/8", 404, "Not Found: shelf 8 is lent\n"),
-        // A mistake in the program is none.
+        // A mistake in the program is not a miss.
         ("/shelves/9", 500, "Internal Server Error\n"),
     ] {
         let response = client.get(path).header("accept", "text/plain").send();
@@ -64,7 +64,7 @@ fn pages_are_for_each_miss_of_the_router() {
 }
 
 #[test]
-fn a_name_that_no_pattern_captures_is_told_to_the_log() {
+fn a_name_that_no_pattern_captures_is_reported_in_the_log() {
     let error = house().call(Request::get("/shelves/9"));
     let response = pollster::block_on(error.into_future());
     let error = response.extensions().get::<std::sync::Arc<HttpError>>();

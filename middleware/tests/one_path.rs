@@ -1,7 +1,7 @@
-//! One path: whatever a client writes, everything that compares paths reads the same string.
+//! One path: whatever a client sends, everything that compares paths reads the same string.
 #![expect(
     clippy::unwrap_used,
-    reason = "a helper of tests, which lints do not count as one"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 use enfilade_core::{Application, Request, around, path};
@@ -9,7 +9,7 @@ use enfilade_middleware::{CacheControl, CacheRule, Guard, Maintenance, Mounts, R
 use enfilade_testing::Client;
 use proptest::prelude::*;
 
-/// Says on which side of the fence around `/admin` a request is: 1 inside, 0 outside.
+/// Which side of the fence around `/admin` a request is on: 1 inside, 0 outside.
 type Fence = (&'static str, fn(&str) -> Application);
 
 fn inside() -> Application {
@@ -20,7 +20,7 @@ fn outside() -> Application {
     Application::new(|_: Request| "0")
 }
 
-/// The prefix is `/` and a name without characters that mean something in a pattern.
+/// The prefix is `/` and a name without special characters of patterns.
 const FENCES: [Fence; 5] = [
     ("starts_with", |prefix| {
         let prefix = path::encode(prefix).into_owned();
@@ -52,7 +52,7 @@ const FENCES: [Fence; 5] = [
     }),
 ];
 
-/// A segment as a client may write it, and what surrounds it.
+/// A segment as a client may write it, and the characters around it.
 fn spelling() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("admin"),
@@ -88,7 +88,7 @@ fn spelling() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// A capture takes no bytes that are not UTF-8, which is a 400 on the inside too.
+    /// A capture takes only UTF-8; other bytes are a 400 on the inside too.
     #[test]
     fn nothing_disagrees_about_the_side_of_a_fence(
         prefix in prop_oneof![Just("/admin"), Just("/caf\u{e9}"), Just("/a@b"), Just("/x/admin")],
@@ -109,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn a_maintenance_lets_through_what_it_names_and_nothing_behind_it() {
+fn a_maintenance_passes_only_the_paths_that_it_names() {
     let closed = Maintenance::new().allow(Guard::path("/health").unwrap());
     closed.switch().close();
     let app = Application::new(|request: Request| request.path().to_owned());

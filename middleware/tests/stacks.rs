@@ -1,7 +1,7 @@
-//! Stacks of wrappers: every boundary can be reached, keeps the laws, and is known to `doctor`.
+//! Stacks of wrappers: tools reach every boundary, each stack keeps the laws, and `doctor` knows its wrappers.
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which lints do not count as tests"
+    reason = "clippy does not count helpers of tests as tests"
 )]
 
 use enfilade_core::{Application, Request, around};
@@ -40,7 +40,7 @@ fn every_boundary_of_a_stack_can_be_reached() {
 }
 
 #[test]
-fn what_is_inside_is_shown_and_reached_in_the_same_order() {
+fn inner_applications_are_shown_and_reached_in_the_same_order() {
     fn check(app: &Application) {
         let tree = app.describe();
         let shown: Vec<_> = tree.children().map(|(_, child)| child.clone()).collect();
@@ -68,7 +68,7 @@ fn what_is_inside_is_shown_and_reached_in_the_same_order() {
     check(&Application::new(Swap::new(leaf("14"))));
 }
 
-/// Two sites, guarded as the docs of the wrappers say.
+/// Two sites, guarded as the docs of the wrappers recommend.
 fn sites(shop: Application, page: Application) -> Application {
     let exceptions = |app: Application| {
         let https = HttpsRedirect::new().except("/");
@@ -114,7 +114,7 @@ fn sites_keep_the_laws_at_every_boundary() {
     }
 }
 
-/// A router with a mount, and answers of which some are long, tagged, or missing.
+/// A router with a mount; some responses are long, tagged, or missing.
 fn rooms() -> Application {
     let tag = [
         ("etag", "\"1\""),
@@ -192,7 +192,7 @@ fn a_doctor_knows_these_wrappers_by_name() {
 
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 #[test]
-fn what_watches_stands_outside_and_finds_nothing() {
+fn observers_outside_change_nothing() {
     use enfilade_middleware::{Inspect, Metrics, Timing, Trace};
 
     let app = rooms()

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-// Over a slice these leave what follows the content where it is.
+// On a slice, these leave the rest after the content.
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::matchers::{self, text_of};
 use crate::observed::ObservedResponse;
 use crate::verdict::{self, Check, ensure, fail, unsupported};
 
-/// Judges the body of `answer`; `all` are the answers of a repeated request.
+/// Judges the body of `response`; `all` are the responses of a repeated request.
 pub(crate) fn body(
     matcher: &Value,
     response: &ObservedResponse,
@@ -46,7 +46,7 @@ fn body_by(
     }
 }
 
-/// Matchers of bytes, which are for a body and for what it decodes to.
+/// Matchers of bytes, for a body and for its decoded content.
 fn content_by(name: &str, wanted: &Value, content: &[u8]) -> Check {
     let said = |holds: bool| {
         let found = shown(content);
@@ -78,7 +78,7 @@ pub(crate) fn base64(value: &Value) -> Check<Vec<u8>> {
         .or_else(|error| unsupported(format!("base64 {value}: {error}")))
 }
 
-/// The content that was encoded, which must be all there is.
+/// Returns the decoded content; no bytes may follow it.
 fn decoded(wanted: &Value, body: &[u8]) -> Check {
     let coding = required(wanted, "coding")?;
     let (content, rest) = match coding {
@@ -95,7 +95,7 @@ fn decoded(wanted: &Value, body: &[u8]) -> Check {
         .map_err(|trouble| trouble.within(&format!("decoded from {coding}")))
 }
 
-/// The content, and how many bytes follow what it was decoded from.
+/// Returns the content, and how many bytes follow the encoded content.
 fn decode<'a, D: Read>(
     mut decoder: D,
     into_rest: impl FnOnce(D) -> &'a [u8],
@@ -105,7 +105,7 @@ fn decode<'a, D: Read>(
     Ok((content, into_rest(decoder).len()))
 }
 
-/// The content; the decoder itself refuses what follows it.
+/// Returns the content; the decoder itself rejects bytes after it.
 fn decode_stream(mut decoder: impl Read) -> std::io::Result<(Vec<u8>, usize)> {
     let mut content = Vec::new();
     decoder.read_to_end(&mut content)?;
@@ -122,7 +122,7 @@ fn has_zlib_header(body: &[u8]) -> bool {
     }
 }
 
-/// A body for the eye: not more than a line of it.
+/// Returns at most one line of a body, for messages.
 pub(crate) fn shown(body: &[u8]) -> String {
     const LINE: usize = 120;
     let text = String::from_utf8_lossy(body.get(..LINE).unwrap_or(body));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn matchers_of_how_it_came_can_pass_and_fail() {
+    fn matchers_of_the_transfer_can_pass_and_fail() {
         let identical = json!({"identical_across_repeats": true});
         let (a, b) = (response(b"a"), response(b"b"));
         assert_eq!(body(&identical, &a, &[a.clone(), a.clone()]), Ok(()));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_matcher_is_never_passed_over() {
+    fn an_unknown_matcher_is_never_skipped() {
         for matcher in [json!({"nearly": "a"}), json!("a"), json!({"length": "2"})] {
             let result = body(&matcher, &response(b"a"), &[]);
             assert!(matches!(result, Err(Trouble::Unsupported(_))), "{matcher}");

@@ -1,4 +1,4 @@
-//! Case files, and how their JSON is read.
+//! Case files, and parsing of their JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::body::base64;
 use crate::verdict::{Check, unsupported};
 
-/// How much a failure counts.
+/// The weight of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Must,
     Should,
-    /// A choice that peers make differently: a failure is listed and no more.
+    /// Implementations choose differently: a failure is only listed.
     Policy,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct File {
     pub(crate) cases: Vec<Case>,
 }
 
-/// The folder that holds the cases: what `ENFILADE_CONFORMANCE` names, or the one this file is in.
+/// The folder of the cases: `ENFILADE_CONFORMANCE`, or the folder of this file.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place where the runner is configured"
@@ -42,8 +42,8 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
-/// Files that have no cases for this runner: `fixtures.json` describes files, and `http2_raw.json` is what
-/// `tests/http2_raw` reads.
+/// Files without cases for this runner: `fixtures.json` describes files, and `tests/http2_raw` reads
+/// `http2_raw.json`.
 const OTHERS: [&str; 2] = ["fixtures", "http2_raw"];
 
 /// Reads all case files of a folder, by name.
@@ -86,7 +86,7 @@ pub(crate) fn parse(value: Value) -> Result<Case, String> {
         "must" => Level::Must,
         "should" => Level::Should,
         "policy" => Level::Policy,
-        other => return Err(format!("{other:?} is no level")),
+        other => return Err(format!("{other:?} is not a level")),
     };
     Ok(Case {
         id: field("id")?,
@@ -116,32 +116,32 @@ pub(crate) fn fixture(path: &str) -> Check<Vec<u8>> {
     }
 }
 
-/// A text field.
+/// Returns a text field.
 pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 
-/// A text field that the case cannot be run without.
+/// Returns a text field that the case needs.
 pub(crate) fn required<'a>(value: &'a Value, key: &str) -> Check<&'a str> {
     text(value, key).map_or_else(|| unsupported(format!("no text {key:?} in {value}")), Ok)
 }
 
-/// A number field.
+/// Returns a number field.
 pub(crate) fn number(value: &Value, key: &str) -> Option<u64> {
     value.get(key)?.as_u64()
 }
 
-/// A list of `[name, value]`; none where the field is not there.
+/// Returns a list of `[name, value]`; an empty list if the field is absent.
 pub(crate) fn pairs<'a>(value: &'a Value, key: &str) -> Check<Vec<(&'a str, &'a str)>> {
     let list = value.get(key).and_then(Value::as_array);
     let pair = |pair: &'a Value| match (pair.get(0).and_then(Value::as_str), pair.get(1)) {
         (Some(name), Some(Value::String(value))) => Ok((name, value.as_str())),
-        _ => unsupported(format!("{pair} in {key:?} is no pair of texts")),
+        _ => unsupported(format!("{pair} in {key:?} is not a pair of texts")),
     };
     list.into_iter().flatten().map(pair).collect()
 }
 
-/// A list of texts, or one text alone.
+/// Returns a list of texts, or one text alone.
 pub(crate) fn texts(value: &Value) -> Check<Vec<&str>> {
     match value {
         Value::String(text) => Ok(vec![text]),
@@ -149,17 +149,17 @@ pub(crate) fn texts(value: &Value) -> Check<Vec<&str>> {
             .iter()
             .map(|item| {
                 item.as_str()
-                    .map_or_else(|| unsupported(format!("{item} is no text")), Ok)
+                    .map_or_else(|| unsupported(format!("{item} is not a text")), Ok)
             })
             .collect(),
-        other => unsupported(format!("{other} is no list of texts")),
+        other => unsupported(format!("{other} is not a list of texts")),
     }
 }
 
 pub(crate) fn object(value: &Value) -> Check<&Map<String, Value>> {
     value
         .as_object()
-        .map_or_else(|| unsupported(format!("{value} is no object")), Ok)
+        .map_or_else(|| unsupported(format!("{value} is not a object")), Ok)
 }
 
 /// The keys of every case.
@@ -175,13 +175,13 @@ const KEYS: [&str; 8] = [
 ];
 
 impl Case {
-    /// Refuses a key that neither every case has nor those of this kind.
+    /// Refuses a key that is neither one of every case nor one of this kind.
     pub(crate) fn has_only(&self, own: &[&str]) -> Check {
         known(&self.value, "the case", &[&KEYS, own].concat())
     }
 }
 
-/// The keys of requests, applications and layers that have a text.
+/// The keys of requests, applications and layers whose value is a text.
 const TEXTS: [&str; 33] = [
     "algorithm",
     "body_chunks_endless",
@@ -217,7 +217,7 @@ const TEXTS: [&str; 33] = [
     "version",
     "when",
 ];
-/// Those that have a number.
+/// The keys whose value is a number.
 const NUMBERS: [&str; 18] = [
     "backlog",
     "body_error_after",
@@ -238,14 +238,14 @@ const NUMBERS: [&str; 18] = [
     "times",
     "wait_ms",
 ];
-/// Those that say yes or no.
+/// The keys whose value is true or false.
 const BOOLS: [&str; 3] = [
     "abort_after_first_chunk",
     "allow_credentials",
     "allow_private_network",
 ];
 
-/// Refuses a value that is none of its key, which would be passed over like one that is not there.
+/// Refuses a value of the wrong type, which would be skipped as if it were absent.
 pub(crate) fn typed(value: &Value, what: &str) -> Check {
     for (key, value) in value.as_object().into_iter().flatten() {
         let is = |keys: &[&str]| keys.contains(&key.as_str());
@@ -259,7 +259,7 @@ pub(crate) fn typed(value: &Value, what: &str) -> Check {
     Ok(())
 }
 
-/// Refuses a key that nobody looks at, so that nothing in a case is passed over; a `null` says nothing.
+/// Refuses an unknown key, so that nothing in a case is skipped; a `null` has no effect.
 pub(crate) fn known(value: &Value, what: &str, keys: &[&str]) -> Check {
     let Value::Object(object) = value else {
         return Ok(());
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_nobody_looks_at_is_refused() {
+    fn an_unknown_key_is_refused() {
         assert_eq!(known(&json!({"a": 1, "b": null}), "x", &["a"]), Ok(()));
         let refused = unsupported("x has \"b\": 2");
         assert_eq!(known(&json!({"a": 1, "b": 2}), "x", &["a"]), refused);

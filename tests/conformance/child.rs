@@ -1,6 +1,6 @@
-//! A case with an `environment`: in a process of its own, where these variables are set.
+//! Runs a case with an `environment` in a separate process, which has these variables.
 //!
-//! A variable of this process is seen by all cases that run at the time, and Rust calls it unsafe to set one.
+//! All cases that run at the same time would see a variable of this process, and setting one is unsafe in Rust.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -12,12 +12,12 @@ use crate::runner;
 use crate::transport::{Ran, TRANSPORTS};
 use crate::verdict::{Check, Trouble, fail, unsupported};
 
-/// What says to the process that it is the one of a case.
+/// Tells the process that it is the one of a case.
 const CHILD: &str = "ENFILADE_CONFORMANCE_CHILD";
-/// What goes before the result in what the process prints.
+/// The prefix of the result in the output of the process.
 const MARK: &str = "result of the case: ";
 
-/// Runs a case that has an `environment`; `None` where it has none.
+/// Runs a case that has an `environment`; returns `None` if it has none.
 pub(crate) fn run(case: &Case) -> Check<Option<Ran>> {
     let Some(variables) = case.value.get("environment") else {
         return Ok(None);
@@ -47,7 +47,7 @@ pub(crate) fn run(case: &Case) -> Check<Option<Ran>> {
     let result = result.and_then(|rest| serde_json::from_str(rest.lines().next()?).ok());
     match result {
         Some(result) => Ok(Some(read(&result))),
-        None => fail(format!("the process of the case gave no result: {text}")),
+        None => fail(format!("the process of the case printed no result: {text}")),
     }
 }
 
@@ -55,12 +55,12 @@ fn broken<T>(error: std::io::Error) -> Check<T> {
     fail(format!("a process for the case: {error}"))
 }
 
-/// Runs a case in a process of its own, which runs this test to get at the case, its input.
+/// Runs a case in a separate process, which runs this test to read the case from its input.
 #[test]
 fn the_case_of_a_process() {
     #[expect(
         clippy::disallowed_methods,
-        reason = "it says which of the two this is"
+        reason = "it distinguishes the two processes"
     )]
     let is_child = std::env::var_os(CHILD).is_some();
     if !is_child {

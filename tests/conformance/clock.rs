@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::verdict::{Check, unsupported};
 
-/// The time since the case began; it goes on, and back, when a step says so.
+/// The time since the case began; a step moves it forward or back.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_says_what_time_it_is() {
+    fn a_step_sets_the_time() {
         let clock = Clock::default();
         for (step, expected) in [
             (json!({}), Some(0)),

@@ -19,13 +19,13 @@ use crate::verdict::{Check, Trouble, needs, unsupported};
 pub(crate) fn run(case: &Case) -> Ran {
     match prepare(case) {
         Ok(None) => over_each(case, |transport| over(transport, case)),
-        // It is the same behind every gateway that there is none.
+        // A refused stack is the same behind every gateway.
         Ok(Some(why)) => judge(&case.value["expect"], &Outcome::Refused(why)).into(),
         Err(trouble) => Err(trouble).into(),
     }
 }
 
-/// Sees whether the case can be run, and why its stack is refused where it is.
+/// Checks whether the case can run, and returns the reason if its stack is refused.
 fn prepare(case: &Case) -> Check<Option<String>> {
     case.has_only(&["app", "config", "request"])?;
     if let Some(coding) = stack::missing_coding(&case.value) {
@@ -59,7 +59,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
         Some(then) => session.send_after(then)?,
         None => None,
     };
-    // Where nothing in the stack writes a log, it is what the server had to say.
+    // If no wrapper of the stack writes a log, it is the messages of the server.
     let is_log_of_server = !has_middleware(&case.value["config"], "access_log");
     let observed = Observed {
         responses,
@@ -73,10 +73,10 @@ fn over(transport: &Transport, case: &Case) -> Check {
         took,
     };
     let expect = in_words_of(transport.protocol, &case.value["expect"]);
-    judge(&expect, &Outcome::Answered(Box::new(observed)))
+    judge(&expect, &Outcome::Observed(Box::new(observed)))
 }
 
-/// Whether a middleware by this name is in the configuration.
+/// Whether the configuration has a middleware of this name.
 fn has_middleware(config: &Value, name: &str) -> bool {
     let layers = config["stack"].as_array().into_iter().flatten();
     std::iter::once(config)
@@ -105,7 +105,7 @@ fn innermost(spec: &Value, wanted: &Wanted, recorder: &Recorder) -> Check<Applic
     })
 }
 
-/// The configuration without its `server`, which is about transports.
+/// Returns the configuration without its `server`, which concerns transports.
 pub(crate) fn without_server(config: &Value) -> Check<Value> {
     let mut config = config.clone();
     let server = config

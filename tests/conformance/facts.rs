@@ -1,4 +1,4 @@
-//! What a case says of the connection, for every transport alike.
+//! The facts of the connection in a case, for every transport.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,10 +6,9 @@ use enfilade::{Application, Connection, Request, Scheme, unpoisoned};
 
 use crate::request::{Peer, Wanted};
 
-/// The facts of the request that is sent next, which a wrapper puts on it where it arrives.
+/// The facts of the next request, which a wrapper puts on it when it arrives.
 ///
-/// The wrapper is outermost in the stack, so that all of the stack sees the same of the client over a socket as it does
-/// in this process.
+/// The wrapper is outermost in the stack, so that over a socket all of the stack sees the same client as in process.
 #[derive(Clone, Default)]
 pub(crate) struct Facts(Arc<Mutex<Known>>);
 

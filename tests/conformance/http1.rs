@@ -1,4 +1,4 @@
-//! Over a real socket as HTTP/1.1, or as HTTP/1.0 where a case says so.
+//! Over a real socket as HTTP/1.1, or as HTTP/1.0 if a case says so.
 
 use enfilade::Application;
 use http::{Method, Version};
@@ -93,7 +93,7 @@ fn exchange(
     })
 }
 
-/// Sends the content where a 100 asks for it (RFC 9110, section 10.1.1), and not where there is an answer without it.
+/// Sends the content if a 100 asks for it (RFC 9110, section 10.1.1), but not if there is a response without it.
 fn expecting(
     connection: &mut Connection,
     wanted: &Wanted,
@@ -107,11 +107,11 @@ fn expecting(
             whole(connection, wanted, vec![100])
         }
         Some(response) => Ok(response),
-        None => fail("the server neither asked for the content nor answered"),
+        None => fail("the server neither asked for the content nor responded"),
     }
 }
 
-/// The answer, with the interim ones that go before it (RFC 9110, section 15.2).
+/// Returns the response, with the interim responses before it (RFC 9110, section 15.2).
 fn whole(
     connection: &mut Connection,
     wanted: &Wanted,
@@ -128,19 +128,19 @@ fn whole(
                     ..response
                 });
             }
-            None => return fail("the server gave no whole answer"),
+            None => return fail("the server sent no complete response"),
         }
     }
 }
 
-/// Whether the connection is over, or is one of HTTP no more.
+/// Whether the connection is over, or is no longer one of HTTP.
 fn is_last(connection: &Connection, wanted: &Wanted, response: &ObservedResponse) -> bool {
     let said = response.lines("connection").contains(&"close");
     connection.closed || said || response.status == 101 || wanted.version == Version::HTTP_10
 }
 
-/// The bytes of a request's head and of its content; a host and a length are added where they are not said, and so is that trailers are taken
-/// where they are expected (RFC 9110, section 6.5.1).
+/// Returns the bytes of a request's head and of its content. Adds a host and a length if the case has none, and
+/// `TE: trailers` if trailers are expected (RFC 9110, section 6.5.1).
 fn encode(wanted: &Wanted) -> (Vec<u8>, Vec<u8>) {
     let (method, target) = (&wanted.method, &wanted.target);
     let mut text = format!("{method} {target} {:?}\r\n", wanted.version);
@@ -168,7 +168,7 @@ fn encode(wanted: &Wanted) -> (Vec<u8>, Vec<u8>) {
     (bytes, content)
 }
 
-/// The content as it is where its length is said, and in chunks where it is not (RFC 9112, section 7.1).
+/// Writes the content unchanged if the request has a length, and in chunks if not (RFC 9112, section 7.1).
 fn write_content(bytes: &mut Vec<u8>, wanted: &Wanted) {
     let is_stream = wanted.has("transfer-encoding") || !wanted.content.is_sized();
     let is_chunked = is_stream && !wanted.has("content-length");

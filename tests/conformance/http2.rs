@@ -1,7 +1,7 @@
 //! Over a real socket as HTTP/2, by prior knowledge.
 //!
-//! The client is `h2`, which refuses answers that HTTP/2 does not allow: connection-specific headers, a body that is
-//! not as long as it said.
+//! The client is `h2`, which rejects responses that HTTP/2 does not allow: connection-specific headers, a body of
+//! another length than announced.
 
 use std::future::poll_fn;
 
@@ -86,7 +86,7 @@ fn has_two_authorities(wanted: &Wanted) -> bool {
     authority.is_some_and(|authority| hosts.iter().any(|host| *host != authority.as_str()))
 }
 
-/// Whether a `Content-Length` is that of the content, if there is one.
+/// Whether a `Content-Length`, if there is one, is the length of the content.
 fn says_its_length(wanted: &Wanted) -> bool {
     let length: usize = wanted.content.parts().map(|part| part.len()).sum();
     let mut said = wanted.headers.iter();
@@ -111,7 +111,7 @@ struct Http2 {
 
 fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
     let server = server::serve(app)?;
-    // The connection goes on between requests, so it has a thread.
+    // The connection runs between requests, so it has a thread.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -120,7 +120,7 @@ fn open(app: Application, recorder: &Recorder) -> Check<Box<dyn Session>> {
     let client = runtime.block_on(async {
         let stream = TcpStream::connect(server.address).await;
         let stream = stream.or_else(|error| fail(format!("connecting: {error}")))?;
-        // One that does not take it is slower.
+        // A connection without the option is slower.
         let _ = stream.set_nodelay(true);
         let (client, connection) = h2::client::handshake(stream).await.or_else(broken)?;
         tokio::spawn(connection);
@@ -157,7 +157,7 @@ impl Session for Http2 {
 }
 
 fn broken<T>(error: h2::Error) -> Check<T> {
-    fail(format!("the server gave no answer: {error}"))
+    fail(format!("the server sent no response: {error}"))
 }
 
 async fn in_time(
@@ -167,7 +167,7 @@ async fn in_time(
 ) -> Check<ObservedResponse> {
     let exchange = exchange(client, &wanted, &recorder);
     let response = tokio::time::timeout(PATIENCE, exchange).await;
-    response.unwrap_or_else(|_| fail("the server gave no whole answer"))
+    response.unwrap_or_else(|_| fail("the server sent no complete response"))
 }
 
 async fn exchange(
@@ -180,7 +180,7 @@ async fn exchange(
     let is_empty = wanted.content.is_empty();
     let (response, stream) = client.send_request(request, is_empty).or_else(broken)?;
     if !is_empty {
-        // A server may answer before it has read the content.
+        // A server may respond before it has read the content.
         let parts = wanted.content.parts();
         tokio::spawn(send_content(stream, parts));
     }
@@ -194,7 +194,7 @@ async fn exchange(
     Ok(response)
 }
 
-/// The fields of a request; a length is added where it is known and not said.
+/// Returns the fields of a request; adds a length if it is known and absent.
 fn head(wanted: &Wanted) -> Check<Request<()>> {
     let target = Uri::try_from(&wanted.target).or_else(wrong)?;
     let mut request = Request::new(());
@@ -203,7 +203,7 @@ fn head(wanted: &Wanted) -> Check<Request<()>> {
     let names_host = authority.is_none();
     *request.uri_mut() = match authority {
         None => {
-            // The one way to tell `h2` that there is no `:authority`.
+            // `h2` sends no `:authority` only in this way.
             *request.version_mut() = Version::HTTP_11;
             target
         }
@@ -237,7 +237,7 @@ fn wrong<T>(error: impl std::fmt::Display) -> Check<T> {
     unsupported(format!("the request in HTTP/2: {error}"))
 }
 
-/// What stands in `:authority`, as clients put it there (RFC 9113, section 8.3.1); a `Host` that is none stays a field.
+/// Returns the `:authority` that clients send (RFC 9113, section 8.3.1); a `Host` that is not one stays a field.
 fn authority(wanted: &Wanted, target: &Uri) -> Option<Authority> {
     if let Some(authority) = target.authority() {
         return Some(authority.clone());
@@ -266,7 +266,7 @@ async fn send_content(
     stream.send_data(Bytes::new(), true)
 }
 
-/// Reads the answer to its end, or to its first bytes and resets it.
+/// Reads the response to its end, or to its first bytes and resets it.
 async fn read(
     mut body: RecvStream,
     abort: bool,
@@ -288,7 +288,7 @@ async fn read(
             }
         }
         if abort {
-            // Nobody reads it any more, so `h2` resets the stream.
+            // The stream is dropped, so `h2` resets it.
             return;
         }
     }

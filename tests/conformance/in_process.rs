@@ -1,4 +1,4 @@
-//! In this process, through the rules of a gateway.
+//! In process, through the rules of a gateway.
 
 use enfilade::{Application, Request};
 use enfilade_testing::{Client, RequestBuilder};
@@ -25,7 +25,7 @@ pub(crate) const TRANSPORT: Transport = Transport {
         ),
         (
             |said| said.any_request(|request| request.then.is_some()),
-            "there is no connection that an answer could spoil",
+            "there is no connection that a response could spoil",
         ),
         (
             |said| mentions(said.case, "interim_100"),
@@ -83,7 +83,7 @@ fn prepare(client: &Client, wanted: &Wanted) -> Check<RequestBuilder> {
     Ok(builder)
 }
 
-/// Reads the answer to its end, or to its first bytes and drops it.
+/// Reads the response to its end, or to its first bytes and drops it.
 async fn send(
     builder: RequestBuilder,
     abort: bool,

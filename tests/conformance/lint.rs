@@ -1,4 +1,4 @@
-//! Cases about messages that break the rules: the types refuse them, or `Lint` tells.
+//! Cases about messages that break the rules: the types refuse them, or `Lint` reports them.
 
 use std::sync::{Arc, Mutex};
 
@@ -68,7 +68,7 @@ pub(crate) fn request(input: &Value) -> Check<Value> {
     })
 }
 
-/// A gateway would put much of it right.
+/// Without a gateway, which would correct much of it.
 fn send(client: Client, request: Request) {
     client.without_gateway().prepared(request).send();
 }

@@ -1,8 +1,8 @@
-//! Runs the conformance cases: facts about HTTP as data, in this folder or where `ENFILADE_CONFORMANCE` points.
+//! Runs the conformance cases: facts about HTTP as data, in this folder or in `ENFILADE_CONFORMANCE`.
 //!
-//! It prints every case that failed with what was expected and what came, the components that cases need and that do
-//! not exist yet, and a line for each file. It fails where a `must` or `should` fails, or where a case of an existing
-//! component cannot be judged; a `policy` is only listed.
+//! It prints every failed case with the expected and the actual result, the components that cases need and that do not
+//! exist yet, and a line for each file. It fails if a `must` or `should` fails, or if a case of an existing component
+//! cannot be judged; a `policy` is only listed.
 
 #[cfg(test)]
 mod apps;

@@ -6,17 +6,17 @@ use serde_json::Value;
 use crate::case::{known, object, texts};
 use crate::verdict::{Check, Trouble, all, any_of, ensure, fail, unsupported};
 
-/// What some matchers compare with beside the header itself.
+/// The values that some matchers compare the header with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Context<'a> {
     pub(crate) body_length: usize,
-    /// What the application saw.
+    /// The request as the application saw it.
     pub(crate) saw: Option<&'a Value>,
-    /// The header's value in each of the repeated answers.
+    /// The header's value in each of the repeated responses.
     pub(crate) repeats: Vec<String>,
 }
 
-/// A matcher of one text; `None` where `name` is not one.
+/// A matcher of one text; `None` if `name` is not one.
 pub(crate) fn text(name: &str, wanted: &Value, found: &str) -> Option<Check> {
     let said = |holds: bool| ensure(holds, || format!("{found:?} is not {name} {wanted}"));
     let each = |fits: &dyn Fn(&str) -> bool| said(texts(wanted)?.into_iter().all(fits));
@@ -42,7 +42,7 @@ pub(crate) fn text(name: &str, wanted: &Value, found: &str) -> Option<Check> {
 pub(crate) fn text_of(wanted: &Value) -> Check<&str> {
     wanted
         .as_str()
-        .map_or_else(|| unsupported(format!("{wanted} is no text")), Ok)
+        .map_or_else(|| unsupported(format!("{wanted} is not a text")), Ok)
 }
 
 fn regex(wanted: &Value, found: &str) -> Check<bool> {
@@ -51,7 +51,7 @@ fn regex(wanted: &Value, found: &str) -> Check<bool> {
     matches.or_else(|error| unsupported(format!("regex {wanted}: {error}")))
 }
 
-/// Judges all lines of one header.
+/// Judges all fields of one header.
 pub(crate) fn header(matcher: &Value, lines: &[&str], context: &Context<'_>) -> Check {
     let matchers = object(matcher)?.iter();
     all(matchers.map(|(name, wanted)| header_by(name, wanted, lines, context)))
@@ -59,7 +59,7 @@ pub(crate) fn header(matcher: &Value, lines: &[&str], context: &Context<'_>) -> 
 
 fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) -> Check {
     if let Some(name) = name.strip_prefix("absent_or_") {
-        // The matcher is looked at in any case, so that an unknown one is never passed over.
+        // The matcher is parsed in any case, so that an unknown one is never skipped.
         return match header_by(name, wanted, lines, context) {
             Err(Trouble::Failed(_)) if lines.is_empty() => Ok(()),
             check => check,
@@ -72,7 +72,7 @@ fn header_by(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) 
         .unwrap_or_else(|| unsupported(format!("the header matcher {name:?}")))
 }
 
-/// Matchers of all lines as one text; `None` where `name` is not one.
+/// Matchers of all fields as one text; `None` if `name` is not one.
 fn joined(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     let check = text(name, wanted, &lines.join(", "))?;
     // An absent header contains nothing and matches nothing.
@@ -83,7 +83,7 @@ fn joined(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     })
 }
 
-/// Matchers that look at something else too; `None` where `name` is not one.
+/// Matchers that compare with other values; `None` if `name` is not one.
 fn compared(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) -> Option<Check> {
     let joined = lines.join(", ");
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
@@ -102,7 +102,7 @@ fn compared(name: &str, wanted: &Value, lines: &[&str], context: &Context<'_>) -
     })
 }
 
-/// Matchers of the lines as lines; `None` where `name` is not one.
+/// Matchers of the separate fields; `None` if `name` is not one.
 fn header_lines(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     let said = |holds: bool| ensure(holds, || format!("{lines:?} is not {name} {wanted}"));
     let truth = |found: bool| said(Some(found) == wanted.as_bool());
@@ -120,7 +120,7 @@ fn header_lines(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     })
 }
 
-/// Matchers of comma-separated tokens; `None` where `name` is not one.
+/// Matchers of comma-separated tokens; `None` if `name` is not one.
 fn tokens(name: &str, wanted: &Value, lines: &[&str]) -> Option<Check> {
     let (base, fold): (&str, fn(&str) -> String) = match name.strip_suffix("_cs") {
         Some(base) => (base, str::to_owned),
@@ -155,7 +155,7 @@ fn sorted(mut list: Vec<String>) -> Vec<String> {
     list
 }
 
-/// Judges a JSON value that was recorded: by equality, or as `any_of`, `absent` and the matchers of texts say.
+/// Judges a recorded JSON value: by equality, or by `any_of`, `absent` and the matchers of texts.
 pub(crate) fn value(matcher: &Value, found: &Value) -> Check {
     if let Some(list) = matcher.get("any_of").and_then(Value::as_array) {
         known(matcher, "a matcher", &["any_of"])?;
@@ -168,7 +168,7 @@ pub(crate) fn value(matcher: &Value, found: &Value) -> Check {
                 format!("{found} is not absent: {absent}")
             })
         }
-        // What is not there matches nothing, and the matcher has to be one all the same.
+        // An absent value matches nothing, but the matcher must be a known one.
         (None, Value::Object(_), Value::Null) => match value(matcher, &Value::from("")) {
             Err(Trouble::Failed(_)) | Ok(()) => fail(format!("it is absent, and not {matcher}")),
             unknown => unknown,
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_matcher_is_never_passed_over() {
+    fn an_unknown_matcher_is_never_skipped() {
         for matcher in [
             json!({"nearly": "a"}),
             json!({"not_nearly": "a"}),

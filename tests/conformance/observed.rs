@@ -1,4 +1,4 @@
-//! What was seen of an exchange: the answers, what the application saw, and the log.
+//! The observations of an exchange: the responses, the request as the application saw it, and the log.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,24 +8,24 @@ use enfilade::unpoisoned;
 
 use serde_json::Value;
 
-/// How long to wait for what happens beside the answer: the end of a body, a line of the log.
+/// How long to wait for what happens beside the response: the end of a body, a line of the log.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long to look for a line of the log that should not come.
+/// How long to wait for a line of the log that should not come.
 const SILENCE: Duration = Duration::from_millis(150);
 
-/// One answer, however it came.
+/// One response, over any transport.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ObservedResponse {
     pub(crate) status: u16,
-    /// In the order of the lines, names in lower case.
+    /// In the order of the fields, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Vec<(String, String)>,
-    /// Why the body broke off, where it did.
+    /// Why the body was aborted, if it was.
     pub(crate) broken: Option<String>,
-    /// The statuses of the interim answers before it.
+    /// The statuses of the interim responses before it.
     pub(crate) interim: Vec<u16>,
-    /// Whether the first bytes were there before the application's body had come to its end.
+    /// Whether the first bytes arrived before the application's body had ended.
     pub(crate) first_before_end: bool,
 }
 
@@ -35,33 +35,33 @@ impl ObservedResponse {
     }
 }
 
-/// The values of all lines by this name, in order.
+/// Returns the values of all fields of this name, in order.
 pub(crate) fn lines<'a>(headers: &'a [(String, String)], name: &str) -> Vec<&'a str> {
     let same = headers.iter().filter(|(key, _)| key == name);
     same.map(|(_, value)| value.as_str()).collect()
 }
 
-/// An exchange as a whole.
+/// A whole exchange.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
-    /// One for each time the request was sent.
+    /// One response for each request.
     pub(crate) responses: Vec<ObservedResponse>,
-    /// The status of the request that followed on the same connection.
+    /// The status of the second request on the same connection.
     pub(crate) second_status: Option<u16>,
     pub(crate) record: Recorder,
     pub(crate) log: Log,
     pub(crate) took: Duration,
 }
 
-/// What the innermost application writes down.
+/// The record of the innermost application.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Record>>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Record {
-    /// The requests, as JSON in the words of the cases' `app_saw`.
+    /// The requests, as JSON with the keys of the cases' `app_saw`.
     pub(crate) saw: Vec<Value>,
-    /// What each application calls itself, in the order of the calls.
+    /// The names of the applications, in the order of the calls.
     pub(crate) called: Vec<Option<String>>,
     pub(crate) bodies_made: usize,
     pub(crate) bodies_closed: usize,
@@ -74,7 +74,7 @@ impl Recorder {
         unpoisoned(self.0.lock())
     }
 
-    /// Waits until all bodies that were made are closed; a gateway drops them a little after the answer.
+    /// Waits until all bodies are closed; a gateway drops them a little after the response.
     pub(crate) fn all_closed(&self) -> bool {
         wait_until(PATIENCE, || {
             let record = self.lock();
@@ -94,7 +94,7 @@ impl Log {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Waits for `count` lines, and then a little for more than those.
+    /// Waits for `count` lines, and then a little for further ones.
     pub(crate) fn settled(&self, count: usize) -> Vec<String> {
         wait_until(PATIENCE, || self.lines().len() >= count);
         wait_until(SILENCE, || self.lines().len() > count);
@@ -114,7 +114,7 @@ impl Write for Log {
     }
 }
 
-/// Whether `holds` became true in time.
+/// Returns whether `holds` became true before the timeout.
 pub(crate) fn wait_until(limit: Duration, holds: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !holds() {

@@ -1,4 +1,4 @@
-//! Who panicked, by thread: a panic in a server is told by its message and not on the terminal.
+//! Records panics by thread: a panic in a server becomes a message, not output on the terminal.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::observed::Log;
 
 static LOGS: Mutex<Option<HashMap<String, Log>>> = Mutex::new(None);
 
-/// Where panics of the thread of this name are written from now on.
+/// Returns the log to which panics of the thread of this name go from now on.
 pub(crate) fn of_thread(name: &str) -> Log {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

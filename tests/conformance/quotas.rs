@@ -1,4 +1,4 @@
-//! From the `config` of a rate limit to ours.
+//! Makes our rate limit from the `config` of a case.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use serde_json::Value;
 use crate::case::{known, number, object, required};
 use crate::verdict::{Check, refused, unsupported};
 
-/// What a rate limit is here: a generic cell rate algorithm, which gives a quota back evenly and knows no windows.
+/// Our rate limit: a generic cell rate algorithm, which restores a quota evenly and has no windows.
 const OURS: &str = "gcra";
-/// The algorithms that cases may expect something else of.
+/// The algorithms for which cases may have other expectations.
 const ALGORITHMS: [&str; 4] = ["fixed window", "gcra", "sliding window", "token bucket"];
 
-/// What a case expects of our algorithm, where it expects something else of each.
+/// Returns the expectation for our algorithm, if a case has one for each.
 pub(crate) fn of_ours(each: &Value) -> Check<&Value> {
     known(each, "by_algorithm", &ALGORITHMS)?;
     let ours = each.get(OURS);
     ours.map_or_else(|| unsupported(format!("{OURS} is not in {each}")), Ok)
 }
 
-/// Without its clock.
+/// Makes the limit without its clock.
 ///
-/// Whatever algorithm a case names, its quota comes back evenly here: of a window as much as is allowed in it, and of a
-/// bucket what it is refilled with.
+/// Our quota is restored evenly, whatever algorithm a case names: for a window, its allowed number over its time; for a
+/// bucket, its refill.
 pub(crate) fn limit(layer: &Value) -> Check<RateLimit> {
     let keys = [
         "middleware",
@@ -71,7 +71,7 @@ fn requests(number: u64) -> Check<u32> {
     u32::try_from(number).or_else(|_| unsupported(format!("{number} requests")))
 }
 
-/// The user that a query names.
+/// The user in a query.
 fn user(request: &Request) -> Option<String> {
     let mut pairs = request.uri().query()?.split('&');
     let user = pairs.find_map(|pair| pair.strip_prefix("user="));

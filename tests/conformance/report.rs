@@ -1,4 +1,4 @@
-//! What the run gave, for people and for the build.
+//! The report of the run, for people and for the build.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -19,11 +19,11 @@ struct Result {
     level: Level,
     expect: String,
     check: Check,
-    /// The transports, each with the reason where it was left out.
+    /// The transports, each with the reason if it was excluded.
     ways: Vec<(&'static str, Option<&'static str>)>,
 }
 
-/// How many of a level passed, failed, and were not judged.
+/// How many cases of a level passed, failed, and were not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     passed: usize,
@@ -126,7 +126,7 @@ impl Report {
         Ok(())
     }
 
-    /// How many cases went over a transport, and why others did not.
+    /// Writes how many cases ran over a transport, and why others did not.
     fn write_transport(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let mut run = 0;
         let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -146,7 +146,7 @@ impl Report {
         writeln!(f)
     }
 
-    /// The reasons of the cases that say why they are not run.
+    /// Returns the reasons of the cases that must not run.
     fn not_run(&self) -> impl Iterator<Item = (&str, &str)> {
         self.all().filter_map(|result| match &result.check {
             Err(Trouble::NotRun(reason)) => Some((reason.as_str(), result.id.as_str())),
@@ -167,7 +167,7 @@ impl Report {
         cases.try_for_each(|(reason, id)| writeln!(f, "not run: {id}: {reason}"))
     }
 
-    /// One line for each component that does not exist, with the cases where they are few.
+    /// Writes one line for each component that does not exist, with the cases if they are few.
     fn write_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const FEW: usize = 12;
         let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -205,7 +205,7 @@ fn write_line(f: &mut fmt::Formatter<'_>, name: &str, results: Vec<&Result>) -> 
     writeln!(f, "{line}")
 }
 
-/// A line for the eye.
+/// Shortens a text to one line.
 fn cut(text: &str) -> String {
     const LINE: usize = 400;
     match text.char_indices().nth(LINE) {
@@ -222,7 +222,7 @@ mod tests {
     use crate::verdict::{fail, needs, unsupported};
 
     #[test]
-    fn what_counts_against_the_run() {
+    fn results_that_fail_the_run() {
         for (level, check, good) in [
             (Level::Must, Ok(()), true),
             (Level::Must, fail("x"), false),

@@ -53,14 +53,14 @@ pub(crate) struct Wanted {
     vary: Option<Vary>,
     pub(crate) abort: bool,
     pub(crate) then: Option<Box<Wanted>>,
-    /// What the case looks at.
+    /// The parts of the response that the case looks at.
     pub(crate) looks: Looks,
 }
 
-/// What a case looks at of an answer, where a client has to do something for it.
+/// The parts of a response that a case looks at and that need an action of the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Looks {
-    /// The trailers, which HTTP/1 sends to those only who say that they take them.
+    /// The trailers, which HTTP/1 sends only to clients that send `TE: trailers`.
     pub(crate) at_trailers: bool,
     /// Whether there is a 100, for which a client waits before it sends the content.
     pub(crate) at_interim: bool,
@@ -87,9 +87,9 @@ struct Vary {
 
 #[derive(Clone, Debug)]
 enum Values {
-    /// One for each.
+    /// One value for each.
     List(Vec<String>),
-    /// With the number of the request for `{n}`.
+    /// A text with the number of the request for `{n}`.
     Pattern(String),
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn parse(spec: &Value) -> Check<Wanted> {
     };
     let method = required(spec, "method")?;
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return unsupported(format!("{method:?} is no method"));
+        return unsupported(format!("{method:?} is not a method"));
     };
     let (times, is_concurrent) = times(spec)?;
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -188,12 +188,12 @@ fn scheme(name: Option<&str>) -> Check<enfilade::Scheme> {
     })
 }
 
-/// Who is at the other end of the connection.
+/// The peer of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// Whoever it is.
+    /// Any peer.
     Any,
-    /// One without an address.
+    /// A peer without an address.
     UnixSocket,
     At(SocketAddr),
 }
@@ -215,7 +215,7 @@ fn peer(spec: &Value) -> Check<Peer> {
     }
 }
 
-/// The address of this end, whose name is that of this machine where it is none.
+/// Returns the local address; its name is that of this machine if it is not an address.
 fn local(spec: &Value) -> Check<Option<SocketAddr>> {
     let Some(server) = text(spec, "server") else {
         return Ok(None);
@@ -227,7 +227,7 @@ fn local(spec: &Value) -> Check<Option<SocketAddr>> {
 }
 
 impl Wanted {
-    /// The requests that are sent for this one: as often as it says, each with its own value of the header that varies.
+    /// Returns the requests to send: as many as the case says, each with its own value of the varying header.
     pub(crate) fn each(&self) -> impl Iterator<Item = Wanted> {
         (0..self.times).map(|at| {
             let mut wanted = self.clone();
@@ -244,7 +244,7 @@ impl Wanted {
         !self.values(name).is_empty()
     }
 
-    /// A header's value as it is on the wire; what Latin-1 does not have is a question mark.
+    /// Returns a header's value as it is on the wire; a character outside Latin-1 becomes a question mark.
     pub(crate) fn bytes(&self, value: &str) -> Vec<u8> {
         match self.is_latin_1 {
             true => value
@@ -255,7 +255,7 @@ impl Wanted {
         }
     }
 
-    /// The values of all lines by this name, in order.
+    /// Returns the values of all fields of this name, in order.
     pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         let same = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
         let lines = self.headers.iter().filter(same);

@@ -15,7 +15,7 @@ use crate::{child, exchange, function, raw, sequence, stack};
 
 /// A case that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Most of a case's time is waiting for what should not come.
+/// Cases spend most of their time waiting for what should not come.
 const AT_ONCE: usize = 8;
 
 #[test]
@@ -31,13 +31,13 @@ fn the_cases_pass() {
             }
         }
     }
-    // Straight to the terminal: the test harness would show `println!` only where the test fails.
+    // Straight to the terminal: the test harness would show `println!` only if the test fails.
     let text = format!("\n{report}");
     std::io::stdout().write_all(text.as_bytes()).unwrap();
     assert!(report.is_good(), "cases failed: see the report above");
 }
 
-/// A case in a thread of its own, so that one that hangs or panics is one that failed.
+/// A case in a separate thread, so that one that hangs or panics fails alone.
 struct Running {
     result: mpsc::Receiver<Ran>,
     panics: Log,
@@ -49,7 +49,7 @@ impl Running {
         let (name, owned) = (case.id.clone(), case.clone());
         let panics = crate::panics::of_thread(&name);
         let thread = std::thread::Builder::new().name(name);
-        // Where there is no thread, the sender is gone, which is told like a panic.
+        // If there is no thread, the sender is dropped, which is reported like a panic.
         let _ = thread.spawn(move || sender.send(run(&owned)));
         Running { result, panics }
     }
@@ -78,7 +78,7 @@ pub(crate) fn run(case: &Case) -> Ran {
     }
 }
 
-/// A case may say in its `not_run` why it is not run.
+/// Returns whether a case runs; it may have a reason not to in its `not_run`.
 fn is_run(case: &Case) -> Check {
     match case.value.get("not_run") {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! Several requests to one stack, with values of earlier answers in later ones.
+//! Several requests to one stack, with values of earlier responses in later requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::verdict::{Check, fail, unsupported};
 
 type Captured = BTreeMap<String, String>;
 
-/// What the steps have in common.
+/// The common parts of the steps.
 struct Stack {
     recorder: Recorder,
     log: Log,
@@ -85,7 +85,7 @@ fn over(transport: &Transport, case: &Case) -> Check {
     })
 }
 
-/// A step that goes on while the later ones run, and what is expected of it in the end.
+/// A step that runs while the later ones run, and its expectation at the end.
 struct Background {
     response: Pending,
     expect: Value,
@@ -93,14 +93,14 @@ struct Background {
 }
 
 impl Background {
-    /// Begins it, and waits until it has come to the application, is over, or waits for something.
+    /// Starts it, and waits until it has reached the application, is over, or waits for something.
     fn begin(
         session: &mut dyn Session,
         wanted: &Wanted,
         stack: &Stack,
         expect: Value,
     ) -> Check<Background> {
-        // What an application saw is not told apart by requests.
+        // The record of an application does not distinguish requests.
         let keys = ["status", "headers", "body", "within_ms", "any_of", "note"];
         known(&expect, "expect of a step in the background", &keys)?;
         if wanted.times != 1 {
@@ -124,7 +124,7 @@ impl Background {
     }
 }
 
-/// How long a step in the background may take to come to the application.
+/// The timeout for a step in the background to reach the application.
 const SETTLING: Duration = Duration::from_millis(300);
 
 fn run_step(
@@ -175,10 +175,10 @@ fn judged(
         took,
     };
     let expect = in_words_of(stack.protocol, expect);
-    judge(&expect, &Outcome::Answered(Box::new(observed)))
+    judge(&expect, &Outcome::Observed(Box::new(observed)))
 }
 
-/// An application that answers each step in its own way.
+/// An application that responds to each step in its own way.
 fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<Application> {
     let list = match spec.get("by_step") {
         None => return apps::named(spec, recorder),
@@ -199,7 +199,7 @@ fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<
     }))
 }
 
-/// Keeps what a step's answer is asked for.
+/// Keeps the values that a step captures from its response.
 fn take(capture: &Value, response: Option<&ObservedResponse>, captured: &mut Captured) -> Check {
     for (name, source) in object(capture)? {
         let header = source
@@ -216,7 +216,7 @@ fn take(capture: &Value, response: Option<&ObservedResponse>, captured: &mut Cap
     Ok(())
 }
 
-/// Puts captured values where a text says `{{name}}` or `{{name|filter}}`.
+/// Replaces `{{name}}` and `{{name|filter}}` by captured values.
 fn substitute(value: &Value, captured: &Captured) -> Check<Value> {
     Ok(match value {
         Value::String(text) => Value::String(substitute_text(text, captured)?),

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use crate::observed::Log;
 use crate::verdict::{Check, Trouble};
 
-/// How long an answer may take to begin or to go on.
+/// The timeout for a response to begin or to continue.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server that runs until this is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    /// What panicked in its thread.
+    /// The panics of its thread.
     pub(crate) panics: Log,
     _stop: oneshot::Sender<()>,
 }
@@ -35,7 +35,7 @@ pub(crate) fn serve(app: Application) -> Check<Running> {
         .map_err(failed)?;
     let run = move || {
         let stopped = async {
-            // Dropping the sender is the sign.
+            // Dropping the sender stops the server.
             let _ = stopped.await;
         };
         let server = server.shutdown_deadline(Duration::ZERO);

@@ -20,7 +20,7 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Check<Connection> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE);
         let stream = stream.or_else(|error| fail(format!("connecting: {error}")))?;
-        // A server that neither reads nor closes is told by its missing answer.
+        // If a server neither reads nor closes, the response is missing.
         let _ = stream.set_write_timeout(Some(PATIENCE));
         Ok(Connection {
             stream,
@@ -29,9 +29,9 @@ impl Connection {
         })
     }
 
-    /// Writes all of it; a server that refuses may close before it has read it.
+    /// Writes all bytes; a server that rejects them may close before it has read everything.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        // What comes of it is seen in the answer.
+        // The response shows the result.
         let _ = self.stream.write_all(bytes);
     }
 
@@ -39,7 +39,7 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Reads more; `false` at the end or where nothing came in time.
+    /// Reads more; returns `false` at the end, or after the timeout.
     pub(crate) fn fill(&mut self, patience: Duration) -> bool {
         let mut chunk = [0; 16 * 1024];
         let _ = self.stream.set_read_timeout(Some(patience));
@@ -57,7 +57,7 @@ impl Connection {
         false
     }
 
-    /// The next answer; `None` where none came before the end or in time.
+    /// Returns the next response; `None` if the connection ends before it, or after the timeout.
     pub(crate) fn response(
         &mut self,
         to_head: bool,
@@ -78,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// Reads until some of the body is there, or the end.
+    /// Reads until some of the body has arrived, or the end.
     pub(crate) fn wait_for_content(&mut self) -> Check {
         let is_there = |buffer: &[u8]| {
             wire::head(buffer).map(|head| head.is_some_and(|head| buffer.len() > head.length))
@@ -87,7 +87,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the head of an answer and some of the body.
+    /// Reads the head of a response and some of the body.
     pub(crate) fn first_part(&mut self) -> Check<ObservedResponse> {
         while self.fill(PATIENCE) {
             if let Some(head) = wire::head(&self.buffer)?
@@ -101,6 +101,6 @@ impl Connection {
                 });
             }
         }
-        fail("the server gave no answer")
+        fail("the server sent no response")
     }
 }

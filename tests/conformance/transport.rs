@@ -1,4 +1,4 @@
-//! The transports that a case goes through, and what each of them cannot say.
+//! The transports for cases, and what each of them cannot express.
 //!
 //! A transport is a file with a [`Transport`] and a line in [`TRANSPORTS`].
 
@@ -21,35 +21,35 @@ pub(crate) static TRANSPORTS: [Transport; 3] =
 /// A way from a client to an application.
 pub(crate) struct Transport {
     pub(crate) name: &'static str,
-    /// What stands where a case expects `HTTP/1.1`: see [`in_words_of`].
+    /// The text that replaces `HTTP/1.1` in expectations: see [`in_words_of`].
     pub(crate) protocol: &'static str,
     pub(crate) open: fn(Application, &Recorder) -> Check<Box<dyn Session>>,
-    /// What a case may have that cannot be said here, and why.
+    /// The parts of a case that this transport cannot express, and why.
     pub(crate) cannot: &'static [(Feature, &'static str)],
 }
 
-/// A client that asks one application.
+/// A client of one application.
 pub(crate) trait Session {
     fn send(&mut self, wanted: &Wanted) -> Check<ObservedResponse>;
 
-    /// Sends beside whatever else is under way: on a connection of its own, or as a stream of its own.
+    /// Sends beside other requests: on a new connection, or as a new stream.
     fn start(&mut self, wanted: &Wanted) -> Check<Pending>;
 
-    /// Sends on the connection that the last answer came over; `None` where it is over.
+    /// Sends on the connection of the last response; returns `None` if it is closed.
     fn send_after(&mut self, wanted: &Wanted) -> Check<Option<ObservedResponse>>;
 
-    /// What panicked in the server.
+    /// Returns the panics of the server.
     fn panics(&self) -> Log;
 }
 
-/// An answer that is to come.
+/// A response that is still to come.
 pub(crate) struct Pending {
     response: mpsc::Receiver<Check<ObservedResponse>>,
     thread: JoinHandle<()>,
 }
 
 impl Pending {
-    /// Waits for an answer in a thread of the same name, so that its panics are told with those of this one.
+    /// Waits for a response in a thread of the same name, so that its panics are recorded with those of this one.
     pub(crate) fn in_thread(
         send: impl FnOnce() -> Check<ObservedResponse> + Send + 'static,
     ) -> Check<Pending> {
@@ -57,7 +57,7 @@ impl Pending {
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
-            // Where nobody waits for it any more, the case is over.
+            // If the receiver is dropped, the case is over.
             let _ = sender.send(send());
         });
         match thread {
@@ -72,7 +72,7 @@ impl Pending {
 
     pub(crate) fn response(&self) -> Check<ObservedResponse> {
         let response = self.response.recv_timeout(2 * PATIENCE);
-        response.unwrap_or_else(|error| fail(format!("the request has no answer: {error}")))
+        response.unwrap_or_else(|error| fail(format!("the request got no response: {error}")))
     }
 }
 
@@ -88,10 +88,10 @@ pub(crate) fn send_each(
     started?.iter().map(Pending::response).collect()
 }
 
-/// Whether a case has something.
+/// Tests whether a case has something.
 pub(crate) type Feature = fn(&Said<'_>) -> bool;
 
-/// What a case says.
+/// The parts of a case.
 pub(crate) struct Said<'a> {
     pub(crate) case: &'a Value,
     pub(crate) requests: Vec<Wanted>,
@@ -113,13 +113,13 @@ impl<'a> Said<'a> {
         self.requests.iter().any(has)
     }
 
-    /// The applications: one, one a step, or a list of them.
+    /// The applications: one, one for each step, or a list of them.
     pub(crate) fn any_app(&self, has: impl Fn(&Value) -> bool) -> bool {
         any_in(&self.case["app"], &has)
     }
 
-    /// Whether the body is to arrive before its source has ended, which was ready at once: a server has read it before a
-    /// client can look.
+    /// Whether the body must arrive before its source has ended, and the source was ready at once. A server has read
+    /// such a body before a client can look.
     pub(crate) fn is_incremental_at_once(&self) -> bool {
         let waits = self.any_app(|app| app.get("chunk_delay_ms").is_some());
         mentions(self.case, "incremental") && !waits
@@ -132,7 +132,7 @@ fn any_in(app: &Value, has: &impl Fn(&Value) -> bool) -> bool {
     has(app) || inside.any(|app| any_in(app, has))
 }
 
-/// Whether this key is somewhere in the value.
+/// Whether this key is anywhere in the value.
 pub(crate) fn mentions(value: &Value, wanted: &str) -> bool {
     match value {
         Value::Object(object) => object
@@ -143,11 +143,11 @@ pub(crate) fn mentions(value: &Value, wanted: &str) -> bool {
     }
 }
 
-/// What came of a case, and over which transports.
+/// The result of a case, and its transports.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) check: Check,
-    /// The transports by name, each with the reason where it was left out; none where the case has no request.
+    /// The transports by name, each with the reason if it was excluded; empty if the case has no request.
     pub(crate) ways: Vec<(&'static str, Option<&'static str>)>,
 }
 
@@ -158,7 +158,7 @@ impl From<Check> for Ran {
     }
 }
 
-/// Runs a case over every transport that can say it: it passes where it passes over all of them.
+/// Runs a case over every transport that can express it; it passes if it passes over all of them.
 pub(crate) fn over_each(case: &Case, run: impl Fn(&Transport) -> Check) -> Ran {
     let said = match Said::new(case) {
         Ok(said) => said,
@@ -174,7 +174,7 @@ pub(crate) fn over_each(case: &Case, run: impl Fn(&Transport) -> Check) -> Ran {
             None => match run(transport) {
                 Ok(()) => {}
                 Err(trouble @ (Trouble::Needs(_) | Trouble::NotRun(_) | Trouble::Refused(_))) => {
-                    // It never came to a request.
+                    // There was no request.
                     return Err(trouble).into();
                 }
                 Err(trouble) => troubles.push(trouble.within(&format!("over {}", transport.name))),
@@ -189,7 +189,7 @@ pub(crate) fn over_each(case: &Case, run: impl Fn(&Transport) -> Check) -> Ran {
     Ran { check, ways }
 }
 
-/// The failures as one; what cannot be judged goes before them.
+/// Joins the failures; those that cannot be judged come first.
 fn joined(troubles: Vec<Trouble>) -> Check {
     let mut reasons = Vec::new();
     for trouble in troubles {
@@ -204,10 +204,10 @@ fn joined(troubles: Vec<Trouble>) -> Check {
     }
 }
 
-/// An expectation where the request comes in another protocol than HTTP/1.1.
+/// Returns an expectation for requests over another protocol than HTTP/1.1.
 ///
-/// This is the one place where an expectation is changed: what a log and an application say of the protocol follows it,
-/// as it must. Nothing else may, and nothing else is touched.
+/// This is the only place that changes an expectation: the protocol in a log and in an application's record must follow
+/// the transport. Nothing else is changed.
 pub(crate) fn in_words_of(protocol: &str, expect: &Value) -> Value {
     let Value::Object(object) = expect else {
         return expect.clone();
@@ -227,7 +227,7 @@ pub(crate) fn in_words_of(protocol: &str, expect: &Value) -> Value {
     Value::Object(changed.collect())
 }
 
-/// In all texts, regular expressions among them.
+/// Replaces it in all texts, also in regular expressions.
 fn replaced(protocol: &str, value: &Value) -> Value {
     match value {
         Value::String(text) => {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transport_cannot_say_is_left_out_with_its_reason() {
+    fn a_case_that_a_transport_cannot_express_is_excluded_with_its_reason() {
         let get =
             |more: Value| json!({"method": "GET", "target": "/", "headers": [], "more": more});
         assert!(
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_said_of_the_protocol_follows_it() {
+    fn only_values_of_the_protocol_follow_it() {
         let expect = json!({
             "log": {"lines": 1, "equals": "GET / HTTP/1.1", "regex": r"HTTP/1\.1"},
             "app_saw": {"version": "HTTP/1.1", "cgi": {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_A": "HTTP/1.1"}},

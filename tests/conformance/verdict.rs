@@ -1,22 +1,22 @@
-//! What can come out of a case.
+//! The possible results of a case.
 
 /// Why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The answer was not the expected one.
+    /// The response was not the expected one.
     Failed(String),
-    /// The component exists, and this runner cannot say what the case says. It counts against the run.
+    /// The component exists, but this runner does not know a part of the case. It counts against the run.
     Unsupported(String),
     /// The case is about a component that does not exist yet.
     Needs(String),
-    /// The case itself says why it is not run.
+    /// The case has a reason not to run.
     NotRun(String),
     /// The stack or its application could not be built, which some cases expect.
     Refused(String),
 }
 
 impl Trouble {
-    /// The same with where it was.
+    /// Adds the place.
     pub(crate) fn within(self, place: &str) -> Trouble {
         match self {
             Trouble::Failed(reason) => Trouble::Failed(format!("{place}: {reason}")),
@@ -49,7 +49,7 @@ pub(crate) fn ensure(holds: bool, message: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { fail(message()) }
 }
 
-/// Passes where one alternative passes, and cannot be judged where one cannot: nothing in a case is passed over.
+/// Passes if one alternative passes, and cannot be judged if one of them cannot: nothing in a case is skipped.
 pub(crate) fn any_of<'a, T: 'a>(
     alternatives: impl IntoIterator<Item = &'a T>,
     judge: impl Fn(&'a T) -> Check,
@@ -64,11 +64,11 @@ pub(crate) fn any_of<'a, T: 'a>(
         }
     }
     ensure(passed, || {
-        format!("no alternative fits: {}", reasons.join(" | "))
+        format!("no alternative matches: {}", reasons.join(" | "))
     })
 }
 
-/// Passes where all pass; what cannot be judged goes before what failed, so that no failure hides it.
+/// Passes if all pass. A part that cannot be judged comes before a failure, so that no failure hides it.
 pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
     let mut failed = Ok(());
     for check in checks {
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn one_alternative_is_enough_and_an_unknown_one_is_never_passed_over() {
+    fn one_alternative_is_enough_and_an_unknown_one_is_never_skipped() {
         assert_eq!(any_of(&[1, 0], judge), Ok(()));
         assert_eq!(any_of(&[1, 2], judge), unsupported("many"));
         assert_eq!(any_of(&[0, 2], judge), unsupported("many"));
-        let failed = fail("no alternative fits: one | one");
+        let failed = fail("no alternative matches: one | one");
         assert_eq!(any_of(&[1, 1], judge), failed);
-        assert_eq!(any_of(&[], judge), fail("no alternative fits: "));
+        assert_eq!(any_of(&[], judge), fail("no alternative matches: "));
     }
 
     #[test]

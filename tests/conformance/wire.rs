@@ -1,17 +1,17 @@
-//! Reads HTTP/1 answers from bytes, strictly: a lenient reader would hide what a server does wrong.
+//! Parses HTTP/1 responses strictly: a lenient parser would hide mistakes of a server.
 
 use crate::observed::ObservedResponse;
 use crate::verdict::{Check, fail};
 
-/// What is at the front of a buffer.
+/// The front of a buffer.
 #[derive(Debug)]
 pub(crate) enum Parsed {
-    /// An answer, and how many bytes it took.
+    /// A response, and its number of bytes.
     Response(ObservedResponse, usize),
     Incomplete,
 }
 
-/// The head of an answer, and how many bytes it took.
+/// The head of a response, and its number of bytes.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -31,7 +31,7 @@ pub(crate) fn head(buffer: &[u8]) -> Check<Option<Head>> {
         _ => None,
     };
     let Some(status) = status else {
-        return fail(format!("{first:?} is no status line"));
+        return fail(format!("{first:?} is not a status line"));
     };
     let headers = lines.map(field).collect::<Check<_>>()?;
     Ok(Some(Head {
@@ -47,11 +47,11 @@ fn field(line: &str) -> Check<(String, String)> {
             let value = value.trim_matches([' ', '\t']);
             Ok((name.to_ascii_lowercase(), value.to_owned()))
         }
-        None => fail(format!("{line:?} is no header line")),
+        None => fail(format!("{line:?} is not a header line")),
     }
 }
 
-/// The answer at the front of `buffer`; `closed` says that nothing will follow.
+/// Parses the response at the front of `buffer`; `closed` means that no more bytes follow.
 pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed> {
     let Some(head) = head(buffer)? else {
         return Ok(Parsed::Incomplete);
@@ -77,7 +77,7 @@ pub(crate) fn parse(buffer: &[u8], to_head: bool, closed: bool) -> Check<Parsed>
     }
 }
 
-/// Takes the body; how many bytes it took, or `None` where more is to come (RFC 9112, section 6.3).
+/// Parses the body; returns its number of bytes, or `None` if more must come (RFC 9112, section 6.3).
 fn body(buffer: &[u8], response: &mut ObservedResponse, closed: bool) -> Check<Option<usize>> {
     if response.lines("transfer-encoding") == ["chunked"] {
         return chunked(buffer, response);
@@ -102,7 +102,7 @@ fn content_length(response: &ObservedResponse) -> Check<Option<usize>> {
     }
 }
 
-/// Takes chunks and trailers (RFC 9112, section 7.1); `None` where more is to come.
+/// Parses chunks and trailers (RFC 9112, section 7.1); returns `None` if more must come.
 fn chunked(buffer: &[u8], response: &mut ObservedResponse) -> Check<Option<usize>> {
     let mut at = 0;
     loop {
@@ -112,7 +112,7 @@ fn chunked(buffer: &[u8], response: &mut ObservedResponse) -> Check<Option<usize
         };
         let line = String::from_utf8_lossy(&rest[..end]);
         let Ok(size) = usize::from_str_radix(&line, 16) else {
-            return fail(format!("{line:?} is no chunk size"));
+            return fail(format!("{line:?} is not a chunk size"));
         };
         at += end + 2;
         if size == 0 {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_a_failure() {
+    fn an_invalid_response_is_a_failure() {
         for bytes in [
             &b"HTTP/2 200 OK\r\n\r\n"[..],
             b"HTTP/1.1 200 OK\r\nx\r\n\r\n",

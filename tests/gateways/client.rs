@@ -1,4 +1,4 @@
-//! One request, and what came of it.
+//! One request, and its response.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,14 +22,14 @@ pub(crate) enum Sent {
     Chunked(Vec<u8>),
 }
 
-/// An answer, without what belongs to the connection.
+/// A response, without the headers of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) status: u16,
-    /// In alphabetical order, those of the same name as they came.
+    /// In alphabetical order; fields of the same name in the order of arrival.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
-    /// Whether the body came to its end.
+    /// Whether the body is complete.
     pub(crate) is_whole: bool,
 }
 
@@ -57,12 +57,12 @@ impl Seen {
 }
 
 impl Asked {
-    /// Sends the request, with `prefix` before its path, and reads all that comes.
+    /// Sends the request, with `prefix` before its path, and reads the whole response.
     pub(crate) fn send(&self, address: SocketAddr, prefix: &str) -> Seen {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        // A server may answer before it has read all, and close. So both are done at the same time.
+        // A server may respond before it has read everything, and close. So the client reads and writes at once.
         let (bytes, mut sender) = (self.bytes(prefix), stream.try_clone().unwrap());
         let sending = std::thread::spawn(move || sender.write_all(&bytes));
         let mut all = Vec::new();

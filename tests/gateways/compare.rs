@@ -1,4 +1,4 @@
-//! What a gateway answers, compared with what the application answers in process.
+//! Compares the responses of a gateway with those of the application in process.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -10,15 +10,15 @@ use super::client::{Asked, Seen, Sent};
 use super::every_response;
 use super::suite::suite;
 
-/// What a web server in front does to an answer that the application did not.
+/// A change that a web server in front makes to a response.
 pub(crate) struct Difference {
-    pub(crate) doors: &'static [&'static str],
+    pub(crate) gateways: &'static [&'static str],
     pub(crate) reason: &'static str,
-    /// Changes what was expected, or what was found, so that they are equal again.
+    /// Changes the expected response, or the actual one, so that they are equal again.
     pub(crate) level: fn(&Asked, &mut Seen, &mut Seen),
 }
 
-/// Something that serves on a thread until it is dropped.
+/// A server on a thread, until it is dropped.
 pub(crate) struct Running(
     Option<oneshot::Sender<()>>,
     Option<JoinHandle<std::io::Result<()>>>,
@@ -57,7 +57,7 @@ pub(crate) fn app() -> Application {
     every_response::app()
 }
 
-/// What a request is answered with where there is no socket.
+/// The response to a request without a socket.
 fn in_process(asked: &Asked) -> Seen {
     let client = enfilade_testing::Client::new(app());
     let mut request = client
@@ -85,11 +85,16 @@ fn in_process(asked: &Asked) -> Seen {
     }
 }
 
-/// Asks everything at one door, and lets answers differ in these ways alone.
-pub(crate) fn compare(door: &str, address: SocketAddr, prefix: &str, differences: &[Difference]) {
+/// Sends all requests to one address, and allows responses to differ only in these ways.
+pub(crate) fn compare(
+    gateway: &str,
+    address: SocketAddr,
+    prefix: &str,
+    differences: &[Difference],
+) {
     let known: Vec<_> = differences
         .iter()
-        .filter(|difference| difference.doors.contains(&door))
+        .filter(|difference| difference.gateways.contains(&gateway))
         .collect();
     let mut failures = Vec::new();
     for asked in suite() {
@@ -110,7 +115,7 @@ pub(crate) fn compare(door: &str, address: SocketAddr, prefix: &str, differences
     }
     assert!(
         failures.is_empty(),
-        "{door}: {}\n{}\nKnown are: {:?}",
+        "{gateway}: {}\n{}\nKnown are: {:?}",
         failures.len(),
         failures.join("\n"),
         known

@@ -1,19 +1,15 @@
-//! The same requests through every gateway: an application answers the same behind each of them.
+//! The same requests through every gateway: an application responds in the same way behind each of them.
 //!
-//! `tests/peers/gateways.rs` sends them through those that stand behind a web server.
+//! `tests/peers/gateways.rs` sends them through gateways behind a web server.
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests, and their helpers"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests and their helpers")]
 
 mod client;
 mod compare;
 #[path = "../support/every_response.rs"]
 mod every_response;
 mod suite;
-#[expect(dead_code, reason = "the patience of all tests is there")]
+#[expect(dead_code, reason = "it has the timeout of all tests")]
 #[path = "../support/wire.rs"]
 mod wire;
 

@@ -1,4 +1,4 @@
-//! The requests that every gateway is asked.
+//! The requests for every gateway.
 
 use super::client::{Asked, Sent};
 
@@ -67,7 +67,7 @@ pub(crate) fn suite() -> Vec<Asked> {
     for count in [0, 5, 300_000] {
         suite.push(asked("POST", "/echo", kind, Sent::Measured(bytes(count))));
         suite.push(asked("POST", "/echo", kind, Sent::Chunked(bytes(count))));
-        // nginx sends nothing more of a body once the answer has begun, so what is given back as it comes is short.
+        // nginx sends no more of a request body after the response has begun, so the echoed body is short.
         let short = bytes(count.min(3_000));
         suite.push(asked("PUT", "/mirror", kind, Sent::Measured(short)));
     }

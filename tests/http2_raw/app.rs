@@ -1,4 +1,4 @@
-//! The application behind the server of each case.
+//! The application of each case's server.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use enfilade::{Application, HttpError, Request};
 use http::HeaderMap;
 
-/// Where the runner asks whether the connection still serves.
+/// The path that the runner requests to check that the connection still serves.
 pub(crate) const PROBE: &str = "/probe";
 pub(crate) const PROBED: &str = "probe";
 
@@ -32,7 +32,7 @@ async fn respond(mut request: Request) -> Result<String, HttpError> {
     })
 }
 
-/// The content, and the trailers one a line.
+/// Returns the content, and the trailers, one on each line.
 async fn echo(request: &mut Request) -> Result<String, HttpError> {
     let mut body = request.take_body();
     let mut text = String::new();
@@ -45,7 +45,7 @@ async fn echo(request: &mut Request) -> Result<String, HttpError> {
     Ok(text)
 }
 
-/// The head of the request.
+/// Returns the head of the request.
 fn saw(request: &Request) -> String {
     let target = request.uri();
     format!(

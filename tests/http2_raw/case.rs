@@ -1,4 +1,4 @@
-//! The cases, as their file has them.
+//! Reads the cases from their file.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::expect::Expect;
 use crate::names::HEADER_TABLE_SIZE;
 use crate::object::{Checked, Object, hex};
 
-/// Where the cases are, from the folder of the manifest.
+/// The file of the cases, relative to the folder of the manifest.
 pub(crate) const FILE: &str = "tests/conformance/http2_raw.json";
 
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Departs {
     pub(crate) why: String,
 }
 
-/// Of the server; `None` is its default.
+/// Limits of the server; `None` is its default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) max_concurrent_streams: Option<u32>,
@@ -47,7 +47,7 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Until a stream is over.
     AwaitEnd(u32),
-    /// Until a stream has so much content.
+    /// Until so much content has arrived on a stream.
     AwaitBytes(u32, usize),
 }
 
@@ -84,7 +84,7 @@ fn case(value: &Value) -> Checked<Case> {
         .iter()
         .any(|rfc| section.starts_with(rfc))
     {
-        return Err(format!("{section:?} is no section of an RFC"));
+        return Err(format!("{section:?} is not a section of an RFC"));
     }
     object.text("note")?;
     let steps = object.list("send")?.ok_or("no \"send\"")?;
@@ -115,7 +115,8 @@ fn limits(case: Object<'_>) -> Checked<Limits> {
     })
 }
 
-/// Those of the case, after the one that keeps the server from a dynamic table, which the runner does not read.
+/// The settings of the case, after the one that stops the server from using a dynamic table, which the runner does not
+/// read.
 fn settings(case: Object<'_>) -> Checked<Vec<(u16, u32)>> {
     let settings = case.list("settings")?.into_iter().flatten();
     let no_table = std::iter::once(Ok((HEADER_TABLE_SIZE, 0)));
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_is_not_known_whole_is_an_error() {
+    fn a_case_with_an_unknown_key_is_an_error() {
         let good = with("note", json!("good"));
         assert_eq!(parse(&json!([good]).to_string()).unwrap().len(), 1);
         for (cases, reason) in [
@@ -186,7 +187,7 @@ mod tests {
             (vec![with("sent", json!([]))], "a: unknown key \"sent\""),
             (
                 vec![with("section", json!("6.7"))],
-                "a: \"6.7\" is no section of an RFC",
+                "a: \"6.7\" is not a section of an RFC",
             ),
             (
                 vec![with("expect", json!({"served": true}))],

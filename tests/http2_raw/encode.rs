@@ -1,11 +1,11 @@
-//! Makes the bytes of a frame from what a case says of it.
+//! Makes the bytes of a frame from a step of a case.
 
 use serde_json::Value;
 
 use crate::names::{self, PADDED, PRIORITY_FLAG};
 use crate::object::{Checked, Object, hex, pair};
 
-/// What a step may say that is a frame.
+/// The keys of a step that is a frame.
 pub(crate) const KEYS: [&str; 16] = [
     "frame",
     "stream",
@@ -40,7 +40,7 @@ pub(crate) fn frame(step: Object<'_>) -> Checked<Vec<u8>> {
         payload.push(padding);
     }
     if let Some(on) = step.number::<u32>("depends_on")? {
-        // The frame PRIORITY has no flag for what it always has.
+        // The frame PRIORITY always has these fields, so there is no flag for them.
         if kind == names::HEADERS {
             flags |= PRIORITY_FLAG;
         }
@@ -123,7 +123,7 @@ pub(crate) fn setting(value: &Value) -> Checked<(u16, u32)> {
 pub(crate) fn request_fields(request: &str) -> Checked<Vec<u8>> {
     let (method, path) = request
         .split_once(' ')
-        .ok_or_else(|| format!("{request:?} is no method and path"))?;
+        .ok_or_else(|| format!("{request:?} is not a method and a path"))?;
     let fields = [
         (":method", method),
         (":scheme", "http"),
@@ -134,14 +134,14 @@ pub(crate) fn request_fields(request: &str) -> Checked<Vec<u8>> {
     Ok(fields.concat())
 }
 
-/// A pair of name and value, or bytes as they are.
+/// A pair of name and value, or bytes, unchanged.
 fn field(value: &Value) -> Checked<Vec<u8>> {
     if let Some(bytes) = value.as_str() {
         return hex(bytes);
     }
     let (name, text) = pair(value)?;
     let pair = name.as_str().zip(text.as_str());
-    let (name, text) = pair.ok_or_else(|| format!("{value} is no field"))?;
+    let (name, text) = pair.ok_or_else(|| format!("{value} is not a field"))?;
     Ok(literal(name.as_bytes(), text.as_bytes()))
 }
 
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_what_a_step_says() {
+    fn frames_are_encoded_as_a_step_says() {
         for (step, expected) in [
             (
                 json!({"frame": "PING", "payload": "0102 0304 0506 0708"}),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn unknown_keys_are_errors() {
         for (step, expected) in [
             (json!({"frame": "PINGS"}), "unknown frame type \"PINGS\""),
             (

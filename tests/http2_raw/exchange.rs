@@ -1,4 +1,4 @@
-//! Sends what a case says to a server of its own, and takes what comes back.
+//! Sends the frames of a case to a new server, and reads the frames that come back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,13 +17,13 @@ use crate::running::Running;
 use crate::wire::{Next, Wire};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long is waited for what must come; far longer than it takes, for machines under load.
+/// The timeout for a frame that must come; far longer than it takes, for machines under load.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Streams of cases have lower numbers.
 const PROBE_STREAM: u32 = 0x7fff_fff1;
 const BARRIER: &[u8] = b"barrier!";
 
-/// What becomes of the connection until all is there that `expect` speaks of.
+/// Returns what came of the connection, once everything that `expect` needs has arrived.
 pub(crate) fn perform(case: &Case, expect: &Expect) -> Checked<Observed> {
     let calls = Arc::new(AtomicUsize::new(0));
     let running = Running::serve(server(case.limits), app::build(calls.clone()));
@@ -38,7 +38,7 @@ pub(crate) fn perform(case: &Case, expect: &Expect) -> Checked<Observed> {
     for step in &case.steps {
         exchange.perform(step);
     }
-    // A server that closes with bytes unread may lose what it said, so that nothing follows where it has to close.
+    // A server that closes with unread bytes may lose its last frames, so no bytes follow if it has to close.
     if !expect.is_about_the_end() {
         exchange.reach_barrier();
     }
@@ -103,7 +103,7 @@ impl Exchange {
         }
     }
 
-    /// The server has seen all frames once it acknowledges this PING.
+    /// Waits until the server acknowledges this PING: then it has seen all frames before.
     fn reach_barrier(&mut self) {
         let mut ping = header(8, PING, 0, 0);
         ping.extend(BARRIER);
@@ -112,7 +112,7 @@ impl Exchange {
         self.observed.ping_acks.retain(|ack| ack != BARRIER);
     }
 
-    /// Takes what else has to come: the end, or the streams and the answer to one more request.
+    /// Reads the rest: the end, or the streams and the response to one more request.
     fn finish(&mut self, expect: &Expect) {
         if expect.is_about_the_end() {
             self.read_until(|_| false);
@@ -131,7 +131,7 @@ impl Exchange {
         });
     }
 
-    /// Reads until all is there, or the connection ends, or nothing comes.
+    /// Reads until everything has arrived, or the connection ends, or the timeout.
     fn read_until(&mut self, is_there: impl Fn(&Observed) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !self.observed.has_ended && !is_there(&self.observed) {

@@ -1,4 +1,4 @@
-//! What a case expects, and whether it came.
+//! The expectation of a case, and whether it is met.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::observed::{Observed, Stream};
 #[derive(Clone, Debug)]
 pub(crate) struct Expect(Vec<Outcome>);
 
-/// All that has to come. What is `None` is not judged.
+/// The whole expectation. A field that is `None` is not judged.
 #[derive(Clone, Debug, Default)]
 struct Outcome {
     connection_error: Option<Vec<u32>>,
@@ -48,7 +48,7 @@ impl Expect {
         Ok(Expect(outcomes))
     }
 
-    /// What the server chose that the RFC does not name first, such as a generic code; an error says what is wrong.
+    /// Returns the server's choices that the RFC does not name first, such as a generic code; an error has the reason.
     pub(crate) fn judge(&self, observed: &Observed) -> Checked<Vec<String>> {
         let mut reasons = Vec::new();
         for outcome in &self.0 {
@@ -65,7 +65,7 @@ impl Expect {
         Err(reasons.join("; or "))
     }
 
-    /// Whether all streams of an outcome came to what is expected of them; that the connection ends shows by itself.
+    /// Whether all streams of an outcome are finished as expected; the end of the connection shows by itself.
     pub(crate) fn has_come(&self, observed: &Observed) -> bool {
         let mut outcomes = self.0.iter().filter(|outcome| !outcome.ends());
         outcomes.any(|outcome| {
@@ -74,7 +74,7 @@ impl Expect {
         })
     }
 
-    /// Whether the end of the connection is all that may come.
+    /// Whether only the end of the connection may come.
     pub(crate) fn is_about_the_end(&self) -> bool {
         self.0.iter().all(Outcome::ends)
     }
@@ -132,7 +132,7 @@ impl Outcome {
             _ => {}
         }
         if self.served_after && !observed.is_served_after {
-            return Err("the connection does not serve any more".to_owned());
+            return Err("the connection serves no more requests".to_owned());
         }
         for (id, wanted) in &self.streams {
             let judged = wanted.judge(&observed.stream(*id));
@@ -179,13 +179,13 @@ impl Wanted {
             let code = stream.reset.ok_or("no RST_STREAM")?;
             return is_among(code, codes);
         }
-        // One after the end says that the rest of the request is not needed (RFC 9113, section 8.1).
+        // A reset after the end says that the rest of the request is not needed (RFC 9113, section 8.1).
         if let Some(code) = stream.reset.filter(|_| !stream.is_complete) {
             return Err(format!("reset with {}", names::code_name(code)));
         }
         equal("status", self.status.as_ref(), &stream.status.unwrap_or(0))?;
         match self.bytes {
-            // So many may be all that the window lets through.
+            // The window may allow no more.
             Some(bytes) => equal("bytes", Some(&bytes), &stream.content.len())?,
             None if !stream.is_complete => return Err("no end".to_owned()),
             None => {}
@@ -202,9 +202,9 @@ fn streams(object: Object<'_>) -> Checked<BTreeMap<u32, Wanted>> {
     };
     let map = value
         .as_object()
-        .ok_or_else(|| format!("{value} is no object"))?;
+        .ok_or_else(|| format!("{value} is not an object"))?;
     let parse = |(id, wanted): (&String, &Value)| {
-        let id = id.parse().map_err(|_| format!("{id:?} is no stream"))?;
+        let id = id.parse().map_err(|_| format!("{id:?} is not a stream"))?;
         Ok((id, Wanted::parse(wanted)?))
     };
     map.iter().map(parse).collect()
@@ -228,7 +228,7 @@ fn codes(object: Object<'_>, key: &str) -> Checked<Option<Vec<u32>>> {
 fn payload(value: &Value) -> Checked<Vec<u8>> {
     hex(value
         .as_str()
-        .ok_or_else(|| format!("{value} is no text"))?)
+        .ok_or_else(|| format!("{value} is not a text"))?)
 }
 
 /// The first code is the one that the RFC names.
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_passes() {
+    fn met_expectations_pass() {
         let error = json!({"connection_error": ["FRAME_SIZE_ERROR", "PROTOCOL_ERROR"]});
         let generic = "PROTOCOL_ERROR for FRAME_SIZE_ERROR".to_owned();
         let end = "the end of the connection for a stream error".to_owned();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_expected_fails() {
+    fn unmet_expectations_fail() {
         let served = |rest: Value| {
             let mut expect = rest;
             expect["served_after"] = json!(true);
@@ -393,7 +393,7 @@ mod tests {
             (
                 served(json!({})),
                 unserved,
-                "the connection does not serve any more",
+                "the connection serves no more requests",
             ),
             (
                 served(json!({})),
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_waited_for_where_the_end_may_come_instead() {
+    fn a_response_is_awaited_even_if_the_end_is_allowed() {
         let expect = json!({"any_of": [
             {"connection_error": ["CANCEL"]},
             {"streams": {"1": {"stream_error": ["CANCEL"]}}, "served_after": true},
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expectation_that_is_not_known_is_an_error() {
+    fn an_unknown_expectation_is_an_error() {
         for (expect, reason) in [
             (
                 json!({"served_after": true, "goaway": 1}),
@@ -484,7 +484,7 @@ mod tests {
             ),
             (
                 json!({"served_after": true, "streams": {"x": {}}}),
-                "\"x\" is no stream",
+                "\"x\" is not a stream",
             ),
             (
                 json!({"served_after": true, "streams": {"1": {}}}),

@@ -1,8 +1,8 @@
 //! Sends HTTP/2 frames given as data to a real server and judges the frames that come back.
 //!
-//! The cases are in `tests/conformance/http2_raw.json`; `tests/conformance/README.md` has their schema. The run prints how
-//! many cases each section of the RFC has, the cases in which the server takes a choice that the RFC allows and does not name
-//! first, and those in which a departure from it is left to the library `h2`.
+//! The cases are in `tests/conformance/http2_raw.json`; `tests/conformance/README.md` has their schema. The run prints
+//! how many cases each section of the RFC has, the cases in which the server makes a choice that the RFC allows and
+//! does not name first, and the departures of the library `h2` that we accept.
 
 #[cfg(test)]
 mod app;

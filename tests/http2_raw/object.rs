@@ -1,4 +1,4 @@
-//! Reads JSON strictly: what is not known is an error.
+//! Parses JSON strictly: an unknown key is an error.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ impl<'a> Object<'a> {
     pub(crate) fn new(value: &'a Value, known: &[&str]) -> Checked<Object<'a>> {
         let map = value
             .as_object()
-            .ok_or_else(|| format!("{value} is no object"))?;
+            .ok_or_else(|| format!("{value} is not an object"))?;
         match map.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => Err(format!("unknown key {key:?}: known are {known:?}")),
             None => Ok(Object(map)),
@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Hexadecimal digits, with blanks as one likes.
+/// Hexadecimal digits, with any spaces.
 pub(crate) fn hex(text: &str) -> Checked<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()
@@ -77,6 +77,6 @@ pub(crate) fn hex(text: &str) -> Checked<Vec<u8>> {
 pub(crate) fn pair(value: &Value) -> Checked<(&Value, &Value)> {
     match value.as_array().map(Vec::as_slice) {
         Some([name, value]) => Ok((name, value)),
-        _ => Err(format!("{value} is no pair")),
+        _ => Err(format!("{value} is not a pair")),
     }
 }

@@ -1,4 +1,4 @@
-//! What came back from the server.
+//! The frames that came back from the server.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::names::{
 };
 use crate::wire::Frame;
 
-/// What became of a connection.
+/// The result of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     pub(crate) streams: BTreeMap<u32, Stream>,
@@ -16,13 +16,13 @@ pub(crate) struct Observed {
     pub(crate) has_ended: bool,
     pub(crate) settings_acks: usize,
     pub(crate) ping_acks: Vec<Vec<u8>>,
-    /// Whether a request after all others was answered.
+    /// Whether a request after all others got a response.
     pub(crate) is_served_after: bool,
     /// How often the application was called.
     pub(crate) calls: usize,
 }
 
-/// What came of a stream.
+/// The result of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stream {
     pub(crate) status: Option<u16>,
@@ -62,7 +62,7 @@ impl Observed {
         self.streams.get(&stream).cloned().unwrap_or_default()
     }
 
-    /// In a few words, for the report of a failure.
+    /// Describes the result in a few words, for the report of a failure.
     pub(crate) fn describe(&self) -> String {
         let mut words = Vec::new();
         for (id, stream) in &self.streams {
@@ -108,14 +108,14 @@ fn without_padding(frame: &Frame) -> &[u8] {
     &content[..content.len() - usize::from(*padding)]
 }
 
-/// The status at the start of a block of fields. The dynamic table has no entries, as the client allows it no room.
+/// The status at the start of a block of fields. The dynamic table is empty, because the client gives it no space.
 fn status(mut block: &[u8]) -> Option<u16> {
     // Updates of the table's size (RFC 7541, section 6.3), which are short here.
     while let [0x20..=0x3e, rest @ ..] = block {
         block = rest;
     }
     match block {
-        // Of the static table (RFC 7541, appendix A).
+        // From the static table (RFC 7541, appendix A).
         [0x88, ..] => Some(200),
         [0x89, ..] => Some(204),
         [0x8a, ..] => Some(206),
@@ -123,7 +123,7 @@ fn status(mut block: &[u8]) -> Option<u16> {
         [0x8c, ..] => Some(400),
         [0x8d, ..] => Some(404),
         [0x8e, ..] => Some(500),
-        // A literal whose name is of the static table.
+        // A literal with a name from the static table.
         [0x08 | 0x18 | 0x48, length, value @ ..] => {
             let text = value.get(..usize::from(length & 0x7f))?;
             let text = match length & 0x80 {

@@ -37,7 +37,7 @@ fn the_cases_pass() {
     );
 }
 
-/// Runs a case; what the server does must be what the case documents, a departure as well.
+/// Runs a case; the server must do what the case documents, a departure too.
 fn run(case: &Case) -> Checked<Vec<String>> {
     let Some(departs) = &case.departs else {
         let observed = perform(case, &case.expect)?;
@@ -46,12 +46,12 @@ fn run(case: &Case) -> Checked<Vec<String>> {
     };
     let observed = perform(case, &departs.expect)?;
     if case.expect.judge(&observed).is_ok() {
-        return Err("it departs no more: remove \"departs\"".to_owned());
+        return Err("it no longer departs: remove \"departs\"".to_owned());
     }
     match departs.expect.judge(&observed) {
         Ok(remarks) => Ok(remarks),
         Err(reason) => Err(format!(
-            "it departs otherwise: {reason}\n    came: {}",
+            "it departs in another way: {reason}\n    came: {}",
             observed.describe()
         )),
     }
@@ -109,7 +109,7 @@ impl Report {
     }
 }
 
-/// The parts of a section, numbers with a width, so that 10 comes after 9.
+/// The parts of a section, with padded numbers, so that 10 comes after 9.
 fn in_order(section: &str) -> Vec<String> {
     let parts = section.split(['.', ' ']);
     parts.map(|part| format!("{part:>3}")).collect()
@@ -155,10 +155,10 @@ mod tests {
         let other = json!({"ping_ack": ["00"], "served_after": true});
         assert_eq!(run(&ping(&wrong, Some(&right))), Ok(vec![]));
         let error = run(&ping(&right, Some(&right))).unwrap_err();
-        assert_eq!(error, "it departs no more: remove \"departs\"");
+        assert_eq!(error, "it no longer departs: remove \"departs\"");
         let error = run(&ping(&wrong, Some(&other))).unwrap_err();
         assert!(
-            error.starts_with("it departs otherwise: ping_ack"),
+            error.starts_with("it departs in another way: ping_ack"),
             "{error}"
         );
     }

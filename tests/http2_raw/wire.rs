@@ -1,10 +1,10 @@
-//! A client's end of a connection that reads whole frames.
+//! A client's end of a connection, which reads whole frames.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// A frame as it came.
+/// A received frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -14,20 +14,20 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The four bytes at a place of the payload, as a number.
+    /// The four bytes at a position of the payload, as a number.
     pub(crate) fn number(&self, at: usize) -> Option<u32> {
         let bytes = self.payload.get(at..at + 4)?;
         bytes.try_into().ok().map(u32::from_be_bytes)
     }
 }
 
-/// What came next.
+/// The next event.
 #[derive(Debug)]
 pub(crate) enum Next {
     Frame(Frame),
     /// The server closed the connection.
     End,
-    /// Nothing came in time.
+    /// Nothing arrived before the timeout.
     Silence,
 }
 
@@ -46,7 +46,7 @@ impl Wire {
         })
     }
 
-    /// Sends bytes to a server that may have closed the connection, which what comes back shows.
+    /// Sends bytes to a server that may have closed the connection; the next frame shows it.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// The page at `url`, as HTML, after its scripts ran for so many milliseconds.
+/// Returns the page at `url`, as HTML, after its scripts ran for so many milliseconds.
 pub(crate) fn dom(url: &str, milliseconds: u32) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/chromium");
     let output = Command::new("bash")

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ))?)
 }
 
-/// Says whether the file is the web server's to send.
+/// Adds a header that shows whether the web server should send the file.
 fn mark(response: &mut Response) {
     if response.headers().contains_key(X_SENDFILE) {
         let left = HeaderValue::from_static("left to the web server");

@@ -6,12 +6,12 @@ use enfilade::middleware::{DebugErrors, RequestId, Router};
 use enfilade::{Application, Body, Middleware, Request, Server, around};
 use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY};
 
-/// Leaves a mark on the page wherever it is taken for markup, and the page lets it run.
+/// Sets a mark on the page if the browser reads it as markup and the page allows scripts.
 const HOSTILE: &str = "</title></style></pre>\"'><script>document.documentElement.dataset.ran = 1</script>\
     <img src=x onerror=\"document.documentElement.dataset.ran = 2\"><svg onload=\"document.documentElement.dataset.ran = 3\">";
 const SCRIPT: &str = "<script>document.documentElement.dataset.ran = 4</script>";
 
-/// Panics with what is hostile, in a route, below a component that has a hostile name.
+/// Panics with a hostile text, in a route, below a component with a hostile name.
 fn failing() -> Application {
     let route = |_: Request| -> &'static str { panic!("{HOSTILE}") };
     let router = Router::new().get("/{*rest}", route).build().unwrap();
@@ -21,7 +21,7 @@ fn failing() -> Application {
         .wrap(RequestId::new())
 }
 
-/// Lets a script into every page, with its policy or without.
+/// Puts a script into every page, with the page's policy or without.
 fn hole(with_policy: bool) -> impl Middleware {
     around("hole", move |app: &Application, request: Request| {
         app.call(request).map(move |response| {
@@ -37,7 +37,7 @@ fn hole(with_policy: bool) -> impl Middleware {
     })
 }
 
-/// The page of a hostile target, as a browser has it in the end.
+/// Returns the page of a hostile target, as the browser shows it in the end.
 fn page(app: Application) -> String {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let running = Running::serve(server, app);
@@ -47,7 +47,7 @@ fn page(app: Application) -> String {
 }
 
 #[test]
-fn a_browser_shows_a_page_and_runs_nothing_of_what_is_in_it() {
+fn a_browser_shows_a_page_and_runs_no_script_in_it() {
     let dom = page(failing());
     assert!(dom.contains("<html lang=\"en\">"), "{dom}");
     for markup in ["<script", "<img", "<svg"] {
@@ -76,7 +76,7 @@ fn a_browser_shows_a_page_and_runs_nothing_of_what_is_in_it() {
 }
 
 #[test]
-fn a_script_that_came_into_the_page_would_not_run() {
+fn a_script_in_the_page_does_not_run() {
     let guarded = page(failing().wrap(hole(true)));
     assert!(guarded.contains(SCRIPT), "{guarded}");
     assert!(guarded.contains("<html lang=\"en\">"), "{guarded}");

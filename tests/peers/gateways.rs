@@ -1,4 +1,4 @@
-//! Web servers in front: an application answers the same behind each of them as without one.
+//! Web servers in front: an application responds in the same way behind each of them as without one.
 
 #[path = "../gateways/client.rs"]
 mod client;
@@ -20,13 +20,13 @@ use crate::web_servers::{folder, lighttpd, listen, nginx};
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
-        doors: &["cgi"],
-        reason: "lighttpd says that it serves ranges of answers that it has whole.",
+        gateways: &["cgi"],
+        reason: "lighttpd adds Accept-Ranges to responses that it has whole.",
         level: |_, _, found| found.headers.retain(|(name, _)| name != "accept-ranges"),
     },
     Difference {
-        doors: &["cgi"],
-        reason: "lighttpd says the length of a stream that has ended before it began to answer.",
+        gateways: &["cgi"],
+        reason: "lighttpd sends the length of a stream that has ended before the response begins.",
         level: |_, expected, found| {
             let length = (
                 String::from("content-length"),
@@ -38,13 +38,13 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        doors: &["cgi"],
-        reason: "lighttpd leaves headers without a value out.",
+        gateways: &["cgi"],
+        reason: "lighttpd drops headers without a value.",
         level: |_, expected, _| expected.headers.retain(|(_, value)| !value.is_empty()),
     },
     Difference {
-        doors: &["cgi"],
-        reason: "lighttpd wants a POST to say its length, which RFC 9110, section 15.5.12, lets it.",
+        gateways: &["cgi"],
+        reason: "lighttpd requires a length for a POST, as RFC 9110, section 15.5.12, allows.",
         level: |asked, expected, found| {
             if asked.method == "POST" && matches!(asked.body, Sent::None) && found.status == 411 {
                 *expected = found.clone();
@@ -52,8 +52,8 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        doors: &["fastcgi", "kept", "scgi"],
-        reason: "nginx drops what it has not sent yet of an answer that breaks off, the head if need be.",
+        gateways: &["fastcgi", "kept", "scgi"],
+        reason: "nginx drops the unsent part of a response that is aborted, even the head.",
         level: |asked, expected, found| {
             if asked.target.starts_with("/broken") && !found.is_whole {
                 *expected = found.clone();
@@ -61,8 +61,8 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        doors: &["cgi"],
-        reason: "A response that does not say its length has no other end than the program's.",
+        gateways: &["cgi"],
+        reason: "A response without a length ends with the program.",
         level: |asked, expected, _| expected.is_whole |= asked.target == "/broken",
     },
 ];
@@ -126,7 +126,7 @@ fn scgi_behind_nginx() {
     compare("scgi", address, "", DIFFERENCES);
 }
 
-/// What an application says of where it is, with the connection's facts.
+/// Returns the place of the application as it sees it, with the facts of the connection.
 fn place() -> Application {
     Application::new(|request: Request| {
         let user = request.environ().get("REMOTE_USER").map(Cow::into_owned);
@@ -145,7 +145,7 @@ fn place() -> Application {
 }
 
 #[test]
-fn a_script_name_is_what_is_mounted_and_a_rewritten_path_is_the_path() {
+fn the_script_name_is_the_mount_and_a_rewritten_path_is_the_path() {
     let fastcgi = fastcgi::Server::bind("127.0.0.1:0").unwrap();
     let scgi = scgi::Server::bind("127.0.0.1:0").unwrap();
     let (first, second) = (fastcgi.local_addr().unwrap(), scgi.local_addr().unwrap());
@@ -205,9 +205,9 @@ fn a_cgi_program_behind_lighttpd() {
 }
 
 #[test]
-fn every_difference_is_argued() {
+fn every_difference_has_a_reason() {
     for difference in DIFFERENCES {
         assert!(difference.reason.ends_with('.'));
-        assert!(!difference.doors.is_empty());
+        assert!(!difference.gateways.is_empty());
     }
 }

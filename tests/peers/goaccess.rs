@@ -1,4 +1,4 @@
-//! goaccess, an analyser that knows nothing of this crate, reads every line of an access log.
+//! goaccess, an independent analyser, reads every line of an access log.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::folder::Folder;
 
-/// A request as it might come from anywhere, with the status of its answer.
+/// Any request, with the status of its response.
 fn any_request() -> impl Strategy<Value = (String, String, Vec<u8>, Vec<u8>, String, u16)> {
     let method = prop::sample::select(vec!["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]);
     let target = "/[a-z0-9/._~!$'()*+,;=:@%\"é-]{0,40}(\\?[a-zA-Z0-9&=%+\"é]{0,30})?";
@@ -80,11 +80,11 @@ fn goaccess_reads_a_thousand_lines() {
     assert_goaccess_reads(&path, "COMBINED", 1_000);
 }
 
-/// Ends in every way that an exchange can end.
+/// Ends in every way in which an exchange can end.
 fn any_ending(request: Request) -> enfilade::Reply {
     match request.path() {
         "/never" => enfilade::Reply::from_future(std::future::pending::<()>()),
-        // Without a word on standard error, for which a backtrace would be made.
+        // Without the hook, which would print a backtrace.
         "/panics" => std::panic::resume_unwind(Box::new("on purpose")),
         "/stream" => enfilade::Reply::new(Body::from_iterator(["ab", "cd"])),
         "/nothing" => enfilade::Reply::new(StatusCode::NO_CONTENT),
@@ -144,7 +144,7 @@ fn goaccess_reads_every_shape() {
         drop(app);
         let mut text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), sent, "{text}");
-        // What a log says of lines that it lost is none of a request.
+        // The log's message about lost lines is not a line of a request.
         text.push_str("# 12 lines dropped\n");
         fs::write(&path, text).unwrap();
         assert_goaccess_reads(&path, name, sent);

@@ -1,4 +1,4 @@
-//! What we code as gzip, given to the system's `gzip`.
+//! The system's `gzip` reads our compressed bodies.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use enfilade::{Application, Body, Request};
 use enfilade_testing::Client;
 use proptest::prelude::*;
 
-/// What `gzip -dc` makes of this.
+/// Returns the output of `gzip -dc`.
 fn gunzip(coded: &[u8]) -> std::io::Result<Vec<u8>> {
     let piped = || Stdio::piped();
     let mut gzip = Command::new("gzip")
@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn gzip_reads_what_we_code(
+    fn gzip_reads_our_compressed_bodies(
         pieces in proptest::collection::vec("[a-f ]{0,40}|.{0,2000}", 1..40),
         level in 1..=9_u32,
         is_stream in any::<bool>(),
@@ -47,7 +47,7 @@ proptest! {
             Some("gzip") => {
                 prop_assert_eq!(gunzip(response.bytes())?, content.as_bytes())
             },
-            // Nothing at all is never coded.
+            // Empty bodies are never compressed.
             other => prop_assert!(other.is_none() && content.is_empty(), "{:?}", other),
         }
     }

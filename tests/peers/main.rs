@@ -1,12 +1,12 @@
-//! What needs a program of somebody else: `tests/peers/run` installs those that are missing, and runs these tests.
+//! The tests that need other programs: `tests/peers/run` installs those that are missing, and runs these tests.
 //!
-//! `cargo test` leaves this target out (`test = false` in the manifest), as it needs nothing but the Rust toolchain.
+//! `cargo test` leaves this target out (`test = false` in the manifest): it needs only the Rust toolchain.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "tests, and their helpers"
+    reason = "tests and their helpers"
 )]
 
 mod browser;

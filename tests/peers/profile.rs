@@ -5,7 +5,7 @@ use crate::support::running::Running;
 use enfilade::middleware::{Compression, Headers, Mounts, NotFound, Profile, Router};
 use enfilade::{Application, Pipeline, Request, Server};
 
-/// A stack as users have it, and its profile under `/profile`.
+/// A typical stack, and its profile under `/profile`.
 fn app(profile: &Profile) -> Application {
     let router = Router::new().get("/", |_: Request| "Welcome").get(
         "/shelves/{shelf:int}",
@@ -27,7 +27,7 @@ fn app(profile: &Profile) -> Application {
     Application::new(mounts.otherwise(site))
 }
 
-/// The row of the table that has this text.
+/// Returns the row of the table that has this text.
 fn row<'a>(dom: &'a str, text: &str) -> &'a str {
     let mut rows = dom.split("<tr>").filter(|row| row.contains(text));
     let row = rows.next().unwrap_or_else(|| panic!("no {text} in {dom}"));
@@ -50,7 +50,7 @@ fn a_browser_shows_the_tree_and_refreshes_it() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let running = Running::serve(server, app);
     let dom = dom(&format!("http://{}/profile", running.address()), 3_500);
-    // The script ran, and the policy let it fetch and the style apply.
+    // The script ran, and the policy allowed its fetch and the style.
     let updates = dom
         .split("data-updates=\"")
         .nth(1)

@@ -15,7 +15,7 @@ use crate::support::running::Running;
 use crate::support::wire::{Wire, WireResponse};
 use crate::web_servers::{folder, lighttpd, listen, nginx};
 
-/// How bodies ended, with the bytes that went through the gateway.
+/// The outcomes of bodies, with the bytes that went through the gateway.
 type Ends = Arc<Mutex<Vec<(u64, Outcome)>>>;
 
 /// `/a b` and `/big` are files below `tree`, `/outside` is one beside it.
@@ -33,12 +33,12 @@ fn files(name: &str) -> Folder {
     folder
 }
 
-/// Sends the file that the path names, unchecked: the tests ask.
+/// Sends the file that the path names, unchecked, for the tests.
 fn app(root: &Path, send_file: SendFile) -> (Application, Ends) {
     let (root, ends) = (root.to_owned(), Ends::default());
     let seen = ends.clone();
     let app = Application::new(move |mut request: Request| {
-        // lighttpd says what is mounted, and nginx what it is told.
+        // lighttpd sends the mount prefix, and nginx what its configuration sets.
         if request.script_name().is_empty() {
             request.shift_segment();
         }
@@ -78,9 +78,9 @@ fn serve<F: Future<Output = std::io::Result<()>>>(
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What is below the tree comes from the web server, and what is beside it through the gateway.
+/// The web server sends files below the tree, and the gateway sends those beside it.
 ///
-/// `own` is what comes of a header `x-own` with a file of the web server's.
+/// `own` is the effect of a header `x-own` with a file of the web server.
 fn check(address: SocketAddr, prefix: &str, root: &Path, ends: &Ends, own: Option<&str>) {
     ends.lock().unwrap().clear();
     for (target, file, through) in [
@@ -114,7 +114,7 @@ fn check(address: SocketAddr, prefix: &str, root: &Path, ends: &Ends, own: Optio
         let end = ends.lock().unwrap().pop().unwrap();
         assert_eq!(end, (through, Outcome::Complete), "{target}");
     }
-    // It knows of ranges what the application does not.
+    // It serves ranges, which the application does not know.
     let part = get(
         address,
         &format!("{prefix}/tree/big"),
@@ -203,7 +203,7 @@ fn lighttpd_sends_the_files_of_a_cgi_program() {
     let response = get(address, "/app.cgi/file.txt", "");
     assert_eq!(response.status(), "200 OK");
     assert_eq!(response.header("x-sendfile"), None);
-    // The program says which bytes went through it.
+    // The program reports which bytes went through it.
     assert_eq!(
         response.header("x-file").as_deref(),
         Some("left to the web server")

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-/// A web server that is ended when this is dropped, and the folder that it works in.
+/// A web server that is stopped when this is dropped, and its folder.
 pub(crate) struct WebServer {
     child: Child,
     folder: PathBuf,
@@ -13,7 +13,7 @@ pub(crate) struct WebServer {
 
 impl Drop for WebServer {
     fn drop(&mut self) {
-        // Politely, as nginx would leave its worker behind.
+        // With SIGTERM: otherwise nginx would leave its worker behind.
         let kill = format!("kill -s TERM {}", self.child.id());
         let _ = Command::new("sh").args(["-c", &kill]).status();
         let _ = self.child.wait();
@@ -27,7 +27,7 @@ impl Drop for WebServer {
     }
 }
 
-/// Where `tests/peers/install` unpacks a web server.
+/// The folder into which `tests/peers/install` unpacks a web server.
 fn root(program: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/peers/.servers")
@@ -40,7 +40,7 @@ fn root(program: &str) -> PathBuf {
     root
 }
 
-/// A folder of its own for each server.
+/// A separate folder for each server.
 pub(crate) fn folder(name: &str) -> PathBuf {
     // A path of a Unix socket may have about 100 bytes, so it is not below the folder of the build.
     let folder = std::env::temp_dir().join(format!("enfilade-{name}-{}", std::process::id()));
@@ -49,22 +49,22 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A socket that listens, for a web server to inherit, and its address.
+/// A listening socket, for a web server to inherit, and its address.
 pub(crate) fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-/// nginx with these servers, which are blocks of its configuration and listen on the address of `listener`.
+/// Starts nginx with these servers, which are blocks of its configuration and listen on the address of `listener`.
 pub(crate) fn nginx(folder: PathBuf, listener: TcpListener, servers: &str) -> WebServer {
     let temporary: String = ["client_body", "proxy", "fastcgi", "scgi", "uwsgi"]
         .map(|name| format!("{name}_temp_path {}/{name};\n", folder.display()))
         .concat();
     let root = root("nginx");
     let folder_name = folder.display();
-    // A single process (`master_process off`) crashes on an inherited socket. The worker is to write into the folder, so
-    // its user is ours; nginx ignores the line if that is not root.
+    // A single process (`master_process off`) crashes on an inherited socket. The worker must write to the folder, so
+    // it runs as our user; nginx ignores the line if that is not root.
     let configuration = format!(
         "daemon off;\nuser root;\nworker_processes 1;\npid {folder_name}/pid;\nerror_log {folder_name}/log;\n\
          events {{}}\nhttp {{\naccess_log off;\nclient_max_body_size 20m;\n{temporary}{}\n}}\n",
@@ -77,7 +77,7 @@ pub(crate) fn nginx(folder: PathBuf, listener: TcpListener, servers: &str) -> We
     start("nginx", &arguments, folder, listener)
 }
 
-/// lighttpd with this configuration, whose documents are in `folder`.
+/// Starts lighttpd with this configuration and the documents in `folder`.
 pub(crate) fn lighttpd(folder: PathBuf, listener: TcpListener, more: &str) -> WebServer {
     let address = listener.local_addr().unwrap();
     let configuration = format!(
@@ -96,9 +96,9 @@ pub(crate) fn lighttpd(folder: PathBuf, listener: TcpListener, more: &str) -> We
     start("lighttpd", &arguments, folder, listener)
 }
 
-/// Starts a web server with `listener` as its descriptor 3, which it takes over instead of a socket of its own.
+/// Starts a web server with `listener` as its descriptor 3, which it takes in place of a socket of its own.
 ///
-/// Connections wait there until it runs, and are refused if it ends, so nobody has to look whether it is up.
+/// Connections wait there until it runs, and are refused if it ends, so there is no need to check whether it is up.
 fn start(program: &str, arguments: &[&Path], folder: PathBuf, listener: TcpListener) -> WebServer {
     let root = root(program);
     let libraries: Vec<String> = std::fs::read_dir(root.join("usr/lib"))
@@ -106,7 +106,7 @@ fn start(program: &str, arguments: &[&Path], folder: PathBuf, listener: TcpListe
         .map(|entry| entry.unwrap().path().display().to_string())
         .filter(|path| path.contains("-linux-gnu"))
         .collect();
-    // What nginx and systemd call inherited sockets.
+    // The names of inherited sockets for nginx and systemd.
     let script = r#"NGINX='3;' LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 </dev/null"#;
     let output = std::fs::File::create(folder.join("output")).unwrap();
     let child = Command::new("sh")

@@ -1,4 +1,4 @@
-//! Bodies that fail, or are not as long as they say.
+//! Bodies that fail, or have another length than they announce.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
@@ -28,7 +28,7 @@ fn body(plan: &str) -> Body {
     Body::new(stream)
 }
 
-/// A stream of what `next` gives; what begins with a dot is waited for.
+/// A stream of the results of `next`; one that begins with a dot is waited for.
 fn async_stream(
     next: impl FnMut() -> Option<Result<String, BoxError>> + Send + Unpin + 'static,
 ) -> Later<impl FnMut() -> Option<Result<String, BoxError>> + Send + Unpin> {
@@ -78,7 +78,7 @@ fn frame(chunk: String) -> http_body::Frame<Bytes> {
     http_body::Frame::data(chunk.into())
 }
 
-/// The plan is the path, and the length that is announced the query.
+/// The path is the plan, and the query is the announced length.
 pub(crate) fn app() -> Application {
     Application::new(|request: Request| {
         let plan = request.path().trim_start_matches('/').replace("%7C", "|");
@@ -91,7 +91,7 @@ pub(crate) fn app() -> Application {
     })
 }
 
-/// Everything until the end of the connection, and whether that end is a reset.
+/// Reads until the end of the connection; returns the bytes, and whether the end is a reset.
 pub(crate) fn all(mut stream: TcpStream) -> (String, bool) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (mut all, mut part) = (Vec::new(), [0; 1024]);

@@ -1,4 +1,4 @@
-//! `rustc`, called on a program that uses the libraries of this build.
+//! Calls `rustc` on a program that uses the libraries of this build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,10 +13,10 @@ pub(crate) struct CompileError {
     pub(crate) notes: Vec<String>,
 }
 
-/// The errors of a program that uses these crates.
+/// Returns the errors of a program that uses these crates.
 ///
-/// A build's folder may hold several builds of a crate, with other features or from another day: those are taken with
-/// which `right`, a program without errors, compiles.
+/// The folder of a build may hold several builds of a crate, with other features or from another day. This uses those
+/// with which `right`, a program without errors, compiles.
 pub(crate) fn errors_of(program: &str, crates: &[&str], right: &str) -> Vec<CompileError> {
     let mut externs = vec![Vec::new()];
     for name in crates {
@@ -42,16 +42,16 @@ pub(crate) fn errors_of(program: &str, crates: &[&str], right: &str) -> Vec<Comp
             return compile(program, externs);
         }
     }
-    panic!("no build of {crates:?} takes the program that is right: {said:#?}");
+    panic!("no build of {crates:?} compiles the correct program: {said:#?}");
 }
 
-/// Where cargo puts the libraries that this test is linked with.
+/// The folder in which cargo puts the libraries that this test is linked with.
 fn folder() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows where it is");
     program.parent().expect("it is in a folder").to_owned()
 }
 
-/// The newest first.
+/// Returns the newest first.
 fn builds_of(name: &str) -> Vec<PathBuf> {
     let start = format!("lib{name}-");
     let files = std::fs::read_dir(folder()).expect("the folder is there");
@@ -110,7 +110,7 @@ fn rustc() -> PathBuf {
     }
 }
 
-/// An error with a place; the last one only counts the others.
+/// Returns an error with a place; the last one only counts the others.
 fn error(message: &Value) -> Option<CompileError> {
     if message["level"] != "error" || message["message"].as_str()?.starts_with("aborting due to") {
         return None;

@@ -1,4 +1,4 @@
-//! An application with every kind of answer, which tells what came to it: the one that all gateways are compared with.
+//! An application with every kind of response, which echoes its requests; all gateways are compared with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 
 /// The application.
-#[expect(clippy::panic, reason = "what becomes of a panic is compared too")]
+#[expect(clippy::panic, reason = "responses to panics are compared too")]
 pub(crate) fn app() -> Application {
     Application::new(|request: Request| match request.path() {
         "/large" => Reply::new("large ".repeat(200_000)),
@@ -31,7 +31,7 @@ pub(crate) fn app() -> Application {
         "/same" => Reply::new((StatusCode::NOT_MODIFIED, [("etag", "\"1\"")], ())),
         "/missing" => Reply::new((StatusCode::NOT_FOUND, "no such page")),
         "/busy" => Reply::new(HttpError::new(StatusCode::SERVICE_UNAVAILABLE).message("later")),
-        "/panic" => panic!("as was asked for"),
+        "/panic" => panic!("on purpose"),
         "/broken" => Reply::new(Body::new(Broken(3))),
         "/broken-measured" => Reply::new(([("content-length", "100")], Body::new(Broken(3)))),
         "/mirror" => mirror(request),
@@ -67,7 +67,7 @@ fn trailers() -> Response {
         .into_response()
 }
 
-/// The body, as it comes.
+/// Returns the body while it arrives.
 fn mirror(mut request: Request) -> Reply {
     let kind = request.headers_mut().remove("content-type");
     let mut response = request.take_body().into_response();
@@ -77,14 +77,14 @@ fn mirror(mut request: Request) -> Reply {
     Reply::new(response)
 }
 
-/// What came, as text.
+/// Returns the request as text.
 async fn echo(mut request: Request) -> Result<String, HttpError> {
     let body = request.take_body().collect(10_000_000).await?;
     let sum = body.iter().fold(0_u32, |sum, &byte| {
         sum.wrapping_mul(31).wrapping_add(byte.into())
     });
     let whole = format!("{}{}", request.script_name(), request.path());
-    assert_eq!(whole, request.uri().path(), "a law of the contract");
+    assert_eq!(whole, request.uri().path(), "law 1 of the contract");
     let mut lines = vec![
         format!(
             "{} {} {:?}",

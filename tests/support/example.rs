@@ -1,4 +1,4 @@
-//! The examples, as programs of their own.
+//! The examples, run as programs.
 
 use super::process::Process;
 use super::wire::{Wire, WireResponse};
@@ -11,7 +11,7 @@ pub(crate) fn start(name: &str) -> Process {
     process
 }
 
-/// Sends one request and reads its answer; `line` is the method and the target, `more` are header lines.
+/// Sends one request and reads its response; `line` is the method and the target, `more` are header lines.
 pub(crate) fn ask(wire: &mut Wire, line: &str, more: &str) -> WireResponse {
     wire.send(format!(
         "{line} HTTP/1.1\r\nHost: h\r\nUser-Agent: test/1\r\n{more}\r\n"
@@ -23,7 +23,7 @@ pub(crate) fn ask(wire: &mut Wire, line: &str, more: &str) -> WireResponse {
     }
 }
 
-/// Stops an example as a process manager does, and gives the lines that it wrote.
+/// Stops an example as a process manager does, and returns the lines that it wrote.
 pub(crate) fn stop(mut process: Process) -> Vec<String> {
     process.signal("TERM");
     let (status, lines) = process.end();

@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that sends what it is told to, frame by frame (RFC 9113, section 4.1).
+//! A client of HTTP/2 that sends single frames (RFC 9113, section 4.1).
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -71,7 +71,7 @@ impl Frames {
         self.try_send(kind, flags, stream, payload).unwrap();
     }
 
-    /// Asks for a path.
+    /// Requests a path.
     pub(crate) fn get(&mut self, stream: u32, path: &str) {
         // `:method: GET`, `:scheme: http`, `:authority: h`, and `:path` as it is (RFC 7541, appendix A, section 6.2.2).
         let mut block = vec![0x82, 0x86, 0x01, 1, b'h', 0x04];

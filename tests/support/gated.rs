@@ -1,11 +1,11 @@
-//! An application that answers when it is let.
+//! An application whose response waits for a gate.
 
 use std::sync::Arc;
 
 use enfilade::{Application, Reply, Request};
 use tokio::sync::Semaphore;
 
-/// An application that calls `called` and answers when the gate lets it; but at once, where the path is not `/slow`.
+/// Calls `called`, and responds when the gate opens; responds at once if the path is not `/slow`.
 pub(crate) fn gated(
     gate: &Arc<Semaphore>,
     called: impl Fn() + Send + Sync + 'static,

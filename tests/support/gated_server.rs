@@ -1,4 +1,4 @@
-//! The program that the tests of signals start: `/slow` is answered when a line comes on standard input.
+//! The program for the tests of signals: `/slow` responds when a line arrives on standard input.
 
 #![expect(clippy::print_stdout, reason = "the test reads it")]
 
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
     let gate = Arc::new(Semaphore::new(0));
     let opened = gate.clone();
     std::thread::spawn(move || {
-        // Its end opens the gate as well: whoever started this is gone then.
+        // The end of the input opens the gate too: then the process that started this has ended.
         let _ = io::stdin().read_line(&mut String::new());
         opened.add_permits(1);
     });

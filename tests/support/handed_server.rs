@@ -1,4 +1,4 @@
-//! The program that the test of restarts starts, with a socket that listens already: `/slow` takes a moment.
+//! The program for the test of restarts, with a socket that already listens: `/slow` takes a moment.
 
 #![expect(clippy::print_stdout, reason = "the test reads it")]
 

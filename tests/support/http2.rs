@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that shows the parts of an answer, its trailers, and resets.
+//! A client of HTTP/2 that shows the parts of a response, its trailers, and resets.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// How long a test waits for what must come; far longer than it takes, for machines under load.
+/// The timeout for what must come; far longer than it takes, for machines under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client's end of a connection.
@@ -23,13 +23,13 @@ pub(crate) struct Client {
     runtime: Runtime,
 }
 
-/// A request that was sent, with the way to send its content.
+/// A sent request, with the stream for its content.
 pub(crate) struct Sent {
     pub(crate) content: SendStream<Bytes>,
     response: ResponseFuture,
 }
 
-/// An answer that has begun.
+/// A response that has begun.
 #[derive(Debug)]
 pub(crate) struct StreamResponse {
     pub(crate) status: u16,
@@ -37,14 +37,14 @@ pub(crate) struct StreamResponse {
     body: RecvStream,
 }
 
-/// How an answer's content came: its parts in one, and the trailers or why it was reset.
+/// The content of a response: its parts joined, and the trailers or the reason of the reset.
 pub(crate) type Content = (String, Result<Option<HeaderMap>, h2::Reason>);
 
 /// A GET by prior knowledge; a target without an authority has no `:authority`.
 pub(crate) fn get(target: &str) -> request::Builder {
     let version = match target.starts_with("http://") {
         true => Version::HTTP_2,
-        // The one way to tell `h2` that there is no `:authority`.
+        // `h2` sends no `:authority` only in this way.
         false => Version::HTTP_11,
     };
     Request::get(target).version(version)
@@ -53,7 +53,7 @@ pub(crate) fn get(target: &str) -> request::Builder {
 impl Client {
     /// Connects.
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        // The connection goes on while a test does something else, so it has a thread.
+        // The connection runs while a test does something else, so it has a thread.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -75,12 +75,12 @@ impl Client {
         self.runtime.block_on(waited).unwrap()
     }
 
-    /// Sends a request with content to follow; fails where the server takes no more.
+    /// Sends a request whose content follows; fails if the server accepts no more.
     pub(crate) fn try_begin(&self, request: request::Builder) -> Result<Sent, h2::Error> {
         self.send(request, false)
     }
 
-    /// Sends a request with content to follow.
+    /// Sends a request whose content follows.
     pub(crate) fn begin(&self, request: request::Builder) -> Sent {
         self.try_begin(request).unwrap()
     }
@@ -96,7 +96,7 @@ impl Client {
         Ok(Sent { content, response })
     }
 
-    /// Waits for an answer to begin; fails where the stream is reset before.
+    /// Waits until a response begins; fails if the stream is reset before.
     pub(crate) fn try_response(&self, sent: Sent) -> Result<StreamResponse, h2::Error> {
         let (head, body) = self.wait(sent.response)?.into_parts();
         Ok(StreamResponse {
@@ -106,12 +106,12 @@ impl Client {
         })
     }
 
-    /// Waits for an answer to begin, and lets go of the request's content.
+    /// Waits until a response begins, and drops the request's content.
     pub(crate) fn response(&self, sent: Sent) -> StreamResponse {
         self.try_response(sent).unwrap()
     }
 
-    /// Waits for an answer to begin while the content is still to be sent.
+    /// Waits until a response begins, before the content is sent.
     pub(crate) fn early_response(&self, sent: Sent) -> (StreamResponse, SendStream<Bytes>) {
         let Sent { content, response } = sent;
         let (head, body) = self.wait(response).unwrap().into_parts();
@@ -123,7 +123,7 @@ impl Client {
         (response, content)
     }
 
-    /// Reads some of an answer's content; `None` at its end.
+    /// Reads some of a response's content; `None` at its end.
     pub(crate) fn part(&self, response: &mut StreamResponse) -> Option<Result<Bytes, h2::Error>> {
         let part = self.wait(response.body.data());
         if let Some(Ok(part)) = &part {
@@ -132,7 +132,7 @@ impl Client {
         part
     }
 
-    /// Reads all of an answer's content.
+    /// Reads all of a response's content.
     pub(crate) fn content(&self, mut response: StreamResponse) -> Content {
         let mut content = Vec::new();
         let end = loop {
@@ -145,14 +145,14 @@ impl Client {
         (String::from_utf8(content).unwrap(), end)
     }
 
-    /// The status and the content of the answer to a GET.
+    /// Returns the status and the content of the response to a GET.
     pub(crate) fn text(&self, target: &str) -> (u16, String) {
         let response = self.response(self.ask(get(target)));
         (response.status, self.content(response).0)
     }
 }
 
-/// A body of what `next` gives, however it gives it.
+/// A body of the results of `next`, however it computes them.
 pub(crate) struct Parts<F>(pub(crate) F);
 
 impl<F> http_body::Body for Parts<F>

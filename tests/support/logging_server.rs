@@ -1,4 +1,4 @@
-//! The program that the tests of the access log start: it logs to the file that it is told, and opens it anew on SIGHUP.
+//! The program for the tests of the access log: it logs to the file of its argument, and opens it anew on SIGHUP.
 
 #![expect(
     clippy::print_stdout,

@@ -17,7 +17,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program and waits until it says where it serves.
+    /// Starts a program and waits until it prints its address.
     pub(crate) fn start(command: &mut Command) -> Process {
         let command = command.stdout(Stdio::piped());
         let mut child = command
@@ -46,7 +46,7 @@ impl Process {
         Process::start(command.args(arguments).stdin(Stdio::piped()))
     }
 
-    /// Where an example is.
+    /// Returns the path of an example.
     pub(crate) fn path(name: &str) -> PathBuf {
         // target/debug/deps/shutdown-0123456789abcdef
         let this = std::env::current_exe().unwrap();
@@ -59,7 +59,7 @@ impl Process {
         program
     }
 
-    /// Waits for a line that begins so; those before it are passed over.
+    /// Waits for a line that begins with `start`; skips those before it.
     pub(crate) fn wait_for_line(&self, start: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
@@ -79,7 +79,7 @@ impl Process {
         assert!(status.unwrap().success());
     }
 
-    /// Waits until the process has ended, and gives the lines that it wrote since they were last asked for.
+    /// Waits until the process has ended, and returns the lines that it wrote since the last call.
     pub(crate) fn end(&mut self) -> (ExitStatus, Vec<String>) {
         let start = Instant::now();
         let status = loop {

@@ -1,4 +1,4 @@
-//! A server whose clock stands still until a test moves it: what takes seconds for the server takes none for the test.
+//! A server whose clock stands still until a test moves it: seconds of the server take no time in the test.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ use enfilade::{IntoHandler, Server};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
 
-/// By how much the clock moves at once where a test does not say it.
+/// The step of the clock, if a test does not set another.
 const STEP: Duration = Duration::from_millis(10);
 
 /// A server that runs until it is dropped, by a clock of its own.
@@ -31,7 +31,7 @@ impl Stopped {
                 .start_paused(true)
                 .build()?;
             runtime.block_on(async {
-                // A paused clock goes to the next timer when there is nothing to do, but not while something blocks.
+                // A paused clock jumps to the next timer when there is nothing to do, but not while a task blocks.
                 let (is_over, over) = mpsc::channel::<()>();
                 let blocking = tokio::task::spawn_blocking(move || over.recv());
                 let stopped = async move {
@@ -41,7 +41,7 @@ impl Stopped {
                         settle().await;
                         let _ = taken.send(());
                     }
-                    // From here on nobody moves the clock.
+                    // From here on only the test moves the clock.
                     drop(is_over);
                     let _ = blocking.await;
                 };
@@ -55,12 +55,12 @@ impl Stopped {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Moves the clock, after the server has read what clients have sent, and waits until it has done what is due then.
+    /// Moves the clock after the server has read what clients sent, and waits until it has done all that is due then.
     pub(crate) fn advance(&self, step: Duration) {
         let (taken, is_taken) = mpsc::channel();
         let steps = self.steps.as_ref().expect("it is there until the drop");
@@ -68,7 +68,7 @@ impl Stopped {
         is_taken.recv().expect("the server runs");
     }
 
-    /// Moves the clock while `wait` waits for something, and tells how far it went.
+    /// Moves the clock while `wait` waits for something, and returns the time.
     pub(crate) fn advance_while<T: Send>(&self, wait: impl FnOnce() -> T + Send) -> (T, Duration) {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(wait);
@@ -86,7 +86,7 @@ impl Stopped {
     }
 }
 
-/// Lets all tasks do what they can, and looks at all sockets each time.
+/// Lets all tasks run until they wait, and polls all sockets each time.
 async fn settle() {
     for _ in 0..32 {
         yield_now().await;

@@ -4,17 +4,17 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long a test waits for what must come; far longer than it takes, for machines under load.
+/// The timeout for what must come; far longer than it takes, for machines under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client's end of a connection.
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
-    /// What arrived and was not asked for yet.
+    /// The bytes that arrived and were not read yet.
     ahead: Vec<u8>,
 }
 
-/// An answer, taken off the wire.
+/// A response as it was on the wire.
 #[derive(Debug)]
 pub(crate) struct WireResponse {
     /// The status line and the header lines, without the line ends.
@@ -29,7 +29,7 @@ impl WireResponse {
         line.split_once(' ').unwrap().1
     }
 
-    /// The values of a header, joined by `, ` where there are several lines.
+    /// The values of a header, joined by `, ` if there are several fields.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values = self.lines[1..].iter().filter_map(|line| {
             let (found, value) = line.split_once(": ").unwrap();
@@ -58,7 +58,7 @@ impl Wire {
         }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes, unchanged.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Wire {
         self.try_send(bytes).unwrap();
         self
@@ -69,7 +69,7 @@ impl Wire {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Reads the answer to a request whose answer has a body.
+    /// Reads a response that has a body.
     pub(crate) fn response(&mut self) -> WireResponse {
         let mut response = self.head();
         response.body = match response.header("content-length") {
@@ -80,7 +80,7 @@ impl Wire {
         response
     }
 
-    /// Reads the head of an answer and nothing of its body.
+    /// Reads the head of a response, and not its body.
     pub(crate) fn head(&mut self) -> WireResponse {
         let mut lines = Vec::new();
         loop {
@@ -96,7 +96,7 @@ impl Wire {
         }
     }
 
-    /// Reads all chunks and the trailers, which it passes over.
+    /// Reads all chunks and the trailers, which it drops.
     fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
@@ -119,7 +119,7 @@ impl Wire {
         data
     }
 
-    /// Reads a line, which it gives without its end.
+    /// Reads a line and returns it without its end.
     pub(crate) fn line(&mut self) -> String {
         loop {
             if let Some(end) = self.ahead.windows(2).position(|pair| pair == b"\r\n") {
@@ -145,20 +145,20 @@ impl Wire {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Reads what is left without its date, which tests cannot know.
+    /// Reads the rest without its date, which tests cannot know.
     pub(crate) fn rest_without_date(&mut self) -> String {
         let rest = String::from_utf8(self.rest()).unwrap();
         let lines = rest.split_inclusive("\r\n");
         lines.filter(|line| !line.starts_with("date: ")).collect()
     }
 
-    /// Reads until the server closes the connection, or breaks it off.
+    /// Reads until the server closes or resets the connection.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
         std::mem::take(&mut self.ahead)
     }
 
-    /// Reads what is there; `false` at the end of the connection.
+    /// Reads the available bytes; `false` at the end of the connection.
     fn more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {

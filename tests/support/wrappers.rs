@@ -1,4 +1,4 @@
-//! All wrappers, as stacks of tests have them.
+//! All wrappers, as tests stack them.
 
 use std::io::sink;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use http::{HeaderName, StatusCode};
 /// The longest request body, in bytes.
 const LIMIT: u64 = 10_000;
 
-/// What puts a wrapper around an application.
+/// A function that puts a wrapper around an application.
 pub(crate) type Wrap = Box<dyn Fn(Application) -> Application>;
 
 pub(crate) fn wrapper<M: Middleware + Clone + 'static>(middleware: M) -> Wrap {
     Box::new(move |app| app.wrap(middleware.clone()))
 }
 
-/// Each with its name, outermost first.
+/// All wrappers with their names, outermost first.
 pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
     let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
     let rule = CacheRule::new("no-cache").unwrap().any_status();

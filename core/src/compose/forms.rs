@@ -82,7 +82,7 @@ impl Component<marker::Application> for &Application {
     label = "this returns `{Self}`",
     note = "text, bytes, `StatusCode`, `(StatusCode, T)`, `([(name, value); N], T)`, `Option`, `Body` and `Response` can, and a `Reply`",
     note = "for `?` on any error return `Result<_, HttpError>`; an error type of your own implements `IntoResponse`",
-    note = "a number is sent as text, `.to_string()`; JSON as `([(\"content-type\", \"application/json\")], value.to_string())`"
+    note = "a number is sent as text, `.to_string()`; JSON as `Json(value)`, with the feature `json`"
 )]
 #[expect(unnameable_types, reason = "a step of `IntoHandler`, for the compiler")]
 pub trait Responds<M> {

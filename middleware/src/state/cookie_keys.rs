@@ -137,7 +137,7 @@ impl CookieKeys {
         )
     }
 
-    /// Returns the value of a signed cookie that is at most `max_age` old; `None` if there is none that is valid.
+    /// Returns the value of a signed cookie that is at most `max_age` old; `None` if no cookie is valid.
     #[must_use]
     pub fn verify(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
         let (payload, mac) = cookies.get(name)?.strip_prefix(SIGNED)?.split_once('.')?;
@@ -147,7 +147,7 @@ impl CookieKeys {
         self.value(&BASE64.decode(payload).ok()?, max_age)
     }
 
-    /// Returns the value of an encrypted cookie that is at most `max_age` old; `None` if there is none that is valid.
+    /// Returns the value of an encrypted cookie that is at most `max_age` old; `None` if no cookie is valid.
     #[must_use]
     pub fn decrypt(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
         let text = cookies.get(name)?.strip_prefix(ENCRYPTED)?;
@@ -264,7 +264,7 @@ mod tests {
         line.to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
-    /// What both kinds of value are to somebody with these keys.
+    /// Returns the values of both kinds, as read with these keys.
     fn both(keys: &CookieKeys, name: &str, line: &str) -> [Option<String>; 2] {
         let request = request(line);
         [

@@ -1,4 +1,4 @@
-//! The content of a request or response, as the cases write it.
+//! The content of a request or response in a case.
 
 use std::collections::vec_deque::VecDeque;
 use std::fs::File;
@@ -20,12 +20,12 @@ use crate::case::{self, known, number, text, texts};
 use crate::observed::Recorder;
 use crate::verdict::{Check, fail, unsupported};
 
-/// What is sent for a body that has no end, in bytes.
+/// The bytes that are sent for a body without an end.
 const ENDLESS: usize = 8 << 20;
-/// How much of a file is read at once, in bytes.
+/// The bytes of a file that are read at once.
 const PIECE: u64 = 16 * 1024;
 
-/// The keys of a body, of which a case has one; an empty `body` beside another says nothing.
+/// The keys of a body, of which a case has one; an empty `body` beside another has no effect.
 pub(crate) const KEYS: [&str; 5] = [
     "body",
     "body_b64",
@@ -64,7 +64,7 @@ pub(crate) fn content(spec: &Value) -> Check<Content> {
             Ok(Content::Chunks(chunks.collect()))
         }
         ("body_chunks_endless", Value::String(text)) => {
-            // A peer that never stops; some megabytes show it, and the test comes to an end.
+            // A peer that never stops: some megabytes show it, and the test ends.
             let times = ENDLESS / text.len().max(1);
             Ok(Content::Repeat(text.to_owned().into(), times))
         }
@@ -90,13 +90,13 @@ fn repeated(value: &Value) -> Check<(&str, usize)> {
 }
 
 impl Content {
-    /// Its bytes, in the parts that they are sent in.
+    /// Returns its bytes, in the parts in which they are sent.
     pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = Bytes> + Send> {
         match self.clone() {
             Content::Full(bytes) => Box::new(std::iter::once(bytes)),
             Content::Chunks(chunks) => Box::new(chunks.into_iter()),
             Content::Repeat(text, times) => Box::new(std::iter::repeat_n(text, times)),
-            // A client knows how long its file is.
+            // A client knows the length of its file.
             Content::File(file) => Box::new(std::iter::once(file.read(0, file.length))),
         }
     }
@@ -125,7 +125,7 @@ impl Content {
     }
 }
 
-/// A file of a directory for such, which is gone with the last handle.
+/// A file in a directory for temporary files, which is removed with the last handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     file: Arc<Mutex<File>>,
@@ -139,7 +139,7 @@ impl Opened {
         let name = format!("enfilade-conformance-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let opened = std::fs::write(&path, content).and_then(|()| File::open(&path));
-        // It stays open where it has no name any more; where it has to keep that, the system clears the directory.
+        // It stays open after its name is removed. If the system cannot do that, it clears the directory later.
         let _ = std::fs::remove_file(&path);
         match opened {
             Ok(file) => Ok(Content::File(Opened {
@@ -163,7 +163,7 @@ impl Opened {
     }
 }
 
-/// A file that is read as it is sent, and whose length is known before.
+/// A file of known length that is read while it is sent.
 struct FileBody {
     file: Opened,
     at: u64,
@@ -187,7 +187,7 @@ impl http_body::Body for FileBody {
     }
 }
 
-/// How a streamed body comes to its end.
+/// The end of a streamed body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Proper,
@@ -195,14 +195,14 @@ enum Ending {
     Panic,
 }
 
-/// A body of an application: its content, and how it comes.
+/// The body of an application: its content, and how it is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Made {
     content: Content,
-    /// After how many chunks it ends, and how.
+    /// The number of chunks before the end, and the kind of end.
     after: usize,
     ending: Ending,
-    /// How long it waits before each chunk.
+    /// The delay before each chunk.
     delay: Option<Duration>,
 }
 
@@ -213,7 +213,7 @@ impl Made {
         let (after, ending) = ending(spec);
         let is_plain = delay.is_none() && ending == Ending::Proper;
         if !is_plain && !matches!(content, Content::Chunks(_)) {
-            return unsupported(format!("a body that is no body_chunks, as {spec}"));
+            return unsupported(format!("a body that is not a body_chunks, as {spec}"));
         }
         Ok(Made {
             content,
@@ -236,7 +236,7 @@ impl Made {
     }
 }
 
-/// After how many chunks a body ends otherwise than it should.
+/// Returns the number of chunks before an abnormal end.
 fn ending(spec: &Value) -> (usize, Ending) {
     for (key, ending) in [
         ("body_error_after", Ending::Error),
@@ -253,7 +253,7 @@ fn ending(spec: &Value) -> (usize, Ending) {
 struct Source {
     chunks: VecDeque<Bytes>,
     ending: Ending,
-    /// How long it waits before each chunk, and the wait for the next one.
+    /// The delay before each chunk, and the wait for the next one.
     delay: Option<(Duration, Delay)>,
     recorder: Recorder,
 }

@@ -32,7 +32,7 @@ pub(super) fn setting(spec: &Value) -> Check<Application> {
     }))
 }
 
-/// A cookie of the form `[name, value, {"domain": ..}]`.
+/// Makes a cookie of the form `[name, value, {"domain": ..}]`.
 fn cookie(spec: &Value) -> Check<Cookie> {
     let (Some(name), Some(value)) = (spec[0].as_str(), spec[1].as_str()) else {
         return unsupported(format!("the cookie {spec}"));

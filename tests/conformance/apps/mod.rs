@@ -24,7 +24,7 @@ use crate::verdict::{Check, refused, unsupported};
 /// The keys of every application.
 const KEYS: [&str; 4] = ["kind", "name", "note", "sets"];
 
-/// The keys of an answer that is always the same.
+/// The keys of a response that is always the same.
 const FIXED_KEYS: [&str; 7] = [
     "status",
     "headers",
@@ -35,7 +35,7 @@ const FIXED_KEYS: [&str; 7] = [
     "chunk_delay_ms",
 ];
 
-/// Makes the application that `spec` describes; `label` is what it calls itself.
+/// Makes the application of `spec`; `label` is its name in the record.
 pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> Check<Application> {
     let kind = text(spec, "kind").unwrap_or("echo");
     known(spec, "app", &[&KEYS[..], &own_keys(kind)?].concat())?;
@@ -60,7 +60,7 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
     Ok(recording(app, reading, Sets::new(spec)?, label, recorder))
 }
 
-/// The keys that an application of this kind has besides those of every application.
+/// Returns the keys of an application of this kind, without those of every application.
 fn own_keys(kind: &str) -> Check<Vec<&'static str>> {
     Ok(match kind {
         "echo" | "read_body" | "fail_if_called" => vec![],
@@ -75,12 +75,12 @@ fn own_keys(kind: &str) -> Check<Vec<&'static str>> {
     })
 }
 
-/// Makes the application that `spec` describes, by the name that it has there.
+/// Makes the application of `spec`, with the name that it has there.
 pub(crate) fn named(spec: &Value, recorder: &Recorder) -> Check<Application> {
     build(spec, text(spec, "name"), recorder)
 }
 
-/// Calls `app`, but for `target`: the request that shows that a connection is still good is answered 200.
+/// Calls `app`, except for `target`: that request shows that a connection still works, and gets 200.
 pub(crate) fn but_at(app: Application, target: &str) -> Application {
     let target = target.to_owned();
     Application::new(move |request: Request| match request.path() == target {
@@ -100,7 +100,7 @@ fn failing(spec: &Value) -> Application {
     })
 }
 
-/// It panics with a `payload`, in the call or after a first wait.
+/// Panics with a `payload`, in the call or after a first wait.
 fn panicking(spec: &Value) -> Check<Application> {
     let payload = payload(spec)?;
     match text(spec, "when") {
@@ -116,14 +116,14 @@ fn panicking(spec: &Value) -> Check<Application> {
     }
 }
 
-/// What a panic says.
+/// The payload of a panic.
 #[derive(Clone, Debug)]
 enum Payload {
     Text(String),
-    /// What `panic!("boom")` says.
+    /// The payload of `panic!("boom")`.
     Literal(&'static str),
     Number,
-    /// A value that panics once more, as it is dropped.
+    /// A value that panics again when it is dropped.
     Bomb,
 }
 
@@ -156,7 +156,7 @@ impl Drop for Bomb {
     }
 }
 
-/// It answers as `then` says, after some milliseconds.
+/// Waits some milliseconds, then responds as `then` says.
 fn sleeping(spec: &Value, recorder: &Recorder) -> Check<Application> {
     let Some(milliseconds) = number(spec, "ms") else {
         return unsupported(format!("sleep as {spec}"));
@@ -171,12 +171,12 @@ fn sleeping(spec: &Value, recorder: &Recorder) -> Check<Application> {
     }))
 }
 
-/// Waits, whatever runtime there is.
+/// Waits, on any runtime.
 async fn pause(milliseconds: u64) {
     Delay::new(Duration::from_millis(milliseconds)).await;
 }
 
-/// Its answer is the request's body, or as `on_error` says where that cannot be read.
+/// Returns the request's body, or the response of `on_error` if reading it fails.
 fn mapping(on_error: &Value, recorder: &Recorder) -> Check<Application> {
     let on_error = fixed(on_error, recorder)?;
     Ok(Application::new(
@@ -189,7 +189,7 @@ fn mapping(on_error: &Value, recorder: &Recorder) -> Check<Application> {
 
 fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
     if required(spec, "kind")? != "fixed" {
-        return unsupported(format!("{spec} is no answer: its kind is not fixed"));
+        return unsupported(format!("{spec} is not a response: its kind is not fixed"));
     }
     known(
         spec,
@@ -197,13 +197,13 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
         &[&KEYS[..], &FIXED_KEYS, &CONTENT_KEYS].concat(),
     )?;
     typed(spec, "app")?;
-    // Whether it is closed is always recorded.
+    // The record always has whether the body is closed.
     if !matches!(text(spec, "on_close"), None | Some("record")) {
         return unsupported(format!("on_close {}", spec["on_close"]));
     }
     let status = number(spec, "status").unwrap_or(200);
     let Ok(Ok(status)) = u16::try_from(status).map(StatusCode::from_u16) else {
-        return refused(format!("{status} is no status"));
+        return refused(format!("{status} is not a status"));
     };
     let headers = header_map(&pairs(spec, "headers")?)?;
     let trailers = header_map(&pairs(spec, "trailers")?)?;
@@ -225,7 +225,7 @@ fn fixed(spec: &Value, recorder: &Recorder) -> Check<Application> {
     }))
 }
 
-/// The first that the client offers.
+/// Returns the first upgrade that the client offers.
 pub(crate) fn any_upgrade(request: &Request) -> Option<Upgrade> {
     request.upgrades().next()
 }

@@ -1,4 +1,4 @@
-//! What an application writes down of a request, in the words of `app_saw`.
+//! The record that an application makes of a request, with the keys of `app_saw`.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::observed::Recorder;
 /// More than any case sends.
 const BODY_LIMIT: usize = 64 << 20;
 
-/// What is done with the body of a request.
+/// The treatment of a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Nothing.
+    /// It is not read.
     Left,
-    /// It is read and given to the application; what fails is the answer.
+    /// It is read for the application; a failure is the response.
     Whole,
-    /// It is read and given to the application, which finds [`Unread`] where that failed.
+    /// It is read for the application, which gets [`Unread`] if that failed.
     WholeOrError,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Reading {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unread;
 
-/// Writes down every request, then calls `app`.
+/// Records every request, then calls `app`.
 pub(super) fn recording(
     app: Application,
     reading: Reading,
@@ -85,7 +85,7 @@ async fn read(mut body: Body) -> Result<(Vec<u8>, HeaderMap), enfilade::BodyErro
     Ok((content, trailers))
 }
 
-/// The head of a request in the words of the cases.
+/// Returns the head of a request with the keys of the cases.
 fn describe(request: &Request) -> Value {
     let environ = request.environ();
     let peer = request.connection().peer();
@@ -112,7 +112,7 @@ fn describe(request: &Request) -> Value {
     })
 }
 
-/// The variables of this process, which a case may have set.
+/// Returns the variables of this process, which a case may set.
 fn environment() -> BTreeMap<String, String> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let variables = std::env::vars_os();

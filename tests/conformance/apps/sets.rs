@@ -1,4 +1,4 @@
-//! What an application changes in the request that it was given, which nobody but it may find changed.
+//! The changes that an application makes to its request; no other application may see them.
 
 use enfilade::Request;
 use http::HeaderMap;

@@ -7,7 +7,7 @@ use crate::matchers;
 use crate::observed::Log;
 use crate::verdict::{Check, all, any_of, ensure, fail, unsupported};
 
-/// How many `lines` there are, and what each of them matches.
+/// Judges how many `lines` there are, and the matchers of each.
 pub(super) fn log(wanted: &Value, log: &Log) -> Check {
     let count = match wanted.get("lines") {
         None => None,
@@ -19,7 +19,7 @@ pub(super) fn log(wanted: &Value, log: &Log) -> Check {
     let found = log.settled(count.unwrap_or(0));
     let matchers = object(wanted)?.iter().filter(|(key, _)| *key != "lines");
     let matched = matchers.map(|(key, matcher)| match &found[..] {
-        // The matcher is looked at in any case, so that an unknown one is never passed over.
+        // The matcher is parsed in any case, so that an unknown one is never skipped.
         [] => match line(key, matcher, "") {
             Err(trouble) if !is_failure(&trouble) => Err(trouble),
             _ if key.starts_with("not_") || count == Some(0) => Ok(()),

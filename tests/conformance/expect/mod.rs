@@ -1,4 +1,4 @@
-//! Judges what was observed by what a case expects.
+//! Judges an observed exchange by the expectations of a case.
 
 mod log;
 
@@ -32,11 +32,11 @@ const KEYS: [&str; 18] = [
     "within_ms",
 ];
 
-/// An exchange, or why the stack for it could not be built.
+/// An exchange, or why its stack could not be built.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Refused(String),
-    Answered(Box<Observed>),
+    Observed(Box<Observed>),
 }
 
 pub(crate) fn judge(expect: &Value, outcome: &Outcome) -> Check {
@@ -47,8 +47,8 @@ pub(crate) fn judge(expect: &Value, outcome: &Outcome) -> Check {
         Outcome::Refused(_) if wants_error => Ok(()),
         Outcome::Refused(_) if expect.get("any_of").is_some() => alternatives,
         Outcome::Refused(why) => fail(format!("the stack could not be built: {why}")),
-        Outcome::Answered(_) if wants_error => fail("the stack was built, and should not be"),
-        Outcome::Answered(observed) => {
+        Outcome::Observed(_) if wants_error => fail("the stack was built, and should not be"),
+        Outcome::Observed(observed) => {
             let keys = object(expect)?.iter();
             let judged = keys.map(|(key, wanted)| judge_one(key, wanted, observed));
             all(std::iter::once(alternatives).chain(judged))
@@ -56,7 +56,7 @@ pub(crate) fn judge(expect: &Value, outcome: &Outcome) -> Check {
     }
 }
 
-/// A list of whole expectations, one of which is enough; and those that differ by the algorithm of a rate limit.
+/// A list of whole expectations, one of which is enough; and expectations by the algorithm of a rate limit.
 fn alternatives(expect: &Value, outcome: &Outcome) -> Check {
     match expect.get("any_of") {
         None => {}
@@ -91,7 +91,7 @@ fn judge_one(key: &str, wanted: &Value, observed: &Observed) -> Check {
         "app_saw" => app_saw(wanted, observed),
         "app_body_closed" => ensure(
             wanted.as_bool() == Some(observed.record.all_closed()),
-            || format!("that the application's body is closed is not {wanted}"),
+            || format!("app_body_closed is not {wanted}"),
         ),
         "interim_100" => match wanted {
             Value::Bool(wanted) => each(&|response| {
@@ -130,7 +130,7 @@ fn status(wanted: &Value, found: u16) -> Check {
     }
 }
 
-/// What becomes of one more request on the same connection: one of a list of statuses, or the end of the connection.
+/// Judges one more request on the same connection: one of a list of statuses, or the end of the connection.
 fn second_response(wanted: &Value, found: Option<u16>) -> Check {
     known(wanted, "second_response", &["any_of"])?;
     let Some(list) = wanted["any_of"].as_array() else {
@@ -159,7 +159,7 @@ fn headers(wanted: &Value, response: &ObservedResponse, observed: &Observed) -> 
     all(each)
 }
 
-/// Two lines that must not come together.
+/// Judges two fields that must not occur together.
 fn not_both(wanted: &Value, response: &ObservedResponse) -> Check {
     known(wanted, "pair", &["not_both"])?;
     let pairs = crate::case::pairs(wanted, "not_both")?;
@@ -184,7 +184,7 @@ fn one_header(
         .map_err(|trouble| trouble.within(&format!("header {name}")))
 }
 
-/// Whether it was called at all, or which applications were and in which order.
+/// Judges whether the application was called at all, or which applications were and in which order.
 fn called(wanted: &Value, observed: &Observed) -> Check {
     let called = &observed.record.lock().called;
     match wanted {
@@ -225,7 +225,7 @@ fn saw_one(key: &str, matcher: &Value, saw: &Value) -> Check {
                 matchers::value(matcher, saw[key].get(name).unwrap_or(&Value::Null))
             }))
         }
-        // The applications of a router are called by their routes.
+        // The applications of a router have the names of their routes.
         "route" => matchers::value(matcher, &saw["app"]),
         key => match saw.get(key) {
             Some(found) => matchers::value(matcher, found),
@@ -234,7 +234,7 @@ fn saw_one(key: &str, matcher: &Value, saw: &Value) -> Check {
     }
 }
 
-/// The header lines that the application saw.
+/// Judges the header fields that the application saw.
 pub(crate) fn saw_headers(saw: &Value) -> Vec<(String, String)> {
     serde_json::from_value(saw["header_lines"].clone()).unwrap_or_default()
 }
@@ -263,7 +263,7 @@ fn status_counts(wanted: &Value, observed: &Observed) -> Check {
         let same = |response: &&ObservedResponse| response.status.to_string() == *status;
         let found = observed.responses.iter().filter(same).count() as u64;
         ensure(count.as_u64() == Some(found), || {
-            format!("{found} answers and not {count} have the status {status}")
+            format!("{found} responses and not {count} have the status {status}")
         })
     })
 }

@@ -1,4 +1,4 @@
-//! What is expected, against what was observed.
+//! Expectations, tested against observations.
 
 use std::io::Write;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn observed() -> Observed {
 
 #[test]
 fn every_expectation_can_pass_and_fail() {
-    let answered = Outcome::Answered(Box::new(observed()));
+    let outcome = Outcome::Observed(Box::new(observed()));
     for (passes, fails) in [
         (json!({"status": 200}), json!({"status": 201})),
         (
@@ -148,8 +148,8 @@ fn every_expectation_can_pass_and_fail() {
             json!({"by_algorithm": {"gcra": {"status": 429}, "fixed window": {"status": 200}}}),
         ),
     ] {
-        assert_eq!(judge(&passes, &answered), Ok(()), "{passes}");
-        let failed = judge(&fails, &answered);
+        assert_eq!(judge(&passes, &outcome), Ok(()), "{passes}");
+        let failed = judge(&fails, &outcome);
         assert!(
             matches!(failed, Err(Trouble::Failed(_))),
             "{fails}: {failed:?}"
@@ -171,8 +171,8 @@ fn a_stack_that_cannot_be_built_is_a_failure_unless_it_is_expected() {
 }
 
 #[test]
-fn an_unknown_expectation_is_never_passed_over() {
-    let answered = Outcome::Answered(Box::new(observed()));
+fn an_unknown_expectation_is_never_skipped() {
+    let outcome = Outcome::Observed(Box::new(observed()));
     for expect in [
         json!({"status": 200, "mood": "good"}),
         json!({"status": "200"}),
@@ -194,7 +194,7 @@ fn an_unknown_expectation_is_never_passed_over() {
         json!({"by_algorithm": {"fixed window": {"status": 200}}}),
         json!({"by_algorithm": {"gcra": {"status": 200}, "luck": {"status": 200}}}),
     ] {
-        let result = judge(&expect, &answered);
+        let result = judge(&expect, &outcome);
         assert!(
             matches!(result, Err(Trouble::Unsupported(_))),
             "{expect}: {result:?}"

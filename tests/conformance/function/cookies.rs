@@ -1,4 +1,4 @@
-//! Cookies that are read and written.
+//! Functions that parse and write cookies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn run(function: &str, input: &Value, expect: &Value) -> Option<Check
 fn request(lines: &[&str]) -> Request {
     let mut request = Request::get("/");
     for line in lines {
-        // What is no header value never comes here.
+        // A gateway rejects an invalid header value before it gets here.
         if let Ok(line) = HeaderValue::from_bytes(line.as_bytes()) {
             request.headers_mut().append("cookie", line);
         }
@@ -59,18 +59,18 @@ fn get(input: &Value) -> Check<Output> {
     Ok(Ok(json!(request.cookies().get(required(input, "name")?))))
 }
 
-/// The cookie that a case describes, or that its options are refused.
+/// Returns the cookie of a case, or that its options are refused.
 fn cookie(input: &Value) -> Check<Result<Cookie, String>> {
     known(input, "input", &["name", "value", "options"])?;
     let (name, value) = (
         required(input, "name")?,
         text(input, "value").unwrap_or_default(),
     );
-    // The cases set what they name, and nothing else.
+    // The cases set only what they name.
     let mut cookie = Cookie::new(name, value).without_path().same_site(None);
     let options = &input["options"];
     let flag = |name: &str| options[name].as_bool() == Some(true);
-    // What is left out is ours: secure, as `SameSite=None` and prefixes need it.
+    // The other options are ours: secure, as `SameSite=None` and prefixes require it.
     cookie = if options.get("secure").is_none() {
         cookie.insecure_without_tls()
     } else {
@@ -105,7 +105,7 @@ fn cookie(input: &Value) -> Check<Result<Cookie, String>> {
     Ok(Ok(cookie))
 }
 
-/// A time such as `07 Feb 2012 15:33:10Z`: as an HTTP date, of whatever weekday fits.
+/// Returns a time such as `07 Feb 2012 15:33:10Z` as an HTTP date, with the weekday that matches.
 fn moment(text: &str) -> Check<OffsetDateTime> {
     let text = text.trim_end_matches('Z');
     let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -117,7 +117,7 @@ fn moment(text: &str) -> Check<OffsetDateTime> {
         .map_or_else(|| unsupported(format!("the time {text}")), Ok)
 }
 
-/// Judges what is written, or that it is refused.
+/// Judges a written cookie, or that it is refused.
 fn written(cookie: Result<Cookie, String>, expect: &Value) -> Check {
     let line = cookie.and_then(|cookie| line(&cookie).map_err(|error| error.to_string()));
     known(
@@ -147,7 +147,7 @@ fn line(cookie: &Cookie) -> Result<String, CookieError> {
     Ok(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// The pair, and the attributes by their names in lower case.
+/// Returns the pair, and the attributes by their names in lower case.
 fn attributes(line: &str, wanted: &Value) -> Check {
     if let Some(regex) = wanted.get("regex") {
         return matchers::text("regex", regex, line).unwrap_or_else(|| unsupported("regex"));
@@ -207,7 +207,7 @@ fn one(wanted: &Value, found: &Value, ignores_case: bool) -> Check {
     ensure(is_equal, || format!("{found} and not {wanted}"))
 }
 
-/// A value that is encoded, sent, and read back.
+/// A value that is encoded, sent, and parsed again.
 fn round_trip(input: &Value, expect: &Value) -> Check {
     known(input, "input", &["name", "value"])?;
     known(

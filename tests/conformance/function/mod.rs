@@ -20,7 +20,7 @@ use crate::observed::{Log, Recorder};
 use crate::verdict::{Check, Trouble, any_of, ensure, fail, unsupported};
 use crate::{apps, in_process, lint, request, stack};
 
-/// What a function gave, or that it refused its input.
+/// The output of a function, or its error.
 type Output = Result<Value, String>;
 
 pub(crate) fn run(case: &Case) -> Check {
@@ -77,7 +77,7 @@ fn judge(expect: &Value, output: &Output) -> Check {
     }
 }
 
-/// What the types refuse is not valid, and never comes so far that anybody could tell.
+/// If the types refuse a value, it is invalid, and `Lint` never sees it.
 fn validity(checked: Check<Value>) -> Check<Output> {
     match checked {
         Err(Trouble::Refused(_)) => Ok(Ok(json!({"valid": false}))),
@@ -103,7 +103,7 @@ fn format_date(input: &Value) -> Check<Output> {
 fn host_is_allowed(input: &Value) -> Check<Output> {
     known(input, "input", &["host", "allow"])?;
     let wrapper = match stack::trusted_hosts(&texts(&input["allow"])?) {
-        // A list that is refused lets nobody in.
+        // A refused list allows no host.
         Err(Trouble::Refused(_)) => return Ok(Ok(json!(false))),
         wrapper => wrapper?,
     };
@@ -119,7 +119,7 @@ fn host_is_allowed(input: &Value) -> Check<Output> {
     Ok(Ok(json!(response.status().is_success())))
 }
 
-/// The elements as objects, or null where the header is malformed.
+/// Returns the elements as objects, or null if the header is malformed.
 fn forwarded(input: &Value) -> Check<Output> {
     known(input, "input", &["value"])?;
     let Ok(value) = HeaderValue::from_str(required(input, "value")?) else {
@@ -145,7 +145,7 @@ fn forwarded(input: &Value) -> Check<Output> {
         })))
 }
 
-/// Whether this address is a proxy's where all private networks are trusted: then the one to its left is the client's.
+/// Whether this address is a proxy's if all private networks are trusted: then the one to its left is the client's.
 fn is_proxy_address(input: &Value) -> Check<Output> {
     known(input, "input", &["address"])?;
     let address = required(input, "address")?;
@@ -187,7 +187,7 @@ fn mount(input: &Value) -> Check<Output> {
     at_construction(stack::mount_prefix(required(input, "prefix")?))
 }
 
-/// What all ways to make something come to: all of them are refused, or none is.
+/// Judges that all ways to construct something are refused, or none.
 fn at_construction(results: Vec<Result<(), middleware::Error>>) -> Check<Output> {
     let ways = results.len();
     let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();

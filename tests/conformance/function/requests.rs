@@ -19,7 +19,7 @@ pub(super) fn in_context(input: &Value) -> Check<Output> {
     Ok(Ok(json!(path::match_prefix(path, prefix).is_some())))
 }
 
-/// A request whose decoded path is in these two parts.
+/// Makes a request whose decoded path is in these two parts.
 fn request_at(script_name: &str, path_info: &str, query: &str) -> Check<Request> {
     let mark = if query.is_empty() { "" } else { "?" };
     let target = format!("{}{mark}{query}", path::encode(path_info));
@@ -45,7 +45,7 @@ pub(super) fn shift_path_info(input: &Value) -> Check<Output> {
     })))
 }
 
-/// Our connections know addresses and not names, so a server's name is this address for the while.
+/// Our connections have addresses and not names, so this address stands for a server's name in the test.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 pub(super) fn reconstruct_url(input: &Value) -> Check<Output> {
@@ -124,7 +124,7 @@ pub(super) fn split_authority(input: &Value) -> Check<Output> {
     )))
 }
 
-/// What an application behind these slashes answers, which is the target that it sees.
+/// Returns the response of an application behind these slashes, which is the target that it sees.
 fn behind(slashes: Slashes, target: &str) -> Check<Response> {
     let uri = Uri::try_from(target);
     let uri = uri.or_else(|error| unsupported(format!("{target:?}: {error}")))?;
@@ -139,7 +139,7 @@ pub(super) fn normalize(input: &Value) -> Check<Output> {
     let seen = std::mem::take(response.body_mut());
     Ok(match (response.status(), seen.as_bytes()) {
         (StatusCode::OK, Some(seen)) => Ok(json!(String::from_utf8_lossy(seen))),
-        (status, _) => Err(format!("the application was not asked: {status}")),
+        (status, _) => Err(format!("the application was not called: {status}")),
     })
 }
 
@@ -151,7 +151,7 @@ pub(super) fn merge_slashes_redirect(input: &Value) -> Check<Output> {
         match (response.status(), location.map(HeaderValue::to_str)) {
             (StatusCode::OK, None) => Ok(Value::Null),
             (status, Some(Ok(location))) if status.is_redirection() => Ok(json!(location)),
-            (status, _) => Err(format!("neither an answer nor a redirect: {status}")),
+            (status, _) => Err(format!("neither a response nor a redirect: {status}")),
         },
     )
 }

@@ -15,13 +15,13 @@ use crate::server::{self, PATIENCE};
 use crate::socket::Connection;
 use crate::verdict::{Check, all, any_of, ensure, fail, unsupported};
 
-/// How long nothing may come before the server is held to be done.
+/// The time without bytes after which the server is considered done.
 const QUIET: Duration = Duration::from_millis(700);
-/// How long a server may take to close.
+/// The timeout for a server to close.
 const CLOSING: Duration = Duration::from_secs(3);
 const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n";
 
-/// What came of the bytes.
+/// The result of the bytes.
 #[derive(Debug, Default)]
 struct Outcome {
     /// The requests that reached the application with their whole body.
@@ -29,7 +29,7 @@ struct Outcome {
     responses: Vec<ObservedResponse>,
     interim: Vec<u16>,
     closed: bool,
-    /// Whether another request was answered on the same connection.
+    /// Whether another request on the same connection got a response.
     persists: bool,
     panics: Vec<String>,
 }
@@ -70,7 +70,7 @@ fn perform(bytes: &[u8]) -> Check<Outcome> {
     outcome.closed = connection.closed;
     if !outcome.closed {
         connection.write(PROBE);
-        // Where nothing was answered so far, it is part of what is not whole.
+        // If there was no response yet, it is part of an incomplete message.
         let patience = if outcome.responses.is_empty() {
             QUIET
         } else {
@@ -124,7 +124,7 @@ fn accept(expect: &Value, outcome: &Outcome) -> Check {
     interim(expect, outcome)
 }
 
-/// Which interim responses came: a list of statuses, or null; or whether a 100 is among them.
+/// Judges the interim responses: a list of statuses, or null; or whether a 100 is among them.
 fn interim(expect: &Value, outcome: &Outcome) -> Check {
     let found = &outcome.interim;
     let said = |holds: bool, wanted: &Value| {
@@ -145,7 +145,7 @@ fn interim(expect: &Value, outcome: &Outcome) -> Check {
     }
 }
 
-/// The final responses, each by its status, its headers and those that it has not.
+/// Judges the final responses, each by its status, its headers and its absent headers.
 fn responses(expect: &Value, outcome: &Outcome) -> Check {
     let Some(list) = expect.get("responses") else {
         return Ok(());
@@ -184,7 +184,7 @@ fn judge_response(wanted: &Value, response: &ObservedResponse) -> Check {
     request::absent(wanted, &response.headers)
 }
 
-/// These requests and no others came to the application, and were answered.
+/// Judges that exactly these requests came to the application, and got responses.
 fn arrived(requests: &[Value], outcome: &Outcome) -> Check {
     ensure(requests.len() == outcome.requests.len(), || {
         format!(
@@ -199,11 +199,11 @@ fn arrived(requests: &[Value], outcome: &Outcome) -> Check {
     let good = outcome.responses.iter().take(requests.len());
     ensure(
         good.filter(|response| response.status == 200).count() == requests.len(),
-        || format!("not all was answered 200: {}", summary(outcome)),
+        || format!("not every response was 200: {}", summary(outcome)),
     )
 }
 
-/// Conditions that the cases put in words: one, or a list of them.
+/// Judges conditions that the cases have in words: one, or a list of them.
 fn requires(wanted: &Value, outcome: &Outcome) -> Check {
     match wanted {
         Value::Null => Ok(()),
@@ -264,7 +264,7 @@ fn reject(expect: &Value, outcome: &Outcome) -> Check {
     let statuses = expect["status"].as_array();
     let allowed = |status: u16| statuses.is_some_and(|list| list.contains(&json!(status)));
     match &outcome.responses[..] {
-        // What just ends may be waited for until the time is up.
+        // The server may wait for the rest until the timeout.
         [] if is_true("incomplete") => Ok(()),
         [] => ensure(is_true("or_close") && outcome.closed, || summary(outcome)),
         [response, ..] => ensure(allowed(response.status), || summary(outcome)),
@@ -280,7 +280,7 @@ fn reject(expect: &Value, outcome: &Outcome) -> Check {
     Ok(())
 }
 
-/// The message just ends: a server may say so, close, or wait for more until its own time is up.
+/// Judges a message that just ends: a server may reject it, close, or wait for more until its own timeout.
 fn incomplete(expect: &Value, outcome: &Outcome) -> Check {
     has_only(expect, &["status"])?;
     let statuses = match expect.get("status") {
@@ -305,7 +305,7 @@ fn summary(outcome: &Outcome) -> String {
         .map(|response| response.status)
         .collect();
     let end = if outcome.closed { "closed" } else { "open" };
-    format!("requests {requests:?}, answers {statuses:?}, connection {end}")
+    format!("requests {requests:?}, responses {statuses:?}, connection {end}")
 }
 
 #[cfg(test)]

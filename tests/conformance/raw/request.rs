@@ -1,4 +1,4 @@
-//! What a case says of a request that reached the application.
+//! Judges a request that reached the application.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::expect::saw_headers;
 use crate::observed::lines;
 use crate::verdict::{Check, ensure};
 
-/// What a case says of a request, and where that is recorded.
+/// The keys of a request in a case, and where their values are recorded.
 const FIELDS: [(&str, &str); 5] = [
     ("method", "method"),
     ("target", "target"),
@@ -48,11 +48,11 @@ fn request_headers(wanted: &Value, saw: &Value) -> Check {
             format!("the bytes of {name} are {found}")
         })?;
     }
-    // Those that are given as bytes are not given as text.
+    // Values that are given as bytes are not given as text.
     let mut found = saw_headers(saw);
     found.retain(|(name, _)| bytes.is_none_or(|bytes| !bytes.contains_key(name)));
     if wanted.get("headers").is_some() {
-        // A map of headers keeps the order of a name's lines and not that of the names.
+        // A map of headers keeps the order of a name's fields, but not that of the names.
         let mut wanted = owned(pairs(wanted, "headers")?);
         wanted.sort();
         found.sort();
@@ -66,7 +66,7 @@ fn request_headers(wanted: &Value, saw: &Value) -> Check {
     absent(wanted, &saw_headers(saw))
 }
 
-/// None of `headers_absent` is there.
+/// Judges that none of `headers_absent` is present.
 pub(super) fn absent(wanted: &Value, found: &[(String, String)]) -> Check {
     let Some(names) = wanted.get("headers_absent") else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What is expected of raw bytes, against what came of them.
+//! Expectations of raw bytes, tested against results.
 
 use super::*;
 
@@ -30,8 +30,8 @@ fn every_expectation_can_pass_and_fail() {
     let mut with_y = saw.clone();
     with_y["header_lines"] = json!([["y", "1"]]);
     let served_with_y = outcome(&[200], &[with_y], false);
-    let mut answered_with_x = outcome(&[200], std::slice::from_ref(&saw), false);
-    answered_with_x.responses[0].headers = vec![("x".to_owned(), "1".to_owned())];
+    let mut with_header_x = outcome(&[200], std::slice::from_ref(&saw), false);
+    with_header_x.responses[0].headers = vec![("x".to_owned(), "1".to_owned())];
     let mut continued = outcome(&[200], std::slice::from_ref(&saw), false);
     continued.interim = vec![100];
     let wants = |request: Value| json!({"class": "accept", "requests": [request]});
@@ -86,11 +86,11 @@ fn every_expectation_can_pass_and_fail() {
         (
             json!({"class": "accept", "responses": [{"status": 200, "headers_absent": ["X"]}]}),
             &served,
-            &answered_with_x,
+            &with_header_x,
         ),
         (
             json!({"class": "accept", "responses": [{"status": 200, "headers": {"x": {"equals": "1"}}}]}),
-            &answered_with_x,
+            &with_header_x,
             &served,
         ),
         (
@@ -145,7 +145,7 @@ fn every_expectation_can_pass_and_fail() {
 }
 
 #[test]
-fn an_unknown_condition_is_never_passed_over() {
+fn an_unknown_condition_is_never_skipped() {
     let served = outcome(&[200], &[], true);
     for expect in [
         json!({"class": "accept", "requires": "good manners"}),

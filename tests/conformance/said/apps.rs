@@ -1,4 +1,4 @@
-//! What a case says of its application.
+//! The keys of applications.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn put(body: &str) -> Value {
 }
 
 #[test]
-fn an_application_reads_the_body_and_then_answers_as_it_is_told() {
+fn an_application_reads_the_body_and_then_responds() {
     let then = json!({"kind": "fixed", "status": 201, "body": "made"});
     let case = json!({"app": {"kind": "read_body_then", "then": then}, "request": put("abc")});
     let right = json!({"status": 201, "body": {"equals": "made"}, "app_saw": {"body": "abc"}});
@@ -18,7 +18,7 @@ fn an_application_reads_the_body_and_then_answers_as_it_is_told() {
 }
 
 #[test]
-fn an_application_answers_a_body_that_it_cannot_read() {
+fn an_application_responds_to_a_body_that_it_cannot_read() {
     let on_error = json!({"kind": "fixed", "status": 422, "body": "not read"});
     let app = json!({"kind": "read_body_map_error", "on_error": on_error});
     let limit = json!({"middleware": "body_limit", "max_bytes": 2});
@@ -37,7 +37,7 @@ fn an_application_answers_a_body_that_it_cannot_read() {
 }
 
 #[test]
-fn what_an_application_sets_on_its_request_is_its_own() {
+fn changes_of_an_application_to_its_request_are_its_own() {
     let first = json!({"name": "a", "kind": "fixed", "status": 404,
         "sets": {"headers": [["X-A", "1"]], "path": "/changed"}});
     let case = json!({
@@ -139,7 +139,7 @@ fn a_payload_that_panics_when_it_is_dropped_is_a_500_like_any_other() {
 }
 
 #[test]
-fn the_bytes_of_a_path_are_told_where_they_are_no_text() {
+fn the_bytes_of_a_path_are_recorded_if_they_are_not_text() {
     let case = json!({"app": {"kind": "echo"}, "request": get("/a%FFb")});
     let right = json!({"app_saw": {"path_info_bytes_hex": "2f61ff62"}});
     let wrong = [json!({"app_saw": {"path_info_bytes_hex": "2f61c3bf62"}})];
@@ -147,7 +147,7 @@ fn the_bytes_of_a_path_are_told_where_they_are_no_text() {
 }
 
 #[test]
-fn a_body_that_is_not_read_is_left() {
+fn an_unread_body_is_left() {
     let case = json!({
         "config": {"middleware": "body_limit", "max_bytes": 2},
         "app": {"kind": "fixed", "body": "unread"},

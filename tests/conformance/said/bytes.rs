@@ -1,4 +1,4 @@
-//! What a case says of raw bytes.
+//! The keys of raw bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -42,7 +42,7 @@ fn headers_are_absent_from_requests_and_responses() {
 }
 
 #[test]
-fn conditions_are_put_in_words() {
+fn conditions_are_words() {
     let case = raw("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let requires = |words: Value| json!({"class": "accept", "requires": words});
     let right = requires(json!(["connection closed", "one response"]));

@@ -1,4 +1,4 @@
-//! Small cases of everything that a case may say: the right expectation passes, and a wrong one is a failure.
+//! Small cases for everything that a case may have: the right expectation passes, and a wrong one fails.
 
 mod apps;
 mod bytes;
@@ -15,12 +15,12 @@ use crate::case::{self, Case};
 use crate::runner;
 use crate::verdict::{Check, Trouble};
 
-/// What comes of a case with this expectation.
+/// Returns the result of a case with this expectation.
 fn check(case: &Value, expect: &Value) -> Check {
     start(case, expect).join().unwrap()
 }
 
-/// Runs it in a thread of its own, as in the run: what panics in it is told to its case and not to the terminal.
+/// Runs it in a separate thread, as in the run: its panics go to its case and not to the terminal.
 fn start(case: &Value, expect: &Value) -> JoinHandle<Check> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut value = json!({"id": "said/here", "component": "gateway", "level": "must"});
@@ -47,7 +47,7 @@ fn passes_and_fails(case: &Value, right: &Value, wrong: &[Value]) {
     }
 }
 
-/// The case cannot be judged, whatever is expected.
+/// The case cannot be judged, with any expectation.
 fn is_not_judged(case: &Value) {
     let result = check(case, &json!({"status": 200}));
     let is_unsupported = matches!(result, Err(Trouble::Unsupported(_)));
@@ -60,7 +60,7 @@ fn get(target: &str) -> Value {
 }
 
 #[test]
-fn an_unknown_key_is_never_passed_over() {
+fn an_unknown_key_is_never_skipped() {
     let fixed = json!({"kind": "fixed"});
     for case in [
         json!({"app": fixed, "request": get("/"), "mood": "good"}),
@@ -90,14 +90,14 @@ fn an_unknown_key_is_never_passed_over() {
 }
 
 #[test]
-fn a_case_says_why_it_is_not_run() {
-    let case = json!({"mood": "good", "not_run": "nobody wants it"});
-    let not_run = Err(Trouble::NotRun("nobody wants it".to_owned()));
+fn a_case_has_a_reason_not_to_run() {
+    let case = json!({"mood": "good", "not_run": "not needed"});
+    let not_run = Err(Trouble::NotRun("not needed".to_owned()));
     assert_eq!(check(&case, &json!({})), not_run);
 }
 
 #[test]
-fn a_case_of_a_component_to_come_needs_it() {
+fn a_case_of_a_missing_component_needs_it() {
     let needs = |component: &str| Err(Trouble::Needs(component.to_owned()));
     let case = json!({"component": "sessions", "mood": "good"});
     assert_eq!(check(&case, &json!({})), needs("sessions"));

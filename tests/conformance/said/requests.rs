@@ -1,4 +1,4 @@
-//! What a case says of its request.
+//! The keys of requests.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn several_requests_are_sent_at_once() {
 
 #[test]
 fn a_header_varies_from_request_to_request() {
-    // Who the client is, no header of its own says.
+    // Only this header identifies the client.
     let case = limited(&json!({"repeat": 4,
         "vary_header": {"name": "X-Forwarded-For", "pattern": "192.0.2.{n}"}}));
     let right = json!({"status_counts": {"200": 2, "429": 2},
@@ -58,7 +58,7 @@ fn a_header_varies_from_request_to_request() {
 }
 
 #[test]
-fn an_interim_100_comes_where_the_content_is_read() {
+fn an_interim_100_comes_if_the_content_is_read() {
     let request = json!({"method": "PUT", "target": "/", "headers": [["Expect", "100-continue"]],
         "body": "abc"});
     let case = json!({"app": {"kind": "read_body"}, "request": request});

@@ -1,4 +1,4 @@
-//! What a case says of its stack.
+//! The keys of stacks.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn compression_has_a_predicate_that_is_always_true_or_false() {
 }
 
 #[test]
-fn what_is_decoded_has_a_length() {
+fn decoded_content_has_a_length() {
     let app = json!({"kind": "fixed", "headers": [["Content-Type", "text/plain"]],
         "body_repeat": {"text": "abc", "times": 1000}});
     let case = compressed(&json!({}), &app);
@@ -155,7 +155,7 @@ fn logged(options: &Value) -> Value {
 }
 
 #[test]
-fn the_user_of_a_log_is_from_basic_credentials_where_the_case_says_so() {
+fn the_user_of_a_log_is_from_basic_credentials_if_the_case_says_so() {
     let known = json!({"log": {"lines": 1, "regex": r"^192\.0\.2\.7 - Aladdin \["}});
     let unknown = json!({"log": {"lines": 1, "regex": r"^192\.0\.2\.7 - - \["}});
     let basic = logged(&json!({"user_from": "basic"}));
@@ -196,7 +196,7 @@ fn identified(options: &Value) -> Value {
 }
 
 #[test]
-fn an_id_of_the_client_is_ignored_where_the_case_says_so() {
+fn an_id_of_the_client_is_ignored_if_the_case_says_so() {
     let kept = json!({"headers": {"x-request-id": {"equals": "anidthatislongenough"}}});
     let made = json!({"headers": {"x-request-id": {"not_equals": "anidthatislongenough",
         "distinct_across_repeats": true}}});
@@ -207,7 +207,7 @@ fn an_id_of_the_client_is_ignored_where_the_case_says_so() {
 }
 
 #[test]
-fn ids_are_uuids_of_version_4_where_the_case_says_so() {
+fn ids_are_uuids_of_version_4_if_the_case_says_so() {
     let version = |version: char| {
         let regex = format!(
             "^[0-9a-f]{{8}}-[0-9a-f]{{4}}-{version}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"

@@ -1,4 +1,4 @@
-//! What a case says of the steps of a sequence.
+//! The keys of the steps of a sequence.
 
 use serde_json::{Value, json};
 
@@ -51,8 +51,8 @@ fn a_step_moves_the_clock_on() {
 }
 
 #[test]
-fn what_is_expected_differs_by_the_algorithm_of_a_rate_limit() {
-    // Half of the period brings one of two requests back, where a window would begin anew at its end.
+fn an_expectation_may_differ_by_the_algorithm_of_a_rate_limit() {
+    // Half of the period restores one of two requests; a window would restart only at its end.
     let steps = |gcra: u64, window: u64| {
         let each = json!({"gcra": {"status": gcra}, "fixed window": {"status": window},
             "sliding window": {"status": window}});

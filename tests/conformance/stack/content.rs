@@ -18,7 +18,7 @@ pub(super) fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Che
         "predicate",
     ];
     known(layer, "config", &keys)?;
-    // The cases expect a 406 where the client accepts nothing, which is this option's effect.
+    // The cases expect a 406 if the client accepts nothing, which this option does.
     let mut wrapper = Compression::new().codings(codings(layer)?).strict();
     if let Some(bytes) = number(layer, "min_size") {
         wrapper = wrapper.min_size(bytes);
@@ -35,14 +35,14 @@ pub(super) fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Che
     match text(layer, "flush") {
         None => {}
         Some("never") => wrapper = wrapper.flush(Flush::Never),
-        // A chunk is all that there is at the moment where the source has to be waited for.
+        // A chunk is all data that is ready when the source has to be waited for.
         Some("each chunk") => wrapper = wrapper.flush(Flush::WhenPending),
         Some(other) => return unsupported(format!("flush {other:?}")),
     }
     Ok(app.wrap(wrapper))
 }
 
-/// Those of a case's codings that were built in; [`missing_coding`] finds the cases that are about another.
+/// Returns the codings of a case that were built in; [`missing_coding`] finds the cases that are about another.
 fn codings(layer: &Value) -> Check<Vec<Coding>> {
     let names = coding_names(layer)?;
     let found = names.iter().filter_map(|name| Coding::from_name(name));
@@ -53,7 +53,7 @@ fn codings(layer: &Value) -> Check<Vec<Coding>> {
     }
 }
 
-/// Of those that are codings, which a build may leave out; every other name is a mistake.
+/// Returns the names of codings, which a build may leave out; every other name is a mistake.
 fn coding_names(layer: &Value) -> Check<Vec<&str>> {
     let names = layer.get("codings").map_or_else(|| Ok(Vec::new()), texts)?;
     let unknown = |name: &&&str| !["br", "deflate", "gzip", "zstd"].contains(name);
@@ -78,7 +78,7 @@ pub(super) fn decompression(_: &Parts<'_>, layer: &Value, app: Application) -> C
     Ok(app.wrap(wrapper))
 }
 
-/// The bytes of a limit inside a decompression: what it counts is what the limit of the decompression itself counts.
+/// Returns the bytes of a limit inside a decompression: it counts the same as the limit of the decompression itself.
 fn decoded_limit(layer: &Value) -> Check<u64> {
     known(
         layer,
@@ -92,7 +92,7 @@ fn decoded_limit(layer: &Value) -> Check<u64> {
     }
 }
 
-/// The coding that a case expects and that was not built in.
+/// Returns the coding that a case expects and that was not built in.
 pub(crate) fn missing_coding(case: &Value) -> Option<&'static str> {
     let expect = &case["expect"];
     let coding = &expect["headers"]["content-encoding"]["equals"];

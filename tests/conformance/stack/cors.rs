@@ -1,4 +1,4 @@
-//! Wrappers that let browsers do more: CORS, and another method than a form can send.
+//! Wrappers that allow browsers more: CORS, and other methods than a form can send.
 
 use enfilade::Application;
 use enfilade::middleware::{Cors, MethodOverride};

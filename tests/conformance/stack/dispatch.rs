@@ -1,4 +1,4 @@
-//! What chooses between applications, and what changes a path on the way to them.
+//! Wrappers that choose between applications, and wrappers that change a path before them.
 
 use enfilade::middleware::{self, Cascade, Mounts, NotFound, Router, Slashes};
 use enfilade::{Application, Request};
@@ -9,7 +9,7 @@ use super::{Inner, Parts};
 use crate::case::{known, number, pairs, required, text};
 use crate::verdict::{Check, refused, unsupported};
 
-/// A cascade is an application, of the list that the case has in the place of one.
+/// Makes a cascade of the list that the case has in place of an application.
 pub(super) fn cascade(app: &Value, layer: &Value, make_inner: Inner<'_>) -> Check<Application> {
     known(layer, "config", &["middleware", "pass_on", "replay_bodies"])?;
     let (Some("list"), Some(list)) = (text(app, "kind"), app["apps"].as_array()) else {
@@ -39,16 +39,16 @@ fn statuses(list: &Value) -> Check<Vec<StatusCode>> {
     };
     match list {
         Value::Array(list) => list.iter().map(status).collect(),
-        other => unsupported(format!("{other} is no list of statuses")),
+        other => unsupported(format!("{other} is not a list of statuses")),
     }
 }
 
-/// There is nothing that a cascade could be put around.
+/// A cascade cannot be put around an application.
 pub(super) fn outer_cascade(_: &Parts<'_>, _: &Value, _: Application) -> Check<Application> {
     unsupported("a cascade that is not the innermost layer")
 }
 
-/// Routes by prefix: each `app` is a name for the innermost application, an application, or a `config` of its own.
+/// Makes routes by prefix: each `app` is a name for the innermost application, an application, or a `config`.
 pub(super) fn mount(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "routes", "default"])?;
     let routes = layer.get("routes").and_then(Value::as_array);
@@ -75,7 +75,7 @@ fn router(parts: &Parts<'_>, layer: &Value, routes: &[Value]) -> Check<Applicati
     router.build().or_else(refused)
 }
 
-/// The routes of a case where some are for one host.
+/// Makes the routes of a case in which some are for one host.
 fn mounts(parts: &Parts<'_>, layer: &Value, routes: &[Value]) -> Check<Application> {
     let mut mounts = Mounts::new();
     for route in routes {
@@ -94,7 +94,7 @@ fn mounts(parts: &Parts<'_>, layer: &Value, routes: &[Value]) -> Check<Applicati
     Ok(Application::from(mounts))
 }
 
-/// Whether each way to mount an application at this prefix is refused.
+/// Returns whether each way to mount an application at this prefix is refused.
 pub(crate) fn mount_prefix(prefix: &str) -> Vec<Result<(), middleware::Error>> {
     let app = || Application::new(|_: Request| "mounted");
     vec![
@@ -104,7 +104,7 @@ pub(crate) fn mount_prefix(prefix: &str) -> Vec<Result<(), middleware::Error>> {
     ]
 }
 
-/// A router of `[method, pattern]`, each with an application that is called so.
+/// Makes a router of `[method, pattern]`; each has an application of that name.
 pub(super) fn routes(parts: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "routes"])?;
     let mut router = Router::new();
@@ -117,7 +117,7 @@ pub(super) fn routes(parts: &Parts<'_>, layer: &Value, app: Application) -> Chec
     router.build().or_else(refused)
 }
 
-/// A status page is our fallback: it answers where the application has a 404 without content.
+/// Makes a status page, which is our fallback: it responds if the application returns a 404 without content.
 pub(super) fn status_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware"])?;
     let page = Application::new(|request: Request| {
@@ -132,7 +132,7 @@ pub(super) fn trailing_slash(_: &Parts<'_>, layer: &Value, app: Application) -> 
     Ok(app.wrap(slashes(required(layer, "mode")?)?))
 }
 
-/// What a case calls this way to treat slashes.
+/// Returns the way to treat slashes that a case calls so.
 pub(crate) fn slashes(mode: &str) -> Check<Slashes> {
     Ok(match mode {
         "trim" | "trim (internal)" => Slashes::trim(),

@@ -1,4 +1,4 @@
-//! Wrappers that answer for an application that fails.
+//! Wrappers that respond for an application that fails.
 
 use enfilade::middleware::{CatchPanic, DebugErrors, ErrorPages};
 use enfilade::{Application, Reply, Request, around};
@@ -36,7 +36,7 @@ pub(super) fn panics_on_request(
     Ok(app.wrap(around("Panics", panics)))
 }
 
-/// The pages of the cases are for answers that have content of their own too.
+/// The pages of the cases also replace content of the application.
 pub(super) fn error_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "pages"])?;
     let pages = object(&layer["pages"])?;
@@ -50,7 +50,7 @@ pub(super) fn error_pages(_: &Parts<'_>, layer: &Value, app: Application) -> Che
     Ok(app.wrap(wrapper))
 }
 
-/// The pages are wanted in any build of these tests.
+/// The cases need the pages in any build of these tests.
 pub(super) fn show_exceptions(
     _: &Parts<'_>,
     layer: &Value,

@@ -1,4 +1,4 @@
-//! Wrappers that refuse requests, and the one that says who sent them.
+//! Wrappers that reject requests, and the one that finds the client's address.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) fn trusted_hosts(hosts: &[&str]) -> Check<TrustedHosts> {
     TrustedHosts::new(hosts).or_else(refused)
 }
 
-/// Asks for credentials below a path, in each of the ways in which a program may say so.
+/// Requires credentials below a path, in each of the ways in which a program may do so.
 pub(super) fn fence(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware", "by", "path"])?;
     let fence = Application::new(|_: Request| {
@@ -63,7 +63,7 @@ pub(super) fn proxy_fix(_: &Parts<'_>, layer: &Value, app: Application) -> Check
     let count = |key: &str| number(hops, key).and_then(|count| usize::try_from(count).ok());
     let fix = match (layer.get("trusted_proxies"), count("forwarded")) {
         (Some(networks), _) => trusted_proxies(&texts(networks)?)?,
-        // Where a case has both families, this is the one that is read.
+        // If a case has both families, this one is read.
         (None, Some(count)) => ProxyFix::trust_forwarded_hops(count),
         (None, None) => {
             let counts = keys.into_iter().zip(X_FORWARDED);
@@ -82,7 +82,7 @@ const X_FORWARDED: [XForwarded; 5] = [
     XForwarded::Prefix,
 ];
 
-/// Believes all of `X-Forwarded-*` from these.
+/// Trusts all of `X-Forwarded-*` from these.
 pub(crate) fn trusted_proxies(networks: &[&str]) -> Check<ProxyFix> {
     ProxyFix::trust_x_forwarded(networks, X_FORWARDED).or_else(refused)
 }

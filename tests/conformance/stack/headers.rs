@@ -19,7 +19,7 @@ pub(super) fn headers(_: &Parts<'_>, layer: &Value, app: Application) -> Check<A
     let mut types = None;
     for operation in operations("response") {
         match part(&operation, 0) {
-            // A wrapper of its own.
+            // A separate wrapper.
             "default_content_type" => types = Some(ContentType::new(part(&operation, 1))),
             _ => responses = on_response(responses, &operation)?,
         }
@@ -70,7 +70,7 @@ fn on_request(headers: Headers<Request>, operation: &Value) -> Check<Headers<Req
     result.or_else(refused)
 }
 
-/// Whether each way to make an operation of this name and value is refused.
+/// Returns whether each way to make an operation of this name and value is refused.
 pub(crate) fn header_operations(name: &str, value: &str) -> Vec<Result<(), middleware::Error>> {
     let (response, request) = (Headers::new, Headers::request);
     vec![

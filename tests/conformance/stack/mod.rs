@@ -1,4 +1,4 @@
-//! From a case's `config` to our wrappers.
+//! Makes our wrappers from a case's `config`.
 
 mod content;
 mod cors;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::observed::Log;
 use crate::verdict::{Check, needs, unsupported};
 
-/// The components that exist. A new component is one more line, and one less in [`TO_COME`].
+/// The components that exist. A new component is one more line here, and one less in [`TO_COME`].
 const COMPONENTS: [&str; 26] = [
     "accept_encoding",
     "access_log",
@@ -51,9 +51,9 @@ const COMPONENTS: [&str; 26] = [
     "router_mount",
 ];
 
-/// The components that cases are written for and that do not exist yet, and the names of their wrappers.
+/// The components that cases exist for and that do not exist yet, and the names of their wrappers.
 ///
-/// Every other name that is not known is a mistake in a case.
+/// Every other unknown name is a mistake in a case.
 const TO_COME: [&str; 12] = [
     "basic_auth",
     "conditional",
@@ -69,7 +69,7 @@ const TO_COME: [&str; 12] = [
     "static_files",
 ];
 
-/// What a `middleware` in a case is here.
+/// Our wrapper for each `middleware` of a case.
 const MIDDLEWARE: [(&str, Build); 26] = [
     ("access_log", observe::access_log),
     ("body_limit", guard::body_limit),
@@ -101,7 +101,7 @@ const MIDDLEWARE: [(&str, Build); 26] = [
 
 type Build = fn(&Parts<'_>, &Value, Application) -> Check<Application>;
 
-/// What the stack of a case is made of.
+/// The parts of a case's stack.
 struct Parts<'a> {
     app: &'a Value,
     watched: Watched<'a>,
@@ -109,12 +109,12 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// The innermost application of the case by this name.
+    /// Returns the innermost application of the case with this name.
     fn inner(&self, label: Option<&str>) -> Check<Application> {
         (self.make_inner)(&named(self.app, label))
     }
 
-    /// What a route leads to: the innermost application by a name, another one, or a stack of its own.
+    /// Returns the application of a route: the innermost application by a name, another one, or a `config`.
     fn application(&self, spec: &Value) -> Check<Application> {
         match spec {
             Value::Null => self.inner(None),
@@ -126,7 +126,7 @@ impl Parts<'_> {
     }
 }
 
-/// The same application by another name, and so for each of its steps.
+/// The same application with another name, also for each of its steps.
 fn named(spec: &Value, label: Option<&str>) -> Value {
     let mut spec = spec.clone();
     match (spec.get_mut("by_step").and_then(Value::as_array_mut), label) {
@@ -137,17 +137,17 @@ fn named(spec: &Value, label: Option<&str>) -> Value {
     spec
 }
 
-/// What a run sees of a stack, and the time that it tells it.
+/// The parts of a stack that a run observes, and the time that it sets.
 #[derive(Clone, Copy)]
 pub(crate) struct Watched<'a> {
     pub(crate) log: &'a Log,
     pub(crate) clock: &'a Clock,
 }
 
-/// How the innermost application is made.
+/// Makes the innermost application.
 pub(crate) type Inner<'a> = &'a dyn Fn(&Value) -> Check<Application>;
 
-/// A case of a component that does not exist cannot be run.
+/// A case of a component that does not exist cannot run.
 pub(crate) fn exists(case: &Case) -> Check {
     match case.component.as_str() {
         component if COMPONENTS.contains(&component) => Ok(()),
@@ -203,7 +203,7 @@ fn build_of(name: &str) -> Check<Build> {
     }
 }
 
-/// What an authentication component leaves for those outside it.
+/// Sets what an authentication component leaves for wrappers outside it.
 pub(crate) fn authenticated(user: &str) -> impl Middleware + use<> {
     let user = RemoteUser::new(user);
     around(
@@ -218,7 +218,7 @@ pub(crate) fn authenticated(user: &str) -> impl Middleware + use<> {
     )
 }
 
-/// What these do is every gateway's work here, `enfilade::gateway::finish`, and the request goes through one.
+/// These are the work of every gateway here, `enfilade::gateway::finish`, and the request goes through one.
 fn gateway(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
     known(layer, "config", &["middleware"])?;
     Ok(app)

@@ -1,4 +1,4 @@
-//! Wrappers that watch: the access log, and the ids of requests.
+//! Wrappers that observe: the access log, and the IDs of requests.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ pub(super) fn access_log(parts: &Parts<'_>, layer: &Value, app: Application) -> 
     Ok(app.wrap(wrapper))
 }
 
-/// The line that this format makes of an exchange with `app`.
+/// Returns the line of this format for an exchange with `app`.
 pub(crate) fn log_format(format: &str, log: &Log, app: Application) -> Check<Application> {
     let wrapper = AccessLog::format(format).or_else(refused)?;
     Ok(app.wrap(wrapper.writer(log.clone())))
@@ -72,7 +72,7 @@ pub(super) fn request_id(_: &Parts<'_>, layer: &Value, app: Application) -> Chec
     }))
 }
 
-/// Makes UUIDs of version 4 (RFC 9562, section 5.4), as an application's own generator would; ours makes version 7.
+/// Makes UUIDs of version 4 (RFC 9562, section 5.4), like an application's own generator; ours makes version 7.
 fn version_4() -> impl Fn() -> String + Send + Sync {
     let (random, count) = (RandomState::new(), AtomicU64::new(0));
     move || {
@@ -99,7 +99,7 @@ fn clock(text: &str) -> Check<(OffsetDateTime, UtcOffset)> {
         return unknown();
     };
     let offset = match rest.strip_prefix(", zone ") {
-        // What is in brackets says the same once more.
+        // The text in parentheses has the same time.
         None if rest.is_empty() || rest.starts_with(" (") => Some(UtcOffset::UTC),
         None => None,
         Some(zone) => zone.parse::<i32>().ok().and_then(|zone| {

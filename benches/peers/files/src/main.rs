@@ -1,4 +1,4 @@
-//! Serves a file, from the disk in several ways and from memory: `files PATH`; the first line that it prints is its port.
+//! Serves a file, from the disk in several ways and from memory: `files PATH`. The first line of output is the port.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use enfilade::{
     Application, Body, BoxError, HttpError, ReadAt, Request, Segment, Server, SourceRead,
 };
 
-/// A file that is read into a new buffer of so many bytes each time.
+/// A file that is read into a new buffer of this many bytes each time.
 struct Fresh(Arc<File>, usize);
 
 impl ReadAt for Fresh {

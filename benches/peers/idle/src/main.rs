@@ -1,5 +1,5 @@
-//! What idle connections cost: `idle ADDRESS PID COUNT [COUNT...]` asks the server once on so many connections, leaves them
-//! open, and prints what its process takes.
+//! Measures the memory of idle connections: `idle ADDRESS PID COUNT [COUNT...]` sends one request on each of so many
+//! connections, leaves them open, and prints the memory of the server's process.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Resident memory of a process, in KiB.
+/// Returns the resident memory of a process, in KiB.
 fn resident(process: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -20,7 +20,7 @@ fn resident(process: &str) -> u64 {
 fn ask(stream: &mut TcpStream) {
     stream.write_all(GET).expect("a server");
     let mut response = [0; 4096];
-    let count = stream.read(&mut response).expect("an answer");
+    let count = stream.read(&mut response).expect("a response");
     assert!(response[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
@@ -30,7 +30,7 @@ fn main() {
         panic!("idle ADDRESS PID COUNT...");
     };
     let mut open = Vec::new();
-    // What the first requests take stays.
+    // The memory that the first requests need stays.
     for _ in 0..100 {
         let mut stream = TcpStream::connect(address).expect("a server");
         ask(&mut stream);

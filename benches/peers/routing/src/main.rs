@@ -1,7 +1,7 @@
 //! Routing alone: three sets of routes through `matchit`, our router and axum's, in one run.
 //!
-//! Each gets the same requests in interleaved rounds; the output has medians, ratios within a round, and exact counts of
-//! allocations. The cost of making the request is measured by itself and subtracted.
+//! Each gets the same requests in interleaved rounds. The output has medians, ratios within a round, and exact counts
+//! of allocations. The cost of making the request is measured separately and subtracted.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use enfilade::{Application, Request};
 use http::{Method, StatusCode, Uri};
 use tower_service::Service;
 
-/// Routes, one a line, and the requests for them: a name, and a path.
+/// Routes, one on each line, and the requests for them: a name, and a path.
 struct Set {
     name: &'static str,
     routes: &'static str,
@@ -54,7 +54,7 @@ const SETS: [Set; 3] = [
     },
 ];
 const NOTHING: &str = "nothing there";
-/// The name of asking for every route, one after the other.
+/// The name of the case that requests every route once.
 const EACH: &str = "each route once";
 const ROUNDS: usize = 101;
 const REQUESTS: usize = 4_540;
@@ -105,7 +105,7 @@ impl Set {
         index
     }
 
-    /// The requests of this name: each route once, or one path.
+    /// Returns the requests of this name: each route once, or one path.
     fn asked(&self, what: &str, nested: bool) -> Vec<Asked> {
         let path = self.asked.iter().find(|(name, _)| *name == what);
         match path {
@@ -118,27 +118,27 @@ impl Set {
     }
 }
 
-/// The pattern without the constraints that only our router has.
+/// Returns the pattern without the constraints, which only our router has.
 fn unconstrained(pattern: &str) -> String {
     pattern.replace(":int", "").replace(":slug", "")
 }
 
-/// A path that matches the pattern: the names of its captures are their values.
+/// Returns a path that matches the pattern: the names of its captures are their values.
 fn filled(pattern: &str) -> String {
     let numbers = pattern.replace("{id:int}", "7").replace("{line:int}", "7");
     unconstrained(&numbers).replace(['{', '}', '*'], "")
 }
 
-/// Something to measure, with its nanoseconds a call in each round, and its allocations a call.
+/// A candidate, with its nanoseconds per call in each round, and its allocations per call.
 struct Candidate<'a> {
     run: Box<dyn FnMut(&Asked) + 'a>,
     asked: &'a [Asked],
     nanoseconds: Vec<f64>,
-    /// Of all that is asked.
+    /// Of all requests.
     allocations: u64,
 }
 
-/// A request, and the path that is looked up behind what is mounted.
+/// A request, and the path that is looked up below the prefix of a mount.
 struct Asked {
     method: Method,
     uri: Uri,
@@ -195,7 +195,7 @@ impl<'a> Candidate<'a> {
         median(self.nanoseconds.iter().copied())
     }
 
-    /// How much longer each round took than that of another.
+    /// Returns how much longer each round took than the other's.
     fn beyond(&self, other: &Candidate<'_>) -> impl Iterator<Item = f64> {
         let pairs = self.nanoseconds.iter().zip(&other.nanoseconds);
         pairs.map(|(all, other)| all - other)
@@ -284,7 +284,7 @@ fn compare(set: &Set, what: &str, nested: bool) {
     );
 }
 
-/// How long a router of so many routes takes to build, in milliseconds, and to find one, in nanoseconds.
+/// Returns how long a router of so many routes takes to build, in milliseconds, and to find one, in nanoseconds.
 fn grown(count: usize) -> (f64, f64) {
     let start = Instant::now();
     let router = (0..count).fold(Router::new(), |router, number| {
@@ -308,7 +308,8 @@ fn grown(count: usize) -> (f64, f64) {
 }
 
 fn main() {
-    // For callgrind: `CALLS=1000 routing github "one capture" 3` makes so many calls of the candidate with that number.
+    // For callgrind: `CALLS=1000 routing github "one capture" 3` only makes that many calls of the candidate with that
+    // number.
     if std::env::var_os("CALLS").is_some() {
         let argument = |number| std::env::args().nth(number).expect("a set and a request");
         let set = SETS.iter().find(|set| set.name == argument(1));

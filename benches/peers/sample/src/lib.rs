@@ -1,8 +1,8 @@
-//! Content that looks like what is served, the same in every run.
+//! Content that looks like real content, the same in every run.
 
 use std::fmt::Write;
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -25,7 +25,7 @@ impl Numbers {
     }
 }
 
-/// A list of orders, as an interface would give it.
+/// A list of orders, as an API would return it.
 pub fn json(length: usize) -> String {
     let mut numbers = Numbers(1);
     let mut text = String::from("[");

@@ -1,4 +1,4 @@
-//! As much of HTTP/2 as a client needs that plays with its windows (RFC 9113, section 4.1).
+//! The part of HTTP/2 that a client needs to misuse its windows (RFC 9113, section 4.1).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -56,7 +56,7 @@ impl Connection {
         self.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
     }
 
-    /// Asks and reads to the end; whether the response was whole.
+    /// Sends a request and reads to the end; returns whether the response was whole.
     pub(crate) fn is_whole(&mut self, stream: u32, path: &str) -> bool {
         self.get(stream, path).is_ok() && self.read(stream).unwrap_or(false)
     }

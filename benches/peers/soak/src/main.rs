@@ -1,6 +1,7 @@
-//! Mixed load with clients that go away, are slow, or play with their windows: `soak ADDRESS PID MINUTES`. Every ten seconds
-//! it prints what the server's process takes, and how many responses were whole; it fails if one that nobody gave up was
-//! not. In the first fifth of the time everybody behaves; the latencies of then are compared with those of later.
+//! Mixed load with clients that disconnect, are slow, or misuse their windows: `soak ADDRESS PID MINUTES`. Every ten
+//! seconds it prints the memory of the server's process, and how many responses were whole. It fails if a response was
+//! not whole whose client read to the end. In the first fifth of the time there are only good clients; the latencies of
+//! that time are compared with the later ones.
 
 mod http2;
 
@@ -12,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use self::http2::Connection;
 
-/// How many clients behave, over each version of HTTP, and how many do not.
+/// How many good clients there are for each version of HTTP, and how many bad ones.
 const CLIENTS: usize = 8;
 const ABUSERS: usize = 8;
-/// So that the clients do not fight with the server for the processor.
+/// A pause, so that the clients leave the processor to the server.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Resident memory of a process, in KiB.
+/// Returns the resident memory of a process, in KiB.
 fn resident(process: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -36,19 +37,21 @@ fn connect(address: &str) -> TcpStream {
     stream
 }
 
-/// Asks and reads to the end; whether the answer was whole.
+/// Sends a request and reads to the end; returns whether the response was whole.
 fn ask(address: &str, target: &str, more: &str) -> bool {
     let mut stream = connect(address);
     let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{more}\r\n");
     let mut response = Vec::new();
     let asked = stream.write_all(request.as_bytes());
-    asked.and_then(|()| stream.read_to_end(&mut response)).is_ok()
+    asked
+        .and_then(|()| stream.read_to_end(&mut response))
+        .is_ok()
         && response.starts_with(b"HTTP/1.1 ")
         && response.windows(4).any(|window| window == b"\r\n\r\n")
         && (response.ends_with(b"0\r\n\r\n") || is_measured(&response))
 }
 
-/// Whether there is as much content as the head says.
+/// Returns whether there is as much content as the head says.
 fn is_measured(response: &[u8]) -> bool {
     let end = response.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {
@@ -61,7 +64,7 @@ fn is_measured(response: &[u8]) -> bool {
     length.and_then(|length| length.parse().ok()) == Some(response.len() - end - 4)
 }
 
-/// Does something that a client should not do, and goes away.
+/// Does something that a client should not do, and disconnects.
 fn misbehave(address: &str) {
     let mut stream = connect(address);
     let sent: &[u8] = match fastrand::u8(0..5) {
@@ -79,7 +82,7 @@ fn misbehave(address: &str) {
     }
 }
 
-/// Reads a response a kilobyte at a time, and leaves somewhere.
+/// Reads a response a kilobyte at a time, and disconnects at some point.
 fn read_slowly(address: &str) {
     let mut stream = connect(address);
     let request = b"GET /data HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -96,7 +99,7 @@ fn read_slowly(address: &str) {
     }
 }
 
-/// Asks for much and opens no window, a byte of it now and then, or takes everything back.
+/// Requests much and opens no window, opens it by a byte now and then, or resets all streams.
 fn play_with_windows(address: &str) {
     let mut connection = Connection::open(address, 0);
     let streams = (0..50).map(|stream| 2 * stream + 1);
@@ -119,7 +122,7 @@ fn play_with_windows(address: &str) {
     }
 }
 
-/// How long each response took, in microseconds, in the quiet time and later.
+/// How long each response took, in microseconds, before the bad clients began and after.
 #[derive(Default)]
 struct Latencies([Mutex<Vec<u64>>; 2]);
 
@@ -130,7 +133,7 @@ impl Latencies {
         all.lock().expect("no panic").push(taken);
     }
 
-    /// The median and the 99th percentile of both times.
+    /// Returns the median and the 99th percentile of both times.
     fn report(&self, name: &str) {
         let [quiet, later] = &self.0;
         for (time, all) in [("quiet", quiet), ("later", later)] {

@@ -1,4 +1,4 @@
-//! Two workers: `workers shared ADDRESS` on one runtime, `workers own ADDRESS` on one each, with `SO_REUSEPORT`.
+//! Two workers: `workers shared ADDRESS` on one runtime, `workers own ADDRESS` on a runtime each, with `SO_REUSEPORT`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::{future, thread};

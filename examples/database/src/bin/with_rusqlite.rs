@@ -1,4 +1,4 @@
-//! Notes in SQLite with rusqlite: its queries block, so the handlers run on a pool of threads.
+//! Notes in SQLite with rusqlite: queries block, so the handlers run on a pool of threads.
 
 use std::env;
 use std::error::Error;
@@ -46,7 +46,7 @@ fn show(pool: &Pool, request: Request) -> Result<Option<String>, HttpError> {
     Ok(note.map(|note| format!("{note}\n")))
 }
 
-/// A note for each line, or none: a transaction that is not committed is rolled back.
+/// Adds a note for each line, or no note: a transaction that is not committed is rolled back.
 fn import(pool: &Pool, mut request: Request) -> Result<String, HttpError> {
     let text = text(&mut request)?;
     let mut connection = pool.get()?;
@@ -61,7 +61,7 @@ fn import(pool: &Pool, mut request: Request) -> Result<String, HttpError> {
     Ok(format!("{} notes\n", text.lines().count()))
 }
 
-/// Eight connections, and a request that gets none in time is a 500.
+/// Opens at most eight connections. A request that waits longer than two seconds for one gets a 500.
 fn connect(manager: SqliteConnectionManager) -> Result<Pool, Box<dyn Error>> {
     let pool = r2d2::Pool::builder()
         .max_size(8)
@@ -72,7 +72,7 @@ fn connect(manager: SqliteConnectionManager) -> Result<Pool, Box<dyn Error>> {
     Ok(pool)
 }
 
-/// Each handler has its clone of the pool, and a thread of those that the `blocking` ones have: 8, as there are 8 connections.
+/// Each handler has its own clone of the pool, and `blocking` has 8 threads for each, as there are 8 connections.
 fn app(pool: Pool) -> Result<Application, enfilade::middleware::Error> {
     let [for_add, for_show, for_import] = [pool.clone(), pool.clone(), pool];
     let router = Router::new()

@@ -34,8 +34,8 @@ async fn show(pool: &SqlitePool, request: Request) -> Result<Option<String>, Htt
     Ok(note.map(|note| format!("{}\n", note.get::<String, _>("text"))))
 }
 
-/// A note for each line, or none: if the handler returns early, or is dropped as its client has disconnected, the transaction
-/// is rolled back.
+/// Adds a note for each line, or no note. If the handler returns early, or is dropped because its client disconnected,
+/// the transaction is rolled back.
 async fn import(pool: &SqlitePool, mut request: Request) -> Result<String, HttpError> {
     let text = text(&mut request).await?;
     let mut transaction = pool.begin().await?;
@@ -51,7 +51,7 @@ async fn import(pool: &SqlitePool, mut request: Request) -> Result<String, HttpE
 }
 
 async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    // A request that gets no connection in time is a 500, and does not wait for ever.
+    // A request that waits longer than two seconds for a connection gets a 500.
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(2));
@@ -61,7 +61,7 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
     Ok(pool)
 }
 
-/// A pool is a cheap clone, and each handler has its own.
+/// Each handler has its own clone of the pool, which is cheap.
 fn app(pool: SqlitePool) -> Result<Application, enfilade::middleware::Error> {
     let [for_add, for_show, for_import] = [pool.clone(), pool.clone(), pool];
     let router = Router::new()
@@ -74,7 +74,7 @@ fn app(pool: SqlitePool) -> Result<Application, enfilade::middleware::Error> {
         .post("/import", async move |request: Request| {
             import(&for_import, request).await
         });
-    // What waits for the database is bounded: 64 run, 64 wait for at most a second, and the next gets a 503.
+    // Limits the requests to the database: 64 run, 64 wait for at most a second, and further ones get a 503.
     let limit = ConcurrencyLimit::new(64)
         .backlog(64)
         .wait(Duration::from_secs(1));

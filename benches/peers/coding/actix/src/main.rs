@@ -1,4 +1,4 @@
-//! actix-web's `Compress` around a service, as it comes: `case [none]`.
+//! actix-web's `Compress` around a service, with its defaults: `case [none]`.
 
 use std::convert::Infallible;
 

@@ -1,15 +1,15 @@
-//! What the coders are given, and how each of them is measured: a process for each, as cargo would give all of them in
-//! one program the same backend of `flate2`.
+//! The cases for compression and how each candidate is measured. Each is a separate process, because cargo would build
+//! one backend of `flate2` for all of them in one program.
 //!
-//! A candidate is called with the name of a case. It checks its answer, measures one round, and prints nanoseconds, bytes
-//! and allocations an answer.
+//! A candidate is called with the name of a case. It checks its response, measures one round, and prints nanoseconds,
+//! bytes and allocations per response.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sample::{json, script};
 
-/// The cases: a name, and what asks for gzip.
+/// The cases: a name, and whether the request accepts gzip.
 pub const CASES: [&str; 5] = [
     "1 KB JSON",
     "30 KB JSON",
@@ -17,7 +17,7 @@ pub const CASES: [&str; 5] = [
     "1 MB stream",
     "13 bytes",
 ];
-/// What a browser sends; only the first two of it where `FEW_HEADERS` is set.
+/// The headers of a browser; only the first two if `FEW_HEADERS` is set.
 pub fn headers() -> &'static [(&'static str, &'static str)] {
     let few = std::env::var_os("FEW_HEADERS").is_some();
     if few { &BROWSER[..2] } else { &BROWSER }
@@ -47,7 +47,7 @@ const BROWSER: [(&str, &str); 12] = [
 pub const CHUNK: usize = 16 * 1024;
 const ROUND: Duration = Duration::from_millis(150);
 
-/// What is to be answered: its media type, its content, and whether it comes as a stream.
+/// The response: its media type, its content, and whether it is a stream.
 #[derive(Clone)]
 pub struct Content {
     pub media_type: &'static str,
@@ -56,7 +56,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// The content of a case; panics where there is no such case.
+    /// Returns the content of a case; panics if there is no such case.
     pub fn of(case: &str) -> Content {
         let (media_type, bytes) = match case {
             "1 KB JSON" => ("application/json", json(1_024)),
@@ -73,7 +73,7 @@ impl Content {
         }
     }
 
-    /// Its chunks.
+    /// Splits the content into chunks.
     pub fn chunks(&self) -> impl Iterator<Item = Bytes> + use<> {
         let bytes = self.bytes.clone();
         (0..bytes.len())
@@ -82,9 +82,9 @@ impl Content {
     }
 }
 
-/// Measures `answer`, which gives the bytes of one answer, and prints the round.
+/// Measures `response`, which returns the number of bytes of one response, and prints the round.
 ///
-/// Where `CALLS` is set it only makes so many calls: for callgrind.
+/// If `CALLS` is set, only makes that many calls: for callgrind.
 pub fn measure(mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
@@ -99,7 +99,7 @@ pub fn measure(mut response: impl FnMut() -> usize) {
     }
     let mut counted = 0;
     let allocations = allocation_counter::measure(|| counted = response()).count_total;
-    assert_eq!(counted, bytes, "the same content, the same answer");
+    assert_eq!(counted, bytes, "the same content, the same response");
     let (start, mut calls) = (Instant::now(), 0_u32);
     while start.elapsed() < ROUND {
         for _ in 0..8 {

@@ -6,7 +6,7 @@ use std::process::Command;
 use coding::CASES;
 
 const ROUNDS: usize = 7;
-/// A name, a program beside this one, and its options; the first is what the others are compared with.
+/// A name, a program beside this one, and its options; the others are compared with the first.
 const CANDIDATES: [(&str, &str, &[&str]); 9] = [
     ("tower-http", "coding-tower", &[]),
     ("actix-web", "coding-actix", &[]),
@@ -14,12 +14,12 @@ const CANDIDATES: [(&str, &str, &[&str]); 9] = [
     ("ours, level 1", "coding-ours", &["1"]),
     ("ours, libdeflate", "coding-libdeflate", &[]),
     ("ours, memo", "coding-ours", &["memo"]),
-    ("tower, not coded", "coding-tower", &["none"]),
-    ("ours, not coded", "coding-ours", &["none"]),
+    ("tower, uncompressed", "coding-tower", &["none"]),
+    ("ours, uncompressed", "coding-ours", &["none"]),
     ("handover", "coding-ours", &["handover"]),
 ];
 
-/// One round: nanoseconds, bytes and allocations an answer.
+/// One round: nanoseconds, bytes and allocations per response.
 #[derive(Clone, Copy)]
 struct Round(f64, usize, usize);
 

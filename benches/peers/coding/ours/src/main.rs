@@ -1,4 +1,4 @@
-//! Ours: `case [level | memo | none | handover]`, the last of which only goes to another thread and back.
+//! Ours: `case [level | memo | none | handover]`; `handover` only switches to another thread and back.
 
 use coding::Content;
 use enfilade::middleware::{Coding, Compression};

@@ -1,4 +1,4 @@
-//! tower-http's `CompressionLayer` around a service, as it comes: `case [none]`.
+//! tower-http's `CompressionLayer` around a service, with its defaults: `case [none]`.
 
 use std::convert::Infallible;
 
@@ -51,7 +51,7 @@ fn main() {
                 .expect("ready")
                 .call(request)
                 .await
-                .expect("an answer");
+                .expect("a response");
             response
                 .into_body()
                 .collect()

@@ -1,4 +1,4 @@
-//! actix-web with a `DefaultHeaders` for each header: `wrap` and a depth, of a few only, as it is a type.
+//! actix-web with a `DefaultHeaders` for each header: `wrap` and a depth. Only a few depths, because each is a type.
 
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, test, web};
@@ -7,7 +7,7 @@ fn header(number: usize) -> DefaultHeaders {
     DefaultHeaders::new().add((layers::name(number), layers::VALUE))
 }
 
-/// Measures an application with as many wrappers as there are numbers.
+/// Measures an application with as many wrappers as numbers.
 macro_rules! wrapped {
     ($depth:expr, $app:expr;) => {{
         let runtime = actix_web::rt::Runtime::new().expect("a runtime");
@@ -16,7 +16,7 @@ macro_rules! wrapped {
             let request = test::TestRequest::get().uri("/").to_request();
             runtime.block_on(async {
                 let response = test::call_service(&service, request).await;
-                // Beside its own, of the media type.
+                // Without its own header of the media type.
                 response.headers().len() - 1
             })
         });

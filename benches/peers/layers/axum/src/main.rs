@@ -1,4 +1,4 @@
-//! axum with tower-http's `SetResponseHeaderLayer`: `layer | builder` and a depth, the latter of a few only, as it is a type.
+//! axum with tower-http's `SetResponseHeaderLayer`: `layer | builder` and a depth; `builder` has a type for each depth.
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +13,7 @@ fn header(number: usize) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(layers::VALUE))
 }
 
-/// A `ServiceBuilder` of as many layers as there are numbers.
+/// A `ServiceBuilder` of as many layers as numbers.
 macro_rules! builder {
     ($builder:expr;) => { $builder };
     ($builder:expr; $number:literal $($rest:literal)*) => {
@@ -46,8 +46,8 @@ fn main() {
         pollster::block_on(async {
             let request = Request::new(Body::empty());
             let service = service.ready().await.expect("ready");
-            let response = service.call(request).await.expect("an answer");
-            // Beside its own two, of the media type and the length.
+            let response = service.call(request).await.expect("a response");
+            // Without its own two headers, of the media type and the length.
             response.headers().len() - 2
         })
     });

@@ -1,20 +1,20 @@
-//! How wrappers that each set a header are measured: a program for each toolkit, `KIND DEPTH`.
+//! Measures wrappers that each set a header: a program for each toolkit, `KIND DEPTH`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// What is answered inside all of them.
+/// The content of the response inside all wrappers.
 pub const TEXT: &str = "Hello, world!";
-/// What each header is.
+/// The value of each header.
 pub const VALUE: &str = "nosniff";
 const ROUND: Duration = Duration::from_millis(50);
 
-/// The name of the header that the wrapper with this number sets.
+/// Returns the name of the header that the wrapper with this number sets.
 pub fn name(number: usize) -> String {
     format!("x-header-{number:03}")
 }
 
-/// What the program was called with.
+/// Returns the arguments of the program.
 pub fn arguments() -> (String, usize) {
     let mut arguments = std::env::args().skip(1);
     let kind = arguments.next().expect("a kind");
@@ -22,9 +22,9 @@ pub fn arguments() -> (String, usize) {
     (kind, depth.parse().expect("a number"))
 }
 
-/// Measures `answer`, which gives how many of the headers an answer has, and prints the nanoseconds of one.
+/// Measures `response`, which returns how many of the headers a response has, and prints its nanoseconds.
 ///
-/// Where `CALLS` is set it only makes so many calls: for valgrind.
+/// If `CALLS` is set, only makes that many calls: for valgrind.
 pub fn measure(headers: usize, mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");

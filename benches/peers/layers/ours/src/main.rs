@@ -1,6 +1,6 @@
 //! Enfilade: `synchronous | asynchronous | inserts | passing | passing-asynchronous` and a depth.
 //!
-//! `inserts` is no wrapper, but an application that inserts so many headers itself; `passing` are wrappers that do nothing.
+//! `inserts` is an application without wrappers that sets the headers itself; `passing` are wrappers that do nothing.
 
 use enfilade::middleware::Headers;
 use enfilade::{Application, Request, Response, around};
@@ -33,7 +33,7 @@ fn pass(app: Application, _: usize) -> Application {
 
 fn main() {
     let (kind, depth) = layers::arguments();
-    // What it gives is a response too in both, so that depth 0 of `inserts` is the same.
+    // Both return a `Response`, so that depth 0 of `inserts` is the same.
     let now = Application::new(|_: Request| Response::new(layers::TEXT.into()));
     let later = Application::new(|_: Request| async { Response::new(layers::TEXT.into()) });
     let app = match &*kind {

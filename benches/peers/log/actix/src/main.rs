@@ -1,6 +1,7 @@
-//! actix-web's `Logger` with the combined format, or one that looks like JSON (it escapes nothing): `none | combined | json`.
+//! actix-web's `Logger` with the combined format, or a format that looks like JSON (it escapes nothing):
+//! `none | combined | json`.
 //!
-//! It gives its lines to the `log` crate; here they go on to `tracing-appender`, without a prefix.
+//! It sends its lines to the `log` crate; here they go to `tracing-appender`, without a prefix.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! A logger by axum's `from_fn`, as one writes it, on `tracing-appender`.
+//! A logger with axum's `from_fn`, as users write it, on `tracing-appender`.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};

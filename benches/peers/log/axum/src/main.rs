@@ -1,4 +1,4 @@
-//! The logger around one route: `none | combined | json`, the latter by `serde_json`.
+//! The logger around one route: `none | combined | json`; `json` is by `serde_json`.
 
 use std::net::SocketAddr;
 
@@ -37,7 +37,7 @@ fn main() {
         }
         runtime.block_on(async {
             let service = router.ready().await.expect("ready");
-            let response = service.call(request).await.expect("an answer");
+            let response = service.call(request).await.expect("a response");
             let body = response.into_body().collect().await;
             body.expect("no failure").to_bytes().len()
         })

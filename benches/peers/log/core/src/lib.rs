@@ -1,15 +1,16 @@
-//! What the loggers are asked, and how each of them is measured: a process for each, whose answers are the same without a
-//! log.
+//! The request for the loggers, and how each is measured. Each is a separate process; without a log, their responses
+//! are the same.
 //!
-//! A candidate is called with a format, or `none`. It measures one round, and prints nanoseconds and allocations an answer.
+//! A candidate is called with a format, or `none`. It measures one round, and prints nanoseconds and allocations per
+//! response.
 
 use std::time::{Duration, Instant};
 
-/// Who asks.
+/// The address of the client.
 pub const PEER: &str = "192.0.2.7:4711";
-/// What is answered.
+/// The content of the response.
 pub const TEXT: &str = "Hello, world!";
-/// What a browser sends.
+/// The headers of a browser.
 pub const HEADERS: [(&str, &str); 8] = [
     ("host", "localhost:8000"),
     (
@@ -28,9 +29,9 @@ pub const HEADERS: [(&str, &str); 8] = [
 ];
 const ROUND: Duration = Duration::from_millis(100);
 
-/// Measures `answer`, which gives the bytes of one answer, and prints the round.
+/// Measures `response`, which returns the number of bytes of one response, and prints the round.
 ///
-/// Where `CALLS` is set it only makes so many calls: for callgrind.
+/// If `CALLS` is set, only makes that many calls: for callgrind.
 pub fn measure(mut response: impl FnMut() -> usize) {
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");

@@ -1,4 +1,4 @@
-//! Runs the candidates in interleaved rounds, and prints what a log adds; `log.sh` builds them.
+//! Runs the candidates in interleaved rounds, and prints the cost of a log; `log.sh` builds them.
 
 use std::process::Command;
 
@@ -21,7 +21,7 @@ fn run(command: &mut Command) -> Vec<f64> {
         .unwrap_or_else(|| panic!("{command:?}: {output:?}"))
 }
 
-/// Nanoseconds, allocations and instructions an answer.
+/// Nanoseconds, allocations and instructions per response.
 fn measure(program: &str, format: &str) -> [f64; 3] {
     let here = std::env::current_exe().expect("this program");
     let program = here.with_file_name(program);
@@ -31,7 +31,7 @@ fn measure(program: &str, format: &str) -> [f64; 3] {
     rounds.sort_by(|one, other| one[0].total_cmp(&other[0]));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../instructions.sh");
     let mut script = Command::new(script);
-    // A queue grows to its size in the first thousands, which is not the cost of a request.
+    // A queue grows to its full size in the first thousands of requests, which is not the cost of a request.
     script.env("FEW", "5000").arg(&program).arg(format);
     let instructions = run(&mut script)[0];
     [rounds[ROUNDS / 2][0], rounds[ROUNDS / 2][1], instructions]

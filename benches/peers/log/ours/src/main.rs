@@ -1,4 +1,4 @@
-//! Ours, as it comes: `none | combined | json`.
+//! Ours, with its defaults: `none | combined | json`.
 
 use enfilade::middleware::AccessLog;
 use enfilade::{Application, Connection, Request};

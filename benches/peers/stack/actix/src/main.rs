@@ -1,6 +1,6 @@
 //! actix-web: `serve ADDRESS | calls CASE`.
 //!
-//! Its `Logger` gives its lines to the `log` crate; here they go on to `tracing-appender`, without a prefix.
+//! Its `Logger` sends its lines to the `log` crate; here they go to `tracing-appender`, without a prefix.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! axum and tower-http: `serve ADDRESS | calls CASE | chained CASE`, the latter with a `Router::layer` for each wrapper
-//! where the others have one `ServiceBuilder`.
+//! axum and tower-http: `serve ADDRESS | calls CASE | chained CASE`. `chained` has a `Router::layer` for each wrapper,
+//! the others have one `ServiceBuilder`.
 
 use std::net::SocketAddr;
 
@@ -114,7 +114,7 @@ fn main() {
         }
         runtime.block_on(async {
             let service = service.ready().await.expect("ready");
-            let response = service.call(request).await.expect("an answer");
+            let response = service.call(request).await.expect("a response");
             let status = response.status().as_u16();
             let body = response.into_body().collect().await;
             (status, body.expect("no failure").to_bytes().len())

@@ -1,4 +1,4 @@
-//! hyper without a toolkit, which gives the same bytes but neither codes nor logs: `serve ADDRESS`.
+//! hyper without a toolkit, which sends the same bytes but neither compresses nor logs: `serve ADDRESS`.
 
 use std::convert::Infallible;
 
@@ -58,7 +58,7 @@ async fn serve(address: &str) {
             async move { Ok::<_, Infallible>(response) }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // A client that goes away is no error of the server.
+        // A client that disconnects is not an error of the server.
         tokio::spawn(async move { drop(connection.await) });
     }
 }

@@ -1,29 +1,29 @@
-//! What the stacks are asked and how each is measured in process: a program for each.
+//! The requests for the stacks, and how each is measured in process: a program for each.
 //!
-//! All have the same five wrappers: a combined access log to nowhere by a thread of its own, three headers, gzip, a 404
+//! All have the same five wrappers: a combined access log to nowhere by a separate thread, three headers, gzip, a 404
 //! fallback, and a router with three routes and twenty more under `/api`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Who asks, where there is no socket.
+/// The address of the client, without a socket.
 pub const PEER: &str = "192.0.2.7:4711";
-/// What is answered at `/`.
+/// The content of `/`.
 pub const TEXT: &str = "Hello, world!";
-/// What the fallback answers.
+/// The content of the fallback.
 pub const MISSING: &str = "There is nothing here";
-/// What every answer has.
+/// The headers of every response.
 pub const HEADERS: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
 ];
-/// What is under `/api`: each as a list, and one of it by its id.
+/// The resources under `/api`: each as a list, and one item by its ID.
 pub const RESOURCES: [&str; 10] = [
     "authors", "books", "branches", "clerks", "editions", "guests", "loans", "orders", "rooms",
     "shelves",
 ];
-/// What a browser sends beside `Host`.
+/// The headers of a browser, without `Host`.
 const BROWSER: &[(&str, &str)] = &[
     (
         "user-agent",
@@ -53,19 +53,19 @@ const BROWSER: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is asked, and what has to be answered.
+/// A request, and the response that it must get.
 #[derive(Debug)]
 pub struct Case {
-    /// For the tables.
+    /// The name in the tables.
     pub name: &'static str,
     /// The target.
     pub path: &'static str,
-    /// What is sent beside `Host`.
+    /// The headers of the request, without `Host`.
     pub headers: &'static [(&'static str, &'static str)],
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// Whether it comes in gzip.
-    pub is_coded: bool,
+    /// Whether the response is compressed with gzip.
+    pub is_compressed: bool,
 }
 
 const fn plain(name: &'static str, path: &'static str) -> Case {
@@ -74,11 +74,11 @@ const fn plain(name: &'static str, path: &'static str) -> Case {
         path,
         headers: &[],
         status: 200,
-        is_coded: false,
+        is_compressed: false,
     }
 }
 
-/// All of them.
+/// All cases.
 pub const CASES: [Case; 7] = [
     plain("root", "/"),
     plain("user", "/users/42"),
@@ -90,7 +90,7 @@ pub const CASES: [Case; 7] = [
     plain("data", "/data"),
     Case {
         headers: &[("accept-encoding", "gzip")],
-        is_coded: true,
+        is_compressed: true,
         ..plain("gzip", "/data")
     },
     Case {
@@ -100,7 +100,7 @@ pub const CASES: [Case; 7] = [
 ];
 
 impl Case {
-    /// The content of the answer, before it is coded.
+    /// Returns the content of the response, before it is compressed.
     pub fn content(&self) -> String {
         match self.path {
             "/" => TEXT.to_owned(),
@@ -112,12 +112,12 @@ impl Case {
     }
 }
 
-/// What is answered at `/users/{id}`; put together without a formatter, which would be measured too.
+/// Returns the content of `/users/{id}`, without a formatter, which would be measured too.
 pub fn user(id: &str) -> String {
     ["user ", id].concat()
 }
 
-/// What is answered at `/api/{resource}/{id}`.
+/// Returns the content of `/api/{resource}/{id}`.
 pub fn one(resource: &str, id: &str) -> String {
     ["one of the ", resource, ": ", id].concat()
 }
@@ -127,15 +127,15 @@ pub fn data() -> String {
     sample::json(30_037)
 }
 
-/// What [`measure`] is to be called with: the status, and the bytes of the body.
+/// The result for [`measure`]: the status, and the bytes of the body.
 pub type StatusAndSize = (u16, usize);
 
 const ROUND: Duration = Duration::from_millis(200);
 
-/// Measures the answers to the case that the second argument names, and prints the nanoseconds of one.
+/// Measures the responses of the case that the second argument names, and prints the nanoseconds of one.
 ///
-/// `none-` before a case stands for making its request alone, which the program does where it is not asked. Where
-/// `CALLS` is set it only makes so many calls: for callgrind.
+/// With `none-` before the name, only makes the request of the case: the program's application is not called. If
+/// `CALLS` is set, only makes that many calls: for callgrind.
 pub fn measure(mut response: impl FnMut(&Case, bool) -> StatusAndSize) {
     let name = std::env::args().nth(2).unwrap_or_default();
     let (wanted, is_asked) = match name.strip_prefix("none-") {
@@ -143,7 +143,7 @@ pub fn measure(mut response: impl FnMut(&Case, bool) -> StatusAndSize) {
         None => (&*name, true),
     };
     let case = CASES.iter().find(|case| case.name == wanted);
-    let case = case.unwrap_or_else(|| panic!("{name:?} is none of the cases"));
+    let case = case.unwrap_or_else(|| panic!("{name:?} is not one of the cases"));
     let mut call = || black_box(response(black_box(case), is_asked));
     if let Ok(calls) = std::env::var("CALLS") {
         let calls: u32 = calls.parse().expect("a number");
@@ -153,10 +153,10 @@ pub fn measure(mut response: impl FnMut(&Case, bool) -> StatusAndSize) {
     for _ in 0..50 {
         let (status, length) = call();
         let plain = case.content().len();
-        let is_right = match (case.is_coded, case.headers.is_empty()) {
+        let is_right = match (case.is_compressed, case.headers.is_empty()) {
             (true, _) => (1..plain / 2).contains(&length),
             (false, true) => length == plain,
-            // Some code whatever the client takes, be it ever so short, and it gets longer.
+            // Some compress whatever the client accepts, however short; then it gets longer.
             (false, false) => (plain..plain + 32).contains(&length),
         };
         assert!(

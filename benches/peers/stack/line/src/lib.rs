@@ -1,11 +1,11 @@
-//! A line of the combined format as one writes it for a framework that has no such log.
+//! A line of the combined format, as users write it for a framework that has no such log.
 
 use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::{Method, Uri, Version};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// What of a request is kept until its answer is there.
+/// The parts of a request that are kept until its response is ready.
 pub struct Kept {
     time: String,
     client: String,
@@ -17,7 +17,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Of a request from `client`.
+    /// Keeps the parts of a request from `client`.
     pub fn new(
         client: String,
         method: &Method,
@@ -43,7 +43,7 @@ impl Kept {
         }
     }
 
-    /// The line, with its end.
+    /// Returns the line, with its line end.
     pub fn line(&self, status: u16, bytes: u64) -> String {
         let Kept {
             time,

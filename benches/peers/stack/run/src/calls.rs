@@ -1,4 +1,4 @@
-//! In process, where neither the kernel nor HTTP/1 is in the way: time, instructions and allocations of an answer.
+//! In process, without the kernel and HTTP/1: time, instructions and allocations per response.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::report::{replace, spread};
 use crate::{Result, report};
 
 const ROUNDS: usize = 5;
-/// A name, a program, and how it is called; the others are compared with the first.
+/// A name, a program, and its argument; the others are compared with the first.
 const CANDIDATES: [(&str, &str, &str); 4] = [
     ("Enfilade", "stack-ours", "calls"),
     ("axum, `ServiceBuilder`", "stack-axum", "calls"),
@@ -17,7 +17,7 @@ const CANDIDATES: [(&str, &str, &str); 4] = [
     ("actix-web", "stack-actix", "calls"),
 ];
 
-/// Of an answer: nanoseconds, instructions of all threads, and allocations of all threads.
+/// The cost of a response: nanoseconds, instructions of all threads, and allocations of all threads.
 #[derive(Clone, Copy)]
 struct Cost {
     time: f64,
@@ -25,7 +25,7 @@ struct Cost {
     allocations: f64,
 }
 
-/// What a program prints.
+/// Returns the number that a program prints.
 pub fn number(command: &mut Command) -> Result<f64> {
     let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -33,7 +33,7 @@ pub fn number(command: &mut Command) -> Result<f64> {
     number.map_err(|_| format!("{command:?}: {output:?}").into())
 }
 
-/// What a script beside the programs' sources counts in an answer.
+/// Returns the count per response of a script beside the programs' sources.
 pub fn counted(script: &str, program: &str, mode: &str, case: &str, calls: u32) -> Result<f64> {
     let script = format!("{}/../../{script}", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new(script);
@@ -68,9 +68,9 @@ fn costs(case: &str, calls: u32) -> Result<Vec<Cost>> {
 pub fn run() -> Result<()> {
     let mut table = "| | | ns | of ours | instructions | of ours | allocations |\n|---|---|---|---|---|---|---|\n".to_owned();
     for case in &CASES {
-        // A queue of lines grows to its size in the first thousands, which is not the cost of an answer.
-        let calls = if case.is_coded { 20 } else { 3000 };
-        // What making the request takes, by which the case is the less.
+        // A queue of lines grows to its full size in the first thousands of responses, which is not the cost of one.
+        let calls = if case.is_compressed { 20 } else { 3000 };
+        // The cost of making the request, which is subtracted.
         let request = costs(&format!("none-{}", case.name), calls)?;
         let costs = costs(case.name, calls)?;
         let costs: Vec<Cost> = costs.iter().zip(&request).map(less).collect();

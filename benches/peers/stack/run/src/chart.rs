@@ -10,7 +10,7 @@ use crate::report::{Measured, title};
 const NAMES: i32 = 190;
 const BARS: f64 = 420.0;
 const ROW: i32 = 17;
-/// Bars end here, so that one that is far longer than the others does not flatten them.
+/// The longest bar, so that one that is far longer than the others does not flatten them.
 const MOST: f64 = 6.0;
 const STYLE: &str = "
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -32,10 +32,10 @@ fn escaped(text: &str) -> String {
         .replace('<', "&lt;")
 }
 
-/// Which candidate is the unit: bare codes nothing.
+/// Returns the candidate that is the unit: bare hyper does not compress.
 fn unit<'a>(case: &Case, all: &'a [Measured]) -> (&'a Measured, &'static str) {
     let axum = all.iter().find(|one| one.name.starts_with("axum"));
-    match axum.filter(|_| case.is_coded) {
+    match axum.filter(|_| case.is_compressed) {
         Some(axum) => (axum, "of axum and tower-http's"),
         None => (&all[0], "of bare hyper's"),
     }
@@ -43,7 +43,7 @@ fn unit<'a>(case: &Case, all: &'a [Measured]) -> (&'a Measured, &'static str) {
 
 fn group(svg: &mut String, y: &mut i32, case: &Case, all: &[Measured]) {
     let (unit, of) = unit(case, all);
-    let most = if case.is_coded { 2.0 } else { MOST };
+    let most = if case.is_compressed { 2.0 } else { MOST };
     let head = escaped(&title(case));
     *y += 26;
     let _ = writeln!(

@@ -1,4 +1,4 @@
-//! Whether a server answers what it should, before its answers are timed.
+//! Checks the responses of a server before they are measured.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -23,11 +23,11 @@ impl Reply {
     }
 }
 
-/// The bytes of the body on the wire, where all of the answer is right; `is_coder` says whether the server codes at all.
-pub fn check(address: SocketAddr, case: &Case, is_coder: bool) -> Result<usize> {
+/// Returns the bytes of the body on the wire if all of the response is right; `compresses` is whether the server can.
+pub fn check(address: SocketAddr, case: &Case, compresses: bool) -> Result<usize> {
     let reply = read(&ask(address, case)?)?;
     if reply.status != case.status {
-        return Err(format!("status {} where {} is right", reply.status, case.status).into());
+        return Err(format!("status {} and not {}", reply.status, case.status).into());
     }
     for (name, value) in HEADERS {
         if reply.values(name) != [value] {
@@ -43,9 +43,9 @@ pub fn check(address: SocketAddr, case: &Case, is_coder: bool) -> Result<usize> 
         return Err(format!("the media types {types:?}").into());
     };
     if !only.starts_with(media_type) {
-        return Err(format!("{only} where {media_type} is right").into());
+        return Err(format!("{only} and not {media_type}").into());
     }
-    let content = content(&reply, case, is_coder)?;
+    let content = content(&reply, case, compresses)?;
     if content != case.content().as_bytes() {
         let text = String::from_utf8_lossy(&content).into_owned();
         return Err(format!("the content {:.100}", text).into());
@@ -53,14 +53,14 @@ pub fn check(address: SocketAddr, case: &Case, is_coder: bool) -> Result<usize> 
     Ok(reply.body.len())
 }
 
-/// Some code whatever a client takes, be it ever so short; a case that is to be coded has to be.
-fn content(reply: &Reply, case: &Case, is_coder: bool) -> Result<Vec<u8>> {
+/// Some compress whatever the client accepts, however short; a case that needs gzip must have it.
+fn content(reply: &Reply, case: &Case, compresses: bool) -> Result<Vec<u8>> {
     let asked = case
         .headers
         .iter()
         .any(|(name, _)| *name == "accept-encoding");
     match reply.values("content-encoding")[..] {
-        [] if case.is_coded && is_coder => Err("no gzip".into()),
+        [] if case.is_compressed && compresses => Err("no gzip".into()),
         [] => Ok(reply.body.clone()),
         ["gzip"] if asked => {
             let mut content = Vec::new();
@@ -89,11 +89,11 @@ fn ask(address: SocketAddr, case: &Case) -> Result<Vec<u8>> {
 
 fn read(bytes: &[u8]) -> Result<Reply> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    let end = end.ok_or("an answer without an end of its head")?;
+    let end = end.ok_or("a response whose head has no end")?;
     let head = String::from_utf8(bytes[..end].to_vec())?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
-    let status = status.ok_or("an answer without a status")?.parse()?;
+    let status = status.ok_or("a response without a status")?.parse()?;
     let headers: Option<Vec<_>> = lines
         .map(|line| {
             let (name, value) = line.split_once(':')?;

@@ -1,4 +1,4 @@
-//! Wrappers that each set a header, of growing number: time, instructions and allocations.
+//! Growing numbers of wrappers that each set a header: time, instructions and allocations.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::report::{replace, spread};
 
 const ROUNDS: usize = 5;
 const DEPTHS: [usize; 6] = [0, 1, 5, 10, 20, 200];
-/// A name, a program, its kind, and the most wrappers that it takes.
+/// A name, a program, its kind, and its maximum number of wrappers.
 const CANDIDATES: [(&str, &str, &str, usize); 8] = [
     ("inserts alone", "layers-ours", "inserts", 200),
     ("Enfilade, synchronous", "layers-ours", "synchronous", 200),
@@ -27,7 +27,7 @@ const CANDIDATES: [(&str, &str, &str, usize); 8] = [
 ];
 const CALLS: u32 = 100;
 
-/// Of each candidate at each depth, where it goes so deep.
+/// The values of each candidate at each depth that it has.
 type Table = Vec<Vec<Option<f64>>>;
 
 fn each(measure: impl Fn(&str, &str, &str) -> Result<f64>) -> Result<Table> {
@@ -60,7 +60,7 @@ fn times() -> Result<Table> {
     Ok(rows.collect())
 }
 
-/// The last column is what each of the deepest twenty adds; of the two hundred, where there are so many.
+/// The last columns are the cost of each of the deepest twenty, and of the two hundred for candidates that have them.
 fn table(title: &str, table: &Table) -> String {
     let mut text = format!("| {title} |");
     text += &DEPTHS.map(|depth| format!(" {depth} |")).concat();
@@ -80,7 +80,7 @@ fn table(title: &str, table: &Table) -> String {
     text
 }
 
-/// Measures all of them, prints tables, and writes them into `benches/README.md`.
+/// Measures all of them, prints tables, and writes them to `benches/README.md`.
 pub fn run() -> Result<()> {
     let count = |script: &'static str| {
         each(move |program, kind, depth| counted(script, program, kind, depth, CALLS))

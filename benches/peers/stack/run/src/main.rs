@@ -1,6 +1,6 @@
-//! Runs the stacks beside each other: `socket [--quick]` over loopback, `calls` in process; `layers` for wrappers alone.
+//! Runs the stacks side by side: `socket [--quick]` over loopback, `calls` in process; `layers` for wrappers alone.
 //!
-//! `benches/run.sh`, `stack.sh` and `layers.sh` build the programs, which lie beside this one.
+//! `benches/run.sh`, `stack.sh` and `layers.sh` build the programs, which are beside this one.
 
 mod calls;
 mod chart;
@@ -10,7 +10,7 @@ mod process;
 mod report;
 mod socket;
 
-/// What may go wrong; it says itself where.
+/// Any error; its text has the place.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {

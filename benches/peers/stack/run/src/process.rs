@@ -1,4 +1,4 @@
-//! The servers as processes, pinned to one core, and what the load generator on another says.
+//! The servers as processes, pinned to one core, and the output of the load generator on another.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use stack::Case;
 
 use crate::Result;
 
-/// The core of the servers, and the load generator's.
+/// The core of the servers, and the core of the load generator.
 const CORES: [&str; 2] = ["0", "1"];
-/// Of `/proc/PID/stat`: what the kernel counts in for programs is fixed at 100 a second.
+/// The unit of `/proc/PID/stat`: for programs it is fixed at 100 a second.
 const TICK_US: f64 = 10_000.0;
 
-/// A server, which ends with this value, and with this program however that ends.
+/// A server process, which ends when this value is dropped, and when this program ends, for any reason.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
 }
 
-/// What a server took, in microseconds.
+/// The CPU time of a server, in microseconds.
 #[derive(Clone, Copy)]
 pub struct Cpu {
     /// Of all its threads, in the kernel too.
@@ -30,22 +30,22 @@ pub struct Cpu {
     pub user: f64,
 }
 
-/// What the load generator counted.
+/// The counts of the load generator.
 #[derive(Clone, Copy)]
 pub struct Load {
-    /// Requests that were answered.
+    /// Requests that got a response.
     pub requests: f64,
-    /// Of them in a second.
+    /// Requests per second.
     pub rate: f64,
 }
 
-/// A program beside this one.
+/// Returns the path of a program beside this one.
 pub fn beside(program: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(program))
 }
 
 fn pinned(core: &str, program: &Path) -> Command {
-    // Both end in `exec`, so that the process is the program's own.
+    // Both end in `exec`, so that the process is the program itself.
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "taskset", "--cpu-list", core])
@@ -55,12 +55,12 @@ fn pinned(core: &str, program: &Path) -> Command {
 }
 
 impl Server {
-    /// Starts it with the arguments that are made of its address, and waits until it listens.
+    /// Starts the server with its arguments, which contain its address, and waits until it listens.
     pub fn start(
         program: &Path,
         arguments: impl Fn(&str) -> Result<Vec<String>>,
     ) -> Result<Server> {
-        // Nobody else takes the port in the moment until the server has it.
+        // No other process takes the port before the server has it.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let arguments = arguments(&address.to_string())?;
         let child = pinned(CORES[0], program).args(arguments).spawn()?;
@@ -78,7 +78,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What it took since it was started.
+    /// Returns the CPU time since the start.
     pub fn cpu(&self) -> Result<Cpu> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name of the program, in parentheses, may have spaces; utime and stime are the 14th and the 15th field.
@@ -91,7 +91,7 @@ impl Server {
         })
     }
 
-    /// Asks for so many seconds, over 32 connections.
+    /// Sends requests for so many seconds, over 32 connections.
     pub fn load(&self, case: &Case, seconds: u32) -> Result<Load> {
         let limit = (seconds + 10).to_string();
         let mut command = pinned(CORES[1], Path::new("timeout"));
@@ -111,13 +111,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It is gone already, where that fails.
+        // If that fails, it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `None` where the report is not one of a run in which each answer had the status of the case.
+/// Returns `None` if the report is not one of a run in which each response had the status of the case.
 fn count(report: &str, case: &Case) -> Option<Load> {
     let line = |has: &str| {
         report

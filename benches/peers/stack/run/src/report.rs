@@ -6,14 +6,14 @@ use stack::Case;
 
 use crate::Result;
 
-/// What one round of load gave.
+/// The result of one round of load.
 #[derive(Clone, Copy)]
 pub struct Round {
-    /// Requests a second.
+    /// Requests per second.
     pub rate: f64,
-    /// Microseconds of the server's CPU for a request.
+    /// Microseconds of the server's CPU per request.
     pub cpu: f64,
-    /// Of them outside the kernel.
+    /// The part of them outside the kernel.
     pub user: f64,
 }
 
@@ -21,9 +21,9 @@ pub struct Round {
 pub struct Measured {
     /// The candidate.
     pub name: &'static str,
-    /// The body of an answer, as it was sent.
+    /// The body of a response, as it was sent.
     pub bytes: usize,
-    /// In their order, so that those with the same number were made one after the other.
+    /// In order, so that those with the same index were measured one after the other.
     pub rounds: Vec<Round>,
 }
 
@@ -61,7 +61,7 @@ impl Measured {
     }
 }
 
-/// What a case asks for.
+/// Returns the title of a case.
 pub fn title(case: &Case) -> String {
     let path = case.path;
     match case.name {
@@ -73,13 +73,13 @@ pub fn title(case: &Case) -> String {
     }
 }
 
-/// The whole table of a case; what is coded has two columns more.
+/// Returns the whole table of a case; a compressed case has two more columns.
 pub fn table(case: &Case, all: &[Measured]) -> String {
     let bare = &all[0];
     let axum = all
         .iter()
         .find(|measured| measured.name.starts_with("axum"));
-    let axum = axum.filter(|_| case.is_coded);
+    let axum = axum.filter(|_| case.is_compressed);
     let more = axum.map_or(["", ""], |_| [" CPU of axum's | bytes |", "---|---|"]);
     let mut table = format!(
         "| {} | requests/s | of bare's | CPU, µs | of bare's | user CPU of bare's |{}\n|---|---|---|---|---|---|{}\n",
@@ -116,10 +116,10 @@ fn machine() -> Result<String> {
         .to_owned())
 }
 
-/// Puts the tables into `benches/README.md`, between the marks.
+/// Writes the tables to `benches/README.md`, between the marks.
 pub fn write(results: &[(&Case, Vec<Measured>)], rounds: usize, seconds: u32) -> Result<()> {
     let mut text = format!(
-        "{rounds} rounds of {seconds} seconds on {}: medians, and in parentheses the least and the most.\n",
+        "{rounds} rounds of {seconds} seconds on {}: medians, and in parentheses minimum and maximum.\n",
         machine()?
     );
     for (case, measured) in results {
@@ -128,7 +128,7 @@ pub fn write(results: &[(&Case, Vec<Measured>)], rounds: usize, seconds: u32) ->
     replace("stack", &text)
 }
 
-/// Puts a text between `<!-- mark -->` and `<!-- /mark -->` of `benches/README.md`.
+/// Writes a text between `<!-- mark -->` and `<!-- /mark -->` of `benches/README.md`.
 pub fn replace(mark: &str, text: &str) -> Result<()> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../README.md");
     let page = std::fs::read_to_string(path)?;

@@ -8,20 +8,20 @@ use crate::process::{Server, beside};
 use crate::report::{self, Measured, Round};
 use crate::{Result, chart, check};
 
-/// How much is measured, and whether it is written down.
+/// The size of the measurement, and whether it is written down.
 pub struct Plan {
     rounds: usize,
     seconds: u32,
     is_written: bool,
 }
 
-/// What the tables are of.
+/// For the tables.
 pub const FULL: Plan = Plan {
     rounds: 5,
     seconds: 2,
     is_written: true,
 };
-/// A first look.
+/// For a first look.
 pub const QUICK: Plan = Plan {
     rounds: 2,
     seconds: 1,
@@ -30,13 +30,13 @@ pub const QUICK: Plan = Plan {
 
 /// A server; the others are compared with the first.
 pub struct Candidate {
-    /// For the tables.
+    /// The name in the tables.
     pub name: &'static str,
     program: &'static str,
     mode: &'static str,
-    /// Whether it codes answers.
-    is_coder: bool,
-    /// Whether only the coded case differs from that of a candidate before it.
+    /// Whether it compresses responses.
+    compresses: bool,
+    /// Whether it differs from a candidate before it only in the compressed case.
     is_for_gzip: bool,
 }
 
@@ -45,15 +45,15 @@ const fn candidate(name: &'static str, program: &'static str) -> Candidate {
         name,
         program,
         mode: "serve",
-        is_coder: true,
+        compresses: true,
         is_for_gzip: false,
     }
 }
 
-/// All of them.
+/// All candidates.
 pub const CANDIDATES: [Candidate; 9] = [
     Candidate {
-        is_coder: false,
+        compresses: false,
         ..candidate("bare hyper", "stack-bare")
     },
     candidate("Enfilade", "stack-ours"),
@@ -84,11 +84,11 @@ impl Candidate {
     }
 
     fn is_asked(&self, case: &Case) -> bool {
-        case.is_coded || !self.is_for_gzip
+        case.is_compressed || !self.is_for_gzip
     }
 }
 
-/// Writes what nginx reads into a folder beside this program.
+/// Writes nginx's files to a folder beside this program.
 fn nginx(address: &str) -> Result<Vec<String>> {
     let folder = beside("nginx-of-the-benches")?;
     std::fs::create_dir_all(&folder)?;
@@ -116,7 +116,7 @@ fn measure(servers: &[Server], case: &'static Case, plan: &Plan) -> Result<Vec<M
     let mut all = Vec::new();
     for (candidate, server) in CANDIDATES.iter().zip(servers) {
         if candidate.is_asked(case) {
-            let bytes = check::check(server.address, case, candidate.is_coder);
+            let bytes = check::check(server.address, case, candidate.compresses);
             let bytes =
                 bytes.map_err(|error| format!("{} at {}: {error}", candidate.name, case.name))?;
             let measured = Measured {
@@ -135,7 +135,7 @@ fn measure(servers: &[Server], case: &'static Case, plan: &Plan) -> Result<Vec<M
     Ok(all.into_iter().map(|(_, measured)| measured).collect())
 }
 
-/// Measures all of it, and prints tables.
+/// Measures all cases, and prints tables.
 pub fn run(plan: &Plan) -> Result<()> {
     let servers: Result<Vec<Server>> = CANDIDATES.iter().map(Candidate::start).collect();
     let servers = servers?;
