@@ -20,12 +20,15 @@ fn only_the_contract_s_crates_show_in_the_api() {
                 "http",
                 "http_body",
                 "serde_core",
+                // `Value` is a response.
+                "serde_json",
                 "time",
             ],
         ),
         (
             "enfilade-middleware",
             &[
+                "bytes",
                 "enfilade_core",
                 "http",
                 "prometheus_client",
@@ -33,7 +36,10 @@ fn only_the_contract_s_crates_show_in_the_api() {
                 "tracing",
             ],
         ),
-        ("enfilade-testing", &["bytes", "enfilade_core", "http"]),
+        (
+            "enfilade-testing",
+            &["bytes", "enfilade_core", "http", "serde_core"],
+        ),
         (
             "enfilade",
             &[

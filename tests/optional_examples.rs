@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use self::support::example::{ask, start, stop};
 use self::support::process::Process;
-use self::support::wire::{PATIENCE, Wire};
+use self::support::wire::{PATIENCE, Wire, WireResponse};
 
 #[test]
 fn tower() {
@@ -43,6 +43,139 @@ fn tower() {
     let mut process = process;
     drop(wire);
     assert!(process.end().0.success());
+}
+
+/// Sends a request with a body, and returns the response.
+fn send(wire: &mut Wire, line: &str, headers: &str, body: &str) -> WireResponse {
+    let length = body.len();
+    let head = format!("{line} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n{headers}\r\n");
+    wire.send(head + body);
+    wire.response()
+}
+
+#[test]
+fn api() {
+    let process = start("api");
+    let mut wire = Wire::connect(process.address);
+    let json = "Content-Type: application/json\r\n";
+    let room = r#"{"id":1,"name":"salon","seats":12}"#;
+    for (line, headers, body, status, text) in [
+        (
+            "POST /rooms",
+            json,
+            r#"{"name":"salon","seats":12}"#,
+            "201 Created",
+            room,
+        ),
+        (
+            "POST /rooms",
+            json,
+            r#"{"name":"salon","seats":1}"#,
+            "409 Conflict",
+            r#"{"detail":"the name is taken","status":409,"title":"Conflict","type":"https://example.com/problems/name-taken","name":"salon"}"#,
+        ),
+        (
+            "POST /rooms",
+            json,
+            r#"{"name":"hall","seats":"many"}"#,
+            "422 Unprocessable Entity",
+            r#"{"detail":"seats: invalid type: string \"many\", expected u32 at line 1 column 29","status":422,"title":"Unprocessable Entity","type":"about:blank","field":"seats"}"#,
+        ),
+        (
+            "POST /rooms",
+            "",
+            "{}",
+            "415 Unsupported Media Type",
+            r#"{"detail":"the content type must be application/json","status":415,"title":"Unsupported Media Type","type":"about:blank"}"#,
+        ),
+        (
+            "GET /rooms?min_seats=12",
+            "",
+            "",
+            "200 OK",
+            &format!("[{room}]"),
+        ),
+        ("GET /rooms?min_seats=13", "", "", "200 OK", "[]"),
+        (
+            "PATCH /rooms/1",
+            json,
+            r#"{"seats":7}"#,
+            "200 OK",
+            r#"{"id":1,"name":"salon","seats":7}"#,
+        ),
+        ("DELETE /rooms/1", "", "", "204 No Content", ""),
+        (
+            "GET /rooms/1",
+            "",
+            "",
+            "404 Not Found",
+            r#"{"detail":"there is no room 1","status":404,"title":"Not Found","type":"about:blank"}"#,
+        ),
+    ] {
+        let response = send(&mut wire, line, headers, body);
+        assert_eq!(
+            (response.status(), response.text()),
+            (status, text),
+            "{line} {body}"
+        );
+    }
+    drop(wire);
+    stop(process);
+}
+
+#[test]
+fn forms() {
+    let process = start("forms");
+    let mut wire = Wire::connect(process.address);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    assert!(
+        send(&mut wire, "GET /", "", "")
+            .text()
+            .contains("<form method=post action=/login>")
+    );
+    let login = send(&mut wire, "POST /login", form, "name=Ada+%3CL%3E");
+    assert_eq!(login.status(), "303 See Other");
+    let cookie = login.header("set-cookie").unwrap();
+    assert_eq!(
+        cookie,
+        "name=Ada%20<L>; Path=/; Secure; HttpOnly; SameSite=Lax"
+    );
+    let cookie = "Cookie: name=Ada%20<L>\r\n";
+    assert!(
+        send(&mut wire, "GET /", cookie, "")
+            .text()
+            .contains("<p>Hello, Ada &lt;L&gt;.</p>")
+    );
+    let upload = "Content-Type: multipart/form-data; boundary=edge\r\n";
+    // Each run has a name of its own, as the example keeps what it gets.
+    let name = format!("door-{}.txt", std::process::id());
+    let body = format!(
+        "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"../{name}\"\r\n\r\nopen\r\n--edge--\r\n"
+    );
+    assert_eq!(
+        send(&mut wire, "POST /files", upload, &body).status(),
+        "303 See Other"
+    );
+    let again = send(&mut wire, "POST /files", upload, &body);
+    assert_eq!(
+        (again.status(), again.text()),
+        ("409 Conflict", &*format!("{name} is there already"))
+    );
+    assert!(
+        send(&mut wire, "GET /", cookie, "")
+            .text()
+            .contains(&format!("<li>{name}</li>"))
+    );
+    let kept = std::env::temp_dir().join("enfilade-uploads").join(name);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "open");
+    std::fs::remove_file(kept).unwrap();
+    let report = send(&mut wire, "GET /report", "", "");
+    assert_eq!(
+        report.header("content-disposition").unwrap(),
+        "attachment; filename=\"report.csv\""
+    );
+    drop(wire);
+    stop(process);
 }
 
 /// A record of FastCGI for request 1.

@@ -69,12 +69,13 @@ impl Wire {
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Reads a response that has a body.
+    /// Reads a response with its body, which a 204 does not have.
     pub(crate) fn response(&mut self) -> WireResponse {
         let mut response = self.head();
         response.body = match response.header("content-length") {
             Some(length) => self.exactly(length.parse().unwrap()),
             None if response.header("transfer-encoding").is_some() => self.chunks(),
+            None if response.status().starts_with("204") => Vec::new(),
             None => self.rest(),
         };
         response

@@ -149,7 +149,7 @@ impl FormData {
             while let Some(chunk) = part.chunk().await? {
                 spool.write(&chunk).await?;
             }
-            let head = part.head().clone();
+            let head = part.head().detached();
             let content = spool.finish().await?;
             // A browser sends a file field without a file with an empty name and no content.
             if content.len() > 0 || head.untrusted_file_name() != Some("") {

@@ -69,8 +69,9 @@ fn one<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Vec<u8>), MultipartError> {
 
 /// The text of a quoted string, and what follows it.
 fn unquote(quoted: &[u8]) -> Result<(Vec<u8>, &[u8]), MultipartError> {
-    let mut text = Vec::new();
-    let mut rest = quoted;
+    let end = memchr::memchr2(b'"', b'\\', quoted).unwrap_or(quoted.len());
+    let (plain, mut rest) = quoted.split_at(end);
+    let mut text = plain.to_vec();
     loop {
         match rest {
             [b'"', after @ ..] => return Ok((text, after)),

@@ -1,5 +1,6 @@
 //! The headers of a part.
 
+use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,35 +13,41 @@ use super::parameters::parameters;
 pub struct PartHead {
     name: String,
     file_name: Option<String>,
-    headers: HeaderMap,
+    content_type: Option<HeaderValue>,
+    /// All of them, as received: most applications need no more than the names and the type.
+    lines: Bytes,
 }
 
 impl PartHead {
     /// Reads the lines before the empty one; `lines` ends with CRLF.
     pub(super) fn parse(
-        lines: &[u8],
+        lines: Bytes,
         limits: &MultipartLimits,
     ) -> Result<PartHead, MultipartError> {
-        let mut headers = HeaderMap::new();
-        let mut rest = lines;
-        while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
-            let (line, after) = rest.split_at(end);
-            rest = after.get(2..).unwrap_or_default();
-            if headers.len() >= limits.head_lines {
+        let (mut disposition, mut content_type, mut count) = (None, None, 0);
+        for line in split(&lines) {
+            count += 1;
+            if count > limits.head_lines {
                 return Err(MultipartError::too_much(
                     "headers in a part",
                     limits.head_lines as u64,
                 ));
             }
-            let (name, value) = header(line)?;
-            headers.append(name, value);
+            let (name, value) = header(&lines, line)?;
+            let place = match name {
+                CONTENT_DISPOSITION => &mut disposition,
+                CONTENT_TYPE => &mut content_type,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(MultipartError::malformed("a header of a part is repeated"));
+            }
         }
-        let disposition = only(&headers, &CONTENT_DISPOSITION)?;
         let disposition = disposition.ok_or(MultipartError::malformed(
             "a part has no Content-Disposition",
         ))?;
         let (name, file_name) = names(disposition.as_bytes())?;
-        if only(&headers, &CONTENT_TYPE)?.is_some_and(is_multipart) {
+        if content_type.as_ref().is_some_and(is_multipart) {
             // RFC 7578, section 4.3: senders no longer nest.
             return Err(MultipartError::malformed(
                 "a part is a multipart body itself",
@@ -49,8 +56,21 @@ impl PartHead {
         Ok(PartHead {
             name,
             file_name,
-            headers,
+            content_type,
+            lines,
         })
+    }
+
+    /// A copy that does not keep the piece of the body that this is a part of.
+    pub(super) fn detached(&self) -> PartHead {
+        let content_type = self.content_type.as_ref();
+        PartHead {
+            name: self.name.clone(),
+            file_name: self.file_name.clone(),
+            content_type: content_type
+                .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok()),
+            lines: Bytes::copy_from_slice(&self.lines),
+        }
     }
 
     /// Returns the name of the field. Names may be repeated.
@@ -74,19 +94,34 @@ impl PartHead {
     /// Returns the media type that the client sent; `text/plain` by default (RFC 7578, section 4.4). The client may lie.
     #[must_use]
     pub fn content_type(&self) -> &str {
-        let sent = self.headers.get(CONTENT_TYPE);
+        let sent = self.content_type.as_ref();
         sent.and_then(|value| value.to_str().ok())
             .unwrap_or("text/plain")
     }
 
     /// Returns all headers of the part.
     #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+    pub fn headers(&self) -> HeaderMap {
+        split(&self.lines)
+            .filter_map(|line| header(&self.lines, line).ok())
+            .collect()
     }
 }
 
-fn header(line: &[u8]) -> Result<(HeaderName, HeaderValue), MultipartError> {
+/// The lines, without their ends.
+fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let mut ends = memchr::memchr_iter(b'\r', rest);
+        let end = ends.find(|at| rest.get(at + 1) == Some(&b'\n'))?;
+        let (line, after) = rest.split_at(end);
+        rest = after.get(2..)?;
+        Some(line)
+    })
+}
+
+/// Reads a line of `lines`, of which the value stays a part.
+fn header(lines: &Bytes, line: &[u8]) -> Result<(HeaderName, HeaderValue), MultipartError> {
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         // A folded line: parsers disagree about them (CVE-2026-26962).
         return Err(MultipartError::malformed("a header of a part is folded"));
@@ -96,24 +131,12 @@ fn header(line: &[u8]) -> Result<(HeaderName, HeaderValue), MultipartError> {
         return Err(MultipartError::malformed("a header of a part has no colon"));
     };
     let name = HeaderName::from_bytes(name);
-    let value = HeaderValue::from_bytes(value.trim_ascii());
+    let value = HeaderValue::from_maybe_shared(lines.slice_ref(value.trim_ascii()));
     match (name, value) {
         (Ok(name), Ok(value)) => Ok((name, value)),
         _ => Err(MultipartError::malformed(
             "a header of a part has a character that it cannot have",
         )),
-    }
-}
-
-/// The value of a header that must not be repeated.
-fn only<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'a HeaderValue>, MultipartError> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(MultipartError::malformed("a header of a part is repeated")),
-        (value, None) => Ok(value),
     }
 }
 

@@ -93,8 +93,12 @@ impl Request {
 }
 
 fn is_json(sent: &MediaType<'_>) -> bool {
-    let subtype = sent.subtype().to_ascii_lowercase();
-    sent.is("application", "json") || subtype.ends_with("+json")
+    let (subtype, suffix) = (sent.subtype(), "+json");
+    let end = subtype
+        .len()
+        .checked_sub(suffix.len())
+        .and_then(|start| subtype.get(start..));
+    sent.is("application", "json") || end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
 fn malformed(error: serde_json::Error) -> HttpError {
