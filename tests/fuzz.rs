@@ -12,7 +12,19 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// Parts of valid inputs; mixed with any bytes, they get past the first checks.
-const WORDS: [&str; 64] = [
+const WORDS: [&str; 76] = [
+    "--e\r\n",
+    "\r\n--e\r\n",
+    "\r\n--e--",
+    "content-disposition: form-data; name=\"a\"\r\n\r\n",
+    "; filename=\"b\"",
+    "\r\n",
+    "a=b",
+    "&",
+    "{\"a\":",
+    "[1,",
+    "]}",
+    "s1.",
     "gzip",
     "deflate",
     "zstd",

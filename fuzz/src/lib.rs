@@ -2,6 +2,8 @@
 //!
 //! Each function takes any bytes, and panics if a promise is broken.
 
+pub mod data;
+
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -26,7 +28,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 20] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -43,6 +45,10 @@ pub const TARGETS: [Target; 16] = [
     ("fastcgi", fastcgi),
     ("scgi", scgi),
     ("segments", segments),
+    ("multipart", data::multipart),
+    ("cookies", data::cookies),
+    ("forms", data::forms),
+    ("json", data::json),
 ];
 
 /// The bytes as fields of a header, one for each line feed, without those that no header can have.

@@ -1,5 +1,7 @@
 //! The parameters of a header value: `; name=value; name="value"`.
 
+use enfilade_core::headers::is_token;
+
 use super::error::MultipartError;
 
 /// The maximum number of parameters of one value.
@@ -51,8 +53,12 @@ fn one<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Vec<u8>), MultipartError> {
     let Some((name, [b'=', value @ ..])) = equals.and_then(|at| rest.split_at_checked(at)) else {
         return Err(MultipartError::malformed("a parameter has no value"));
     };
-    let name = name.trim_ascii_end();
-    let value = value.trim_ascii_start();
+    // Not `name = value`: parsers disagree about the spaces.
+    if !is_token(name) {
+        return Err(MultipartError::malformed(
+            "the name of a parameter is not a token",
+        ));
+    }
     if let [b'"', quoted @ ..] = value {
         let (text, after) = unquote(quoted)?;
         *rest = after;
@@ -64,7 +70,13 @@ fn one<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Vec<u8>), MultipartError> {
         .unwrap_or(value.len());
     let (text, after) = value.split_at(end);
     *rest = after;
-    Ok((name, text.trim_ascii_end().to_vec()))
+    let text = text.trim_ascii_end();
+    match text.iter().any(u8::is_ascii_whitespace) {
+        true => Err(MultipartError::malformed(
+            "the value of a parameter has a space and no quotes",
+        )),
+        false => Ok((name, text.to_vec())),
+    }
 }
 
 /// The text of a quoted string, and what follows it.

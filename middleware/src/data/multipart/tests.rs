@@ -410,6 +410,18 @@ fn a_boundary_is_one_parameter_of_one_type() {
         ("multipart/form-data", "has no boundary"),
         ("multipart/form-data; boundary=", "the boundary is empty"),
         (
+            "multipart/form-data; boundary =a",
+            "the name of a parameter is not a token",
+        ),
+        (
+            "multipart/form-data; boundary= a",
+            "the value of a parameter has a space and no quotes",
+        ),
+        (
+            "multipart/form-data; boundary=a b",
+            "the value of a parameter has a space and no quotes",
+        ),
+        (
             "multipart/form-data; boundary=\"a \"",
             "the boundary ends with a space",
         ),
