@@ -10,6 +10,7 @@
 //! |---|---|
 //! | choose an application | [`Router`], [`Mounts`], [`Hosts`], [`When`], [`OnlyIf`], [`NotFound`], [`Cascade`], [`Swap`] |
 //! | change the request | [`Slashes`], `Rewrite`, `Redirect`, [`HttpsRedirect`], [`CanonicalHost`], [`MethodOverride`], [`ProxyFix`] |
+//! | read requests | `FormData`, `Multipart`, `Spool`, [`Negotiate`], `CookieKeys` |
 //! | change the content | `Compression`, `Decompression`, [`ContentType`], `FileSource`, `SendFile` |
 //! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
 //! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
@@ -38,6 +39,7 @@
 //! | [`Maintenance`], `RateLimit`, [`ConcurrencyLimit`] | they reject before any work is done |
 //! | [`Timeout`] | the time in a backlog does not count |
 //! | `Decompression`, [`BodyLimit`] | the limit counts the bytes that the application sees |
+//! | `Spool` | it keeps what the application reads |
 //! | [`MethodOverride`], [`Slashes`], `Rewrite` | the router sees the new method and path; forms are read within the limit |
 //! | [`Propagate`] | it sees the request as the application does |
 //! | [`NotFound`] | it responds if the router has no route |
