@@ -62,7 +62,7 @@ pub fn multipart(data: &[u8]) {
     assert!(content <= body.len());
 }
 
-/// Cookies are read within their bounds; what is written is read back, and what nobody signed is no value.
+/// Cookies are read within their bounds; what is written is read back, and what was not signed is no value.
 pub fn cookies(data: &[u8]) {
     let mut request = Request::get("/");
     for line in data.split(|&byte| byte == b'\n').take(300) {
