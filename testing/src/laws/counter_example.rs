@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::verdict::BrokenLaw;
 use crate::lint::Law;
 
-/// A law that a component broke, and the simplest plan that was found for which it does, if it is about one.
+/// A law that a component broke, with the simplest request and application that show it.
 #[derive(Clone, Debug)]
 pub struct CounterExample {
     broken: BrokenLaw,

@@ -53,6 +53,20 @@ use crate::message::upgrade::{Offer, Upgrade};
 /// assert_eq!(request.uri().path(), "/api/users/42"); // as received
 /// assert_eq!(request.url_for_path("/users"), "/api/users");
 /// ```
+///
+/// | you want | use |
+/// |---|---|
+/// | a capture of the route | [`param`](Request::param) |
+/// | the query | `query`, [`query_pairs`](Request::query_pairs), [`query_string`](Request::query_string) |
+/// | the body as JSON, as a form, as it is | `json`, `form`, [`take_body`](Request::take_body) |
+/// | headers, cookies | [`headers`](Request::headers), [`cookies`](Request::cookies) |
+/// | the client | [`client_address`](Request::client_address), [`connection`](Request::connection) |
+/// | a link | [`url_for_path`](Request::url_for_path), [`url`](Request::url) |
+/// | what a wrapper inserted, such as a user | [`extensions`](Request::extensions) |
+/// | another protocol on the connection | [`upgrade`](Request::upgrade) |
+/// | a variable of WSGI or CGI | [`environ`](Request::environ) |
+///
+/// `json` needs the feature `json`; `form` and `query` need `form`.
 pub struct Request(Box<Inner>);
 
 struct Inner {
