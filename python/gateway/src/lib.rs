@@ -35,6 +35,8 @@ pub use self::callable::call;
 pub use self::callable::response_iter::ResponseIter;
 pub use self::embed::{Wsgi, wsgi};
 pub use self::error::Error;
+pub use self::run::activity::Activity;
 pub use self::run::python_app::from_callable;
 pub use self::serve::Server;
 pub use self::serve::options::Options;
+pub use self::serve::threaded::check_certificate;

@@ -9,6 +9,7 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "AccessLog",
+    "Activity",
     "Application",
     "BodyLimit",
     "CacheControl",
@@ -37,6 +38,7 @@ __all__ = [
     "Timing",
     "TrustedHosts",
     "__version__",
+    "check_certificate",
 ]
 
 __version__: str
@@ -69,6 +71,16 @@ class FileWrapper:
     def close(self) -> None: ...
 
 @final
+class Activity:
+    """Counts what the threads of a server do, for the process that forked it: odd while a thread runs the application."""
+
+    def __new__(cls, threads: int) -> Activity: ...
+    def counts(self) -> list[int]: ...
+
+def check_certificate(chain: str | PathLike[str], key: str | PathLike[str]) -> None:
+    """Raises an error if a server cannot use this certificate chain with this key."""
+
+@final
 class Server:
     """An HTTP server for a WSGI application, on sockets that already listen.
 
@@ -98,6 +110,8 @@ class Server:
         title_case_headers: bool = False,
         access_hook: Callable[[tuple[str, int], str, int, int], object] | None = None,
         close_connections: bool = False,
+        on_start: Callable[[], object] | None = None,
+        activity: Activity | None = None,
     ) -> Server: ...
     def serve_forever(self) -> None: ...
     def handle_request(self, timeout: float | None = None) -> bool: ...

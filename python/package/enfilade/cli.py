@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import socket
 import sys
@@ -12,18 +11,18 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from enfilade import options as of
+from enfilade.checks import OptionError, check
 from enfilade.listeners import BindError, listen, name_of
 from enfilade.loading import LoadError, load
+from enfilade.logs import log, set_up_log
 from enfilade.options import Options
 from enfilade.serving import BOOT_FAILED, prepare_path
 from enfilade.workers import Workers
 
-log = logging.getLogger("enfilade")
-
 EPILOG = """\
 signals: TERM stops after the requests in flight, INT and QUIT stop at once; HUP reloads the application in new workers
-and then ends the old ones; TTIN starts one more worker, TTOU ends one.
-exit status: 0 after a stop, 1 if an address cannot be used, 2 for wrong options, 3 if the application does not load.
+and then ends the old ones; USR1 reopens the logs; TTIN starts one more worker, TTOU ends one.
+exit status: 0 after a stop, 1 if an address cannot be served, 2 for wrong options, 3 if the application does not load.
 """
 
 
@@ -32,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--version", action="version", version=f"enfilade {release()}")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve an application", epilog=EPILOG,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+                                usage="enfilade serve [OPTION ...] APP", formatter_class=argparse.RawDescriptionHelpFormatter)
     of.add_to(serve)
     serve.set_defaults(parser=serve)
     return result
@@ -47,17 +46,21 @@ def release() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status. Wrong options exit with status 2."""
-    parsed = parser().parse_args(arguments)
-    return serve(of.options(parsed.parser, parsed))
+    parsed, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = of.options(parsed.parser, parsed)
+    try:
+        prepare_path(options)
+        check(options)
+        if not options.check_config:
+            set_up_log(options)
+    except (OptionError, OSError) as error:
+        parsed.parser.error(str(error))
+    return serve(options)
 
 
 def serve(options: Options) -> int:
-    try:
-        prepare_path(options)
-        set_up_log(options)
-    except OSError as error:
-        print(f"enfilade: {error}", file=sys.stderr)
-        return 1
     try:
         application = load(options.app, options.factory) if options.preload or options.check_config else None
     except LoadError as error:
@@ -74,6 +77,8 @@ def serve(options: Options) -> int:
         return 1
     with contextlib.ExitStack() as cleaning:
         clean_up(cleaning, options, listeners)
+        if options.worker_class:
+            log.info("-k %s has no effect: each worker has %d threads (--threads)", options.worker_class, options.threads)
         for listener in listeners:
             log.info("listening on %s", name_of(listener, bool(options.tls)))
         return Workers(options, listeners, application).run()
@@ -94,17 +99,3 @@ def clean_up(cleaning: contextlib.ExitStack, options: Options, listeners: list[s
 def remove(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
-
-
-def set_up_log(options: Options) -> None:
-    """Sends messages to standard error, or sends standard error and the messages to `--error-log`."""
-    if options.error_log and options.error_log != "-":
-        # Replaces the descriptor itself, so that the file also gets what workers and the application write to it.
-        file = os.open(options.error_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        os.dup2(file, 2)
-        os.close(file)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s", "%Y-%m-%d %H:%M:%S %z"))
-    log.addHandler(handler)
-    log.setLevel(options.log_level.upper())
-    log.propagate = False
