@@ -23,12 +23,16 @@ APPLICATION = '''
 import os, threading, time
 
 VERSION = {version!r}
+TOGETHER = threading.Barrier(4)
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/die":
         os._exit(9)
+    if path == "/together":
+        TOGETHER.wait(20)
     if path.startswith("/sleep"):
+        print("sleeping", flush=True)
         time.sleep(float(path[6:]))
     known = {{
         "/version": VERSION, "/pid": str(os.getpid()), "/big": "text " * 1000, "/thread": threading.current_thread().name,
@@ -332,13 +336,14 @@ def test_static_files(folder: Path) -> None:
 def test_threads(folder: Path) -> None:
     with Command(folder, "site_app:app", "--threads", "4") as command:
         command.wait_until_up()
-        started = time.monotonic()
-        clients = [threading.Thread(target=command.get, args=("/sleep0.5",)) for _ in range(4)]
+        # Each request waits for the three others.
+        statuses: list[int] = []
+        clients = [threading.Thread(target=lambda: statuses.append(command.get("/together").status)) for _ in range(4)]
         for each in clients:
             each.start()
         for each in clients:
-            each.join(5)
-        assert time.monotonic() - started < 1.2
+            each.join(25)
+        assert statuses == [200] * 4
         assert command.get("/threads").text == "True"
 
 
@@ -411,7 +416,7 @@ def test_workers_that_keep_dying_are_replaced_with_a_growing_delay(folder: Path)
             command.wait_for_log(" ended with status 9", times=number + 1)
             command.wait_until_up(number + 2)
         # 0.1, 0.2, 0.4 and 0.8 seconds.
-        assert 1.4 < time.monotonic() - started < 5
+        assert time.monotonic() - started > 1.4
         assert command.get("/version").text == "one"
 
 
@@ -440,9 +445,10 @@ def in_flight(command: Command, target: str = "/sleep0.8") -> Callable[[], int |
 
     An application that Ctrl-C interrupts may still respond with 500.
     """
+    before = command.log().count("sleeping")
     client = Client(command.address)
     client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    time.sleep(0.25)
+    command.wait_for_log("sleeping", times=before + 1)
 
     def status() -> int | None:
         with client:
@@ -472,7 +478,7 @@ def test_sigint_and_sigquit_stop_at_once(folder: Path, number: int, threads: str
         status = in_flight(command, "/sleep20")
         started = time.monotonic()
         command.stop(number)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 10
         assert status() in (None, 500)
         assert refused(command.address)
 
@@ -483,7 +489,7 @@ def test_a_request_that_takes_longer_than_the_graceful_timeout_is_cut(folder: Pa
         status = in_flight(command, "/sleep20")
         started = time.monotonic()
         command.stop(signal.SIGTERM)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 15
         assert status() in (None, 500)
 
 
@@ -492,10 +498,10 @@ def test_sigterm_and_then_sigint_stops_at_once(folder: Path) -> None:
         command.wait_until_up()
         status = in_flight(command, "/sleep20")
         command.send(signal.SIGTERM)
-        time.sleep(0.2)
+        command.wait_for_log("stopping after the requests in flight")
         started = time.monotonic()
         command.stop(signal.SIGINT)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         assert status() in (None, 500)
 
 
