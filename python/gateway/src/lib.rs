@@ -31,6 +31,7 @@ mod run;
 mod serve;
 
 pub use self::call::file_wrapper::FileWrapper;
+pub use self::call::numbers::with_numbers;
 pub use self::callable::call;
 pub use self::callable::response_iter::ResponseIter;
 pub use self::embed::{Wsgi, wsgi};
