@@ -8,7 +8,9 @@ mod wrappers;
 use pyo3::prelude::*;
 
 /// The extension module behind the package `enfilade`.
-#[pymodule]
+///
+/// It has not been tested without the interpreter's lock, so a free-threaded Python turns the lock on when it imports this.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<application::PyApplication>()?;

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from enfilade.access_format import translated
+from enfilade.hooks import Hooks
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Options:
     pythonpath: list[str] = field(default_factory=list)
     pid: str | None = None
     umask: int | None = None
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 def whole(least: int) -> Any:
@@ -183,8 +185,10 @@ def processes(group: argparse._ArgumentGroup) -> None:
 
 
 def times(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--keep-alive", type=seconds_or_never, default=75.0, metavar="SECONDS",
+                       help="timeout for the next request on an open connection; 0 closes connections after each response "
+                            "(default: %(default)s)")
     for name, default, text in (
-        ("--keep-alive", 75.0, "for the next request on an open connection"),
         ("--header-timeout", 30.0, "for the head of a request"),
         ("--body-timeout", 30.0, "for the next byte of a request body"),
         ("--graceful-timeout", 30.0, "for the requests in flight on a stop or a reload"),
@@ -218,12 +222,14 @@ def loading(group: argparse._ArgumentGroup) -> None:
                        help="also search these folders for modules; separated by commas, can be repeated")
     group.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE",
                        help="set an environment variable; can be repeated")
+    group.add_argument("-c", "--config", metavar="FILE",
+                       help="read settings and hooks of gunicorn from this Python file; the options of the command come first")
     group.add_argument("--check-config", action="store_true", help="import the application and exit: status 0 if it loads")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `serve` to its parser."""
-    parser.add_argument("app", metavar="APP", help="module:callable, module:factory() or module (its `application` or `app`)")
+    parser.add_argument("app", metavar="APP", nargs="?", help="module:callable, module:factory() or module (its `application` or `app`)")
     for title, add in (("listening", listening), ("processes and threads", processes), ("timeouts", times),
                        ("behaviour", behaviour), ("the application", loading)):
         add(parser.add_argument_group(title))
@@ -250,8 +256,10 @@ def concurrency(parser: argparse.ArgumentParser) -> int:
         parser.error(f"the variable WEB_CONCURRENCY, for --workers: {error}")
 
 
-def options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Options:
+def options(parser: argparse.ArgumentParser, parsed: argparse.Namespace, hooks: Hooks) -> Options:
     """Returns the options as one value; options that conflict exit with status 2."""
+    if parsed.app is None:
+        parser.error("the following arguments are required: APP")
     if bool(parsed.certfile) != bool(parsed.keyfile) or (parsed.tls and parsed.certfile):
         parser.error("--certfile and --keyfile need each other and cannot be combined with --tls")
     if parsed.preload and parsed.reload:
@@ -269,4 +277,4 @@ def options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Opti
     values["max_requests"] = parsed.max_requests or None
     values["forwarded_allow_ips"] = [each.strip() for each in parsed.forwarded_allow_ips.split(",") if each.strip()]
     values["pythonpath"] = [each for folders in parsed.pythonpath for each in folders.split(",") if each]
-    return Options(**values)
+    return Options(**values, hooks=hooks)

@@ -8,12 +8,14 @@ import random
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from enfilade import _native
 from enfilade.forked import on_reopen
+from enfilade.hooks import SERVER, Hooks, Process
 from enfilade.loading import LoadError, check_threads, load
 from enfilade.options import Options
 from enfilade.reload import Watcher
@@ -27,6 +29,9 @@ BOOT_FAILED = 3
 """The exit status of a worker, and of the command, if the application does not load; the same as gunicorn's."""
 CANNOT_SERVE = 4
 """The exit status of a worker that has an application, but cannot serve it."""
+
+KEEP_ALIVE = 75.0
+"""A value for the server that closes connections after each response, and so never waits for it."""
 
 log = logging.getLogger("enfilade")
 
@@ -80,9 +85,12 @@ def limit(options: Options) -> int | None:
 def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, report: Callable[[str], None],
           activity: _native.Activity, preloaded: WSGIApplication | None = None) -> int:
     """Serves until a signal stops it, and returns the exit status. Calls `report` with "ready" and with changed files."""
+    worker = Process()
     try:
+        hooked(options.hooks, "post_fork", SERVER, worker)
         application = preloaded or load(options.app, options.factory)
         check_threads(options.threads, bool(options.tls))
+        hooked(options.hooks, "post_worker_init", worker)
     except LoadError as error:
         log.error("%s", str(error).rstrip())
         if not options.reload:
@@ -102,7 +110,8 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
             threads=options.threads,
             backlog=options.queue,
             multiprocess=multiprocess,
-            keep_alive=options.keep_alive,
+            keep_alive=options.keep_alive or KEEP_ALIVE,
+            close_connections=options.keep_alive == 0,
             header_timeout=options.header_timeout,
             body_timeout=options.body_timeout,
             graceful_timeout=options.graceful_timeout,
@@ -117,11 +126,20 @@ def serve(options: Options, listeners: list[socket.socket], multiprocess: bool, 
 
         signal.signal(signal.SIGTERM, stop)
         native.serve_forever()
+        options.hooks.try_call("worker_exit", SERVER, worker)
     except (OSError, TypeError, ValueError) as error:
         # For example an invalid certificate, or a log that cannot be opened: the next worker would fail too.
         log.error("cannot serve: %s", error)
         return CANNOT_SERVE
     return 0
+
+
+def hooked(hooks: Hooks, name: str, *processes: Process) -> None:
+    """Calls a hook without which a worker must not serve."""
+    try:
+        hooks.call(name, *processes)
+    except Exception as error:
+        raise LoadError(f"the hook {name} failed:\n{traceback.format_exc()}") from error
 
 
 def failed_files(options: Options) -> list[str]:

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from enfilade import forked
+from enfilade.hooks import SERVER, Process
 from enfilade.logs import reopen_error_log
 from enfilade.options import Options
 from enfilade.progress import Progress
@@ -137,6 +138,7 @@ class Workers:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        self._options.hooks.try_call("pre_fork", SERVER, Process("[booting]"))
         # A signal that comes before the worker has its own handlers waits for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = fork()
@@ -229,6 +231,7 @@ class Workers:
                 return
             if worker := self._workers.pop(pid, None):
                 os.close(worker.status)
+                self._options.hooks.try_call("child_exit", SERVER, Process(pid))
                 self._ended(worker, os.waitstatus_to_exitcode(status))
 
     def _ended(self, worker: Worker, code: int) -> None:
@@ -295,6 +298,7 @@ class Workers:
     def _reload(self) -> None:
         """Starts new workers, which load the application again; the old ones end when all new ones are ready."""
         log.info("reloading")
+        self._options.hooks.try_call("on_reload", SERVER)
         for each in self._current():
             if not each.ready:
                 self._end(each)

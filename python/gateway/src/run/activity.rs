@@ -76,7 +76,7 @@ impl Drop for Mark {
     }
 }
 
-/// Sets the state of this thread, and returns the previous one; nothing if nobody looks at it.
+/// Sets the state of this thread, and returns the previous one; nothing if it has no counter.
 fn change(is_running: bool) -> Option<bool> {
     CURRENT.with_borrow(|current| {
         let (activity, thread) = current.as_ref()?;
