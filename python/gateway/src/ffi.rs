@@ -7,8 +7,10 @@
     reason = "CPython and the system offer these only in C, and Python passes descriptors as numbers"
 )]
 
+#[cfg(not(Py_LIMITED_API))]
 use std::ffi::{CStr, CString};
 use std::io;
+#[cfg(not(Py_LIMITED_API))]
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
@@ -47,6 +49,7 @@ pub(crate) fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
 ///
 /// The host keeps its signal handlers. After the call no thread holds the interpreter. It must not run yet, and no
 /// other thread may start it at the same time.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
     let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
     // SAFETY: `PyConfig_InitPythonConfig` fills the whole struct, so `config` is a valid `PyConfig` from then on; it is
@@ -79,12 +82,14 @@ pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
 }
 
 /// Whether the interpreter runs.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn is_initialized() -> bool {
     // SAFETY: any thread may call it at any time.
     unsafe { ffi::Py_IsInitialized() != 0 }
 }
 
 /// Converts a path to a C string.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn c_string(path: &std::path::Path) -> Result<CString, String> {
     use std::os::unix::ffi::OsStrExt;
     CString::new(path.as_os_str().as_bytes())

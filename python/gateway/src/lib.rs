@@ -24,7 +24,9 @@
 
 mod call;
 mod callable;
+#[cfg(not(Py_LIMITED_API))]
 mod embed;
+#[cfg(not(Py_LIMITED_API))]
 mod error;
 mod ffi;
 mod run;
@@ -34,7 +36,9 @@ pub use self::call::file_wrapper::FileWrapper;
 pub use self::call::numbers::with_numbers;
 pub use self::callable::call;
 pub use self::callable::response_iter::ResponseIter;
+#[cfg(not(Py_LIMITED_API))]
 pub use self::embed::{Wsgi, wsgi};
+#[cfg(not(Py_LIMITED_API))]
 pub use self::error::Error;
 pub use self::run::activity::Activity;
 pub use self::run::python_app::from_callable;
