@@ -113,4 +113,4 @@ def test_google_auth_oauthlib_gives_up(in_its_place: list[Any], monkeypatch: pyt
     started = time.monotonic()
     with pytest.raises(Exception, match="[Tt]imed out|NoneType"):
         flow.run_local_server(host="localhost", bind_addr="127.0.0.1", port=0, open_browser=False, timeout_seconds=1)
-    assert 0.9 < time.monotonic() - started < 3
+    assert 0.9 < time.monotonic() - started < 20

@@ -101,7 +101,7 @@ impl Wsgi {
                 is_multithreaded: self.threads > 1,
                 ..ServerFacts::default()
             };
-            let pool = Pool::start(py, self.threads, self.backlog, &facts).map_err(text)?;
+            let pool = Pool::start(py, self.threads, self.backlog, &facts, None).map_err(text)?;
             python_app::application(&callable, Some(pool)).map_err(text)
         })
     }

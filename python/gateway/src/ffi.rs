@@ -1,15 +1,20 @@
-//! Calls CPython's C interface, and duplicates descriptors that Python passes as numbers.
+//! Calls CPython's C interface, duplicates descriptors that Python passes as numbers, and shares memory with forked
+//! processes.
 //!
 //! Only this module may use `unsafe`. Each block explains why it is sound.
 #![expect(
     unsafe_code,
-    reason = "CPython offers these only in C, and passes descriptors as numbers"
+    reason = "CPython and the system offer these only in C, and Python passes descriptors as numbers"
 )]
 
+#[cfg(not(Py_LIMITED_API))]
 use std::ffi::{CStr, CString};
 use std::io;
+#[cfg(not(Py_LIMITED_API))]
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -44,6 +49,7 @@ pub(crate) fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
 ///
 /// The host keeps its signal handlers. After the call no thread holds the interpreter. It must not run yet, and no
 /// other thread may start it at the same time.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
     let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
     // SAFETY: `PyConfig_InitPythonConfig` fills the whole struct, so `config` is a valid `PyConfig` from then on; it is
@@ -76,14 +82,67 @@ pub(crate) fn initialize(program: Option<&CStr>) -> Result<(), String> {
 }
 
 /// Whether the interpreter runs.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn is_initialized() -> bool {
     // SAFETY: any thread may call it at any time.
     unsafe { ffi::Py_IsInitialized() != 0 }
 }
 
 /// Converts a path to a C string.
+#[cfg(not(Py_LIMITED_API))]
 pub(crate) fn c_string(path: &std::path::Path) -> Result<CString, String> {
     use std::os::unix::ffi::OsStrExt;
     CString::new(path.as_os_str().as_bytes())
         .map_err(|_| format!("{path:?} is not a valid path: it has a null byte"))
+}
+
+/// Counters in memory that this process shares with the processes that it forks later.
+#[derive(Debug)]
+pub(crate) struct SharedCounters {
+    start: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: the memory is not bound to a thread, and is only used as atomic numbers.
+unsafe impl Send for SharedCounters {}
+// SAFETY: as above.
+unsafe impl Sync for SharedCounters {}
+
+impl SharedCounters {
+    /// Makes this many counters, all 0.
+    pub(crate) fn new(count: usize) -> io::Result<SharedCounters> {
+        let size = count.max(1) * size_of::<AtomicU64>();
+        // SAFETY: a new mapping at an address that the system chooses touches no other memory.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        match NonNull::new(start.cast()) {
+            Some(start) => Ok(SharedCounters { start, count }),
+            None => Err(io::Error::from(io::ErrorKind::OutOfMemory)),
+        }
+    }
+
+    /// Returns the counters.
+    pub(crate) fn counters(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping has this many numbers, is aligned to a page, begins as zeros, and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for SharedCounters {
+    fn drop(&mut self) {
+        let size = self.count.max(1) * size_of::<AtomicU64>();
+        // SAFETY: `new` made this mapping with this size, and no reference to it outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), size) };
+    }
 }

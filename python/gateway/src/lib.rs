@@ -24,17 +24,24 @@
 
 mod call;
 mod callable;
+#[cfg(not(Py_LIMITED_API))]
 mod embed;
+#[cfg(not(Py_LIMITED_API))]
 mod error;
 mod ffi;
 mod run;
 mod serve;
 
 pub use self::call::file_wrapper::FileWrapper;
+pub use self::call::numbers::with_numbers;
 pub use self::callable::call;
 pub use self::callable::response_iter::ResponseIter;
+#[cfg(not(Py_LIMITED_API))]
 pub use self::embed::{Wsgi, wsgi};
+#[cfg(not(Py_LIMITED_API))]
 pub use self::error::Error;
+pub use self::run::activity::Activity;
 pub use self::run::python_app::from_callable;
 pub use self::serve::Server;
 pub use self::serve::options::Options;
+pub use self::serve::threaded::check_certificate;

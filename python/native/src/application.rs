@@ -14,13 +14,13 @@ pub(crate) struct PyApplication {
 impl PyApplication {
     /// Makes an application of any WSGI callable.
     #[new]
-    #[pyo3(signature = (app, /))]
+    #[pyo3(signature = (app))]
     fn new(app: &Bound<'_, PyAny>) -> PyResult<PyApplication> {
         Ok(PyApplication { app: taken(app)? })
     }
 
     /// Calls the application with a request, as PEP 3333 defines.
-    #[pyo3(signature = (environ, start_response, /))]
+    #[pyo3(signature = (environ, start_response))]
     fn __call__<'py>(
         &self,
         environ: &Bound<'py, PyAny>,

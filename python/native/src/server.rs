@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::activity::PyActivity;
 use crate::application::taken;
 
 /// An HTTP server for a WSGI application, on sockets that already listen.
@@ -22,7 +23,7 @@ impl PyServer {
         app, *, sockets, threads = 1, backlog = 1024, multiprocess = false, multithread = None,
         server_name = None, server_port = None, keep_alive = 75.0, header_timeout = 30.0, body_timeout = 30.0,
         write_timeout = 60.0, graceful_timeout = 30.0, max_requests = None, tls = None, base_environ = None,
-        title_case_headers = false, access_hook = None, close_connections = false,
+        title_case_headers = false, access_hook = None, close_connections = false, on_start = None, activity = None,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -48,6 +49,8 @@ impl PyServer {
         title_case_headers: bool,
         access_hook: Option<Py<PyAny>>,
         close_connections: bool,
+        on_start: Option<Py<PyAny>>,
+        activity: Option<PyRef<'_, PyActivity>>,
     ) -> PyResult<PyServer> {
         let mut options = Options::default();
         options.threads = threads;
@@ -67,6 +70,8 @@ impl PyServer {
         options.title_case_headers = title_case_headers;
         options.access_hook = access_hook;
         options.close_connections = close_connections;
+        options.on_start = on_start;
+        options.activity = activity.map(|activity| activity.0.clone());
         Ok(PyServer(Server::new(taken(app)?, sockets, options)))
     }
 
@@ -88,6 +93,12 @@ impl PyServer {
     fn shutdown(&self) {
         self.0.shutdown();
     }
+}
+
+/// Raises an `OSError` or a `ValueError` if a server cannot use this certificate chain with this key.
+#[pyfunction]
+pub(crate) fn check_certificate(chain: PathBuf, key: PathBuf) -> PyResult<()> {
+    Ok(enfilade_python::check_certificate(&chain, &key)?)
 }
 
 pub(crate) fn seconds(seconds: f64) -> PyResult<Duration> {

@@ -9,6 +9,7 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "AccessLog",
+    "Activity",
     "Application",
     "BodyLimit",
     "CacheControl",
@@ -37,6 +38,7 @@ __all__ = [
     "Timing",
     "TrustedHosts",
     "__version__",
+    "check_certificate",
 ]
 
 __version__: str
@@ -50,8 +52,8 @@ class _Readable(Protocol):
 class Application:
     """An application of Enfilade, which is a WSGI callable too."""
 
-    def __new__(cls, app: WSGIApplication, /) -> Application: ...
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse, /) -> Iterable[bytes]: ...
+    def __new__(cls, app: WSGIApplication) -> Application: ...
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]: ...
     def describe(self) -> str: ...
     def __repr__(self) -> str: ...
 
@@ -67,6 +69,16 @@ class FileWrapper:
     def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
+
+@final
+class Activity:
+    """Counts what the threads of a server do, for the process that forked it: odd while a thread runs the application."""
+
+    def __new__(cls, threads: int) -> Activity: ...
+    def counts(self) -> list[int]: ...
+
+def check_certificate(chain: str | PathLike[str], key: str | PathLike[str]) -> None:
+    """Raises an error if a server cannot use this certificate chain with this key."""
 
 @final
 class Server:
@@ -98,6 +110,8 @@ class Server:
         title_case_headers: bool = False,
         access_hook: Callable[[tuple[str, int], str, int, int], object] | None = None,
         close_connections: bool = False,
+        on_start: Callable[[], object] | None = None,
+        activity: Activity | None = None,
     ) -> Server: ...
     def serve_forever(self) -> None: ...
     def handle_request(self, timeout: float | None = None) -> bool: ...
@@ -113,7 +127,6 @@ class Router(Application):
     def __new__(
         cls,
         routes: Mapping[str, WSGIApplication],
-        /,
         *,
         mounts: Mapping[str, WSGIApplication] | None = None,
         fallback: WSGIApplication | None = None,
@@ -123,13 +136,13 @@ class Router(Application):
 class Mounts(Application):
     """Chooses an application by the longest prefix of the path that matches; `default`, or `/`, takes all other paths."""
 
-    def __new__(cls, mounts: Mapping[str, WSGIApplication], /, default: WSGIApplication | None = None) -> Mounts: ...
+    def __new__(cls, mounts: Mapping[str, WSGIApplication], default: WSGIApplication | None = None) -> Mounts: ...
 
 @final
 class NotFound(Application):
     """Calls `fallback` if the application responds with 404."""
 
-    def __new__(cls, app: WSGIApplication, fallback: WSGIApplication, /, *, pages_only: bool = False) -> NotFound: ...
+    def __new__(cls, app: WSGIApplication, fallback: WSGIApplication, *, pages_only: bool = False) -> NotFound: ...
 
 @final
 class ProxyFix(Application):
@@ -138,7 +151,6 @@ class ProxyFix(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         trusted: Sequence[str],
         forwarded: bool = False,
@@ -152,7 +164,6 @@ class Slashes(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         mode: Literal["trim", "append", "merge"] = "trim",
         merge: bool = False,
@@ -166,7 +177,6 @@ class MethodOverride(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         query: str | None = None,
         form_field: str | None = None,
@@ -177,13 +187,13 @@ class MethodOverride(Application):
 class HttpsRedirect(Application):
     """Redirects to HTTPS."""
 
-    def __new__(cls, app: WSGIApplication, /, *, port: int | None = None, exclude: Sequence[str] = ...) -> HttpsRedirect: ...
+    def __new__(cls, app: WSGIApplication, *, port: int | None = None, exclude: Sequence[str] = ...) -> HttpsRedirect: ...
 
 @final
 class CanonicalHost(Application):
     """Redirects from all other hosts to one."""
 
-    def __new__(cls, app: WSGIApplication, host: str, /, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
+    def __new__(cls, app: WSGIApplication, host: str, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
 
 @final
 class Compression(Application):
@@ -192,7 +202,6 @@ class Compression(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         level: int | None = None,
         min_size: int | None = None,
@@ -204,7 +213,7 @@ class Compression(Application):
 class Decompression(Application):
     """Decompresses request bodies, up to a limit in bytes."""
 
-    def __new__(cls, app: WSGIApplication, /, *, limit: int | None = None) -> Decompression: ...
+    def __new__(cls, app: WSGIApplication, *, limit: int | None = None) -> Decompression: ...
 
 @final
 class Headers(Application):
@@ -213,7 +222,6 @@ class Headers(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         set: _Pairs | None = None,
         append: _Pairs | None = None,
@@ -232,7 +240,6 @@ class SecurityHeaders(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         set: _Pairs | None = None,
         remove: Sequence[str] = ...,
@@ -243,7 +250,7 @@ class SecurityHeaders(Application):
 class CacheControl(Application):
     """Sets how long caches may keep responses: directives by path pattern. The first pattern that matches applies."""
 
-    def __new__(cls, app: WSGIApplication, rules: _Pairs, /) -> CacheControl: ...
+    def __new__(cls, app: WSGIApplication, rules: _Pairs) -> CacheControl: ...
 
 @final
 class Cors(Application):
@@ -252,7 +259,6 @@ class Cors(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         origins: Sequence[str],
         methods: Sequence[str] | None = None,
@@ -266,25 +272,25 @@ class Cors(Application):
 class ErrorPages(Application):
     """Fills error responses with HTML, JSON problem details or text, as the client prefers."""
 
-    def __new__(cls, app: WSGIApplication, /, *, replace_content: bool = False) -> ErrorPages: ...
+    def __new__(cls, app: WSGIApplication, *, replace_content: bool = False) -> ErrorPages: ...
 
 @final
 class Timeout(Application):
     """Returns 503 if there is no response within `head` seconds. The Python code runs on; its response is dropped."""
 
-    def __new__(cls, app: WSGIApplication, head: float, /) -> Timeout: ...
+    def __new__(cls, app: WSGIApplication, head: float) -> Timeout: ...
 
 @final
 class BodyLimit(Application):
     """Returns 413 if a request body is longer than `limit` bytes."""
 
-    def __new__(cls, app: WSGIApplication, limit: int, /) -> BodyLimit: ...
+    def __new__(cls, app: WSGIApplication, limit: int) -> BodyLimit: ...
 
 @final
 class RateLimit(Application):
     """Limits each client to `requests` in `period` seconds, and returns 429 to further requests."""
 
-    def __new__(cls, app: WSGIApplication, requests: int, /, *, period: float = 60.0, burst: int | None = None) -> RateLimit: ...
+    def __new__(cls, app: WSGIApplication, requests: int, *, period: float = 60.0, burst: int | None = None) -> RateLimit: ...
 
 @final
 class ConcurrencyLimit(Application):
@@ -294,7 +300,6 @@ class ConcurrencyLimit(Application):
         cls,
         app: WSGIApplication,
         limit: int,
-        /,
         *,
         backlog: int | None = None,
         wait: float | None = None,
@@ -304,7 +309,7 @@ class ConcurrencyLimit(Application):
 class CatchPanic(Application):
     """Returns 500 if a component in Rust panics."""
 
-    def __new__(cls, app: WSGIApplication, /) -> CatchPanic: ...
+    def __new__(cls, app: WSGIApplication) -> CatchPanic: ...
 
 @final
 class Maintenance(Application):
@@ -313,7 +318,6 @@ class Maintenance(Application):
     def __new__(
         cls,
         app: WSGIApplication,
-        /,
         *,
         closed: bool = False,
         retry_after: int | None = None,
@@ -328,23 +332,23 @@ class Maintenance(Application):
 class TrustedHosts(Application):
     """Rejects requests for hosts that are not in the list."""
 
-    def __new__(cls, app: WSGIApplication, hosts: Sequence[str], /) -> TrustedHosts: ...
+    def __new__(cls, app: WSGIApplication, hosts: Sequence[str]) -> TrustedHosts: ...
 
 @final
 class AccessLog(Application):
     """Logs requests: `common`, `combined`, `vhost_combined`, `json`, or a format in Apache's syntax."""
 
-    def __new__(cls, app: WSGIApplication, /, *, format: str = "combined", output: str = "-") -> AccessLog: ...
+    def __new__(cls, app: WSGIApplication, *, format: str = "combined", output: str = "-") -> AccessLog: ...
     def reopen(self) -> None: ...
 
 @final
 class RequestId(Application):
     """Gives each request an ID: the client's ID, if valid, or a new one."""
 
-    def __new__(cls, app: WSGIApplication, /, *, header: str | None = None, ignore_inbound: bool = False) -> RequestId: ...
+    def __new__(cls, app: WSGIApplication, *, header: str | None = None, ignore_inbound: bool = False) -> RequestId: ...
 
 @final
 class Timing(Application):
     """Reports how long responses took, in `Server-Timing` and `X-Runtime`."""
 
-    def __new__(cls, app: WSGIApplication, /, *, server_timing: bool = True, x_runtime: bool = True) -> Timing: ...
+    def __new__(cls, app: WSGIApplication, *, server_timing: bool = True, x_runtime: bool = True) -> Timing: ...

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import ast
 import importlib
 import sys
 import traceback
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,13 +37,24 @@ def load(name: str, factory: bool = False) -> WSGIApplication:
     return result
 
 
+def check_threads(threads: int, tls: bool) -> None:
+    """Raises LoadError if the application has replaced the system's threads with greenlets, and the server needs threads.
+
+    Greenlets run only while the thread that started them waits in the library that made them, and the server waits in Rust.
+    """
+    if isinstance(_thread.start_new_thread, BuiltinFunctionType) or (threads == 1 and not tls):
+        return
+    needs = "--threads 1" if threads > 1 else "a proxy for TLS"
+    raise LoadError("the application replaces threads with greenlets (such as by gevent.monkey.patch_all()), which works only on "
+                    f"one thread without TLS: use {needs}, with more --workers, or remove the patch")
+
+
 def imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            hint = f"; searched in {', '.join(path or '.' for path in sys.path[:3])} ..."
-            raise LoadError(f"no module {error.name!r}{hint}\n{traceback.format_exc()}") from error
+            raise LoadError(f"no module {error.name!r}; searched in {', '.join(path or '.' for path in sys.path[:3])} ...") from error
         raise LoadError(f"module {name!r} does not load:\n{traceback.format_exc()}") from error
     except SystemExit as error:
         raise LoadError(f"module {name!r} exited ({error}) while it was imported") from error

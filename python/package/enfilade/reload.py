@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
+from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator
+from time import sleep
 
 
 def loaded_files() -> Iterator[str]:
@@ -61,14 +61,16 @@ class Watcher:
         self._listed = True
         return found
 
-    def start(self, report: Callable[[str], None]) -> threading.Thread:
-        """Starts a thread that calls `report` with the first file that changes."""
+    def start(self, report: Callable[[str], None]) -> None:
+        """Starts a thread that calls `report` with the first file that changes.
+
+        It is a thread of the system, also if the application replaces the functions of `threading` and `time` with those of
+        greenlets: the ones here were imported before.
+        """
 
         def watch() -> None:
             while not (path := self.changed()):
-                time.sleep(self._interval)
+                sleep(self._interval)
             report(path)
 
-        thread = threading.Thread(target=watch, name="enfilade-reload", daemon=True)
-        thread.start()
-        return thread
+        start_new_thread(watch, ())

@@ -24,7 +24,7 @@ import sys
 import threading
 import wsgiref.simple_server as standard
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from wsgiref.handlers import read_environ
 from wsgiref.simple_server import ServerHandler, demo_app, server_version, software_version, sys_version
 
@@ -188,8 +188,17 @@ def _overridden(subclass: type, ours: type, base: type, known: frozenset[str]) -
     return None
 
 
+Kind = TypeVar("Kind", bound=standard.WSGIServer)
+
+
+@overload
+def make_server(host: str, port: int, app: WSGIApplication, *,
+                handler_class: type[standard.WSGIRequestHandler] = ...) -> WSGIServer: ...
+@overload
+def make_server(host: str, port: int, app: WSGIApplication, server_class: type[Kind],
+                handler_class: type[standard.WSGIRequestHandler] = ...) -> Kind: ...
 def make_server(host: str, port: int, app: WSGIApplication, server_class: type[standard.WSGIServer] = WSGIServer,
-                handler_class: type[standard.WSGIRequestHandler] = WSGIRequestHandler) -> Any:
+                handler_class: type[standard.WSGIRequestHandler] = WSGIRequestHandler) -> standard.WSGIServer:
     """Returns a server of `server_class` for `app` on `host` and `port`. Port 0 chooses a free port."""
     server = server_class((host, port), handler_class)
     server.set_app(app)

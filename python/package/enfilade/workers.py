@@ -1,7 +1,8 @@
 """The first process: it holds the sockets, forks the workers that serve, and replaces workers that end.
 
 SIGTERM stops after the requests in flight, SIGINT and SIGQUIT stop at once, SIGHUP reloads the application in new workers
-before the old ones end, SIGTTIN starts one more worker, SIGTTOU ends one: the same signals as gunicorn's.
+before the old ones end, SIGUSR1 reopens the logs, SIGTTIN starts one more worker, SIGTTOU ends one: the same signals as
+gunicorn's.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+# The originals, also if `--preload` loads an application that replaces them with those of gevent.
+from os import fork, waitpid
+from select import select
+from signal import signal as set_handler
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from enfilade import forked
+from enfilade.hooks import SERVER, Process
+from enfilade.logs import reopen_error_log
 from enfilade.options import Options
-from enfilade.serving import BOOT_FAILED, serve
+from enfilade.progress import Progress
+from enfilade.serving import BOOT_FAILED, CANNOT_SERVE, serve
 
 if TYPE_CHECKING:
     # `wsgiref.types` is not in Python 3.10.
@@ -30,13 +38,16 @@ log = logging.getLogger("enfilade")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD,
            signal.SIGUSR1, signal.SIGUSR2)
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2)
 
 LIVED_LONG = 10.0
 """After a worker that lived this many seconds, the next one starts without delay."""
 LONGEST_DELAY = 30.0
 AT_ONCE = 2.0
 """Seconds that workers have for a stop at once, before they are killed."""
+
+
+FAILURES = {BOOT_FAILED: ("the application does not load", BOOT_FAILED), CANNOT_SERVE: ("the workers cannot serve", 1)}
+"""What a worker's exit status says before it was ready, and the exit status of the command if it is the first one."""
 
 
 @dataclass
@@ -47,6 +58,7 @@ class Worker:
     generation: int
     status: int
     """The descriptor on which the worker reports: "ready", and the files that changed."""
+    progress: Progress
     started: float = field(default_factory=time.monotonic)
     ready: bool = False
     kill_at: float | None = None
@@ -82,10 +94,11 @@ class Workers:
         self._served = False
         self._failures = 0
         self._next_start = 0.0
+        self._next_look = 0.0
         self._pending: list[int] = []
         self._reading, self._writing = os.pipe()
-        # Workers read from this pipe, which closes when this process ends for whatever reason.
-        self._alive_reading, self._alive_writing = os.pipe()
+        self._interval = min(1.0, options.timeout / 4) if options.timeout else None
+        """How often to look for stuck workers."""
 
     def run(self) -> int:
         """Serves until a signal stops it, and returns the exit status."""
@@ -93,12 +106,13 @@ class Workers:
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for number in SIGNALS:
-            signal.signal(number, self._received)
+            set_handler(number, self._received)
         try:
             while True:
                 self._keep()
                 self._wait()
                 self._handle_signals()
+                self._end_stuck()
                 self._kill_overdue()
         except Stop as stop:
             return stop.status
@@ -120,36 +134,36 @@ class Workers:
 
     def _start(self) -> None:
         reading, writing = os.pipe()
+        progress = Progress(self._options.threads, time.monotonic())
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        parent = os.getpid()
+        self._options.hooks.try_call("pre_fork", SERVER, Process("[booting]"))
+        # A signal that comes before the worker has its own handlers waits for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        pid = fork()
         if pid == 0:
             os.close(reading)
-            self._become_worker(writing)
+            self._become_worker(parent, writing, progress)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(writing)
-        self._workers[pid] = Worker(pid, self._generation, reading)
+        self._workers[pid] = Worker(pid, self._generation, reading, progress)
         log.info("worker %d starts", pid)
 
-    def _become_worker(self, writing: int) -> None:
+    def _become_worker(self, parent: int, writing: int, progress: Progress) -> None:
         """Serves in the forked process, and never returns."""
         status = 1
         try:
-            signal.set_wakeup_fd(-1)
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            # A terminal sends these to all processes, and only the first one handles them.
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            for descriptor in [self._reading, self._writing, self._alive_writing, *(each.status for each in self._workers.values())]:
+            for descriptor in [self._reading, self._writing, *(each.status for each in self._workers.values())]:
                 os.close(descriptor)
-            end_with(self._alive_reading)
+            forked.set_up(self._options, parent, self._listeners, [writing], SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
             def report(text: str) -> None:
                 with contextlib.suppress(OSError):
                     os.write(writing, text.encode("utf-8", "surrogateescape") + b"\n")
 
-            status = serve(self._options, self._listeners, self._wanted > 1, report, self._preloaded)
+            status = serve(self._options, self._listeners, self._wanted > 1, report, progress.activity, self._preloaded)
         except KeyboardInterrupt:
             status = 130
         except SystemExit as exit:
@@ -171,9 +185,11 @@ class Workers:
         times = [each.kill_at for each in self._workers.values() if each.kill_at is not None]
         if len(self._current()) < self._wanted:
             times.append(self._next_start)
+        if self._interval is not None and self._workers:
+            times.append(self._next_look)
         timeout = max(0.0, min(times) - now) if times else None
         statuses = {each.status: each for each in self._workers.values() if not each.silent}
-        readable, _, _ = select.select([self._reading, *statuses], [], [], timeout)
+        readable, _, _ = select([self._reading, *statuses], [], [], timeout)
         if self._reading in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._reading, 4096)
@@ -198,6 +214,7 @@ class Workers:
 
     def _became_ready(self, worker: Worker) -> None:
         worker.ready = self._served = True
+        worker.progress.restart(time.monotonic())
         log.info("worker %d serves", worker.pid)
         if worker.generation == self._generation and all(each.ready for each in self._current()):
             for old in [each for each in self._workers.values() if each.generation != self._generation]:
@@ -207,21 +224,22 @@ class Workers:
         """Handles the workers that ended."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             if worker := self._workers.pop(pid, None):
                 os.close(worker.status)
+                self._options.hooks.try_call("child_exit", SERVER, Process(pid))
                 self._ended(worker, os.waitstatus_to_exitcode(status))
 
     def _ended(self, worker: Worker, code: int) -> None:
         if worker.kill_at is not None or worker.generation != self._generation:
             log.info("worker %d ended", worker.pid)
             return
-        if not worker.ready and code == BOOT_FAILED:
-            self._failed_to_load()
+        if not worker.ready and code in FAILURES:
+            self._failed_to_start(code)
             return
         if code == 0 and worker.ready:
             log.info("worker %d ended after its last request", worker.pid)
@@ -232,14 +250,15 @@ class Workers:
         self._failures = 1 if lived >= LIVED_LONG else self._failures + 1
         self._next_start = time.monotonic() + (0.0 if lived >= LIVED_LONG else backoff(self._failures))
 
-    def _failed_to_load(self) -> None:
+    def _failed_to_start(self, code: int) -> None:
         """Ends the command if nothing was served yet; on a reload the old workers keep serving."""
         old = [each for each in self._workers.values() if each.generation != self._generation and each.kill_at is None]
+        what, status = FAILURES[code]
         if not self._served:
-            log.error("the application does not load")
-            self._stop_at_once(BOOT_FAILED)
+            log.error("%s", what)
+            self._stop_at_once(status)
         if old:
-            log.error("the application does not load: the old workers keep serving")
+            log.error("%s: the old workers keep serving", what)
             for each in self._current():
                 self._end(each)
             self._generation = old[0].generation
@@ -259,16 +278,27 @@ class Workers:
                 log.info("stopping at once")
                 self._stop_at_once(0)
             elif number == signal.SIGHUP:
+                self._reopen_logs()
                 self._reload()
+            elif number == signal.SIGUSR1:
+                log.info("reopening the logs")
+                self._reopen_logs()
             elif number == signal.SIGTTIN:
                 self._wanted += 1
             elif number == signal.SIGTTOU and self._wanted > 1:
                 self._wanted -= 1
                 self._end(self._current()[0]) if len(self._current()) > self._wanted else None
 
+    def _reopen_logs(self) -> None:
+        reopen_error_log(self._options)
+        for each in self._workers.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGUSR1)
+
     def _reload(self) -> None:
         """Starts new workers, which load the application again; the old ones end when all new ones are ready."""
         log.info("reloading")
+        self._options.hooks.try_call("on_reload", SERVER)
         for each in self._current():
             if not each.ready:
                 self._end(each)
@@ -283,6 +313,21 @@ class Workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGTERM if worker.ready else signal.SIGKILL)
 
+    def _end_stuck(self) -> None:
+        """Replaces the workers that made no progress within the timeout."""
+        if self._interval is None or (now := time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + self._interval
+        for each in self._workers.values():
+            each.progress.look(each.ready, now, self._interval)
+            if each.kill_at is None and each.progress.stuck >= self._options.timeout:
+                doing = "no thread of it made progress" if each.ready else "its application did not load"
+                log.critical("worker %d is stuck: %s for %g seconds (--timeout); its threads:", each.pid, doing, self._options.timeout)
+                each.kill_at = now + AT_ONCE
+                with contextlib.suppress(ProcessLookupError):
+                    # The worker writes the stacks and ends: `forked.set_up`.
+                    os.kill(each.pid, signal.SIGABRT)
+
     def _kill_overdue(self) -> None:
         for each in self._workers.values():
             if each.kill_at is not None and time.monotonic() >= each.kill_at:
@@ -292,7 +337,7 @@ class Workers:
                     os.kill(each.pid, signal.SIGKILL)
 
     def _stop_gracefully(self) -> None:
-        self._wanted = 0
+        self._wanted, self._interval = 0, None
         for each in list(self._workers.values()):
             self._end(each)
         while self._workers:
@@ -303,7 +348,7 @@ class Workers:
         raise Stop(0)
 
     def _stop_at_once(self, status: int) -> None:
-        self._wanted = 0
+        self._wanted, self._interval = 0, None
         for each in self._workers.values():
             each.kill_at = time.monotonic() + AT_ONCE
             with contextlib.suppress(ProcessLookupError):
@@ -312,14 +357,3 @@ class Workers:
             self._wait()
             self._kill_overdue()
         raise Stop(status)
-
-
-def end_with(descriptor: int) -> None:
-    """Ends this worker when the first process ends, which closes its side of the pipe."""
-    import threading
-
-    def watch() -> None:
-        os.read(descriptor, 1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="enfilade-parent", daemon=True).start()

@@ -33,8 +33,10 @@ class Command:
     def __init__(self, folder: Path, application: str, *arguments: str, bind: str | None = None,
                  environment: dict[str, str] | None = None) -> None:
         bind = bind or "127.0.0.1:0"
+        # With no name, the configuration has it.
+        named = [application] if application else []
         self.output = tempfile.TemporaryFile()
-        command = [sys.executable, "-m", "enfilade", "serve", application, "--bind", bind, *arguments]
+        command = [sys.executable, "-m", "enfilade", "serve", *named, "--bind", bind, *arguments]
         self.process = start(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
                              env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
         # With this option the messages are not in the output of the process.

@@ -16,6 +16,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.simple_server import demo_app
@@ -307,24 +308,37 @@ def endless(environ: Environ, start: Start) -> Iterable[bytes]:
     return Counted(environ, [b"x" * 65536] * 20_000)
 
 
+def passed(environ: Environ, name: str) -> bool:
+    """Waits until the test has made this file in its folder `gate`: it does so once it has what was sent before.
+
+    A test that waits in turn for what the server keeps back gets a response that says so, after a time that no machine
+    needs.
+    """
+    path = Path(query(environ, "gate")) / name
+    limit = time.monotonic() + 15
+    while not path.exists() and time.monotonic() < limit:
+        time.sleep(0.005)
+    return path.exists()
+
+
 @probe
-def timed(environ: Environ, start: Start) -> Iterator[bytes]:
-    """Yields four blocks, with a pause of a quarter of a second after each."""
+def gated(environ: Environ, start: Start) -> Iterator[bytes]:
+    """Yields four blocks. Each waits until the test has the one before, and so does the end."""
     fields = [("Content-Type", "text/plain")]
     if query(environ, "length"):
         fields.append(("Content-Length", "8"))
     start("200 OK", fields)
     for number in range(4):
         yield b"%d," % number
-        time.sleep(0.25)
+        if not passed(environ, str(number)):
+            yield b"no"
 
 
 @probe
 def writes(environ: Environ, start: Start) -> Iterable[bytes]:
     write = start("200 OK", [("Content-Type", "text/plain")])
     write(b"a")
-    time.sleep(0.4)
-    write(b"b")
+    write(b"b" if passed(environ, "a") else b"no")
     return [b"c", b"d"]
 
 

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::run::activity;
 use crate::run::reactor::{self, wait};
 
 /// The number of blocks that may wait for a slow client before the application waits too.
@@ -54,6 +55,7 @@ pub(crate) fn transmit(
     progress: &Progress,
     bytes: Bytes,
 ) -> PyResult<bool> {
+    let _waiting = activity::waiting();
     progress.sent.fetch_add(1, Ordering::Relaxed);
     match blocks.try_send(bytes) {
         Ok(()) => {}

@@ -7,12 +7,13 @@ use enfilade::{RemoteUser, Request, Scheme, path};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use rustc_hash::FxHashMap;
 
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
+use crate::call::numbers::NumberCaptures;
 use crate::ffi::latin1;
 
 /// The limit of header names and of addresses that a thread caches, because clients choose both.
@@ -283,8 +284,12 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     if request.params().iter().next().is_some() {
         // WSGI routers put their captures there, by wsgi.org's specification of `routing_args`.
         let captured = PyDict::new(py);
+        let numbers = request.extensions().get::<NumberCaptures>();
         for (name, value) in request.params().iter() {
-            captured.set_item(name, value)?;
+            match numbers.is_some_and(|numbers| numbers.has(name)) {
+                true => captured.set_item(name, integer(py, value))?,
+                false => captured.set_item(name, value)?,
+            }
         }
         environ.set_item(
             intern!(py, "wsgiorg.routing_args"),
@@ -297,6 +302,12 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
         environ.set_item(intern!(py, "HTTP_HOST"), latin1(py, host.as_bytes())?)?;
     }
     Ok(())
+}
+
+/// Converts digits. Python limits their number; beyond it the text stays.
+fn integer<'py>(py: Python<'py>, value: &str) -> Bound<'py, PyAny> {
+    let text = PyString::new(py, value).into_any();
+    py.get_type::<PyInt>().call1((&text,)).unwrap_or(text)
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName, first: &HeaderValue) -> Vec<u8> {

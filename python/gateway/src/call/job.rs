@@ -20,7 +20,7 @@ use crate::call::environ::Template;
 use crate::call::exchange::{Exchange, SendOutcome};
 use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
-use crate::run::reactor;
+use crate::run::{activity, reactor};
 
 /// The limits of size and time for receiving an unread body, so that the client reads the response.
 pub(crate) const LINGER: usize = 16 * 1024 * 1024;
@@ -50,6 +50,7 @@ pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()>
     if respond.is_closed() {
         return Ok(());
     }
+    let _running = activity::running();
     let is_head = request.method() == Method::HEAD;
     let body = request.take_body();
     let input = match body.is_finished() {

@@ -66,7 +66,7 @@ fn start_default() -> Result<Arc<Pool>, BoxError> {
         is_multithreaded: true,
         ..ServerFacts::default()
     };
-    let pool = Python::attach(|py| Pool::start(py, THREADS, pool::BACKLOG, &facts))?;
+    let pool = Python::attach(|py| Pool::start(py, THREADS, pool::BACKLOG, &facts, None))?;
     // If another thread was faster, its pool is used, and the threads of this one end.
     Ok(DEFAULT.get_or_init(|| pool).clone())
 }

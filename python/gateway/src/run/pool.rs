@@ -11,6 +11,7 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
+use crate::run::activity::Activity;
 
 /// The default limit of requests that wait for a thread.
 pub(crate) const BACKLOG: usize = 1_024;
@@ -47,12 +48,13 @@ struct PoolState {
 }
 
 impl Pool {
-    /// Starts this many threads, for which up to `backlog` requests may wait.
+    /// Starts this many threads, for which up to `backlog` requests may wait. They count in `activity`.
     pub(crate) fn start(
         py: Python<'_>,
         threads: usize,
         backlog: usize,
         facts: &ServerFacts,
+        activity: Option<&Activity>,
     ) -> PyResult<Arc<Pool>> {
         let template = Arc::new(Template::new(py, facts)?);
         let state = PoolState {
@@ -73,11 +75,15 @@ impl Pool {
         });
         for number in 0..threads.max(1) {
             let (queue, template) = (queue.clone(), template.clone());
+            let activity = activity.cloned();
             let work = PyCFunction::new_closure(
                 py,
                 Some(c"enfilade_worker"),
                 None,
                 move |arguments, _| {
+                    if let Some(activity) = &activity {
+                        activity.install(number);
+                    }
                     queue.serve(arguments.py(), &template);
                 },
             )?;

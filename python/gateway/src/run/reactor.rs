@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use crate::run::activity;
+
 /// A server whose connections are served on the thread that calls Python.
 ///
 /// If that thread slept, the event that Python waits for would never come.
@@ -46,6 +48,7 @@ pub(crate) fn set_current(reactor: Option<Rc<dyn Reactor>>) -> Option<Rc<dyn Rea
 ///
 /// On the thread of a reactor it serves meanwhile.
 pub(crate) fn wait<F: Future>(py: Python<'_>, future: F) -> PyResult<F::Output> {
+    let _waiting = activity::waiting();
     let Some(reactor) = current() else {
         return Ok(park_on(py, future));
     };

@@ -4,7 +4,7 @@ mod access_hook;
 mod inline;
 pub(crate) mod options;
 mod stop;
-mod threaded;
+pub(crate) mod threaded;
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -108,6 +108,12 @@ impl Server {
             deadline,
         };
         let server = Inline::new(plan, self.sockets()?, &self.options)?;
+        if let Some(activity) = &self.options.activity {
+            activity.install(0);
+        }
+        if !once {
+            self.options.started(py)?;
+        }
         server.serve(py, &template)
     }
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::call::environ::ServerFacts;
+use crate::run::activity::Activity;
 use crate::run::pool::BACKLOG;
 
 /// The options of a server.
@@ -51,6 +52,10 @@ pub struct Options {
     pub title_case_headers: bool,
     /// Called for every request: client, request line, status, bytes.
     pub access_hook: Option<Py<PyAny>>,
+    /// Called once the sockets are served: all that can fail at the start was done.
+    pub on_start: Option<Py<PyAny>>,
+    /// Where the threads show whether the application makes progress.
+    pub activity: Option<Activity>,
     /// Whether each connection closes after its first response.
     pub close_connections: bool,
 }
@@ -74,6 +79,8 @@ impl Default for Options {
             base_environ: None,
             title_case_headers: false,
             access_hook: None,
+            on_start: None,
+            activity: None,
             close_connections: false,
         }
     }
@@ -83,6 +90,14 @@ impl Options {
     /// Whether the caller's thread does all work.
     pub(super) fn is_inline(&self) -> bool {
         self.threads <= 1 && self.tls.is_none()
+    }
+
+    /// Tells Python that the server has started.
+    pub(super) fn started(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.on_start {
+            Some(call) => call.call0(py).map(drop),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn facts(&self, py: Python<'_>) -> ServerFacts {

@@ -1,8 +1,10 @@
 //! A server with several Python threads. Its connections are served without the interpreter.
 
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,7 +27,10 @@ use crate::serve::stop::{Signals, Stop};
 /// The timeout for dropping aborted work.
 const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(crate) fn serve(
+#[cfg(not(feature = "tls"))]
+const NO_TLS: &str = "this build does not support TLS";
+
+pub(super) fn serve(
     py: Python<'_>,
     app: Application,
     sockets: Vec<OwnedFd>,
@@ -33,10 +38,17 @@ pub(crate) fn serve(
     stop: Arc<Stop>,
     signals: &Signals,
 ) -> PyResult<()> {
-    let pool = Pool::start(py, options.threads, options.backlog, &options.facts(py))?;
+    let pool = Pool::start(
+        py,
+        options.threads,
+        options.backlog,
+        &options.facts(py),
+        options.activity.as_ref(),
+    )?;
     let server = server(sockets, options)?;
     let app = around_all(py, app, options, &pool, &stop);
     let runtime = runtime(&pool)?;
+    options.started(py)?;
     let (interrupt, interrupted) = mpsc::unbounded_channel();
     pool.on_interrupt(move |error| drop(interrupt.send(error)));
     let told = stop.clone();
@@ -154,9 +166,29 @@ fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
 #[cfg(not(feature = "tls"))]
 fn secure(listener: Listener, options: &Options) -> PyResult<Listener> {
     match options.tls {
-        Some(_) => Err(PyValueError::new_err("this build does not support TLS")),
+        Some(_) => Err(PyValueError::new_err(NO_TLS)),
         None => Ok(listener),
     }
+}
+
+/// Returns an error if a server cannot use this certificate chain with this key.
+///
+/// # Errors
+///
+/// As for [`Certificates::load`](enfilade::Certificates::load).
+#[cfg(feature = "tls")]
+pub fn check_certificate(chain: &Path, key: &Path) -> io::Result<()> {
+    enfilade::Certificates::load(chain, key).map(drop)
+}
+
+/// Returns an error: this build does not support TLS.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(feature = "tls"))]
+pub fn check_certificate(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::Error::other(NO_TLS))
 }
 
 /// Wraps the application with the server's name, the hook, and the count of requests.

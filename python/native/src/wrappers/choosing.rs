@@ -6,6 +6,7 @@ use http::Method;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::numbers::optional_whole;
 use super::{method, methods, refused};
 use crate::application::{PyApplication, based, taken};
 
@@ -34,7 +35,7 @@ struct Router;
 #[pymethods]
 impl Router {
     #[new]
-    #[pyo3(signature = (routes, /, *, mounts = None, fallback = None))]
+    #[pyo3(signature = (routes, *, mounts = None, fallback = None))]
     fn new(
         routes: &Bound<'_, PyDict>,
         mounts: Option<&Bound<'_, PyDict>>,
@@ -46,18 +47,33 @@ impl Router {
             router = match route.split_once(' ') {
                 Some((names, pattern)) => {
                     let names: PyResult<Vec<Method>> = names.split(',').map(method).collect();
-                    router.on(&names?, pattern, taken(&app)?)
+                    router.on(&names?, pattern, routed(pattern, &app)?)
                 }
-                None => router.any(&route, taken(&app)?),
+                None => router.any(&route, routed(&route, &app)?),
             };
         }
         for (prefix, app) in mounts.into_iter().flatten() {
-            router = router.mount(&prefix.extract::<String>()?, taken(&app)?);
+            let prefix: String = prefix.extract()?;
+            router = router.mount(&prefix, routed(&prefix, &app)?);
         }
         if let Some(fallback) = optional(fallback)? {
             router = router.fallback(fallback);
         }
         Ok(based(router.build().map_err(refused)?, Router))
+    }
+}
+
+/// Returns the application of a route. It gets the captures of `{name:int}` as numbers.
+fn routed(pattern: &str, app: &Bound<'_, PyAny>) -> PyResult<Application> {
+    let app = taken(app)?;
+    let captures = pattern.split('{').skip(1);
+    let names: Vec<String> = captures
+        .filter_map(|capture| capture.split_once(":int}"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    match names.is_empty() {
+        true => Ok(app),
+        false => Ok(enfilade_python::with_numbers(app, names)),
     }
 }
 
@@ -70,7 +86,7 @@ struct Mounts;
 #[pymethods]
 impl Mounts {
     #[new]
-    #[pyo3(signature = (mounts, /, default = None))]
+    #[pyo3(signature = (mounts, default = None))]
     fn new(
         mounts: &Bound<'_, PyDict>,
         default: Option<&Bound<'_, PyAny>>,
@@ -103,7 +119,7 @@ struct NotFound;
 #[pymethods]
 impl NotFound {
     #[new]
-    #[pyo3(signature = (app, fallback, /, *, pages_only = false))]
+    #[pyo3(signature = (app, fallback, *, pages_only = false))]
     fn new(
         app: &Bound<'_, PyAny>,
         fallback: &Bound<'_, PyAny>,
@@ -126,7 +142,7 @@ impl ProxyFix {
     /// `trusted` are networks and addresses, or `unix`. With `*` any peer is trusted, and the last value of a header is
     /// used.
     #[new]
-    #[pyo3(signature = (app, /, *, trusted, forwarded = false, headers = None))]
+    #[pyo3(signature = (app, *, trusted, forwarded = false, headers = None))]
     fn new(
         app: &Bound<'_, PyAny>,
         trusted: Vec<String>,
@@ -182,7 +198,7 @@ struct Slashes;
 #[pymethods]
 impl Slashes {
     #[new]
-    #[pyo3(signature = (app, /, *, mode = "trim", merge = false, redirect = false))]
+    #[pyo3(signature = (app, *, mode = "trim", merge = false, redirect = false))]
     fn new(
         app: &Bound<'_, PyAny>,
         mode: &str,
@@ -216,7 +232,7 @@ struct MethodOverride;
 #[pymethods]
 impl MethodOverride {
     #[new]
-    #[pyo3(signature = (app, /, *, query = None, form_field = None, allow = None))]
+    #[pyo3(signature = (app, *, query = None, form_field = None, allow = None))]
     fn new(
         app: &Bound<'_, PyAny>,
         query: Option<String>,
@@ -244,15 +260,15 @@ struct HttpsRedirect;
 #[pymethods]
 impl HttpsRedirect {
     #[new]
-    #[pyo3(signature = (app, /, *, port = None, exclude = Vec::new()))]
+    #[pyo3(signature = (app, *, port = None, exclude = Vec::new()))]
     fn new(
         app: &Bound<'_, PyAny>,
-        port: Option<u16>,
+        port: Option<&Bound<'_, PyAny>>,
         exclude: Vec<String>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::HttpsRedirect::new();
-        if let Some(port) = port {
-            wrapper = wrapper.port(port);
+        if let Some(port) = optional_whole("port", port, 1..=65_535)? {
+            wrapper = wrapper.port(u16::try_from(port).expect("the range has 16 bits"));
         }
         for prefix in exclude {
             wrapper = wrapper.except(&prefix).map_err(refused)?;
@@ -268,7 +284,7 @@ struct CanonicalHost;
 #[pymethods]
 impl CanonicalHost {
     #[new]
-    #[pyo3(signature = (app, host, /, *, exclude = Vec::new()))]
+    #[pyo3(signature = (app, host, *, exclude = Vec::new()))]
     fn new(
         app: &Bound<'_, PyAny>,
         host: &str,

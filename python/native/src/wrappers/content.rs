@@ -5,6 +5,7 @@ use std::time::Duration;
 use enfilade::middleware::{self, CacheRule, Coding};
 use pyo3::prelude::*;
 
+use super::numbers::{MOST_SECONDS, optional_whole};
 use super::{header, methods, refused};
 use crate::application::{PyApplication, based, taken};
 
@@ -31,6 +32,22 @@ fn codings(names: &[String]) -> PyResult<Vec<Coding>> {
     names.iter().map(coding).collect()
 }
 
+/// Returns a level that all these codings have.
+fn level_of(level: Option<&Bound<'_, PyAny>>, codings: &[Coding]) -> PyResult<Option<u32>> {
+    let most = |coding: &Coding| match coding {
+        Coding::Brotli => 11,
+        Coding::Zstd => 19,
+        _ => 9,
+    };
+    let least = match codings {
+        [Coding::Brotli] => 0,
+        _ => 1,
+    };
+    let most = codings.iter().map(most).min().unwrap_or(9);
+    let level = optional_whole("level", level, least..=most)?;
+    Ok(level.map(|level| u32::try_from(level).expect("the highest level is 19")))
+}
+
 /// Compresses responses if the client's `Accept-Encoding` allows it.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct Compression;
@@ -39,11 +56,11 @@ struct Compression;
 impl Compression {
     /// `level` applies to all codings in `codings`, by default to gzip. `min_size` is in bytes.
     #[new]
-    #[pyo3(signature = (app, /, *, level = None, min_size = None, codings = None, content_types = None))]
+    #[pyo3(signature = (app, *, level = None, min_size = None, codings = None, content_types = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        level: Option<u32>,
-        min_size: Option<u64>,
+        level: Option<&Bound<'_, PyAny>>,
+        min_size: Option<&Bound<'_, PyAny>>,
         codings: Option<Vec<String>>,
         content_types: Option<Vec<String>>,
     ) -> PyResult<PyClassInitializer<Self>> {
@@ -53,12 +70,12 @@ impl Compression {
             levelled = self::codings(&names)?;
             wrapper = wrapper.codings(levelled.clone());
         }
-        if let Some(level) = level {
+        if let Some(level) = level_of(level, &levelled)? {
             wrapper = levelled
                 .into_iter()
                 .fold(wrapper, |wrapper, coding| wrapper.level(coding, level));
         }
-        if let Some(bytes) = min_size {
+        if let Some(bytes) = optional_whole("min_size", min_size, 0..=u64::MAX)? {
             wrapper = wrapper.min_size(bytes);
         }
         if let Some(types) = content_types {
@@ -75,10 +92,13 @@ struct Decompression;
 #[pymethods]
 impl Decompression {
     #[new]
-    #[pyo3(signature = (app, /, *, limit = None))]
-    fn new(app: &Bound<'_, PyAny>, limit: Option<u64>) -> PyResult<PyClassInitializer<Self>> {
+    #[pyo3(signature = (app, *, limit = None))]
+    fn new(
+        app: &Bound<'_, PyAny>,
+        limit: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Decompression::new();
-        if let Some(bytes) = limit {
+        if let Some(bytes) = optional_whole("limit", limit, 0..=u64::MAX)? {
             wrapper = wrapper.limit(bytes);
         }
         Ok(based(taken(app)?.wrap(wrapper), Decompression))
@@ -132,7 +152,7 @@ struct Headers;
 impl Headers {
     #[new]
     #[pyo3(signature = (
-        app, /, *, set = None, append = None, default = None, remove = Vec::new(),
+        app, *, set = None, append = None, default = None, remove = Vec::new(),
         request_set = None, request_append = None, request_default = None, request_remove = Vec::new(),
     ))]
     #[expect(
@@ -178,7 +198,7 @@ struct SecurityHeaders;
 #[pymethods]
 impl SecurityHeaders {
     #[new]
-    #[pyo3(signature = (app, /, *, set = None, remove = Vec::new(), report_only = false))]
+    #[pyo3(signature = (app, *, set = None, remove = Vec::new(), report_only = false))]
     fn new(
         app: &Bound<'_, PyAny>,
         set: Pairs<'_>,
@@ -208,7 +228,7 @@ impl CacheControl {
     /// `rules` are directives by pattern, such as `{"/static/**": "public, max-age=86400"}`. The first pattern that
     /// matches applies.
     #[new]
-    #[pyo3(signature = (app, rules, /))]
+    #[pyo3(signature = (app, rules))]
     fn new(app: &Bound<'_, PyAny>, rules: Pairs<'_>) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::CacheControl::new();
         for (pattern, directives) in &pairs(rules)? {
@@ -229,7 +249,7 @@ impl Cors {
     /// seconds.
     #[new]
     #[pyo3(signature = (
-        app, /, *, origins, methods = None, headers = None, expose = Vec::new(), credentials = false, max_age = None,
+        app, *, origins, methods = None, headers = None, expose = Vec::new(), credentials = false, max_age = None,
     ))]
     fn new(
         app: &Bound<'_, PyAny>,
@@ -238,7 +258,7 @@ impl Cors {
         headers: Option<Vec<String>>,
         expose: Vec<String>,
         credentials: bool,
-        max_age: Option<u64>,
+        max_age: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = match origins.as_slice() {
             [any] if any == "*" => middleware::Cors::any_origin(),
@@ -255,7 +275,7 @@ impl Cors {
             let names: PyResult<Vec<_>> = expose.iter().map(|name| header(name)).collect();
             wrapper = wrapper.expose(names?);
         }
-        if let Some(seconds) = max_age {
+        if let Some(seconds) = optional_whole("max_age", max_age, 0..=MOST_SECONDS)? {
             wrapper = wrapper.max_age(Duration::from_secs(seconds));
         }
         if credentials {
@@ -272,7 +292,7 @@ struct ErrorPages;
 #[pymethods]
 impl ErrorPages {
     #[new]
-    #[pyo3(signature = (app, /, *, replace_content = false))]
+    #[pyo3(signature = (app, *, replace_content = false))]
     fn new(app: &Bound<'_, PyAny>, replace_content: bool) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::ErrorPages::new();
         if replace_content {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use enfilade::middleware::{self, MaintenanceSwitch, Quota};
 use pyo3::prelude::*;
 
+use super::numbers::{MOST_SECONDS, count, optional_whole, seconds, whole};
 use super::refused;
 use crate::application::{PyApplication, based, taken};
-use crate::server::seconds;
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Timeout>()?;
@@ -28,9 +28,9 @@ struct Timeout;
 #[pymethods]
 impl Timeout {
     #[new]
-    #[pyo3(signature = (app, head, /))]
+    #[pyo3(signature = (app, head))]
     fn new(app: &Bound<'_, PyAny>, head: f64) -> PyResult<PyClassInitializer<Self>> {
-        let wrapper = middleware::Timeout::new(seconds(head)?);
+        let wrapper = middleware::Timeout::new(seconds("head", head)?);
         Ok(based(taken(app)?.wrap(wrapper), Timeout))
     }
 }
@@ -42,8 +42,9 @@ struct BodyLimit;
 #[pymethods]
 impl BodyLimit {
     #[new]
-    #[pyo3(signature = (app, limit, /))]
-    fn new(app: &Bound<'_, PyAny>, limit: u64) -> PyResult<PyClassInitializer<Self>> {
+    #[pyo3(signature = (app, limit))]
+    fn new(app: &Bound<'_, PyAny>, limit: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
+        let limit = whole("limit", limit, 0..=u64::MAX)?;
         let app = taken(app)?.wrap(middleware::BodyLimit::new(limit));
         Ok(based(app, BodyLimit))
     }
@@ -56,16 +57,17 @@ struct RateLimit;
 #[pymethods]
 impl RateLimit {
     #[new]
-    #[pyo3(signature = (app, requests, /, *, period = 60.0, burst = None))]
+    #[pyo3(signature = (app, requests, *, period = 60.0, burst = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        requests: u32,
+        requests: &Bound<'_, PyAny>,
         period: f64,
-        burst: Option<u32>,
+        burst: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut quota = Quota::new(requests, seconds(period)?).map_err(refused)?;
+        let requests = count("requests", requests)?;
+        let mut quota = Quota::new(requests, seconds("period", period)?).map_err(refused)?;
         if let Some(burst) = burst {
-            quota = quota.burst(burst);
+            quota = quota.burst(count("burst", burst)?);
         }
         let app = taken(app)?.wrap(middleware::RateLimit::new(quota));
         Ok(based(app, RateLimit))
@@ -79,19 +81,20 @@ struct ConcurrencyLimit;
 #[pymethods]
 impl ConcurrencyLimit {
     #[new]
-    #[pyo3(signature = (app, limit, /, *, backlog = None, wait = None))]
+    #[pyo3(signature = (app, limit, *, backlog = None, wait = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        limit: usize,
-        backlog: Option<usize>,
+        limit: &Bound<'_, PyAny>,
+        backlog: Option<&Bound<'_, PyAny>>,
         wait: Option<f64>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut wrapper = middleware::ConcurrencyLimit::new(limit);
-        if let Some(requests) = backlog {
-            wrapper = wrapper.backlog(requests);
+        let limit = count("limit", limit)?;
+        let mut wrapper = middleware::ConcurrencyLimit::new(limit as usize);
+        if let Some(requests) = optional_whole("backlog", backlog, 0..=u64::from(u32::MAX))? {
+            wrapper = wrapper.backlog(usize::try_from(requests).expect("the range has 32 bits"));
         }
         if let Some(wait) = wait {
-            wrapper = wrapper.wait(seconds(wait)?);
+            wrapper = wrapper.wait(seconds("wait", wait)?);
         }
         Ok(based(taken(app)?.wrap(wrapper), ConcurrencyLimit))
     }
@@ -104,7 +107,7 @@ struct CatchPanic;
 #[pymethods]
 impl CatchPanic {
     #[new]
-    #[pyo3(signature = (app, /))]
+    #[pyo3(signature = (app))]
     fn new(app: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
         let app = taken(app)?.wrap(middleware::CatchPanic::new());
         Ok(based(app, CatchPanic))
@@ -120,15 +123,15 @@ struct Maintenance {
 #[pymethods]
 impl Maintenance {
     #[new]
-    #[pyo3(signature = (app, /, *, closed = false, retry_after = None, page = None))]
+    #[pyo3(signature = (app, *, closed = false, retry_after = None, page = None))]
     fn new(
         app: &Bound<'_, PyAny>,
         closed: bool,
-        retry_after: Option<u64>,
+        retry_after: Option<&Bound<'_, PyAny>>,
         page: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Maintenance::new();
-        if let Some(seconds) = retry_after {
+        if let Some(seconds) = optional_whole("retry_after", retry_after, 0..=MOST_SECONDS)? {
             wrapper = wrapper.retry_after(Duration::from_secs(seconds));
         }
         if let Some(page) = page {
@@ -166,7 +169,7 @@ struct TrustedHosts;
 #[pymethods]
 impl TrustedHosts {
     #[new]
-    #[pyo3(signature = (app, hosts, /))]
+    #[pyo3(signature = (app, hosts))]
     fn new(app: &Bound<'_, PyAny>, hosts: Vec<String>) -> PyResult<PyClassInitializer<Self>> {
         let wrapper = middleware::TrustedHosts::new(hosts).map_err(refused)?;
         Ok(based(taken(app)?.wrap(wrapper), TrustedHosts))

@@ -3,6 +3,7 @@
 mod choosing;
 mod content;
 mod guards;
+mod numbers;
 mod watching;
 
 use std::fmt::Display;

@@ -1,8 +1,10 @@
 //! Wrappers that log requests, identify them and measure them.
 
+use std::fs::OpenOptions;
 use std::io;
 
 use enfilade::middleware::{self, LogFile, LogFileHandle};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 use super::refused;
@@ -25,7 +27,7 @@ impl AccessLog {
     /// `format` is `common`, `combined`, `vhost_combined`, `json`, or a format in Apache's syntax. `output` is a file,
     /// `-` for standard output, or `stderr`.
     #[new]
-    #[pyo3(signature = (app, /, *, format = "combined", output = "-"))]
+    #[pyo3(signature = (app, *, format = "combined", output = "-"))]
     fn new(
         app: &Bound<'_, PyAny>,
         format: &str,
@@ -43,6 +45,8 @@ impl AccessLog {
             "-" | "stdout" => wrapper.writer(io::stdout()),
             "stderr" => wrapper.writer(io::stderr()),
             path => {
+                let writable = OpenOptions::new().append(true).create(true).open(path);
+                writable.map_err(|error| unopened(app.py(), &error, path))?;
                 let opened = LogFile::open(path)?;
                 file = Some(opened.handle());
                 wrapper.writer(opened)
@@ -60,6 +64,20 @@ impl AccessLog {
     }
 }
 
+/// The error for a file that cannot be opened, with Python's text and its class for the system's number.
+fn unopened(py: Python<'_>, error: &io::Error, path: &str) -> PyErr {
+    let text = || -> PyResult<String> {
+        let number = error.raw_os_error();
+        py.import("os")?
+            .call_method1("strerror", (number,))?
+            .extract()
+    };
+    match (error.raw_os_error(), text()) {
+        (Some(number), Ok(text)) => PyOSError::new_err((number, text, path.to_owned())),
+        _ => PyOSError::new_err(format!("{path}: {error}")),
+    }
+}
+
 /// Gives each request an ID: the client's ID, if valid, or a new one.
 #[pyclass(frozen, extends = PyApplication, module = "enfilade")]
 struct RequestId;
@@ -67,7 +85,7 @@ struct RequestId;
 #[pymethods]
 impl RequestId {
     #[new]
-    #[pyo3(signature = (app, /, *, header = None, ignore_inbound = false))]
+    #[pyo3(signature = (app, *, header = None, ignore_inbound = false))]
     fn new(
         app: &Bound<'_, PyAny>,
         header: Option<&str>,
@@ -91,7 +109,7 @@ struct Timing;
 #[pymethods]
 impl Timing {
     #[new]
-    #[pyo3(signature = (app, /, *, server_timing = true, x_runtime = true))]
+    #[pyo3(signature = (app, *, server_timing = true, x_runtime = true))]
     fn new(
         app: &Bound<'_, PyAny>,
         server_timing: bool,

@@ -1,0 +1,21 @@
+//! Python's type of the counters that show a worker's progress.
+
+use enfilade_python::Activity;
+use pyo3::prelude::*;
+
+/// Counts what the threads of a server do, for a process that forked the server's.
+#[pyclass(frozen, module = "enfilade", name = "Activity")]
+pub(crate) struct PyActivity(pub(crate) Activity);
+
+#[pymethods]
+impl PyActivity {
+    #[new]
+    fn new(threads: usize) -> PyResult<PyActivity> {
+        Ok(PyActivity(Activity::new(threads)?))
+    }
+
+    /// Returns the count of each thread: odd while the thread runs the application; greater after every change.
+    fn counts(&self) -> Vec<u64> {
+        self.0.counts()
+    }
+}
