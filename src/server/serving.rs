@@ -87,6 +87,9 @@ pub(super) struct Serving {
     next: AtomicUsize,
     app: Application,
     settings: Settings,
+    admission: Arc<Admission>,
+    /// The clients that get a 503.
+    goodbyes: Arc<Admission>,
     lifetime: Lifetime,
     background: Background,
     spawner: Spawner,
@@ -108,10 +111,14 @@ impl Serving {
             // its own.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         }
+        let limits = &settings.limits;
+        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         Ok(Serving {
             listeners,
             next: AtomicUsize::new(0),
             app,
+            admission: Arc::new(admission),
+            goodbyes: Arc::new(Admission::new(MAX_REFUSALS, None)),
             settings,
             lifetime: Lifetime::new(),
             spawner: background.spawner(),
@@ -121,17 +128,11 @@ impl Serving {
 
     /// Accepts connections for as long as it is polled.
     pub(super) fn accept(&self) -> Boxed<'_, Infallible> {
-        let limits = &self.settings.limits;
-        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
-        let admission = Arc::new(admission);
-        let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
         Box::pin(async move {
             loop {
                 let (listener, accepted) = accept(&self.listeners, &self.next).await;
                 match accepted {
-                    Ok((socket, peer)) => {
-                        self.serve(listener, socket, peer, &admission, &goodbyes);
-                    }
+                    Ok((socket, peer)) => self.serve(listener, socket, peer),
                     Err(error) => pause_after(&error).await,
                 }
             }
@@ -139,16 +140,9 @@ impl Serving {
     }
 
     /// Serves a connection in a task of its own, unless there are too many.
-    fn serve(
-        &self,
-        listener: &BoundListener,
-        socket: Socket,
-        peer: Option<SocketAddr>,
-        admission: &Arc<Admission>,
-        goodbyes: &Arc<Admission>,
-    ) {
-        let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-            let is_told = turn_away(socket, listener, goodbyes, self.settings.limits);
+    fn serve(&self, listener: &BoundListener, socket: Socket, peer: Option<SocketAddr>) {
+        let Some(admitted) = self.admission.admit(peer.map(|peer| peer.ip())) else {
+            let is_told = turn_away(socket, listener, &self.goodbyes, self.settings.limits);
             let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
             let reason = "too many connections";
             return self
@@ -176,8 +170,15 @@ impl Serving {
     }
 
     /// Accepts no more, and waits for requests in flight: until the deadline, or until `hurry`.
+    ///
+    /// Connections that wait to be accepted may have sent a request already, so they are served.
     pub(super) fn finish<'a>(self, hurry: Boxed<'a, ()>) -> Boxed<'a, ()> {
         Box::pin(async move {
+            for listener in &self.listeners {
+                while let Some((socket, peer)) = listener.socket.accept_waiting() {
+                    self.serve(listener, socket, peer);
+                }
+            }
             let (lifetime, background) = (self.lifetime, self.background);
             drop((self.listeners, self.app, self.spawner));
             #[cfg(all(unix, feature = "systemd"))]

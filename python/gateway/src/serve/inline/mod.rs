@@ -15,6 +15,8 @@ mod request_body;
 mod response_body;
 mod response_future;
 mod service;
+mod sharing;
+mod shortage;
 mod stream;
 mod tasks;
 
@@ -46,6 +48,8 @@ use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listeners;
 use crate::serve::inline::records::Records;
 use crate::serve::inline::service::Service;
+use crate::serve::inline::sharing::Sharing;
+use crate::serve::inline::shortage::Shortage;
 use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
 use crate::serve::stop::{self, Stop};
@@ -77,6 +81,7 @@ pub(in crate::serve) struct Inline {
     tasks: Tasks,
     jobs: RefCell<VecDeque<Job>>,
     listeners: Listeners,
+    sharing: Rc<Sharing>,
     app: Application,
     limits: Limits,
     clock: Rc<Clock>,
@@ -92,6 +97,7 @@ pub(in crate::serve) struct Inline {
     taken: Rc<Cell<u64>>,
     once: bool,
     is_finishing: Cell<bool>,
+    shortage: Shortage,
 }
 
 /// Woken by the event that Python waits for.
@@ -114,6 +120,7 @@ impl Wake for MainWaker {
 impl LocalQueue for Inline {
     fn push(&self, job: Job) {
         self.jobs.borrow_mut().push_back(job);
+        self.sharing.set_waiting(true, self.clock.now());
     }
 }
 
@@ -131,7 +138,7 @@ impl Reactor for Inline {
             }
             self.run_ready();
             if !self.main.is_woken.load(Ordering::Acquire) {
-                self.turn(py)?;
+                self.turn_in_request(py)?;
                 self.run_ready();
             }
         }
@@ -143,7 +150,7 @@ impl Reactor for Inline {
             if is_done() {
                 return Ok(());
             }
-            self.turn(py)?;
+            self.turn_in_request(py)?;
         }
     }
 
@@ -194,6 +201,7 @@ impl Inline {
             tasks: Tasks::new(ready_queue),
             jobs: RefCell::default(),
             listeners,
+            sharing: Rc::new(Sharing::new(options.multiprocess)),
             app,
             limits: Limits::of(options, once),
             next_sweep: Cell::new(clock.now()),
@@ -208,6 +216,7 @@ impl Inline {
             taken: Rc::default(),
             once,
             is_finishing: Cell::new(false),
+            shortage: Shortage::default(),
         }))
     }
 
@@ -232,13 +241,15 @@ impl Inline {
     }
 
     fn run(&self, py: Python<'_>, template: &Template) -> PyResult<()> {
-        let mut end = None;
+        let (mut end, mut has_turned) = (None, true);
         loop {
             self.run_ready();
             self.report_records(py)?;
-            let job = self.jobs.borrow_mut().pop_front();
-            if let Some(job) = job {
-                if let Err(interrupted) = job::run(py, job, template) {
+            if let Some(job) = self.next_job() {
+                let done = job::run(py, job, template);
+                // The application may have taken long.
+                self.clock.look();
+                if let Err(interrupted) = done {
                     self.run_ready();
                     self.report_records(py)?;
                     return Err(interrupted);
@@ -248,8 +259,21 @@ impl Inline {
             if self.is_over(&mut end) {
                 return Ok(());
             }
-            self.turn(py)?;
+            // Once in a turn, after the requests of the connections that are here: neither starves the other.
+            if std::mem::take(&mut has_turned) {
+                self.accept(py)?;
+            } else {
+                self.turn(py, true)?;
+                has_turned = true;
+            }
         }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut jobs = self.jobs.borrow_mut();
+        let job = jobs.pop_front();
+        self.sharing.set_waiting(!jobs.is_empty(), self.clock.now());
+        job
     }
 
     /// Whether the server is done. Begins to stop when it is time.
@@ -268,6 +292,10 @@ impl Inline {
             .is_some_and(|most| self.taken.get() >= most);
         if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
             self.is_finishing.set(true);
+            if self.stop.is_set() && !self.once {
+                // They may have sent a request, and all workers may stop.
+                self.accept_waiting();
+            }
             self.listeners.close();
             *end = Some(Instant::now() + self.limits.graceful);
             self.tasks.for_each(|_, connection| connection.finish());
@@ -278,9 +306,21 @@ impl Inline {
         self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
     }
 
+    /// Handles events while Python waits for a client.
+    ///
+    /// New connections are for the other workers, if there are any.
+    fn turn_in_request(&self, py: Python<'_>) -> PyResult<()> {
+        let accepts = !self.sharing.is_shared();
+        self.turn(py, accepts)?;
+        match accepts {
+            true => self.accept(py),
+            false => Ok(()),
+        }
+    }
+
     /// Waits without the interpreter until an event comes, and handles it.
-    fn turn(&self, py: Python<'_>) -> PyResult<()> {
-        let timeout = self.timeout();
+    fn turn(&self, py: Python<'_>, accepts: bool) -> PyResult<()> {
+        let timeout = self.timeout(accepts);
         let mut poll = self.poll.borrow_mut();
         let mut events = self.events.borrow_mut();
         let (poll_now, events_now) = (&mut *poll, &mut *events);
@@ -303,7 +343,6 @@ impl Inline {
             }
         }
         drop((poll, events));
-        self.accept();
         self.sweep();
         if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
             stop::drain(signals);
@@ -313,15 +352,21 @@ impl Inline {
     }
 
     /// Returns how long the server may sleep.
-    fn timeout(&self) -> Option<Duration> {
-        if self.tasks.has_ready() || (self.has_waiting() && !self.listeners.is_pausing()) {
+    fn timeout(&self, accepts: bool) -> Option<Duration> {
+        let now = self.clock.now();
+        let expected = self.sharing.waits_until(now);
+        let may_accept = accepts && expected.is_none() && !self.listeners.is_pausing();
+        if self.tasks.has_ready() || (may_accept && self.has_waiting()) {
             return Some(Duration::ZERO);
+        }
+        if let Some(until) = expected {
+            return Some(until.saturating_duration_since(now).max(Duration::from_millis(1)));
         }
         let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
         needs_time.then(|| {
             let next = self.next_sweep.get();
             let next = self.deadline.map_or(next, |deadline| next.min(deadline));
-            let left = next.saturating_duration_since(self.clock.now());
+            let left = next.saturating_duration_since(now);
             left.clamp(Duration::from_millis(1), self.tick())
         })
     }
@@ -344,31 +389,64 @@ impl Inline {
         self.tasks.len() < most && !(self.once && self.taken.get() > 0)
     }
 
-    /// Accepts waiting connections, but only some in a row, so that existing ones are served too.
-    fn accept(&self) {
+    /// Accepts connections that wait, up to the first one with a request: that is served before another is accepted.
+    fn accept(&self, py: Python<'_>) -> PyResult<()> {
         const AT_A_TIME: usize = 64;
         let now = self.clock.now();
         if !self.listeners.resume(now) {
-            return;
+            return Ok(());
         }
         for _ in 0..AT_A_TIME {
-            if !self.may_accept() {
-                return;
+            if !self.may_accept() || self.sharing.waits_until(now).is_some() {
+                return Ok(());
             }
-            let Some((socket, ends)) = self.listeners.accept(now) else {
-                return;
-            };
-            self.begin(Connection::new(socket, ends, self.clock.clone()));
+            match self.listeners.accept() {
+                Ok(Some((socket, ends))) => {
+                    let connection = Rc::new(Connection::new(socket, ends, self.clock.clone()));
+                    self.begin(connection.clone());
+                    self.run_ready();
+                    self.sharing.accepted(&connection, now);
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.listeners.pause(now);
+                    return self.make_room(py, &error);
+                }
+            }
+            if !self.jobs.borrow().is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts all connections that wait, because nobody else will.
+    fn accept_waiting(&self) {
+        while self.may_accept()
+            && let Ok(Some((socket, ends))) = self.listeners.accept()
+        {
+            self.begin(Rc::new(Connection::new(socket, ends, self.clock.clone())));
         }
     }
 
-    fn begin(&self, connection: Connection) {
-        let connection = Rc::new(connection);
+    /// Closes the connection that has been idle for longest, because the system has no descriptor for a new one.
+    fn make_room(&self, py: Python<'_>, error: &io::Error) -> PyResult<()> {
+        let longest = self.tasks.longest_idle();
+        if let Some(task) = longest {
+            self.tasks.remove(task);
+            // The next turn accepts.
+            self.listeners.unpause();
+        }
+        self.shortage.report(py, error, longest.is_some(), self.clock.now())
+    }
+
+    fn begin(&self, connection: Rc<Connection>) {
         let service = Service {
             app: self.app.clone(),
             facts: service::facts(connection.ends),
             connection: connection.clone(),
             taken: self.taken.clone(),
+            sharing: self.sharing.clone(),
             records: self.hook.as_ref().map(|_| self.records.clone()),
         };
         let future = http::drive(connection.clone(), service, self.limits);
