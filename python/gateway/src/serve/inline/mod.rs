@@ -245,6 +245,7 @@ impl Inline {
         loop {
             self.run_ready();
             self.report_records(py)?;
+            self.begin_to_finish(&mut end);
             if let Some(job) = self.next_job() {
                 let done = job::run(py, job, template);
                 // The application may have taken long.
@@ -256,7 +257,7 @@ impl Inline {
                 }
                 continue;
             }
-            if self.is_over(&mut end) {
+            if self.is_over(end) {
                 return Ok(());
             }
             // Once in a turn, after the requests of the connections that are here: neither starves the other.
@@ -276,34 +277,39 @@ impl Inline {
         job
     }
 
-    /// Whether the server is done. Begins to stop when it is time.
-    fn is_over(&self, end: &mut Option<Instant>) -> bool {
+    /// Begins to stop when it is time: before the next request is run, so that its response says that it is the last.
+    fn begin_to_finish(&self, end: &mut Option<Instant>) {
+        let has_enough = self
+            .limits
+            .max_requests
+            .is_some_and(|most| self.taken.get() >= most);
+        let is_stopped = self.stop.is_set();
+        if self.is_finishing.get() || !(is_stopped || has_enough) {
+            return;
+        }
+        self.is_finishing.set(true);
+        if is_stopped && !self.once {
+            // They may have sent a request, and all workers may stop.
+            self.accept_waiting();
+        }
+        self.listeners.close();
+        *end = Some(Instant::now() + self.limits.graceful);
+        self.tasks.for_each(|_, connection| connection.finish());
+        self.tasks.wake_all();
+        self.next_sweep.set(self.clock.now());
+        self.run_ready();
+    }
+
+    /// Whether the server is done.
+    fn is_over(&self, end: Option<Instant>) -> bool {
         let now = self.clock.now();
         let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
         let is_late = self
             .deadline
             .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
-        if is_done || is_late {
-            return true;
-        }
-        let has_enough = self
-            .limits
-            .max_requests
-            .is_some_and(|most| self.taken.get() >= most);
-        if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
-            self.is_finishing.set(true);
-            if self.stop.is_set() && !self.once {
-                // They may have sent a request, and all workers may stop.
-                self.accept_waiting();
-            }
-            self.listeners.close();
-            *end = Some(Instant::now() + self.limits.graceful);
-            self.tasks.for_each(|_, connection| connection.finish());
-            self.tasks.wake_all();
-            self.next_sweep.set(now);
-            self.run_ready();
-        }
-        self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
+        let is_finished = self.is_finishing.get()
+            && (self.tasks.is_empty() || end.is_some_and(|end| now >= end));
+        is_done || is_late || is_finished
     }
 
     /// Handles events while Python waits for a client.
