@@ -23,6 +23,7 @@ impl PyServer {
         server_name = None, server_port = None, keep_alive = 75.0, header_timeout = 30.0, body_timeout = 30.0,
         write_timeout = 60.0, graceful_timeout = 30.0, max_requests = None, tls = None, base_environ = None,
         title_case_headers = false, access_hook = None, close_connections = false,
+        chunked_limit = 1024 * 1024 * 1024, stream_chunked = false,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -48,6 +49,8 @@ impl PyServer {
         title_case_headers: bool,
         access_hook: Option<Py<PyAny>>,
         close_connections: bool,
+        chunked_limit: u64,
+        stream_chunked: bool,
     ) -> PyResult<PyServer> {
         let mut options = Options::default();
         options.threads = threads;
@@ -67,6 +70,8 @@ impl PyServer {
         options.title_case_headers = title_case_headers;
         options.access_hook = access_hook;
         options.close_connections = close_connections;
+        options.chunked_limit = chunked_limit;
+        options.stream_chunked = stream_chunked;
         Ok(PyServer(Server::new(taken(app)?, sockets, options)))
     }
 

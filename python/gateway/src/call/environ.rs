@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
 use crate::ffi::latin1;
+use crate::run::chunked::ChunkedBodies;
 
 /// The limit of header names and of addresses that a thread caches, because clients choose both.
 const REMEMBERED: usize = 1_024;
@@ -29,6 +30,8 @@ pub(crate) struct ServerFacts {
     pub(crate) is_multiprocess: bool,
     pub(crate) server_name: Option<String>,
     pub(crate) server_port: Option<u16>,
+    /// How bodies without a length reach the application.
+    pub(crate) chunked: ChunkedBodies,
     /// Entries that the server's owner adds.
     pub(crate) base: Option<Py<PyDict>>,
 }

@@ -7,3 +7,4 @@ pub(crate) mod file_wrapper;
 pub(crate) mod head;
 pub(crate) mod input;
 pub(crate) mod job;
+pub(crate) mod report;

@@ -1,5 +1,6 @@
 //! Chooses the thread that runs the Python code of a request, and how it waits.
 
+pub(crate) mod chunked;
 pub(crate) mod executor;
 pub(crate) mod pool;
 pub(crate) mod python_app;

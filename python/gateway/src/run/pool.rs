@@ -11,6 +11,8 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
+use crate::call::report::report;
+use crate::run::chunked::ChunkedBodies;
 
 /// The default limit of requests that wait for a thread.
 pub(crate) const BACKLOG: usize = 1_024;
@@ -19,6 +21,7 @@ pub(crate) const BACKLOG: usize = 1_024;
 pub(crate) struct Pool {
     queue: Arc<Queue>,
     threads: Mutex<Vec<Py<PyAny>>>,
+    chunked: ChunkedBodies,
 }
 
 /// A task that needs the interpreter.
@@ -70,6 +73,7 @@ impl Pool {
         let pool = Arc::new(Pool {
             queue: queue.clone(),
             threads: Mutex::default(),
+            chunked: facts.chunked,
         });
         for number in 0..threads.max(1) {
             let (queue, template) = (queue.clone(), template.clone());
@@ -94,6 +98,11 @@ impl Pool {
             unpoisoned(pool.threads.lock()).push(thread.unbind());
         }
         Ok(pool)
+    }
+
+    /// How bodies without a length reach the application.
+    pub(crate) fn chunked(&self) -> ChunkedBodies {
+        self.chunked
     }
 
     /// Queues a job for a thread. Returns it as an error if too many wait.
@@ -179,7 +188,7 @@ impl Queue {
     fn interrupted(&self, py: Python<'_>, error: PyErr) {
         match &*unpoisoned(self.on_interrupt.lock()) {
             Some(act) => act(error),
-            None => job::report(py, &error),
+            None => report(py, &error),
         }
     }
 

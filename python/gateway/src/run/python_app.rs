@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::call::job::Job;
 use crate::callable::pulled::{self, CallerEnviron};
+use crate::run::chunked::{self, ChunkedBodies};
 use crate::run::executor::{self, Executor};
 use crate::run::pool::Pool;
 
@@ -87,6 +88,11 @@ impl Handler for PythonApp {
             }
         };
         let callable = self.callable.clone();
+        if let ChunkedBodies::Received { limit } = executor.chunked()
+            && chunked::has_no_length(&request)
+        {
+            return chunked::receive(callable, executor, limit, request);
+        }
         if !is_collected(&request) {
             return submit(callable, request, &executor);
         }
@@ -122,7 +128,12 @@ async fn collected(mut request: Request) -> Result<Request, enfilade::BodyError>
     Ok(request)
 }
 
-fn submit(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Reply {
+/// Passes the request to Python.
+pub(super) fn submit(
+    callable: Arc<Py<PyAny>>,
+    request: Request,
+    executor: &Executor,
+) -> Reply {
     let (respond, response) = oneshot::channel();
     let runtime = match request.body().is_finished() {
         true => None,

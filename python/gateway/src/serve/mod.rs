@@ -48,7 +48,6 @@ impl Server {
     ///
     /// The exception of a signal handler, such as `KeyboardInterrupt`; an `OSError` if the sockets cannot be served.
     pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
-        self.stop.reset();
         let signals = Signals::watch(py)?;
         let served = match self.options.is_inline() {
             true => self.inline(py, signals.stream()?, false, None).map(drop),
@@ -61,6 +60,8 @@ impl Server {
                 &signals,
             ),
         };
+        // Not at the start: a stop before it must not be lost.
+        self.stop.reset();
         signals.unwatch(py)?;
         served
     }
@@ -71,10 +72,10 @@ impl Server {
     ///
     /// The same as for [`serve_forever`](Server::serve_forever).
     pub fn handle_request(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
-        self.stop.reset();
         let signals = Signals::watch(py)?;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let served = self.inline(py, signals.stream()?, true, deadline);
+        self.stop.reset();
         signals.unwatch(py)?;
         served
     }

@@ -39,6 +39,7 @@ use pyo3::prelude::*;
 
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
+use crate::run::chunked::ChunkedBodies;
 use crate::run::executor::{self, Installed, LocalQueue};
 use crate::run::reactor::{self, Reactor};
 use crate::serve::access_hook::{AccessHook, AccessRecord};
@@ -82,6 +83,7 @@ pub(in crate::serve) struct Inline {
     jobs: RefCell<VecDeque<Job>>,
     listeners: Listeners,
     sharing: Rc<Sharing>,
+    chunked: ChunkedBodies,
     app: Application,
     limits: Limits,
     clock: Rc<Clock>,
@@ -122,6 +124,10 @@ impl LocalQueue for Inline {
         self.jobs.borrow_mut().push_back(job);
         self.sharing.set_waiting(true, self.clock.now());
     }
+
+    fn chunked(&self) -> ChunkedBodies {
+        self.chunked
+    }
 }
 
 impl Reactor for Inline {
@@ -145,13 +151,13 @@ impl Reactor for Inline {
     }
 
     fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
-        loop {
+        self.run_ready();
+        if !is_done() {
+            // The client may have read since the last turn.
+            self.poll(py, Some(Duration::ZERO))?;
             self.run_ready();
-            if is_done() {
-                return Ok(());
-            }
-            self.turn_in_request(py)?;
         }
+        Ok(())
     }
 
     fn run_ready(&self) {
@@ -202,6 +208,7 @@ impl Inline {
             jobs: RefCell::default(),
             listeners,
             sharing: Rc::new(Sharing::new(options.multiprocess)),
+            chunked: options.chunked(),
             app,
             limits: Limits::of(options, once),
             next_sweep: Cell::new(clock.now()),
@@ -326,7 +333,10 @@ impl Inline {
 
     /// Waits without the interpreter until an event comes, and handles it.
     fn turn(&self, py: Python<'_>, accepts: bool) -> PyResult<()> {
-        let timeout = self.timeout(accepts);
+        self.poll(py, self.timeout(accepts))
+    }
+
+    fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         let mut poll = self.poll.borrow_mut();
         let mut events = self.events.borrow_mut();
         let (poll_now, events_now) = (&mut *poll, &mut *events);
