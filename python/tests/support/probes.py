@@ -308,6 +308,14 @@ def endless(environ: Environ, start: Start) -> Iterable[bytes]:
 
 
 @probe
+def numbered(environ: Environ, start: Start) -> Iterator[bytes]:
+    """Yields `count` blocks of `size` bytes, each full of its number."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    for number in range(int(query(environ, "count"))):
+        yield b"%08d" % number * (int(query(environ, "size")) // 8)
+
+
+@probe
 def timed(environ: Environ, start: Start) -> Iterator[bytes]:
     """Yields four blocks, with a pause of a quarter of a second after each."""
     fields = [("Content-Type", "text/plain")]

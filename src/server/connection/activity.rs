@@ -319,11 +319,13 @@ impl Activity {
         match self.head_since.load(Ordering::Relaxed) {
             0 if is_in_flight || self.is_writing.load(Ordering::Relaxed) => None,
             0 => {
-                let limit = match (idle_since, self.is_finishing()) {
-                    (0, _) => head,
-                    (_, true) => keep_alive.min(LAST_REQUEST),
-                    (_, false) => keep_alive,
+                let is_finishing = self.is_finishing();
+                let limit = match idle_since {
+                    _ if is_finishing => keep_alive.min(LAST_REQUEST),
+                    0 => head,
+                    _ => keep_alive,
                 };
+                let finish = finish.filter(|_| !is_finishing);
                 let deadline = finish.unwrap_or_else(|| after(idle_since, limit));
                 Some((deadline, CloseReason::Idle))
             }
