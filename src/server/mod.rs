@@ -2,6 +2,7 @@
 
 mod admission;
 mod connection;
+mod crowd;
 mod limits;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;

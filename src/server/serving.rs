@@ -26,6 +26,7 @@ use crate::server::admission::Admission;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::Limits;
 use crate::server::connection::{self, ServeContext};
+use crate::server::crowd::{Crowd, is_shortage};
 #[cfg(feature = "proxy-protocol")]
 use crate::server::proxy_protocol::Proxies;
 use crate::server::refusal::{Refusal, RefusalHooks};
@@ -90,6 +91,7 @@ pub(super) struct Serving {
     admission: Arc<Admission>,
     /// The clients that get a 503.
     goodbyes: Arc<Admission>,
+    crowd: Arc<Crowd>,
     lifetime: Lifetime,
     background: Background,
     spawner: Spawner,
@@ -120,6 +122,7 @@ impl Serving {
             admission: Arc::new(admission),
             goodbyes: Arc::new(Admission::new(MAX_REFUSALS, None)),
             settings,
+            crowd: Arc::default(),
             lifetime: Lifetime::new(),
             spawner: background.spawner(),
             background,
@@ -133,10 +136,24 @@ impl Serving {
                 let (listener, accepted) = accept(&self.listeners, &self.next).await;
                 match accepted {
                     Ok((socket, peer)) => self.serve(listener, socket, peer),
+                    Err(error) if is_shortage(&error) && self.make_room() => {
+                        // The task of the closed connection is dropped first.
+                        tokio::task::yield_now().await;
+                    }
                     Err(error) => pause_after(&error).await,
                 }
             }
         })
+    }
+
+    /// Closes an idle connection for a new one; returns whether there was one.
+    fn make_room(&self) -> bool {
+        let closed = self.crowd.close_longest_idle();
+        if let Some(seat) = &closed {
+            let refusal = Refusal::new(seat.peer, None, Refusal::TOO_MANY_FILES);
+            self.settings.refusals.report(&refusal);
+        }
+        closed.is_some()
     }
 
     /// Serves a connection in a task of its own, unless there are too many.
@@ -161,12 +178,15 @@ impl Serving {
             #[cfg(feature = "proxy-protocol")]
             proxies: listener.proxies.clone(),
         };
-        spawn(Box::pin(context.drive(
+        let seat = self.crowd.seat(peer);
+        let task: Task = Box::pin(context.drive(
             socket,
             peer,
             admitted,
+            seat.clone(),
             self.lifetime.share(),
-        )));
+        ));
+        seat.runs(tokio::spawn(task).abort_handle());
     }
 
     /// Accepts no more, and waits for requests in flight: until the deadline, or until `hurry`.

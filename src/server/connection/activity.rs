@@ -268,6 +268,18 @@ impl Activity {
         self.is_finishing.load(Ordering::Relaxed)
     }
 
+    /// Since when the connection waits for a request; `None` if it does not.
+    pub(in crate::server) fn idle_since(&self) -> Option<Instant> {
+        let waits = !self.is_in_flight()
+            && !self.is_writing.load(Ordering::Relaxed)
+            && self.head_since.load(Ordering::Relaxed) == 0;
+        let since = match self.has_moved.load(Ordering::Relaxed) {
+            true => self.now(),
+            false => self.idle_since.load(Ordering::Relaxed),
+        };
+        waits.then(|| self.began + Duration::from_millis(since))
+    }
+
     /// Starts the time of an idle connection again.
     pub(in crate::server) fn moves(&self) {
         self.has_moved.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 mod access_hook;
 mod inline;
 pub(crate) mod options;
+mod shortage;
 mod stop;
 mod threaded;
 

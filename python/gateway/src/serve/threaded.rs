@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use enfilade::{Application, Listener, Middleware, Reply, Request, Server, around};
+use enfilade::{Application, Listener, Middleware, Refusal, Reply, Request, Server, around};
 use http::HeaderValue;
 use http::header::SERVER;
 use pyo3::exceptions::PyValueError;
@@ -20,6 +20,7 @@ use crate::run::executor::{self, Installed};
 use crate::run::pool::Pool;
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::options::Options;
+use crate::serve::shortage::{self, Shortage};
 use crate::serve::stop::{Signals, Stop};
 
 /// The timeout for dropping aborted work.
@@ -34,7 +35,7 @@ pub(crate) fn serve(
     signals: &Signals,
 ) -> PyResult<()> {
     let pool = Pool::start(py, options.threads, options.backlog, &options.facts(py))?;
-    let server = server(sockets, options)?;
+    let server = report_shortage(server(sockets, options)?, &pool);
     let app = around_all(py, app, options, &pool, &stop);
     let runtime = runtime(&pool)?;
     let (interrupt, interrupted) = mpsc::unbounded_channel();
@@ -141,6 +142,16 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
         .body_read_timeout(options.body_timeout)
         .write_timeout(options.write_timeout)
         .shutdown_deadline(options.graceful_timeout))
+}
+
+/// Reports that connections were closed because there are too many open files.
+fn report_shortage(server: Server, pool: &Arc<Pool>) -> Server {
+    let (pool, shortage) = (pool.clone(), Shortage::default());
+    server.on_refusal(move |refusal| {
+        if refusal.reason() == Refusal::TOO_MANY_FILES && shortage.is_due() {
+            pool.send(Box::new(|py| shortage::report(py, true)));
+        }
+    })
 }
 
 #[cfg(feature = "tls")]

@@ -16,7 +16,6 @@ mod response_body;
 mod response_future;
 mod service;
 mod sharing;
-mod shortage;
 mod stream;
 mod tasks;
 
@@ -50,9 +49,9 @@ use crate::serve::inline::listener::Listeners;
 use crate::serve::inline::records::Records;
 use crate::serve::inline::service::Service;
 use crate::serve::inline::sharing::Sharing;
-use crate::serve::inline::shortage::Shortage;
 use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
+use crate::serve::shortage::{self, Shortage};
 use crate::serve::stop::{self, Stop};
 
 /// Tokens that do not belong to a connection.
@@ -424,9 +423,9 @@ impl Inline {
                     self.sharing.accepted(&connection, now);
                 }
                 Ok(None) => return Ok(()),
-                Err(error) => {
+                Err(_) => {
                     self.listeners.pause(now);
-                    return self.make_room(py, &error);
+                    return self.make_room(py);
                 }
             }
             if !self.jobs.borrow().is_empty() {
@@ -446,14 +445,17 @@ impl Inline {
     }
 
     /// Closes the connection that has been idle for longest, because the system has no descriptor for a new one.
-    fn make_room(&self, py: Python<'_>, error: &io::Error) -> PyResult<()> {
+    fn make_room(&self, py: Python<'_>) -> PyResult<()> {
         let longest = self.tasks.longest_idle();
         if let Some(task) = longest {
             self.tasks.remove(task);
             // The next turn accepts.
             self.listeners.unpause();
         }
-        self.shortage.report(py, error, longest.is_some(), self.clock.now())
+        match self.shortage.is_due() {
+            true => shortage::report(py, longest.is_some()),
+            false => Ok(()),
+        }
     }
 
     fn begin(&self, connection: Rc<Connection>) {
