@@ -52,7 +52,9 @@ impl Crowd {
             .values()
             .filter_map(Weak::upgrade)
             .collect();
-        let idle = seats.iter().filter_map(|seat| Some((seat.idle_since()?, seat)));
+        let idle = seats
+            .iter()
+            .filter_map(|seat| Some((seat.idle_since()?, seat)));
         let (_, longest) = idle.min_by_key(|(since, _)| *since)?;
         longest.task.get()?.abort();
         Some(longest.clone())
@@ -94,4 +96,48 @@ impl Drop for Seat {
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     // ENFILE and EMFILE have these numbers on all Unix systems.
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::failures::FailureHooks;
+    use crate::server::connection::activity::Activity;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_is_idle_for_longest_is_closed() {
+        let crowd = Arc::<Crowd>::default();
+        let mut seats = Vec::new();
+        for number in 1..=4 {
+            let peer = SocketAddr::from(([192, 0, 2, number], 1));
+            let seat = crowd.seat(Some(peer));
+            let kept = seat.clone();
+            let task = tokio::spawn(async move {
+                let _kept = kept;
+                std::future::pending::<()>().await;
+            });
+            seat.runs(task.abort_handle());
+            seats.push((seat, task));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        // The first has a request in flight, and the second had one a moment ago.
+        let activity = || Arc::new(Activity::http1(20, FailureHooks::default()));
+        let (busy, recent) = (activity(), activity());
+        let _in_flight = busy.read();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(recent.read());
+        seats[0].0.begins(busy);
+        seats[1].0.begins(recent);
+        let mut closed = Vec::new();
+        while let Some(seat) = crowd.close_longest_idle() {
+            closed.push(seat.number + 1);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(closed, [3, 4, 2]);
+        assert!(!seats[0].1.is_finished());
+        drop(seats);
+        assert_eq!(crowd.seats.lock().unwrap().len(), 1, "the busy one");
+    }
 }

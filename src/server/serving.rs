@@ -179,13 +179,8 @@ impl Serving {
             proxies: listener.proxies.clone(),
         };
         let seat = self.crowd.seat(peer);
-        let task: Task = Box::pin(context.drive(
-            socket,
-            peer,
-            admitted,
-            seat.clone(),
-            self.lifetime.share(),
-        ));
+        let task: Task =
+            Box::pin(context.drive(socket, peer, admitted, seat.clone(), self.lifetime.share()));
         seat.runs(tokio::spawn(task).abort_handle());
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Progress {
     sent: AtomicU64,
     taken: AtomicU64,
     is_whole: AtomicBool,
-    /// The bytes that may still be sent ahead; closed when nobody reads the body any more.
+    /// The bytes that may still be sent ahead; closed when the body is not read any more.
     room: Semaphore,
 }
 

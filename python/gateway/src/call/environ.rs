@@ -11,10 +11,10 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use rustc_hash::FxHashMap;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
 use crate::ffi::latin1;
-use crate::run::chunked::ChunkedBodies;
 
 /// The limit of header names and of addresses that a thread caches, because clients choose both.
 const REMEMBERED: usize = 1_024;

@@ -273,7 +273,7 @@ impl Exchange {
         let body = body.on_end(|end| {
             if end.outcome() == Outcome::Failed {
                 let what = "the file could not be read to its end while it was sent";
-                // Without an interpreter nobody reads the report.
+                // Without an interpreter there is no report.
                 Python::try_attach(|py| report(py, &PyOSError::new_err(what)));
             }
         });

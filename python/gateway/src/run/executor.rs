@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use enfilade::BoxError;
 use pyo3::prelude::*;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::ServerFacts;
 use crate::call::job::Job;
-use crate::run::chunked::ChunkedBodies;
 use crate::run::pool::{self, Pool};
 
 /// The number of threads of the default pool.

@@ -9,10 +9,10 @@ use enfilade::unpoisoned;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
 use crate::call::report::report;
-use crate::run::chunked::ChunkedBodies;
 
 /// The default limit of requests that wait for a thread.
 pub(crate) const BACKLOG: usize = 1_024;

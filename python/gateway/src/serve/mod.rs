@@ -18,7 +18,8 @@ use pyo3::prelude::*;
 use crate::call::environ::Template;
 use crate::ffi;
 use crate::serve::access_hook::AccessHook;
-use crate::serve::inline::{Inline, Plan};
+use crate::serve::inline::Inline;
+use crate::serve::inline::plan::Plan;
 use crate::serve::options::Options;
 use crate::serve::stop::{Signals, Stop};
 

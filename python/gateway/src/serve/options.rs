@@ -6,8 +6,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::call::chunked::{self, ChunkedBodies};
 use crate::call::environ::ServerFacts;
-use crate::run::chunked::{self, ChunkedBodies};
 use crate::run::pool::BACKLOG;
 
 /// The options of a server.

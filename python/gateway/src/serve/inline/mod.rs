@@ -4,12 +4,15 @@
 //! keeps serving until it is there. So no other thread must be woken, and no second request begins before the first is
 //! done.
 
+mod accepting;
 mod clock;
 mod connection;
 mod date;
 mod http;
 mod limits;
 mod listener;
+mod main_waker;
+pub(in crate::serve) mod plan;
 mod records;
 mod request_body;
 mod response_body;
@@ -28,7 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use enfilade::Application;
@@ -36,43 +39,28 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Token};
 use pyo3::prelude::*;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
-use crate::run::chunked::ChunkedBodies;
 use crate::run::executor::{self, Installed, LocalQueue};
 use crate::run::reactor::{self, Reactor};
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::inline::clock::Clock;
-use crate::serve::inline::connection::Connection;
 use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listeners;
+use crate::serve::inline::main_waker::MainWaker;
+use crate::serve::inline::plan::Plan;
 use crate::serve::inline::records::Records;
-use crate::serve::inline::service::Service;
 use crate::serve::inline::sharing::Sharing;
 use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
-use crate::serve::shortage::{self, Shortage};
+use crate::serve::shortage::Shortage;
 use crate::serve::stop::{self, Stop};
 
 /// Tokens that do not belong to a connection.
 const WAKE: Token = Token(usize::MAX);
 const SIGNAL: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX / 2;
-/// The limit of connections; others wait in the system's queue.
-const MAX_CONNECTIONS: usize = 10_000;
-
-/// The plan of a server on its caller's thread.
-pub(in crate::serve) struct Plan {
-    pub(in crate::serve) app: Application,
-    pub(in crate::serve) hook: Option<AccessHook>,
-    pub(in crate::serve) stop: Arc<Stop>,
-    /// Becomes readable when Python gets a signal.
-    pub(in crate::serve) signals: Option<UnixStream>,
-    /// Whether the server stops after one request.
-    pub(in crate::serve) once: bool,
-    /// The time to stop if no request has come.
-    pub(in crate::serve) deadline: Option<Instant>,
-}
 
 /// A server on its caller's thread.
 pub(in crate::serve) struct Inline {
@@ -99,23 +87,6 @@ pub(in crate::serve) struct Inline {
     once: bool,
     is_finishing: Cell<bool>,
     shortage: Shortage,
-}
-
-/// Woken by the event that Python waits for.
-struct MainWaker {
-    is_woken: AtomicBool,
-    ready_queue: Arc<ReadyQueue>,
-}
-
-impl Wake for MainWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        self.ready_queue.interrupt();
-    }
 }
 
 impl LocalQueue for Inline {
@@ -313,8 +284,8 @@ impl Inline {
         let is_late = self
             .deadline
             .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
-        let is_finished = self.is_finishing.get()
-            && (self.tasks.is_empty() || end.is_some_and(|end| now >= end));
+        let is_finished =
+            self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end));
         is_done || is_late || is_finished
     }
 
@@ -375,7 +346,11 @@ impl Inline {
             return Some(Duration::ZERO);
         }
         if let Some(until) = expected {
-            return Some(until.saturating_duration_since(now).max(Duration::from_millis(1)));
+            return Some(
+                until
+                    .saturating_duration_since(now)
+                    .max(Duration::from_millis(1)),
+            );
         }
         let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
         needs_time.then(|| {
@@ -392,91 +367,6 @@ impl Inline {
         match self.is_finishing.get() {
             true => self.limits.tick.min(AT_THE_END),
             false => self.limits.tick,
-        }
-    }
-
-    fn has_waiting(&self) -> bool {
-        self.may_accept() && self.listeners.has_waiting()
-    }
-
-    fn may_accept(&self) -> bool {
-        let most = if self.once { 1 } else { MAX_CONNECTIONS };
-        self.tasks.len() < most && !(self.once && self.taken.get() > 0)
-    }
-
-    /// Accepts connections that wait, up to the first one with a request: that is served before another is accepted.
-    fn accept(&self, py: Python<'_>) -> PyResult<()> {
-        const AT_A_TIME: usize = 64;
-        let now = self.clock.now();
-        if !self.listeners.resume(now) {
-            return Ok(());
-        }
-        for _ in 0..AT_A_TIME {
-            if !self.may_accept() || self.sharing.waits_until(now).is_some() {
-                return Ok(());
-            }
-            match self.listeners.accept() {
-                Ok(Some((socket, ends))) => {
-                    let connection = Rc::new(Connection::new(socket, ends, self.clock.clone()));
-                    self.begin(connection.clone());
-                    self.run_ready();
-                    self.sharing.accepted(&connection, now);
-                }
-                Ok(None) => return Ok(()),
-                Err(_) => {
-                    self.listeners.pause(now);
-                    return self.make_room(py);
-                }
-            }
-            if !self.jobs.borrow().is_empty() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Accepts all connections that wait, because nobody else will.
-    fn accept_waiting(&self) {
-        while self.may_accept()
-            && let Ok(Some((socket, ends))) = self.listeners.accept()
-        {
-            self.begin(Rc::new(Connection::new(socket, ends, self.clock.clone())));
-        }
-    }
-
-    /// Closes the connection that has been idle for longest, because the system has no descriptor for a new one.
-    fn make_room(&self, py: Python<'_>) -> PyResult<()> {
-        let longest = self.tasks.longest_idle();
-        if let Some(task) = longest {
-            self.tasks.remove(task);
-            // The next turn accepts.
-            self.listeners.unpause();
-        }
-        match self.shortage.is_due() {
-            true => shortage::report(py, longest.is_some()),
-            false => Ok(()),
-        }
-    }
-
-    fn begin(&self, connection: Rc<Connection>) {
-        let service = Service {
-            app: self.app.clone(),
-            facts: service::facts(connection.ends),
-            connection: connection.clone(),
-            taken: self.taken.clone(),
-            sharing: self.sharing.clone(),
-            records: self.hook.as_ref().map(|_| self.records.clone()),
-        };
-        let future = http::drive(connection.clone(), service, self.limits);
-        let descriptor = connection.descriptor();
-        let task = self.tasks.spawn(Box::pin(future), Some(connection), None);
-        let registered = self.poll.borrow().registry().register(
-            &mut SourceFd(&descriptor),
-            Token(task),
-            Interest::READABLE | Interest::WRITABLE,
-        );
-        if registered.is_err() {
-            self.tasks.remove(task);
         }
     }
 

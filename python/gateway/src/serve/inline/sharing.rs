@@ -19,7 +19,7 @@ const FIRST_BYTES: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_millis(10);
 /// The shortest time between two connections that are left to others.
 ///
-/// It bounds the cost if all workers are busy: then nobody gains by it.
+/// It bounds the cost if all workers are busy: then it gains nothing.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// What a worker knows about the connections that it may leave to others.
@@ -90,8 +90,14 @@ impl Sharing {
     pub(super) fn releases(&self, now: Instant) -> bool {
         let has_passed = |since: Instant, time| now.saturating_duration_since(since) >= time;
         let releases = self.is_shared
-            && self.waiting.get().is_some_and(|since| has_passed(since, PATIENCE))
-            && self.released.get().is_none_or(|since| has_passed(since, BETWEEN));
+            && self
+                .waiting
+                .get()
+                .is_some_and(|since| has_passed(since, PATIENCE))
+            && self
+                .released
+                .get()
+                .is_none_or(|since| has_passed(since, BETWEEN));
         if releases {
             self.released.set(Some(now));
         }
@@ -112,7 +118,13 @@ mod tests {
             assert!(!sharing.releases(at(0)));
             sharing.set_waiting(true, at(0));
             sharing.set_waiting(true, at(8));
-            for (time, releases) in [(9, false), (10, true), (11, false), (109, false), (110, true)] {
+            for (time, releases) in [
+                (9, false),
+                (10, true),
+                (11, false),
+                (109, false),
+                (110, true),
+            ] {
                 assert_eq!(sharing.releases(at(time)), releases && is_shared, "{time}");
             }
             sharing.set_waiting(false, at(300));

@@ -1,7 +1,4 @@
-//! Request bodies whose length is not known before their end: those in chunks, and some of HTTP/2.
-//!
-//! PEP 3333 has no way to read them: an application reads `CONTENT_LENGTH` bytes, and takes a missing one for 0. So Bottle
-//! and Django see an empty body. Received first, the body has a length, and each framework works.
+//! Receives a request body without a length before the application is called, so that it has one.
 
 use std::sync::Arc;
 
@@ -11,27 +8,10 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pyo3::prelude::*;
 
 use crate::run::executor::Executor;
-use crate::run::python_app::submit;
+use crate::run::submission::submit;
 
-/// The default limit of a body without a length, in bytes; waitress has the same for each body.
-pub(crate) const LIMIT: u64 = 1024 * 1024 * 1024;
 /// Bodies up to this size, in bytes, are kept in memory, and longer ones in a temporary file.
 const IN_MEMORY: usize = 256 * 1024;
-
-/// How bodies without a length reach the application.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ChunkedBodies {
-    /// They are received first, up to a limit in bytes, and have a length then.
-    Received { limit: u64 },
-    /// The application reads them as they come, to the end of `wsgi.input` (`wsgi.input_terminated`).
-    Streamed,
-}
-
-impl Default for ChunkedBodies {
-    fn default() -> ChunkedBodies {
-        ChunkedBodies::Received { limit: LIMIT }
-    }
-}
 
 /// Whether the length of the body is not known.
 pub(super) fn has_no_length(request: &Request) -> bool {
@@ -58,7 +38,10 @@ struct Received {
 
 impl Handler for Received {
     fn call(&self, mut request: Request) -> Reply {
-        let length = request.extensions().get::<SpooledBody>().map(SpooledBody::len);
+        let length = request
+            .extensions()
+            .get::<SpooledBody>()
+            .map(SpooledBody::len);
         if let Some(length) = length {
             let headers = request.headers_mut();
             headers.remove(TRANSFER_ENCODING);
