@@ -104,7 +104,6 @@ mod tests {
 
     use super::*;
     use crate::failures::FailureHooks;
-    use crate::server::connection::activity::Activity;
 
     #[tokio::test(start_paused = true)]
     async fn the_connection_that_is_idle_for_longest_is_closed() {

@@ -23,7 +23,7 @@ use crate::server::connection::limits::at_most;
 #[cfg(feature = "proxy-protocol")]
 pub(crate) use crate::server::proxy_protocol::Proxies;
 pub use crate::server::refusal::Refusal;
-use crate::server::serving::{Serving, Settings};
+use crate::server::serving::{AfterAccept, Serving, Settings};
 #[cfg(feature = "tls")]
 pub use crate::server::tls::{Certificates, ClientCertificate};
 use crate::unbuilt::built;
@@ -178,6 +178,18 @@ impl Server {
     /// ```
     pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
         self.settings.on_hangup.add(hook);
+        self
+    }
+
+    /// Delays the next connection after one was accepted, until this future is ready: for several processes that share
+    /// a listener.
+    #[doc(hidden)]
+    pub fn after_accept<F>(mut self, delay: impl Fn() -> F + Send + Sync + 'static) -> Server
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let delay = AfterAccept(std::sync::Arc::new(move || Box::pin(delay())));
+        self.settings.after_accept = Some(delay);
         self
     }
 

@@ -39,6 +39,16 @@ const MAX_REFUSALS: usize = 64;
 /// A future whose type does not matter to its caller.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Returns a future that delays the next connection after one was accepted.
+#[derive(Clone)]
+pub(super) struct AfterAccept(pub(super) Arc<dyn Fn() -> Boxed<'static, ()> + Send + Sync>);
+
+impl std::fmt::Debug for AfterAccept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AfterAccept")
+    }
+}
+
 /// The settings of a server, but for its listeners and threads.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -46,6 +56,7 @@ pub(super) struct Settings {
     pub(super) shutdown_deadline: Duration,
     #[cfg(all(unix, feature = "systemd"))]
     pub(super) notifies: bool,
+    pub(super) after_accept: Option<AfterAccept>,
     pub(super) on_hangup: Hooks,
     pub(super) refusals: RefusalHooks,
     pub(super) failures: FailureHooks,
@@ -58,6 +69,7 @@ impl Default for Settings {
             shutdown_deadline: SHUTDOWN_DEADLINE,
             #[cfg(all(unix, feature = "systemd"))]
             notifies: false,
+            after_accept: None,
             on_hangup: Hooks::default(),
             refusals: RefusalHooks::default(),
             failures: FailureHooks::default(),
@@ -135,7 +147,12 @@ impl Serving {
             loop {
                 let (listener, accepted) = accept(&self.listeners, &self.next).await;
                 match accepted {
-                    Ok((socket, peer)) => self.serve(listener, socket, peer),
+                    Ok((socket, peer)) => {
+                        self.serve(listener, socket, peer);
+                        if let Some(after_accept) = &self.settings.after_accept {
+                            (after_accept.0)().await;
+                        }
+                    }
                     Err(error) if is_shortage(&error) && self.make_room() => {
                         // The task of the closed connection is dropped first.
                         tokio::task::yield_now().await;

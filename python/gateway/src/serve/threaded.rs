@@ -36,6 +36,10 @@ pub(crate) fn serve(
 ) -> PyResult<()> {
     let pool = Pool::start(py, options.threads, options.backlog, &options.facts(py))?;
     let server = report_shortage(server(sockets, options)?, &pool);
+    let server = match options.multiprocess {
+        true => share(server, &pool),
+        false => server,
+    };
     let app = around_all(py, app, options, &pool, &stop);
     let runtime = runtime(&pool)?;
     let (interrupt, interrupted) = mpsc::unbounded_channel();
@@ -142,6 +146,15 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
         .body_read_timeout(options.body_timeout)
         .write_timeout(options.write_timeout)
         .shutdown_deadline(options.graceful_timeout))
+}
+
+/// Leaves connections to other workers while no thread is free.
+fn share(server: Server, pool: &Arc<Pool>) -> Server {
+    let pool = pool.clone();
+    server.after_accept(move || {
+        let pool = pool.clone();
+        async move { pool.next_job_and_free_thread().await }
+    })
 }
 
 /// Reports that connections were closed because there are too many open files.
