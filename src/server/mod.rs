@@ -48,7 +48,11 @@ const MAX_WORKERS: usize = 1024;
 /// ```
 ///
 /// Ctrl-C and SIGTERM stop it. It then accepts no more connections and finishes the requests in flight. It aborts those
-/// that are not finished at the [deadline](Server::shutdown_deadline). A second signal aborts them at once.
+/// that are not finished at the [deadline](Server::shutdown_deadline). A second signal aborts them at once. Over HTTP/1 the
+/// last response of a connection says `Connection: close`, and a connection waits for one more request for up to a second
+/// after its last response.
+///
+/// With too many open files, it closes the connection that is idle for longest and accepts the new one.
 ///
 /// A request that is not HTTP gets a 400, and its connection is closed. The same happens to a request without a `Host`,
 /// or with an invalid target (RFC 9112, section 3.2). A head that is too long gets a 431, a target that is too long a

@@ -23,9 +23,10 @@ impl PyServer {
         server_name = None, server_port = None, keep_alive = 75.0, header_timeout = 30.0, body_timeout = 30.0,
         write_timeout = 60.0, graceful_timeout = 30.0, max_requests = None, tls = None, base_environ = None,
         title_case_headers = false, access_hook = None, close_connections = false,
-        chunked_limit = 1024 * 1024 * 1024, stream_chunked = false,
+        chunked_limit = 1073741824, stream_chunked = false,
     ))]
     #[expect(
+        clippy::fn_params_excessive_bools,
         clippy::too_many_arguments,
         reason = "Python passes these as keyword arguments, by name"
     )]
