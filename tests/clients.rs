@@ -567,6 +567,23 @@ fn a_chunked_body_without_content_closes_the_connection() {
     assert_eq!(wire.send("0\r\n\r\n").response().text(), "100000");
 }
 
+/// The first bytes of a body that came with its head used to count twice, as overhead without content.
+#[test]
+fn chunked_bodies_on_a_kept_connection_are_not_taken_for_overhead() {
+    let app = Application::new(async |mut request: Request| {
+        let content = request.take_body().collect(10 << 20).await?;
+        Ok::<_, HttpError>(content.len().to_string())
+    });
+    let running = Running::serve(server(), app);
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("c350\r\n{}\r\n", "x".repeat(50_000));
+    let request = format!("{head}{}0\r\n\r\n", chunk.repeat(60));
+    let mut wire = Wire::connect(running.address());
+    for _ in 0..30 {
+        assert_eq!(wire.send(&request).response().text(), "3000000");
+    }
+}
+
 // A server that stops.
 
 #[test]

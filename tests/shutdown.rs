@@ -70,6 +70,57 @@ fn requests_in_flight_finish_and_other_connections_close() {
     assert!(start.elapsed() < PATIENCE / 2);
 }
 
+/// A request on a kept connection used to be lost if it came at the moment of the stop.
+#[test]
+fn a_kept_connection_serves_until_its_response_says_that_it_is_the_last() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (sender, calls) = mpsc::channel();
+    let app = gated(&gate, move || sender.send(()).unwrap());
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut running = Running::serve(server.shutdown_deadline(PATIENCE), app);
+    let (mut kept, mut busy) = (
+        Wire::connect(running.address()),
+        Wire::connect(running.address()),
+    );
+    assert_eq!(kept.send(GET).response().header("connection"), None);
+    busy.send(SLOW);
+    calls.recv_timeout(PATIENCE).unwrap();
+    running.stop();
+    wait_until_closed(running.address());
+    loop {
+        let response = kept.send(GET).response();
+        assert_eq!(response.text(), "at once");
+        match response.header("connection").as_deref() {
+            // The connection has not learned of the stop yet.
+            None => {}
+            closes => break assert_eq!(closes, Some("close")),
+        }
+    }
+    assert_eq!(kept.rest(), b"");
+    gate.add_permits(1);
+    assert_eq!(busy.response().text(), "done");
+    running.join();
+}
+
+#[test]
+fn requests_of_connections_that_wait_to_be_accepted_are_served() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let mut waiting = [0; 3].map(|_| Wire::connect(server.local_addr()));
+    for wire in &mut waiting {
+        wire.send(GET);
+    }
+    let app = Application::new(|_: Request| "served");
+    // It stops before it has accepted any.
+    let stopped = std::future::ready(());
+    runtime()
+        .block_on(server.serve_until(app, stopped))
+        .unwrap();
+    for wire in &mut waiting {
+        assert_eq!(wire.response().text(), "served");
+        assert_eq!(wire.rest(), b"");
+    }
+}
+
 /// An application whose response does not end; sends the outcome of its body.
 fn endless() -> (Application, mpsc::Receiver<Outcome>) {
     let (sender, ends) = mpsc::channel();

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apps
+import operation
 from client import check, requests_in_a_row, transfer_down, transfer_up
 from servers import SERVERS, Running
 
@@ -198,6 +199,8 @@ def main() -> None:
     tables: dict[str, Callable[[], str]] = {
         case: lambda case=case: table(rounds(case, names, count, 1)) for case in CASES}  # type: ignore[misc]
     tables["100 MiB"] = lambda: transfers(names, count)
+    for title, make in operation.TABLES.items():
+        tables[title] = lambda make=make: make(count)  # type: ignore[misc]
     if not options.quick:
         tables["instructions"] = counted
         tables["leaks"] = lambda: leaks(options.leak_seconds)

@@ -31,15 +31,19 @@ bjoern.run(getattr(import_module(module), name), "127.0.0.1", int(sys.argv[2]))
 
 
 def command(server: str, application: str, port: str) -> list[str]:
-    """How to start a server. The number in a name is the number of threads."""
-    name, _, threads = server.partition(" ")
+    """How to start a server. The number in a name is the number of threads; `x2` after it means two workers."""
+    name, _, numbers = server.partition(" ")
+    threads, _, workers = numbers.partition("x")
+    threads, workers = threads.strip() or "1", workers or "1"
     address = f"127.0.0.1:{port}"
     return {
-        "enfilade": [str(BIN / "enfilade"), "serve", application, "--bind", address, "--threads", threads],
+        "enfilade": [str(BIN / "enfilade"), "serve", application, "--bind", address, "--threads", threads,
+                     "--workers", workers],
         "granian": [str(BIN / "granian"), "--interface", "wsgi", "--port", port, "--workers", "1", "--blocking-threads", threads,
                     "--no-log", application],
-        "gunicorn-sync": [str(BIN / "gunicorn"), application, "-b", address, "-w", "1", "-k", "sync"],
-        "gunicorn-gthread": [str(BIN / "gunicorn"), application, "-b", address, "-w", "1", "-k", "gthread", "--threads", threads],
+        "gunicorn-sync": [str(BIN / "gunicorn"), application, "-b", address, "-w", workers, "-k", "sync"],
+        "gunicorn-gthread": [str(BIN / "gunicorn"), application, "-b", address, "-w", workers, "-k", "gthread", "--threads",
+                             threads],
         "waitress": [str(BIN / "waitress-serve"), f"--listen={address}", f"--threads={threads}", application],
         "uwsgi": [str(BIN / "uwsgi"), "--http11-socket", address, "--module", application, "--processes", "1", "--need-app",
                   "--disable-logging", "--die-on-term", "--master"],
@@ -59,14 +63,15 @@ def free_port() -> int:
 
 
 class Running:
-    """A server that runs on one core. As a context manager it ends the server."""
+    """A server that runs on one core, or on those that are named. As a context manager it ends the server."""
 
-    def __init__(self, server: str, application: str, before: list[str] | None = None, seconds: float = 20) -> None:
+    def __init__(self, server: str, application: str, before: list[str] | None = None, seconds: float = 20,
+                 cores: str = "0") -> None:
         self.name = server
         self.port = free_port()
         # With a fixed seed, every run of a server takes the same steps.
         environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONHASHSEED": "0"}
-        self.process = subprocess.Popen(["taskset", "--cpu-list", "0", *(before or []), *command(server, application, str(self.port))],
+        self.process = subprocess.Popen(["taskset", "--cpu-list", cores, *(before or []), *command(server, application, str(self.port))],
                                         cwd=HERE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         limit = time.monotonic() + seconds

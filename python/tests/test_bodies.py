@@ -246,3 +246,16 @@ def test_b9_an_error_before_output_is_a_500(client: Client, server: Server, how:
         wait_until(lambda: "Error" in server.log()[before:], what=lambda: server.log()[before:])
     with Client(server.address) as another:
         assert another.get("/up").body == b"up"
+
+
+@OURS
+@pytest.mark.parametrize("kind", ["list", "tuple", "iterator"])
+@pytest.mark.parametrize("parts", [[], [""], ["", ""]])
+def test_b8_head_without_a_body_says_nothing_of_the_length_of_get(client: Client, kind: str, parts: list[str]) -> None:
+    # An application that handles HEAD itself makes no body: GET's length is not known (RFC 9110, section 8.6).
+    assert client.request("HEAD", blocks(*parts, kind=kind)).values("content-length") == []
+    assert client.request("HEAD", blocks(*parts, kind=kind, length=5)).values("content-length") == ["5"]
+    assert client.request("HEAD", blocks(*parts, kind=kind, length=0)).values("content-length") == ["0"]
+    assert client.get(blocks(*parts, kind="list")).values("content-length") == ["0"]
+    # A list that has content is GET's.
+    assert client.request("HEAD", blocks("abc", kind="list")).values("content-length") == ["3"]

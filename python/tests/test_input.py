@@ -103,29 +103,6 @@ def test_i4_a_chunked_body(client: Client) -> None:
     assert client.follow().body == b"up"
 
 
-@OURS
-def test_i4_the_input_is_terminated_if_there_is_no_length(client: Client) -> None:
-    client.send(head("POST", "/dump", [("Transfer-Encoding", "chunked")]) + chunks(b"x"))
-    environ = json.loads(client.response().body)
-    assert environ["wsgi.input_terminated"] is True
-    # The body is decoded already: Bottle would decode it again.
-    assert "HTTP_TRANSFER_ENCODING" not in environ
-    assert environ.get("CONTENT_LENGTH", "") == ""
-    # If the key is set, Werkzeug reads without a size, which `wsgiref.validate` forbids: so never with a length.
-    assert "wsgi.input_terminated" not in json.loads(client.post("/dump", b"x").body)
-
-
-def test_i5_lines_come_back_while_the_body_is_sent(client: Client) -> None:
-    client.send(head("POST", "/echo_lines", [("Transfer-Encoding", "chunked")]))
-    for number in range(3):
-        client.send(b"6\r\nline%d\n\r\n" % number)
-        if number == 0:
-            assert client.response_head().status == 200
-        assert client.chunk() == b"<line%d\n>" % number
-    client.send(b"0\r\n\r\n")
-    assert client.chunk() == b""
-
-
 def test_i5_a_large_body_is_read_before_it_is_complete(client: Client) -> None:
     client.send(head("POST", "/echo_lines", length=200_000) + b"hello\n")
     assert client.response_head().status == 200

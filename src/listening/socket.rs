@@ -75,6 +75,26 @@ impl Accepting {
     }
 }
 
+#[cfg(feature = "server")]
+impl Accepting {
+    /// Returns a connection that waits to be accepted, if there is one, even if the runtime has not noticed it yet.
+    pub(crate) fn accept_waiting(&self) -> Option<(Socket, Option<SocketAddr>)> {
+        let listener = match self {
+            Accepting::Tcp(listener) => SockRef::from(listener),
+            #[cfg(unix)]
+            Accepting::Unix(listener, _) => SockRef::from(listener),
+        };
+        let (socket, peer) = listener.accept().ok()?;
+        socket.set_nonblocking(true).ok()?;
+        let socket = match self {
+            Accepting::Tcp(_) => Socket::tcp(TcpStream::from_std(socket.into()).ok()?),
+            #[cfg(unix)]
+            Accepting::Unix(..) => Socket::unix(UnixStream::from_std(socket.into()).ok()?),
+        };
+        Some((socket, peer.as_socket()))
+    }
+}
+
 /// Waits after accepting failed for lack of descriptors or memory, which other connections free in time.
 ///
 /// If a client closed its connection before it was accepted, there is no need to wait.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod connection;
+mod crowd;
 mod limits;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
@@ -22,7 +23,7 @@ use crate::server::connection::limits::at_most;
 #[cfg(feature = "proxy-protocol")]
 pub(crate) use crate::server::proxy_protocol::Proxies;
 pub use crate::server::refusal::Refusal;
-use crate::server::serving::{Serving, Settings};
+use crate::server::serving::{AfterAccept, Serving, Settings};
 #[cfg(feature = "tls")]
 pub use crate::server::tls::{Certificates, ClientCertificate};
 use crate::unbuilt::built;
@@ -47,7 +48,11 @@ const MAX_WORKERS: usize = 1024;
 /// ```
 ///
 /// Ctrl-C and SIGTERM stop it. It then accepts no more connections and finishes the requests in flight. It aborts those
-/// that are not finished at the [deadline](Server::shutdown_deadline). A second signal aborts them at once.
+/// that are not finished at the [deadline](Server::shutdown_deadline). A second signal aborts them at once. Over HTTP/1 the
+/// last response of a connection says `Connection: close`, and a connection waits for one more request for up to a second
+/// after its last response.
+///
+/// With too many open files, it closes the connection that is idle for longest and accepts the new one.
 ///
 /// A request that is not HTTP gets a 400, and its connection is closed. The same happens to a request without a `Host`,
 /// or with an invalid target (RFC 9112, section 3.2). A head that is too long gets a 431, a target that is too long a
@@ -177,6 +182,18 @@ impl Server {
     /// ```
     pub fn on_hangup(mut self, hook: impl Fn() + Send + Sync + 'static) -> Server {
         self.settings.on_hangup.add(hook);
+        self
+    }
+
+    /// Delays the next connection after one was accepted, until this future is ready: for several processes that share
+    /// a listener.
+    #[doc(hidden)]
+    pub fn after_accept<F>(mut self, delay: impl Fn() -> F + Send + Sync + 'static) -> Server
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let delay = AfterAccept(std::sync::Arc::new(move || Box::pin(delay())));
+        self.settings.after_accept = Some(delay);
         self
     }
 

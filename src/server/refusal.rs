@@ -21,6 +21,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The [reason](Refusal::reason) of a connection that was closed while it was idle, to accept another.
+    pub const TOO_MANY_FILES: &'static str =
+        "closed while idle, because there are too many open files";
+
     pub(super) fn new(
         peer: Option<SocketAddr>,
         status: Option<StatusCode>,

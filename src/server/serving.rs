@@ -26,6 +26,7 @@ use crate::server::admission::Admission;
 use crate::server::connection::lifetime::Lifetime;
 use crate::server::connection::limits::Limits;
 use crate::server::connection::{self, ServeContext};
+use crate::server::crowd::{Crowd, is_shortage};
 #[cfg(feature = "proxy-protocol")]
 use crate::server::proxy_protocol::Proxies;
 use crate::server::refusal::{Refusal, RefusalHooks};
@@ -38,6 +39,16 @@ const MAX_REFUSALS: usize = 64;
 /// A future whose type does not matter to its caller.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Returns a future that delays the next connection after one was accepted.
+#[derive(Clone)]
+pub(super) struct AfterAccept(pub(super) Arc<dyn Fn() -> Boxed<'static, ()> + Send + Sync>);
+
+impl std::fmt::Debug for AfterAccept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AfterAccept")
+    }
+}
+
 /// The settings of a server, but for its listeners and threads.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -45,6 +56,7 @@ pub(super) struct Settings {
     pub(super) shutdown_deadline: Duration,
     #[cfg(all(unix, feature = "systemd"))]
     pub(super) notifies: bool,
+    pub(super) after_accept: Option<AfterAccept>,
     pub(super) on_hangup: Hooks,
     pub(super) refusals: RefusalHooks,
     pub(super) failures: FailureHooks,
@@ -57,6 +69,7 @@ impl Default for Settings {
             shutdown_deadline: SHUTDOWN_DEADLINE,
             #[cfg(all(unix, feature = "systemd"))]
             notifies: false,
+            after_accept: None,
             on_hangup: Hooks::default(),
             refusals: RefusalHooks::default(),
             failures: FailureHooks::default(),
@@ -87,6 +100,10 @@ pub(super) struct Serving {
     next: AtomicUsize,
     app: Application,
     settings: Settings,
+    admission: Arc<Admission>,
+    /// The clients that get a 503.
+    goodbyes: Arc<Admission>,
+    crowd: Arc<Crowd>,
     lifetime: Lifetime,
     background: Background,
     spawner: Spawner,
@@ -108,11 +125,16 @@ impl Serving {
             // its own.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         }
+        let limits = &settings.limits;
+        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
         Ok(Serving {
             listeners,
             next: AtomicUsize::new(0),
             app,
+            admission: Arc::new(admission),
+            goodbyes: Arc::new(Admission::new(MAX_REFUSALS, None)),
             settings,
+            crowd: Arc::default(),
             lifetime: Lifetime::new(),
             spawner: background.spawner(),
             background,
@@ -121,16 +143,19 @@ impl Serving {
 
     /// Accepts connections for as long as it is polled.
     pub(super) fn accept(&self) -> Boxed<'_, Infallible> {
-        let limits = &self.settings.limits;
-        let admission = Admission::new(limits.max_connections, limits.max_connections_per_peer);
-        let admission = Arc::new(admission);
-        let goodbyes = Arc::new(Admission::new(MAX_REFUSALS, None));
         Box::pin(async move {
             loop {
                 let (listener, accepted) = accept(&self.listeners, &self.next).await;
                 match accepted {
                     Ok((socket, peer)) => {
-                        self.serve(listener, socket, peer, &admission, &goodbyes);
+                        self.serve(listener, socket, peer);
+                        if let Some(after_accept) = &self.settings.after_accept {
+                            (after_accept.0)().await;
+                        }
+                    }
+                    Err(error) if is_shortage(&error) && self.make_room() => {
+                        // The task of the closed connection is dropped first.
+                        tokio::task::yield_now().await;
                     }
                     Err(error) => pause_after(&error).await,
                 }
@@ -138,17 +163,20 @@ impl Serving {
         })
     }
 
+    /// Closes an idle connection for a new one; returns whether there was one.
+    fn make_room(&self) -> bool {
+        let closed = self.crowd.close_longest_idle();
+        if let Some(seat) = &closed {
+            let refusal = Refusal::new(seat.peer, None, Refusal::TOO_MANY_FILES);
+            self.settings.refusals.report(&refusal);
+        }
+        closed.is_some()
+    }
+
     /// Serves a connection in a task of its own, unless there are too many.
-    fn serve(
-        &self,
-        listener: &BoundListener,
-        socket: Socket,
-        peer: Option<SocketAddr>,
-        admission: &Arc<Admission>,
-        goodbyes: &Arc<Admission>,
-    ) {
-        let Some(admitted) = admission.admit(peer.map(|peer| peer.ip())) else {
-            let is_told = turn_away(socket, listener, goodbyes, self.settings.limits);
+    fn serve(&self, listener: &BoundListener, socket: Socket, peer: Option<SocketAddr>) {
+        let Some(admitted) = self.admission.admit(peer.map(|peer| peer.ip())) else {
+            let is_told = turn_away(socket, listener, &self.goodbyes, self.settings.limits);
             let status = is_told.then_some(StatusCode::SERVICE_UNAVAILABLE);
             let reason = "too many connections";
             return self
@@ -167,17 +195,22 @@ impl Serving {
             #[cfg(feature = "proxy-protocol")]
             proxies: listener.proxies.clone(),
         };
-        spawn(Box::pin(context.drive(
-            socket,
-            peer,
-            admitted,
-            self.lifetime.share(),
-        )));
+        let seat = self.crowd.seat(peer);
+        let task: Task =
+            Box::pin(context.drive(socket, peer, admitted, seat.clone(), self.lifetime.share()));
+        seat.runs(tokio::spawn(task).abort_handle());
     }
 
     /// Accepts no more, and waits for requests in flight: until the deadline, or until `hurry`.
+    ///
+    /// Connections that wait to be accepted may have sent a request already, so they are served.
     pub(super) fn finish<'a>(self, hurry: Boxed<'a, ()>) -> Boxed<'a, ()> {
         Box::pin(async move {
+            for listener in &self.listeners {
+                while let Some((socket, peer)) = listener.socket.accept_waiting() {
+                    self.serve(listener, socket, peer);
+                }
+            }
             let (lifetime, background) = (self.lifetime, self.background);
             drop((self.listeners, self.app, self.spawner));
             #[cfg(all(unix, feature = "systemd"))]

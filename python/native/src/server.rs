@@ -24,8 +24,10 @@ impl PyServer {
         server_name = None, server_port = None, keep_alive = 75.0, header_timeout = 30.0, body_timeout = 30.0,
         write_timeout = 60.0, graceful_timeout = 30.0, max_requests = None, tls = None, base_environ = None,
         title_case_headers = false, access_hook = None, close_connections = false, on_start = None, activity = None,
+        chunked_limit = 1073741824, stream_chunked = false,
     ))]
     #[expect(
+        clippy::fn_params_excessive_bools,
         clippy::too_many_arguments,
         reason = "Python passes these as keyword arguments, by name"
     )]
@@ -51,6 +53,8 @@ impl PyServer {
         close_connections: bool,
         on_start: Option<Py<PyAny>>,
         activity: Option<PyRef<'_, PyActivity>>,
+        chunked_limit: u64,
+        stream_chunked: bool,
     ) -> PyResult<PyServer> {
         let mut options = Options::default();
         options.threads = threads;
@@ -72,6 +76,8 @@ impl PyServer {
         options.close_connections = close_connections;
         options.on_start = on_start;
         options.activity = activity.map(|activity| activity.0.clone());
+        options.chunked_limit = chunked_limit;
+        options.stream_chunked = stream_chunked;
         Ok(PyServer(Server::new(taken(app)?, sockets, options)))
     }
 

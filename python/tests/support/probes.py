@@ -322,6 +322,14 @@ def passed(environ: Environ, name: str) -> bool:
 
 
 @probe
+def numbered(environ: Environ, start: Start) -> Iterator[bytes]:
+    """Yields `count` blocks of `size` bytes, each full of its number."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    for number in range(int(query(environ, "count"))):
+        yield b"%08d" % number * (int(query(environ, "size")) // 8)
+
+
+@probe
 def gated(environ: Environ, start: Start) -> Iterator[bytes]:
     """Yields four blocks. Each waits until the test has the one before, and so does the end."""
     fields = [("Content-Type", "text/plain")]

@@ -16,6 +16,10 @@ use crate::server::connection::pending_upgrade::PendingUpgrade;
 
 /// How long an idle connection may take to finish when asked.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an HTTP/1 connection waits for one more request when the server stops.
+///
+/// The client may have sent one already, or be about to: a loop of requests must not lose one.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// How long a connection counts as congested after the client has let it continue, in milliseconds.
 #[cfg(feature = "http2")]
 const LATELY: u64 = 5_000;
@@ -48,6 +52,8 @@ pub(in crate::server) struct Activity {
     delivered: AtomicU64,
     /// Whether closing the connection would look like the end of a body that failed.
     must_reset: AtomicBool,
+    /// Whether the next response is the last.
+    is_finishing: AtomicBool,
     /// Whether the bytes from the client end the connection.
     is_over: AtomicBool,
     /// Whether the bytes from now on are not HTTP.
@@ -107,6 +113,7 @@ impl Activity {
             is_encrypted: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             must_reset: AtomicBool::new(false),
+            is_finishing: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             has_left_http: AtomicBool::new(false),
             received: Mutex::new(Inbound {
@@ -248,6 +255,36 @@ impl Activity {
         self.must_reset.load(Ordering::Relaxed)
     }
 
+    pub(in crate::server) fn is_http2(&self) -> bool {
+        self.is_http2
+    }
+
+    /// Notes that the server stops: the next response says that it is the last.
+    pub(in crate::server) fn finish(&self) {
+        self.is_finishing.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::server) fn is_finishing(&self) -> bool {
+        self.is_finishing.load(Ordering::Relaxed)
+    }
+
+    /// Since when the connection waits for a request; `None` if it does not.
+    pub(in crate::server) fn idle_since(&self) -> Option<Instant> {
+        let waits = !self.is_in_flight()
+            && !self.is_writing.load(Ordering::Relaxed)
+            && self.head_since.load(Ordering::Relaxed) == 0;
+        let since = match self.has_moved.load(Ordering::Relaxed) {
+            true => self.now(),
+            false => self.idle_since.load(Ordering::Relaxed),
+        };
+        waits.then(|| self.began + Duration::from_millis(since))
+    }
+
+    /// Starts the time of an idle connection again.
+    pub(in crate::server) fn moves(&self) {
+        self.has_moved.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that TLS encrypts the bytes.
     #[cfg(feature = "tls")]
     pub(in crate::server) fn encrypts(&self) {
@@ -294,7 +331,13 @@ impl Activity {
         match self.head_since.load(Ordering::Relaxed) {
             0 if is_in_flight || self.is_writing.load(Ordering::Relaxed) => None,
             0 => {
-                let limit = if idle_since == 0 { head } else { keep_alive };
+                let is_finishing = self.is_finishing();
+                let limit = match idle_since {
+                    _ if is_finishing => keep_alive.min(LAST_REQUEST),
+                    0 => head,
+                    _ => keep_alive,
+                };
+                let finish = finish.filter(|_| !is_finishing);
                 let deadline = finish.unwrap_or_else(|| after(idle_since, limit));
                 Some((deadline, CloseReason::Idle))
             }
@@ -422,6 +465,26 @@ mod tests {
         drop(in_flight);
         // There was activity.
         assert_eq!(deadline(), Some((at(7), CloseReason::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_http_1_gets_a_second_for_its_last_request() {
+        let activity = connection();
+        activity.receives(GET);
+        drop(activity.begin(MessageBody::Known(0)));
+        assert_eq!(left(&activity), Some((60, CloseReason::Idle)));
+        pass(5).await;
+        activity.finish();
+        // It was idle for longer.
+        assert_eq!(left(&activity), Some((1, CloseReason::Idle)));
+        activity.moves();
+        assert_eq!(left(&activity), Some((6, CloseReason::Idle)));
+        activity.receives(GET);
+        let in_flight = activity.begin(MessageBody::Known(0));
+        assert_eq!(left(&activity), None);
+        pass(2).await;
+        drop(in_flight);
+        assert_eq!(left(&activity), Some((8, CloseReason::Idle)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -124,12 +124,20 @@ impl Share {
         }
         let mut phase = *self.0.borrow_and_update();
         let (mut clock, mut presence) = (Clock::default(), Presence::default());
+        // Whether hyper was asked to finish.
+        let mut is_asked = false;
         loop {
             match phase {
                 Phase::Serving => {}
+                // A client of HTTP/1 learns it from the next response: if the connection just closed, a request that is
+                // on its way would be lost. GOAWAY loses none (RFC 9113, section 6.8).
                 Phase::Finishing => {
                     clock.asked_at.get_or_insert_with(Instant::now);
-                    finish(connection);
+                    is_asked |= activity.is_http2();
+                    match activity.is_http2() {
+                        true => finish(connection),
+                        false => activity.finish(),
+                    }
                 }
                 Phase::Over => return End::Stopped,
             }
@@ -169,9 +177,14 @@ impl Share {
                 Event::Ended(output) => return End::Ended(output),
                 Event::Stopped => return End::Stopped,
                 Event::Changed => phase = *look.borrow(),
+                // A request has arrived, and its event was not seen yet.
+                Event::Over(CloseReason::Idle) if !activity.is_http2() && watch.unread(1) > 0 => {
+                    activity.moves();
+                }
                 // hyper sends a GOAWAY over HTTP/2, and closes otherwise.
-                Event::Over(CloseReason::Idle) if clock.asked_at.is_none() => {
-                    clock.asked_at = Some(Instant::now());
+                Event::Over(CloseReason::Idle) if !is_asked => {
+                    is_asked = true;
+                    clock.asked_at.get_or_insert_with(Instant::now);
                     finish(connection);
                 }
                 Event::Over(reason) => return End::Over(reason),

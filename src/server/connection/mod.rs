@@ -1,6 +1,6 @@
 //! One connection: hyper on one side, the application on the other.
 
-mod activity;
+pub(super) mod activity;
 mod clock;
 mod close_reason;
 pub(super) mod date;
@@ -45,6 +45,7 @@ use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
 use crate::server::connection::stream::Stream;
 use crate::server::connection::wire::Wire;
+use crate::server::crowd::Seat;
 use crate::server::refusal::{Refusal, RefusalHooks};
 
 /// The common settings of all connections of a listener.
@@ -68,6 +69,7 @@ impl ServeContext {
         socket: Socket,
         peer: Option<SocketAddr>,
         admitted: Admitted,
+        seat: Arc<Seat>,
         mut share: Share,
     ) {
         socket.send_at_once();
@@ -101,6 +103,7 @@ impl ServeContext {
             false => Activity::http1(limits.max_request_line, self.failures),
         });
         stream.watch(activity.clone());
+        seat.begins(activity.clone());
         // With the PROXY protocol, the peer is the client.
         let peer = facts.peer();
         let service = Service {
@@ -121,7 +124,7 @@ impl ServeContext {
         if activity.must_reset() {
             watch.reset_on_close();
         }
-        drop(admitted);
+        drop((admitted, seat));
     }
 
     /// Does the TLS handshake, if there is TLS, and detects which version of HTTP the client speaks.

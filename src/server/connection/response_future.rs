@@ -158,8 +158,11 @@ fn prepare_for_hyper(
     if let Some(date) = date::correction() {
         response.headers_mut().entry(DATE).or_insert(date);
     }
-    if client.is_connect && client.version != Version::HTTP_2 {
-        // Data for the tunnel may have been sent ahead; it must not be read as a request (RFC 9931).
+    let is_last = in_flight
+        .as_ref()
+        .is_some_and(|in_flight| in_flight.activity().is_finishing());
+    if client.version != Version::HTTP_2 && (client.is_connect || is_last) {
+        // After CONNECT, data for the tunnel may have been sent ahead; it must not be read as a request (RFC 9931).
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }

@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use crate::server::connection::activity::Activity;
 use crate::server::connection::wire::Wire;
 
+/// After at most this many bytes that were read ahead, more are read at once.
+const FEW: usize = 64;
+
 /// The transport of HTTP.
 enum Carrier {
     Plain(Wire),
@@ -153,13 +156,14 @@ impl AsyncRead for Stream {
             buffer.put_slice(this.ahead.get(..count).unwrap_or_default());
             this.ahead.advance(count);
             this.note_held();
-            if !this.ahead.is_empty() || buffer.remaining() == 0 {
+            if !this.ahead.is_empty() || buffer.remaining() == 0 || count > FEW {
                 return Poll::Ready(Ok(()));
             }
             this.ahead = BytesMut::new();
         }
-        // A reader of few bytes makes room for many more, so the bytes after them are read at once. An error there is
-        // reported on the next read.
+        // After the few bytes that were inspected at the start, more are read at once. An error there is reported on the
+        // next read. After many bytes it would look as if they had been decoded: a chunked body, whose first bytes came
+        // with its head, would seem to be overhead.
         let before = buffer.filled().len();
         let poll =
             forward!(&mut this.carrier, stream => Pin::new(stream).poll_read(context, buffer));

@@ -12,14 +12,15 @@ use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use smallvec::SmallVec;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
 use crate::run::activity;
 use crate::run::reactor::{self, wait};
 
-/// The number of blocks that may wait for a slow client before the application waits too.
-pub(crate) const BLOCKS_AHEAD: usize = 16;
+/// The limit of bytes of a response that may wait for a slow client before the application waits too.
+const AHEAD: usize = 1024 * 1024;
+/// The smallest number of bytes that a block counts as, because a block needs memory of its own.
+const LEAST: usize = 1024;
 /// Blocks up to this size, in bytes, are copied and not shared.
 const LITTLE: usize = 32 * 1024;
 
@@ -27,16 +28,27 @@ const LITTLE: usize = 32 * 1024;
 pub(crate) type Blocks = SmallVec<[Bytes; 1]>;
 
 /// The progress of a streamed body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     sent: AtomicU64,
     taken: AtomicU64,
     is_whole: AtomicBool,
+    /// The bytes that may still be sent ahead; closed when the body is not read any more.
+    room: Semaphore,
 }
 
 impl Progress {
+    pub(crate) fn new() -> Progress {
+        Progress {
+            sent: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            is_whole: AtomicBool::new(false),
+            room: Semaphore::new(AHEAD),
+        }
+    }
+
     /// Whether the gateway has taken all that was sent.
-    pub(crate) fn is_taken(&self) -> bool {
+    fn is_taken(&self) -> bool {
         self.taken.load(Ordering::Relaxed) >= self.sent.load(Ordering::Relaxed)
     }
 
@@ -46,25 +58,35 @@ impl Progress {
     }
 }
 
+/// Returns how much room a block needs. One that is larger than all of it waits for those before it.
+fn weight(block: &Bytes) -> u32 {
+    let weight = u32::try_from(block.len().clamp(LEAST, AHEAD));
+    weight.expect("at most the limit")
+}
+
 /// Passes a block to the gateway.
 ///
-/// Returns false if the body is not read any more. On the thread of an inline server the block is then sent.
+/// Returns false if the body is not read any more. An inline server sends as much as the client takes, and keeps the
+/// rest up to the limit: a client that does not read must not stop the others.
 pub(crate) fn transmit(
     py: Python<'_>,
-    blocks: &mpsc::Sender<Bytes>,
+    blocks: &mpsc::UnboundedSender<Bytes>,
     progress: &Progress,
     bytes: Bytes,
 ) -> PyResult<bool> {
     let _waiting = activity::waiting();
+    let weight = weight(&bytes);
+    let room = match progress.room.try_acquire_many(weight) {
+        Err(TryAcquireError::NoPermits) => wait(py, progress.room.acquire_many(weight))?.ok(),
+        room => room.ok(),
+    };
+    let Some(room) = room else {
+        return Ok(false);
+    };
+    room.forget();
     progress.sent.fetch_add(1, Ordering::Relaxed);
-    match blocks.try_send(bytes) {
-        Ok(()) => {}
-        Err(TrySendError::Closed(_)) => return Ok(false),
-        Err(TrySendError::Full(bytes)) => {
-            if wait(py, blocks.send(bytes))?.is_err() {
-                return Ok(false);
-            }
-        }
+    if blocks.send(bytes).is_err() {
+        return Ok(false);
     }
     if let Some(reactor) = reactor::current() {
         reactor.flush(py, &|| progress.is_taken() || blocks.is_closed())?;
@@ -74,12 +96,15 @@ pub(crate) fn transmit(
 
 /// The blocks on their way from Python to the gateway.
 pub(crate) struct BlockStream {
-    receiver: Option<mpsc::Receiver<Bytes>>,
+    receiver: Option<mpsc::UnboundedReceiver<Bytes>>,
     progress: Arc<Progress>,
 }
 
 impl BlockStream {
-    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>, progress: Arc<Progress>) -> BlockStream {
+    pub(crate) fn new(
+        receiver: mpsc::UnboundedReceiver<Bytes>,
+        progress: Arc<Progress>,
+    ) -> BlockStream {
         BlockStream {
             receiver: Some(receiver),
             progress,
@@ -101,6 +126,7 @@ impl http_body::Body for BlockStream {
         };
         if let Some(block) = ready!(receiver.poll_recv(context)) {
             this.progress.taken.fetch_add(1, Ordering::Relaxed);
+            this.progress.room.add_permits(weight(&block) as usize);
             return Poll::Ready(Some(Ok(Frame::data(block))));
         }
         this.receiver = None;
@@ -109,6 +135,13 @@ impl http_body::Body for BlockStream {
             true => None,
             false => Some(Err("the application aborted the response".into())),
         })
+    }
+}
+
+impl Drop for BlockStream {
+    fn drop(&mut self) {
+        // The application may wait for room.
+        self.progress.room.close();
     }
 }
 

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
 use rustc_hash::FxHashMap;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
 use crate::call::numbers::NumberCaptures;
@@ -30,6 +31,8 @@ pub(crate) struct ServerFacts {
     pub(crate) is_multiprocess: bool,
     pub(crate) server_name: Option<String>,
     pub(crate) server_port: Option<u16>,
+    /// How bodies without a length reach the application.
+    pub(crate) chunked: ChunkedBodies,
     /// Entries that the server's owner adds.
     pub(crate) base: Option<Py<PyDict>>,
 }

@@ -10,11 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call::blocks::{
-    BLOCKS_AHEAD, BlockStream, Blocks, Progress, block, body_of, cut, transmit,
-};
+use crate::call::blocks::{BlockStream, Blocks, Progress, block, body_of, cut, transmit};
 use crate::call::head::ResponseHead;
-use crate::run::reactor::wait;
+use crate::call::report::report;
 
 /// The state that a call shares with its `start_response` and `write`.
 ///
@@ -37,7 +35,7 @@ enum ExchangeState {
     ///
     /// `left` of the bytes that `Content-Length` announced are not sent yet.
     Streaming {
-        blocks: mpsc::Sender<Bytes>,
+        blocks: mpsc::UnboundedSender<Bytes>,
         progress: Arc<Progress>,
         left: Option<u64>,
     },
@@ -253,45 +251,41 @@ impl Exchange {
         })
     }
 
-    /// Sends the whole response with this content, and waits for its end.
+    /// Sends the whole response with this content, which the gateway reads by itself.
     ///
-    /// Fails if the content is too short.
-    pub(crate) fn send_segment(&self, py: Python<'_>, content: Segment) -> PyResult<()> {
-        let (sender, end) = oneshot::channel();
+    /// The application need not wait for it, and a slow client holds no thread. Fails if the content is too short.
+    pub(crate) fn send_segment(&self, content: Segment) -> PyResult<()> {
+        let mut state = self.lock();
+        let ExchangeState::Waiting {
+            head: Some(head), ..
+        } = &*state
+        else {
+            return Ok(());
+        };
+        let length = content.len();
+        let announced = head.length.unwrap_or(length);
+        if length < announced && has_body(self.is_head, head.status) {
+            return Err(too_short());
+        }
+        let whole = Body::from_segments([content]);
+        let body = whole.slice(..announced.min(length));
+        let body = body.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let body = body.on_end(|end| {
+            if end.outcome() == Outcome::Failed {
+                let what = "the file could not be read to its end while it was sent";
+                // Without an interpreter there is no report.
+                Python::try_attach(|py| report(py, &PyOSError::new_err(what)));
+            }
+        });
+        if let ExchangeState::Waiting {
+            head: Some(head),
+            respond,
+        } = std::mem::replace(&mut *state, ExchangeState::Over)
         {
-            let mut state = self.lock();
-            let ExchangeState::Waiting {
-                head: Some(head), ..
-            } = &*state
-            else {
-                return Ok(());
-            };
-            let length = content.len();
-            let announced = head.length.unwrap_or(length);
-            if length < announced && has_body(self.is_head, head.status) {
-                return Err(too_short());
-            }
-            let whole = Body::from_segments([content]);
-            let body = whole.slice(..announced.min(length));
-            let body = body.map_err(|error| PyOSError::new_err(error.to_string()))?;
-            let body = body.on_end(move |end| {
-                let _ = sender.send(end.outcome());
-            });
-            if let ExchangeState::Waiting {
-                head: Some(head),
-                respond,
-            } = std::mem::replace(&mut *state, ExchangeState::Over)
-            {
-                // If the client has disconnected by now, it does not need it.
-                let _ = respond.send(head.into_response(body));
-            }
+            // If the client has disconnected by now, it does not need it.
+            let _ = respond.send(head.into_response(body));
         }
-        match wait(py, end)? {
-            Ok(Outcome::Failed) => Err(PyOSError::new_err(
-                "the file could not be read to its end while it was sent",
-            )),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Ends the response. Fails if the response is not complete.
@@ -366,8 +360,8 @@ impl ExchangeState {
                 head: Some(head),
                 respond,
             } => {
-                let (blocks, receiver) = mpsc::channel(BLOCKS_AHEAD);
-                let (progress, left) = (Arc::new(Progress::default()), head.length);
+                let (blocks, receiver) = mpsc::unbounded_channel();
+                let (progress, left) = (Arc::new(Progress::new()), head.length);
                 let body = Body::new(BlockStream::new(receiver, progress.clone()));
                 // If the client has disconnected, sending the first block fails.
                 let _ = respond.send(head.into_response(body));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use enfilade::middleware::SpooledBody;
 use enfilade::{Body, BodyErrorKind, HttpError, IntoResponse, Request, Response};
 use http::header::EXPECT;
 use http::{Method, StatusCode};
@@ -20,6 +21,7 @@ use crate::call::environ::Template;
 use crate::call::exchange::{Exchange, SendOutcome};
 use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
+use crate::call::report::report;
 use crate::run::{activity, reactor};
 
 /// The limits of size and time for receiving an unread body, so that the client reads the response.
@@ -63,8 +65,12 @@ pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()>
     });
     let outcome = produced.or_else(|error| fail(py, exchange.get(), input.as_ref(), error));
     if let Some(input) = input {
+        let is_received = request.extensions().get::<SpooledBody>().is_some();
         let waits = request.headers().contains_key(EXPECT);
-        finish(input.get(), waits, runtime.as_ref());
+        match is_received {
+            true => drop(input.get().detach()),
+            false => finish(input.get(), waits, runtime.as_ref()),
+        }
     }
     outcome
 }
@@ -160,7 +166,7 @@ fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<
     {
         return match file {
             RegularFile::Small(bytes) => exchange.send_whole(smallvec![bytes]).map(drop),
-            RegularFile::Large(rest) => exchange.send_segment(py, rest),
+            RegularFile::Large(rest) => exchange.send_segment(rest),
         };
     }
     send_each(wrapper.as_any(), exchange)
@@ -212,12 +218,6 @@ fn fail(
     exchange.break_off(|| HttpError::new(status).caused_by(cause).into_response());
     report(py, &error);
     Ok(())
-}
-
-/// Writes the traceback to `sys.stderr`, which is `wsgi.errors`.
-pub(crate) fn report(py: Python<'_>, error: &PyErr) {
-    // `PyErr::print` would end the process on a `SystemExit`.
-    error.display(py);
 }
 
 /// Detaches the body. Reads the rest of it, within limits, so that the client reads the response.

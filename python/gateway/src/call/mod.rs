@@ -1,6 +1,7 @@
 //! One call of a WSGI application: its arguments, and the handling of its result.
 
 pub(crate) mod blocks;
+pub(crate) mod chunked;
 pub(crate) mod environ;
 pub(crate) mod exchange;
 pub(crate) mod file_wrapper;
@@ -8,3 +9,4 @@ pub(crate) mod head;
 pub(crate) mod input;
 pub(crate) mod job;
 pub(crate) mod numbers;
+pub(crate) mod report;

@@ -146,7 +146,7 @@ impl PulledBody {
         if let Some(close) = self.close.take()
             && let Err(error) = close.call0(py)
         {
-            crate::call::job::report(py, &error);
+            crate::call::report::report(py, &error);
         }
     }
 

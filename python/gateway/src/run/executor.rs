@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use enfilade::BoxError;
 use pyo3::prelude::*;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::ServerFacts;
 use crate::call::job::Job;
 use crate::run::pool::{self, Pool};
@@ -18,6 +19,9 @@ const THREADS: usize = 4;
 pub(crate) trait LocalQueue {
     /// Adds a request that waits for Python.
     fn push(&self, job: Job);
+
+    /// How bodies without a length reach the application.
+    fn chunked(&self) -> ChunkedBodies;
 }
 
 /// Runs the requests that a thread receives.
@@ -30,9 +34,10 @@ pub(crate) enum Installed {
 }
 
 /// Runs one request. It can be sent to another thread, because the reply that waits for it can be.
+#[derive(Clone)]
 pub(crate) enum Executor {
     /// The executor that is installed on the calling thread.
-    Thread,
+    Thread(ChunkedBodies),
     /// Threads of Python.
     Pool(Arc<Pool>),
 }
@@ -51,7 +56,7 @@ pub(crate) fn install(executor: Option<Installed>) -> Option<Installed> {
 /// Returns the executor of this thread's server, or the application's own pool, or the default pool.
 pub(crate) fn current(own: Option<&Arc<Pool>>) -> Result<Executor, BoxError> {
     match INSTALLED.with_borrow(Clone::clone) {
-        Some(Installed::Thread(_)) => return Ok(Executor::Thread),
+        Some(Installed::Thread(server)) => return Ok(Executor::Thread(server.chunked())),
         Some(Installed::Pool(pool)) => return Ok(Executor::Pool(pool)),
         None => {}
     }
@@ -72,11 +77,19 @@ fn start_default() -> Result<Arc<Pool>, BoxError> {
 }
 
 impl Executor {
+    /// How bodies without a length reach the application.
+    pub(crate) fn chunked(&self) -> ChunkedBodies {
+        match self {
+            Executor::Thread(chunked) => *chunked,
+            Executor::Pool(pool) => pool.chunked(),
+        }
+    }
+
     /// Runs the job when there is time. Returns it as an error if too many wait.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         match self {
             Executor::Pool(pool) => pool.submit(job),
-            Executor::Thread => match INSTALLED.with_borrow(Clone::clone) {
+            Executor::Thread(_) => match INSTALLED.with_borrow(Clone::clone) {
                 Some(Installed::Thread(server)) => {
                     server.push(job);
                     Ok(())

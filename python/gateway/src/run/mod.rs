@@ -5,3 +5,5 @@ pub(crate) mod executor;
 pub(crate) mod pool;
 pub(crate) mod python_app;
 pub(crate) mod reactor;
+mod received;
+mod submission;

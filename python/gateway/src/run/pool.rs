@@ -3,15 +3,24 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use enfilade::unpoisoned;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
+use tokio::sync::Notify;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
+use crate::call::report::report;
 use crate::run::activity::Activity;
+
+/// How long a new connection without a request delays the next.
+const FIRST_BYTES: Duration = Duration::from_millis(2);
+/// How long a connection waits for a free thread, so that another worker can take it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The default limit of requests that wait for a thread.
 pub(crate) const BACKLOG: usize = 1_024;
@@ -20,6 +29,7 @@ pub(crate) const BACKLOG: usize = 1_024;
 pub(crate) struct Pool {
     queue: Arc<Queue>,
     threads: Mutex<Vec<Py<PyAny>>>,
+    chunked: ChunkedBodies,
 }
 
 /// A task that needs the interpreter.
@@ -38,6 +48,8 @@ struct Queue {
     /// Called when a request was interrupted.
     on_interrupt: Mutex<Option<OnInterrupt>>,
     is_closed: AtomicBool,
+    /// Notified when a job comes, and when a thread has none.
+    changed: Notify,
 }
 
 struct PoolState {
@@ -68,10 +80,12 @@ impl Pool {
             more: Condvar::new(),
             on_interrupt: Mutex::new(None),
             is_closed: AtomicBool::new(false),
+            changed: Notify::new(),
         });
         let pool = Arc::new(Pool {
             queue: queue.clone(),
             threads: Mutex::default(),
+            chunked: facts.chunked,
         });
         for number in 0..threads.max(1) {
             let (queue, template) = (queue.clone(), template.clone());
@@ -102,6 +116,11 @@ impl Pool {
         Ok(pool)
     }
 
+    /// How bodies without a length reach the application.
+    pub(crate) fn chunked(&self) -> ChunkedBodies {
+        self.chunked
+    }
+
     /// Queues a job for a thread. Returns it as an error if too many wait.
     pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
         let mut state = self.queue.lock();
@@ -111,7 +130,26 @@ impl Pool {
         }
         state.waiting += 1;
         self.queue.add(state, Work::Call(Box::new(job)));
+        self.queue.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Waits for the next job, and then until a thread is free: a worker that shares its listener takes a connection only
+    /// if it can run a request. Neither wait is long, because some connections need no thread.
+    pub(crate) async fn next_job_and_free_thread(&self) {
+        let job = self.queue.changed.notified();
+        // If the client sends nothing, or nothing for Python, the next connection is accepted.
+        let _ = tokio::time::timeout(FIRST_BYTES, job).await;
+        let free = async {
+            loop {
+                let changed = self.queue.changed.notified();
+                if self.queue.lock().has_free() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, free).await;
     }
 
     /// Queues a task for a thread, however many wait.
@@ -185,7 +223,7 @@ impl Queue {
     fn interrupted(&self, py: Python<'_>, error: PyErr) {
         match &*unpoisoned(self.on_interrupt.lock()) {
             Some(act) => act(error),
-            None => job::report(py, &error),
+            None => report(py, &error),
         }
     }
 
@@ -203,6 +241,7 @@ impl Queue {
                 return None;
             }
             state.idle += 1;
+            self.changed.notify_waiters();
             state = unpoisoned(self.more.wait(state));
             state.idle -= 1;
         }
@@ -210,6 +249,10 @@ impl Queue {
 }
 
 impl PoolState {
+    fn has_free(&self) -> bool {
+        self.idle > self.waiting
+    }
+
     fn next(&mut self) -> Option<Work> {
         let work = self.work.pop_front()?;
         if let Work::Call(_) = work {

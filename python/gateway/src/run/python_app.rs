@@ -1,24 +1,18 @@
 //! Runs a WSGI callable as an application.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use enfilade::headers::retry_after;
-use enfilade::{
-    Application, Description, Handler, HttpError, IntoResponse, Reply, Request, Response,
-};
+use enfilade::{Application, Description, Handler, HttpError, IntoResponse, Reply, Request};
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use pyo3::prelude::*;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
-use crate::call::job::Job;
+use crate::call::chunked::ChunkedBodies;
 use crate::callable::pulled::{self, CallerEnviron};
-use crate::run::executor::{self, Executor};
+use crate::run::executor;
 use crate::run::pool::Pool;
+use crate::run::received;
+use crate::run::submission::submit;
 
 /// Bodies up to this size, in bytes, are received before Python is called.
 ///
@@ -87,6 +81,11 @@ impl Handler for PythonApp {
             }
         };
         let callable = self.callable.clone();
+        if let ChunkedBodies::Received { limit } = executor.chunked()
+            && received::has_no_length(&request)
+        {
+            return received::receive(callable, executor, limit, request);
+        }
         if !is_collected(&request) {
             return submit(callable, request, &executor);
         }
@@ -120,53 +119,4 @@ async fn collected(mut request: Request) -> Result<Request, enfilade::BodyError>
     let body = request.take_body().collect(usize::MAX).await?;
     *request.body_mut() = body.into();
     Ok(request)
-}
-
-fn submit(callable: Arc<Py<PyAny>>, request: Request, executor: &Executor) -> Reply {
-    let (respond, response) = oneshot::channel();
-    let runtime = match request.body().is_finished() {
-        true => None,
-        // The rest of an unread body is received on this runtime.
-        false => Handle::try_current().ok(),
-    };
-    let job = Job {
-        request,
-        callable,
-        respond,
-        runtime,
-    };
-    match executor.run(job) {
-        Ok(()) => Reply::from_future(ResponseReceiver(response)),
-        Err(_) => Reply::new(busy()),
-    }
-}
-
-/// The response that Python sends.
-struct ResponseReceiver(oneshot::Receiver<Response>);
-
-impl Future for ResponseReceiver {
-    type Output = Response;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        match ready!(Pin::new(&mut self.0).poll(context)) {
-            Ok(response) => Poll::Ready(response),
-            Err(_) => {
-                let error = HttpError::new(StatusCode::INTERNAL_SERVER_ERROR);
-                Poll::Ready(
-                    error
-                        .caused_by("the call ended without a response")
-                        .into_response(),
-                )
-            }
-        }
-    }
-}
-
-/// The response if all threads are busy and the backlog is full.
-fn busy() -> Response {
-    let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
-    let mut response = error.into_response();
-    let value = retry_after(Duration::from_secs(1));
-    response.headers_mut().insert(RETRY_AFTER, value);
-    response
 }

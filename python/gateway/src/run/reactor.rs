@@ -19,7 +19,7 @@ pub(crate) trait Reactor {
     /// Serves until the future is ready.
     fn block_on(&self, py: Python<'_>, future: Pin<&mut dyn Future<Output = ()>>) -> PyResult<()>;
 
-    /// Serves until `is_done` returns true, which it does once all sent data is on its way.
+    /// Sends as much as the clients take now, unless `is_done` returns true before.
     fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()>;
 
     /// Polls all ready tasks until none is ready.

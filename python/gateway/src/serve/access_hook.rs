@@ -6,7 +6,7 @@ use enfilade::Request;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
-use crate::call::job;
+use crate::call::report::report;
 use crate::serve::options::Options;
 
 /// The facts of a request, for the hook of a server.
@@ -54,7 +54,7 @@ impl AccessHook {
         match self.0.call1(py, arguments) {
             Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
             Err(error) => {
-                job::report(py, &error);
+                report(py, &error);
                 Ok(())
             }
             Ok(_) => Ok(()),

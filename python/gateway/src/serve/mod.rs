@@ -3,6 +3,7 @@
 mod access_hook;
 mod inline;
 pub(crate) mod options;
+mod shortage;
 mod stop;
 pub(crate) mod threaded;
 
@@ -17,7 +18,8 @@ use pyo3::prelude::*;
 use crate::call::environ::Template;
 use crate::ffi;
 use crate::serve::access_hook::AccessHook;
-use crate::serve::inline::{Inline, Plan};
+use crate::serve::inline::Inline;
+use crate::serve::inline::plan::Plan;
 use crate::serve::options::Options;
 use crate::serve::stop::{Signals, Stop};
 
@@ -48,7 +50,6 @@ impl Server {
     ///
     /// The exception of a signal handler, such as `KeyboardInterrupt`; an `OSError` if the sockets cannot be served.
     pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
-        self.stop.reset();
         let signals = Signals::watch(py)?;
         let served = match self.options.is_inline() {
             true => self.inline(py, signals.stream()?, false, None).map(drop),
@@ -61,6 +62,8 @@ impl Server {
                 &signals,
             ),
         };
+        // Not at the start: a stop before it must not be lost.
+        self.stop.reset();
         signals.unwatch(py)?;
         served
     }
@@ -71,10 +74,10 @@ impl Server {
     ///
     /// The same as for [`serve_forever`](Server::serve_forever).
     pub fn handle_request(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
-        self.stop.reset();
         let signals = Signals::watch(py)?;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let served = self.inline(py, signals.stream()?, true, deadline);
+        self.stop.reset();
         signals.unwatch(py)?;
         served
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::call::chunked::{self, ChunkedBodies};
 use crate::call::environ::ServerFacts;
 use crate::run::activity::Activity;
 use crate::run::pool::BACKLOG;
@@ -44,6 +45,12 @@ pub struct Options {
     pub graceful_timeout: Duration,
     /// The number of requests after which the server stops by itself; no limit by default.
     pub max_requests: Option<u64>,
+    /// The limit of a request body without a length, in bytes; 1 GiB by default. A longer one gets 413.
+    ///
+    /// Such a body is received before the application is called: in memory up to 256 KiB, else in a temporary file.
+    pub chunked_limit: u64,
+    /// Whether the application reads a body without a length while it arrives, to its end (`wsgi.input_terminated`).
+    pub stream_chunked: bool,
     /// The certificate chain and the key for TLS, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Additional entries of every environ.
@@ -75,6 +82,8 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             graceful_timeout: Duration::from_secs(30),
             max_requests: None,
+            chunked_limit: chunked::LIMIT,
+            stream_chunked: false,
             tls: None,
             base_environ: None,
             title_case_headers: false,
@@ -100,12 +109,22 @@ impl Options {
         }
     }
 
+    pub(super) fn chunked(&self) -> ChunkedBodies {
+        match self.stream_chunked {
+            true => ChunkedBodies::Streamed,
+            false => ChunkedBodies::Received {
+                limit: self.chunked_limit,
+            },
+        }
+    }
+
     pub(super) fn facts(&self, py: Python<'_>) -> ServerFacts {
         ServerFacts {
             is_multithreaded: self.multithread.unwrap_or(self.threads > 1),
             is_multiprocess: self.multiprocess,
             server_name: self.server_name.clone(),
             server_port: self.server_port,
+            chunked: self.chunked(),
             base: self.base_environ.as_ref().map(|base| base.clone_ref(py)),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use enfilade::{Application, Listener, Middleware, Reply, Request, Server, around};
+use enfilade::{Application, Listener, Middleware, Refusal, Reply, Request, Server, around};
 use http::HeaderValue;
 use http::header::SERVER;
 use pyo3::exceptions::PyValueError;
@@ -22,6 +22,7 @@ use crate::run::executor::{self, Installed};
 use crate::run::pool::Pool;
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::options::Options;
+use crate::serve::shortage::{self, Shortage};
 use crate::serve::stop::{Signals, Stop};
 
 /// The timeout for dropping aborted work.
@@ -45,7 +46,11 @@ pub(super) fn serve(
         &options.facts(py),
         options.activity.as_ref(),
     )?;
-    let server = server(sockets, options)?;
+    let server = report_shortage(server(sockets, options)?, &pool);
+    let server = match options.multiprocess {
+        true => share(server, &pool),
+        false => server,
+    };
     let app = around_all(py, app, options, &pool, &stop);
     let runtime = runtime(&pool)?;
     options.started(py)?;
@@ -153,6 +158,25 @@ fn server(sockets: Vec<OwnedFd>, options: &Options) -> PyResult<Server> {
         .body_read_timeout(options.body_timeout)
         .write_timeout(options.write_timeout)
         .shutdown_deadline(options.graceful_timeout))
+}
+
+/// Leaves connections to other workers while no thread is free.
+fn share(server: Server, pool: &Arc<Pool>) -> Server {
+    let pool = pool.clone();
+    server.after_accept(move || {
+        let pool = pool.clone();
+        async move { pool.next_job_and_free_thread().await }
+    })
+}
+
+/// Reports that connections were closed because there are too many open files.
+fn report_shortage(server: Server, pool: &Arc<Pool>) -> Server {
+    let (pool, shortage) = (pool.clone(), Shortage::default());
+    server.on_refusal(move |refusal| {
+        if refusal.reason() == Refusal::TOO_MANY_FILES && shortage.is_due() {
+            pool.send(Box::new(|py| shortage::report(py, true)));
+        }
+    })
 }
 
 #[cfg(feature = "tls")]

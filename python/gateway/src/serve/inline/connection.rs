@@ -18,6 +18,10 @@ use crate::serve::inline::request_body::BodyTimeout;
 
 /// The timeout for the first bytes of a connection that was accepted just before the server stops.
 const FIRST_BYTES: Duration = Duration::from_millis(500);
+/// The timeout for the next request of a connection when the server stops.
+///
+/// The client may have sent one already, or be about to.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// The phase of a connection, which chooses its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,11 @@ impl Connection {
         }
     }
 
+    /// Returns the time of the server's last look at its clock.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// Returns the `Date` of a response, if hyper would get it wrong.
     pub(super) fn date(&self) -> Option<HeaderValue> {
         self.clock.date()
@@ -175,11 +184,19 @@ impl Connection {
         self.finishing.set(Some(self.clock.now()));
     }
 
-    /// Whether hyper should shut this connection down now.
-    ///
-    /// A connection that was accepted before the stop may have sent a request already, which must not be lost.
-    pub(super) fn ends_now(&self) -> bool {
-        self.finishing.get().is_some() && matches!(self.phase.get(), Phase::Busy | Phase::Idle)
+    /// Whether the next response is the last, which is said in it: then no request can be lost.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finishing.get().is_some()
+    }
+
+    /// Whether the client has sent nothing yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.phase.get() == Phase::New && !self.is_over.get()
+    }
+
+    /// Returns since when no request is on its way; `None` if there is one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        matches!(self.phase.get(), Phase::New | Phase::Idle).then(|| self.since.get())
     }
 
     /// Checks the timeouts. Returns true if one has passed, so that the connection is polled.
@@ -192,9 +209,16 @@ impl Connection {
         let is_late = match self.phase.get() {
             Phase::New if self.waited_for_first_bytes(now) => true,
             Phase::New | Phase::Head => passed >= limits.header,
+            Phase::Idle if self.is_finishing() => passed >= limits.keep_alive.min(LAST_REQUEST),
             Phase::Idle => passed >= limits.keep_alive,
             Phase::Busy => false,
         };
+        if is_late && self.idle_since().is_some() && self.has_unread() {
+            // The event of these bytes was not seen yet.
+            self.is_readable.set(true);
+            self.since.set(now);
+            return true;
+        }
         if let Some(body_timeout) = &*self.body_timeout.borrow() {
             body_timeout.check(now, limits.body);
         }
@@ -210,6 +234,12 @@ impl Connection {
     fn waited_for_first_bytes(&self, now: Instant) -> bool {
         let finishing = self.finishing.get();
         finishing.is_some_and(|since| now.saturating_duration_since(since) >= FIRST_BYTES)
+    }
+
+    /// Whether bytes have arrived that were not read.
+    fn has_unread(&self) -> bool {
+        let mut room = [std::mem::MaybeUninit::uninit()];
+        self.socket.peek(&mut room).is_ok_and(|count| count > 0)
     }
 
     /// Sends the reason for closing the connection (RFC 9110, section 15.5.9).

@@ -1,7 +1,6 @@
 //! Serves HTTP on one connection of an inline server, with hyper.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -27,19 +26,12 @@ pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: 
         .title_case_headers(limits.is_title_case);
     let stream = TokioIo::new(Stream::new(connection.clone()));
     let mut serving = Box::pin(http.serve_connection(stream, service));
-    let mut is_told = false;
     poll_fn(|context| {
         if connection.is_over.get() {
             return Poll::Ready(());
         }
         // A client that disconnects is not an error of this server; hyper has sent what it could.
-        let polled = serving.as_mut().poll(context).map(drop);
-        if polled.is_pending() && connection.ends_now() && !is_told {
-            is_told = true;
-            serving.as_mut().graceful_shutdown();
-            return Pin::new(&mut serving).poll(context).map(drop);
-        }
-        polled
+        serving.as_mut().poll(context).map(drop)
     })
     .await;
     connection.prepare_close();

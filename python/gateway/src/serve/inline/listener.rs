@@ -67,19 +67,27 @@ impl Listeners {
         until.is_none()
     }
 
+    /// Accepts nothing for a moment.
+    pub(super) fn pause(&self, now: Instant) {
+        self.pause.set(Some(now + PAUSE));
+    }
+
+    /// Ends the pause at once.
+    pub(super) fn unpause(&self) {
+        self.pause.set(None);
+    }
+
     /// Returns the next connection, if one waits.
-    pub(super) fn accept(&self, now: Instant) -> Option<(Socket, ConnectionEnds)> {
+    ///
+    /// Fails if the system has no descriptor or memory for it.
+    pub(super) fn accept(&self) -> io::Result<Option<(Socket, ConnectionEnds)>> {
         let all = self.all.borrow();
-        loop {
-            match all.iter().find(|one| one.is_ready())?.accept() {
-                Ok(Some(accepted)) => return Some(accepted),
-                Ok(None) => {}
-                Err(_) => {
-                    self.pause.set(Some(now + PAUSE));
-                    return None;
-                }
+        while let Some(listening) = all.iter().find(|one| one.is_ready()) {
+            if let Some(accepted) = listening.accept()? {
+                return Ok(Some(accepted));
             }
         }
+        Ok(None)
     }
 
     /// Stops accepting.

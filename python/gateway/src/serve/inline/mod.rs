@@ -4,17 +4,21 @@
 //! keeps serving until it is there. So no other thread must be woken, and no second request begins before the first is
 //! done.
 
+mod accepting;
 mod clock;
 mod connection;
 mod date;
 mod http;
 mod limits;
 mod listener;
+mod main_waker;
+pub(in crate::serve) mod plan;
 mod records;
 mod request_body;
 mod response_body;
 mod response_future;
 mod service;
+mod sharing;
 mod stream;
 mod tasks;
 
@@ -27,7 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use enfilade::Application;
@@ -35,40 +39,28 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Token};
 use pyo3::prelude::*;
 
+use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
 use crate::run::executor::{self, Installed, LocalQueue};
 use crate::run::reactor::{self, Reactor};
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::inline::clock::Clock;
-use crate::serve::inline::connection::Connection;
 use crate::serve::inline::limits::Limits;
 use crate::serve::inline::listener::Listeners;
+use crate::serve::inline::main_waker::MainWaker;
+use crate::serve::inline::plan::Plan;
 use crate::serve::inline::records::Records;
-use crate::serve::inline::service::Service;
+use crate::serve::inline::sharing::Sharing;
 use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
+use crate::serve::shortage::Shortage;
 use crate::serve::stop::{self, Stop};
 
 /// Tokens that do not belong to a connection.
 const WAKE: Token = Token(usize::MAX);
 const SIGNAL: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX / 2;
-/// The limit of connections; others wait in the system's queue.
-const MAX_CONNECTIONS: usize = 10_000;
-
-/// The plan of a server on its caller's thread.
-pub(in crate::serve) struct Plan {
-    pub(in crate::serve) app: Application,
-    pub(in crate::serve) hook: Option<AccessHook>,
-    pub(in crate::serve) stop: Arc<Stop>,
-    /// Becomes readable when Python gets a signal.
-    pub(in crate::serve) signals: Option<UnixStream>,
-    /// Whether the server stops after one request.
-    pub(in crate::serve) once: bool,
-    /// The time to stop if no request has come.
-    pub(in crate::serve) deadline: Option<Instant>,
-}
 
 /// A server on its caller's thread.
 pub(in crate::serve) struct Inline {
@@ -77,6 +69,8 @@ pub(in crate::serve) struct Inline {
     tasks: Tasks,
     jobs: RefCell<VecDeque<Job>>,
     listeners: Listeners,
+    sharing: Rc<Sharing>,
+    chunked: ChunkedBodies,
     app: Application,
     limits: Limits,
     clock: Rc<Clock>,
@@ -92,28 +86,17 @@ pub(in crate::serve) struct Inline {
     taken: Rc<Cell<u64>>,
     once: bool,
     is_finishing: Cell<bool>,
-}
-
-/// Woken by the event that Python waits for.
-struct MainWaker {
-    is_woken: AtomicBool,
-    ready_queue: Arc<ReadyQueue>,
-}
-
-impl Wake for MainWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        self.ready_queue.interrupt();
-    }
+    shortage: Shortage,
 }
 
 impl LocalQueue for Inline {
     fn push(&self, job: Job) {
         self.jobs.borrow_mut().push_back(job);
+        self.sharing.set_waiting(true, self.clock.now());
+    }
+
+    fn chunked(&self) -> ChunkedBodies {
+        self.chunked
     }
 }
 
@@ -131,20 +114,20 @@ impl Reactor for Inline {
             }
             self.run_ready();
             if !self.main.is_woken.load(Ordering::Acquire) {
-                self.turn(py)?;
+                self.turn_in_request(py)?;
                 self.run_ready();
             }
         }
     }
 
     fn flush(&self, py: Python<'_>, is_done: &dyn Fn() -> bool) -> PyResult<()> {
-        loop {
+        self.run_ready();
+        if !is_done() {
+            // The client may have read since the last turn.
+            self.poll(py, Some(Duration::ZERO))?;
             self.run_ready();
-            if is_done() {
-                return Ok(());
-            }
-            self.turn(py)?;
         }
+        Ok(())
     }
 
     fn run_ready(&self) {
@@ -194,6 +177,8 @@ impl Inline {
             tasks: Tasks::new(ready_queue),
             jobs: RefCell::default(),
             listeners,
+            sharing: Rc::new(Sharing::new(options.multiprocess)),
+            chunked: options.chunked(),
             app,
             limits: Limits::of(options, once),
             next_sweep: Cell::new(clock.now()),
@@ -208,6 +193,7 @@ impl Inline {
             taken: Rc::default(),
             once,
             is_finishing: Cell::new(false),
+            shortage: Shortage::default(),
         }))
     }
 
@@ -232,55 +218,95 @@ impl Inline {
     }
 
     fn run(&self, py: Python<'_>, template: &Template) -> PyResult<()> {
-        let mut end = None;
+        let (mut end, mut has_turned) = (None, true);
         loop {
             self.run_ready();
             self.report_records(py)?;
-            let job = self.jobs.borrow_mut().pop_front();
-            if let Some(job) = job {
-                if let Err(interrupted) = job::run(py, job, template) {
+            self.begin_to_finish(&mut end);
+            if let Some(job) = self.next_job() {
+                let done = job::run(py, job, template);
+                // The application may have taken long.
+                self.clock.look();
+                if let Err(interrupted) = done {
                     self.run_ready();
                     self.report_records(py)?;
                     return Err(interrupted);
                 }
                 continue;
             }
-            if self.is_over(&mut end) {
+            if self.is_over(end) {
                 return Ok(());
             }
-            self.turn(py)?;
+            // Once in a turn, after the requests of the connections that are here: neither starves the other.
+            if std::mem::take(&mut has_turned) {
+                self.accept(py)?;
+            } else {
+                self.turn(py, true)?;
+                has_turned = true;
+            }
         }
     }
 
-    /// Whether the server is done. Begins to stop when it is time.
-    fn is_over(&self, end: &mut Option<Instant>) -> bool {
+    fn next_job(&self) -> Option<Job> {
+        let mut jobs = self.jobs.borrow_mut();
+        let job = jobs.pop_front();
+        self.sharing.set_waiting(!jobs.is_empty(), self.clock.now());
+        job
+    }
+
+    /// Begins to stop when it is time: before the next request is run, so that its response says that it is the last.
+    fn begin_to_finish(&self, end: &mut Option<Instant>) {
+        let has_enough = self
+            .limits
+            .max_requests
+            .is_some_and(|most| self.taken.get() >= most);
+        let is_stopped = self.stop.is_set();
+        if self.is_finishing.get() || !(is_stopped || has_enough) {
+            return;
+        }
+        self.is_finishing.set(true);
+        if is_stopped && !self.once {
+            // They may have sent a request, and all workers may stop.
+            self.accept_waiting();
+        }
+        self.listeners.close();
+        *end = Some(Instant::now() + self.limits.graceful);
+        self.tasks.for_each(|_, connection| connection.finish());
+        self.tasks.wake_all();
+        self.next_sweep.set(self.clock.now());
+        self.run_ready();
+    }
+
+    /// Whether the server is done.
+    fn is_over(&self, end: Option<Instant>) -> bool {
         let now = self.clock.now();
         let is_done = self.once && self.taken.get() > 0 && self.tasks.is_empty();
         let is_late = self
             .deadline
             .is_some_and(|deadline| now >= deadline && self.taken.get() == 0);
-        if is_done || is_late {
-            return true;
+        let is_finished =
+            self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end));
+        is_done || is_late || is_finished
+    }
+
+    /// Handles events while Python waits for a client.
+    ///
+    /// New connections are for the other workers, if there are any.
+    fn turn_in_request(&self, py: Python<'_>) -> PyResult<()> {
+        let accepts = !self.sharing.is_shared();
+        self.turn(py, accepts)?;
+        match accepts {
+            true => self.accept(py),
+            false => Ok(()),
         }
-        let has_enough = self
-            .limits
-            .max_requests
-            .is_some_and(|most| self.taken.get() >= most);
-        if !self.is_finishing.get() && (self.stop.is_set() || has_enough) {
-            self.is_finishing.set(true);
-            self.listeners.close();
-            *end = Some(Instant::now() + self.limits.graceful);
-            self.tasks.for_each(|_, connection| connection.finish());
-            self.tasks.wake_all();
-            self.next_sweep.set(now);
-            self.run_ready();
-        }
-        self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end))
     }
 
     /// Waits without the interpreter until an event comes, and handles it.
-    fn turn(&self, py: Python<'_>) -> PyResult<()> {
-        let timeout = self.timeout();
+    fn turn(&self, py: Python<'_>, accepts: bool) -> PyResult<()> {
+        self.poll(py, self.timeout(accepts))
+    }
+
+    fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         let mut poll = self.poll.borrow_mut();
         let mut events = self.events.borrow_mut();
         let (poll_now, events_now) = (&mut *poll, &mut *events);
@@ -303,7 +329,6 @@ impl Inline {
             }
         }
         drop((poll, events));
-        self.accept();
         self.sweep();
         if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
             stop::drain(signals);
@@ -313,15 +338,25 @@ impl Inline {
     }
 
     /// Returns how long the server may sleep.
-    fn timeout(&self) -> Option<Duration> {
-        if self.tasks.has_ready() || (self.has_waiting() && !self.listeners.is_pausing()) {
+    fn timeout(&self, accepts: bool) -> Option<Duration> {
+        let now = self.clock.now();
+        let expected = self.sharing.waits_until(now);
+        let may_accept = accepts && expected.is_none() && !self.listeners.is_pausing();
+        if self.tasks.has_ready() || (may_accept && self.has_waiting()) {
             return Some(Duration::ZERO);
+        }
+        if let Some(until) = expected {
+            return Some(
+                until
+                    .saturating_duration_since(now)
+                    .max(Duration::from_millis(1)),
+            );
         }
         let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
         needs_time.then(|| {
             let next = self.next_sweep.get();
             let next = self.deadline.map_or(next, |deadline| next.min(deadline));
-            let left = next.saturating_duration_since(self.clock.now());
+            let left = next.saturating_duration_since(now);
             left.clamp(Duration::from_millis(1), self.tick())
         })
     }
@@ -332,55 +367,6 @@ impl Inline {
         match self.is_finishing.get() {
             true => self.limits.tick.min(AT_THE_END),
             false => self.limits.tick,
-        }
-    }
-
-    fn has_waiting(&self) -> bool {
-        self.may_accept() && self.listeners.has_waiting()
-    }
-
-    fn may_accept(&self) -> bool {
-        let most = if self.once { 1 } else { MAX_CONNECTIONS };
-        self.tasks.len() < most && !(self.once && self.taken.get() > 0)
-    }
-
-    /// Accepts waiting connections, but only some in a row, so that existing ones are served too.
-    fn accept(&self) {
-        const AT_A_TIME: usize = 64;
-        let now = self.clock.now();
-        if !self.listeners.resume(now) {
-            return;
-        }
-        for _ in 0..AT_A_TIME {
-            if !self.may_accept() {
-                return;
-            }
-            let Some((socket, ends)) = self.listeners.accept(now) else {
-                return;
-            };
-            self.begin(Connection::new(socket, ends, self.clock.clone()));
-        }
-    }
-
-    fn begin(&self, connection: Connection) {
-        let connection = Rc::new(connection);
-        let service = Service {
-            app: self.app.clone(),
-            facts: service::facts(connection.ends),
-            connection: connection.clone(),
-            taken: self.taken.clone(),
-            records: self.hook.as_ref().map(|_| self.records.clone()),
-        };
-        let future = http::drive(connection.clone(), service, self.limits);
-        let descriptor = connection.descriptor();
-        let task = self.tasks.spawn(Box::pin(future), Some(connection), None);
-        let registered = self.poll.borrow().registry().register(
-            &mut SourceFd(&descriptor),
-            Token(task),
-            Interest::READABLE | Interest::WRITABLE,
-        );
-        if registered.is_err() {
-            self.tasks.remove(task);
         }
     }
 

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use crate::serve::inline::connection::Connection;
 use crate::serve::inline::records::OpenRecord;
 use crate::serve::inline::response_body::ResponseBody;
+use crate::serve::inline::sharing::Sharing;
 
 /// Features of the client, according to its request.
 #[derive(Clone, Copy)]
@@ -41,6 +42,8 @@ impl ClientSupport {
 pub(super) struct ResponseFuture {
     response_future: gateway::ResponseFuture,
     client: ClientSupport,
+    /// Whether the connection is left to another worker.
+    sharing: Rc<Sharing>,
     /// The connection and the record, until the response takes them.
     rest: Option<(Rc<Connection>, Option<Box<OpenRecord>>)>,
 }
@@ -49,12 +52,14 @@ impl ResponseFuture {
     pub(super) fn new(
         response_future: gateway::ResponseFuture,
         client: ClientSupport,
+        sharing: Rc<Sharing>,
         connection: Rc<Connection>,
         record: Option<Box<OpenRecord>>,
     ) -> ResponseFuture {
         ResponseFuture {
             response_future,
             client,
+            sharing,
             rest: Some((connection, record)),
         }
     }
@@ -73,6 +78,10 @@ impl Future for ResponseFuture {
         }
         if let Some(date) = connection.date() {
             response.headers_mut().entry(DATE).or_insert(date);
+        }
+        if connection.is_finishing() || self.sharing.releases(connection.now()) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         let sent = prepare_for_hyper(response, self.client);
         Poll::Ready(Ok(sent.map(|sent| sent.watched_by(connection, record))))

@@ -15,6 +15,7 @@ use crate::serve::inline::records::Records;
 use crate::serve::inline::request_body::{BodyTimeout, RequestBody};
 use crate::serve::inline::response_body::ResponseBody;
 use crate::serve::inline::response_future::{ClientSupport, ResponseFuture};
+use crate::serve::inline::sharing::Sharing;
 
 /// The application, with the facts of its connection.
 pub(super) struct Service {
@@ -22,6 +23,7 @@ pub(super) struct Service {
     pub(super) connection: Rc<Connection>,
     pub(super) facts: enfilade::Connection,
     pub(super) taken: Rc<Cell<u64>>,
+    pub(super) sharing: Rc<Sharing>,
     /// The records of requests, if there is a hook.
     pub(super) records: Option<Records>,
 }
@@ -47,7 +49,8 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
             Method::CONNECT => gateway::respond(&Application::new(refuse_tunnel), request),
             _ => gateway::respond(&self.app, request),
         };
-        ResponseFuture::new(response_future, client, self.connection.clone(), record)
+        let (sharing, connection) = (self.sharing.clone(), self.connection.clone());
+        ResponseFuture::new(response_future, client, sharing, connection, record)
     }
 }
 

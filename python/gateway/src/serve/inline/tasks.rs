@@ -226,6 +226,18 @@ impl Tasks {
         }
     }
 
+    /// Returns the task of the connection that has been idle for longest, if one is idle.
+    pub(super) fn longest_idle(&self) -> Option<usize> {
+        let all = self.all.borrow();
+        // One without its future is being polled.
+        let idle = all.iter().filter(|(_, entry)| entry.future.is_some());
+        let idle = idle.filter_map(|(task, entry)| {
+            let since = entry.connection.as_ref()?.idle_since()?;
+            Some((since, task))
+        });
+        idle.min().map(|(_, task)| task)
+    }
+
     /// Drops tasks whose deadline has passed.
     pub(super) fn expire(&self, now: Instant) {
         let all = self.all.borrow();
