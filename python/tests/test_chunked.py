@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from support.command import Command
 from support.raw import Client, Response, chunks, head
 from support.servers import Server, wait_until
 
@@ -155,3 +156,18 @@ def test_a_wrapper_under_waitress_passes_the_length_on(client: Client) -> None:
     environ = json.loads(post(client, "/dump", b"hel", b"lo").body)
     assert environ["CONTENT_LENGTH"] == "5"
     assert post(client, "/echo", b"hel", b"lo").body == b"hello"
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_command_has_both_options(threads: str, tmp_path: Path) -> None:
+    (tmp_path / "seen.py").write_text(
+        "def application(environ, start_response):\n"
+        "    body = environ['wsgi.input'].read()\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [f\"{environ.get('CONTENT_LENGTH')} {len(body)}\".encode()]\n"
+    )
+    for option, expected in (("--chunked-limit=4", b"4 4"), ("--stream-chunked", b"None 4")):
+        with Command(tmp_path, "seen", "--threads", threads, option) as command, Client(command.address) as client:
+            assert post(client, "/", b"fo", b"ur").body == expected
+    with Command(tmp_path, "seen", "--threads", threads, "--chunked-limit=3") as command, Client(command.address) as client:
+        assert post(client, "/", b"fo", b"ur").status == 413

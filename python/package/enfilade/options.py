@@ -26,6 +26,8 @@ class Options:
     keep_alive: float = 75.0
     header_timeout: float = 30.0
     body_timeout: float = 30.0
+    chunked_limit: int = 1 << 30
+    stream_chunked: bool = False
     graceful_timeout: float = 30.0
     timeout: float = 30.0
     max_requests: int | None = None
@@ -202,6 +204,12 @@ def times(group: argparse._ArgumentGroup) -> None:
 
 def behaviour(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gzip", action="store_true", help="compress responses with gzip if the client accepts it")
+    group.add_argument("--chunked-limit", type=whole(0), default=1 << 30, metavar="BYTES",
+                       help="limit of a chunked request body, which is received before the application is called; longer ones get "
+                            "status 413 (default: %(default)s)")
+    group.add_argument("--stream-chunked", action="store_true",
+                       help="pass chunked request bodies on while they arrive, without a CONTENT_LENGTH and with "
+                            "wsgi.input_terminated")
     group.add_argument("--static", action="append", type=static, default=[], metavar="/URL=FOLDER",
                        help="serve the files of a folder below a path; can be repeated")
     group.add_argument("--access-log", "--access-logfile", metavar="FILE", help="log requests to a file; - is standard output")
