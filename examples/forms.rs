@@ -80,7 +80,7 @@ async fn upload(mut request: Request, folder: &Path) -> Result<Redirect, HttpErr
     let limits = MultipartLimits::new().files(1).file_bytes(10 << 20);
     let form = FormData::from_request(&mut request, &FormDataOptions::new().limits(limits)).await?;
     let missing = || HttpError::new(StatusCode::BAD_REQUEST).message("choose a file");
-    let file = form.file("file").cloned().ok_or_else(missing)?;
+    let file = form.file("file").ok_or_else(missing)?;
     let name = file.safe_name().ok_or_else(missing)?;
     file.persist(folder.join(&name))
         .await

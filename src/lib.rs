@@ -24,6 +24,7 @@ pub use enfilade_core::{
     Upgrade, UpgradeFuture, UpgradeTask, Upgraded, Wrapper, around, around_async, gateway, headers,
     host, marker, path, unpoisoned, wrapped,
 };
+#[doc(inline)]
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 pub use listening::Listener;

@@ -214,7 +214,7 @@ fn a_clone_keeps_its_file_when_another_is_persisted() {
             .await
             .unwrap();
         let file = form.file("file").unwrap();
-        file.clone().persist(folder.0.join("copy")).await.unwrap();
+        file.persist(folder.0.join("copy")).await.unwrap();
         let content = file.body().await.unwrap().collect(100).await.unwrap();
         assert_eq!(content, "longer than ten bytes");
     });

@@ -86,7 +86,6 @@ where
 ///
 /// Each request costs a box for the future and a reference count of the application. [`around`] costs neither, so the
 /// two are separate constructors.
-/// constructor and not the same one.
 pub fn around_async<F, R>(
     name: impl Into<String>,
     function: F,

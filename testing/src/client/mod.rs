@@ -43,7 +43,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of an application, or of a value that becomes one: a closure, a router.
+    /// A client of an application, or of a closure; a router needs `.build()?` first.
     pub fn new<M>(app: impl IntoHandler<M>) -> Self {
         Client {
             app: app.into_application(),

@@ -58,8 +58,8 @@ impl FormDataOptions {
         self
     }
 
-    /// Sets the folder of temporary files; that of the system by default. A file is moved and not copied if it is
-    /// [persisted](Upload::persist) on the same file system.
+    /// Sets the folder of temporary files; that of the system by default. A file that is
+    /// [persisted](Upload::persist) on the same file system is not copied.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> FormDataOptions {
         self.spool.folder = Some(folder.into());
         self
@@ -255,12 +255,12 @@ impl Upload {
 
     /// Makes a file of it that stays, at `path`.
     ///
-    /// A temporary file on the same file system is moved if this is its last clone, and copied otherwise.
+    /// On the same file system a temporary file is not copied: it gets another name. Only the user of this process can read it.
     ///
     /// # Errors
     ///
-    /// If `path` exists, or cannot be written.
-    pub async fn persist(self, path: impl Into<PathBuf>) -> io::Result<()> {
-        persist(self.content, path.into()).await
+    /// If `path` exists ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), or cannot be written.
+    pub async fn persist(&self, path: impl Into<PathBuf>) -> io::Result<()> {
+        persist(self.content.clone(), path.into()).await
     }
 }

@@ -47,11 +47,19 @@ pub(super) fn unprocessable(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> HttpError {
     let unprocessable = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY);
-    match path {
-        "." => unprocessable.message(error.to_string()).caused_by(error),
-        _ => unprocessable
-            .message(format!("{path}: {error}"))
-            .member("field", path)
-            .caused_by(error),
-    }
+    let text = error.to_string();
+    // What is missing has no place: serde names the field, and the place is that of its struct.
+    let missing = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    let (text, field) = match (path, missing) {
+        (".", None) => return unprocessable.message(text).caused_by(error),
+        (".", Some(field)) => (text.clone(), field.to_owned()),
+        (path, Some(field)) => (format!("{path}: {text}"), format!("{path}.{field}")),
+        (path, None) => (format!("{path}: {text}"), path.to_owned()),
+    };
+    unprocessable
+        .message(text)
+        .member("field", field)
+        .caused_by(error)
 }

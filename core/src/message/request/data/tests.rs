@@ -145,9 +145,14 @@ fn what_is_not_json_is_a_400_and_what_is_another_value_a_422() {
             r#"{"items":[{}]}"#,
             422,
             "items[0]: missing field `price` at line 1 column 12",
-            Some("items[0]"),
+            Some("items[0].price"),
         ),
-        ("{}", 422, "missing field `items` at line 1 column 2", None),
+        (
+            "{}",
+            422,
+            "missing field `items` at line 1 column 2",
+            Some("items"),
+        ),
         (
             "7",
             422,
