@@ -7,8 +7,8 @@ use enfilade::middleware::{
     AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
     ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
     HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
-    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive, Slashes, Timeout,
-    Timing, Trace, TrustedHosts, XForwarded,
+    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive, Slashes, Spool,
+    Timeout, Timing, Trace, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -78,6 +78,7 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
         ("Timeout", wrapper(Timeout::new(Duration::from_secs(60)))),
         ("Decompression", wrapper(Decompression::new())),
         ("BodyLimit", wrapper(BodyLimit::new(LIMIT))),
+        ("Spool", wrapper(Spool::new(1 << 20))),
         ("MethodOverride", wrapper(MethodOverride::new())),
         ("Slashes", wrapper(Slashes::trim())),
         (

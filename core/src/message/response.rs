@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use crate::message::body::Body;
+use crate::message::http_error::HttpError;
 
 /// A response: that of the crate `http`, with our [`Body`].
 pub type Response = http::Response<Body>;
@@ -148,8 +150,12 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     }
 }
 
+/// Sets the status, unless it would make a success of a response that could not be made.
 fn with_status(status: StatusCode, mut response: Response) -> Response {
-    *response.status_mut() = status;
+    let has_failed = response.extensions().get::<Arc<HttpError>>().is_some();
+    if !(has_failed && status.is_success()) {
+        *response.status_mut() = status;
+    }
     response
 }
 

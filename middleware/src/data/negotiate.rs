@@ -55,7 +55,8 @@ enum By {
 impl Negotiate {
     /// Chooses by `Accept`; this is the default application, and its media type, such as `text/html`.
     pub fn media_type<M>(media_type: impl Into<String>, app: impl IntoHandler<M>) -> Negotiate {
-        Negotiate::new(By::MediaType, media_type.into(), app.into_application())
+        let media_type = without_parameters(media_type.into());
+        Negotiate::new(By::MediaType, media_type, app.into_application())
     }
 
     /// Chooses by `Accept-Language` (RFC 4647, sections 3.3.1 and 3.4); this is the default application, and its language, such as
@@ -74,7 +75,11 @@ impl Negotiate {
 
     /// Adds an application, and its media type or language.
     pub fn or<M>(mut self, name: impl Into<String>, app: impl IntoHandler<M>) -> Negotiate {
-        self.variants.push((name.into(), app.into_application()));
+        let name = match self.by {
+            By::MediaType => without_parameters(name.into()),
+            By::Language => name.into(),
+        };
+        self.variants.push((name, app.into_application()));
         self
     }
 
@@ -101,6 +106,14 @@ impl Negotiate {
         let is_asked = headers.contains_key(self.header());
         let at = at.or((!self.is_strict || !is_asked).then_some(0))?;
         self.variants.get(at).map(|(_, app)| app)
+    }
+}
+
+/// `Accept` is matched without parameters, so they are not part of a name.
+fn without_parameters(media_type: String) -> String {
+    match media_type.split_once(';') {
+        Some((name, _)) => name.trim_end().to_owned(),
+        None => media_type,
     }
 }
 
@@ -144,7 +157,7 @@ mod tests {
     use super::*;
 
     fn both() -> Negotiate {
-        Negotiate::media_type("text/html", |_: Request| "html")
+        Negotiate::media_type("text/html; charset=utf-8", |_: Request| "html")
             .or("application/json", |_: Request| "json")
     }
 
@@ -156,6 +169,7 @@ mod tests {
             (Some("text/html;q=0.1, application/json;q=0.2"), "json", 200),
             (Some("image/png"), "html", 406),
             (Some("*/*"), "html", 200),
+            (Some("text/html;charset=utf-8"), "html", 200),
         ] {
             let send = |app: Negotiate| {
                 let request = Client::new(Application::new(app).wrap(Lint::new())).get("/");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use enfilade_core::headers::members;
 use enfilade_core::{
     Application, Body, Description, HttpError, Middleware, OptionValue, Reply, Request, Wrapper,
@@ -16,6 +16,11 @@ use sha2::{Digest, Sha256, Sha512};
 use crate::shared::spooled::{SpoolOptions, SpoolWriter, Spooled};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// Base64 with padding or without (RFC 9651, section 4.2.7).
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 /// Bodies up to this length stay in memory.
 const MEMORY: usize = 256 * 1024;
 
@@ -230,8 +235,10 @@ impl Digests {
 fn bytes(value: &str) -> Result<Vec<u8>, HttpError> {
     let text = value
         .strip_prefix(':')
-        .and_then(|value| value.strip_suffix(':'));
-    let bytes = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
+        .and_then(|value| value.split_once(':'));
+    // Parameters may follow.
+    let text = text.filter(|(_, rest)| rest.is_empty() || rest.starts_with(';'));
+    let bytes = text.and_then(|(text, _)| LENIENT.decode(text).ok());
     bytes.ok_or_else(|| bad("the Content-Digest is malformed"))
 }
 
@@ -241,6 +248,7 @@ fn bad(text: &'static str) -> HttpError {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_STANDARD;
     use enfilade_testing::{Client, Lint, laws};
 
     use super::*;
@@ -296,6 +304,9 @@ mod tests {
             (format!("sha-256={wrong}"), 400),
             (format!("sha-512={long}, sha-256={wrong}"), 400),
             (format!("md5={wrong}"), 200),
+            (format!("sha-256={right};p=1"), 200),
+            (format!("sha-256={}", right.replace('=', "")), 200),
+            (format!("sha-256={right}x"), 400),
             ("sha-256=x".to_owned(), 400),
             ("sha-256=:*:".to_owned(), 400),
         ] {

@@ -22,9 +22,7 @@ pub(crate) fn choose_language(headers: &HeaderMap, offered: &[&str]) -> Option<u
     wanted.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
     let may_be = |at: &usize| {
         let language = offered.get(*at).copied().unwrap_or_default();
-        !excluded
-            .iter()
-            .any(|(range, _)| range.eq_ignore_ascii_case(language))
+        !excluded.iter().any(|(range, _)| is_in(language, range))
     };
     let find = |test: &dyn Fn(&str) -> bool| {
         (0..offered.len())
@@ -32,7 +30,9 @@ pub(crate) fn choose_language(headers: &HeaderMap, offered: &[&str]) -> Option<u
             .find(|at| offered.get(*at).is_some_and(|language| test(language)))
     };
     let matching = |range: &str| match range {
-        "*" => find(&|_| true),
+        // What no other range matches (RFC 4647, section 3.3.1).
+        "*" => find(&|language| wanted.iter().all(|(range, _)| !is_in(language, range)))
+            .or_else(|| find(&|_| true)),
         _ => look_up(range, &find).or_else(|| find(&|language| is_more_specific(language, range))),
     };
     wanted.iter().find_map(|(range, _)| matching(range))
@@ -53,6 +53,11 @@ fn look_up(range: &str, find: &dyn Fn(&dyn Fn(&str) -> bool) -> Option<usize>) -
             range = shorter;
         }
     }
+}
+
+/// Whether `de` and `de-CH` are in the range `de`.
+fn is_in(language: &str, range: &str) -> bool {
+    language.eq_ignore_ascii_case(range) || is_more_specific(language, range)
 }
 
 /// Whether `de-CH` is a `de`.
@@ -93,6 +98,9 @@ mod tests {
             ("it, *;q=0.1", Some("en")),
             ("en;q=0, *", Some("de-CH")),
             ("fr;q=0", None),
+            ("de;q=0, *", Some("en")),
+            ("en;q=0, de;q=0, *", Some("fr")),
+            ("*;q=0.5, en;q=0.1", Some("de-CH")),
             ("it", None),
             ("d", None),
             ("en;q=x", Some("en")),

@@ -55,7 +55,9 @@ impl<T: IntoResponse> Created<T> {
 impl<T: IntoResponse> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         let mut response = (StatusCode::CREATED, self.content).into_response();
-        if let Ok(location) = self.location.try_into() {
+        if response.status() == StatusCode::CREATED
+            && let Ok(location) = self.location.try_into()
+        {
             response.headers_mut().insert(LOCATION, location);
         }
         response

@@ -6,6 +6,8 @@ use super::attachment::Attachment;
 use super::html::Html;
 use super::no_content::{Created, NoContent};
 use super::redirect::Redirect;
+#[cfg(feature = "json")]
+use crate::message::cookies::cookie::Cookie;
 use crate::message::request::Request;
 use crate::message::response::IntoResponse;
 
@@ -147,4 +149,18 @@ fn json_has_its_type_and_a_value_that_has_no_json_is_a_500() {
     // JSON's keys are text.
     let response = Json(std::collections::HashMap::from([((1, 2), 3)])).into_response();
     assert_eq!(response.status(), 500);
+    // Nor is it a success beside a status.
+    let bad = || Json(std::collections::HashMap::from([((1, 2), 3)]));
+    assert_eq!((StatusCode::CREATED, bad()).into_response().status(), 500);
+    let created = Created::new(&mounted(""), "/x", bad()).into_response();
+    assert_eq!(
+        (created.status().as_u16(), created.headers().get("location")),
+        (500, None)
+    );
+    assert_eq!(
+        (StatusCode::OK, (Cookie::new("a b", "x"), "hi"))
+            .into_response()
+            .status(),
+        500
+    );
 }

@@ -207,7 +207,7 @@ impl MultipartDecoder {
         self.searched = 0;
         let skipped = skipped + ready;
         // With the CRLF that the decoder itself put before the first boundary.
-        if skipped > self.limits.preamble_bytes + 2 {
+        if skipped > self.limits.preamble_bytes.saturating_add(2) {
             let limit = self.limits.preamble_bytes as u64;
             return Err(MultipartError::too_much(
                 "bytes before the first part",
@@ -297,8 +297,14 @@ impl MultipartDecoder {
         self.searched = 0;
         let lines = self.buffer.split_to(end);
         self.buffer.advance(2);
+        let length = lines.len() as u64;
         let head = PartHead::parse(lines, &self.limits)?;
         self.begin_part(head.is_file())?;
+        if !head.is_file() {
+            // Their names are kept too.
+            self.usage.fields += length;
+            self.check_fields()?;
+        }
         self.state = State::Content;
         Ok(Some(head))
     }
@@ -349,13 +355,17 @@ impl MultipartDecoder {
                 self.limits.field_bytes,
             ));
         }
-        if self.usage.fields > self.limits.fields_bytes {
-            return Err(MultipartError::too_much(
+        self.check_fields()
+    }
+
+    fn check_fields(&self) -> Result<(), MultipartError> {
+        match self.usage.fields > self.limits.fields_bytes {
+            true => Err(MultipartError::too_much(
                 "bytes in all fields",
                 self.limits.fields_bytes,
-            ));
+            )),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn fail(&mut self, error: MultipartError) -> Result<(), MultipartError> {

@@ -1,6 +1,8 @@
 //! What a multipart body may cost.
 
-/// The limits of a multipart body. All are counted with framing, as bytes are received.
+/// The limits of a multipart body, checked as its bytes are received.
+///
+/// The limits of a field and of a file are those of their content; all others count headers and boundaries too.
 ///
 /// ```
 /// # mod enfilade { pub use enfilade_middleware as middleware; }
@@ -83,7 +85,7 @@ impl MultipartLimits {
         self
     }
 
-    /// Sets the maximum length of all parts without a file name together, in bytes; 2 MiB by default.
+    /// Sets the maximum length of all parts without a file name together, with their headers, in bytes; 2 MiB by default.
     pub fn fields_bytes(mut self, bytes: u64) -> MultipartLimits {
         self.fields_bytes = bytes;
         self

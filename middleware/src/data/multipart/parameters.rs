@@ -87,6 +87,14 @@ fn unquote(quoted: &[u8]) -> Result<(Vec<u8>, &[u8]), MultipartError> {
     loop {
         match rest {
             [b'"', after @ ..] => return Ok((text, after)),
+            // Browsers escape no backslash: here one is the end of the name.
+            [b'\\', b'"', after @ ..]
+                if matches!(after.trim_ascii_start(), [] | [b';', ..])
+                    && !after.contains(&b'"') =>
+            {
+                text.push(b'\\');
+                return Ok((text, after));
+            }
             [b'\\', escaped @ (b'"' | b'\\'), after @ ..] => {
                 text.push(*escaped);
                 rest = after;

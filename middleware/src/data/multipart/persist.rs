@@ -25,7 +25,12 @@ fn copy(from: &Path, path: &Path) -> io::Result<()> {
 }
 
 fn create(path: &Path, write: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> io::Result<()> {
-    let written = write(&mut std::fs::File::create_new(path)?);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    // As a temporary file is.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = write(&mut options.open(path)?);
     if written.is_err() {
         // The first error is the one to report.
         drop(std::fs::remove_file(path));

@@ -26,7 +26,7 @@ use crate::matching::accept::accepts;
 ///
 /// The fallback gets the original request: method, target, headers, extensions, connection, captures and mounts,
 /// without the changes of inner wrappers. It does not get the content, which the first application has, nor the headers
-/// that frame it (`Content-Length`, `Transfer-Encoding`).
+/// that frame it (`Content-Length`, `Transfer-Encoding`): a form that it reads is empty.
 ///
 /// If the content of a 404 is a stream, it has content, even if the stream turns out to be empty. A response to HEAD is
 /// treated like the response to GET: if it has no content but says `Content-Length: 12` or has a `Content-Encoding`, it

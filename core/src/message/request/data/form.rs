@@ -6,14 +6,14 @@ use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 
 use super::limits::DataLimits;
-use super::reading::{expect_type, read, unprocessable};
+use super::reading::{expect_type, read, too_long, unprocessable};
 
 use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 
-/// The content of a form that was read, in the extensions of its request.
+/// The content of a form that was read, or the status of why it could not be, in the extensions of its request.
 #[derive(Clone, Debug)]
-struct FormContent(Bytes);
+struct FormContent(Result<Bytes, StatusCode>);
 
 impl Request {
     /// Reads the body as a form (`application/x-www-form-urlencoded`), up to 2 MiB and 1,000 pairs; see [`DataLimits`].
@@ -74,17 +74,25 @@ impl Request {
         deserialize(&content).map_err(|(path, error)| unprocessable(&path, error))
     }
 
-    /// The content of the form, which stays with the request.
+    /// The content of the form, which stays with the request: in its body, and for when another reader has taken the body.
     async fn form_content(&mut self, limits: &DataLimits) -> Result<Bytes, HttpError> {
-        if let Some(FormContent(content)) = self.extensions().get() {
-            return Ok(content.clone());
-        }
         expect_type(self, "application/x-www-form-urlencoded", |sent| {
             sent.is("application", "x-www-form-urlencoded")
         })?;
-        let content = read(self, limits.bytes).await?;
+        if self.body().is_finished()
+            && let Some(FormContent(read)) = self.extensions().get()
+        {
+            let content = read.clone().map_err(HttpError::new)?;
+            return match content.len() > limits.bytes {
+                true => Err(too_long()),
+                false => Ok(content),
+            };
+        }
+        let read = read(self, limits.bytes).await;
+        let kept = FormContent(read.as_ref().map(Bytes::clone).map_err(HttpError::status));
+        self.extensions_mut().insert(kept);
+        let content = read?;
         *self.body_mut() = content.clone().into();
-        self.extensions_mut().insert(FormContent(content.clone()));
         Ok(content)
     }
 

@@ -10,7 +10,7 @@ use serde::de::{
 use serde_json::error::Category;
 
 use super::limits::DataLimits;
-use super::reading::{expect_type, read, unprocessable};
+use super::reading::{expect_type, read, short, unprocessable};
 use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 use crate::rules::headers::MediaType;
@@ -18,7 +18,7 @@ use crate::rules::headers::MediaType;
 impl Request {
     /// Reads the body as JSON (RFC 8259), up to 2 MiB; see [`DataLimits`].
     ///
-    /// It takes the body. Values are nested at most 128 deep.
+    /// It takes the body. Values that are read are nested at most 128 deep; what `T` skips may be deeper.
     ///
     /// ```
     /// # use enfilade_core as enfilade;
@@ -102,7 +102,7 @@ fn is_json(sent: &MediaType<'_>) -> bool {
 }
 
 fn malformed(error: serde_json::Error) -> HttpError {
-    let text = format!("the body is not valid JSON: {error}");
+    let text = format!("the body is not valid JSON: {}", short(&error.to_string()));
     HttpError::new(StatusCode::BAD_REQUEST)
         .message(text)
         .caused_by(error)

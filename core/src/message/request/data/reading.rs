@@ -34,11 +34,32 @@ fn content_type(headers: &HeaderMap) -> Option<MediaType<'_>> {
 pub(super) async fn read(request: &mut Request, limit: usize) -> Result<Bytes, HttpError> {
     let read = request.take_body().collect(limit).await;
     read.map_err(|error| match error.kind() {
-        BodyErrorKind::TooLarge => {
-            HttpError::from(error).message(format!("the body is longer than {limit} bytes"))
-        }
+        // It may be the limit of a component outside, so no number.
+        BodyErrorKind::TooLarge => too_long().caused_by(error),
         _ => error.into(),
     })
+}
+
+/// A 413 for a body.
+pub(super) fn too_long() -> HttpError {
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE).message("the body is longer than the limit")
+}
+
+/// Text with what a client sent, on one line and not longer than a message should be.
+pub(super) fn short(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut short = String::new();
+    for character in text.chars() {
+        if short.len() > LONGEST {
+            short.push('…');
+            break;
+        }
+        match character.is_control() {
+            true => short.extend(character.escape_default()),
+            false => short.push(character),
+        }
+    }
+    short
 }
 
 /// A 422 for a value at a place, which is `.` for the whole.
@@ -47,7 +68,7 @@ pub(super) fn unprocessable(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> HttpError {
     let unprocessable = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY);
-    let text = error.to_string();
+    let (text, path) = (short(&error.to_string()), &*short(path));
     // What is missing has no place: serde names the field, and the place is that of its struct.
     let missing = text
         .strip_prefix("missing field `")

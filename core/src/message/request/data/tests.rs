@@ -302,3 +302,60 @@ fn a_form_is_read_once_and_stays_for_those_inside() {
         assert_eq!(request.form::<Search>().await.unwrap().q, "x");
     });
 }
+
+#[test]
+fn a_form_is_what_the_request_has_now() {
+    pollster::block_on(async {
+        // What was too long once is not an empty form afterwards.
+        let mut request = post(FORM, "q=x");
+        let limits = DataLimits::new().bytes(1);
+        assert_eq!(
+            request
+                .form_with::<Search>(&limits)
+                .await
+                .unwrap_err()
+                .status(),
+            413
+        );
+        assert_eq!(request.form::<Search>().await.unwrap_err().status(), 413);
+
+        let mut request = post(FORM, "q=x");
+        assert_eq!(request.form::<Search>().await.unwrap().q, "x");
+        assert_eq!(
+            request
+                .form_with::<Search>(&limits)
+                .await
+                .unwrap_err()
+                .status(),
+            413
+        );
+        *request.body_mut() = "q=y".into();
+        assert_eq!(request.form::<Search>().await.unwrap().q, "y");
+        request
+            .headers_mut()
+            .insert("content-type", "text/plain".parse().unwrap());
+        assert_eq!(request.form::<Search>().await.unwrap_err().status(), 415);
+    });
+}
+
+#[test]
+fn an_error_shows_little_of_what_the_client_sent() {
+    let long = format!(
+        r#"{{"items":[{{"price":"{}\u0007"}}]}}"#,
+        "x".repeat(10_000)
+    );
+    let (status, text, _) =
+        mistake(pollster::block_on(post(JSON, long).json::<Order>()).unwrap_err());
+    assert_eq!(status, 422);
+    assert!(text.len() < 350 && text.ends_with('…'), "{text}");
+    let control = "{\"\\r\\n\": \"x\"}";
+    let read = async {
+        let mut request = post(JSON, control);
+        request.json::<HashMap<String, u8>>().await
+    };
+    let (_, text, field) = mistake(pollster::block_on(read).unwrap_err());
+    assert!(
+        !text.contains(['\r', '\n']) && !field.unwrap().contains('\n'),
+        "{text}"
+    );
+}
