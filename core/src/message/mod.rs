@@ -12,5 +12,6 @@ pub(crate) mod request_id;
 pub(crate) mod responders;
 pub(crate) mod response;
 pub(crate) mod response_headers;
+pub(crate) mod response_status;
 pub(crate) mod unwind;
 pub(crate) mod upgrade;

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use crate::message::body::Body;
-use crate::message::http_error::HttpError;
 
 /// A response: that of the crate `http`, with our [`Body`].
 pub type Response = http::Response<Body>;
@@ -115,7 +113,9 @@ impl IntoResponse for Infallible {
 
 impl IntoResponse for StatusCode {
     fn into_response(self) -> Response {
-        with_status(self, Response::new(Body::empty()))
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self;
+        response
     }
 }
 
@@ -142,21 +142,6 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
             IntoResponse::into_response,
         )
     }
-}
-
-impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
-    fn into_response(self) -> Response {
-        with_status(self.0, self.1.into_response())
-    }
-}
-
-/// Sets the status, unless it would make a success of a response that could not be made.
-fn with_status(status: StatusCode, mut response: Response) -> Response {
-    let has_failed = response.extensions().get::<Arc<HttpError>>().is_some();
-    if !(has_failed && status.is_success()) {
-        *response.status_mut() = status;
-    }
-    response
 }
 
 #[cfg(test)]
