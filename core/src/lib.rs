@@ -73,5 +73,7 @@ pub use message::unwind::Panic;
 pub use message::upgrade::Upgrade;
 pub use message::upgrade::task::{UpgradeFuture, UpgradeTask};
 pub use message::upgrade::upgraded::Upgraded;
+#[cfg(feature = "time")]
+pub use rules::conditional;
 pub use rules::{gateway, headers, host, path};
 pub use {bytes, http};

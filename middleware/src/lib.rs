@@ -65,9 +65,13 @@ mod state;
 pub use content::coding::{Coding, Negotiated, negotiate_coding};
 #[cfg(feature = "compression")]
 pub use content::compression::{Compression, Etags, Flush, MemoUsage};
+#[cfg(feature = "time")]
+pub use content::conditional::Conditional;
 pub use content::content_type::ContentType;
 #[cfg(feature = "compression")]
 pub use content::decompression::Decompression;
+#[cfg(feature = "time")]
+pub use content::ranges::Ranges;
 #[cfg(feature = "multipart")]
 pub use data::multipart::decoder::{MultipartDecoder, MultipartEvent};
 #[cfg(feature = "multipart")]

@@ -175,6 +175,28 @@ impl Body {
         )
     }
 
+    /// The buffers of a body in memory, in order, to look at them; `None` if it is not in memory.
+    ///
+    /// ```
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Body;
+    ///
+    /// let body = Body::from_list(["hall, ", "salon"]);
+    /// assert_eq!(body.buffers().unwrap(), ["hall, ", "salon"]);
+    /// assert!(Body::from_iterator(["hall"]).buffers().is_none());
+    /// ```
+    #[must_use]
+    pub fn buffers(&self) -> Option<&[Bytes]> {
+        match &*self.content {
+            Content::Empty => Some(&[]),
+            Content::Full(bytes) => Some(std::slice::from_ref(bytes)),
+            Content::List(list, _) => Some(list.as_slice()),
+            Content::Segments(_) | Content::Stream(_) | Content::Rest(..) | Content::Upgrade(_) => {
+                None
+            }
+        }
+    }
+
     /// Takes the whole body if it is in memory, joining a list; then its end is reported as complete.
     ///
     /// # Errors

@@ -48,10 +48,15 @@ impl Body {
         Body::of(content(segments.collect()))
     }
 
+    /// Whether [`slice`](Body::slice) works: the body is in memory or made of segments, so its length is known too.
+    #[must_use]
+    pub fn can_be_sliced(&self) -> bool {
+        self.is_in_memory() || matches!(&*self.content, Content::Segments(_))
+    }
+
     /// Keeps only this range of the body's bytes, counted from the next byte to be sent.
     ///
-    /// Nothing is read or copied, and end reports stay with the body. Call [`segments`](Body::segments) first to check
-    /// whether the body can be sliced.
+    /// Nothing is read or copied, and end reports stay with the body. Call [`can_be_sliced`](Body::can_be_sliced) first.
     ///
     /// ```
     /// # use enfilade_core as enfilade;
