@@ -11,6 +11,7 @@
 //! | choose an application | [`Router`], [`Mounts`], [`Hosts`], [`When`], [`OnlyIf`], [`NotFound`], [`Cascade`], [`Swap`] |
 //! | change the request | [`Slashes`], `Rewrite`, `Redirect`, [`HttpsRedirect`], [`CanonicalHost`], [`MethodOverride`], [`ProxyFix`] |
 //! | read requests | `FormData`, `Multipart`, `Spool`, [`Negotiate`], `CookieKeys` |
+//! | serve files | `Files`; trees: `DiskTree`, `MemoryTree`, `ZipTree`, `Overlay`, `CachedTree`, `FileTree` |
 //! | change the content | `Compression`, `Decompression`, [`ContentType`], `FileSource`, `SendFile` |
 //! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
 //! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
@@ -106,6 +107,24 @@ pub use errors::error_pages::{ErrorFormat, ErrorPage, ErrorPages};
 pub use files::file_source::FileSource;
 #[cfg(feature = "files")]
 pub use files::send_file::SendFile;
+#[cfg(feature = "files")]
+pub use files::serve::Files;
+#[cfg(feature = "files")]
+pub use files::tree::FileTree;
+#[cfg(feature = "files")]
+pub use files::tree::cached::CachedTree;
+#[cfg(feature = "files")]
+pub use files::tree::disk::{DiskTree, Links};
+#[cfg(feature = "files")]
+pub use files::tree::entry::{Entry, FileEntry, ListedEntry, Precompressed};
+#[cfg(feature = "files")]
+pub use files::tree::memory::MemoryTree;
+#[cfg(feature = "files")]
+pub use files::tree::overlay::Overlay;
+#[cfg(feature = "files")]
+pub use files::tree::path::TreePath;
+#[cfg(feature = "files")]
+pub use files::tree::reply::TreeReply;
 pub use headers::cache_control::{CacheControl, CacheRule};
 pub use headers::cors::Cors;
 pub use headers::edit::Headers;

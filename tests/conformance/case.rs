@@ -99,20 +99,30 @@ pub(crate) fn parse(value: Value) -> Result<Case, String> {
 
 /// The content of a file that `fixtures.json` describes.
 pub(crate) fn fixture(path: &str) -> Check<Vec<u8>> {
+    let mut entries = fixtures()?.into_iter();
+    match entries.find(|entry| text(entry, "path") == Some(path)) {
+        Some(entry) => content(&entry),
+        None => unsupported(format!("there is no fixture {path:?}")),
+    }
+}
+
+/// All that `fixtures.json` describes: files, links and directories.
+pub(crate) fn fixtures() -> Check<Vec<Value>> {
     let file = folder().join("fixtures.json");
     let described = std::fs::read(&file).map_err(|error| error.to_string());
     let described = described
         .and_then(|text| serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string()));
     let described =
         described.or_else(|error| unsupported(format!("{}: {error}", file.display())))?;
-    let mut entries = described["tree"]["entries"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    match entries.find(|entry| text(entry, "path") == Some(path)) {
-        Some(entry) if entry.get("content_b64").is_some() => base64(&entry["content_b64"]),
-        Some(entry) => Ok(required(entry, "content")?.into()),
-        None => unsupported(format!("there is no fixture {path:?}")),
+    let entries = described["tree"]["entries"].as_array();
+    Ok(entries.cloned().unwrap_or_default())
+}
+
+/// The content of one of these files.
+pub(crate) fn content(entry: &Value) -> Check<Vec<u8>> {
+    match entry.get("content_b64") {
+        Some(content) => base64(content),
+        None => Ok(required(entry, "content")?.into()),
     }
 }
 

@@ -97,6 +97,15 @@ impl FileSource {
         })
     }
 
+    /// Uses an open regular file, whose length is known.
+    pub(super) fn with_length(file: File, length: u64) -> FileSource {
+        FileSource {
+            file: Arc::new(file),
+            path: None,
+            length,
+        }
+    }
+
     /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -1,5 +1,7 @@
-//! Files as bodies, and files that a web server sends.
+//! Files: trees of them and what serves them, as bodies, and sent by a web server.
 
 mod buffers;
 pub(crate) mod file_source;
 pub(crate) mod send_file;
+pub(crate) mod serve;
+pub(crate) mod tree;

@@ -45,7 +45,9 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
         "read_body" => Application::new(|mut request: Request| request.take_body()),
         "read_body_then" => fixed(&spec["then"], recorder)?,
         "read_body_map_error" => mapping(&spec["on_error"], recorder)?,
-        "fail_if_called" => Application::new(|_: Request| StatusCode::INTERNAL_SERVER_ERROR),
+        "fail_if_called" | "none" => {
+            Application::new(|_: Request| StatusCode::INTERNAL_SERVER_ERROR)
+        }
         "fixed" => fixed(spec, recorder)?,
         "error" => failing(spec),
         "panic" => panicking(spec)?,
@@ -63,7 +65,7 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
 /// Returns the keys of an application of this kind, without those of every application.
 fn own_keys(kind: &str) -> Check<Vec<&'static str>> {
     Ok(match kind {
-        "echo" | "read_body" | "fail_if_called" => vec![],
+        "echo" | "read_body" | "fail_if_called" | "none" => vec![],
         "read_body_then" => vec!["then"],
         "read_body_map_error" => vec!["on_error"],
         "fixed" => [&FIXED_KEYS[..], &CONTENT_KEYS].concat(),

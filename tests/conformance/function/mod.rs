@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use enfilade::headers::{format_http_date, parse_http_date};
-use enfilade::middleware::{self, ForwardedElement, Negotiated, negotiate_coding, parse_forwarded};
-use enfilade::{Application, Connection, Request};
+use enfilade::middleware::{
+    self, ForwardedElement, Negotiated, TreePath, negotiate_coding, parse_forwarded,
+};
+use enfilade::{Application, Connection, Request, path};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -50,6 +52,9 @@ pub(crate) fn run(case: &Case) -> Check {
         "merge_slashes_redirect" => requests::merge_slashes_redirect(input)?,
         "parse_forwarded" => forwarded(input)?,
         "is_private_proxy_address" => is_proxy_address(input)?,
+        "resolve" => resolve(input)?,
+        "is_child_of" => is_child_of(input)?,
+        "is_reserved_windows_name" => is_reserved_on_windows(input)?,
         "remove_dot_segments" => requests::remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
@@ -174,6 +179,30 @@ fn is_proxy_address(input: &Value) -> Check<Output> {
     Ok(Ok(json!(
         found.is_some_and(|found| found == "192.0.2.1".as_bytes())
     )))
+}
+
+/// The path in a tree of files of a decoded path; null if it is none.
+fn resolve(input: &Value) -> Check<Output> {
+    known(input, "input", &["path"])?;
+    let path = format!("/{}", path::encode(required(input, "path")?));
+    let found = TreePath::new(&path);
+    Ok(Ok(json!(found.as_ref().map(TreePath::as_str))))
+}
+
+/// Whether a path is below another one; there is one function here that compares them.
+fn is_child_of(input: &Value) -> Check<Output> {
+    known(input, "input", &["root", "path"])?;
+    let (root, path) = (required(input, "root")?, required(input, "path")?);
+    Ok(Ok(json!(path::match_prefix(path, root).is_some())))
+}
+
+fn is_reserved_on_windows(input: &Value) -> Check<Output> {
+    known(input, "input", &["name"])?;
+    let path = format!("/{}", path::encode_segment(required(input, "name")?));
+    match TreePath::new(&path) {
+        Some(path) => Ok(Ok(json!(!path.is_safe_on_windows()))),
+        None => unsupported(format!("the name {input}")),
+    }
 }
 
 fn header_operation(input: &Value) -> Check<Output> {

@@ -4,6 +4,7 @@ mod content;
 mod cors;
 mod dispatch;
 mod errors;
+mod files;
 mod guard;
 mod headers;
 mod observe;
@@ -22,7 +23,7 @@ use crate::observed::Log;
 use crate::verdict::{Check, needs, unsupported};
 
 /// The components that exist. A new component is one more line here, and one less in [`TO_COME`].
-const COMPONENTS: [&str; 26] = [
+const COMPONENTS: [&str; 27] = [
     "accept_encoding",
     "access_log",
     "cascade",
@@ -49,12 +50,13 @@ const COMPONENTS: [&str; 26] = [
     "request_decompression",
     "request_id",
     "router_mount",
+    "static_files",
 ];
 
 /// The components that cases exist for and that do not exist yet, and the names of their wrappers.
 ///
 /// Every other unknown name is a mistake in a case.
-const TO_COME: [&str; 12] = [
+const TO_COME: [&str; 10] = [
     "basic_auth",
     "conditional",
     "conditional_get",
@@ -65,12 +67,10 @@ const TO_COME: [&str; 12] = [
     "require_accept",
     "session",
     "sessions",
-    "static",
-    "static_files",
 ];
 
 /// Our wrapper for each `middleware` of a case.
-const MIDDLEWARE: [(&str, Build); 26] = [
+const MIDDLEWARE: [(&str, Build); 27] = [
     ("access_log", observe::access_log),
     ("body_limit", guard::body_limit),
     ("cascade", dispatch::outer_cascade),
@@ -94,6 +94,7 @@ const MIDDLEWARE: [(&str, Build); 26] = [
     ("request_id", observe::request_id),
     ("router with strict slashes", dispatch::routes),
     ("show_exceptions", errors::show_exceptions),
+    ("static", files::files),
     ("status_pages", dispatch::status_pages),
     ("timeout", guard::timeout),
     ("trailing_slash", dispatch::trailing_slash),

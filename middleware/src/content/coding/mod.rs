@@ -2,7 +2,7 @@
 
 mod negotiation;
 
-#[cfg(feature = "compression")]
+#[cfg(any(feature = "compression", feature = "files"))]
 pub(crate) use self::negotiation::negotiate;
 pub(crate) use self::negotiation::parse_weight;
 pub use self::negotiation::{Negotiated, negotiate_coding};

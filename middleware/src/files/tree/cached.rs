@@ -1,0 +1,238 @@
+//! Keeps what a tree has found.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use enfilade_core::{Description, OptionValue};
+use foldhash::fast::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use super::FileTree;
+use super::entry::{Entry, FileEntry, ListedEntry};
+use super::path::TreePath;
+use super::reply::TreeReply;
+use crate::shared::monotonic::Timer;
+
+/// What is kept for a path besides content, approximately, in bytes.
+const OVERHEAD: u64 = 512;
+/// The maximum number of files that are kept open: a program may often have 1,024 descriptors.
+const OPEN: u64 = 256;
+/// Longer paths are not kept, in bytes.
+const MAX_PATH: usize = 1024;
+/// From this size on a cache has shards with separate locks; an entry is never larger than a shard.
+const IN_PARTS: u64 = 16 * 1024 * 1024;
+const PARTS: usize = 4;
+
+/// Keeps what a tree has found: the content of small files, open files, directories, and paths at which nothing is.
+///
+/// A request for what is kept costs no call of the system and no hop to another thread. After a second, by default, the
+/// next request for a path looks again, and the ones at the same time get what is kept. Content stays while the tag, the
+/// time and the length of its file do.
+///
+/// The files of a tree in memory need no cache.
+///
+/// # Example
+///
+/// ```
+/// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+/// use std::time::Duration;
+///
+/// use enfilade::Application;
+/// use enfilade::middleware::{CachedTree, DiskTree, Files};
+/// use enfilade_testing::Client;
+///
+/// # fn main() -> Result<(), enfilade::middleware::Error> {
+/// let tree = CachedTree::new(DiskTree::open("src")?, 8 * 1024 * 1024).check_after(Duration::from_secs(5));
+/// let client = Client::new(Application::new(Files::new(tree)));
+/// let (first, again) = (client.get("/lib.rs").send(), client.get("/lib.rs").send());
+/// assert_eq!(first.text(), again.text());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct CachedTree {
+    tree: Arc<dyn FileTree>,
+    kept: Arc<Cache<Box<str>, Kept, Weight, RandomState>>,
+    bytes: u64,
+    file_limit: u64,
+    check_after: Duration,
+    timer: Timer,
+}
+
+/// What a tree had at a path.
+#[derive(Clone)]
+struct Kept {
+    entry: Option<Entry>,
+    /// When the tree was last asked, in nanoseconds of the timer.
+    checked: Arc<AtomicU64>,
+    weight: u64,
+}
+
+impl Kept {
+    /// Whether this request need not look again; of several at the same time, one has to.
+    fn is_fresh(&self, now: Duration, check_after: Duration) -> bool {
+        let checked = self.checked.load(Ordering::Relaxed);
+        let age = now.saturating_sub(Duration::from_nanos(checked));
+        let is_checked_elsewhere = || {
+            let swapped = self.checked.compare_exchange(
+                checked,
+                nanoseconds(now),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            swapped.is_err()
+        };
+        age < check_after || is_checked_elsewhere()
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Box<str>, Kept> for Weight {
+    fn weight(&self, path: &Box<str>, kept: &Kept) -> u64 {
+        OVERHEAD + path.len() as u64 + kept.weight
+    }
+}
+
+impl CachedTree {
+    /// Keeps what `tree` has found in at most this many bytes.
+    ///
+    /// An open file counts as a 256th of them, so that never more than 256 files are kept open.
+    #[must_use]
+    pub fn new(tree: impl FileTree, bytes: u64) -> CachedTree {
+        let bytes = bytes.max(PARTS as u64);
+        let items = usize::try_from(bytes / 16_384).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(if bytes < IN_PARTS { 1 } else { PARTS })
+            .estimated_items_capacity(items.clamp(16, 65_536))
+            // The cache rounds the size of a shard up.
+            .weight_capacity(bytes - bytes % PARTS as u64)
+            .build()
+            .expect("both capacities are given");
+        let lifecycle = DefaultLifecycle::default();
+        let kept = Cache::with_options(options, Weight, RandomState::default(), lifecycle);
+        CachedTree {
+            tree: Arc::new(tree),
+            kept: Arc::new(kept),
+            bytes,
+            file_limit: 256 * 1024,
+            check_after: Duration::from_secs(1),
+            timer: Timer::default(),
+        }
+    }
+
+    /// Sets the maximum length of files whose content is kept, in bytes; 256 KiB by default. Longer ones are kept open.
+    #[must_use]
+    pub fn file_limit(mut self, bytes: u64) -> CachedTree {
+        self.file_limit = bytes;
+        self
+    }
+
+    /// Sets for how long what is kept is used before the tree is asked again; one second by default.
+    ///
+    /// A changed file is served as it was for that long. `Duration::ZERO` asks each time, which keeps only contents, and
+    /// `Duration::MAX` never, for trees that do not change.
+    #[must_use]
+    pub fn check_after(mut self, time: Duration) -> CachedTree {
+        self.check_after = time;
+        self
+    }
+
+    /// Sets the clock, which returns the time since any moment; the system's by default.
+    #[must_use]
+    pub fn clock(mut self, elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> CachedTree {
+        self.timer = Timer::new(elapsed);
+        self
+    }
+
+    /// Looks into the tree, and keeps what is there.
+    async fn load(
+        self,
+        path: Box<str>,
+        known: Option<Entry>,
+        found: TreeReply<Option<Entry>>,
+    ) -> std::io::Result<Option<Entry>> {
+        let checked = Arc::new(AtomicU64::new(nanoseconds(self.timer.now())));
+        let entry = match (found.wait().await?, known) {
+            (Some(Entry::File(file)), Some(Entry::File(known))) if file.is_same(&known) => {
+                Some(Entry::File(known))
+            }
+            (Some(Entry::File(file)), _) => Some(Entry::File(self.read(file).await)),
+            (entry, _) => entry,
+        };
+        let weight = match &entry {
+            Some(Entry::File(file)) if file.is_in_memory() => file.len(),
+            Some(Entry::File(_)) => self.bytes / OPEN,
+            _ => 0,
+        };
+        let kept = Kept {
+            entry: entry.clone(),
+            checked,
+            weight,
+        };
+        if path.len() <= MAX_PATH {
+            self.kept.insert(path, kept);
+        }
+        Ok(entry)
+    }
+
+    /// The file with its content in memory, if it is small and can be read as a whole.
+    async fn read(&self, file: FileEntry) -> FileEntry {
+        let limit = usize::try_from(self.file_limit).unwrap_or(usize::MAX);
+        if file.len() > self.file_limit || file.is_in_memory() || file.has_encodings() {
+            return file;
+        }
+        match file.body().collect(limit).await {
+            // A copy: what was read may be a part of a larger buffer.
+            Ok(content) => file.with_content(Bytes::copy_from_slice(&content)),
+            // It became shorter: the response has to show it.
+            Err(_) => file,
+        }
+    }
+}
+
+impl FileTree for CachedTree {
+    fn look_up(&self, path: &TreePath<'_>) -> TreeReply<Option<Entry>> {
+        let kept = self.kept.get(path.as_str());
+        let known = match kept {
+            Some(kept) if kept.is_fresh(self.timer.now(), self.check_after) => {
+                return TreeReply::new(Ok(kept.entry));
+            }
+            Some(kept) => kept.entry,
+            None => None,
+        };
+        let found = self.tree.look_up(path);
+        TreeReply::from_future(self.clone().load(path.as_str().into(), known, found))
+    }
+
+    fn list(&self, path: &TreePath<'_>, limit: usize) -> TreeReply<Option<Vec<ListedEntry>>> {
+        self.tree.list(path, limit)
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("CachedTree")
+            .option("bytes", OptionValue::size(self.bytes))
+            .option("file_limit", OptionValue::size(self.file_limit))
+            .option("check_after", self.check_after)
+            .child("", self.tree.describe())
+    }
+}
+
+impl fmt::Debug for CachedTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedTree")
+            .field("bytes", &self.bytes)
+            .field("file_limit", &self.file_limit)
+            .field("check_after", &self.check_after)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! What the system says about a file, and the tag that is made of it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Mutex;
+
+use enfilade_core::conditional::EntityTag;
+use enfilade_core::unpoisoned;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+/// The largest file whose content is hashed for its tag, in bytes.
+const HASHED: u64 = 64 * 1024 * 1024;
+/// The number of hashes that are kept.
+const KEPT: usize = 4096;
+
+/// A time of the system: seconds since 1970, and nanoseconds.
+pub(super) type Moment = (i64, u32);
+
+/// The facts of an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileFacts {
+    pub(super) length: u64,
+    pub(super) modified: Moment,
+    /// When the file or its facts changed; nothing sets it back.
+    pub(super) changed: Moment,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
+
+impl FileFacts {
+    /// Whether the modification time says nothing: builds of containers set all of them to 0 or 1.
+    fn is_constant(&self) -> bool {
+        matches!(self.modified.0, 0 | 1)
+    }
+
+    /// When the file was modified, if the system knows.
+    pub(super) fn modified(&self) -> Option<OffsetDateTime> {
+        let (seconds, nanoseconds) = self.modified;
+        let time = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        let time = time.replace_nanosecond(nanoseconds).ok()?;
+        (!self.is_constant()).then_some(time)
+    }
+
+    fn weak_tag(&self) -> Option<EntityTag> {
+        let (seconds, nanoseconds) = self.modified;
+        let (length, inode) = (self.length, self.inode);
+        let text = format!("{seconds:x}.{nanoseconds:x}-{length:x}-{inode:x}");
+        EntityTag::weak(text).ok()
+    }
+}
+
+/// Makes tags; it remembers the hashes.
+#[derive(Debug, Default)]
+pub(super) struct Tags(Mutex<HashMap<FileFacts, EntityTag>>);
+
+impl Tags {
+    /// The tag of a file; it blocks if the content is hashed.
+    pub(super) fn tag(&self, file: &File, facts: &FileFacts) -> Option<EntityTag> {
+        if !facts.is_constant() {
+            return facts.weak_tag();
+        }
+        if let Some(known) = unpoisoned(self.0.lock()).get(facts) {
+            return Some(known.clone());
+        }
+        let tag = hash(file, facts.length).ok()??;
+        let mut known = unpoisoned(self.0.lock());
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(*facts, tag.clone());
+        Some(tag)
+    }
+}
+
+/// The hash of the content as a strong tag; `None` if the file is too long.
+fn hash(mut file: &File, length: u64) -> io::Result<Option<EntityTag>> {
+    if length > HASHED {
+        return Ok(None);
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    file.seek(SeekFrom::Start(0))?;
+    let mut rest = file.take(HASHED + 1);
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(Some(strong_tag(&hash.finalize()))),
+            Ok(count) => hash.update(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The first 128 bits of a hash as a strong tag.
+fn strong_tag(hash: &[u8]) -> EntityTag {
+    let text: String = hash
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    EntityTag::strong(text).expect("hexadecimal digits")
+}
+
+/// The tag of content in memory.
+pub(in crate::files) fn content_tag(content: &[u8]) -> EntityTag {
+    strong_tag(&Sha256::digest(content))
+}
