@@ -125,6 +125,8 @@ pub use files::tree::overlay::Overlay;
 pub use files::tree::path::TreePath;
 #[cfg(feature = "files")]
 pub use files::tree::reply::TreeReply;
+#[cfg(feature = "zip")]
+pub use files::tree::zip::ZipTree;
 pub use headers::cache_control::{CacheControl, CacheRule};
 pub use headers::cors::Cors;
 pub use headers::edit::Headers;

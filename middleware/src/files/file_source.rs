@@ -106,6 +106,11 @@ impl FileSource {
         }
     }
 
+    #[cfg(feature = "zip")]
+    pub(super) fn as_std(&self) -> &File {
+        &self.file
+    }
+
     /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -154,6 +159,12 @@ fn read(file: &File, offset: u64, limit: usize) -> Result<Bytes, BoxError> {
             }
         }
     })
+}
+
+/// Reads from a file at an offset, and blocks.
+#[cfg(feature = "zip")]
+pub(super) fn read_file_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    positioned(file, room, offset)
 }
 
 #[cfg(unix)]

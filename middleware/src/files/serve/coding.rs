@@ -36,6 +36,7 @@ impl Files {
             let name = match negotiate(headers.get_all(ACCEPT_ENCODING), &names) {
                 Negotiated::Coding(name) => name,
                 Negotiated::NotAcceptable if varies => return Ok(None),
+                _ if file.is_only_encoded() => return Ok(None),
                 _ => {
                     let coding = is_gzip(path).then_some("gzip");
                     return Ok(Some(Chosen {

@@ -42,6 +42,7 @@ struct Facts {
     /// `ETag` and `Last-Modified`, made once.
     headers: HeaderMap,
     encoded: Vec<(Precompressed, FileEntry)>,
+    only_encoded: bool,
     /// Which of several trees has it.
     origin: u64,
 }
@@ -84,6 +85,7 @@ impl FileEntry {
             tag: None,
             headers: HeaderMap::new(),
             encoded: Vec::new(),
+            only_encoded: false,
             origin: 0,
         }))
     }
@@ -106,6 +108,12 @@ impl FileEntry {
     #[must_use]
     pub fn encoded(self, coding: Precompressed, file: FileEntry) -> FileEntry {
         self.change(|facts| facts.encoded.push((coding, file)))
+    }
+
+    /// Sends it only in its content codings: clients that accept none of them get a 406.
+    #[must_use]
+    pub fn only_encoded(self) -> FileEntry {
+        self.change(|facts| facts.only_encoded = true)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Facts)) -> FileEntry {
@@ -159,6 +167,11 @@ impl FileEntry {
     /// The validators as headers.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.0.headers
+    }
+
+    /// Whether it is sent only in its content codings.
+    pub(crate) fn is_only_encoded(&self) -> bool {
+        self.0.only_encoded
     }
 
     /// The same content in content codings.

@@ -8,6 +8,8 @@ pub(crate) mod memory;
 pub(crate) mod overlay;
 pub(crate) mod path;
 pub(crate) mod reply;
+#[cfg(feature = "zip")]
+pub(crate) mod zip;
 
 use std::sync::Arc;
 

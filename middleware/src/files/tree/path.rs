@@ -233,7 +233,7 @@ mod tests {
             "a:b",
             "a::$DATA",
             "LONGNA~1",
-            "longna~12.txt",
+            "longn~12.txt",
             "a?",
             "a|b",
         ] {

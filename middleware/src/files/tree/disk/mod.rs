@@ -174,5 +174,3 @@ impl FileTree for DiskTree {
             .option("containment", self.root.containment())
     }
 }
-
-
