@@ -1,6 +1,7 @@
 //! Cases about one function.
 
 mod cookies;
+mod ranges;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub(crate) fn run(case: &Case) -> Check {
         "merge_slashes_redirect" => requests::merge_slashes_redirect(input)?,
         "parse_forwarded" => forwarded(input)?,
         "is_private_proxy_address" => is_proxy_address(input)?,
+        "parse_range" => ranges::parse_range(input)?,
+        "parse_content_range" => ranges::parse_content_range(input)?,
         "remove_dot_segments" => requests::remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };
