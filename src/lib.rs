@@ -14,6 +14,9 @@
 pub use enfilade_core::DataLimits;
 #[cfg(feature = "json")]
 pub use enfilade_core::Json;
+#[cfg(feature = "time")]
+#[doc(inline)]
+pub use enfilade_core::conditional;
 pub use enfilade_core::{
     Application, Around, Attachment, Body, BodyEnd, BodyError, BodyErrorKind, BoxError,
     CaptureSink, Captured, Connection, Cookie, CookieError, Cookies, Created, Description, Environ,

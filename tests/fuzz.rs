@@ -12,7 +12,15 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// Parts of valid inputs; mixed with any bytes, they get past the first checks.
-const WORDS: [&str; 76] = [
+const WORDS: [&str; 84] = [
+    "bytes=",
+    "bytes=0-",
+    "-5",
+    "3-7",
+    "18446744073709551615",
+    "W/\"a\"",
+    "\"a,b\"",
+    "bytes 0-4/10",
     "--e\r\n",
     "\r\n--e\r\n",
     "\r\n--e--",

@@ -2,6 +2,7 @@
 //!
 //! Each function takes any bytes, and panics if a promise is broken.
 
+pub mod conditions;
 pub mod data;
 
 use std::io::{Read, Write};
@@ -28,7 +29,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -45,6 +46,7 @@ pub const TARGETS: [Target; 20] = [
     ("fastcgi", fastcgi),
     ("scgi", scgi),
     ("segments", segments),
+    ("conditions", conditions::conditions),
     ("multipart", data::multipart),
     ("cookies", data::cookies),
     ("forms", data::forms),

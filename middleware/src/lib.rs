@@ -12,7 +12,7 @@
 //! | change the request | [`Slashes`], `Rewrite`, `Redirect`, [`HttpsRedirect`], [`CanonicalHost`], [`MethodOverride`], [`ProxyFix`] |
 //! | read requests | `FormData`, `Multipart`, `Spool`, [`Negotiate`], `CookieKeys` |
 //! | serve files | `Files`; trees: `DiskTree`, `MemoryTree`, `ZipTree`, `Overlay`, `CachedTree`, `FileTree` |
-//! | change the content | `Compression`, `Decompression`, [`ContentType`], `FileSource`, `SendFile` |
+//! | change the content | `Compression`, `Decompression`, [`ContentType`], `Conditional`, `Etag`, `Ranges`, `FileSource`, `SendFile` |
 //! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
 //! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
 //! | handle errors | [`ErrorPages`], [`CatchPanic`], [`DebugErrors`] |
@@ -32,8 +32,11 @@
 //! | [`SecurityHeaders`], [`Headers`] | every response gets the headers, also those that other wrappers make |
 //! | [`TrustedHosts`], [`HttpsRedirect`], [`CanonicalHost`] | a rejected request costs nothing more, and no redirect goes to an untrusted host |
 //! | `Compression` | it compresses error pages too, and wrappers inside see plain bytes |
-//! | `SendFile` | wrappers outside would turn its files into streams |
-//! | [`CacheControl`], [`ContentType`] | the compression reads both headers |
+//! | `Ranges` | it takes parts of plain content; its parts are not compressed |
+//! | `Conditional` | it drops content that the client has before parts are taken, and 412 comes before 416 |
+//! | `Etag` | the wrappers outside read the tags |
+//! | `SendFile` | wrappers outside would turn its files into streams, and the web server takes the parts itself |
+//! | [`CacheControl`], [`ContentType`] | the compression reads both headers, and the tags the first |
 //! | [`Cors`] | other origins can read rejections; a preflight meets no limit and no login |
 //! | [`DebugErrors`], [`ErrorPages`] | they show a page for every error from inside |
 //! | [`CatchPanic`] | it catches the panics of everything inside |
@@ -71,6 +74,8 @@ pub use content::conditional::Conditional;
 pub use content::content_type::ContentType;
 #[cfg(feature = "compression")]
 pub use content::decompression::Decompression;
+#[cfg(feature = "time")]
+pub use content::etag::Etag;
 #[cfg(feature = "time")]
 pub use content::ranges::Ranges;
 #[cfg(feature = "multipart")]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use enfilade::middleware::{
     AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
-    ConcurrencyLimit, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Headers,
-    HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate, ProxyFix,
-    Quota, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive, Slashes, Spool,
-    Timeout, Timing, Trace, TrustedHosts, XForwarded,
+    ConcurrencyLimit, Conditional, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Etag,
+    Headers, HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate,
+    ProxyFix, Quota, Ranges, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive,
+    Slashes, Spool, Timeout, Timing, Trace, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -53,6 +53,9 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
             wrapper(CanonicalHost::new("example.org").unwrap()),
         ),
         ("Compression", wrapper(Compression::new())),
+        ("Ranges", wrapper(Ranges::new())),
+        ("Conditional", wrapper(Conditional::new())),
+        ("Etag", wrapper(Etag::new())),
         (
             "SendFile",
             wrapper(SendFile::new(HeaderName::from_static("x-sendfile"))),

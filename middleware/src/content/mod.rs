@@ -10,6 +10,8 @@ pub(crate) mod content_type;
 pub(crate) mod decompression;
 pub(crate) mod digests;
 #[cfg(feature = "time")]
+pub(crate) mod etag;
+#[cfg(feature = "time")]
 pub(crate) mod ranges;
 #[cfg(feature = "time")]
 mod refusal;

@@ -77,6 +77,11 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one turns files into streams, which the web server cannot send itself |
 /// | `AccessLog`, `Trace` | `Sensitive` | request headers are shown before they are marked as sensitive |
 /// | `Maintenance` | `ProxyFix` | access is decided by the proxy's address, not the client's |
+/// | `Etag` | `Compression` | the tag is that of compressed content, so each coding and each release of an encoder has its own |
+/// | `Conditional` | `Compression` | content that the client has is compressed before it is dropped |
+/// | `Ranges` | `Compression` | the parts are those of compressed content, which may differ the next time |
+/// | `Etag` | `Conditional` | the conditions are compared before there is a tag |
+/// | `Conditional`, `Etag` | `Ranges` | the part is taken before the conditions are compared |
 ///
 /// ```
 /// # use enfilade_core as enfilade;

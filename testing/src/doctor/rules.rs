@@ -15,7 +15,7 @@ const RESPONDING: &[&str] = &[
 ];
 
 /// Known rules, by the names of components: any of the first must not be outside any of the second.
-pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
+pub(super) const KNOWN: [(&[&str], &[&str], &str); 33] = [
     (
         &["Compression"],
         &["AccessLog"],
@@ -147,6 +147,31 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 28] = [
         &["Maintenance"],
         &["ProxyFix"],
         "access is decided by the proxy's address, not the client's",
+    ),
+    (
+        &["Etag"],
+        &["Compression"],
+        "the tag is that of compressed content, so each coding and each release of an encoder has its own",
+    ),
+    (
+        &["Conditional"],
+        &["Compression"],
+        "content that the client has is compressed before it is dropped",
+    ),
+    (
+        &["Ranges"],
+        &["Compression"],
+        "the parts are those of compressed content, which may differ the next time",
+    ),
+    (
+        &["Etag"],
+        &["Conditional"],
+        "the conditions are compared before there is a tag",
+    ),
+    (
+        &["Conditional", "Etag"],
+        &["Ranges"],
+        "the part is taken before the conditions are compared",
     ),
 ];
 

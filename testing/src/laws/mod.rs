@@ -19,6 +19,7 @@
 mod alarm;
 mod attempt;
 mod counter_example;
+mod derived;
 mod generate;
 mod plan;
 mod search;
@@ -100,6 +101,8 @@ pub async fn check_async<M: Middleware + Clone>(middleware: M) {
 /// | 6 | no panic; no task waits forever |
 /// | 7 | `ETag` and `Vary` of the responses to a client that accepts content codings and to one that does not |
 /// | 9 | `Vary` of the 304 to `If-None-Match` and of the 206 to `Range` |
+/// | 9 | a 304 or 412 that the wrapper makes of a 200 is what the conditions demand, and the 304 has the headers that it must have |
+/// | 2 | the parts of a 206 that the wrapper makes of a 200 equal the slices of its content; a 416 has its length |
 /// | 10 | the application is called at least once, unless [`never_calls`](Check::never_calls) says otherwise |
 ///
 /// The plans are the same on each run.

@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::alarm::Alarm;
 use super::attempt::Trial;
+use super::derived::followups;
 use super::plan::{ClientPlan, Plan};
 use super::verdict::{self, BrokenLaw};
 use super::{Check, CounterExample, generate};
@@ -113,6 +114,10 @@ impl<M: Middleware + Clone> Check<M> {
         verdict::check_head(&seen, &by_head, &self.options)?;
         if plan.response.status == 200 && plan.response.body.may_have_content() {
             verdict::check_conduct(&trial.attempt_variants(plan).await)?;
+        }
+        for plan in followups(plan, seen.head.as_ref()) {
+            let (seen, records) = trial.attempt(&plan).await;
+            verdict::check_plan(&plan, &seen, &records, &self.options, &mut trial.alarm).await?;
         }
         Ok(is_called)
     }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::alarm::Alarm;
 use super::attempt::{BodyEnding, Observation, ObservedHead, Records};
+use super::derived::{fault, is_derived};
 use super::plan::{BodyPlan, ClientPlan, OWN_TRAILER, Plan, header_map};
 use super::subject::{ENDLESS_STOPS_AT, ObservedCall, Record};
 use super::{Allowances, GeneratedResponse};
@@ -75,7 +76,8 @@ pub(super) async fn check_plan(
     check_conduct(seen)?;
     let is_replaced = is_replaced(plan, &records.response, options);
     check_ends(seen, records, alarm).await?;
-    if !is_replaced {
+    let derives = |head: &ObservedHead| is_derived(plan, head.status);
+    if !is_replaced && !seen.head.as_ref().is_some_and(derives) {
         check_failure(plan, seen)?;
     }
     check_request(plan, seen, &records.response, options)?;
@@ -217,6 +219,14 @@ fn check_response(
             "the response's extensions are lost on the way out",
         );
     }
+    if let Some(sent) = seen.sent.as_ref().filter(|_| is_derived(plan, head.status)) {
+        let is_whole = seen.ended == Some(BodyEnding::Well);
+        let content = is_whole.then(|| seen.content.clone().freeze());
+        return match fault(plan, sent, head, content.as_ref()) {
+            Some((law, message)) => broken(law, message),
+            None => Ok(()),
+        };
+    }
     if head.status.as_u16() != plan.response.status {
         let message = format!(
             "the status {} became {}",
@@ -285,6 +295,15 @@ pub(super) fn check_head(get: &Observation, head: &Observation, options: &Allowa
     let (Some(get), Some(head)) = (&get.head, &head.head) else {
         return Ok(());
     };
+    // Ranges are defined for GET only (RFC 9110, section 14.2).
+    let is_part = [
+        StatusCode::PARTIAL_CONTENT,
+        StatusCode::RANGE_NOT_SATISFIABLE,
+    ]
+    .contains(&get.status);
+    if is_part && head.status == StatusCode::OK {
+        return Ok(());
+    }
     if get.status != head.status {
         let message = format!(
             "the status is {} for GET and {} for HEAD",

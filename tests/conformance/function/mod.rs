@@ -1,6 +1,7 @@
 //! Cases about one function.
 
 mod cookies;
+mod ranges;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub(crate) fn run(case: &Case) -> Check {
         "resolve" => resolve(input)?,
         "is_child_of" => is_child_of(input)?,
         "is_reserved_windows_name" => is_reserved_on_windows(input)?,
+        "parse_range" => ranges::parse_range(input)?,
+        "parse_content_range" => ranges::parse_content_range(input)?,
         "remove_dot_segments" => requests::remove_dot_segments(input)?,
         _ => return unsupported(format!("the function {function}")),
     };

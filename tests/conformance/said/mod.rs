@@ -101,7 +101,7 @@ fn a_case_of_a_missing_component_needs_it() {
     let needs = |component: &str| Err(Trouble::Needs(component.to_owned()));
     let case = json!({"component": "sessions", "mood": "good"});
     assert_eq!(check(&case, &json!({})), needs("sessions"));
-    let stack = json!({"stack": [{"middleware": "etag"}, {"middleware": "head"}]});
+    let stack = json!({"stack": [{"middleware": "session"}, {"middleware": "head"}]});
     let case = json!({"app": {"kind": "echo"}, "request": get("/"), "config": stack});
-    assert_eq!(check(&case, &json!({"status": 200})), needs("etag"));
+    assert_eq!(check(&case, &json!({"status": 200})), needs("session"));
 }

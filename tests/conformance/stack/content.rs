@@ -1,7 +1,7 @@
-//! Wrappers of content: compression and decompression.
+//! Wrappers of content: compression, decompression, tags and conditions.
 
 use enfilade::Application;
-use enfilade::middleware::{Coding, Compression, Decompression, Flush};
+use enfilade::middleware::{Coding, Compression, Conditional, Decompression, Etag, Flush};
 use serde_json::{Value, json};
 
 use super::Parts;
@@ -40,6 +40,20 @@ pub(super) fn compression(_: &Parts<'_>, layer: &Value, app: Application) -> Che
         Some(other) => return unsupported(format!("flush {other:?}")),
     }
     Ok(app.wrap(wrapper))
+}
+
+pub(super) fn conditional(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "preconditions"])?;
+    match text(layer, "preconditions") {
+        // They are always compared.
+        None | Some("also If-Match and If-Unmodified-Since") => Ok(app.wrap(Conditional::new())),
+        Some(other) => unsupported(format!("the preconditions {other:?}")),
+    }
+}
+
+pub(super) fn etag(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware"])?;
+    Ok(app.wrap(Etag::new()))
 }
 
 /// Returns the codings of a case that were built in; [`missing_coding`] finds the cases that are about another.

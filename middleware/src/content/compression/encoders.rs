@@ -8,9 +8,9 @@ use enfilade_core::{
     Application, Body, Description, HttpError, IntoResponse, OptionValue, Reply, Request, Response,
     Wrapper,
 };
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_NONE_MATCH};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, IF_MATCH, IF_NONE_MATCH};
 use http::response::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::pool::EncoderPool;
 use super::stream::CompressedBody;
@@ -26,7 +26,7 @@ const OFFLOAD_FROM: usize = 64 * 1024;
 struct AcceptedEncodings {
     values: HeaderValues,
     is_head: bool,
-    /// The conditions, and the coding for which they were restored.
+    /// The client's `If-None-Match`, if it has one, and the coding of the future response.
     conditions: Option<Box<(HeaderMap, Coding)>>,
 }
 
@@ -90,10 +90,7 @@ impl Encoders {
         {
             return Err(NotAcceptable);
         }
-        let conditions = match self.options.etags {
-            Etags::Weaken => None,
-            Etags::PerCoding => self.restore_conditions(&values, request.headers_mut()),
-        };
+        let conditions = self.read_conditions(&values, request);
         Ok(AcceptedEncodings {
             values,
             is_head: request.method() == Method::HEAD,
@@ -101,17 +98,23 @@ impl Encoders {
         })
     }
 
-    fn restore_conditions(
+    /// Reads the conditions, and restores them to the application's tags if tags name the coding.
+    fn read_conditions(
         &self,
         values: &HeaderValues,
-        headers: &mut HeaderMap,
+        request: &mut Request,
     ) -> Option<Box<(HeaderMap, Coding)>> {
-        let chosen = self.choose(values).map(|pool| pool.coding());
-        let mut before = HeaderMap::new();
-        for line in headers.get_all(IF_NONE_MATCH) {
-            before.append(IF_NONE_MATCH, line.clone());
+        let tags = HeaderValues::of(request.headers(), &IF_NONE_MATCH);
+        let is_restored = self.options.etags == Etags::PerCoding
+            && (!tags.as_slice().is_empty() || request.headers().contains_key(IF_MATCH));
+        if tags.as_slice().is_empty() && !is_restored {
+            return None;
         }
-        etag::restore_conditions(headers, chosen, &self.options.codings);
+        let chosen = self.choose(values).map(|pool| pool.coding());
+        if is_restored {
+            etag::restore_conditions(request.headers_mut(), chosen, &self.options.codings);
+        }
+        let before = tags.to_headers(&IF_NONE_MATCH);
         chosen.map(|coding| Box::new((before, coding)))
     }
 
@@ -143,7 +146,8 @@ impl Encoders {
             && let Some(conditions) = &accepted.conditions
         {
             let (before, coding) = &**conditions;
-            etag::mark_not_modified(response.headers_mut(), before, *coding);
+            let changed = |tag: &HeaderValue| self.options.etags.changed(tag, *coding);
+            etag::mark_not_modified(response.headers_mut(), before, changed);
         }
         match self.choose(&accepted.values) {
             Some(pool) if self.options.is_worth_compressing(&response) => {

@@ -59,21 +59,33 @@ fn restore(headers: &mut HeaderMap, name: &HeaderName, codings: &[Coding]) {
     }
 }
 
-/// Sets the tag of a 304 to the one that the client sent: that of its compressed content (RFC 9110, section 15.4.5).
+/// Sets the tag of a 304 to that of the compressed content, if the client has that content (RFC 9110, section 15.4.5).
 ///
-/// `if_none_match` has the values of its `If-None-Match`.
+/// A cache updates only stored responses with the same tag (RFC 9111, section 4.3.4). `if_none_match` has the values of
+/// the client's `If-None-Match`, and `changed` the tag of the compressed content.
 pub(super) fn mark_not_modified(
     headers: &mut HeaderMap,
     if_none_match: &HeaderMap,
-    coding: Coding,
+    changed: impl Fn(&HeaderValue) -> Option<HeaderValue>,
 ) {
-    let Some(tag) = headers.get(ETAG).and_then(|tag| suffixed(tag, coding)) else {
+    let Some((plain, tag)) = headers.get(ETAG).and_then(|tag| Some((tag, changed(tag)?))) else {
         return;
     };
-    let is_same = |member: &str| member.strip_prefix("W/").unwrap_or(member) == tag;
-    if members(if_none_match, &IF_NONE_MATCH).any(is_same) {
+    let has = |wanted: &HeaderValue| {
+        members(if_none_match, &IF_NONE_MATCH).any(|member| same_text(member, wanted))
+    };
+    // A weak tag has the text of its strong one: the client has the plain content if it sent that tag as strong.
+    let is_plain = members(if_none_match, &IF_NONE_MATCH).any(|member| plain == member);
+    if has(&tag) && !is_plain {
         headers.insert(ETAG, tag);
     }
+}
+
+/// Whether two tags have the same text (RFC 9110, section 8.8.3.2).
+fn same_text(one: &str, other: &HeaderValue) -> bool {
+    let other = other.as_bytes();
+    let other = other.strip_prefix(b"W/").unwrap_or(other);
+    one.strip_prefix("W/").unwrap_or(one).as_bytes() == other
 }
 
 #[cfg(test)]
@@ -109,6 +121,31 @@ mod tests {
         for (before, after) in cases {
             let named = suffixed(&HeaderValue::from_static(before), Coding::Gzip);
             assert_eq!(named, after.map(HeaderValue::from_static), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_304_has_the_tag_of_the_content_that_the_client_has() {
+        let gzip = |tag: &HeaderValue| suffixed(tag, Coding::Gzip);
+        let cases: [(&str, &str, &str, &str); 8] = [
+            ("\"a\"", "\"a-gzip\"", "\"a-gzip\"", "\"a\""),
+            ("\"a\"", "W/\"a-gzip\"", "\"a-gzip\"", "\"a\""),
+            ("\"a\"", "\"a\"", "\"a\"", "\"a\""),
+            ("\"a\"", "W/\"a\"", "\"a\"", "W/\"a\""),
+            ("\"a\"", "\"b\", W/\"a\"", "\"a\"", "W/\"a\""),
+            ("\"a\"", "W/\"a\", \"a\"", "\"a\"", "\"a\""),
+            ("\"a\"", "*", "\"a\"", "\"a\""),
+            ("W/\"a\"", "W/\"a\"", "W/\"a\"", "W/\"a\""),
+        ];
+        for (tag, sent, per_coding, weak) in cases {
+            let sent = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(sent))]);
+            let own = HeaderMap::from_iter([(ETAG, HeaderValue::from_static(tag))]);
+            let mut headers = own.clone();
+            mark_not_modified(&mut headers, &sent, gzip);
+            assert_eq!(headers[ETAG], per_coding, "{tag} {sent:?}");
+            let mut headers = own;
+            mark_not_modified(&mut headers, &sent, weakened);
+            assert_eq!(headers[ETAG], weak, "{tag} {sent:?}");
         }
     }
 

@@ -72,6 +72,16 @@ pub(super) fn stands_for_compressed(
     }
 }
 
+impl Etags {
+    /// Returns the tag of compressed content; `None` if the tag stays.
+    pub(super) fn changed(self, etag: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
+        match self {
+            Etags::Weaken => etag::weakened(etag),
+            Etags::PerCoding => etag::suffixed(etag, coding),
+        }
+    }
+}
+
 /// Returns the length of the whole of a part, if the part says so (RFC 9110, section 14.4).
 fn complete_length(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
@@ -122,11 +132,10 @@ pub(super) fn mark_compressed(headers: &mut HeaderMap, coding: Coding, etags: Et
         headers.remove(name);
     }
     remove_digests(headers);
-    let etag = headers.get(ETAG).and_then(|etag| match etags {
-        Etags::Weaken => etag::weakened(etag),
-        Etags::PerCoding => etag::suffixed(etag, coding),
-    });
-    if let Some(etag) = etag {
+    if let Some(etag) = headers
+        .get(ETAG)
+        .and_then(|etag| etags.changed(etag, coding))
+    {
         headers.insert(ETAG, etag);
     }
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));

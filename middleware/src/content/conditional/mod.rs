@@ -34,13 +34,13 @@ use self::conditions::Conditions;
 /// ```
 /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
 /// use enfilade::middleware::{Conditional, Etag};
-/// use enfilade::{Application, Pipeline, Request};
+/// use enfilade::{Pipeline, Request};
 /// use enfilade_testing::Client;
 ///
 /// let app = Pipeline::new()
 ///     .with(Conditional::new())
 ///     .with(Etag::new())
-///     .around(|_: Request| "a long page");
+///     .wrap(|_: Request| "a long page");
 /// let client = Client::new(app);
 ///
 /// let first = client.get("/").send();

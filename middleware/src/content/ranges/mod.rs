@@ -1,5 +1,6 @@
 //! Sends the parts of the content that a client asks for.
 
+mod marks;
 mod multipart;
 mod partial;
 mod range_request;

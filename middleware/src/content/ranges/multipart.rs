@@ -8,7 +8,7 @@ use enfilade_core::{Body, Response, Segment};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
-use super::partial::mark_partial;
+use super::marks::mark_partial;
 
 /// Keeps only these ranges, each as one part; the response is whole if no boundary can be made.
 pub(super) fn parts(response: Response, ranges: &[Range<u64>], length: u64) -> Response {

@@ -8,20 +8,15 @@ use enfilade_core::conditional::{
 };
 use enfilade_core::headers::{content_length, parse_http_date};
 use enfilade_core::{Body, HttpError, Response};
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, DATE, TRAILER};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{ACCEPT_RANGES, CONTENT_RANGE, DATE, TRAILER};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
+use super::marks::mark_partial;
 use super::multipart;
 use super::range_request::{Condition, RangeRequest};
 use super::skip::Skip;
 use crate::content::refusal::refuse;
-
-/// Digests of the bytes in a message; those of the whole representation, such as `Repr-Digest`, stay.
-const OF_THE_MESSAGE: [HeaderName; 2] = [
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("content-md5"),
-];
 
 #[derive(Clone)]
 pub(super) struct Options {
@@ -126,16 +121,6 @@ fn mark(mut response: Response, range: Range<u64>, length: u64) -> Response {
     }
     mark_partial(&mut response, bytes);
     response
-}
-
-/// Sets the headers of every 206 with content of this length.
-pub(super) fn mark_partial(response: &mut Response, length: u64) {
-    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, length.into());
-    for name in &OF_THE_MESSAGE {
-        headers.remove(name);
-    }
 }
 
 fn unsatisfiable(length: u64) -> HttpError {
