@@ -4,8 +4,11 @@
     reason = "clippy does not count helpers of tests as tests"
 )]
 
-use enfilade_core::{Application, Request, around, path};
-use enfilade_middleware::{CacheControl, CacheRule, Guard, Maintenance, Mounts, Router, When};
+use enfilade_core::{Application, Description, Request, around, path};
+use enfilade_middleware::{
+    CacheControl, CacheRule, Entry, FileEntry, FileTree, Files, Guard, Maintenance, Mounts, Router,
+    TreePath, TreeReply, When,
+};
 use enfilade_testing::Client;
 use proptest::prelude::*;
 
@@ -21,7 +24,7 @@ fn outside() -> Application {
 }
 
 /// The prefix is `/` and a name without special characters of patterns.
-const FENCES: [Fence; 5] = [
+const FENCES: [Fence; 6] = [
     ("starts_with", |prefix| {
         let prefix = path::encode(prefix).into_owned();
         outside().wrap(around("fence", move |inner, request| {
@@ -50,7 +53,27 @@ const FENCES: [Fence; 5] = [
             .get(&format!("{prefix}/{{*rest}}"), inside());
         router.fallback(outside()).build().unwrap()
     }),
+    ("Files", |prefix| {
+        let files = Files::new(Below(prefix.trim_start_matches('/').to_owned()));
+        Application::new(files.insecure_show_hidden())
+    }),
 ];
+
+/// A tree with a file at each path: `1` at one path and below it, and `0` everywhere else.
+struct Below(String);
+
+impl FileTree for Below {
+    fn look_up(&self, path: &TreePath<'_>) -> TreeReply<Option<Entry>> {
+        let rest = path.as_str().strip_prefix(&*self.0);
+        let is_inside = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let file = FileEntry::from_bytes(if is_inside { "1" } else { "0" });
+        TreeReply::new(Ok(Some(Entry::File(file))))
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("Below")
+    }
+}
 
 /// A segment as a client may write it, and the characters around it.
 fn spelling() -> impl Strategy<Value = String> {
@@ -102,6 +125,12 @@ proptest! {
         for (name, fence) in FENCES {
             let client = Client::new(fence(prefix));
             let response = client.get(&uri.to_string()).send();
+            // No file has such a path, on either side.
+            if name == "Files" && response.status() == 404 {
+                let has_no_file = TreePath::new(&canonical).is_none() || canonical.ends_with('/');
+                prop_assert!(has_no_file, "{}", canonical);
+                continue;
+            }
             let found = response.text() == "1" || response.status() == 400;
             prop_assert_eq!(found, expected, "{} around {}: {} is {}", name, prefix, target, canonical);
         }

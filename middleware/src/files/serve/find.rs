@@ -18,10 +18,16 @@ pub(super) enum Found {
     /// Another path of the same file.
     Redirect(String),
     /// The entries of a directory.
-    Listing(Vec<ListedEntry>),
+    Listing(Listing),
     /// A file in no representation that the client accepts.
     NotAcceptable,
     Nothing,
+}
+
+pub(super) struct Listing {
+    pub(super) entries: Vec<ListedEntry>,
+    /// Whether the directory has more.
+    pub(super) more: bool,
 }
 
 pub(super) struct FoundFile {
@@ -82,8 +88,10 @@ impl Files {
         // One more shows that there are more.
         let listed = self.tree.list(path, limit.saturating_add(1)).wait().await?;
         Ok(listed.map_or(Found::Nothing, |mut entries| {
+            let more = entries.len() > limit;
+            entries.truncate(limit);
             entries.retain(|entry| self.shows(&path.join(entry.name())));
-            Found::Listing(entries)
+            Found::Listing(Listing { entries, more })
         }))
     }
 

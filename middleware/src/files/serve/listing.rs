@@ -11,6 +11,7 @@ use http::header::{
 };
 use time::OffsetDateTime;
 
+use super::find::Listing;
 use crate::files::tree::entry::ListedEntry;
 use crate::matching::accept::choose;
 use crate::shared::html::HtmlEscaped;
@@ -22,20 +23,17 @@ enum Form {
     Json,
 }
 
-/// Lists the entries, at most `limit`; one more means that there are more.
-pub(super) fn respond(
-    request: &Request,
-    entries: &[ListedEntry],
-    limit: Option<usize>,
-) -> Response {
-    let limit = limit.unwrap_or_default();
-    let more = entries.len() > limit;
-    let mut shown: Vec<&ListedEntry> = entries.iter().take(limit).collect();
+/// Lists the entries.
+pub(super) fn respond(request: &Request, listing: &Listing) -> Response {
+    let mut shown: Vec<&ListedEntry> = listing.entries.iter().collect();
     shown.sort_by(|a, b| (!a.is_directory(), a.name()).cmp(&(!b.is_directory(), b.name())));
     let offered = [("text/html", Form::Html), ("application/json", Form::Json)];
     let form = choose(request.headers(), &offered).unwrap_or(Form::Html);
     let (media_type, text) = match form {
-        Form::Html => ("text/html; charset=utf-8", html(request, &shown, more)),
+        Form::Html => (
+            "text/html; charset=utf-8",
+            html(request, &shown, listing.more),
+        ),
         Form::Json => ("application/json", json_text(&shown)),
     };
     let mut response = text.into_response();

@@ -145,7 +145,7 @@ impl Files {
             _ if !reads => method_not_allowed(),
             Found::File(file) => response::of_file(&self.options, &request, file),
             Found::Redirect(place) => response::redirect(place),
-            Found::Listing(entries) => listing::respond(&request, &entries, self.options.listing),
+            Found::Listing(found) => listing::respond(&request, &found),
             Found::NotAcceptable => response::not_acceptable(),
         })
     }
@@ -225,3 +225,6 @@ impl fmt::Debug for Files {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,9 @@ pub(super) fn of_file(options: &Options, request: &Request, found: FoundFile) ->
         let now = (options.now)();
         if time > now {
             // RFC 9110, section 8.8.2.1.
-            let date = HeaderValue::try_from(format_http_date(now));
-            headers.extend(date.ok().map(|date| (LAST_MODIFIED, date)));
+            if let Ok(date) = HeaderValue::try_from(format_http_date(now)) {
+                headers.insert(LAST_MODIFIED, date);
+            }
         }
         validators = validators.last_modified(time.min(now));
     }

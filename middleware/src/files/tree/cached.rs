@@ -236,3 +236,110 @@ impl fmt::Debug for CachedTree {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
+    use enfilade_core::conditional::EntityTag;
+    use pollster::block_on;
+
+    use super::*;
+
+    /// One file, whose version a test sets; it counts how often it is asked.
+    #[derive(Default)]
+    struct Versions {
+        version: AtomicUsize,
+        asked: AtomicUsize,
+        fails: Mutex<bool>,
+    }
+
+    impl FileTree for Versions {
+        fn look_up(&self, path: &TreePath<'_>) -> TreeReply<Option<Entry>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if *self.fails.lock().unwrap() {
+                return TreeReply::new(Err(io::Error::other("disk")));
+            }
+            let version = self.version.load(Ordering::Relaxed);
+            if version == 0 || path.is_root() {
+                return TreeReply::new(Ok(None));
+            }
+            let content = Bytes::from(vec![b'0' + version as u8; 10]);
+            let file = FileEntry::new(Arc::new(content), 10);
+            let tag = EntityTag::weak(version.to_string()).unwrap();
+            TreeReply::new(Ok(Some(Entry::File(file.tag(tag)))))
+        }
+
+        fn describe(&self) -> Description {
+            Description::new("Versions")
+        }
+    }
+
+    fn cached(bytes: u64) -> (Arc<Versions>, Arc<AtomicU64>, CachedTree) {
+        let (versions, now) = (Arc::new(Versions::default()), Arc::new(AtomicU64::new(0)));
+        let clock = now.clone();
+        let tree = CachedTree::new(versions.clone(), bytes);
+        let tree = tree.clock(move || Duration::from_millis(clock.load(Ordering::Relaxed)));
+        (versions, now, tree)
+    }
+
+    fn look(tree: &CachedTree, path: &str) -> Option<(String, bool)> {
+        let path = TreePath::new(path).unwrap();
+        let found = block_on(tree.look_up(&path).wait()).unwrap();
+        found.map(|entry| match entry {
+            Entry::File(file) => {
+                let content = block_on(file.body().collect(100)).unwrap();
+                (
+                    String::from_utf8(content.to_vec()).unwrap(),
+                    file.is_in_memory(),
+                )
+            }
+            Entry::Directory => panic!("a directory"),
+        })
+    }
+
+    #[test]
+    fn what_is_kept_is_used_until_it_is_checked_again() {
+        let (versions, now, tree) = cached(1 << 20);
+        let asked = || versions.asked.load(Ordering::Relaxed);
+        assert_eq!(look(&tree, "/a"), None);
+        versions.version.store(1, Ordering::Relaxed);
+        assert_eq!((look(&tree, "/a"), asked()), (None, 1));
+        now.store(1_000, Ordering::Relaxed);
+        let one = Some(("1111111111".to_owned(), true));
+        assert_eq!((look(&tree, "/a"), asked()), (one.clone(), 2));
+        assert_eq!((look(&tree, "/a"), asked()), (one.clone(), 2));
+        now.store(2_000, Ordering::Relaxed);
+        assert_eq!((look(&tree, "/a"), asked()), (one.clone(), 3));
+        versions.version.store(2, Ordering::Relaxed);
+        now.store(2_999, Ordering::Relaxed);
+        assert_eq!((look(&tree, "/a"), asked()), (one, 3));
+        now.store(3_000, Ordering::Relaxed);
+        let two = Some(("2222222222".to_owned(), true));
+        assert_eq!((look(&tree, "/a"), asked()), (two.clone(), 4));
+        now.store(4_000, Ordering::Relaxed);
+        *versions.fails.lock().unwrap() = true;
+        let path = TreePath::new("/a").unwrap();
+        assert!(block_on(tree.look_up(&path).wait()).is_err());
+        // While one request asks again, and it has failed, others get what is kept.
+        assert_eq!(look(&tree, "/a"), two);
+    }
+
+    #[test]
+    fn a_long_file_is_kept_open_and_a_small_cache_keeps_little() {
+        let (versions, _, tree) = cached(64 * 1024);
+        versions.version.store(1, Ordering::Relaxed);
+        let tree = tree.file_limit(9);
+        assert_eq!(look(&tree, "/a"), Some(("1111111111".to_owned(), false)));
+        for number in 0..10_000 {
+            look(&tree, &format!("/{number}"));
+        }
+        assert!(tree.kept.weight() <= 64 * 1024);
+        assert!(tree.kept.len() <= 256);
+        let long = format!("/{}", "n".repeat(2_000));
+        look(&tree, &long);
+        assert!(tree.kept.get(long.trim_start_matches('/')).is_none());
+    }
+}

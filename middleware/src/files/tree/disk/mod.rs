@@ -174,3 +174,7 @@ impl FileTree for DiskTree {
             .option("containment", self.root.containment())
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
