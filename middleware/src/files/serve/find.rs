@@ -48,13 +48,13 @@ impl Files {
             Some(Entry::File(_)) => return Ok(Found::Nothing),
             None => Found::Nothing,
         };
+        let found = match found {
+            Found::Nothing if !is_slashed => self.find_page(request).await?,
+            found => found,
+        };
         match found {
-            Found::Nothing if !is_slashed => match self.find_page(request).await? {
-                Found::Nothing => self.find_single_page(request).await,
-                found => Ok(found),
-            },
             Found::Nothing => self.find_single_page(request).await,
-            found => Ok(found),
+            found => Ok(respelled(request, is_slashed).map_or(found, Found::Redirect)),
         }
     }
 
@@ -192,6 +192,21 @@ impl Files {
             Found::File(FoundFile { path, chosen })
         }))
     }
+}
+
+/// The path that guards and routers compare with the name of the file, if the request has another spelling of it.
+///
+/// `/a%40b` and `/a@b` are different paths (RFC 3986, section 2.2), but both are decoded to the name `a@b`. If both were
+/// served, a guard of one could be avoided by the other.
+fn respelled(request: &Request, is_slashed: bool) -> Option<String> {
+    let given = request.path();
+    if !given.contains('%') {
+        return None;
+    }
+    let path = TreePath::new(given)?;
+    let slash = if is_slashed { "/" } else { "" };
+    let spelled = format!("/{}{slash}", path::encode(path.as_str()));
+    (spelled != given).then(|| moved(request, |_| spelled.clone()))
 }
 
 /// The path of the request with another end, as the target of a redirect: with the mounts and the query.

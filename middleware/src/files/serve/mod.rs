@@ -44,7 +44,8 @@ const KEPT: u64 = 32 * 1024 * 1024;
 /// Other methods get a 405. If it wraps an application, that gets them if no file is at the path.
 ///
 /// The path is the one that routers and guards see, decoded once. A segment that has a slash, a backslash or NUL after
-/// that, or is not UTF-8, names no file, so `%2F` never becomes a separator. Below a mount, redirects have the prefix.
+/// that, or is not UTF-8, names no file, so `%2F` never becomes a separator. A path that encodes a character without need,
+/// such as `/a%40b`, is redirected to `/a@b`, for which guards are written. Below a mount, redirects have the prefix.
 ///
 /// A file that becomes shorter while it is sent ends the response early; of one that grows, the promised length is sent.
 /// An entry that may not be read is a 403. Too few descriptors are a 503, and other errors of the tree a 500, with the

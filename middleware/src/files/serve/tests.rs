@@ -102,6 +102,20 @@ fn a_redirect_keeps_mounts_and_query_and_never_names_a_host() {
             assert_eq!(response.header("location"), Some(expected));
         }
     }
+    let names = MemoryTree::new().file("a@b+c d.txt", "x").unwrap();
+    let names = client(
+        Files::new(names)
+            .single_page("a@b+c d.txt", ["/api"])
+            .unwrap(),
+    );
+    let moved = names.get("/a%40b%2Bc%20d.txt?q").send();
+    assert_eq!(
+        (moved.status().as_u16(), moved.header("location")),
+        (308, Some("/a@b+c%20d.txt?q"))
+    );
+    assert_eq!(names.get("/a@b+c%20d.txt").send().text(), "x");
+    // It is not the name of a file.
+    assert_eq!(names.get("/user/a%40b").send().text(), "x");
     let canonical = client(Files::new(tree()).canonical().html_extension());
     for (path, expected) in [
         ("/index.html", Some("/")),
