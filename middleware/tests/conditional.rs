@@ -1,8 +1,9 @@
 //! Entity tags, conditions, ranges and compression around one application.
 
-use enfilade_core::{IntoResponse, Pipeline, Request, Response};
+use enfilade_core::{Application, IntoResponse, Pipeline, Request, Response};
 use enfilade_middleware::{Compression, Conditional, Etag, Etags, Ranges};
-use enfilade_testing::{Client, Lint, RequestBuilder, TestResponse, doctor};
+use enfilade_testing::{Client, Lint, RequestBuilder, TestResponse, doctor, laws};
+use http::header::{ACCEPT_RANGES, ETAG};
 
 const PAGE: &str = "The garden is seen through the open doors. ";
 
@@ -146,4 +147,15 @@ fn conditions_come_before_ranges() {
         let response = request.header(name, value).send();
         assert_eq!(response.status(), status, "{name}: {value}, {range}");
     }
+}
+
+#[test]
+fn the_three_together_keep_the_laws() {
+    let three = |app: Application| {
+        app.wrap(Etag::new().strong())
+            .wrap(Conditional::new())
+            .wrap(Ranges::new().skip_streams(1 << 20))
+    };
+    // They add these, and a 206, 304, 412 or 416 is checked as what it is.
+    laws::Check::new(three).touches([ETAG, ACCEPT_RANGES]).run();
 }

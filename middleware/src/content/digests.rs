@@ -11,6 +11,12 @@ const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
 ];
 
+/// Whether a header is a digest of content.
+#[cfg(feature = "time")]
+pub(crate) fn is_digest(name: &HeaderName) -> bool {
+    DIGESTS.contains(name)
+}
+
 /// Removes digests of other bytes, from headers or trailers.
 pub(crate) fn remove_digests(headers: &mut HeaderMap) {
     for name in &DIGESTS {

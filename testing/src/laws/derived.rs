@@ -121,13 +121,13 @@ fn fault_of_ranges(
         (StatusCode::PARTIAL_CONTENT, ByteRanges::Satisfiable(_)) => {
             let parts = parts(&head.headers, content?)?;
             let is_slice = |(value, part): &(HeaderValue, Bytes)| is_slice(&whole, value, part);
-            match parts.iter().find(|part| !is_slice(part)) {
-                Some((value, part)) => Some(format!(
-                    "a part with Content-Range {value:?} and {} bytes is not that slice of the content",
-                    part.len()
-                )),
-                None => None,
-            }
+            let wrong = parts.iter().find(|part| !is_slice(part));
+            wrong.map(|(value, part)| {
+                let length = part.len();
+                format!(
+                    "a part with Content-Range {value:?} and {length} bytes is not that slice of the content"
+                )
+            })
         }
         (StatusCode::RANGE_NOT_SATISFIABLE, ByteRanges::Unsatisfiable) => {
             let expected = ContentRange::unsatisfied(whole.len() as u64).to_header_value();

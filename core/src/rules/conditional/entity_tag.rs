@@ -104,7 +104,8 @@ impl EntityTag {
     pub fn into_weak(self) -> EntityTag {
         match self.is_weak() {
             true => self,
-            false => EntityTag::weak(self.opaque()).expect("the text is that of a tag"),
+            // The text is that of a tag, so this is never an error.
+            false => EntityTag::weak(self.opaque()).unwrap_or(self),
         }
     }
 

@@ -30,6 +30,6 @@ mod validators;
 
 pub use self::content_range::ContentRange;
 pub use self::entity_tag::{EntityTag, EntityTagError};
-pub use self::precondition::{Precondition, evaluate, is_conditional};
+pub use self::precondition::{Precondition, evaluate, is_conditional, is_precondition};
 pub use self::ranges::{ByteRanges, byte_ranges, if_range_holds};
 pub use self::validators::Validators;

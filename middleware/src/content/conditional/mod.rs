@@ -22,6 +22,8 @@ use self::conditions::Conditions;
 /// `Last-Modified` if it has an `ETag`; all others stay. A 412 has the text of an error. The content is dropped at once,
 /// so a stream stops.
 ///
+/// A QUERY is compared by the response to its own content; a cache in front needs the content of the request in its key.
+///
 /// A request of another method passes, because this wrapper sees its response only after the work. A handler checks the
 /// conditions itself, before it works: [`check`](Conditional::check). It saves the work for GET, too.
 ///

@@ -7,8 +7,9 @@ use http::header::{
     CONTENT_TYPE, ETAG, LAST_MODIFIED, TRAILER,
 };
 use http::{HeaderName, StatusCode};
+use smallvec::SmallVec;
 
-use crate::content::digests::remove_digests;
+use crate::content::digests::is_digest;
 use crate::content::refusal::refuse;
 
 /// Headers of content that a 304 does not have.
@@ -46,11 +47,13 @@ fn not_modified(response: &mut Response) {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     std::mem::take(response.body_mut()).discard();
     let headers = response.headers_mut();
-    for name in &OF_THE_CONTENT {
+    let has_tag = headers.contains_key(ETAG);
+    let is_dropped = |name: &&HeaderName| {
+        OF_THE_CONTENT.contains(name) || is_digest(name) || (has_tag && **name == LAST_MODIFIED)
+    };
+    // Most responses have one or two of these, and a pass over the names costs less than looking up each.
+    let dropped: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_dropped).cloned().collect();
+    for name in &dropped {
         headers.remove(name);
-    }
-    remove_digests(headers);
-    if headers.contains_key(ETAG) {
-        headers.remove(LAST_MODIFIED);
     }
 }

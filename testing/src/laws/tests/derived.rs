@@ -98,3 +98,34 @@ fn a_part_that_is_not_the_slice_is_found() {
         "a part with Content-Range \"bytes 0-0/1\" and 0 bytes is not that slice of the content";
     assert_eq!(found.message(), message);
 }
+
+/// A wrapper that gives each read of a 200 this status and no content, if the request has `header`.
+fn refusing(header: http::HeaderName, status: StatusCode) -> impl Middleware + Clone + Send {
+    around("refusing", move |inner: &Application, request: Request| {
+        let is_asked = request.headers().contains_key(&header) && request.method() == Method::GET;
+        inner.call(request).update(move |response| {
+            if is_asked && response.status() == StatusCode::OK {
+                *response.status_mut() = status;
+                std::mem::take(response.body_mut()).discard();
+                response.headers_mut().remove(CONTENT_LENGTH);
+            }
+        })
+    })
+}
+
+#[test]
+fn a_412_without_a_failed_condition_is_found() {
+    let found = found(refusing(IF_NONE_MATCH, StatusCode::PRECONDITION_FAILED));
+    let message = "a 412, although no condition of the request fails";
+    assert_eq!((found.law(), found.message()), (Law::Required, message));
+}
+
+#[test]
+fn a_416_for_a_range_that_exists_is_found() {
+    let found = found(refusing(RANGE, StatusCode::RANGE_NOT_SATISFIABLE));
+    assert_eq!(found.law(), Law::Length);
+    assert!(
+        found.message().starts_with("a 416, although the range is "),
+        "{found}"
+    );
+}

@@ -1,7 +1,7 @@
 //! Preconditions, in the order of RFC 9110, section 13.2.2.
 
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use time::OffsetDateTime;
 
 use super::tag_list::{matches, only};
@@ -40,7 +40,7 @@ pub enum Precondition {
 /// ```
 #[must_use]
 pub fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> Precondition {
-    let reads = [Method::GET, Method::HEAD, Method::QUERY].contains(method);
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::QUERY);
     let own = current.tag().map(|tag| tag.raw());
     let since = |name| current.modified().zip(only(headers, name).and_then(date));
     let is_unchanged = match matches(headers, &IF_MATCH, current.exists(), |tag| {
@@ -69,14 +69,17 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, current: &Validators) -> P
 /// Whether a request has a condition that [`evaluate`] reads.
 #[must_use]
 pub fn is_conditional(headers: &HeaderMap) -> bool {
-    // One pass over the names costs less than four lookups; all four begin alike.
-    headers.keys().any(|name| {
-        name.as_str().starts_with("if-")
-            && (name == IF_NONE_MATCH
-                || name == IF_MODIFIED_SINCE
-                || name == IF_MATCH
-                || name == IF_UNMODIFIED_SINCE)
-    })
+    // One pass over the names costs less than four lookups.
+    headers.keys().any(is_precondition)
+}
+
+/// Whether [`evaluate`] reads this header.
+#[must_use]
+pub fn is_precondition(name: &HeaderName) -> bool {
+    *name == IF_NONE_MATCH
+        || *name == IF_MODIFIED_SINCE
+        || *name == IF_MATCH
+        || *name == IF_UNMODIFIED_SINCE
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Tests of preconditions.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use super::*;
 use crate::rules::conditional::EntityTag;
