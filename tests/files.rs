@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enfilade::middleware::{
-    BodyLimit, Compression, FileSource, Inspect, Profile, RequestId, Timeout,
+    BodyLimit, Compression, DiskTree, FileSource, Files, Inspect, Profile, RequestId, Timeout,
 };
 use enfilade::{
     Application, Body, HttpError, Outcome, ReadAt, Request, Segment, Server, SourceRead,
@@ -298,4 +298,23 @@ fn a_request_may_have_a_file_as_its_body() {
         assert_eq!(response.status(), status);
         assert!(status != 200 || *response.bytes() == content());
     }
+}
+
+#[test]
+fn a_file_that_shrinks_breaks_its_response_off() {
+    let folder = Folder::new("files-shrinks");
+    let path = folder.0.join("long");
+    let file = std::fs::File::create(&path).unwrap();
+    // More than sockets hold.
+    let length = 64 << 20;
+    file.set_len(length).unwrap();
+    let tree = DiskTree::open(&folder.0).unwrap();
+    let (_running, mut wire) = serve(Application::new(Files::new(tree)));
+    wire.send("GET /long HTTP/1.1\r\nHost: h\r\n\r\n");
+    let head = wire.head();
+    assert_eq!(head.status(), "200 OK");
+    assert_eq!(head.header("content-length"), Some(length.to_string()));
+    file.set_len(20).unwrap();
+    // The connection ends, and nothing stands for the bytes that are missing.
+    assert!((wire.rest().len() as u64) < length);
 }

@@ -4,6 +4,7 @@
 
 pub mod conditions;
 pub mod data;
+pub mod files;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -29,7 +30,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 21] = [
     ("scgi", scgi),
     ("segments", segments),
     ("conditions", conditions::conditions),
+    ("files", files::files),
     ("multipart", data::multipart),
     ("cookies", data::cookies),
     ("forms", data::forms),

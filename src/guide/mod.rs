@@ -17,6 +17,8 @@ chapters! {
     state
     #[cfg(all(feature = "form", feature = "json", feature = "multipart"))]
     data
+    #[cfg(all(feature = "files", feature = "zip"))]
+    files
     errors
     wrappers
     dispatch

@@ -6,9 +6,9 @@ use std::time::Duration;
 use enfilade::middleware::{
     AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
     ConcurrencyLimit, Conditional, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Etag,
-    Headers, HttpsRedirect, Inspect, Maintenance, MethodOverride, Metrics, NotFound, Propagate,
-    ProxyFix, Quota, Ranges, RateLimit, RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive,
-    Slashes, Spool, Timeout, Timing, Trace, TrustedHosts, XForwarded,
+    Files, Headers, HttpsRedirect, Inspect, Maintenance, MemoryTree, MethodOverride, Metrics,
+    NotFound, Propagate, ProxyFix, Quota, Ranges, RateLimit, RequestId, Rewrite, SecurityHeaders,
+    SendFile, Sensitive, Slashes, Spool, Timeout, Timing, Trace, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -28,6 +28,9 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
     let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
     let rule = CacheRule::new("no-cache").unwrap().any_status();
     let id = HeaderName::from_static("x-client");
+    let robots = MemoryTree::new()
+        .file("robots.txt", "User-agent: *")
+        .unwrap();
     let missing = Application::new(|_: Request| (StatusCode::NOT_FOUND, "Nothing here"));
     vec![
         ("ProxyFix", wrapper(proxies)),
@@ -90,5 +93,6 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
         ),
         ("Propagate", wrapper(Propagate::new([id]).unwrap())),
         ("NotFound", wrapper(NotFound::new(missing))),
+        ("Files", wrapper(Files::new(robots))),
     ]
 }
