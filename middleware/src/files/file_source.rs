@@ -10,10 +10,17 @@ use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead};
 
 use crate::files::buffers::read_into;
 
+/// Files up to this length, in bytes, are read at once if the system has them in memory.
+///
+/// Measured with files that it had: 1 KB took 80 us of CPU a response instead of 108, 100 KB 110 instead of 133, and 2 MB
+/// 680 instead of 900. 1 GB was slower, 2.3 GB/s instead of 2.8: other threads read the next bytes while some are sent.
+const AT_ONCE: u64 = 4 * 1024 * 1024;
+
 /// A regular file; its body has the length that the file had when it was opened.
 ///
-/// It is read while it is sent, 256 KiB at a time, on threads that may block (those of the crate `blocking`), so that a
-/// slow disk delays no other request. Its type is not guessed: set `Content-Type`.
+/// It is read while it is sent, 256 KiB at a time: at once if it is up to 4 MiB long and Linux has
+/// the bytes in memory, and otherwise on threads that
+/// may block (those of the crate `blocking`), so that a slow disk delays no other request. Its type is not guessed: set `Content-Type`.
 ///
 /// Virtual files, such as those under `/proc`, have a length of 0 or a wrong one: read them yourself.
 ///
@@ -141,6 +148,11 @@ impl From<FileSource> for Segment {
 
 impl ReadAt for FileSource {
     fn read_at(&self, offset: u64, limit: usize) -> SourceRead {
+        if self.length <= AT_ONCE
+            && let Some(bytes) = read_cached(&self.file, offset, limit)
+        {
+            return SourceRead::new(bytes);
+        }
         let file = self.file.clone();
         SourceRead::from_future(blocking::unblock(move || read(&file, offset, limit)))
     }
@@ -159,6 +171,30 @@ fn read(file: &File, offset: u64, limit: usize) -> Result<Bytes, BoxError> {
             }
         }
     })
+}
+
+/// Reads all of these bytes if the system has them in memory, without a hop to another thread.
+///
+/// Linux 5.9 and 5.10 may return less than they have, and the end of a file looks the same: then the read is done again,
+/// where it may block. A file system that cannot do it is asked in vain each time, which costs one call a read.
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, offset: u64, limit: usize) -> Option<Bytes> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+
+    let read = read_into(limit, |room| {
+        let wanted = room.len();
+        let slices = &mut [io::IoSliceMut::new(room)];
+        match preadv2(file, slices, offset, ReadWriteFlags::NOWAIT) {
+            Ok(count) if count == wanted => Ok(count),
+            _ => Err(()),
+        }
+    });
+    read.ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &File, _: u64, _: usize) -> Option<Bytes> {
+    None
 }
 
 /// Reads from a file at an offset, and blocks.

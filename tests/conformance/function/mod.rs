@@ -184,7 +184,7 @@ fn is_proxy_address(input: &Value) -> Check<Output> {
     )))
 }
 
-/// The path in a tree of files of a decoded path; null if it is none.
+/// The path in a tree of files of a decoded path; null if it has none.
 fn resolve(input: &Value) -> Check<Output> {
     known(input, "input", &["path"])?;
     let path = format!("/{}", path::encode(required(input, "path")?));

@@ -169,7 +169,7 @@ fn method_not_allowed() -> Response {
 /// What a future returns if it does not have to wait, or the future.
 fn poll_now<F: Future>(future: F) -> Result<F::Output, std::pin::Pin<Box<F>>> {
     let mut future = Box::pin(future);
-    // Whoever polls it next sets the waker again.
+    // The next poll sets the waker again.
     let polled = pin!(future.as_mut()).poll(&mut Context::from_waker(Waker::noop()));
     match polled {
         Poll::Ready(output) => Ok(output),

@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::find::FoundFile;
 use super::options::Options;
+use super::policy::HeaderRule;
 use super::types;
 use crate::content::conditional::outcome;
 use crate::content::ranges::RangeRequest;
@@ -52,7 +53,7 @@ pub(super) fn of_file(options: &Options, request: &Request, found: FoundFile) ->
     for rule in &options.headers {
         rule.apply(request, headers);
     }
-    if options.headers.iter().any(|rule| rule.sets_vary()) && chosen.varies {
+    if options.headers.iter().any(HeaderRule::sets_vary) && chosen.varies {
         vary_add(headers, &ACCEPT_ENCODING);
     }
     if is_conditional(request.headers()) {

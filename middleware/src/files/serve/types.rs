@@ -196,10 +196,10 @@ impl Types {
     /// The type of the file with this name.
     pub(super) fn of(&self, name: &str) -> HeaderValue {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        if !self.own.is_empty() {
-            if let Some(own) = self.own.get(&extension.to_ascii_lowercase()) {
-                return own.clone();
-            }
+        if !self.own.is_empty()
+            && let Some(own) = self.own.get(&extension.to_ascii_lowercase())
+        {
+            return own.clone();
         }
         let found = TYPES.binary_search_by(|(known, _)| compare(known, extension));
         let found = found.ok().and_then(|at| TYPES.get(at));

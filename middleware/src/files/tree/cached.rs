@@ -110,19 +110,9 @@ impl CachedTree {
     #[must_use]
     pub fn new(tree: impl FileTree, bytes: u64) -> CachedTree {
         let bytes = bytes.max(PARTS as u64);
-        let items = usize::try_from(bytes / 16_384).unwrap_or(usize::MAX);
-        let options = OptionsBuilder::new()
-            .shards(if bytes < IN_PARTS { 1 } else { PARTS })
-            .estimated_items_capacity(items.clamp(16, 65_536))
-            // The cache rounds the size of a shard up.
-            .weight_capacity(bytes - bytes % PARTS as u64)
-            .build()
-            .expect("both capacities are given");
-        let lifecycle = DefaultLifecycle::default();
-        let kept = Cache::with_options(options, Weight, RandomState::default(), lifecycle);
         CachedTree {
             tree: Arc::new(tree),
-            kept: Arc::new(kept),
+            kept: Arc::new(cache(bytes)),
             bytes,
             file_limit: 256 * 1024,
             check_after: Duration::from_secs(1),
@@ -198,6 +188,20 @@ impl CachedTree {
             Err(_) => file,
         }
     }
+}
+
+/// A cache of this many bytes, at least one for each shard.
+fn cache(bytes: u64) -> Cache<Box<str>, Kept, Weight, RandomState> {
+    let items = usize::try_from(bytes / 16_384).unwrap_or(usize::MAX);
+    let options = OptionsBuilder::new()
+        .shards(if bytes < IN_PARTS { 1 } else { PARTS })
+        .estimated_items_capacity(items.clamp(16, 65_536))
+        // The cache rounds the size of a shard up.
+        .weight_capacity(bytes - bytes % PARTS as u64)
+        .build()
+        .expect("both capacities are given");
+    let lifecycle = DefaultLifecycle::default();
+    Cache::with_options(options, Weight, RandomState::default(), lifecycle)
 }
 
 impl FileTree for CachedTree {

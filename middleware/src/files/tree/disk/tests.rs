@@ -154,7 +154,7 @@ fn special_files_and_long_paths_are_not_found_and_nothing_waits() {
 fn a_file_that_may_not_be_read_is_an_error() {
     let folder = Folder::new();
     let path = folder.root().join("file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         // A superuser reads everything.
         return;
