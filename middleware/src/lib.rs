@@ -46,8 +46,8 @@
 //! | `Spool` | it keeps what the application reads |
 //! | [`MethodOverride`], [`Slashes`], `Rewrite` | the router sees the new method and path; forms are read within the limit |
 //! | [`Propagate`] | it sees the request as the application does |
+//! | `Files` | it responds if there is a file; the router and its fallback do otherwise |
 //! | [`NotFound`] | it responds if the router has no route |
-//! | `Files` | it responds if there is a file, and calls the router otherwise |
 //! | [`Router`], [`Mounts`], [`Hosts`], ... | the applications |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

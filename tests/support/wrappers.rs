@@ -92,7 +92,7 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
             wrapper(Rewrite::new().rule("^/old/", "/").unwrap()),
         ),
         ("Propagate", wrapper(Propagate::new([id]).unwrap())),
-        ("NotFound", wrapper(NotFound::new(missing))),
         ("Files", wrapper(Files::new(robots))),
+        ("NotFound", wrapper(NotFound::new(missing))),
     ]
 }

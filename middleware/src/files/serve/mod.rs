@@ -187,7 +187,7 @@ impl Handler for Files {
     }
 
     fn describe(&self) -> Description {
-        self.options.describe().child("", self.tree.describe())
+        self.options.describe(&*self.tree)
     }
 }
 
@@ -215,7 +215,7 @@ impl Wrapper for Files {
     }
 
     fn describe(&self) -> Description {
-        self.options.describe().child("files", self.tree.describe())
+        self.options.describe(&*self.tree)
     }
 }
 
