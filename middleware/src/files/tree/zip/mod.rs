@@ -58,7 +58,6 @@ const INFLATED: u64 = 64 * 1024 * 1024;
 /// # }
 /// ```
 #[derive(Clone)]
-#[cfg_attr(docsrs, doc(cfg(feature = "zip")))]
 pub struct ZipTree {
     archive: Arc<Archive>,
     files: Arc<Index<ZipFile>>,
