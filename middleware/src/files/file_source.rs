@@ -118,6 +118,15 @@ impl FileSource {
         &self.file
     }
 
+    pub(super) fn shared(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Whether it is so long that the next part is read while one is sent.
+    pub(super) fn is_long(&self) -> bool {
+        self.length > AT_ONCE
+    }
+
     /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -162,7 +171,7 @@ impl ReadAt for FileSource {
     }
 }
 
-fn read(file: &File, offset: u64, limit: usize) -> Result<Bytes, BoxError> {
+pub(super) fn read(file: &File, offset: u64, limit: usize) -> Result<Bytes, BoxError> {
     read_into(limit, |room| {
         loop {
             match positioned(file, room, offset) {

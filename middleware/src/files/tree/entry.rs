@@ -9,6 +9,9 @@ use enfilade_core::{Body, ReadAt, Segment};
 use http::HeaderMap;
 use time::OffsetDateTime;
 
+use crate::files::file_source::FileSource;
+use crate::files::read_ahead::ReadAhead;
+
 /// What is at a path of a [`FileTree`](crate::FileTree).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -50,6 +53,8 @@ struct Facts {
 #[derive(Clone)]
 enum Content {
     Memory(Bytes),
+    /// A long file, which each body reads ahead.
+    Long(FileSource),
     Segments(Arc<[Segment]>),
 }
 
@@ -75,6 +80,15 @@ impl FileEntry {
         let length = segments.iter().map(Segment::len);
         let length = length.fold(0, u64::saturating_add);
         FileEntry::of(Content::Segments(segments), length)
+    }
+
+    /// An open file.
+    pub(super) fn from_file(file: FileSource) -> FileEntry {
+        let length = file.len();
+        match file.is_long() {
+            true => FileEntry::of(Content::Long(file), length),
+            false => FileEntry::new(Arc::new(file), length),
+        }
     }
 
     fn of(content: Content, length: u64) -> FileEntry {
@@ -160,6 +174,10 @@ impl FileEntry {
     pub fn body(&self) -> Body {
         match &self.0.content {
             Content::Memory(bytes) => Body::from(bytes.clone()),
+            Content::Long(file) => {
+                let source = Arc::new(ReadAhead::new(file.clone()));
+                Body::from_segments([Segment::new(source, 0..file.len())])
+            }
             Content::Segments(segments) => Body::from_segments(segments.iter().cloned()),
         }
     }

@@ -125,7 +125,7 @@ impl DiskTree {
             Some(Found::File(file, facts)) => {
                 let tag = self.tags.tag(&file, &facts);
                 let source = FileSource::with_length(file, facts.length);
-                let mut entry = FileEntry::new(Arc::new(source), facts.length);
+                let mut entry = FileEntry::from_file(source);
                 if let Some(tag) = tag {
                     entry = entry.tag(tag);
                 }
