@@ -19,6 +19,8 @@ chapters! {
     data
     #[cfg(all(feature = "files", feature = "zip"))]
     files
+    #[cfg(feature = "time")]
+    conditional
     errors
     wrappers
     dispatch
