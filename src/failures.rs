@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::thread::Thread;
 
 use enfilade_core::{
-    BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response, unpoisoned,
+    BodyError, BodyErrorKind, HttpError, Panic, RequestIdValue, Response, is_unprintable,
+    unpoisoned,
 };
 use http::StatusCode;
 
@@ -137,12 +138,7 @@ fn line_of(error: &HttpError, id: Option<&RequestIdValue>) -> String {
     }
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
-        // Characters that end a line or change the direction of the text.
-        let is_harmful = matches!(
-            character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        );
-        match character.is_control() || is_harmful {
+        match is_unprintable(character) {
             true => line.extend(character.escape_default()),
             false => line.push(character),
         }

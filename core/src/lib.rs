@@ -75,5 +75,6 @@ pub use message::upgrade::task::{UpgradeFuture, UpgradeTask};
 pub use message::upgrade::upgraded::Upgraded;
 #[cfg(feature = "time")]
 pub use rules::conditional;
+pub use rules::unprintable::is_unprintable;
 pub use rules::{gateway, headers, host, path};
 pub use {bytes, http};

@@ -6,3 +6,4 @@ pub mod gateway;
 pub mod headers;
 pub mod host;
 pub mod path;
+pub(crate) mod unprintable;

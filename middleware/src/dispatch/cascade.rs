@@ -13,7 +13,6 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 
 use crate::error::Error;
-use crate::shared::buffered::Kept;
 use crate::shared::valid_status::ValidStatus;
 use enfilade_core::Pass;
 
@@ -157,17 +156,15 @@ impl Cascade {
 
 impl Handler for Cascade {
     fn call(&self, mut request: Request) -> Reply {
-        let body = request.take_body();
-        let limit = self.0.replay_limit as u64;
-        let is_longer = body.known_length().is_some_and(|length| length > limit);
-        if limit == 0 || is_longer || body.as_bytes().is_some() {
+        let mut body = request.take_body();
+        let limit = self.0.replay_limit;
+        if limit == 0 || body.as_bytes().is_some() {
             return self.call_from(0, request, SharedBody::new(body));
         }
         let cascade = self.clone();
         Reply::from_future(async move {
-            let kept = Kept::read(body, cascade.0.replay_limit).await;
-            let body = SharedBody::new(kept.into_body());
-            cascade.call_from(0, request, body).await
+            body.peek(limit).await;
+            cascade.call_from(0, request, SharedBody::new(body)).await
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::shared::unprintable::is_unprintable;
+use enfilade_core::is_unprintable;
 
 /// The syntax of a line, which determines the escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! Helpers that several families of wrappers share.
 
-pub(crate) mod buffered;
 pub(crate) mod escape;
 pub(crate) mod header_values;
 pub(crate) mod html;
@@ -9,5 +8,4 @@ pub(crate) mod monotonic;
 pub(crate) mod redaction;
 #[cfg(any(feature = "multipart", feature = "spool"))]
 pub(crate) mod spooled;
-pub(crate) mod unprintable;
 pub(crate) mod valid_status;

@@ -3,6 +3,7 @@
 pub(in crate::message) mod end;
 mod from;
 pub(crate) mod inspect;
+pub(crate) mod peek;
 mod read;
 mod segments;
 pub(crate) mod source;

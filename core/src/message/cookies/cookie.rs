@@ -131,7 +131,7 @@ impl Cookie {
         self
     }
 
-    /// Sets how long it lives, in whole seconds; by default until the browser's session ends.
+    /// Sets how long it lives, in whole seconds, rounded up; by default until the browser's session ends.
     pub fn max_age(mut self, duration: Duration) -> Cookie {
         self.max_age = Some(duration);
         self
@@ -205,7 +205,7 @@ impl Cookie {
     /// # Errors
     ///
     /// If the name is not a token, the value has a character that it cannot have, both are longer than 4,096 bytes, an attribute
-    /// has a control character or a semicolon or is longer than 1,024 bytes, or browsers would reject the cookie: `__Secure-` needs
+    /// has a control character or a semicolon or is longer than 1,024 bytes, the domain is not the name of a host, or browsers would reject the cookie: `__Secure-` needs
     /// `Secure`; `__Host-` needs `Secure`, `Path=/` and no domain.
     pub fn header_value(&self) -> Result<HeaderValue, CookieError> {
         self.check()?;
@@ -218,7 +218,8 @@ impl Cookie {
         add("Path", self.path.as_ref().map(|path| path as _));
         add("Domain", self.domain.as_ref().map(|domain| domain as _));
         add("Expires", self.expires.as_ref().map(|date| date as _));
-        let seconds = self.max_age.map(|duration| duration.as_secs());
+        let round_up = |age: Duration| age.as_secs() + u64::from(age.subsec_nanos() > 0);
+        let seconds = self.max_age.map(round_up);
         add("Max-Age", seconds.as_ref().map(|seconds| seconds as _));
         for (is_set, flag) in [
             (self.is_secure(), "Secure"),
@@ -259,8 +260,9 @@ impl Cookie {
         }
         self.check_attribute("path", self.path.as_deref(), |path| path.starts_with('/'))?;
         self.check_attribute("domain", self.domain.as_deref(), |domain| {
-            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-            !domain.is_empty() && domain.bytes().all(is_allowed)
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_allowed);
+            domain.split('.').all(is_label)
         })?;
         self.check_security()
     }

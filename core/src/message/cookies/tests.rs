@@ -85,7 +85,7 @@ fn each_attribute_is_written() {
     );
     assert_eq!(
         written(cookie().max_age(Duration::from_millis(61_900))),
-        "a=b; Max-Age=61"
+        "a=b; Max-Age=62"
     );
     assert_eq!(
         written(cookie().same_site(SameSite::Strict)),
@@ -141,6 +141,9 @@ fn a_cookie_that_browsers_reject_is_an_error() {
         ),
         (cookie("a").domain("a b"), "cannot have the domain"),
         (cookie("a").domain(""), "cannot have the domain \"\""),
+        (cookie("a").domain("..a"), "cannot have the domain \".a\""),
+        (cookie("a").domain("a..b"), "cannot have the domain"),
+        (cookie("a").domain("a:80"), "cannot have the domain"),
         (
             cookie("__Secure-a").insecure_without_tls(),
             "must be Secure",

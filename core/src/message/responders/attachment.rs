@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::message::body::Body;
 use crate::message::response::{IntoResponse, Response};
+use crate::rules::unprintable::is_unprintable;
 
 /// All but `attr-char` (RFC 8187, section 3.2.1).
 const NOT_ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
@@ -25,7 +26,7 @@ const NOT_ATTRIBUTE: &AsciiSet = &NON_ALPHANUMERIC
 /// Content that a browser saves under a file name (`Content-Disposition`, RFC 6266).
 ///
 /// A name that is not ASCII is sent twice, as RFC 8187 says, and for old clients with `_` in place of other characters. Of a path
-/// only the last part is sent, and control characters are left out.
+/// only the last part is sent, and characters that are [unprintable](crate::is_unprintable) are left out.
 ///
 /// ```
 /// # use enfilade_core as enfilade;
@@ -57,7 +58,7 @@ impl Attachment {
             kind: "attachment",
             name: name
                 .chars()
-                .filter(|character| !character.is_control())
+                .filter(|&character| !is_unprintable(character))
                 .collect(),
             body: body.into(),
             content_type: HeaderValue::from_static("application/octet-stream"),

@@ -4,6 +4,7 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 use crate::message::response::{IntoResponse, Response};
 
@@ -74,7 +75,9 @@ impl Redirect {
         }
     }
 
-    /// A redirect to any URL, with 303, 307 or 308. Never take the URL from a request without checking its host.
+    /// A redirect to any URL, with 301, 302, 303, 307 or 308; another status is a mistake, and the response a 500.
+    ///
+    /// Never take the URL from a request without checking its host.
     pub fn off_site(status: StatusCode, url: &Uri) -> Redirect {
         Redirect {
             status,
@@ -85,6 +88,10 @@ impl Redirect {
 
 impl IntoResponse for Redirect {
     fn into_response(self) -> Response {
+        if !matches!(self.status.as_u16(), 301..=303 | 307 | 308) {
+            let text = format!("a redirect cannot have the status {}", self.status);
+            return HttpError::from(text).into_response();
+        }
         let mut response = self.status.into_response();
         if let Ok(location) = HeaderValue::try_from(self.location) {
             response.headers_mut().insert(LOCATION, location);
@@ -95,8 +102,9 @@ impl IntoResponse for Redirect {
 
 /// The reference to a path of this application, on this site.
 pub(super) fn location(request: &Request, path: &str) -> String {
-    let path = utf8_percent_encode(path, NOT_IN_URLS).to_string();
-    let location = request.url_for_path(&path);
+    let location = request.url_for_path(path);
+    // The mount too: a gateway's prefix is as its operator wrote it.
+    let location = utf8_percent_encode(&location, NOT_IN_URLS).to_string();
     // Two slashes at the start would name a host (RFC 3986, section 4.2); the dot segment is removed again.
     match location.starts_with("//") {
         true => format!("/.{location}"),

@@ -71,6 +71,16 @@ fn a_redirect_stays_on_its_site() {
         header(away.into_response().headers(), "location"),
         "https://example.org/a?b"
     );
+    let wrong = Redirect::off_site(StatusCode::OK, &"https://example.org".parse().unwrap());
+    assert_eq!(wrong.into_response().status(), 500);
+    // A proxy's prefix is as an operator wrote it.
+    let mut request = Request::get("/");
+    request.prepend_script_name("/a shop\\é");
+    let response = Redirect::see_other(&request, "/x y").into_response();
+    assert_eq!(
+        header(response.headers(), "location"),
+        "/a%20shop%5C%C3%A9/x%20y"
+    );
 }
 
 #[test]
@@ -93,6 +103,7 @@ fn an_attachment_names_its_file() {
         ("../../etc/passwd", "attachment; filename=\"passwd\""),
         ("C:\\a\\b.txt", "attachment; filename=\"b.txt\""),
         ("a\r\nb", "attachment; filename=\"ab\""),
+        ("a\u{202e}gpj.exe", "attachment; filename=\"agpj.exe\""),
         ("", "attachment"),
     ] {
         let response = Attachment::new(name, "x").into_response();

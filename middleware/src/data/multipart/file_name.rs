@@ -1,5 +1,7 @@
 //! A file name that is safe to use.
 
+use enfilade_core::is_unprintable;
+
 /// The maximum length of a file name, in bytes, on all common file systems.
 const LONGEST: usize = 255;
 /// Names that are devices on Windows, whatever their extension.
@@ -7,16 +9,20 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
 /// Makes a file name that is safe on every system; `None` if nothing of it remains.
 ///
-/// The last part of a path, without control characters, without what Windows forbids, without dots and spaces at its ends.
+/// The last part of a path, without control characters, without what Windows forbids, without dots and spaces at its ends, and
+/// without `-` at its start.
 pub(super) fn safe(name: &str) -> Option<String> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let is_allowed = |character: &char| {
-        // Marks that change the direction of text make `exe.jpg` of `gpj.exe`.
-        let is_direction = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        !character.is_control() && !is_direction && !"<>:\"|?*".contains(*character)
+    // Marks that change the direction of text make `exe.jpg` of `gpj.exe`, and invisible ones a second `a.jpg`.
+    let is_invisible = |character| matches!(character, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    let is_allowed = |&character: &char| {
+        !is_unprintable(character) && !is_invisible(character) && !"<>:\"|?*".contains(character)
     };
     let name: String = name.chars().filter(is_allowed).collect();
-    let name = name.trim_matches(|character: char| character == '.' || character.is_whitespace());
+    let is_trimmed = |character: char| character == '.' || character.is_whitespace();
+    // A program would take a name with `-` at its start for an option.
+    let name = name.trim_start_matches(|character| character == '-' || is_trimmed(character));
+    let name = name.trim_end_matches(is_trimmed);
     if name.is_empty() {
         return None;
     }
@@ -90,6 +96,10 @@ mod tests {
             ("lpt¹", Some("_lpt¹")),
             ("com.txt", Some("com.txt")),
             ("console.log", Some("console.log")),
+            ("-rf", Some("rf")),
+            ("- -x", Some("x")),
+            ("--", None),
+            ("a\u{61c}\u{200b}\u{2028}b.jpg", Some("ab.jpg")),
             ("invoice\u{202e}fdp.exe", Some("invoicefdp.exe")),
             (&long, Some(cut.as_str())),
         ] {

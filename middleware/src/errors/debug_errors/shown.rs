@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::shared::unprintable::is_unprintable;
+use enfilade_core::is_unprintable;
 
 /// Shows at most `limit` bytes of arbitrary bytes as text.
 pub(super) fn bytes(bytes: &[u8], limit: usize) -> String {

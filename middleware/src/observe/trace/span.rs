@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::Write;
 
-use enfilade_core::Request;
 use enfilade_core::host::Host;
+use enfilade_core::{Request, is_unprintable};
 use http::header::USER_AGENT;
 use http::{Method, StatusCode, Version};
 use tracing::Span;
@@ -138,10 +138,10 @@ pub(super) fn record_error(span: &Span, error: &(dyn StdError + 'static)) {
 
 /// Makes text without characters that move a cursor or start a line; subscribers write it unchanged.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_unprintable) {
         return Cow::Borrowed(text);
     }
-    let escape = |all: String, character: char| match character.is_control() {
+    let escape = |all: String, character: char| match is_unprintable(character) {
         true => all + &character.escape_default().to_string(),
         false => all + character.encode_utf8(&mut [0; 4]),
     };

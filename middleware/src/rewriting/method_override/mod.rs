@@ -8,8 +8,6 @@ use enfilade_core::{
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Method};
 
-use crate::shared::buffered::Kept;
-
 const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
 /// The default limit for a form, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
@@ -184,33 +182,19 @@ impl Wrapper for MethodOverride {
 
 impl MethodOverride {
     fn read_form(self: &Arc<Self>, inner: &Application, name: &str, mut request: Request) -> Reply {
-        let limit = self.form_limit as u64;
-        if request
-            .body()
-            .known_length()
-            .is_some_and(|length| length > limit)
-        {
+        if let Some(form) = request.body().as_bytes() {
+            let is_read = form.len() <= self.form_limit;
+            let method = is_read.then(|| self.of_pairs(form, name)).flatten();
+            change(&mut request, method.cloned());
             return inner.call(request);
         }
-        match request.take_body().try_into_bytes() {
-            Ok(form) => {
-                let method = self.of_pairs(&form, name).cloned();
-                change(&mut request, method);
-                *request.body_mut() = form.into();
-                inner.call(request)
-            }
-            Err(stream) => {
-                let (options, inner, name) = (self.clone(), inner.clone(), name.to_owned());
-                Reply::from_future(async move {
-                    let kept = Kept::read(stream, options.form_limit).await;
-                    let form = kept.whole();
-                    let method = form.and_then(|form| options.of_pairs(form, &name).cloned());
-                    change(&mut request, method);
-                    *request.body_mut() = kept.into_body();
-                    inner.call(request).await
-                })
-            }
-        }
+        let (options, inner, name) = (self.clone(), inner.clone(), name.to_owned());
+        Reply::from_future(async move {
+            let form = request.body_mut().peek(options.form_limit).await;
+            let method = form.and_then(|form| options.of_pairs(&form, &name).cloned());
+            change(&mut request, method);
+            inner.call(request).await
+        })
     }
 }
 

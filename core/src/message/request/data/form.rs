@@ -11,9 +11,9 @@ use super::reading::{expect_type, read, too_long, unprocessable};
 use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 
-/// The content of a form that was read, or the status of why it could not be, in the extensions of its request.
+/// The content of a form that was read, in the extensions of its request.
 #[derive(Clone, Debug)]
-struct FormContent(Result<Bytes, StatusCode>);
+struct FormContent(Bytes);
 
 impl Request {
     /// Reads the body as a form (`application/x-www-form-urlencoded`), up to 2 MiB and 1,000 pairs; see [`DataLimits`].
@@ -82,17 +82,13 @@ impl Request {
         if self.body().is_finished()
             && let Some(FormContent(read)) = self.extensions().get()
         {
-            let content = read.clone().map_err(HttpError::new)?;
-            return match content.len() > limits.bytes {
+            return match read.len() > limits.bytes {
                 true => Err(too_long()),
-                false => Ok(content),
+                false => Ok(read.clone()),
             };
         }
-        let read = read(self, limits.bytes).await;
-        let kept = FormContent(read.as_ref().map(Bytes::clone).map_err(HttpError::status));
-        self.extensions_mut().insert(kept);
-        let content = read?;
-        *self.body_mut() = content.clone().into();
+        let content = read(self, limits.bytes).await?;
+        self.extensions_mut().insert(FormContent(content.clone()));
         Ok(content)
     }
 

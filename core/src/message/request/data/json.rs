@@ -18,7 +18,8 @@ use crate::rules::headers::MediaType;
 impl Request {
     /// Reads the body as JSON (RFC 8259), up to 2 MiB; see [`DataLimits`].
     ///
-    /// It takes the body. Values that are read are nested at most 128 deep; what `T` skips may be deeper.
+    /// The content stays in the body, for the next reader. Values that are read are nested at most 128 deep; what `T` skips
+    /// may be deeper.
     ///
     /// ```
     /// # use enfilade_core as enfilade;

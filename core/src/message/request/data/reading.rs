@@ -4,10 +4,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::message::body::Body;
+use crate::message::body::peek::Peeked;
 use crate::message::error::BodyErrorKind;
 use crate::message::http_error::HttpError;
 use crate::message::request::Request;
 use crate::rules::headers::MediaType;
+use crate::rules::unprintable::is_unprintable;
 
 /// A 415 that names what is accepted (RFC 9110, sections 12.5.1 and 15.5.16), unless the request has one such type.
 pub(super) fn expect_type(
@@ -30,14 +33,22 @@ fn content_type(headers: &HeaderMap) -> Option<MediaType<'_>> {
     MediaType::parse(value.to_str().ok()?)
 }
 
-/// Reads the whole body.
+/// Reads the whole body, and leaves it in the request for whoever reads it next.
 pub(super) async fn read(request: &mut Request, limit: usize) -> Result<Bytes, HttpError> {
-    let read = request.take_body().collect(limit).await;
-    read.map_err(|error| match error.kind() {
-        // It may be the limit of a component outside, so no number.
-        BodyErrorKind::TooLarge => too_long().caused_by(error),
-        _ => error.into(),
-    })
+    match request.body_mut().read_ahead(limit).await {
+        Peeked::Whole(content) => return Ok(content),
+        Peeked::TooLong => return Err(too_long()),
+        Peeked::Failed => {}
+    }
+    let failed = std::mem::replace(request.body_mut(), Body::interrupted());
+    failed
+        .collect(limit)
+        .await
+        .map_err(|error| match error.kind() {
+            // It may be the limit of a component outside, so no number.
+            BodyErrorKind::TooLarge => too_long().caused_by(error),
+            _ => error.into(),
+        })
 }
 
 /// A 413 for a body.
@@ -54,7 +65,7 @@ pub(super) fn short(text: &str) -> String {
             short.push('…');
             break;
         }
-        match character.is_control() {
+        match is_unprintable(character) {
             true => short.extend(character.escape_default()),
             false => short.push(character),
         }

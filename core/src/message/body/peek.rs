@@ -1,19 +1,100 @@
-//! Reads the beginning of a body into memory, for components that need content before the application.
+//! Reads content before the application does, and leaves it in the body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use enfilade_core::{Body, BodyError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use enfilade_core::NextFrame;
+use super::inspect::NextFrame;
+use super::{Body, Content, join};
+use crate::message::error::BodyError;
+
+/// What [`Body::read_ahead`] found.
+pub(in crate::message) enum Peeked {
+    Whole(Bytes),
+    TooLong,
+    /// The body fails; reading it returns the error.
+    Failed,
+}
+
+impl Body {
+    /// Reads the content into memory, up to `limit` bytes, and leaves the body as if it had not been read.
+    ///
+    /// For components that need the content before the application: a method in a form, a token, a signature. The next
+    /// reader gets the same content, now in memory. Chunks are copied, so a peer cannot make the program keep more than
+    /// the limit and one chunk.
+    ///
+    /// Returns `None` if the content is longer than the limit, or if reading it failed; the next reader gets the error. If
+    /// the future is dropped before it is ready, the content is lost, and the next reader gets an error.
+    ///
+    /// ```
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Body;
+    ///
+    /// # pollster::block_on(async {
+    /// let mut body = Body::from_iterator(["_method=", "DELETE"]);
+    /// assert_eq!(body.peek(100).await.unwrap(), "_method=DELETE");
+    /// assert_eq!(body.collect(100).await.unwrap(), "_method=DELETE");
+    ///
+    /// let mut long = Body::from_iterator(["a long ", "letter"]);
+    /// assert!(long.peek(10).await.is_none());
+    /// assert_eq!(long.collect(100).await.unwrap(), "a long letter");
+    /// # });
+    /// ```
+    pub async fn peek(&mut self, limit: usize) -> Option<Bytes> {
+        match self.read_ahead(limit).await {
+            Peeked::Whole(content) => Some(content),
+            Peeked::TooLong | Peeked::Failed => None,
+        }
+    }
+
+    /// A body whose only frame is an error: in place of one that somebody has read a part of.
+    pub(in crate::message) fn interrupted() -> Body {
+        Body::new(Kept {
+            start: Bytes::new(),
+            next: Some(Err(BodyError::new("an earlier read did not end"))),
+            rest: Body::empty(),
+            is_whole: false,
+        })
+    }
+
+    pub(in crate::message) async fn read_ahead(&mut self, limit: usize) -> Peeked {
+        if self
+            .known_length()
+            .is_some_and(|length| length > limit as u64)
+        {
+            return Peeked::TooLong;
+        }
+        if let Content::List(..) = &*self.content
+            && let Content::List(list, length) = self.take_content()
+        {
+            *self.content = Content::Full(join(list, length));
+        }
+        if let Some(content) = self.as_bytes() {
+            return Peeked::Whole(content.clone());
+        }
+        if self.is_upgrade() {
+            return Peeked::Failed;
+        }
+        // Who drops the future has half of the content, which must not look like all of it.
+        let body = std::mem::replace(self, Body::interrupted());
+        let kept = Kept::read(body, limit).await;
+        let found = match (&kept.next, kept.is_whole) {
+            (_, true) => Peeked::Whole(kept.start.clone()),
+            (Some(Err(_)), false) => Peeked::Failed,
+            (_, false) => Peeked::TooLong,
+        };
+        *self = kept.into_body();
+        found
+    }
+}
 
 /// The beginning of a body, up to a limit, and the rest of it.
 ///
 /// The content is copied: a kept chunk would keep the whole buffer that it is a part of, and the peer controls the
 /// number of chunks, including empty ones.
-pub(crate) struct Kept {
+struct Kept {
     start: Bytes,
     /// The last frame, which is not part of the beginning: a chunk above the limit, trailers, or a failure.
     next: Option<Result<Frame<Bytes>, BodyError>>,
@@ -23,7 +104,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Reads a body until it ends, is longer than `limit`, or fails.
-    pub(crate) async fn read(mut rest: Body, limit: usize) -> Kept {
+    async fn read(mut rest: Body, limit: usize) -> Kept {
         let mut start = BytesMut::new();
         let (next, is_whole) = loop {
             match rest.frame().await.map(|frame| frame.map(Frame::into_data)) {
@@ -45,13 +126,8 @@ impl Kept {
         }
     }
 
-    /// Returns the content, if it is complete.
-    pub(crate) fn whole(&self) -> Option<&[u8]> {
-        self.is_whole.then_some(&self.start)
-    }
-
     /// Returns the body as if it had not been read; in memory if it is complete and has no trailers.
-    pub(crate) fn into_body(self) -> Body {
+    fn into_body(self) -> Body {
         match self.is_whole && self.next.is_none() {
             true => self.start.into(),
             false => Body::new(self),
@@ -112,8 +188,8 @@ mod tests {
         }
     }
 
-    fn kept(frames: Vec<Result<Frame<Bytes>, BodyError>>, limit: usize) -> Kept {
-        pollster::block_on(Kept::read(Body::new(Frames(frames)), limit))
+    fn body(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {
+        Body::new(Frames(frames))
     }
 
     fn data(text: &'static str) -> Result<Frame<Bytes>, BodyError> {
@@ -139,10 +215,12 @@ mod tests {
             (&|| vec![data("ab"), failure()], None, "ab+failure"),
         ];
         for (make, whole, expected) in cases {
-            let kept = kept(make(), 4);
-            let found = kept.whole().map(|whole| String::from_utf8_lossy(whole));
-            assert_eq!(found.as_deref(), whole, "{expected}");
-            let mut body = kept.into_body();
+            let mut body = body(make());
+            // A second component sees the same.
+            for _ in 0..2 {
+                let found = pollster::block_on(body.peek(4));
+                assert_eq!(found.as_deref(), whole.map(str::as_bytes), "{expected}");
+            }
             let mut found = String::new();
             while let Some(frame) = pollster::block_on(body.frame()) {
                 match frame.map(Frame::into_data) {
@@ -158,10 +236,42 @@ mod tests {
     #[test]
     fn a_chunk_that_is_too_much_is_not_copied() {
         let chunk = Bytes::from(vec![b'x'; 10]);
-        let mut kept = kept(vec![data("ab"), Ok(Frame::data(chunk.clone()))], 4).into_body();
+        let mut kept = body(vec![data("ab"), Ok(Frame::data(chunk.clone()))]);
+        assert!(pollster::block_on(kept.peek(4)).is_none());
         assert_eq!(http_body::Body::size_hint(&kept).lower(), 12);
         let mut next = || pollster::block_on(kept.frame()).unwrap().unwrap();
         assert_eq!(next().into_data().unwrap(), "ab");
         assert_eq!(next().into_data().unwrap().as_ptr(), chunk.as_ptr());
+    }
+    #[test]
+    fn a_body_in_memory_is_not_read_and_reports_its_end_later() {
+        let (sender, ends) = std::sync::mpsc::channel();
+        let list =
+            Body::from_list(["ab", "cd"]).on_end(move |end| sender.send(end.bytes()).unwrap());
+        let mut list = list;
+        assert_eq!(pollster::block_on(list.peek(4)).unwrap(), "abcd");
+        assert!(pollster::block_on(list.peek(3)).is_none());
+        assert!(ends.try_recv().is_err());
+        assert_eq!(pollster::block_on(list.collect(4)).unwrap(), "abcd");
+        assert_eq!(ends.recv().unwrap(), 4);
+    }
+
+    #[test]
+    fn half_a_body_does_not_look_whole_if_reading_ahead_is_interrupted() {
+        struct Never;
+        impl HttpBody for Never {
+            type Data = Bytes;
+            type Error = BodyError;
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> NextFrame {
+                Poll::Pending
+            }
+        }
+        let mut body = Body::new(Never);
+        {
+            let mut peek = std::pin::pin!(body.peek(4));
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            assert!(peek.as_mut().poll(&mut context).is_pending());
+        }
+        assert!(pollster::block_on(body.collect(4)).is_err());
     }
 }
