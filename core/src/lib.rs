@@ -40,6 +40,7 @@ mod rules;
 pub use compose::application::{Application, Handler};
 pub use compose::around::{Around, around, around_async};
 pub use compose::description::{Description, OptionValue};
+pub use compose::eventual::Eventual;
 pub use compose::forms::marker;
 pub use compose::into_handler::{IntoHandler, TryIntoApplication};
 pub use compose::middleware::{Middleware, Pipeline};

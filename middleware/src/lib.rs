@@ -118,6 +118,8 @@ pub use files::serve::Files;
 #[cfg(feature = "files")]
 pub use files::tree::FileTree;
 #[cfg(feature = "files")]
+pub use files::tree::TreeReply;
+#[cfg(feature = "files")]
 pub use files::tree::cached::CachedTree;
 #[cfg(feature = "files")]
 pub use files::tree::disk::{DiskTree, Links};
@@ -129,8 +131,6 @@ pub use files::tree::memory::MemoryTree;
 pub use files::tree::overlay::Overlay;
 #[cfg(feature = "files")]
 pub use files::tree::path::TreePath;
-#[cfg(feature = "files")]
-pub use files::tree::reply::TreeReply;
 #[cfg(feature = "zip")]
 pub use files::tree::zip::ZipTree;
 pub use headers::cache_control::{CacheControl, CacheRule};

@@ -170,6 +170,12 @@ impl Cookie {
         self
     }
 
+    /// Sets another value; the attributes stay. What a cookie cannot have is an error when it is [written](Cookie::header_value).
+    pub fn value(mut self, value: impl Into<String>) -> Cookie {
+        self.value = value.into();
+        self
+    }
+
     /// The cookie that removes this one: of the same name, path and domain, as browsers tell cookies apart by these.
     pub fn removal(mut self) -> Cookie {
         self.value.clear();

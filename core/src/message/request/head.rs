@@ -6,6 +6,7 @@ use http::{Extensions, HeaderMap, Method, Uri, Version};
 
 use super::client_facts::ClientFacts;
 use super::params::Captures;
+use super::provided::Provided;
 use super::{Inner, Request};
 use crate::message::body::Body;
 use crate::message::connection::Connection;
@@ -126,6 +127,7 @@ pub struct HeadSnapshot {
     full_path: Option<Box<str>>,
     outside: usize,
     offset: usize,
+    provided: Provided,
 }
 
 impl HeadSnapshot {
@@ -142,6 +144,7 @@ impl HeadSnapshot {
             full_path: self.full_path,
             outside: self.outside,
             offset: self.offset,
+            provided: self.provided,
         }))
     }
 }
@@ -191,6 +194,7 @@ impl Request {
             full_path: self.0.full_path.clone(),
             outside: self.0.outside,
             offset: self.0.offset,
+            provided: self.0.provided.clone(),
         }
     }
 

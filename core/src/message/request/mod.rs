@@ -9,6 +9,7 @@ mod head;
 mod params;
 mod path;
 mod path_state;
+mod provided;
 mod query;
 mod remote_user;
 mod target_error;
@@ -28,6 +29,7 @@ use self::params::Captures;
 pub use self::params::{CaptureSink, Captured, Params};
 use self::path::canonical_path;
 use self::path_state::PathState;
+use self::provided::Provided;
 pub use self::remote_user::RemoteUser;
 pub use self::target_error::TargetError;
 use crate::message::body::Body;
@@ -81,6 +83,7 @@ struct Inner {
     outside: usize,
     /// The offset of `path`.
     offset: usize,
+    provided: Provided,
 }
 
 impl Request {
@@ -123,6 +126,7 @@ impl Request {
             full_path,
             outside: 0,
             offset: 0,
+            provided: Provided::default(),
         }))
     }
 
@@ -371,6 +375,7 @@ impl Request {
         let mounted = self.take_path_state(&uri);
         let body = self.take_body();
         let mut request = http::Request::new(body);
+        let provided = std::mem::take(&mut self.0.provided);
         let shared = self.0.head.into_shared();
         *request.method_mut() = shared.method;
         *request.uri_mut() = uri;
@@ -383,6 +388,9 @@ impl Request {
         }
         if let Some(mounted) = mounted {
             request.extensions_mut().insert(mounted);
+        }
+        if !provided.is_empty() {
+            request.extensions_mut().insert(provided);
         }
         request
     }
@@ -401,7 +409,9 @@ where
         let connection = parts.extensions.remove::<Connection>().unwrap_or_default();
         let client_facts = parts.extensions.remove::<ClientFacts>().unwrap_or_default();
         let mounted = parts.extensions.remove::<PathState>();
+        let provided = parts.extensions.remove::<Provided>();
         let mut request = Request::from_parts(parts, Body::new(body), connection);
+        request.0.provided = provided.unwrap_or_default();
         request.shared_mut().client_facts = client_facts;
         if let Some(mounted) = mounted {
             request.restore(mounted);

@@ -7,11 +7,11 @@ use enfilade_testing::{Client, Lint, TestResponse};
 use http::HeaderName;
 
 use super::*;
+use crate::files::tree::TreeReply;
 use crate::files::tree::entry::{Entry, FileEntry, Precompressed};
 use crate::files::tree::memory::MemoryTree;
 use crate::files::tree::overlay::Overlay;
 use crate::files::tree::path::TreePath;
-use crate::files::tree::reply::TreeReply;
 
 fn tree() -> MemoryTree {
     let files: [(&str, &str); 14] = [

@@ -12,9 +12,9 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use super::FileTree;
+use super::TreeReply;
 use super::entry::{Entry, FileEntry, ListedEntry};
 use super::path::TreePath;
-use super::reply::TreeReply;
 use crate::shared::monotonic::Timer;
 
 /// What is kept for a path besides content, approximately, in bytes.

@@ -8,11 +8,11 @@ use enfilade_core::Description;
 use time::OffsetDateTime;
 
 use super::FileTree;
+use super::TreeReply;
 use super::disk::content_tag;
 use super::entry::{Entry, FileEntry, ListedEntry};
 use super::index::Index;
 use super::path::TreePath;
-use super::reply::TreeReply;
 use crate::error::{Error, ErrorKind};
 
 /// Content up to this length is hashed at once, in bytes: it takes less time than a hop to another thread and back.

@@ -7,17 +7,19 @@ mod index;
 pub(crate) mod memory;
 pub(crate) mod overlay;
 pub(crate) mod path;
-pub(crate) mod reply;
 #[cfg(feature = "zip")]
 pub(crate) mod zip;
 
+use std::io;
 use std::sync::Arc;
 
-use enfilade_core::Description;
+use enfilade_core::{Description, Eventual};
 
 use self::entry::{Entry, ListedEntry};
 use self::path::TreePath;
-use self::reply::TreeReply;
+
+/// The result of a [`FileTree`]: at once if the tree has it in memory, or later.
+pub type TreeReply<T> = Eventual<io::Result<T>>;
 
 /// A tree of files and directories, which [`Files`](crate::Files) serves.
 ///

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use enfilade_core::Description;
 
 use super::FileTree;
+use super::TreeReply;
 use super::entry::{Entry, ListedEntry};
 use super::path::TreePath;
-use super::reply::TreeReply;
 
 /// Several trees as one: the first that has an entry at a path serves it.
 ///
@@ -97,7 +97,7 @@ async fn list_all(
 impl FileTree for Overlay {
     fn look_up(&self, path: &TreePath<'_>) -> TreeReply<Option<Entry>> {
         for (at, tree) in self.trees.iter().enumerate() {
-            match tree.look_up(path).into_ready() {
+            match tree.look_up(path).try_into_ready() {
                 Ok(Ok(None)) => {}
                 Ok(found) => return TreeReply::new(from_tree(at, found)),
                 Err(pending) => {

@@ -21,9 +21,9 @@ use self::plain::Root;
 #[cfg(unix)]
 use self::root::Root;
 use super::FileTree;
+use super::TreeReply;
 use super::entry::{Entry, FileEntry, ListedEntry};
 use super::path::TreePath;
-use super::reply::TreeReply;
 use crate::error::{Error, ErrorKind};
 use crate::files::file_source::FileSource;
 

@@ -20,10 +20,10 @@ use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 use self::archive::Archive;
 use self::inflate::Inflate;
 use super::FileTree;
+use super::TreeReply;
 use super::entry::{Entry, FileEntry, ListedEntry, Precompressed};
 use super::index::Index;
 use super::path::TreePath;
-use super::reply::TreeReply;
 use crate::error::{Error, ErrorKind};
 
 /// The header of a gzip member without a name and a time, of an unknown system (RFC 1952, section 2.3).
