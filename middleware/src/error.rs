@@ -26,6 +26,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// A wrapper for development in a program that was built for release.
     Build,
+    /// A cookie that browsers would reject.
+    Cookie,
     /// A directory or an archive of files that cannot be served, or a path in it that is not one.
     Directory,
     /// A header name that is no token, or that belongs to the gateway.

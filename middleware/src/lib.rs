@@ -176,3 +176,13 @@ pub use rewriting::rewrite::Rewrite;
 pub use rewriting::slashes::Slashes;
 #[cfg(feature = "secure-cookies")]
 pub use state::cookie_keys::CookieKeys;
+#[cfg(feature = "sessions")]
+pub use state::sessions::Sessions;
+#[cfg(all(feature = "laws", feature = "sessions"))]
+pub use state::sessions::laws::check_session_store;
+#[cfg(feature = "sessions")]
+pub use state::sessions::memory::MemorySessions;
+#[cfg(feature = "sessions")]
+pub use state::sessions::session::Session;
+#[cfg(feature = "sessions")]
+pub use state::sessions::store::{SessionKey, SessionStore, StoreReply, StoredSession, Updated};

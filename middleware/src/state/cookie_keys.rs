@@ -104,9 +104,7 @@ impl CookieKeys {
 
     /// Makes a cookie that the client can read and not change.
     pub fn signed(&self, name: &str, value: &str) -> Cookie {
-        let payload = BASE64.encode([&self.time()[..], value.as_bytes()].concat());
-        let mac = self.first().mac(name, &payload).finalize().into_bytes();
-        Cookie::new(name, format!("{SIGNED}{payload}.{}", BASE64.encode(mac)))
+        Cookie::new(name, self.seal_signed(name, value.as_bytes()))
     }
 
     /// Makes a cookie that the client can neither read nor change.
@@ -115,9 +113,37 @@ impl CookieKeys {
     ///
     /// Panics if the system has no random bytes.
     pub fn encrypted(&self, name: &str, value: &str) -> Cookie {
+        Cookie::new(name, self.seal_encrypted(name, value.as_bytes()))
+    }
+
+    /// Returns the value of a signed cookie that is at most `max_age` old; `None` if no cookie is valid.
+    #[must_use]
+    pub fn verify(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
+        text(self.open_signed(name, cookies.get(name)?)?, max_age)
+    }
+
+    /// Returns the value of an encrypted cookie that is at most `max_age` old; `None` if no cookie is valid.
+    #[must_use]
+    pub fn decrypt(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
+        text(self.open_encrypted(name, cookies.get(name)?)?, max_age)
+    }
+
+    /// The value of a signed cookie with this content.
+    pub(crate) fn seal_signed(&self, name: &str, content: &[u8]) -> String {
+        let payload = BASE64.encode([&self.time()[..], content].concat());
+        let mac = self.first().mac(name, &payload).finalize().into_bytes();
+        format!("{SIGNED}{payload}.{}", BASE64.encode(mac))
+    }
+
+    /// The value of an encrypted cookie with this content.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random bytes.
+    pub(crate) fn seal_encrypted(&self, name: &str, content: &[u8]) -> String {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).expect("the system has random bytes");
-        let plain = [&self.time()[..], value.as_bytes()].concat();
+        let plain = [&self.time()[..], content].concat();
         let context = context(ENCRYPTED, name);
         let payload = Payload {
             msg: &plain,
@@ -128,30 +154,24 @@ impl CookieKeys {
             .encryption
             .encrypt(&nonce.into(), payload)
             .expect("short enough for the cipher");
-        Cookie::new(
-            name,
-            format!(
-                "{ENCRYPTED}{}",
-                BASE64.encode([&nonce[..], &sealed].concat())
-            ),
+        format!(
+            "{ENCRYPTED}{}",
+            BASE64.encode([&nonce[..], &sealed].concat())
         )
     }
 
-    /// Returns the value of a signed cookie that is at most `max_age` old; `None` if no cookie is valid.
-    #[must_use]
-    pub fn verify(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
-        let (payload, mac) = cookies.get(name)?.strip_prefix(SIGNED)?.split_once('.')?;
+    /// The content of a signed cookie, and its age.
+    pub(crate) fn open_signed(&self, name: &str, value: &str) -> Option<(Vec<u8>, Duration)> {
+        let (payload, mac) = value.strip_prefix(SIGNED)?.split_once('.')?;
         let mac = BASE64.decode(mac).ok()?;
         let is_valid = |keys: &Keys| keys.mac(name, payload).verify_slice(&mac).is_ok();
         self.keys.iter().any(is_valid).then_some(())?;
-        self.value(&BASE64.decode(payload).ok()?, max_age)
+        self.content(&BASE64.decode(payload).ok()?)
     }
 
-    /// Returns the value of an encrypted cookie that is at most `max_age` old; `None` if no cookie is valid.
-    #[must_use]
-    pub fn decrypt(&self, cookies: Cookies<'_>, name: &str, max_age: Duration) -> Option<String> {
-        let text = cookies.get(name)?.strip_prefix(ENCRYPTED)?;
-        let bytes = BASE64.decode(text).ok()?;
+    /// The content of an encrypted cookie, and its age.
+    pub(crate) fn open_encrypted(&self, name: &str, value: &str) -> Option<(Vec<u8>, Duration)> {
+        let bytes = BASE64.decode(value.strip_prefix(ENCRYPTED)?).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
         let context = context(ENCRYPTED, name);
         let open = |keys: &Keys| {
@@ -161,7 +181,7 @@ impl CookieKeys {
             };
             keys.encryption.decrypt(&(*nonce).into(), payload).ok()
         };
-        self.value(&self.keys.iter().find_map(open)?, max_age)
+        self.content(&self.keys.iter().find_map(open)?)
     }
 
     fn first(&self) -> &Keys {
@@ -178,13 +198,18 @@ impl CookieKeys {
         self.seconds().to_be_bytes()
     }
 
-    /// The value, if it is not too old. One from the future is as old as one from now: clocks of servers differ.
-    fn value(&self, plain: &[u8], max_age: Duration) -> Option<String> {
-        let (time, value) = plain.split_first_chunk::<TIME>()?;
+    /// The content, and its age. One from the future is as old as one from now: clocks of servers differ.
+    fn content(&self, plain: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        let (time, content) = plain.split_first_chunk::<TIME>()?;
         let age = self.seconds().saturating_sub(u64::from_be_bytes(*time));
-        let value = String::from_utf8(value.to_vec()).ok()?;
-        (age <= max_age.as_secs()).then_some(value)
+        Some((content.to_vec(), Duration::from_secs(age)))
     }
+}
+
+/// The content as text, if it is not too old.
+fn text((content, age): (Vec<u8>, Duration), max_age: Duration) -> Option<String> {
+    let text = String::from_utf8(content).ok()?;
+    (age.as_secs() <= max_age.as_secs()).then_some(text)
 }
 
 impl fmt::Debug for CookieKeys {

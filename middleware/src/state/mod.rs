@@ -2,3 +2,5 @@
 
 #[cfg(feature = "secure-cookies")]
 pub(crate) mod cookie_keys;
+#[cfg(feature = "sessions")]
+pub(crate) mod sessions;

@@ -110,6 +110,28 @@ impl Description {
         self.warnings.iter().map(String::as_str)
     }
 
+    /// The description in one line, with those inside in brackets: for an option of a component that uses it.
+    ///
+    /// ```
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Description;
+    ///
+    /// let store = Description::new("MemorySessions").option("limit", 100);
+    /// assert_eq!(store.to_line(), "MemorySessions (limit: 100)");
+    /// ```
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let options = self
+            .options()
+            .map(|(name, value)| format!("{name}: {value}"));
+        let inside = self.children().map(|(_, inside)| inside.to_line());
+        let parts: Vec<String> = options.chain(inside).collect();
+        match parts.is_empty() {
+            true => self.name().to_owned(),
+            false => format!("{} ({})", self.name(), parts.join(", ")),
+        }
+    }
+
     /// The tree as JSON, for other tools.
     ///
     /// A component has `name`, `options` and `children`; each child has a `label` and a `component`. Numbers, flags and

@@ -311,7 +311,7 @@ impl Files {
 impl Options {
     pub(super) fn describe(&self, tree: &dyn FileTree) -> Description {
         let mut description = Description::new("Files")
-            .option("tree", in_a_line(&tree.describe()))
+            .option("tree", tree.describe().to_line())
             .option("index", self.index.clone())
             .option("hidden", if self.show_hidden { "shown" } else { "404" });
         if !self.precompressed.is_empty() {
@@ -328,19 +328,6 @@ impl Options {
             description = description.option("untrusted", true);
         }
         description
-    }
-}
-
-/// The description of a tree with those inside of it, for an option: what stands below a wrapper is an application.
-fn in_a_line(tree: &Description) -> String {
-    let options = tree
-        .options()
-        .map(|(name, value)| format!("{name}: {value}"));
-    let inside = tree.children().map(|(_, tree)| in_a_line(tree));
-    let parts: Vec<String> = options.chain(inside).collect();
-    match parts.is_empty() {
-        true => tree.name().to_owned(),
-        false => format!("{} ({})", tree.name(), parts.join(", ")),
     }
 }
 
