@@ -140,6 +140,7 @@ pub use headers::propagate::Propagate;
 pub use headers::security_headers::{CspNonce, SecurityHeaders};
 pub use headers::sensitive::Sensitive;
 pub use matching::guard::Guard;
+pub use matching::origin_policy::OriginPolicy;
 pub use matching::response_filter::ResponseFilter;
 #[cfg(all(feature = "time", feature = "tracing"))]
 pub use observe::access_log::TracingEvents;
@@ -176,6 +177,11 @@ pub use rewriting::rewrite::Rewrite;
 pub use rewriting::slashes::Slashes;
 #[cfg(feature = "secure-cookies")]
 pub use state::cookie_keys::CookieKeys;
+pub use state::csrf::Csrf;
+#[cfg(feature = "sessions")]
+pub use state::csrf::token::CsrfToken;
+#[cfg(feature = "sessions")]
+pub use state::flash::Flash;
 #[cfg(feature = "sessions")]
 pub use state::sessions::Sessions;
 #[cfg(all(feature = "laws", feature = "sessions"))]

@@ -5,6 +5,8 @@ pub(crate) mod guard;
 pub(crate) mod host_pattern;
 pub(crate) mod language;
 pub(crate) mod media_range;
+pub(crate) mod origin;
+pub(crate) mod origin_policy;
 pub(crate) mod path_glob;
 pub(crate) mod prefix;
 pub(crate) mod response_filter;

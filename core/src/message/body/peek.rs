@@ -49,6 +49,49 @@ impl Body {
         }
     }
 
+    /// Reads the beginning of the content into memory, up to `limit` bytes, and leaves the body as if it had not been read.
+    ///
+    /// As [`peek`](Body::peek), for content that may be long: a field at the start of a form with files.
+    ///
+    /// ```
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::Body;
+    ///
+    /// # pollster::block_on(async {
+    /// let mut body = Body::from_iterator(["a long ", "letter"]);
+    /// assert_eq!(body.peek_start(10).await, "a long let");
+    /// assert_eq!(body.collect(100).await.unwrap(), "a long letter");
+    /// # });
+    /// ```
+    pub async fn peek_start(&mut self, limit: usize) -> Bytes {
+        self.join_list();
+        if let Some(content) = self.as_bytes() {
+            return content.slice(..content.len().min(limit));
+        }
+        if self.is_upgrade() {
+            return Bytes::new();
+        }
+        let body = std::mem::replace(self, Body::interrupted());
+        let kept = Kept::read(body, limit).await;
+        let next = kept.next.as_ref().and_then(|next| next.as_ref().ok());
+        let next = next.and_then(Frame::data_ref).map_or(&[][..], |data| data);
+        let next = next.get(..next.len().min(limit - kept.start.len()));
+        let start = match next.unwrap_or_default() {
+            [] => kept.start.clone(),
+            next => [&kept.start[..], next].concat().into(),
+        };
+        *self = kept.into_body();
+        start
+    }
+
+    fn join_list(&mut self) {
+        if let Content::List(..) = &*self.content
+            && let Content::List(list, length) = self.take_content()
+        {
+            *self.content = Content::Full(join(list, length));
+        }
+    }
+
     /// A body whose only frame is an error: in place of one that somebody has read a part of.
     pub(in crate::message) fn interrupted() -> Body {
         Body::new(Kept {
@@ -66,11 +109,7 @@ impl Body {
         {
             return Peeked::TooLong;
         }
-        if let Content::List(..) = &*self.content
-            && let Content::List(list, length) = self.take_content()
-        {
-            *self.content = Content::Full(join(list, length));
-        }
+        self.join_list();
         if let Some(content) = self.as_bytes() {
             return Peeked::Whole(content.clone());
         }
@@ -218,6 +257,9 @@ mod tests {
             let mut body = body(make());
             // A second component sees the same.
             for _ in 0..2 {
+                let start = pollster::block_on(body.peek_start(4));
+                let text = expected.split('+').next().unwrap_or_default();
+                assert_eq!(start, text.get(..text.len().min(4)).unwrap_or_default());
                 let found = pollster::block_on(body.peek(4));
                 assert_eq!(found.as_deref(), whole.map(str::as_bytes), "{expected}");
             }

@@ -9,8 +9,13 @@ pub(crate) mod reader;
 
 mod boundary;
 mod file_name;
+#[cfg(feature = "sessions")]
+mod first_field;
 mod parameters;
 mod persist;
+
+#[cfg(feature = "sessions")]
+pub(crate) use self::first_field::first_field;
 
 #[cfg(test)]
 mod tests;

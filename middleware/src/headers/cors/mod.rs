@@ -1,6 +1,6 @@
 //! Lets pages of other origins read responses (CORS).
 
-mod origin;
+mod allowed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use self::origin::{Origin, Origins};
+use self::allowed::Origins;
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::matching::origin::Origin;
+use crate::matching::origin_policy::OriginPolicy;
 
 const ALLOW_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-allow-private-network");
@@ -125,6 +127,11 @@ impl Cors {
         Ok(Cors::new(Origins::Listed(
             origins.collect::<Result<_, _>>()?,
         )))
+    }
+
+    /// Lets pages of the origins that a policy lists read responses: the same that [`Csrf`](crate::Csrf) lets act.
+    pub fn policy(policy: &OriginPolicy) -> Self {
+        Cors::new(Origins::Listed(policy.listed().to_vec()))
     }
 
     /// Lets pages of an origin read responses if `test` returns true for it.

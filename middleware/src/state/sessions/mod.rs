@@ -18,7 +18,7 @@ use enfilade_core::{
     Application, BoxError, Cookie, Description, Eventual, HttpError, Middleware, Reply, Request,
     Response, Wrapper, wrapped,
 };
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode};
 
 use self::open::{Kept, Open, Record, Stored};
 use self::session::Slot;
@@ -265,32 +265,35 @@ impl Sessions {
 
     /// Finds the session that a request brings.
     fn find(self: &Arc<Self>, request: &Request) -> Eventual<Result<Open, HttpError>> {
+        let is_unseen = is_unseen(request);
+        let sessions = self.clone();
+        let open = move |found| Open {
+            is_unseen,
+            ..sessions.opened(found)
+        };
         let value = request.cookies().get(self.cookie.name());
         let store = match &self.keeper {
             Keeper::Store(store) => store,
             Keeper::Encrypted(_) | Keeper::Signed(_) => {
                 let found = value.and_then(|value| self.unseal(value));
-                return Eventual::new(Ok(self.opened(found)));
+                return Eventual::new(Ok(open(found)));
             }
         };
         let known = value.and_then(|id| Some((id.to_owned(), cookie::key_of(id)?)));
         let Some((id, key)) = known else {
-            return Eventual::new(Ok(self.opened(None)));
+            return Eventual::new(Ok(open(None)));
         };
-        let sessions = self.clone();
-        store.load(&key).map(move |found| match found {
-            Ok(found) => {
-                let found = found.and_then(|session| from_store(id, key, &session));
-                Ok(sessions.opened(found))
-            }
-            Err(error) => match &sessions.on_failure {
-                Some(report) => {
+        let on_failure = self.on_failure.clone();
+        store
+            .load(&key)
+            .map(move |found| match (found, on_failure) {
+                (Ok(found), _) => Ok(open(found.and_then(|found| from_store(id, key, &found)))),
+                (Err(error), Some(report)) => {
                     report(&error);
-                    Ok(sessions.opened(None))
+                    Ok(open(None))
                 }
-                None => Err(unavailable(error)),
-            },
-        })
+                (Err(error), None) => Err(unavailable(error)),
+            })
     }
 
     /// A session for a request: the one that was found, unless its lifetime is over, or an empty one.
@@ -334,6 +337,13 @@ impl Sessions {
             spare.push(slot);
         }
     }
+}
+
+/// Whether nobody looks at the response: it has no content, or a browser loads a page ahead (Fetch Standard, "Sec-Purpose").
+fn is_unseen(request: &Request) -> bool {
+    let purpose = request.headers().get("sec-purpose");
+    let is_prefetch = |value: &HeaderValue| value.as_bytes().starts_with(b"prefetch");
+    request.method() == Method::HEAD || purpose.is_some_and(is_prefetch)
 }
 
 fn from_store(id: String, key: SessionKey, session: &StoredSession) -> Option<(Record, Kept)> {

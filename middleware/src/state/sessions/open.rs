@@ -43,6 +43,10 @@ pub(super) struct Open {
     /// The values, with all changes.
     pub(super) record: Record,
     pub(super) changes: Vec<Change>,
+    /// Changes that are made if the response is a page that the user sees.
+    pub(super) after_page: Vec<Change>,
+    /// The user does not see the response: the request is a HEAD, or a browser loads ahead.
+    pub(super) is_unseen: bool,
     /// It gets a new ID.
     pub(super) is_renewed: bool,
     /// The session that the request brought ends.
@@ -73,8 +77,8 @@ pub(super) enum Change {
     Update(String, Arc<Update>),
 }
 
-/// Returns the new value for the present one.
-pub(super) type Update = dyn Fn(Option<&[u8]>) -> Result<Vec<u8>, HttpError> + Send + Sync;
+/// Returns the new value for the present one; `None` removes it.
+pub(super) type Update = dyn Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, HttpError> + Send + Sync;
 
 impl Open {
     /// Makes a change, and keeps it. `limit` is the maximum length of the values, in bytes.
@@ -120,8 +124,17 @@ impl Open {
             ..Record::default()
         };
         self.changes.clear();
+        self.after_page.clear();
         self.is_destroyed = true;
         self.is_renewed = false;
+    }
+
+    /// Makes the changes that follow when a page is shown.
+    pub(super) fn end_page(&mut self, limit: usize) -> Result<(), HttpError> {
+        let changes = std::mem::take(&mut self.after_page);
+        changes
+            .into_iter()
+            .try_for_each(|change| self.change(change, limit))
     }
 
     pub(super) fn is_changed(&self) -> bool {
@@ -133,10 +146,13 @@ impl Change {
     fn apply(&self, data: &mut Data) -> Result<(), HttpError> {
         match self {
             Change::Set(name, json) => set(data, name, json),
-            Change::Update(name, update) => {
-                let json = update(data.get(name))?;
-                set(data, name, &json)
-            }
+            Change::Update(name, update) => match update(data.get(name))? {
+                Some(json) => set(data, name, &json),
+                None => {
+                    data.remove(name);
+                    Ok(())
+                }
+            },
             Change::Remove(name) => {
                 data.remove(name);
                 Ok(())

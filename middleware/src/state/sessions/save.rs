@@ -26,8 +26,16 @@ enum Told {
 
 impl Sessions {
     /// Saves a session, and then sets its cookie.
-    pub(super) fn save(self: &Arc<Self>, open: Open, mut response: Response) -> Reply {
+    pub(super) fn save(self: &Arc<Self>, mut open: Open, mut response: Response) -> Reply {
         vary_add(response.headers_mut(), &COOKIE);
+        let status = response.status();
+        let is_page = status.is_success() || status.is_client_error();
+        if is_page
+            && !open.is_unseen
+            && let Err(error) = open.end_page(self.limit)
+        {
+            return Reply::new(error);
+        }
         let store = match &self.keeper {
             Keeper::Store(store) => store.clone(),
             Keeper::Encrypted(_) | Keeper::Signed(_) => {

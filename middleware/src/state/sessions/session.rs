@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Sessions;
 use super::open::{Change, Open, Update};
+use crate::state::csrf::token::SECRET;
 
 /// The session of the client, in an application inside [`Sessions`].
 ///
@@ -175,12 +176,12 @@ impl Session {
         function: impl Fn(Option<T>) -> T + Send + Sync + 'static,
     ) -> Result<T, HttpError> {
         let update: Arc<Update> =
-            Arc::new(move |json| write(&function(json.map(read).transpose()?)));
+            Arc::new(move |json| write(&function(json.map(read).transpose()?)).map(Some));
         // The function may use the session, so it is called without its lock.
         loop {
             let values = self.with(|open, _| Ok(open.record.data.clone()))?;
             let old = values.get(name);
-            let new = update(old)?;
+            let new = update(old)?.unwrap_or_default();
             let is_set = self.with(|open, sessions| {
                 let is_same = open.record.data.get(name) == old;
                 if is_same {
@@ -192,6 +193,24 @@ impl Session {
                 return read(&new);
             }
         }
+    }
+
+    /// Changes or removes a value as [`update`](Session::update) does, if the response turns out to be a page that the
+    /// user sees.
+    pub(crate) fn after_page<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        function: impl Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
+    ) -> Result<(), HttpError> {
+        let update: Arc<Update> = Arc::new(move |json| {
+            let new = function(json.map(read).transpose()?);
+            new.map(|new| write(&new)).transpose()
+        });
+        self.with(|open, _| {
+            open.after_page
+                .push(Change::Update(name.to_owned(), update));
+            Ok(())
+        })
     }
 
     /// Removes a value.
@@ -221,6 +240,7 @@ impl Session {
     ///
     /// As for [`remove`](Session::remove).
     pub fn renew(&self) -> Result<(), HttpError> {
+        self.remove(SECRET)?;
         self.with(|open, _| {
             open.is_renewed = true;
             Ok(())

@@ -630,3 +630,51 @@ fn a_stack_shows_its_sessions() {
     assert!(tree.contains("MemorySessions"), "{tree}");
     assert!(open::Record::parse(&Bytes::from_static(b"short")).is_none());
 }
+
+#[test]
+fn a_message_is_shown_once_by_the_next_page_that_is_seen() {
+    use crate::Flash;
+    let app = |request: Request| -> Result<Response, HttpError> {
+        let session = Session::load_now(&request)?;
+        if let Some(text) = request.path().strip_prefix("/add/") {
+            Flash::new("info", text).add(&session)?;
+            return Ok(http::StatusCode::SEE_OTHER.into_response());
+        }
+        let messages = Flash::take(&session)?;
+        let texts: Vec<_> = messages.iter().map(Flash::text).collect();
+        let status: u16 = request.path()[1..].parse().unwrap();
+        let status = http::StatusCode::from_u16(status).unwrap();
+        Ok((status, texts.join("+")).into_response())
+    };
+    for (kind, sessions) in kinds(&Clock::new()) {
+        let client = Client::new(Application::new(app).wrap(sessions));
+        let mut user = Browser::new(&client);
+        user.get("/add/a");
+        user.get("/add/b");
+        for status in ["/302", "/500", "/503"] {
+            assert_eq!(user.get(status), ("a+b".into(), None), "{kind} {status}");
+        }
+        let cookie = user.cookie.clone().expect("a cookie");
+        let ahead = client
+            .get("/200")
+            .header("cookie", &cookie)
+            .header("sec-purpose", "prefetch;prerender");
+        assert_eq!(ahead.send().header("set-cookie"), None, "{kind}");
+        let head = client
+            .request(http::Method::HEAD, "/200")
+            .header("cookie", &cookie);
+        assert_eq!(head.send().header("set-cookie"), None, "{kind}");
+        assert_eq!(user.text("/200"), "a+b", "{kind}");
+        assert_eq!(user.text("/200"), "", "{kind}");
+        user.get("/add/c");
+        assert_eq!([user.text("/422"), user.text("/200")], ["c", ""], "{kind}");
+        for text in 0..20 {
+            user.get(&format!("/add/{text}"));
+        }
+        let shown = user.text("/200");
+        assert!(
+            shown.starts_with("4+") && shown.ends_with("+19"),
+            "{kind} {shown}"
+        );
+    }
+}

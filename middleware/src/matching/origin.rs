@@ -1,30 +1,17 @@
-//! The origins that may read responses.
+//! Origins: who a page belongs to (RFC 6454).
 
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use enfilade_core::OptionValue;
 use enfilade_core::host::Host;
-use http::HeaderValue;
 
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::matching::host_pattern::{HostPattern, is_host_name};
 
-/// The origins that may read the responses of a site.
-#[derive(Clone)]
-pub(super) enum Origins {
-    /// All, for requests without credentials: `*`.
-    Any,
-    /// These.
-    Listed(Vec<Origin>),
-    /// Those for which this returns true.
-    Tested(Arc<dyn Fn(&str) -> bool + Send + Sync>),
-}
-
 /// An origin, or a group of origins.
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// As browsers write it, byte for byte.
     Exact(String),
     Pattern {
@@ -33,42 +20,9 @@ pub(super) enum Origin {
     },
 }
 
-impl Origins {
-    /// Returns the `Access-Control-Allow-Origin` of a response to this origin.
-    pub(super) fn allow(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
-        if matches!(self, Origins::Any) {
-            return Some(HeaderValue::from_static("*"));
-        }
-        let origin = origin?;
-        let text = origin.to_str().ok()?;
-        let is_allowed = match self {
-            Origins::Any => true,
-            Origins::Listed(origins) => origins.iter().any(|known| known.is(text)),
-            Origins::Tested(test) => is_origin(text) && test(text),
-        };
-        is_allowed.then(|| origin.clone())
-    }
-}
-
-impl Origins {
-    pub(super) fn describe(&self) -> OptionValue {
-        match self {
-            Origins::Any => "any".into(),
-            Origins::Tested(_) => OptionValue::opaque("function"),
-            Origins::Listed(origins) => {
-                let texts = origins.iter().map(|origin| match origin {
-                    Origin::Exact(text) => text.clone(),
-                    Origin::Pattern { scheme, host } => format!("{scheme}://{host}"),
-                });
-                texts.collect()
-            }
-        }
-    }
-}
-
 impl Origin {
     /// Parses `https://example.org`, `https://example.org:8443` or `https://*.example.org`.
-    pub(super) fn parse(text: &str) -> Result<Origin, Error> {
+    pub(crate) fn parse(text: &str) -> Result<Origin, Error> {
         let wrong = |why: &str| Error::new(ErrorKind::Origin, format!("{text:?} {why}"));
         let Some((scheme, host)) = text.split_once("://") else {
             return Err(wrong("is not an origin: it has no scheme"));
@@ -94,7 +48,7 @@ impl Origin {
         }
     }
 
-    fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Origin::Exact(known) => known == text,
             Origin::Pattern { scheme, host } => {
@@ -110,6 +64,15 @@ impl Origin {
                 found == scheme
                     && found_host.is_some_and(|found| host.matches(&found, default_port))
             }
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Exact(text) => f.write_str(text),
+            Origin::Pattern { scheme, host } => write!(f, "{scheme}://{host}"),
         }
     }
 }
@@ -142,7 +105,7 @@ fn ends_with_number(name: &str) -> bool {
 }
 
 /// Whether a text is one well-formed origin; a test gets nothing else.
-fn is_origin(text: &str) -> bool {
+pub(crate) fn is_origin(text: &str) -> bool {
     let parts = text.split_once("://");
     parts.is_some_and(|(scheme, host)| {
         is_scheme(scheme) && Host::parse(host).is_some_and(|host| is_host_name(&host))
