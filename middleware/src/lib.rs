@@ -10,14 +10,15 @@
 //! |---|---|
 //! | choose an application | [`Router`], [`Mounts`], [`Hosts`], [`When`], [`OnlyIf`], [`NotFound`], [`Cascade`], [`Swap`] |
 //! | change the request | [`Slashes`], `Rewrite`, `Redirect`, [`HttpsRedirect`], [`CanonicalHost`], [`MethodOverride`], [`ProxyFix`] |
-//! | read requests | `FormData`, `Multipart`, `Spool`, [`Negotiate`], `CookieKeys` |
+//! | read requests | `FormData`, `Multipart`, `Spool`, [`Negotiate`] |
+//! | keep state at the client | `Sessions`, `Session`, `Flash`, [`Csrf`], `CookieKeys`; stores: `MemorySessions`, `SessionStore` |
 //! | serve files | `Files`; trees: `DiskTree`, `MemoryTree`, `ZipTree`, `Overlay`, `CachedTree`, `FileTree` |
 //! | change the content | `Compression`, `Decompression`, [`ContentType`], `Conditional`, `Etag`, `Ranges`, `FileSource`, `SendFile` |
 //! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
 //! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
 //! | handle errors | [`ErrorPages`], [`CatchPanic`], [`DebugErrors`] |
 //! | observe | `AccessLog`, `LogFile`, [`RequestId`], `Metrics`, `Trace`, [`Timing`], `Profile`, [`Inspect`] |
-//! | shared by several | [`Guard`] tests requests, [`ResponseFilter`] tests responses |
+//! | shared by several | [`Guard`] tests requests, [`ResponseFilter`] tests responses, [`OriginPolicy`] tests where a request comes from |
 //!
 //! # Order
 //!
@@ -44,6 +45,8 @@
 //! | [`Timeout`] | the time in a backlog does not count |
 //! | `Decompression`, [`BodyLimit`] | the limit counts the bytes that the application sees |
 //! | `Spool` | it keeps what the application reads |
+//! | `Sessions` | a rejected request needs no session; what is inside reads it |
+//! | [`Csrf`] | it reads the method that was sent, the client's scheme and host, and with tokens the session |
 //! | [`MethodOverride`], [`Slashes`], `Rewrite` | the router sees the new method and path; forms are read within the limit |
 //! | [`Propagate`] | it sees the request as the application does |
 //! | `Files` | it responds if there is a file; the router and its fallback do otherwise |

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use enfilade::middleware::{
     AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
-    ConcurrencyLimit, Conditional, ContentType, Cors, DebugErrors, Decompression, ErrorPages, Etag,
-    Files, Headers, HttpsRedirect, Inspect, Maintenance, MemoryTree, MethodOverride, Metrics,
-    NotFound, Propagate, ProxyFix, Quota, Ranges, RateLimit, RequestId, Rewrite, SecurityHeaders,
-    SendFile, Sensitive, Slashes, Spool, Timeout, Timing, Trace, TrustedHosts, XForwarded,
+    ConcurrencyLimit, Conditional, ContentType, Cors, Csrf, DebugErrors, Decompression, ErrorPages,
+    Etag, Files, Headers, HttpsRedirect, Inspect, Maintenance, MemorySessions, MemoryTree,
+    MethodOverride, Metrics, NotFound, Propagate, ProxyFix, Quota, Ranges, RateLimit, RequestId,
+    Rewrite, SecurityHeaders, SendFile, Sensitive, Sessions, Slashes, Spool, Timeout, Timing,
+    Trace, TrustedHosts, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -85,6 +86,8 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
         ("Decompression", wrapper(Decompression::new())),
         ("BodyLimit", wrapper(BodyLimit::new(LIMIT))),
         ("Spool", wrapper(Spool::new(1 << 20))),
+        ("Sessions", wrapper(Sessions::new(MemorySessions::new(100)))),
+        ("Csrf", wrapper(Csrf::new())),
         ("MethodOverride", wrapper(MethodOverride::new())),
         ("Slashes", wrapper(Slashes::trim())),
         (

@@ -15,8 +15,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// One policy for [`Csrf`](crate::Csrf), for WebSockets, and for [`Cors`](crate::Cors::policy).
 ///
 /// Browsers say in `Sec-Fetch-Site` where a request comes from (Fetch Metadata), and in `Origin` from which page. A
-/// request with neither is not from a browser, or from one older than 2020 that sends no `Origin` with a form; nobody can
-/// make a browser leave both out.
+/// request with neither is not from a browser, or from one older than 2020 that sends no `Origin` with a form. No page
+/// can make a newer browser leave both out.
 ///
 /// ```
 /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
@@ -88,7 +88,7 @@ impl OriginPolicy {
     }
 }
 
-/// Whether an origin is that of the site: also the scheme, so that a page which somebody put into an unencrypted
+/// Whether an origin is that of the site: also the scheme, so that a page which an attacker put into an unencrypted
 /// connection cannot act on the site over TLS.
 fn is_own(origin: &str, request: &Request) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else {

@@ -27,7 +27,7 @@ type Pair = (String, String);
 /// async fn notes(request: Request) -> Result<Response, HttpError> {
 ///     let session = Session::load(&request).await?;
 ///     if request.method() == "POST" {
-///         Flash::new("success", "Saved.").add(&session)?;
+///         Flash::new("success", "Saved.").add_to(&session)?;
 ///         return Ok(Redirect::see_other(&request, "/").into_response());
 ///     }
 ///     let messages = Flash::take(&session)?;
@@ -75,7 +75,7 @@ impl Flash {
     /// # Errors
     ///
     /// As for [`Session::insert`].
-    pub fn add(self, session: &Session) -> Result<(), HttpError> {
+    pub fn add_to(self, session: &Session) -> Result<(), HttpError> {
         let add = move |waiting: Option<Vec<Pair>>| {
             let mut all = waiting.unwrap_or_default();
             all.push((self.kind.clone(), self.text.clone()));

@@ -15,7 +15,7 @@ const RESPONDING: &[&str] = &[
 ];
 
 /// Known rules, by the names of components: any of the first must not be outside any of the second.
-pub(super) const KNOWN: [(&[&str], &[&str], &str); 33] = [
+pub(super) const KNOWN: [(&[&str], &[&str], &str); 37] = [
     (
         &["Compression"],
         &["AccessLog"],
@@ -172,6 +172,26 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 33] = [
         &["Conditional", "Etag"],
         &["Ranges"],
         "the part is taken before the conditions are compared",
+    ),
+    (
+        &["Csrf"],
+        &["ProxyFix"],
+        "the origin of a page is compared with the proxy's scheme and host, not the client's",
+    ),
+    (
+        &["Csrf"],
+        &["Cors"],
+        "pages of other origins cannot read why they are rejected",
+    ),
+    (
+        &["MethodOverride"],
+        &["Csrf"],
+        "a POST of another site is checked as the method that it names",
+    ),
+    (
+        &["Sessions"],
+        &["Sessions"],
+        "each sets its cookie, and applications see only the inner one",
     ),
 ];
 

@@ -19,7 +19,7 @@ use crate::matching::origin_policy::OriginPolicy;
 /// Rejects requests that a page of another site made in the user's browser (cross-site request forgery, CSRF).
 ///
 /// A browser sends a site's cookies with each request to it, also with one that a page of another site makes. So a form
-/// on `evil.example` could act in the name of whoever is logged in here. This wrapper responds to such a request with 403.
+/// on `evil.example` could act in the name of a user who is logged in here. This wrapper responds to such a request with 403.
 ///
 /// It needs no tokens: browsers say where a request comes from. `Sec-Fetch-Site` must be `same-origin` or `none`; without
 /// it, `Origin` must be the scheme and host of the request. A request with neither header passes, because it is not from

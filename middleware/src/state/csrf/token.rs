@@ -11,12 +11,10 @@ use http::header::CONTENT_TYPE;
 use subtle::ConstantTimeEq;
 
 use super::{Csrf, forbidden};
-use crate::state::sessions::session::Session;
+use crate::state::sessions::session::{CSRF_SECRET, Session};
 
 const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const FIELD: &str = "csrf_token";
-/// The name of the secret in a session.
-pub(crate) const SECRET: &str = "_csrf";
 /// The length of a secret, in bytes.
 const LENGTH: usize = 16;
 /// The content in which a token is looked for by default, in bytes.
@@ -51,8 +49,8 @@ impl Csrf {
 
 /// A token for a form or a script of a page: another text each time, which only this session's requests can use.
 ///
-/// It is made from a secret in the session, with a new mask for each page, so that nobody can find it out by the length of
-/// compressed pages. [`Session::renew`] makes all earlier tokens worthless.
+/// It is made from a secret in the session, with a new mask for each page: the length of a compressed page does not give
+/// the secret away. [`Session::renew`] makes all earlier tokens worthless.
 ///
 /// ```
 /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
@@ -99,7 +97,7 @@ impl CsrfToken {
             Some(secret) => secret,
             None => {
                 let secret = random();
-                session.insert(SECRET, &BASE64.encode(secret))?;
+                session.insert(CSRF_SECRET, &BASE64.encode(secret))?;
                 secret
             }
         };
@@ -156,7 +154,7 @@ impl TokenOptions {
 }
 
 fn secret_of(session: &Session) -> Result<Option<[u8; LENGTH]>, HttpError> {
-    let secret: Option<String> = session.get(SECRET)?;
+    let secret: Option<String> = session.get(CSRF_SECRET)?;
     Ok(secret.and_then(|secret| BASE64.decode(secret).ok()?.try_into().ok()))
 }
 

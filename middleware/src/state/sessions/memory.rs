@@ -86,7 +86,7 @@ impl MemorySessions {
         }))
     }
 
-    /// The number of sessions, including those whose time is over and whose place nobody needed.
+    /// The number of sessions, including those whose time is over and whose place was not needed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         let lengths = self.0.shards.iter();

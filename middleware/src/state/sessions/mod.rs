@@ -325,7 +325,7 @@ impl Sessions {
         slot
     }
 
-    /// Keeps the place for another request, if nobody else has it.
+    /// Keeps the place for another request, if it is not used elsewhere.
     fn recycle(&self, mut slot: Arc<Slot>) {
         let Some(own) = Arc::get_mut(&mut slot) else {
             return;
@@ -339,7 +339,7 @@ impl Sessions {
     }
 }
 
-/// Whether nobody looks at the response: it has no content, or a browser loads a page ahead (Fetch Standard, "Sec-Purpose").
+/// Whether no user sees the response: it has no content, or a browser loads a page ahead (Fetch Standard, "Sec-Purpose").
 fn is_unseen(request: &Request) -> bool {
     let purpose = request.headers().get("sec-purpose");
     let is_prefetch = |value: &HeaderValue| value.as_bytes().starts_with(b"prefetch");

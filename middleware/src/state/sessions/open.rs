@@ -107,7 +107,7 @@ impl Open {
         Ok(())
     }
 
-    /// Makes all changes on what somebody else has saved.
+    /// Makes all changes on what another request has saved.
     pub(super) fn rebase(&mut self, mut record: Record, limit: usize) -> Result<(), HttpError> {
         for change in &self.changes {
             change.apply(&mut record.data)?;

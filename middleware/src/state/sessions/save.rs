@@ -179,7 +179,7 @@ impl Sessions {
         if !store.remove(&key).wait().await?
             && let Told::Set(id, _) = &told
         {
-            // Somebody else removed it meanwhile, so its copy must not live on.
+            // Another request removed it meanwhile, so its copy must not live on.
             if let Some(copy) = super::cookie::key_of(id) {
                 store.remove(&copy).wait().await?;
             }

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Sessions;
 use super::open::{Change, Open, Update};
-use crate::state::csrf::token::SECRET;
+
+/// The name of the secret that tokens are made of; it ends with the ID.
+pub(crate) const CSRF_SECRET: &str = "_csrf";
 
 /// The session of the client, in an application inside [`Sessions`].
 ///
@@ -136,7 +138,7 @@ impl Session {
         Ok(Session(slot))
     }
 
-    /// Returns the value of this name; `None` if there is none.
+    /// Returns the value of this name, if there is one.
     ///
     /// # Errors
     ///
@@ -233,14 +235,14 @@ impl Session {
 
     /// Gives the session a new ID, with the same values, and starts its lifetime anew. The old ID is worth nothing then.
     ///
-    /// Call it whenever a user logs in or gets more rights: otherwise somebody who put an ID into the browser before has
+    /// Call it whenever a user logs in or gets more rights: otherwise an attacker who put an ID into the browser before has
     /// the rights too.
     ///
     /// # Errors
     ///
     /// As for [`remove`](Session::remove).
     pub fn renew(&self) -> Result<(), HttpError> {
-        self.remove(SECRET)?;
+        self.remove(CSRF_SECRET)?;
         self.with(|open, _| {
             open.is_renewed = true;
             Ok(())

@@ -112,7 +112,7 @@ impl StoredSession {
 pub enum Updated {
     /// The session has the new content.
     Saved,
-    /// Somebody else updated it: it has another version.
+    /// Another request updated it: it has another version.
     Conflict,
     /// There is no such session.
     Missing,

@@ -427,7 +427,7 @@ fn a_function_may_use_the_session_that_it_updates() {
     assert_eq!(client.get("/").send().text(), "5");
 }
 
-/// A store that needs time, and fails if it is told to.
+/// A store that needs time, and fails if a test wants that.
 struct Slow(MemorySessions, Arc<Mutex<bool>>);
 
 impl Slow {
@@ -637,12 +637,12 @@ fn a_message_is_shown_once_by_the_next_page_that_is_seen() {
     let app = |request: Request| -> Result<Response, HttpError> {
         let session = Session::load_now(&request)?;
         if let Some(text) = request.path().strip_prefix("/add/") {
-            Flash::new("info", text).add(&session)?;
+            Flash::new("info", text).add_to(&session)?;
             return Ok(http::StatusCode::SEE_OTHER.into_response());
         }
         let messages = Flash::take(&session)?;
         let texts: Vec<_> = messages.iter().map(Flash::text).collect();
-        let status: u16 = request.path()[1..].parse().unwrap();
+        let status: u16 = request.path().trim_start_matches('/').parse().unwrap();
         let status = http::StatusCode::from_u16(status).unwrap();
         Ok((status, texts.join("+")).into_response())
     };

@@ -33,7 +33,7 @@ fn content_type(headers: &HeaderMap) -> Option<MediaType<'_>> {
     MediaType::parse(value.to_str().ok()?)
 }
 
-/// Reads the whole body, and leaves it in the request for whoever reads it next.
+/// Reads the whole body, and leaves it in the request for the next reader.
 pub(super) async fn read(request: &mut Request, limit: usize) -> Result<Bytes, HttpError> {
     match request.body_mut().read_ahead(limit).await {
         Peeked::Whole(content) => return Ok(content),
