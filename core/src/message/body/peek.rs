@@ -92,7 +92,7 @@ impl Body {
         }
     }
 
-    /// A body whose only frame is an error: in place of one that somebody has read a part of.
+    /// A body whose only frame is an error: in place of one that was read in part.
     pub(in crate::message) fn interrupted() -> Body {
         Body::new(Kept {
             start: Bytes::new(),
