@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use enfilade_core::{Cookie, Cookies};
 use hmac::{Hmac, Mac};
@@ -21,6 +21,8 @@ const ENCRYPTED: &str = "e1.";
 const TIME: usize = 8;
 /// The length of a nonce of XChaCha20-Poly1305, in bytes.
 const NONCE: usize = 24;
+/// The length of a tag of Poly1305, in bytes.
+const TAG: usize = 16;
 /// The minimum length of a secret, in bytes.
 const SHORTEST: usize = 32;
 
@@ -130,9 +132,13 @@ impl CookieKeys {
 
     /// The value of a signed cookie with this content.
     pub(crate) fn seal_signed(&self, name: &str, content: &[u8]) -> String {
-        let payload = BASE64.encode([&self.time()[..], content].concat());
-        let mac = self.first().mac(name, &payload).finalize().into_bytes();
-        format!("{SIGNED}{payload}.{}", BASE64.encode(mac))
+        let mut value = String::from(SIGNED);
+        BASE64.encode_string([&self.time()[..], content].concat(), &mut value);
+        let payload = value.get(SIGNED.len()..).unwrap_or_default();
+        let mac = self.first().mac(name, payload).finalize().into_bytes();
+        value.push('.');
+        BASE64.encode_string(mac, &mut value);
+        value
     }
 
     /// The value of an encrypted cookie with this content.
@@ -143,21 +149,19 @@ impl CookieKeys {
     pub(crate) fn seal_encrypted(&self, name: &str, content: &[u8]) -> String {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).expect("the system has random bytes");
-        let plain = [&self.time()[..], content].concat();
-        let context = context(ENCRYPTED, name);
-        let payload = Payload {
-            msg: &plain,
-            aad: &context,
-        };
-        let sealed = self
-            .first()
-            .encryption
-            .encrypt(&nonce.into(), payload)
+        let mut sealed = Vec::with_capacity(NONCE + TIME + content.len() + TAG);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&self.time());
+        sealed.extend_from_slice(content);
+        let plain = sealed.get_mut(NONCE..).unwrap_or_default();
+        let cipher = &self.first().encryption;
+        let tag = cipher
+            .encrypt_inout_detached(&nonce.into(), &context(ENCRYPTED, name), plain.into())
             .expect("short enough for the cipher");
-        format!(
-            "{ENCRYPTED}{}",
-            BASE64.encode([&nonce[..], &sealed].concat())
-        )
+        sealed.extend_from_slice(&tag);
+        let mut value = String::from(ENCRYPTED);
+        BASE64.encode_string(sealed, &mut value);
+        value
     }
 
     /// The content of a signed cookie, and its age.
@@ -166,22 +170,29 @@ impl CookieKeys {
         let mac = BASE64.decode(mac).ok()?;
         let is_valid = |keys: &Keys| keys.mac(name, payload).verify_slice(&mac).is_ok();
         self.keys.iter().any(is_valid).then_some(())?;
-        self.content(&BASE64.decode(payload).ok()?)
+        self.content(BASE64.decode(payload).ok()?)
     }
 
     /// The content of an encrypted cookie, and its age.
     pub(crate) fn open_encrypted(&self, name: &str, value: &str) -> Option<(Vec<u8>, Duration)> {
-        let bytes = BASE64.decode(value.strip_prefix(ENCRYPTED)?).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
-        let context = context(ENCRYPTED, name);
-        let open = |keys: &Keys| {
-            let payload = Payload {
-                msg: sealed,
-                aad: &context,
-            };
-            keys.encryption.decrypt(&(*nonce).into(), payload).ok()
-        };
-        self.content(&self.keys.iter().find_map(open)?)
+        let mut sealed = BASE64.decode(value.strip_prefix(ENCRYPTED)?).ok()?;
+        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>()?;
+        let (plain, tag) = rest.split_last_chunk_mut::<TAG>()?;
+        let (nonce, tag, context) = ((*nonce).into(), (*tag).into(), context(ENCRYPTED, name));
+        let is_open = self.keys.iter().any(|keys| {
+            let opened = keys.encryption.decrypt_inout_detached(
+                &nonce,
+                &context,
+                (&mut *plain).into(),
+                &tag,
+            );
+            opened.is_ok()
+        });
+        let end = NONCE + plain.len();
+        is_open.then_some(())?;
+        sealed.truncate(end);
+        sealed.drain(..NONCE);
+        self.content(sealed)
     }
 
     fn first(&self) -> &Keys {
@@ -199,10 +210,11 @@ impl CookieKeys {
     }
 
     /// The content, and its age. One from the future is as old as one from now: clocks of servers differ.
-    fn content(&self, plain: &[u8]) -> Option<(Vec<u8>, Duration)> {
-        let (time, content) = plain.split_first_chunk::<TIME>()?;
-        let age = self.seconds().saturating_sub(u64::from_be_bytes(*time));
-        Some((content.to_vec(), Duration::from_secs(age)))
+    fn content(&self, mut plain: Vec<u8>) -> Option<(Vec<u8>, Duration)> {
+        let time = u64::from_be_bytes(*plain.first_chunk::<TIME>()?);
+        plain.drain(..TIME);
+        let age = self.seconds().saturating_sub(time);
+        Some((plain, Duration::from_secs(age)))
     }
 }
 

@@ -316,7 +316,9 @@ fn is_value(value: &str) -> bool {
     let unquoted = value
         .strip_prefix('"')
         .and_then(|value| value.strip_suffix('"'));
-    let is_octet = |byte: u8| matches!(byte, b'!'..=b'~') && !b"\",;\\".contains(&byte);
+    // All of `!` to `~` but `"`, `,`, `;` and the backslash.
+    let is_octet =
+        |byte: u8| matches!(byte, b'!' | b'#'..=b'+' | b'-'..=b':' | b'<'..=b'[' | b']'..=b'~');
     unquoted.unwrap_or(value).bytes().all(is_octet)
 }
 

@@ -38,6 +38,7 @@ impl Request {
     /// request.provide(pool.clone());
     /// assert_eq!(request.provided::<Pool>().unwrap().0, "db.example");
     /// ```
+    #[inline]
     pub fn provide<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
         self.0.provided.0.push(value);
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use enfilade_core::{
     Application, BoxError, Cookie, Description, Eventual, HttpError, Middleware, Reply, Request,
-    Response, Wrapper, wrapped,
+    Wrapper, wrapped,
 };
 use http::{HeaderValue, Method, StatusCode};
 
@@ -316,6 +316,7 @@ impl Sessions {
     }
 
     /// A place for the session of a request; one that is left over from another, if there is one.
+    #[inline]
     fn slot(self: &Arc<Self>) -> Arc<Slot> {
         let spare = self.spare.0.try_lock().ok();
         let mut slot = spare.and_then(|mut spare| spare.pop()).unwrap_or_default();
@@ -325,12 +326,9 @@ impl Sessions {
         slot
     }
 
-    /// Keeps the place for another request, if it is not used elsewhere.
-    fn recycle(&self, mut slot: Arc<Slot>) {
-        let Some(own) = Arc::get_mut(&mut slot) else {
-            return;
-        };
-        own.reset();
+    /// Keeps a place for another request.
+    #[inline]
+    fn recycle(&self, slot: Arc<Slot>) {
         if let Ok(mut spare) = self.spare.0.try_lock()
             && spare.len() < SPARE
         {
@@ -370,18 +368,28 @@ impl Middleware for Sessions {
 
 impl Wrapper for Sessions {
     fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
-        let slot = self.slot();
+        let mut slot = self.slot();
         request.provide(slot.clone());
+        let reply = inner.call(request);
+        // Most requests end here.
+        if reply.is_ready()
+            && let Some(own) = Arc::get_mut(&mut slot)
+            && own.end_untouched()
+        {
+            self.recycle(slot);
+            return reply;
+        }
         let sessions = self.clone();
-        inner
-            .call(request)
-            .then(move |response: Response| match slot.close() {
-                None => {
-                    sessions.recycle(slot);
-                    Reply::new(response)
-                }
+        reply.then(move |response| {
+            let (open, slot) = Slot::end(slot);
+            if let Some(slot) = slot {
+                sessions.recycle(slot);
+            }
+            match open {
+                None => Reply::new(response),
                 Some(open) => sessions.save(*open, response),
-            })
+            }
+        })
     }
 
     fn describe(&self) -> Description {

@@ -60,24 +60,47 @@ enum Phase {
     Closed,
 }
 
+impl Phase {
+    fn into_open(self) -> Option<Box<Open>> {
+        match self {
+            Phase::Open(open) => Some(open),
+            Phase::Untouched | Phase::Closed => None,
+        }
+    }
+}
+
 impl Slot {
     /// Makes it ready for a request.
+    #[inline]
     pub(super) fn begin(&mut self, sessions: &Arc<Sessions>) {
         let state = unpoisoned(self.0.get_mut());
         state.sessions = Some(sessions.clone());
     }
 
-    /// Makes it ready to be kept for another request.
-    pub(super) fn reset(&mut self) {
-        *unpoisoned(self.0.get_mut()) = State::default();
+    /// Ends the request, and makes it ready for another one, if the request did not look at its session.
+    #[inline]
+    pub(super) fn end_untouched(&mut self) -> bool {
+        let state = unpoisoned(self.0.get_mut());
+        let is_untouched = matches!(state.phase, Phase::Untouched);
+        if is_untouched {
+            state.sessions = None;
+        }
+        is_untouched
     }
 
-    /// Returns what the request did to its session, if it looked at it. It can do no more.
-    pub(super) fn close(&self) -> Option<Box<Open>> {
-        match std::mem::replace(&mut self.lock().phase, Phase::Closed) {
-            Phase::Open(open) => Some(open),
-            Phase::Untouched | Phase::Closed => None,
+    /// Ends the request: returns what it did to its session, and the place for another request, if no one else has it. Who
+    /// has it can do no more.
+    pub(super) fn end(mut slot: Arc<Slot>) -> (Option<Box<Open>>, Option<Arc<Slot>>) {
+        if let Some(own) = Arc::get_mut(&mut slot) {
+            let state = std::mem::take(unpoisoned(own.0.get_mut()));
+            return (state.phase.into_open(), Some(slot));
         }
+        let closed = State {
+            sessions: None,
+            phase: Phase::Closed,
+        };
+        let state = std::mem::replace(&mut *slot.lock(), closed);
+        (state.phase.into_open(), None)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
