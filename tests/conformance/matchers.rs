@@ -1,10 +1,17 @@
 //! Matchers of header values and other texts.
 
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use fancy_regex::Regex;
 use serde_json::Value;
 
 use crate::case::{known, object, texts};
 use crate::verdict::{Check, Trouble, all, any_of, ensure, fail, unsupported};
+
+/// Bits that are left over at the end do not matter here.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// The values that some matchers compare the header with.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +36,10 @@ pub(crate) fn text(name: &str, wanted: &Value, found: &str) -> Option<Check> {
             texts(wanted).and_then(|list| said(list.into_iter().any(|part| found.contains(part))))
         }
         "not_contains" => each(&|part| !found.contains(part)),
+        "not_contains_decoded" => {
+            let decoded = decoded(found);
+            each(&|part| !found.contains(part) && !decoded.iter().any(|text| text.contains(part)))
+        }
         "regex" => regex(wanted, found).and_then(said),
         "not_regex" => regex(wanted, found).and_then(|matches| said(!matches)),
         "max_length" => match wanted.as_u64() {
@@ -37,6 +48,24 @@ pub(crate) fn text(name: &str, wanted: &Value, found: &str) -> Option<Check> {
         },
         _ => return None,
     })
+}
+
+/// What the parts of a value are as base64, in both alphabets.
+fn decoded(value: &str) -> Vec<String> {
+    let is_base64 =
+        |character: char| character.is_ascii_alphanumeric() || "+/-_".contains(character);
+    let parts = value.split(|character| !is_base64(character));
+    let decode = |part: &str| {
+        let part = part.replace('+', "-").replace('/', "_");
+        // Data may begin in the middle of what looks like it.
+        let starts = (0..4.min(part.len())).filter_map(|start| part.get(start..));
+        let all = starts.map(|part| part.get(..part.len() - (part.len() % 4 == 1) as usize));
+        let decoded = all.flatten().filter_map(|part| BASE64.decode(part).ok());
+        decoded
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .collect::<Vec<_>>()
+    };
+    parts.flat_map(decode).collect()
 }
 
 pub(crate) fn text_of(wanted: &Value) -> Check<&str> {
@@ -221,6 +250,17 @@ mod tests {
             example(json!({"contains_any": ["x", "b"]}), &["ab"], &["c"]),
             example(json!({"not_contains": "b"}), &["ac"], &["abc"]),
             example(json!({"not_contains": "b"}), &[], &["b"]),
+            // `bar` in base64 is `YmFy`, also behind other bytes and between dots.
+            example(
+                json!({"not_contains_decoded": "bar"}),
+                &["a=YmFh.Zm9v"],
+                &["bar"],
+            ),
+            example(
+                json!({"not_contains_decoded": "bar"}),
+                &["e1"],
+                &["a=x.AYmFyA"],
+            ),
             example(json!({"regex": "^(?!a)b"}), &["bc"], &["ab"]),
             example(json!({"regex": ".*"}), &["b"], &[]),
             example(json!({"not_regex": "^a"}), &["b"], &["a"]),

@@ -135,6 +135,8 @@ fn run_step(
 ) -> Check<Option<Background>> {
     let keys = ["at_s", "advance_clock_s", "background"];
     let keys = [&keys[..], &["request", "expect", "capture", "note"]].concat();
+    // A secret that is another one from the second step on is made with the stack.
+    let keys = [&keys[..], &["config_change"]].concat();
     known(spec, "step", &keys)?;
     stack.clock.tell(spec)?;
     let mut wanted = request::parse(&substitute(&spec["request"], captured)?)?;
@@ -202,18 +204,31 @@ fn by_step(spec: &Value, recorder: &Recorder, step: &Arc<AtomicUsize>) -> Check<
 /// Keeps the values that a step captures from its response.
 fn take(capture: &Value, response: Option<&ObservedResponse>, captured: &mut Captured) -> Check {
     for (name, source) in object(capture)? {
-        let header = source
-            .as_str()
-            .and_then(|source| source.strip_prefix("header:"));
-        let Some((response, header)) = response.zip(header) else {
+        let kind = source.as_str().and_then(|source| source.split_once(':'));
+        let (Some(response), Some((kind, wanted))) = (response, kind) else {
             return unsupported(format!("capture {source}"));
         };
-        match response.lines(header).first() {
-            Some(value) => captured.insert(name.clone(), (*value).to_owned()),
-            None => return fail(format!("there is no header {header} to capture")),
+        let value = match kind {
+            "header" => response.lines(wanted).first().copied(),
+            "cookie" => cookie(&response.lines("set-cookie"), wanted),
+            _ => return unsupported(format!("capture {source}")),
+        };
+        match value {
+            Some(value) => captured.insert(name.clone(), value.to_owned()),
+            None => return fail(format!("there is no {kind} {wanted} to capture")),
         };
     }
     Ok(())
+}
+
+/// The value of the cookie of this name that a response sets.
+fn cookie<'a>(lines: &[&'a str], name: &str) -> Option<&'a str> {
+    let mut pairs = lines
+        .iter()
+        .filter_map(|line| line.split(';').next()?.split_once('='));
+    pairs
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
 }
 
 /// Replaces `{{name}}` and `{{name|filter}}` by captured values.

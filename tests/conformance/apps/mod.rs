@@ -3,6 +3,7 @@
 mod content;
 mod cookies;
 mod record;
+mod session;
 mod sets;
 
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub(crate) fn build(spec: &Value, label: Option<&str>, recorder: &Recorder) -> C
         "fixed" => fixed(spec, recorder)?,
         "error" => failing(spec),
         "panic" => panicking(spec)?,
+        "session_app" => session::of_path(),
         "sets_cookies" => cookies::setting(spec)?,
         _ => sleeping(spec, recorder)?,
     };
@@ -72,6 +74,8 @@ fn own_keys(kind: &str) -> Check<Vec<&'static str>> {
         "error" => vec!["message"],
         "panic" => vec!["message", "payload", "when"],
         "sets_cookies" => cookies::KEYS.to_vec(),
+        // What its paths do is in `session.rs`.
+        "session_app" => vec!["routes"],
         "sleep" => vec!["ms", "then"],
         other => return unsupported(format!("an app of the kind {other:?}")),
     })

@@ -99,9 +99,12 @@ fn a_case_has_a_reason_not_to_run() {
 #[test]
 fn a_case_of_a_missing_component_needs_it() {
     let needs = |component: &str| Err(Trouble::Needs(component.to_owned()));
-    let case = json!({"component": "sessions", "mood": "good"});
-    assert_eq!(check(&case, &json!({})), needs("sessions"));
-    let stack = json!({"stack": [{"middleware": "session"}, {"middleware": "head"}]});
+    let case = json!({"component": "http_parsing", "mood": "good"});
+    assert_eq!(check(&case, &json!({})), needs("http_parsing"));
+    let stack = json!({"stack": [{"middleware": "require_accept"}, {"middleware": "head"}]});
     let case = json!({"app": {"kind": "echo"}, "request": get("/"), "config": stack});
-    assert_eq!(check(&case, &json!({"status": 200})), needs("session"));
+    assert_eq!(
+        check(&case, &json!({"status": 200})),
+        needs("require_accept")
+    );
 }
