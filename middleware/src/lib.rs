@@ -55,6 +55,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod auth;
 mod content;
 mod data;
 mod dispatch;
@@ -70,6 +71,21 @@ mod rewriting;
 mod shared;
 mod state;
 
+pub use auth::allow_addresses::AllowAddresses;
+#[cfg(feature = "auth")]
+pub use auth::api_keys::ApiKeys;
+pub use auth::authorize::{Authorize, Who};
+#[cfg(feature = "auth")]
+pub use auth::basic::{Basic, PasswordCheck};
+pub use auth::bearer::Bearer;
+#[cfg(feature = "auth")]
+pub use auth::client_certificates::ClientCertificates;
+pub use auth::forward_auth::ForwardAuth;
+#[cfg(feature = "htpasswd")]
+pub use auth::htpasswd::Htpasswd;
+pub use auth::identity::Identity;
+#[cfg(feature = "auth")]
+pub use auth::passwords::Passwords;
 pub use content::coding::{Coding, Negotiated, negotiate_coding};
 #[cfg(feature = "compression")]
 pub use content::compression::{Compression, Etags, Flush, MemoUsage};

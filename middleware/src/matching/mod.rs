@@ -5,6 +5,7 @@ pub(crate) mod guard;
 pub(crate) mod host_pattern;
 pub(crate) mod language;
 pub(crate) mod media_range;
+pub(crate) mod networks;
 pub(crate) mod origin;
 pub(crate) mod origin_policy;
 pub(crate) mod path_glob;

@@ -7,7 +7,6 @@ use std::mem;
 
 use enfilade_core::{Head, Request, Response};
 
-use super::basic;
 use super::captured::Captured;
 use super::clock::{Moment, TimeFormat};
 use super::directive::{self, FormatPiece};
@@ -16,6 +15,7 @@ use super::field::{
 };
 use crate::error::Error;
 use crate::error::ErrorKind;
+use crate::shared::authorization;
 use crate::shared::escape::Syntax;
 use crate::shared::redaction::Redaction;
 
@@ -273,7 +273,9 @@ impl Format {
         for (at, field) in self.fields_at(&self.from_request) {
             if *field == Field::Either(EitherField::ClaimedUser) {
                 captured.add(at, |text| {
-                    if let Some(user) = basic::user(request.headers()) {
+                    if let Some(user) =
+                        authorization::basic(request.headers()).map(|(user, _)| user)
+                    {
                         context.syntax.escape_name(text, &user);
                     }
                 });

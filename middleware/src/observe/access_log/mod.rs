@@ -1,6 +1,5 @@
 //! Writes a log line for each request.
 
-mod basic;
 mod captured;
 mod clock;
 mod directive;

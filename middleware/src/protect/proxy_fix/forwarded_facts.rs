@@ -5,9 +5,9 @@ use enfilade_core::{Request, Scheme};
 use http::HeaderMap;
 
 use super::forwarded::elements;
-use super::networks::Networks;
 use super::node::{ForwardedNode, parse_port};
 use super::x_forwarded::{XForwarded, members, parse_prefix, parse_scheme};
+use crate::matching::networks::Networks;
 
 /// The maximum number of trusted proxies in a chain.
 const MAX_PROXIES: usize = 100;

@@ -2,7 +2,6 @@
 
 mod forwarded;
 mod forwarded_facts;
-mod networks;
 mod node;
 mod x_forwarded;
 
@@ -16,9 +15,9 @@ use http::header::FORWARDED;
 
 pub use self::forwarded::{ForwardedElement, parse_forwarded};
 use self::forwarded_facts::ForwardedFacts;
-use self::networks::Networks;
 pub use self::x_forwarded::XForwarded;
 use crate::error::Error;
+use crate::matching::networks::Networks;
 
 /// The headers that are removed.
 static NAMES: [HeaderName; 6] = [

@@ -1,4 +1,4 @@
-//! Networks of trusted proxies.
+//! Networks of addresses.
 
 use std::net::IpAddr;
 
@@ -10,26 +10,68 @@ use crate::error::ErrorKind;
 
 /// Networks, parsed when the stack is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Networks(Vec<IpNet>);
+pub(crate) struct Networks {
+    list: Vec<IpNet>,
+    /// The first and the last address of each network, in order; networks that touch are one.
+    ranges: Vec<(Place, Place)>,
+}
+
+/// An address as a number, and whether it is of version 6, so that no IPv4 address is in an IPv6 network.
+type Place = (bool, u128);
 
 impl Networks {
-    pub(super) fn parse<T: AsRef<str>>(
+    pub(crate) fn parse<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Networks, Error> {
         let networks = networks.into_iter();
         let networks = networks.map(|network| parse(network.as_ref()));
-        networks.collect::<Result<_, _>>().map(Networks)
+        let list: Vec<IpNet> = networks.collect::<Result<_, _>>()?;
+        let ranges = list.iter().map(|network| {
+            let (first, last) = (network.network(), network.broadcast());
+            (place(first), place(last))
+        });
+        let ranges = merged(ranges.collect());
+        Ok(Networks { list, ranges })
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let place = place(address.to_canonical());
+        let after = self.ranges.partition_point(|(first, _)| *first <= place);
+        let range = after.checked_sub(1).and_then(|at| self.ranges.get(at));
+        range.is_some_and(|(_, last)| place <= *last)
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
+fn place(address: IpAddr) -> Place {
+    match address {
+        IpAddr::V4(address) => (false, u128::from(u32::from(address))),
+        IpAddr::V6(address) => (true, u128::from(address)),
+    }
+}
+
+fn merged(mut ranges: Vec<(Place, Place)>) -> Vec<(Place, Place)> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(Place, Place)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match merged.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => merged.push((first, last)),
+        }
+    }
+    merged
 }
 
 impl From<&Networks> for OptionValue {
     fn from(networks: &Networks) -> OptionValue {
-        networks.0.iter().map(OptionValue::shown).collect()
+        networks.list.iter().map(OptionValue::shown).collect()
     }
 }
 

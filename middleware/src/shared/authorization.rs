@@ -1,24 +1,32 @@
-//! The user name of Basic credentials (RFC 7617), which is not verified.
+//! The header `Authorization` (RFC 9110, section 11.6.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-/// The user that a request claims to be from; `None` without such credentials, or if they are repeated.
-pub(super) fn user(headers: &HeaderMap) -> Option<Vec<u8>> {
+/// The scheme, and the credentials behind it; `None` if there are none, or two lines of them.
+pub(crate) fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
     let mut lines = headers.get_all(AUTHORIZATION).into_iter();
     let (line, None) = (lines.next()?, lines.next()) else {
         return None;
     };
     let (scheme, credentials) = line.to_str().ok()?.split_once(' ')?;
+    Some((scheme, credentials.trim_matches(' ')))
+}
+
+/// The user and the password of Basic credentials (RFC 7617, section 2), which are not verified.
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (scheme, credentials) = authorization(headers)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let mut name = STANDARD.decode(credentials.trim_matches(' ')).ok()?;
+    let mut name = STANDARD.decode(credentials).ok()?;
+    // A password may have colons, and a name has none.
     let colon = name.iter().position(|&byte| byte == b':')?;
+    let password = name.split_off(colon + 1);
     name.truncate(colon);
-    Some(name)
+    Some((name, password))
 }
 
 #[cfg(test)]
@@ -46,7 +54,7 @@ mod tests {
             for line in lines {
                 headers.append(AUTHORIZATION, HeaderValue::from_static(line));
             }
-            let found = user(&headers);
+            let found = basic(&headers).map(|(user, _)| user);
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{lines:?}");
         }
     }
