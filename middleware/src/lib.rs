@@ -16,6 +16,7 @@
 //! | change the content | `Compression`, `Decompression`, [`ContentType`], `Conditional`, `Etag`, `Ranges`, `FileSource`, `SendFile` |
 //! | set headers | [`Headers`], [`SecurityHeaders`], [`Cors`], [`CacheControl`], [`Propagate`], [`Sensitive`] |
 //! | protect | [`Timeout`], [`BodyLimit`], [`ConcurrencyLimit`], `RateLimit`, [`TrustedHosts`], [`Maintenance`] |
+//! | know who asks | `Basic`, [`Bearer`], `ApiKeys`, `ClientCertificates`, [`ForwardAuth`]; [`Authorize`], [`AllowAddresses`]; passwords: `Htpasswd`, `Passwords` |
 //! | handle errors | [`ErrorPages`], [`CatchPanic`], [`DebugErrors`] |
 //! | observe | `AccessLog`, `LogFile`, [`RequestId`], `Metrics`, `Trace`, [`Timing`], `Profile`, [`Inspect`] |
 //! | shared by several | [`Guard`] tests requests, [`ResponseFilter`] tests responses, [`OriginPolicy`] tests where a request comes from |
@@ -41,13 +42,15 @@
 //! | [`Cors`] | other origins can read rejections; a preflight meets no limit and no login |
 //! | [`DebugErrors`], [`ErrorPages`] | they show a page for every error from inside |
 //! | [`CatchPanic`] | it catches the panics of everything inside |
-//! | [`Maintenance`], `RateLimit`, [`ConcurrencyLimit`] | they reject before any work is done |
+//! | [`AllowAddresses`], [`Maintenance`], `RateLimit`, [`ConcurrencyLimit`] | they reject before any work is done |
 //! | [`Timeout`] | the time in a backlog does not count |
 //! | `Decompression`, [`BodyLimit`] | the limit counts the bytes that the application sees |
 //! | `Spool` | it keeps what the application reads |
 //! | `Sessions` | a rejected request needs no session; what is inside reads it |
 //! | [`Csrf`] | it reads the method that was sent, the client's scheme and host, and with tokens the session |
+//! | `Basic`, [`Bearer`], `ApiKeys`, `ClientCertificates`, [`ForwardAuth`] | guesses are limited, and preflights need no password |
 //! | [`MethodOverride`], [`Slashes`], `Rewrite` | the router sees the new method and path; forms are read within the limit |
+//! | [`Authorize`] | its rules see the identity, and the path and the method as the router does |
 //! | [`Propagate`] | it sees the request as the application does |
 //! | `Files` | it responds if there is a file; the router and its fallback do otherwise |
 //! | [`NotFound`] | it responds if the router has no route |

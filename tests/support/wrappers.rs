@@ -4,12 +4,13 @@ use std::io::sink;
 use std::time::Duration;
 
 use enfilade::middleware::{
-    AccessLog, BodyLimit, CacheControl, CacheRule, CanonicalHost, CatchPanic, Compression,
-    ConcurrencyLimit, Conditional, ContentType, Cors, Csrf, DebugErrors, Decompression, ErrorPages,
-    Etag, Files, Headers, HttpsRedirect, Inspect, Maintenance, MemorySessions, MemoryTree,
-    MethodOverride, Metrics, NotFound, Propagate, ProxyFix, Quota, Ranges, RateLimit, RequestId,
-    Rewrite, SecurityHeaders, SendFile, Sensitive, Sessions, Slashes, Spool, Timeout, Timing,
-    Trace, TrustedHosts, XForwarded,
+    AccessLog, AllowAddresses, ApiKeys, Authorize, Basic, Bearer, BodyLimit, CacheControl,
+    CacheRule, CanonicalHost, CatchPanic, ClientCertificates, Compression, ConcurrencyLimit,
+    Conditional, ContentType, Cors, Csrf, DebugErrors, Decompression, ErrorPages, Etag, Files,
+    ForwardAuth, Guard, Headers, HttpsRedirect, Inspect, Maintenance, MemorySessions, MemoryTree,
+    MethodOverride, Metrics, NotFound, Passwords, Propagate, ProxyFix, Quota, Ranges, RateLimit,
+    RequestId, Rewrite, SecurityHeaders, SendFile, Sensitive, Sessions, Slashes, Spool, Timeout,
+    Timing, Trace, TrustedHosts, Who, XForwarded,
 };
 use enfilade::{Application, Middleware, Request};
 use http::{HeaderName, StatusCode};
@@ -29,6 +30,9 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
     let proxies = ProxyFix::trust_x_forwarded(["10.0.0.0/8"], [XForwarded::For]).unwrap();
     let rule = CacheRule::new("no-cache").unwrap().any_status();
     let id = HeaderName::from_static("x-client");
+    let all = AllowAddresses::new(["0.0.0.0/0", "::/0"])
+        .unwrap()
+        .allow_unknown();
     let robots = MemoryTree::new()
         .file("robots.txt", "User-agent: *")
         .unwrap();
@@ -76,6 +80,7 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
         ("DebugErrors", wrapper(DebugErrors::insecure_in_release())),
         ("ErrorPages", wrapper(ErrorPages::new())),
         ("CatchPanic", wrapper(CatchPanic::new())),
+        ("AllowAddresses", wrapper(all)),
         ("Maintenance", wrapper(Maintenance::new())),
         (
             "RateLimit",
@@ -88,11 +93,32 @@ pub(crate) fn wrappers() -> Vec<(&'static str, Wrap)> {
         ("Spool", wrapper(Spool::new(1 << 20))),
         ("Sessions", wrapper(Sessions::new(MemorySessions::new(100)))),
         ("Csrf", wrapper(Csrf::new())),
+        (
+            "Basic",
+            wrapper(Basic::new("house", Passwords::new()).unwrap().optional()),
+        ),
+        (
+            "Bearer",
+            wrapper(Bearer::new("house", |_| None).unwrap().optional()),
+        ),
+        (
+            "ApiKeys",
+            wrapper(ApiKeys::new("house").unwrap().optional()),
+        ),
+        (
+            "ClientCertificates",
+            wrapper(ClientCertificates::new().optional()),
+        ),
+        ("ForwardAuth", wrapper(ForwardAuth::new(|_: Request| ""))),
         ("MethodOverride", wrapper(MethodOverride::new())),
         ("Slashes", wrapper(Slashes::trim())),
         (
             "Rewrite",
             wrapper(Rewrite::new().rule("^/old/", "/").unwrap()),
+        ),
+        (
+            "Authorize",
+            wrapper(Authorize::new().rule(Guard::new("all", |_| true), Who::anyone())),
         ),
         ("Propagate", wrapper(Propagate::new([id]).unwrap())),
         ("Files", wrapper(Files::new(robots))),

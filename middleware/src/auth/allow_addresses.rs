@@ -48,6 +48,7 @@ use crate::matching::networks::Networks;
 pub struct AllowAddresses {
     allowed: Networks,
     denied: Networks,
+    allows_unknown: bool,
 }
 
 impl AllowAddresses {
@@ -60,6 +61,7 @@ impl AllowAddresses {
         Ok(AllowAddresses {
             allowed: Networks::parse(networks)?,
             denied: Networks::parse([""; 0])?,
+            allows_unknown: false,
         })
     }
 
@@ -92,6 +94,12 @@ impl AllowAddresses {
         self.denied = Networks::parse(networks)?;
         Ok(self)
     }
+
+    /// Lets clients pass whose address is not known, such as those of a Unix socket.
+    pub fn allow_unknown(mut self) -> Self {
+        self.allows_unknown = true;
+        self
+    }
 }
 
 impl Middleware for AllowAddresses {
@@ -104,7 +112,7 @@ impl Wrapper for AllowAddresses {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let address = request.client_address();
         let is_allowed = |address| self.allowed.contains(address) && !self.denied.contains(address);
-        match address.is_some_and(is_allowed) {
+        match address.map_or(self.allows_unknown, is_allowed) {
             true => inner.call(request),
             false => Reply::new(HttpError::new(StatusCode::FORBIDDEN)),
         }

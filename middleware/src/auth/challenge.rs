@@ -44,7 +44,7 @@ impl Challenge {
         inner.call(request)
     }
 
-    /// A 401 of the innermost component around a request that can say who its client is; a 403 if there is none.
+    /// A 401 of the innermost component around a request that can say who its client is; a 403 without one.
     pub(super) fn of_request(request: &Request) -> HttpError {
         match request.provided::<Challenge>() {
             Some(challenge) => challenge.refusal(""),

@@ -53,6 +53,7 @@ use crate::error::{Error, ErrorKind};
 pub struct ClientCertificates {
     prints: HashMap<[u8; 32], Identity>,
     function: Option<Arc<dyn Fn(&[u8]) -> Option<Identity> + Send + Sync>>,
+    is_optional: bool,
 }
 
 impl ClientCertificates {
@@ -94,6 +95,12 @@ impl ClientCertificates {
         self
     }
 
+    /// Lets clients without a known certificate pass, without an identity: an [`Authorize`](crate::Authorize) inside decides.
+    pub fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
     fn identify(&self, request: &Request) -> Option<Identity> {
         let tls = request.connection().tls()?;
         // The client's own certificate is the first.
@@ -116,6 +123,7 @@ impl Wrapper for ClientCertificates {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         match self.identify(&request) {
             Some(identity) => admit(inner, request, identity),
+            None if self.is_optional => inner.call(request),
             None => {
                 let refusal = HttpError::new(StatusCode::FORBIDDEN);
                 Reply::new(refusal.message("A known client certificate is required."))
@@ -124,7 +132,9 @@ impl Wrapper for ClientCertificates {
     }
 
     fn describe(&self) -> Description {
-        Description::new("ClientCertificates").option("fingerprints", self.prints.len())
+        Description::new("ClientCertificates")
+            .option("fingerprints", self.prints.len())
+            .option("optional", self.is_optional)
     }
 }
 

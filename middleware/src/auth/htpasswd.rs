@@ -64,6 +64,10 @@ impl Htpasswd {
     /// # Errors
     ///
     /// If it cannot be read, or as for [`parse`](Htpasswd::parse).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random bytes.
     pub fn open(path: impl AsRef<Path>) -> Result<Htpasswd, Error> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -78,6 +82,10 @@ impl Htpasswd {
     /// # Errors
     ///
     /// If a line is not a name and an Argon2id hash, or a name is repeated; the error has the number of the line.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random bytes.
     pub fn parse(text: &str) -> Result<Htpasswd, Error> {
         let mut users = HashMap::new();
         let mut first = None;

@@ -23,7 +23,7 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// No names. Nobody can log in.
+    /// No names, so no one can log in.
     ///
     /// # Panics
     ///

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// HMAC-SHA-256 with a random key: equal texts have equal hashes here, and nobody can make a table of them.
+/// HMAC-SHA-256 with a random key: equal texts have equal hashes here, and no table of them can be made.
 #[derive(Clone)]
 pub(crate) struct KeyedHash(Hmac<Sha256>);
 

@@ -1,5 +1,7 @@
 //! Bodies of the kinds that clients send: JSON, forms, and forms with files.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -62,6 +64,23 @@ impl RequestBuilder {
         let text = serde_html_form::to_string(value);
         let text = text.unwrap_or_else(|error| fail(&format!("the value is not a form: {error}")));
         self.content("application/x-www-form-urlencoded", text)
+    }
+
+    /// Adds a name and a password (Basic, RFC 7617).
+    ///
+    /// ```
+    /// # use enfilade_core as enfilade;
+    /// use enfilade::{Application, Request};
+    /// use enfilade_testing::Client;
+    ///
+    /// let app = Application::new(|request: Request| request.headers()["authorization"].to_str().unwrap().to_owned());
+    /// let request = Client::new(app).get("/").basic_auth("Aladdin", "open sesame");
+    /// assert_eq!(request.send().text(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    /// ```
+    #[track_caller]
+    pub fn basic_auth(self, user: &str, password: &str) -> Self {
+        let credentials = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        self.header("authorization", format!("Basic {credentials}"))
     }
 
     /// Sets the body of a form with files (`multipart/form-data`) and its `Content-Type`.

@@ -4,18 +4,35 @@ use std::borrow::Cow;
 
 /// Components that respond to some requests themselves.
 const RESPONDING: &[&str] = &[
+    "AllowAddresses",
+    "ApiKeys",
+    "Authorize",
+    "Basic",
+    "Bearer",
     "BodyLimit",
     "CatchPanic",
+    "ClientCertificates",
     "ConcurrencyLimit",
+    "Csrf",
     "DebugErrors",
+    "ForwardAuth",
     "Maintenance",
     "NotFound",
     "RateLimit",
     "Timeout",
 ];
 
+/// Components that find out who the client is.
+const IDENTIFYING: &[&str] = &[
+    "ApiKeys",
+    "Basic",
+    "Bearer",
+    "ClientCertificates",
+    "ForwardAuth",
+];
+
 /// Known rules, by the names of components: any of the first must not be outside any of the second.
-pub(super) const KNOWN: [(&[&str], &[&str], &str); 37] = [
+pub(super) const KNOWN: [(&[&str], &[&str], &str); 41] = [
     (
         &["Compression"],
         &["AccessLog"],
@@ -179,14 +196,34 @@ pub(super) const KNOWN: [(&[&str], &[&str], &str); 37] = [
         "the origin of a page is compared with the proxy's scheme and host, not the client's",
     ),
     (
-        &["Csrf"],
-        &["Cors"],
-        "pages of other origins cannot read why they are rejected",
-    ),
-    (
         &["MethodOverride"],
         &["Csrf"],
         "a POST of another site is checked as the method that it names",
+    ),
+    (
+        &["Authorize"],
+        IDENTIFYING,
+        "rules are applied before it is known who the client is",
+    ),
+    (
+        &["Authorize"],
+        &["MethodOverride", "Rewrite", "Slashes"],
+        "rules see another path or method than the router",
+    ),
+    (
+        &["AllowAddresses"],
+        &["ProxyFix"],
+        "access is decided by the proxy's address, not the client's",
+    ),
+    (
+        &["Basic", "Bearer", "ApiKeys"],
+        &["ProxyFix"],
+        "behind a proxy that terminates TLS, credentials are rejected as if they came without TLS",
+    ),
+    (
+        &["Basic", "ForwardAuth"],
+        &["RateLimit"],
+        "passwords can be guessed without a limit",
     ),
     (
         &["Sessions"],

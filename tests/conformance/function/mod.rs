@@ -1,5 +1,6 @@
 //! Cases about one function.
 
+mod auth;
 mod cookies;
 mod ranges;
 mod requests;
@@ -56,6 +57,8 @@ pub(crate) fn run(case: &Case) -> Check {
         "resolve" => resolve(input)?,
         "is_child_of" => is_child_of(input)?,
         "is_reserved_windows_name" => is_reserved_on_windows(input)?,
+        "encode_basic" => auth::encode_basic(input)?,
+        "parse_basic" => auth::parse_basic(input)?,
         "parse_range" => ranges::parse_range(input)?,
         "parse_content_range" => ranges::parse_content_range(input)?,
         "remove_dot_segments" => requests::remove_dot_segments(input)?,

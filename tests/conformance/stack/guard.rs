@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use enfilade::middleware::{
-    BodyLimit, ConcurrencyLimit, Guard, Mounts, ProxyFix, Timeout, TrustedHosts, When, XForwarded,
+    Basic, BodyLimit, ConcurrencyLimit, Guard, Mounts, Passwords, ProxyFix, Timeout, TrustedHosts,
+    When, XForwarded,
 };
 use enfilade::{Application, Request, around};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::Parts;
-use crate::case::{known, number, required, text, texts};
+use crate::case::{known, number, object, required, text, texts};
+use crate::matchers::text_of;
 use crate::quotas;
 use crate::verdict::{Check, refused, unsupported};
 
@@ -155,4 +157,14 @@ pub(super) fn timeout(_: &Parts<'_>, layer: &Value, app: Application) -> Check<A
         }
         Some(Err(_)) => return unsupported(format!("the status of {layer}")),
     })
+}
+
+pub(super) fn basic_auth(_: &Parts<'_>, layer: &Value, app: Application) -> Check<Application> {
+    known(layer, "config", &["middleware", "realm", "users"])?;
+    let mut passwords = Passwords::new();
+    for (user, password) in object(&layer["users"])? {
+        passwords = passwords.user(user, text_of(password)?);
+    }
+    let basic = Basic::new(required(layer, "realm")?, passwords).or_else(refused)?;
+    Ok(app.wrap(basic))
 }

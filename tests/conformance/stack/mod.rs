@@ -24,9 +24,10 @@ use crate::observed::Log;
 use crate::verdict::{Check, needs, unsupported};
 
 /// The components that exist. A new component is one more line here, and one less in [`TO_COME`].
-const COMPONENTS: [&str; 31] = [
+const COMPONENTS: [&str; 32] = [
     "accept_encoding",
     "access_log",
+    "basic_auth",
     "cascade",
     "compression",
     "conditional",
@@ -64,8 +65,9 @@ const COMPONENTS: [&str; 31] = [
 const TO_COME: [&str; 3] = ["basic_auth", "http_parsing", "require_accept"];
 
 /// Our wrapper for each `middleware` of a case.
-const MIDDLEWARE: [(&str, Build); 30] = [
+const MIDDLEWARE: [(&str, Build); 31] = [
     ("access_log", observe::access_log),
+    ("basic_auth", guard::basic_auth),
     ("body_limit", guard::body_limit),
     ("cascade", dispatch::outer_cascade),
     ("catch_panic", errors::catch_panic),
