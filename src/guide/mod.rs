@@ -21,6 +21,8 @@ chapters! {
     files
     #[cfg(feature = "time")]
     conditional
+    #[cfg(all(feature = "auth", feature = "form", feature = "htpasswd", feature = "laws", feature = "sessions"))]
+    sessions
     errors
     wrappers
     dispatch
