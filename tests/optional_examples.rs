@@ -178,6 +178,70 @@ fn forms() {
     stop(process);
 }
 
+#[test]
+fn login() {
+    let process = start("login");
+    let mut wire = Wire::connect(process.address);
+    let mut cookie = String::new();
+    // A response, with the cookie that a browser has by then.
+    let mut ask = |line: &str, body: &str| {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nAccept: text/html\r\n";
+        let response = send(&mut wire, line, &format!("{form}{cookie}"), body);
+        if let Some(set) = response.header("set-cookie") {
+            cookie = format!("Cookie: {}\r\n", set.split(';').next().unwrap());
+        }
+        response
+    };
+    let token_of = |page: &WireResponse| {
+        let text = page.text().to_owned();
+        let token = text.split("csrf_token\" value=\"").nth(1).unwrap();
+        token.split('"').next().unwrap().to_owned()
+    };
+    let location = |response: &WireResponse| response.header("location").unwrap();
+
+    let refused = ask("GET /members", "");
+    assert_eq!(location(&refused), "/login?next=%2Fmembers");
+    let token = token_of(&ask("GET /signup", ""));
+    assert_eq!(
+        ask("POST /signup", "name=ada&password=engine").status(),
+        "403 Forbidden"
+    );
+    let joined = ask(
+        "POST /signup",
+        &format!("csrf_token={token}&name=ada&password=engine"),
+    );
+    assert_eq!(location(&joined), "/members");
+    let page = ask("GET /members", "");
+    assert!(
+        page.text().contains("<p class=success>Welcome, ada.</p>"),
+        "{}",
+        page.text()
+    );
+    assert!(!ask("GET /members", "").text().contains("Welcome"));
+    // The token from before the login is worth nothing.
+    assert_eq!(
+        ask("POST /logout", &format!("csrf_token={token}")).status(),
+        "403 Forbidden"
+    );
+    let token = token_of(&page);
+    let left = ask("POST /logout", &format!("csrf_token={token}"));
+    assert_eq!(location(&left), "/");
+    assert!(ask("GET /", "").text().contains("Goodbye."));
+    assert_eq!(location(&ask("GET /members", "")), "/login?next=%2Fmembers");
+
+    let token = token_of(&ask("GET /login?next=/members%3Fa%22b", ""));
+    for (name, password) in [("ada", "wrong"), ("eve", "engine")] {
+        let body = format!("csrf_token={token}&name={name}&password={password}");
+        let wrong = ask("POST /login", &body);
+        assert_eq!(wrong.status(), "422 Unprocessable Entity");
+        assert!(wrong.text().contains("Wrong name or password."));
+    }
+    let body = format!("csrf_token={token}&name=ada&password=engine&next=//evil.example/");
+    assert_eq!(location(&ask("POST /login", &body)), "/.//evil.example/");
+    drop(wire);
+    stop(process);
+}
+
 /// A record of FastCGI for request 1.
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, PasswordVerifier};
+use argon2::{Algorithm, Argon2, PasswordHasher, PasswordVerifier};
 use enfilade_core::headers::retry_after;
 use enfilade_core::{Eventual, HttpError};
 use foldhash::fast::RandomState;
@@ -101,12 +101,9 @@ impl Htpasswd {
             let Some((name, hash)) = line.split_once(':') else {
                 return wrong("has no colon");
             };
-            let Ok(hash) = PasswordHash::new(hash) else {
+            let Some(hash) = PasswordHash::new(hash).ok().filter(is_argon2id) else {
                 return wrong("has a hash that is not of Argon2id");
             };
-            if Algorithm::try_from(hash.algorithm.as_str()) != Ok(Algorithm::Argon2id) {
-                return wrong("has a hash that is not of Argon2id");
-            }
             if argon2::Params::try_from(&hash).is_err() || hash.hash.is_none() {
                 return wrong("has parameters that Argon2id does not have");
             }
@@ -133,6 +130,39 @@ impl Htpasswd {
         })))
     }
 
+    /// The hash of a password by Argon2id, with a new salt and 19 MiB of memory (OWASP's advice): for a line of a file, or a
+    /// column of a database.
+    ///
+    /// It takes some 20 ms, so call it where a thread may block.
+    ///
+    /// ```
+    /// # mod enfilade { pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::Htpasswd;
+    ///
+    /// let hash = Htpasswd::hash("open sesame");
+    /// assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    /// assert!(Htpasswd::verify("open sesame", &hash));
+    /// assert!(!Htpasswd::verify("open barley", &hash));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random bytes.
+    #[must_use]
+    pub fn hash(password: &str) -> String {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).expect("the system has random bytes");
+        let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
+        hash.expect("the parameters are valid").to_string()
+    }
+
+    /// Whether this is the hash of a password. It takes as long as the hash did.
+    #[must_use]
+    pub fn verify(password: &str, hash: &str) -> bool {
+        let hash = PasswordHash::new(hash).ok().filter(is_argon2id);
+        hash.is_some_and(|hash| verify(password, &hash))
+    }
+
     /// Sets for how long a right password is remembered; five minutes by default, and not at all with zero.
     pub fn remember(mut self, time: Duration) -> Htpasswd {
         Arc::make_mut(&mut self.0).remember = time;
@@ -155,11 +185,18 @@ impl Htpasswd {
     fn compare(&self, user: &str, password: &str) -> bool {
         let known = self.0.users.get(user);
         let hash = known.unwrap_or(&self.0.dummy);
-        let is_right = Argon2::default()
-            .verify_password(password.as_bytes(), hash)
-            .is_ok();
+        let is_right = verify(password, hash);
         is_right && known.is_some()
     }
+}
+
+fn is_argon2id(hash: &PasswordHash) -> bool {
+    Algorithm::try_from(hash.algorithm.as_str()) == Ok(Algorithm::Argon2id)
+}
+
+fn verify(password: &str, hash: &PasswordHash) -> bool {
+    let verified = Argon2::default().verify_password(password.as_bytes(), hash);
+    verified.is_ok()
 }
 
 /// When passwords were right, by their keyed hashes.
