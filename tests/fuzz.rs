@@ -12,7 +12,14 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
 /// Parts of valid inputs; mixed with any bytes, they get past the first checks.
-const WORDS: [&str; 84] = [
+const WORDS: [&str; 91] = [
+    "Basic ",
+    "YTpiOmM=",
+    "Bearer ",
+    "$argon2id$v=19$m=8,t=1,p=1$",
+    "c29tZXNhbHQ$",
+    "__Host-session=",
+    "e1.",
     "bytes=",
     "bytes=0-",
     "-5",

@@ -5,6 +5,7 @@
 pub mod conditions;
 pub mod data;
 pub mod files;
+pub mod identity;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 25] = [
     ("negotiation", negotiation),
     ("lists", lists),
     ("paths", paths),
@@ -53,6 +54,9 @@ pub const TARGETS: [Target; 22] = [
     ("cookies", data::cookies),
     ("forms", data::forms),
     ("json", data::json),
+    ("credentials", identity::credentials),
+    ("htpasswd", identity::htpasswd),
+    ("sessions", identity::sessions),
 ];
 
 /// The bytes as fields of a header, one for each line feed, without those that no header can have.

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 /// Asks another application, the gate, who may pass: as nginx's `auth_request` and Traefik's ForwardAuth, in process.
 ///
 /// The gate gets a GET for each request: without its body, with `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For` that
-/// say what is asked, and with these headers of the client: `Authorization`, `Cookie`, `Accept`, `Accept-Language`
+/// say what is asked (the URI with the canonical path), and with these headers of the client: `Authorization`, `Cookie`, `Accept`, `Accept-Language`
 /// and `User-Agent`. If its response is a 2xx, the request passes, with the gate's [identity
 /// headers](ForwardAuth::identity_headers), and the gate's cookies are added to the response. Any other response of the gate is the
 /// response: a 401, or a redirect to a login page.
@@ -141,16 +141,18 @@ impl ForwardAuth {
                 parts.headers.append(name.clone(), value.clone());
             }
         }
-        let uri = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |whole| whole.as_str());
+        // The same spelling as the router's, so that the gate decides about what will be done.
+        let path = request.url_for_path(request.path());
+        let uri = match request.query_string() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
         let client = request.client_address().map(|address| address.to_string());
         for (name, value) in [
             ("x-forwarded-method", Some(request.method().as_str())),
             ("x-forwarded-proto", Some(request.scheme().as_str())),
             ("x-forwarded-host", request.host()),
-            ("x-forwarded-uri", Some(uri)),
+            ("x-forwarded-uri", Some(uri.as_str())),
             ("x-forwarded-for", client.as_deref()),
             (HOST.as_str(), request.host()),
         ] {

@@ -574,6 +574,18 @@ fn a_gate_decides_and_only_the_gate_says_who_it_is() {
             .header(name, "root");
         assert!(request.send().text().ends_with("|ada ada"), "{name}");
     }
+    // The gate sees the path that the router sees.
+    let spelled = client
+        .get("/free/%2e%2e/%61dmin?q=%2e%2e")
+        .header("cookie", "user=ada")
+        .send();
+    assert!(
+        spelled
+            .text()
+            .starts_with("GET http localhost /admin?q=%2e%2e "),
+        "{}",
+        spelled.text()
+    );
     // Traefik GHSA-6384-m2mw-rf54: what is forwarded is made anew.
     let forged = client
         .get("/")
