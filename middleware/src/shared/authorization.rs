@@ -1,6 +1,8 @@
 //! The header `Authorization` (RFC 9110, section 11.6.2).
 
+#[cfg(any(feature = "auth", feature = "time"))]
 use base64::Engine;
+#[cfg(any(feature = "auth", feature = "time"))]
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -16,6 +18,7 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
 }
 
 /// The user and the password of Basic credentials (RFC 7617, section 2), which are not verified.
+#[cfg(any(feature = "auth", feature = "time"))]
 pub(crate) fn basic(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
     let (scheme, credentials) = authorization(headers)?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -29,7 +32,7 @@ pub(crate) fn basic(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((name, password))
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "auth", feature = "time")))]
 mod tests {
     use http::HeaderValue;
 

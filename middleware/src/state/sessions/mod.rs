@@ -31,7 +31,7 @@ const NAME: &str = "__Host-session";
 /// How many places of sessions are kept for further requests.
 const SPARE: usize = 64;
 
-/// Gives applications a [`Session`]: values that belong to a client, from one request to the next.
+/// Gives applications a [`Session`](crate::Session): values that belong to a client, from one request to the next.
 ///
 /// A request that does not load its session costs nothing: nothing is read, nothing is written and no cookie is set. The
 /// session is saved only if it changed, before the head of the response is sent. A response whose session was loaded has
@@ -62,7 +62,7 @@ const SPARE: usize = 64;
 /// # Security
 ///
 /// An ID has 128 random bits, and the store has only its hash. An ID that this server did not make is never used. A
-/// session that one request removes is not brought back by another that is under way. [Renew](Session::renew) the session
+/// session that one request removes is not brought back by another that is under way. [Renew](crate::Session::renew) the session
 /// at each login.
 ///
 /// # Example
