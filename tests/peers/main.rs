@@ -17,5 +17,6 @@ mod goaccess;
 mod gzip;
 mod profile;
 mod send_file;
+mod site;
 mod support;
 mod web_servers;
