@@ -242,6 +242,138 @@ fn login() {
     stop(process);
 }
 
+/// The body of a form with a name, a text and a picture.
+fn guest(name: &str, text: &str, picture: &str) -> String {
+    let fields = [("name", name), ("text", text)].map(|(field, value)| {
+        format!("--edge\r\ncontent-disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n")
+    });
+    let file = "content-disposition: form-data; name=\"picture\"; filename=\"../../x.svg\"";
+    format!(
+        "{}--edge\r\n{file}\r\n\r\n{picture}\r\n--edge--\r\n",
+        fields.concat()
+    )
+}
+
+#[test]
+fn site() {
+    let process = start("site");
+    let pictures = format!("enfilade-site-{}", process.child.id());
+    let pictures = std::env::temp_dir().join(pictures);
+    let mut wire = Wire::connect(process.address);
+    for (target, status, media_type, part) in [
+        (
+            "/",
+            "200 OK",
+            "text/html; charset=utf-8",
+            "aria-current=\"page\">The house</a>",
+        ),
+        ("/rooms", "200 OK", "text/html; charset=utf-8", "No windows"),
+        ("/style.css", "200 OK", "text/css; charset=utf-8", "--paper"),
+        (
+            "/robots.txt",
+            "200 OK",
+            "text/plain; charset=utf-8",
+            "Disallow",
+        ),
+        ("/cellar/<", "400 Bad Request", "", ""),
+        (
+            "/cellar/%3C?%3C",
+            "404 Not Found",
+            "text/html; charset=utf-8",
+            "Behind <code>&#x2f;cellar&#x2f;%3C</code> there",
+        ),
+    ] {
+        let response = ask(&mut wire, &format!("GET {target}"), "Accept: text/html\r\n");
+        assert_eq!(response.status(), status, "{target}");
+        if media_type.is_empty() {
+            wire = Wire::connect(process.address);
+            continue;
+        }
+        assert_eq!(response.header("content-type").unwrap(), media_type);
+        assert!(response.text().contains(part), "{}", response.text());
+        assert!(response.header("content-security-policy").is_some());
+    }
+    let page = ask(&mut wire, "GET /style.css", "Accept-Encoding: gzip\r\n");
+    assert_eq!(page.header("content-encoding").unwrap(), "gzip");
+    let missing = ask(&mut wire, "GET /cellar", "Accept: application/json\r\n");
+    assert_eq!(
+        missing.text(),
+        r#"{"status":404,"title":"Not Found","type":"about:blank"}"#
+    );
+
+    let form = "Content-Type: multipart/form-data; boundary=edge\r\nAccept: text/html\r\n";
+    let png = "\u{89}PNG";
+    let mistaken = send(&mut wire, "POST /guests", form, &guest(" ", "<i>", png));
+    assert_eq!(mistaken.status(), "422 Unprocessable Entity");
+    for part in [
+        "Please write your name.",
+        "This is not a PNG or a JPEG.",
+        "\n&lt;i&gt;</textarea>",
+        "The book is empty.",
+    ] {
+        assert!(mistaken.text().contains(part), "{}", mistaken.text());
+    }
+    let long = guest("Ada", "x", &"x".repeat((2 << 20) + 1));
+    let long = send(&mut wire, "POST /guests", form, &long);
+    assert_eq!(long.status(), "413 Payload Too Large");
+    assert!(long.text().contains("Villa Enfilade"), "{}", long.text());
+
+    // 0xff 0xd8 0xff, the beginning of a JPEG, is not UTF-8.
+    let mut wire = Wire::connect(process.address);
+    let body = guest("<b>", "</p>", "JPEG").into_bytes();
+    let at = body.windows(4).position(|bytes| bytes == b"JPEG").unwrap();
+    let body = [&body[..at], b"\xff\xd8\xff", &body[at + 4..]].concat();
+    let length = body.len();
+    wire.send(format!(
+        "POST /guests HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n{form}\r\n"
+    ));
+    wire.send(&body);
+    let signed = wire.response();
+    assert_eq!((signed.status(), signed.text()), ("303 See Other", ""));
+    assert_eq!(signed.header("location").unwrap(), "/guests?signed");
+    let book = ask(&mut wire, "GET /guests?signed", "");
+    for part in [
+        "<h2>&lt;b&gt;</h2>",
+        "<p>&lt;&#x2f;p&gt;</p>",
+        "src=\"/pictures/0.jpg\"",
+        "role=\"status\"",
+    ] {
+        assert!(book.text().contains(part), "{}", book.text());
+    }
+    let picture = ask(&mut wire, "GET /pictures/0.jpg", "");
+    assert_eq!(picture.header("content-type").unwrap(), "image/jpeg");
+    assert_eq!(picture.body, b"\xff\xd8\xff");
+    assert!(pictures.join("0.jpg").exists());
+
+    // The book has a hundred pages.
+    for number in 1..100 {
+        let entry = guest(&number.to_string(), "x", "");
+        let entry = send(
+            &mut wire,
+            "POST /guests",
+            form,
+            &entry.replace("../../x.svg", ""),
+        );
+        assert_eq!(entry.status(), "303 See Other", "{number}");
+    }
+    let full = send(
+        &mut wire,
+        "POST /guests",
+        form,
+        &guest("Ada", "x", "").replace("../../x.svg", ""),
+    );
+    assert_eq!(full.status(), "409 Conflict");
+    assert!(full.text().contains("<p>The guest book is full.</p>"));
+    drop(wire);
+    let lines = stop(process);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("\"GET /cellar/%3C?%3C HTTP/1.1\" 404 "))
+    );
+    assert!(!pictures.exists());
+}
+
 /// A record of FastCGI for request 1.
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();

@@ -16,7 +16,10 @@ fn a_browser_signs_up_logs_out_and_logs_in() {
         browser.follow("form[method=post]:not([action]) button");
     };
     browser.open(&format!("{url}/members"));
-    assert_eq!(browser.run("location.pathname + location.search"), "/login?next=%2Fmembers");
+    assert_eq!(
+        browser.run("location.pathname + location.search"),
+        "/login?next=%2Fmembers"
+    );
     browser.open(&format!("{url}/signup"));
     fill(&mut browser, "ada", "engine");
     assert_eq!(browser.run("location.pathname"), "/members");
@@ -25,7 +28,10 @@ fn a_browser_signs_up_logs_out_and_logs_in() {
     // Scripts of the page do not see the cookie.
     assert_eq!(browser.run("document.cookie"), "");
     browser.reload();
-    assert_eq!(browser.run("document.querySelectorAll('.success').length"), 0);
+    assert_eq!(
+        browser.run("document.querySelectorAll('.success').length"),
+        0
+    );
     browser.follow("header button");
     assert_eq!(browser.text(".success"), "Goodbye.");
     assert_eq!(browser.run("location.pathname"), "/");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enfilade_core::{
-    Application, Body, Description, HttpError, Middleware, OptionValue, Reply, Request, Response,
-    Wrapper, wrapped,
+    Application, Body, Description, HeadSnapshot, HttpError, Middleware, OptionValue, Reply,
+    Request, Response, Wrapper, wrapped,
 };
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -70,9 +70,11 @@ pub struct ErrorPages {
     pages: Vec<(StatusCode, Bytes)>,
     client_errors: Option<Bytes>,
     server_errors: Option<Bytes>,
-    render: Option<Arc<dyn Fn(&ErrorPage) -> String + Send + Sync>>,
+    render: Option<Arc<Render>>,
     replace_content: bool,
 }
+
+type Render = dyn Fn(&ErrorPage, &Request) -> String + Send + Sync;
 
 /// A format of error pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,8 +207,34 @@ impl ErrorPages {
         self
     }
 
-    /// Renders the HTML of all other errors; `render` must escape what it shows.
-    pub fn render(mut self, render: impl Fn(&ErrorPage) -> String + Send + Sync + 'static) -> Self {
+    /// Renders the HTML of all other errors, in the layout of a site for example; `render` must escape what it shows.
+    ///
+    /// The request is as it came to this wrapper, without its body: it has the mount prefix for links, the cookies and
+    /// languages of the client, and what wrappers outside put into its extensions, such as a
+    /// [`CspNonce`](crate::CspNonce). Keeping it costs a reference count, and a copy of its extensions.
+    ///
+    /// ```
+    /// # mod enfilade { pub use enfilade_core::*; pub use enfilade_middleware as middleware; }
+    /// use enfilade::middleware::{ErrorPages, Mounts};
+    /// use enfilade::{Application, Middleware};
+    /// use enfilade::http::StatusCode;
+    /// use enfilade_testing::Client;
+    ///
+    /// # fn main() -> Result<(), enfilade::middleware::Error> {
+    /// let pages = ErrorPages::new().render(|page, request| {
+    ///     format!("<h1>{}</h1><a href=\"{}\">Home</a>", page.title(), request.url_for_path("/"))
+    /// });
+    /// let shop = pages.wrap(Application::new(|_| StatusCode::NOT_FOUND));
+    /// let client = Client::new(Mounts::new().at("/shop", shop)?);
+    /// let page = client.get("/shop/cellar").header("accept", "text/html").send();
+    /// assert_eq!(page.text(), "<h1>Not Found</h1><a href=\"/shop/\">Home</a>");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn render(
+        mut self,
+        render: impl Fn(&ErrorPage, &Request) -> String + Send + Sync + 'static,
+    ) -> Self {
         self.render = Some(Arc::new(render));
         self
     }
@@ -217,8 +245,8 @@ impl ErrorPages {
         self
     }
 
-    /// Returns the HTML for an error.
-    fn html(&self, page: &ErrorPage) -> Bytes {
+    /// Returns the HTML for an error; the request is there if there is a function that renders.
+    fn html(&self, page: &ErrorPage, request: Option<HeadSnapshot>) -> Bytes {
         let own = self
             .pages
             .iter()
@@ -228,10 +256,11 @@ impl ErrorPages {
             true => &self.client_errors,
             false => &self.server_errors,
         };
-        match (own, class, &self.render) {
-            (Some((_, html)), _, _) | (None, Some(html), _) => html.clone(),
-            (None, None, Some(render)) => render(page).into(),
-            (None, None, None) => page.html().into(),
+        let fixed = own.map(|(_, html)| html).or(class.as_ref());
+        match (fixed, self.render.as_ref().zip(request)) {
+            (Some(html), _) => html.clone(),
+            (None, Some((render, request))) => render(page, &request.into_request()).into(),
+            (None, None) => page.html().into(),
         }
     }
 
@@ -241,7 +270,12 @@ impl ErrorPages {
             && (self.replace_content || is_standard(response))
     }
 
-    fn replace(&self, format: ErrorFormat, response: Response) -> Response {
+    fn replace(
+        &self,
+        format: ErrorFormat,
+        request: Option<HeadSnapshot>,
+        response: Response,
+    ) -> Response {
         let (mut parts, body) = response.into_parts();
         body.discard();
         let error = parts.extensions.get::<Arc<HttpError>>();
@@ -258,7 +292,7 @@ impl ErrorPages {
             }),
         };
         let (media_type, content) = match format {
-            ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page)),
+            ErrorFormat::Html => ("text/html; charset=utf-8", self.html(&page, request)),
             ErrorFormat::Problem => ("application/problem+json", page.problem().into()),
             ErrorFormat::Text => ("text/plain; charset=utf-8", page.text().into()),
         };
@@ -282,6 +316,7 @@ impl Middleware for ErrorPages {
 impl Wrapper for ErrorPages {
     fn call(self: &Arc<Self>, inner: &Application, request: Request) -> Reply {
         let accepted = HeaderValues::of(request.headers(), &ACCEPT);
+        let kept = self.render.as_ref().map(|_| request.keep_head());
         let reply = inner.call(request);
         // Most responses are not errors; they are not even moved.
         let is_done = |response| !self.is_replaced(response);
@@ -292,6 +327,7 @@ impl Wrapper for ErrorPages {
         reply.map(move |response| match options.is_replaced(&response) {
             true => options.replace(
                 choose(&accepted.to_headers(&ACCEPT), &options.formats),
+                kept,
                 response,
             ),
             false => response,

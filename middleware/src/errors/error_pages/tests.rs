@@ -1,3 +1,4 @@
+use enfilade_core::{IntoResponse, around};
 use enfilade_testing::{Client, Lint};
 use http::HeaderValue;
 
@@ -163,7 +164,7 @@ fn pages_are_found_by_status_then_by_class_then_made() {
         .page(StatusCode::NOT_FOUND, "not found")
         .unwrap()
         .client_errors("4xx")
-        .render(|page| format!("{} {}", page.status(), page.title()));
+        .render(|page, _| format!("{} {}", page.status(), page.title()));
     for (status, expected) in [
         (404, "not found"),
         (403, "4xx"),
@@ -185,6 +186,90 @@ fn pages_are_found_by_status_then_by_class_then_made() {
         Some("application/problem+json")
     );
     assert_eq!(response.header("content-length"), Some("67"));
+}
+
+/// What a wrapper outside leaves for pages.
+#[derive(Clone)]
+struct User(&'static str);
+
+#[test]
+fn a_page_is_rendered_for_the_request_as_it_came() {
+    let pages = ErrorPages::new().render(|page, request| {
+        let user = request.extensions().get::<User>();
+        format!(
+            "{} {} {}{} ?{} {} {} {}",
+            page.status().as_u16(),
+            request.method(),
+            request.script_name(),
+            request.path(),
+            request.query_string().unwrap_or_default(),
+            request.headers()["accept-language"].to_str().unwrap(),
+            user.map_or("nobody", |User(name)| name),
+            request.body().is_finished(),
+        )
+    });
+    for is_ready in [true, false] {
+        // It changes all that it can.
+        let failing = Application::new(move |mut request: Request| -> Reply {
+            *request.method_mut() = http::Method::PUT;
+            request.set_path("/changed").unwrap();
+            request.headers_mut().remove("accept-language");
+            request.extensions_mut().insert(User("changed"));
+            let response = StatusCode::IM_A_TEAPOT.into_response();
+            match is_ready {
+                true => Reply::new(response),
+                false => Reply::from_future(async move { response }),
+            }
+        });
+        let failing = failing.wrap(pages.clone());
+        let known = around("user", |app: &Application, mut request: Request| {
+            request.extensions_mut().insert(User("Ada"));
+            request.mount("/tea").unwrap();
+            app.call(request)
+        });
+        let client = Client::new(failing.wrap(known).wrap(Lint::new()));
+        let response = client
+            .post("/tea/green?cups=2")
+            .header("accept-language", "fr")
+            .body("water")
+            .send();
+        assert_eq!(response.text(), "418 POST /tea/green ?cups=2 fr Ada true");
+        assert_eq!(
+            response.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+    }
+}
+
+#[test]
+fn only_html_is_rendered() {
+    let pages = ErrorPages::new()
+        .page(StatusCode::GONE, "gone")
+        .unwrap()
+        .render(|_, request| request.path().to_owned());
+    for (status, accept, expected) in [
+        (404, "text/html", "/page"),
+        (410, "text/html", "gone"),
+        (404, "text/plain", "Not Found\n"),
+        (200, "text/html", ""),
+    ] {
+        let response = client(responses(status, &[], ""), pages.clone())
+            .get("/page")
+            .header("accept", accept)
+            .send();
+        assert_eq!(response.text(), expected, "{status} {accept}");
+    }
+}
+
+#[test]
+fn keeps_the_laws_with_rendered_pages() {
+    let errors = |response: &enfilade_testing::laws::GeneratedResponse<'_>| {
+        let is_error = response.status().is_client_error() || response.status().is_server_error();
+        is_error && !response.has_content()
+    };
+    let pages = ErrorPages::new().render(|page, request| format!("{page:?} {}", request.path()));
+    let check = enfilade_testing::laws::Check::new(pages);
+    check.replaces(errors).run();
 }
 
 #[test]

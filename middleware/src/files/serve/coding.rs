@@ -19,6 +19,20 @@ pub(super) struct Chosen {
     pub(super) varies: bool,
 }
 
+impl Chosen {
+    /// The file as it is.
+    fn itself(path: &TreePath<'_>, file: FileEntry, varies: bool) -> Chosen {
+        // A drawing that is compressed by its type is one only together with its coding.
+        let is_gzip = path.extension().eq_ignore_ascii_case("svgz");
+        let coding = is_gzip.then_some("gzip");
+        Chosen {
+            file,
+            coding,
+            varies,
+        }
+    }
+}
+
 impl Files {
     /// The representation that the client prefers of those that are there; `None` if it accepts none.
     pub(super) async fn negotiate(
@@ -27,6 +41,9 @@ impl Files {
         path: &TreePath<'_>,
         file: FileEntry,
     ) -> io::Result<Option<Chosen>> {
+        if self.options.precompressed.is_empty() && file.encodings().is_empty() {
+            return Ok((!file.is_only_encoded()).then(|| Chosen::itself(path, file, false)));
+        }
         let own = file.encodings().iter().map(|(coding, _)| *coding);
         let mut offered: Vec<Precompressed> = self.options.precompressed.clone();
         offered.extend(own.filter(|coding| !self.options.precompressed.contains(coding)));
@@ -37,14 +54,7 @@ impl Files {
                 Negotiated::Coding(name) => name,
                 Negotiated::NotAcceptable if varies => return Ok(None),
                 _ if file.is_only_encoded() => return Ok(None),
-                _ => {
-                    let coding = is_gzip(path).then_some("gzip");
-                    return Ok(Some(Chosen {
-                        file,
-                        coding,
-                        varies,
-                    }));
-                }
+                _ => return Ok(Some(Chosen::itself(path, file, varies))),
             };
             let Some(at) = offered.iter().position(|coding| coding.name() == name) else {
                 return Ok(None);
@@ -91,10 +101,4 @@ fn is_current(sibling: &FileEntry, file: &FileEntry) -> bool {
         _ => false,
     };
     sibling.is_beside(file) && !is_older
-}
-
-/// Whether the file is compressed by its type: such a drawing is one only together with its coding.
-fn is_gzip(path: &TreePath<'_>) -> bool {
-    let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
-    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("svgz"))
 }

@@ -339,6 +339,84 @@ fn caches_and_headers_follow_the_path() {
 }
 
 #[test]
+fn a_304_has_the_headers_of_its_200_but_those_of_the_content() {
+    let codings = [Precompressed::Gzip];
+    let plain = || Files::new(tree()).untrusted().precompressed(codings);
+    let all = [
+        plain(),
+        plain().max_age(Duration::from_secs(60)).hashed_names(),
+        // A rule sees all headers, which takes the longer way to the same.
+        plain().header(
+            HeaderName::from_static("x-all"),
+            HeaderValue::from_static("1"),
+        ),
+        plain().header(http::header::VARY, HeaderValue::from_static("origin")),
+    ];
+    for files in all {
+        let files = client(files);
+        for path in ["/", "/a.txt", "/app.js", "/app.3f2a9c1b.css", "/x.svg"] {
+            let first = files.get(path).header("accept-encoding", "gzip").send();
+            assert_eq!(first.status(), 200);
+            for condition in ["if-none-match", "if-modified-since"] {
+                let validator = match condition {
+                    "if-none-match" => first.header("etag"),
+                    _ => first.header("last-modified"),
+                };
+                let Some(validator) = validator else {
+                    continue;
+                };
+                let again = files.get(path).header("accept-encoding", "gzip");
+                let again = again.header(condition, validator).send();
+                assert_eq!(again.status(), 304, "{path} {condition}");
+                let mut expected = first.headers().clone();
+                for name in [
+                    "accept-ranges",
+                    "content-disposition",
+                    "content-encoding",
+                    "content-length",
+                    "content-type",
+                    "last-modified",
+                ] {
+                    expected.remove(name);
+                }
+                assert_eq!(*again.headers(), expected, "{path} {condition}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_304_without_a_tag_has_the_time() {
+    struct Untagged;
+    impl FileTree for Untagged {
+        fn look_up(&self, _: &TreePath<'_>) -> TreeReply<Option<Entry>> {
+            let file = FileEntry::from_bytes("x").modified(time(784_111_777));
+            TreeReply::new(Ok(Some(Entry::File(file))))
+        }
+
+        fn describe(&self) -> Description {
+            Description::new("Untagged")
+        }
+    }
+    for files in [
+        Files::new(Untagged),
+        Files::new(Untagged).header(
+            HeaderName::from_static("x-all"),
+            HeaderValue::from_static("1"),
+        ),
+    ] {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let again = client(files)
+            .get("/a")
+            .header("if-modified-since", date)
+            .send();
+        assert_eq!(again.status(), 304);
+        assert_eq!(again.header("last-modified"), Some(date));
+        assert_eq!(again.header("etag"), None);
+    }
+}
+
+#[test]
 fn uploads_that_a_browser_would_run_are_downloads() {
     let client = client(Files::new(tree()).untrusted());
     for (path, expected) in [

@@ -193,9 +193,8 @@ impl Types {
         Ok(())
     }
 
-    /// The type of the file with this name.
-    pub(super) fn of(&self, name: &str) -> HeaderValue {
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    /// The type of files with this extension.
+    pub(super) fn of(&self, extension: &str) -> HeaderValue {
         if !self.own.is_empty()
             && let Some(own) = self.own.get(&extension.to_ascii_lowercase())
         {
@@ -249,6 +248,7 @@ mod tests {
 
     #[test]
     fn a_type_is_that_of_the_last_extension() {
+        use crate::files::tree::path::TreePath;
         for (name, expected) in [
             ("a.html", "text/html; charset=utf-8"),
             ("UPPER.HTML", "text/html; charset=utf-8"),
@@ -259,8 +259,12 @@ mod tests {
             ("a.", UNKNOWN),
             ("a.unknown", UNKNOWN),
             ("html", UNKNOWN),
+            ("a.html/b", UNKNOWN),
+            ("a/.css", "text/css; charset=utf-8"),
         ] {
-            assert_eq!(Types::default().of(name), expected, "{name}");
+            let path = TreePath::from_text(name).unwrap();
+            let found = Types::default().of(path.extension());
+            assert_eq!(found, expected, "{name}");
         }
     }
 
@@ -269,8 +273,8 @@ mod tests {
         let mut types = Types::default();
         types.set(".Foo", "application/x-foo").unwrap();
         types.set("md", "text/plain").unwrap();
-        assert_eq!(types.of("a.foo"), "application/x-foo");
-        assert_eq!(types.of("a.MD"), "text/plain");
+        assert_eq!(types.of("foo"), "application/x-foo");
+        assert_eq!(types.of("MD"), "text/plain");
         let error = types.set("a.b", "text/plain").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -84,6 +84,14 @@ impl<'a> TreePath<'a> {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The part of the name after its last dot; empty without one.
+    pub(crate) fn extension(&self) -> &str {
+        // Byte by byte: names are too short for a search in blocks.
+        let end = self.0.bytes().rposition(|byte| matches!(byte, b'.' | b'/'));
+        let extension = end.and_then(|end| self.0.get(end..)?.strip_prefix('.'));
+        extension.unwrap_or_default()
+    }
+
     /// Returns whether each segment is the name of an ordinary file on Windows too.
     ///
     /// There `con.txt` is the console, `a:b` a stream of the file `a`, `a.` and `a ` the file `a`, and `LONGNA~1` may be a

@@ -75,8 +75,8 @@ const PRESET: [(&str, &str); 8] = [
 ///
 /// # Order
 ///
-/// Outside wrappers that make their own responses (a fallback, error pages), so that those get the headers too. An
-/// error page has the nonce only if it can see the request. Inside a [`ProxyFix`](crate::ProxyFix), which finds out
+/// Outside wrappers that make their own responses (a fallback, error pages), so that those get the headers too;
+/// [`ErrorPages::render`](crate::ErrorPages::render) reads the nonce from the request. Inside a [`ProxyFix`](crate::ProxyFix), which finds out
 /// whether the client uses HTTPS.
 ///
 /// # Security
