@@ -11,3 +11,5 @@ pub(crate) mod redaction;
 pub(crate) mod spooled;
 pub(crate) mod unprintable;
 pub(crate) mod valid_status;
+#[cfg(feature = "time")]
+pub(crate) mod xxh64;
