@@ -8,17 +8,7 @@ cd "$(dirname "$0")/peers"
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 tools=$target/tools
 
-# Finds a program, or unpacks it from its Debian package (and from the packages that it needs) without installing them.
-need() {
-    local program=$1
-    command -v "$program" >/dev/null && return
-    mkdir -p "$tools"
-    (cd "$tools" && apt-get download --quiet --quiet "${@:2}" 2>/dev/null && for file in *.deb; do dpkg-deb --extract "$file" .; done) ||
-        { echo "$program is missing: install the Debian package $2" >&2; exit 1; }
-    command -v "$program" >/dev/null || { echo "$program is not in the Debian package $2" >&2; exit 1; }
-}
-PATH=$PATH:$tools/usr/bin:$tools/usr/sbin
-export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$tools/usr/lib/$(uname -m)-linux-gnu
+source ../need.sh
 need taskset util-linux
 need setpriv util-linux
 need timeout coreutils

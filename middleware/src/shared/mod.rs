@@ -12,3 +12,5 @@ pub(crate) mod redaction;
 #[cfg(any(feature = "multipart", feature = "spool"))]
 pub(crate) mod spooled;
 pub(crate) mod valid_status;
+#[cfg(feature = "time")]
+pub(crate) mod xxh64;

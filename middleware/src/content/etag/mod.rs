@@ -2,7 +2,6 @@
 
 #[cfg(feature = "strong-etags")]
 mod strong;
-mod xxh64;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +14,8 @@ use enfilade_core::{
 };
 use http::header::{CACHE_CONTROL, ETAG, LAST_MODIFIED};
 use http::{HeaderName, Method, StatusCode};
+
+use crate::shared::xxh64;
 
 /// Content up to this length is hashed by default; it takes some 100 µs, or ten times as long for a strong tag.
 const LIMIT: u64 = 1024 * 1024;

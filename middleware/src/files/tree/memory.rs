@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::FileTree;
 use super::TreeReply;
-use super::disk::content_tag;
+use super::content_tag::ContentTag;
 use super::entry::{Entry, FileEntry, ListedEntry};
 use super::index::Index;
 use super::path::TreePath;
@@ -20,8 +20,8 @@ const HASHED_AT_ONCE: usize = 64 * 1024;
 
 /// Files that are in memory, such as those that a program embeds.
 ///
-/// A directory is there if a file is in it. The tag of a file is strong and a hash of its content; it is made when the
-/// file is first requested. A clone shares the files.
+/// A directory is there if a file is in it. The tag of a file is a hash of its content, weak or with the feature
+/// `strong-etags` strong; it is made when the file is first requested. A clone shares the files.
 ///
 /// # Example
 ///
@@ -110,7 +110,8 @@ impl MemoryTree {
 impl MemoryFile {
     fn entry(&self, modified: Option<OffsetDateTime>) -> FileEntry {
         let make = || {
-            let entry = FileEntry::from_bytes(self.content.clone()).tag(content_tag(&self.content));
+            let entry =
+                FileEntry::from_bytes(self.content.clone()).tag(ContentTag::of(&self.content));
             match modified {
                 Some(time) => entry.modified(time),
                 None => entry,

@@ -1,6 +1,7 @@
 //! Trees of files: where the files of a site are.
 
 pub(crate) mod cached;
+mod content_tag;
 pub(crate) mod disk;
 pub(crate) mod entry;
 mod index;

@@ -41,21 +41,26 @@ fn unit<'a>(case: &Case, all: &'a [Measured]) -> (&'a Measured, &'static str) {
     }
 }
 
-fn group(svg: &mut String, y: &mut i32, case: &Case, all: &[Measured]) {
-    let (unit, of) = unit(case, all);
-    let most = if case.is_compressed { 2.0 } else { MOST };
-    let head = escaped(&title(case));
+/// A part of a chart: its heading, the longest bar, and the values, which are relative to 1.
+pub struct Group {
+    /// The heading.
+    pub head: String,
+    /// The value of a bar of the whole width; longer ones are cut.
+    pub most: f64,
+    /// Names and values.
+    pub bars: Vec<(String, f64)>,
+}
+
+fn group(svg: &mut String, y: &mut i32, group: &Group) {
+    let (head, most) = (escaped(&group.head), group.most);
     *y += 26;
-    let _ = writeln!(
-        svg,
-        r#"<text class="head" x="8" y="{y}">{head}, {of}</text>"#
-    );
+    let _ = writeln!(svg, r#"<text class="head" x="8" y="{y}">{head}</text>"#);
     *y += 8;
     let top = *y;
-    for one in all {
-        let value = one.relative(unit, |round| round.cpu).0;
+    for (name, value) in &group.bars {
+        let value = *value;
         let length = value.min(most) / most * BARS;
-        let class = if one.name.starts_with("Enfilade") {
+        let class = if name.starts_with("Enfilade") {
             "ours"
         } else {
             "bar"
@@ -70,7 +75,7 @@ fn group(svg: &mut String, y: &mut i32, case: &Case, all: &[Measured]) {
             ),
             NAMES - 8,
             *y + 12,
-            escaped(one.name),
+            escaped(name),
             class,
             NAMES,
             *y + 2,
@@ -92,20 +97,39 @@ fn group(svg: &mut String, y: &mut i32, case: &Case, all: &[Measured]) {
 
 /// Draws `benches/stack.svg`: the CPU of a request in each case.
 pub fn write(results: &[(&Case, Vec<Measured>)]) -> Result<()> {
+    let groups = results.iter().map(|(case, all)| {
+        let (unit, of) = unit(case, all);
+        let bar = |one: &Measured| {
+            let value = one.relative(unit, |round| round.cpu).0;
+            (one.name.to_owned(), value)
+        };
+        Group {
+            head: format!("{}, {of}", title(case)),
+            most: if case.is_compressed { 2.0 } else { MOST },
+            bars: all.iter().map(bar).collect(),
+        }
+    });
+    let groups: Vec<Group> = groups.collect();
+    let head = "CPU of the server for a request: less is better";
+    draw("stack.svg", head, &groups)
+}
+
+/// Draws a chart of groups into `benches/`.
+pub fn draw(file: &str, head: &str, groups: &[Group]) -> Result<()> {
     let (mut body, mut y) = (String::new(), 22);
     let _ = writeln!(
         body,
-        r#"<text class="head" x="8" y="{y}">CPU of the server for a request: less is better</text>"#
+        r#"<text class="head" x="8" y="{y}">{}</text>"#,
+        escaped(head)
     );
-    for (case, all) in results {
-        group(&mut body, &mut y, case, all);
+    for one in groups {
+        group(&mut body, &mut y, one);
     }
+    let label = escaped(head.split(':').next().unwrap_or_default());
     let (width, height) = (NAMES + BARS as i32 + 70, y + 12);
     let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"CPU of the server for a request\">\n<style>{STYLE}</style>\n{body}</svg>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n<style>{STYLE}</style>\n{body}</svg>\n"
     );
-    Ok(std::fs::write(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../stack.svg"),
-        svg,
-    )?)
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
+    Ok(std::fs::write(format!("{folder}/{file}"), svg)?)
 }

@@ -7,17 +7,22 @@ use std::time::Duration;
 use stack::{Case, HEADERS};
 
 use crate::Result;
+use crate::process::Requests;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-struct Reply {
-    status: u16,
+/// A response.
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    /// The content, as it was sent.
+    pub body: Vec<u8>,
 }
 
 impl Reply {
-    fn values(&self, name: &str) -> Vec<&str> {
+    /// Returns the values of a header, whose name is in lower case.
+    pub fn values(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(other, _)| other == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
@@ -25,7 +30,7 @@ impl Reply {
 
 /// Returns the bytes of the body on the wire if all of the response is right; `compresses` is whether the server can.
 pub fn check(address: SocketAddr, case: &Case, compresses: bool) -> Result<usize> {
-    let reply = read(&ask(address, case)?)?;
+    let reply = ask(address, &case.into())?;
     if reply.status != case.status {
         return Err(format!("status {} and not {}", reply.status, case.status).into());
     }
@@ -71,20 +76,21 @@ fn content(reply: &Reply, case: &Case, compresses: bool) -> Result<Vec<u8>> {
     }
 }
 
-fn ask(address: SocketAddr, case: &Case) -> Result<Vec<u8>> {
+/// Sends one request, and reads the response.
+pub fn ask(address: SocketAddr, requests: &Requests<'_>) -> Result<Reply> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let mut request = format!(
         "GET {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n",
-        case.path
+        requests.path
     );
-    for (name, value) in case.headers {
+    for (name, value) in &requests.headers {
         request += &format!("{name}: {value}\r\n");
     }
     stream.write_all((request + "\r\n").as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    read(&bytes)
 }
 
 fn read(bytes: &[u8]) -> Result<Reply> {
@@ -107,7 +113,7 @@ fn read(bytes: &[u8]) -> Result<Reply> {
     };
     if reply.values("transfer-encoding") == ["chunked"] {
         reply.body = unchunked(&reply.body).ok_or("chunks that are none")?;
-    } else if reply.values("content-length") != [reply.body.len().to_string()] {
+    } else if status != 304 && reply.values("content-length") != [reply.body.len().to_string()] {
         return Err("a length that is not the content's".into());
     }
     Ok(reply)

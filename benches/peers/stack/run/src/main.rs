@@ -1,10 +1,12 @@
-//! Runs the stacks side by side: `socket [--quick]` over loopback, `calls` in process; `layers` for wrappers alone.
+//! Runs servers side by side: `socket [--quick]` the stacks over loopback, `calls` in process; `layers` for wrappers alone;
+//! `files [--quick]` for files.
 //!
-//! `benches/run.sh`, `stack.sh` and `layers.sh` build the programs, which are beside this one.
+//! `benches/run.sh`, `stack.sh`, `layers.sh` and `files.sh` build the programs, which are beside this one.
 
 mod calls;
 mod chart;
 mod check;
+mod files;
 mod layers;
 mod process;
 mod report;
@@ -19,8 +21,10 @@ fn main() -> Result<()> {
     match arguments[..] {
         ["socket"] => socket::run(&socket::FULL),
         ["socket", "--quick"] => socket::run(&socket::QUICK),
+        ["files"] => files::run(&files::FULL),
+        ["files", "--quick"] => files::run(&files::QUICK),
         ["calls"] => calls::run(),
         ["layers"] => layers::run(),
-        _ => Err("usage: stack-run socket [--quick] | calls | layers".into()),
+        _ => Err("usage: stack-run socket [--quick] | calls | layers | files [--quick]".into()),
     }
 }

@@ -9,6 +9,26 @@ use stack::Case;
 
 use crate::Result;
 
+/// The requests of a load: all are the same.
+pub struct Requests<'a> {
+    /// The target.
+    pub path: &'a str,
+    /// The headers, without `Host`.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// The status of each response.
+    pub status: u16,
+}
+
+impl From<&Case> for Requests<'static> {
+    fn from(case: &Case) -> Requests<'static> {
+        Requests {
+            path: case.path,
+            headers: case.headers.to_vec(),
+            status: case.status,
+        }
+    }
+}
+
 /// The core of the servers, and the core of the load generator.
 const CORES: [&str; 2] = ["0", "1"];
 /// The unit of `/proc/PID/stat`: for programs it is fixed at 100 a second.
@@ -44,6 +64,11 @@ pub fn beside(program: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(program))
 }
 
+/// No other process takes the port before a server has it.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
 fn pinned(core: &str, program: &Path) -> Command {
     // Both end in `exec`, so that the process is the program itself.
     let mut command = Command::new("setpriv");
@@ -60,8 +85,7 @@ impl Server {
         program: &Path,
         arguments: impl Fn(&str) -> Result<Vec<String>>,
     ) -> Result<Server> {
-        // No other process takes the port before the server has it.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let arguments = arguments(&address.to_string())?;
         let child = pinned(CORES[0], program).args(arguments).spawn()?;
         let mut server = Server { child, address };
@@ -91,21 +115,36 @@ impl Server {
         })
     }
 
+    /// Returns a line of the kernel's facts about the process, such as `VmRSS`, in KiB.
+    pub fn memory(&self, name: &str) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.strip_prefix(':')?.trim().strip_suffix(" kB"));
+        Ok(number.ok_or_else(|| format!("no {name}"))?.parse()?)
+    }
+
+    /// Makes `VmHWM`, the peak, what `VmRSS` is now.
+    pub fn forget_peak(&self) -> Result<()> {
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        Ok(std::fs::write(file, "5")?)
+    }
+
     /// Sends requests for so many seconds, over 32 connections.
-    pub fn load(&self, case: &Case, seconds: u32) -> Result<Load> {
+    pub fn load(&self, requests: &Requests<'_>, seconds: u32) -> Result<Load> {
         let limit = (seconds + 10).to_string();
         let mut command = pinned(CORES[1], Path::new("timeout"));
         command.args(["--foreground", "--kill-after=1", &limit]);
         command.args(["wrk", "--threads=1", "--connections=32", "--timeout=5s"]);
         command.arg(format!("--duration={seconds}s"));
-        for (name, value) in case.headers {
+        for (name, value) in &requests.headers {
             command.arg(format!("--header={name}: {value}"));
         }
         let output = command
-            .arg(format!("http://{}{}", self.address, case.path))
+            .arg(format!("http://{}{}", self.address, requests.path))
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
-        count(&text, case).ok_or_else(|| format!("wrk for {}: {output:?}", case.name).into())
+        count(&text, requests.status)
+            .ok_or_else(|| format!("wrk for {}: {output:?}", requests.path).into())
     }
 }
 
@@ -117,8 +156,8 @@ impl Drop for Server {
     }
 }
 
-/// Returns `None` if the report is not one of a run in which each response had the status of the case.
-fn count(report: &str, case: &Case) -> Option<Load> {
+/// Returns `None` if the report is not one of a run in which each response had this status.
+fn count(report: &str, status: u16) -> Option<Load> {
     let line = |has: &str| {
         report
             .lines()
@@ -132,7 +171,7 @@ fn count(report: &str, case: &Case) -> Option<Load> {
         Some(line) => number(line.split_once(':')?.1)?,
         None => 0.0,
     };
-    let expected = if case.status < 400 { 0.0 } else { requests };
+    let expected = if status < 400 { 0.0 } else { requests };
     let is_right = requests > 0.0 && others == expected && line("Socket errors:").is_none();
     is_right.then_some(Load { requests, rate })
 }

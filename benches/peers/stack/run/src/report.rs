@@ -107,7 +107,8 @@ pub fn table(case: &Case, all: &[Measured]) -> String {
     table
 }
 
-fn machine() -> Result<String> {
+/// Returns the name of the processor.
+pub fn machine() -> Result<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = text.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split_once(": "));

@@ -102,7 +102,7 @@ fn nginx(address: &str) -> Result<Vec<String>> {
 
 fn round(server: &Server, case: &Case, seconds: u32) -> Result<Round> {
     let before = server.cpu()?;
-    let load = server.load(case, seconds)?;
+    let load = server.load(&case.into(), seconds)?;
     let after = server.cpu()?;
     Ok(Round {
         rate: load.rate,

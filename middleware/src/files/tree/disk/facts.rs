@@ -7,8 +7,9 @@ use std::sync::Mutex;
 
 use enfilade_core::conditional::EntityTag;
 use enfilade_core::unpoisoned;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+
+use crate::files::tree::content_tag::{BLOCK, ContentTag};
 
 /// The largest file whose content is hashed for its tag, in bytes.
 const HASHED: u64 = 64 * 1024 * 1024;
@@ -64,7 +65,7 @@ impl Tags {
         if let Some(known) = unpoisoned(self.0.lock()).get(facts) {
             return Some(known.clone());
         }
-        let tag = hash(file, facts.length).ok()??;
+        let tag = content_tag(file, facts.length).ok()??;
         let mut known = unpoisoned(self.0.lock());
         if known.len() >= KEPT {
             known.clear();
@@ -74,36 +75,20 @@ impl Tags {
     }
 }
 
-/// The hash of the content as a strong tag; `None` if the file is too long.
-fn hash(mut file: &File, length: u64) -> io::Result<Option<EntityTag>> {
+/// The tag of the content; `None` if the file is too long.
+fn content_tag(mut file: &File, length: u64) -> io::Result<Option<EntityTag>> {
     if length > HASHED {
         return Ok(None);
     }
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
     file.seek(SeekFrom::Start(0))?;
     let mut rest = file.take(HASHED + 1);
+    let (mut tag, mut block) = (ContentTag::default(), Vec::with_capacity(BLOCK));
     loop {
-        match rest.read(&mut buffer) {
-            Ok(0) => return Ok(Some(strong_tag(&hash.finalize()))),
-            Ok(count) => hash.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        block.clear();
+        // All of a block: one read may return less.
+        match rest.by_ref().take(BLOCK as u64).read_to_end(&mut block)? {
+            0 => return Ok(Some(tag.finish())),
+            _ => tag.add(&block),
         }
     }
-}
-
-/// The first 128 bits of a hash as a strong tag.
-fn strong_tag(hash: &[u8]) -> EntityTag {
-    let text: String = hash
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    EntityTag::strong(text).expect("hexadecimal digits")
-}
-
-/// The tag of content in memory.
-pub(in crate::files) fn content_tag(content: &[u8]) -> EntityTag {
-    strong_tag(&Sha256::digest(content))
 }

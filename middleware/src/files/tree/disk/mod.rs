@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use enfilade_core::{Description, OptionValue};
 
-pub(in crate::files) use self::facts::content_tag;
 use self::facts::{FileFacts, Tags};
 #[cfg(not(unix))]
 use self::plain::Root;
@@ -34,8 +33,8 @@ use crate::files::file_source::FileSource;
 /// [`CachedTree`](crate::CachedTree) to look up less often; [`Files::directory`](crate::Files::directory) does.
 ///
 /// The tag of a file is weak and made of its modification time, size and inode. If the time says nothing (the first two
-/// seconds of 1970, which builds of containers set), the tag is strong and a hash of the content, up to 64 MiB; larger
-/// files then have no tag, and none of them has a `Last-Modified`.
+/// seconds of 1970, which builds of containers set), the tag is a hash of the content, up to 64 MiB; larger files then have
+/// no tag, and none of them has a `Last-Modified`. Such a tag is weak, or with the feature `strong-etags` strong.
 ///
 /// Names that are not UTF-8 are not served. Do not write into a served file: replace it with `rename`.
 ///
@@ -47,6 +46,8 @@ use crate::files::file_source::FileSource;
 /// is changed between the two is followed; also, names that Windows gives another meaning are not served there.
 ///
 /// A hard link or a mount inside of the directory is part of it. Pipes, sockets and devices are never opened.
+/// Content can be made to have the same weak tag as other content: if others rely on tags to notice what a user changed, use
+/// the feature `strong-etags`.
 ///
 /// # Example
 ///
