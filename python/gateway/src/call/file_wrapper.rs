@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use enfilade::Segment;
 use enfilade::middleware::FileSource;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyInt, PyType};
 
 use crate::ffi;
 
@@ -31,7 +32,7 @@ pub struct FileWrapper {
 impl FileWrapper {
     #[new]
     #[pyo3(signature = (filelike, blksize = 8192))]
-    fn new(filelike: Py<PyAny>, blksize: usize) -> FileWrapper {
+    fn new(filelike: Py<PyAny>, #[pyo3(from_py_with = block_size)] blksize: usize) -> FileWrapper {
         FileWrapper { filelike, blksize }
     }
 
@@ -58,6 +59,16 @@ impl FileWrapper {
             None => Ok(()),
         }
     }
+}
+
+/// Returns the size of a block, or an error that says what is allowed.
+fn block_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    if !value.is_instance_of::<PyInt>() {
+        let message = format!("blksize must be a whole number, not {}", value.repr()?);
+        return Err(PyTypeError::new_err(message));
+    }
+    let size = value.extract().ok().filter(|size: &usize| *size > 0);
+    size.ok_or_else(|| PyValueError::new_err(format!("blksize must be 1 or more, not {value}")))
 }
 
 /// A regular file, from its current position to its end.
