@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use enfilade::Segment;
+use enfilade::Body;
 use enfilade::middleware::FileSource;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyType};
 
@@ -74,7 +73,7 @@ fn block_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
 /// A regular file, from its current position to its end.
 pub(crate) enum RegularFile {
     Small(Bytes),
-    Large(Segment),
+    Large(Body),
 }
 
 impl FileWrapper {
@@ -107,19 +106,25 @@ impl FileWrapper {
             return Ok(None);
         }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
-        let rest = position..facts.len();
-        match usize::try_from(facts.len().saturating_sub(position)) {
+        let left = facts.len().saturating_sub(position);
+        match usize::try_from(left) {
             Ok(length) if length <= SMALL => {
                 let mut bytes = vec![0; length];
                 py.detach(|| file.read_exact_at(&mut bytes, position))?;
                 Ok(Some(RegularFile::Small(bytes.into())))
             }
             _ => {
-                let source = Arc::new(FileSource::new(file)?);
-                Ok(Some(RegularFile::Large(Segment::new(source, rest))))
+                let whole = Body::from(FileSource::new(file)?);
+                let rest = whole.slice(position..).map_err(invalid)?;
+                Ok(Some(RegularFile::Large(rest)))
             }
         }
     }
+}
+
+/// The error for a file that has changed since its length was read.
+fn invalid(error: impl std::fmt::Display) -> PyErr {
+    PyOSError::new_err(error.to_string())
 }
 
 /// A `BufferedReader` can wrap any object, so its `raw` must be a file.
