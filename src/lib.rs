@@ -31,6 +31,9 @@ pub use enfilade_core::{
 pub use enfilade_middleware as middleware;
 #[cfg(any(feature = "server", feature = "fastcgi", feature = "scgi"))]
 pub use listening::Listener;
+#[cfg(feature = "server")]
+#[doc(hidden)]
+pub use server::parts as server_parts;
 #[cfg(feature = "tls")]
 pub use server::{Certificates, ClientCertificate};
 #[cfg(feature = "server")]

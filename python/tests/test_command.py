@@ -318,10 +318,12 @@ def test_messages_and_errors_in_a_file(folder: Path) -> None:
     assert command.output.closed
 
 
-def test_static_files(folder: Path) -> None:
-    (folder / "files").mkdir()
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_static_files(folder: Path, threads: str) -> None:
+    (folder / "files" / "more").mkdir(parents=True)
     (folder / "files" / "style.css").write_text("body {}")
-    with Command(folder, "site_app:app", "--static", "/static=files", "--gzip") as command:
+    (folder / "files" / "more" / "index.html").write_text("more")
+    with Command(folder, "site_app:app", "--static", "/static=files", "--gzip", "--threads", threads) as command:
         response = command.get("/static/style.css")
         assert (response.status, response.body, response.value("content-type")) == (200, b"body {}", "text/css; charset=utf-8")
         # Dots must not lead out of the folder: the application gets the request and returns its path.
@@ -329,8 +331,23 @@ def test_static_files(folder: Path) -> None:
         assert command.get("/static/%2e%2e/site_app.py").text == "/site_app.py"
         assert command.get("/static/..%2Fsite_app.py").status == 404
         assert command.get("/static/nothing").status == 404
+        assert command.get("/static/more").value("location") == "/static/more/"
         assert command.get("/staticfile").text == "/staticfile"
         assert command.get("/version").text == "one"
+
+
+def test_static_files_at_the_root(folder: Path) -> None:
+    for name in ("files", "public"):
+        (folder / name).mkdir()
+    (folder / "files" / "style.css").write_text("body {}")
+    (folder / "public" / "robots.txt").write_text("none")
+    with Command(folder, "site_app:app", "--static", "/=public", "--static", "/static=files") as command:
+        assert command.get("/robots.txt").text == "none"
+        assert command.get("/static/style.css").text == "body {}"
+        assert command.get("/static/robots.txt").status == 404
+        assert command.get("/other").text == "/other"
+        with Client(command.address) as client:
+            assert client.request("POST", "/robots.txt").text == "/robots.txt"
 
 
 def test_threads(folder: Path) -> None:

@@ -4,6 +4,7 @@ mod admission;
 mod connection;
 mod crowd;
 mod limits;
+pub mod parts;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
 mod refusal;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead};
 
 use crate::files::buffers::read_into;
+use crate::files::read_ahead::ReadAhead;
 
 /// Files up to this length, in bytes, are read at once if the system has them in memory.
 ///
@@ -18,9 +19,9 @@ const AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// A regular file; its body has the length that the file had when it was opened.
 ///
-/// It is read while it is sent, 256 KiB at a time: at once if it is up to 4 MiB long and Linux has
-/// the bytes in memory, and otherwise on threads that
-/// may block (those of the crate `blocking`), so that a slow disk delays no other request. Its type is not guessed: set `Content-Type`.
+/// It is read while it is sent, 256 KiB at a time: at once if it is up to 4 MiB long and Linux has the bytes in memory, and
+/// otherwise on threads that may block (those of the crate `blocking`), so that a slow disk delays no other request. Of a
+/// longer file, a body reads the next part while one is sent. Its type is not guessed: set `Content-Type`.
 ///
 /// Virtual files, such as those under `/proc`, have a length of 0 or a wrong one: read them yourself.
 ///
@@ -122,11 +123,6 @@ impl FileSource {
         self.file.clone()
     }
 
-    /// Whether it is so long that the next part is read while one is sent.
-    pub(super) fn is_long(&self) -> bool {
-        self.length > AT_ONCE
-    }
-
     /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -143,7 +139,11 @@ impl FileSource {
 /// The whole file.
 impl From<FileSource> for Body {
     fn from(source: FileSource) -> Body {
-        Body::from_segments([Segment::from(source)])
+        if source.length <= AT_ONCE {
+            return Body::from_segments([Segment::from(source)]);
+        }
+        let whole = 0..source.length;
+        Body::from_segments([Segment::new(Arc::new(ReadAhead::new(source)), whole)])
     }
 }
 
@@ -291,6 +291,22 @@ mod tests {
             let slice = Body::from(source.clone()).slice(range.clone()).unwrap();
             let range = range.start as usize..range.end as usize;
             assert_eq!(block_on(slice.collect(700_001)).unwrap(), content[range]);
+        }
+    }
+
+    #[test]
+    fn a_long_file_has_its_path_and_slices_too() {
+        let folder = Folder::new("ahead");
+        let length = usize::try_from(AT_ONCE).unwrap() + 300_001;
+        let content: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let path = folder.file(&content);
+        let source = block_on(FileSource::open(&path)).unwrap();
+        assert_eq!(Body::from(source.clone()).whole_file(), Some(&*path));
+        for start in [0, 1, 262_144, length - 1, length] {
+            let rest = Body::from(source.clone()).slice(start as u64..).unwrap();
+            assert_eq!(rest.known_length(), Some((length - start) as u64));
+            let rest = block_on(rest.collect(length)).unwrap();
+            assert!(rest == content[start..], "{start}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads a long file ahead of what is sent.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -56,6 +57,10 @@ impl ReadAt for ReadAhead {
             *next = Some(self.start(after, left.min(LARGE)));
         }
         SourceRead::from_future(now.bytes)
+    }
+
+    fn as_file(&self) -> Option<(&Path, u64)> {
+        self.file.as_file()
     }
 }
 

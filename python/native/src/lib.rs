@@ -2,6 +2,7 @@
 
 mod activity;
 mod application;
+mod arguments;
 mod server;
 mod wrappers;
 

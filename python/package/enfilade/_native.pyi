@@ -21,6 +21,7 @@ __all__ = [
     "Decompression",
     "ErrorPages",
     "FileWrapper",
+    "Files",
     "Headers",
     "HttpsRedirect",
     "Maintenance",
@@ -189,13 +190,13 @@ class MethodOverride(Application):
 class HttpsRedirect(Application):
     """Redirects to HTTPS."""
 
-    def __new__(cls, app: WSGIApplication, *, port: int | None = None, exclude: Sequence[str] = ...) -> HttpsRedirect: ...
+    def __new__(cls, app: WSGIApplication, *, port: int | None = None, exclude: Sequence[str] | None = None) -> HttpsRedirect: ...
 
 @final
 class CanonicalHost(Application):
     """Redirects from all other hosts to one."""
 
-    def __new__(cls, app: WSGIApplication, host: str, *, exclude: Sequence[str] = ...) -> CanonicalHost: ...
+    def __new__(cls, app: WSGIApplication, host: str, *, exclude: Sequence[str] | None = None) -> CanonicalHost: ...
 
 @final
 class Compression(Application):
@@ -218,6 +219,40 @@ class Decompression(Application):
     def __new__(cls, app: WSGIApplication, *, limit: int | None = None) -> Decompression: ...
 
 @final
+class Files(Application):
+    """Serves the files of a directory; around an application, it calls that for paths without a file.
+
+    `index` is `["index.html"]` by default; `max_age` is in seconds and `cache_size` in bytes. With a `cache_size` of 0 nothing is kept, else a changed file is served
+    as it was for up to `check_after` seconds.
+    """
+
+    def __new__(
+        cls,
+        directory: str | PathLike[str],
+        app: WSGIApplication | None = None,
+        *,
+        index: Sequence[str] = ...,
+        canonical: bool = False,
+        html_extension: bool = False,
+        single_page: str | None = None,
+        single_page_except: Sequence[str] = (),
+        precompressed: Sequence[Literal["br", "gzip", "zstd"]] = (),
+        serve_siblings: bool = False,
+        listing: bool = False,
+        listing_limit: int = 1000,
+        pass_methods: bool = False,
+        untrusted: bool = False,
+        content_types: _Pairs | None = None,
+        max_age: int | None = None,
+        hashed_names: bool = False,
+        insecure_show_hidden: bool = False,
+        links: Literal["inside", "refuse", "insecure_follow"] = "inside",
+        cache_size: int = 33554432,
+        check_after: float = 1.0,
+        max_ranges: int = 16,
+    ) -> Files: ...
+
+@final
 class Headers(Application):
     """Sets, appends, defaults and removes headers of responses and of requests."""
 
@@ -228,11 +263,11 @@ class Headers(Application):
         set: _Pairs | None = None,
         append: _Pairs | None = None,
         default: _Pairs | None = None,
-        remove: Sequence[str] = ...,
+        remove: Sequence[str] | None = None,
         request_set: _Pairs | None = None,
         request_append: _Pairs | None = None,
         request_default: _Pairs | None = None,
-        request_remove: Sequence[str] = ...,
+        request_remove: Sequence[str] | None = None,
     ) -> Headers: ...
 
 @final
@@ -244,7 +279,7 @@ class SecurityHeaders(Application):
         app: WSGIApplication,
         *,
         set: _Pairs | None = None,
-        remove: Sequence[str] = ...,
+        remove: Sequence[str] | None = None,
         report_only: bool = False,
     ) -> SecurityHeaders: ...
 
@@ -265,7 +300,7 @@ class Cors(Application):
         origins: Sequence[str],
         methods: Sequence[str] | None = None,
         headers: Sequence[str] | None = None,
-        expose: Sequence[str] = ...,
+        expose: Sequence[str] | None = None,
         credentials: bool = False,
         max_age: int | None = None,
     ) -> Cors: ...

@@ -11,6 +11,9 @@ from typing import Any
 from enfilade.access_format import translated
 from enfilade.hooks import Hooks
 
+LONGEST = 366 * 86400.0
+"""The limit of times, in seconds: that of the server."""
+
 
 @dataclass
 class Options:
@@ -70,8 +73,8 @@ def whole(least: int) -> Any:
 def seconds(text: str) -> float:
     value = number_of(text)
     # Not `value <= 0`: NaN must be rejected too.
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    if not 0 < value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0, of at most 366 days")
     return value
 
 
@@ -211,7 +214,8 @@ def behaviour(group: argparse._ArgumentGroup) -> None:
                        help="pass chunked request bodies on while they arrive, without a CONTENT_LENGTH and with "
                             "wsgi.input_terminated")
     group.add_argument("--static", action="append", type=static, default=[], metavar="/URL=FOLDER",
-                       help="serve the files of a folder below a path; can be repeated")
+                       help="serve the files of a folder below a path; with / as the path, the application gets all paths without "
+                            "a file; can be repeated")
     group.add_argument("--access-log", "--access-logfile", metavar="FILE", help="log requests to a file; - is standard output")
     group.add_argument("--access-log-format", "--access-logformat", "--access-log-fmt", type=log_format,
                        default="combined", metavar="FORMAT",

@@ -19,7 +19,6 @@ from enfilade.hooks import SERVER, Hooks, Process
 from enfilade.loading import LoadError, check_threads, load
 from enfilade.options import Options
 from enfilade.reload import Watcher
-from enfilade.static import StaticFiles
 
 if TYPE_CHECKING:
     # `wsgiref.types` is not in Python 3.10.
@@ -62,8 +61,12 @@ def stack(options: Options, application: WSGIApplication) -> WSGIApplication | _
     SIGUSR1 then reopens the access log.
     """
     result: Any = application
-    if options.static:
-        result = _native.Mounts({url or "/": StaticFiles(folder) for url, folder in options.static}, default=result)
+    folders = dict(options.static)
+    if root := folders.pop("", None):
+        # Below every path there is the application too, with its own methods.
+        result = _native.Files(root, result, pass_methods=True)
+    if folders:
+        result = _native.Mounts({url: _native.Files(folder) for url, folder in folders.items()}, default=result)
     if options.gzip:
         result = _native.Compression(result)
     if options.access_log:

@@ -1,8 +1,11 @@
 //! Why the server closes connections.
 
+use http::StatusCode;
+
 /// The reason why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum CloseReason {
+#[non_exhaustive]
+pub enum CloseReason {
     /// A head is not complete in time.
     SlowHead,
     /// The first line of a head is too long.
@@ -17,4 +20,22 @@ pub(in crate::server) enum CloseReason {
     Idle,
     /// The client has reset the connection, or disconnected in the middle of a request.
     Gone,
+}
+
+impl CloseReason {
+    /// The status sent to a client whose connection is over, if any.
+    ///
+    /// Its head was too slow (RFC 9110, section 15.5.9), its target too long (section 15.5.15) or invalid.
+    #[must_use]
+    pub fn status(self) -> Option<StatusCode> {
+        match self {
+            CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
+            CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
+            CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
+            CloseReason::Overhead
+            | CloseReason::CheapFrames
+            | CloseReason::Idle
+            | CloseReason::Gone => None,
+        }
+    }
 }

@@ -11,14 +11,15 @@ thread_local! {
 }
 
 /// Reads the clock, as hyper does each time it is polled.
-pub(in crate::server) fn look() {
+pub fn look() {
     CLOCK.set(CLOCK.get().at(time_of_day()));
 }
 
 /// The value that hyper would get wrong: its date stays in the future after the clock was set back.
 ///
 /// `None` if hyper may set it.
-pub(in crate::server) fn correction() -> Option<HeaderValue> {
+#[must_use]
+pub fn correction() -> Option<HeaderValue> {
     let seen = CLOCK.get();
     (seen.now < seen.latest).then(|| value(seen.now))
 }

@@ -14,7 +14,8 @@ const OVERHEAD_RATE: u64 = 16;
 
 /// The part after a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MessageBody {
+#[non_exhaustive]
+pub enum MessageBody {
     /// Another head, after this many bytes.
     Known(u64),
     /// A chunked body, whose end hyper finds.
@@ -26,7 +27,7 @@ pub(super) enum MessageBody {
 /// So every head is checked, also those of pipelined requests. hyper skips bare line feeds and empty lines the same way
 /// (RFC 9112, section 2.2).
 #[derive(Debug)]
-pub(super) struct Framing {
+pub struct Framing {
     max_line: usize,
     /// Finds the end of a head that arrives whole, as most do, in one pass.
     end: memmem::Finder<'static>,
@@ -92,7 +93,8 @@ impl LastBytes {
 
 impl Framing {
     /// Creates one with the maximum length of a head's first line.
-    pub(super) fn new(max_line: usize) -> Framing {
+    #[must_use]
+    pub fn new(max_line: usize) -> Framing {
         Framing {
             max_line,
             end: memmem::Finder::new(b"\r\n\r\n"),
@@ -105,11 +107,11 @@ impl Framing {
     /// Processes received bytes; returns how many of them hyper may have now.
     ///
     /// `delivered` is how much content of the body the application got; `None` if no body is being read.
-    pub(super) fn take(
-        &mut self,
-        bytes: &[u8],
-        delivered: Option<u64>,
-    ) -> Result<usize, CloseReason> {
+    ///
+    /// # Errors
+    ///
+    /// If the connection is over: hyper gets nothing more.
+    pub fn take(&mut self, bytes: &[u8], delivered: Option<u64>) -> Result<usize, CloseReason> {
         if matches!(
             self.state,
             FramingState::Chunked | FramingState::Lost { .. }
@@ -159,7 +161,7 @@ impl Framing {
     }
 
     /// hyper has parsed a head, and this follows it.
-    pub(super) fn begin(&mut self, content: MessageBody) {
+    pub fn begin(&mut self, content: MessageBody) {
         self.state = match (&self.state, content) {
             (FramingState::Given, MessageBody::Known(0)) => {
                 FramingState::Head(HeadProgress::default())
@@ -177,7 +179,8 @@ impl Framing {
     }
 
     /// Whether a head has begun and is incomplete.
-    pub(super) fn is_in_head(&self) -> bool {
+    #[must_use]
+    pub fn is_in_head(&self) -> bool {
         match &self.state {
             FramingState::Head(head) => head.line > 0 || head.has_line,
             FramingState::Lost { .. } => true,
@@ -186,7 +189,8 @@ impl Framing {
     }
 
     /// The minimum number of missing bytes of the message's body; 0 if it may be complete.
-    pub(super) fn missing(&self) -> u64 {
+    #[must_use]
+    pub fn missing(&self) -> u64 {
         match &self.state {
             FramingState::Body(left) => *left,
             FramingState::Chunked if !self.tail.is_at_end() => 1,

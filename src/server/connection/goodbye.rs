@@ -20,21 +20,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How many KiB from the client are read meanwhile.
 const LINGER: usize = 256;
 
-/// The status sent to a client whose connection is over, if any.
-///
-/// Its head was too slow (RFC 9110, section 15.5.9), its target too long (section 15.5.15) or invalid.
-pub(super) fn goodbye(reason: CloseReason) -> Option<StatusCode> {
-    match reason {
-        CloseReason::SlowHead => Some(StatusCode::REQUEST_TIMEOUT),
-        CloseReason::LongLine => Some(StatusCode::URI_TOO_LONG),
-        CloseReason::Fragment => Some(StatusCode::BAD_REQUEST),
-        CloseReason::Overhead
-        | CloseReason::CheapFrames
-        | CloseReason::Idle
-        | CloseReason::Gone => None,
-    }
-}
-
 pub(super) fn report(
     refusals: &RefusalHooks,
     peer: Option<SocketAddr>,

@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listening::Watch;
-use crate::server::connection::goodbye::{goodbye, report, respond};
+use crate::server::connection::goodbye::{report, respond};
 use crate::server::connection::lifetime::{End, Share};
 use crate::server::connection::limits::Limits;
 use crate::server::connection::service::Service;
@@ -54,7 +54,7 @@ pub(super) async fn serve(
         }
         End::Stopped => {}
         End::Over(reason) => {
-            let status = goodbye(reason).filter(|_| !activity.is_in_flight());
+            let status = reason.status().filter(|_| !activity.is_in_flight());
             report(&refusals, peer, status, reason);
             if let Some(status) = status {
                 let mut stream = connection.into_parts().io.into_inner();

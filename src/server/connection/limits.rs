@@ -10,6 +10,9 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The maximum number of headers in the type `HeaderMap`.
 pub(in crate::server) const MAX_HEADERS: usize = 16 * 1024;
 
+/// The maximum length of the first line of a head by default, in bytes.
+pub const MAX_REQUEST_LINE: usize = 16 * 1024;
+
 /// A timeout that every clock can hold; longer ones are cut to the maximum.
 pub(in crate::server) fn at_most(limit: Duration) -> Duration {
     limit.min(FOREVER)
@@ -51,7 +54,7 @@ impl Default for Limits {
             },
             max_headers: 100,
             max_header_size: 64 * 1024,
-            max_request_line: 16 * 1024,
+            max_request_line: MAX_REQUEST_LINE,
             max_control_frames: 1_000,
             #[cfg(feature = "http2")]
             http2: Http2Limits::default(),

@@ -2,10 +2,10 @@
 
 pub(super) mod activity;
 mod clock;
-mod close_reason;
-pub(super) mod date;
+pub(super) mod close_reason;
+pub mod date;
 mod frames;
-mod framing;
+pub(super) mod framing;
 pub(super) mod goodbye;
 mod http1;
 #[cfg(feature = "http2")]
@@ -15,9 +15,10 @@ pub(super) mod limits;
 mod malformed;
 mod pending_upgrade;
 mod piece;
+pub(super) mod prepared;
 pub(super) mod progress;
 pub(super) mod request_body;
-mod response_body;
+pub(super) mod response_body;
 mod response_future;
 mod service;
 pub(super) mod stream;

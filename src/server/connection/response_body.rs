@@ -1,5 +1,6 @@
 //! The body of a response, as hyper reads it.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use http::Version;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::server::connection::activity::InFlight;
 use crate::server::connection::piece::Piece;
 
 /// How long the connection of HTTP/2 may take to write the data before a failure.
@@ -19,11 +19,25 @@ const WRITING: Duration = Duration::from_millis(10);
 pub(super) const PIECE: usize = 64 * 1024;
 const WRONG_LENGTH: &str = "the body is not as long as its Content-Length";
 
+/// What is notified of a body.
+pub trait Watch: Unpin + 'static {
+    /// The body has failed; `id` is that of its request.
+    fn fails(&self, error: &BodyError, id: Option<&RequestIdValue>);
+
+    /// The body has failed, and the end of the connection must not look like its end.
+    fn breaks_off(&self);
+
+    /// The body ends, complete or not, after this many bytes.
+    fn ends(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
+}
+
 /// The body of a response, in pieces, with a pause before its failure.
 ///
 /// When a body fails, hyper drops the data that it has not written yet. In the pause hyper writes it, so that the
 /// client gets the head and sees that the response was aborted.
-pub(super) struct ResponseBody {
+pub struct ResponseBody<W: Watch> {
     body: Body,
     /// A frame that was read from the body and is not passed on yet.
     first: Option<Result<Frame<Bytes>, BodyError>>,
@@ -37,11 +51,11 @@ pub(super) struct ResponseBody {
     /// For the log, if the body panics.
     request_id: Option<RequestIdValue>,
     /// The request counts as in flight until its response is passed on.
-    in_flight: Option<InFlight>,
+    watch: Option<W>,
 }
 
-impl ResponseBody {
-    pub(super) fn new(body: Body, version: Version, in_flight: Option<InFlight>) -> ResponseBody {
+impl<W: Watch> ResponseBody<W> {
+    pub(super) fn new(body: Body, version: Version, watch: Option<W>) -> ResponseBody<W> {
         ResponseBody {
             body,
             first: None,
@@ -51,30 +65,35 @@ impl ResponseBody {
             count: 0,
             is_measured: true,
             request_id: None,
-            in_flight,
+            watch,
         }
     }
 
+    /// Returns what is notified of the body.
+    pub fn watch_mut(&mut self) -> Option<&mut W> {
+        self.watch.as_mut()
+    }
+
     /// Sets a frame that was read from the body already.
-    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> ResponseBody {
+    pub(super) fn with_first(mut self, first: Option<Frame<Bytes>>) -> ResponseBody<W> {
         self.first = first.map(Ok);
         self
     }
 
     /// Sets the ID of the request.
-    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> ResponseBody {
+    pub(super) fn with_request_id(mut self, id: Option<RequestIdValue>) -> ResponseBody<W> {
         self.request_id = id;
         self
     }
 
     /// Sets the number of bytes that the response declares.
-    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody {
+    pub(super) fn with_length(mut self, length: Option<u64>) -> ResponseBody<W> {
         self.length = length;
         self
     }
 
     /// Sets whether hyper may know the length of the body.
-    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody {
+    pub(super) fn measured(mut self, is_measured: bool) -> ResponseBody<W> {
         self.is_measured = is_measured;
         self
     }
@@ -121,7 +140,7 @@ impl ResponseBody {
     }
 }
 
-impl HttpBody for ResponseBody {
+impl<W: Watch> HttpBody for ResponseBody<W> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -133,15 +152,14 @@ impl HttpBody for ResponseBody {
             Piece::record(None);
             match ready!(self.poll_body(context)) {
                 Some(Err(error)) => {
-                    if let Some(in_flight) = &self.in_flight {
-                        let id = self.request_id.as_ref();
-                        in_flight.failures().body_failed(&error, id);
+                    if let Some(watch) = &self.watch {
+                        watch.fails(&error, self.request_id.as_ref());
                     }
                     let pause = Pause::of(self.version);
                     self.failure = Some((error, pause));
-                    if let (Version::HTTP_10, Some(in_flight)) = (self.version, &self.in_flight) {
+                    if let (Version::HTTP_10, Some(watch)) = (self.version, &self.watch) {
                         // The end of the connection ends the content, and must not look like a complete response.
-                        in_flight.activity().break_off();
+                        watch.breaks_off();
                     }
                 }
                 next => {
@@ -175,6 +193,22 @@ impl HttpBody for ResponseBody {
             (Some(_), Some(length)) => SizeHint::with_exact(length),
             _ => HttpBody::size_hint(&self.body),
         }
+    }
+}
+
+impl<W: Watch> Drop for ResponseBody<W> {
+    fn drop(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.ends(self.count);
+        }
+    }
+}
+
+impl<W: Watch> fmt::Debug for ResponseBody<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,9 +13,9 @@ use crate::server::connection::activity::Activity;
 use crate::server::connection::framing::MessageBody;
 use crate::server::connection::limits::Limits;
 use crate::server::connection::malformed::{MalformedStream, is_malformed};
+use crate::server::connection::prepared::ClientSupport;
 use crate::server::connection::request_body::RequestBody;
-use crate::server::connection::response_body::ResponseBody;
-use crate::server::connection::response_future::{ClientSupport, MalformedRequest, ResponseFuture};
+use crate::server::connection::response_future::{MalformedRequest, ResponseFuture, ServerBody};
 #[cfg(feature = "http2")]
 use crate::server::connection::stream_upgrade::{StreamUpgrade, UpgradeContext};
 use crate::server::refusal::{Refusal, RefusalHooks};
@@ -34,7 +34,7 @@ pub(super) struct Service {
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<ResponseBody>;
+    type Response = http::Response<ServerBody>;
     type Error = MalformedStream;
     type Future = ResponseFuture;
 

@@ -10,7 +10,6 @@ use http::HeaderMap;
 use time::OffsetDateTime;
 
 use crate::files::file_source::FileSource;
-use crate::files::read_ahead::ReadAhead;
 
 /// What is at a path of a [`FileTree`](crate::FileTree).
 #[derive(Clone, Debug)]
@@ -53,8 +52,8 @@ struct Facts {
 #[derive(Clone)]
 enum Content {
     Memory(Bytes),
-    /// A long file, which each body reads ahead.
-    Long(FileSource),
+    /// An open file.
+    File(FileSource),
     Segments(Arc<[Segment]>),
 }
 
@@ -85,10 +84,7 @@ impl FileEntry {
     /// An open file.
     pub(super) fn from_file(file: FileSource) -> FileEntry {
         let length = file.len();
-        match file.is_long() {
-            true => FileEntry::of(Content::Long(file), length),
-            false => FileEntry::new(Arc::new(file), length),
-        }
+        FileEntry::of(Content::File(file), length)
     }
 
     fn of(content: Content, length: u64) -> FileEntry {
@@ -174,10 +170,7 @@ impl FileEntry {
     pub fn body(&self) -> Body {
         match &self.0.content {
             Content::Memory(bytes) => Body::from(bytes.clone()),
-            Content::Long(file) => {
-                let source = Arc::new(ReadAhead::new(file.clone()));
-                Body::from_segments([Segment::new(source, 0..file.len())])
-            }
+            Content::File(file) => Body::from(file.clone()),
             Content::Segments(segments) => Body::from_segments(segments.iter().cloned()),
         }
     }

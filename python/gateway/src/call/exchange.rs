@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use enfilade::{Body, Outcome, Response, Segment, unpoisoned};
+use enfilade::{Body, Outcome, Response, unpoisoned};
 use http::StatusCode;
 use pyo3::exceptions::{PyAssertionError, PyOSError};
 use pyo3::prelude::*;
@@ -254,7 +254,7 @@ impl Exchange {
     /// Sends the whole response with this content, which the gateway reads by itself.
     ///
     /// The application need not wait for it, and a slow client holds no thread. Fails if the content is too short.
-    pub(crate) fn send_segment(&self, content: Segment) -> PyResult<()> {
+    pub(crate) fn send_body(&self, content: Body) -> PyResult<()> {
         let mut state = self.lock();
         let ExchangeState::Waiting {
             head: Some(head), ..
@@ -262,13 +262,12 @@ impl Exchange {
         else {
             return Ok(());
         };
-        let length = content.len();
+        let length = content.known_length().unwrap_or_default();
         let announced = head.length.unwrap_or(length);
         if length < announced && has_body(self.is_head, head.status) {
             return Err(too_short());
         }
-        let whole = Body::from_segments([content]);
-        let body = whole.slice(..announced.min(length));
+        let body = content.slice(..announced.min(length));
         let body = body.map_err(|error| PyOSError::new_err(error.to_string()))?;
         let body = body.on_end(|end| {
             if end.outcome() == Outcome::Failed {

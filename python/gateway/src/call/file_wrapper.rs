@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use enfilade::Segment;
+use enfilade::Body;
 use enfilade::middleware::FileSource;
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyInt, PyType};
 
 use crate::ffi;
 
@@ -31,7 +31,7 @@ pub struct FileWrapper {
 impl FileWrapper {
     #[new]
     #[pyo3(signature = (filelike, blksize = 8192))]
-    fn new(filelike: Py<PyAny>, blksize: usize) -> FileWrapper {
+    fn new(filelike: Py<PyAny>, #[pyo3(from_py_with = block_size)] blksize: usize) -> FileWrapper {
         FileWrapper { filelike, blksize }
     }
 
@@ -60,10 +60,20 @@ impl FileWrapper {
     }
 }
 
+/// Returns the size of a block, or an error that says what is allowed.
+fn block_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    if !value.is_instance_of::<PyInt>() {
+        let message = format!("blksize must be a whole number, not {}", value.repr()?);
+        return Err(PyTypeError::new_err(message));
+    }
+    let size = value.extract().ok().filter(|size: &usize| *size > 0);
+    size.ok_or_else(|| PyValueError::new_err(format!("blksize must be 1 or more, not {value}")))
+}
+
 /// A regular file, from its current position to its end.
 pub(crate) enum RegularFile {
     Small(Bytes),
-    Large(Segment),
+    Large(Body),
 }
 
 impl FileWrapper {
@@ -96,19 +106,25 @@ impl FileWrapper {
             return Ok(None);
         }
         let position: u64 = filelike.call_method0("tell")?.extract()?;
-        let rest = position..facts.len();
-        match usize::try_from(facts.len().saturating_sub(position)) {
+        let left = facts.len().saturating_sub(position);
+        match usize::try_from(left) {
             Ok(length) if length <= SMALL => {
                 let mut bytes = vec![0; length];
                 py.detach(|| file.read_exact_at(&mut bytes, position))?;
                 Ok(Some(RegularFile::Small(bytes.into())))
             }
             _ => {
-                let source = Arc::new(FileSource::new(file)?);
-                Ok(Some(RegularFile::Large(Segment::new(source, rest))))
+                let whole = Body::from(FileSource::new(file)?);
+                let rest = whole.slice(position..).map_err(invalid)?;
+                Ok(Some(RegularFile::Large(rest)))
             }
         }
     }
+}
+
+/// The error for a file that has changed since its length was read.
+fn invalid(error: impl std::fmt::Display) -> PyErr {
+    PyOSError::new_err(error.to_string())
 }
 
 /// A `BufferedReader` can wrap any object, so its `raw` must be a file.

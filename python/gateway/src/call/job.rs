@@ -166,7 +166,7 @@ fn send_file(wrapper: &Bound<'_, FileWrapper>, exchange: &Exchange) -> PyResult<
     {
         return match file {
             RegularFile::Small(bytes) => exchange.send_whole(smallvec![bytes]).map(drop),
-            RegularFile::Large(rest) => exchange.send_segment(rest),
+            RegularFile::Large(rest) => exchange.send_body(rest),
         };
     }
     send_each(wrapper.as_any(), exchange)

@@ -6,9 +6,9 @@ use http::Method;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::numbers::optional_whole;
-use super::{method, methods, refused};
+use super::{method, methods};
 use crate::application::{PyApplication, based, taken};
+use crate::arguments::{self, Given, choice, optional_texts, refused, texts};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Router>()?;
@@ -21,7 +21,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CanonicalHost>()
 }
 
-fn optional(app: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Application>> {
+fn optional(app: Given<'_, '_>) -> PyResult<Option<Application>> {
     app.map(taken).transpose()
 }
 
@@ -39,7 +39,7 @@ impl Router {
     fn new(
         routes: &Bound<'_, PyDict>,
         mounts: Option<&Bound<'_, PyDict>>,
-        fallback: Option<&Bound<'_, PyAny>>,
+        fallback: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut router = middleware::Router::new();
         for (route, app) in routes {
@@ -89,7 +89,7 @@ impl Mounts {
     #[pyo3(signature = (mounts, default = None))]
     fn new(
         mounts: &Bound<'_, PyDict>,
-        default: Option<&Bound<'_, PyAny>>,
+        default: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let (mut table, mut otherwise) = (middleware::Mounts::new(), optional(default)?);
         for (prefix, app) in mounts {
@@ -145,11 +145,12 @@ impl ProxyFix {
     #[pyo3(signature = (app, *, trusted, forwarded = false, headers = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        trusted: Vec<String>,
+        trusted: &Bound<'_, PyAny>,
         forwarded: bool,
-        headers: Option<Vec<String>>,
+        headers: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let headers = match headers {
+        let trusted = texts("trusted", trusted)?;
+        let headers = match optional_texts("headers", headers)? {
             Some(names) => names
                 .iter()
                 .map(|name| forwarded_header(name))
@@ -177,18 +178,16 @@ impl ProxyFix {
 
 fn forwarded_header(name: &str) -> PyResult<XForwarded> {
     let short = name.to_ascii_lowercase();
-    Ok(match short.strip_prefix("x-forwarded-").unwrap_or(&short) {
-        "for" => XForwarded::For,
-        "proto" => XForwarded::Proto,
-        "host" => XForwarded::Host,
-        "port" => XForwarded::Port,
-        "prefix" => XForwarded::Prefix,
-        _ => {
-            return Err(refused(format!(
-                "{name:?} is not one of for, proto, host, port, prefix"
-            )));
-        }
-    })
+    choice(
+        short.strip_prefix("x-forwarded-").unwrap_or(&short),
+        &[
+            ("for", XForwarded::For),
+            ("proto", XForwarded::Proto),
+            ("host", XForwarded::Host),
+            ("port", XForwarded::Port),
+            ("prefix", XForwarded::Prefix),
+        ],
+    )
 }
 
 /// Removes or appends the slash at the end of paths.
@@ -205,16 +204,13 @@ impl Slashes {
         merge: bool,
         redirect: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut wrapper = match mode {
-            "trim" => middleware::Slashes::trim(),
-            "append" => middleware::Slashes::append(),
-            "merge" => middleware::Slashes::merged(),
-            _ => {
-                return Err(refused(format!(
-                    "{mode:?} is not one of trim, append, merge"
-                )));
-            }
-        };
+        type Make = fn() -> middleware::Slashes;
+        let modes: [(&str, Make); 3] = [
+            ("trim", middleware::Slashes::trim),
+            ("append", middleware::Slashes::append),
+            ("merge", middleware::Slashes::merged),
+        ];
+        let mut wrapper = choice(mode, &modes)?();
         if merge {
             wrapper = wrapper.merge();
         }
@@ -237,7 +233,7 @@ impl MethodOverride {
         app: &Bound<'_, PyAny>,
         query: Option<String>,
         form_field: Option<String>,
-        allow: Option<Vec<String>>,
+        allow: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::MethodOverride::new();
         if let Some(name) = query {
@@ -246,7 +242,7 @@ impl MethodOverride {
         if let Some(name) = form_field {
             wrapper = wrapper.form_field(name);
         }
-        if let Some(names) = allow {
+        if let Some(names) = optional_texts("allow", allow)? {
             wrapper = wrapper.allow(methods(&names)?);
         }
         Ok(based(taken(app)?.wrap(wrapper), MethodOverride))
@@ -260,17 +256,17 @@ struct HttpsRedirect;
 #[pymethods]
 impl HttpsRedirect {
     #[new]
-    #[pyo3(signature = (app, *, port = None, exclude = Vec::new()))]
+    #[pyo3(signature = (app, *, port = None, exclude = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        port: Option<&Bound<'_, PyAny>>,
-        exclude: Vec<String>,
+        port: Given<'_, '_>,
+        exclude: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::HttpsRedirect::new();
-        if let Some(port) = optional_whole("port", port, 1..=65_535)? {
-            wrapper = wrapper.port(u16::try_from(port).expect("the range has 16 bits"));
+        if let Some(port) = port {
+            wrapper = wrapper.port(arguments::port("port", port)?);
         }
-        for prefix in exclude {
+        for prefix in optional_texts("exclude", exclude)?.unwrap_or_default() {
             wrapper = wrapper.except(&prefix).map_err(refused)?;
         }
         Ok(based(taken(app)?.wrap(wrapper), HttpsRedirect))
@@ -284,14 +280,14 @@ struct CanonicalHost;
 #[pymethods]
 impl CanonicalHost {
     #[new]
-    #[pyo3(signature = (app, host, *, exclude = Vec::new()))]
+    #[pyo3(signature = (app, host, *, exclude = None))]
     fn new(
         app: &Bound<'_, PyAny>,
         host: &str,
-        exclude: Vec<String>,
+        exclude: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::CanonicalHost::new(host).map_err(refused)?;
-        for prefix in exclude {
+        for prefix in optional_texts("exclude", exclude)?.unwrap_or_default() {
             wrapper = wrapper.except(&prefix).map_err(refused)?;
         }
         Ok(based(taken(app)?.wrap(wrapper), CanonicalHost))

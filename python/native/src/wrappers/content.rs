@@ -5,9 +5,11 @@ use std::time::Duration;
 use enfilade::middleware::{self, CacheRule, Coding};
 use pyo3::prelude::*;
 
-use super::numbers::{MOST_SECONDS, optional_whole};
-use super::{header, methods, refused};
+use super::{header, methods};
 use crate::application::{PyApplication, based, taken};
+use crate::arguments::{
+    Given, MOST_SECONDS, choices, optional_texts, optional_whole, pairs, refused, texts,
+};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Compression>()?;
@@ -19,21 +21,15 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ErrorPages>()
 }
 
-fn codings(names: &[String]) -> PyResult<Vec<Coding>> {
-    let coding = |name: &String| match name.as_str() {
-        "gzip" => Ok(Coding::Gzip),
-        "deflate" => Ok(Coding::Deflate),
-        "br" => Ok(Coding::Brotli),
-        "zstd" => Ok(Coding::Zstd),
-        _ => Err(refused(format!(
-            "{name:?} is not one of gzip, deflate, br, zstd"
-        ))),
-    };
-    names.iter().map(coding).collect()
-}
+const CODINGS: [(&str, Coding); 4] = [
+    ("gzip", Coding::Gzip),
+    ("deflate", Coding::Deflate),
+    ("br", Coding::Brotli),
+    ("zstd", Coding::Zstd),
+];
 
 /// Returns a level that all these codings have.
-fn level_of(level: Option<&Bound<'_, PyAny>>, codings: &[Coding]) -> PyResult<Option<u32>> {
+fn level_of(level: Given<'_, '_>, codings: &[Coding]) -> PyResult<Option<u32>> {
     let most = |coding: &Coding| match coding {
         Coding::Brotli => 11,
         Coding::Zstd => 19,
@@ -59,15 +55,15 @@ impl Compression {
     #[pyo3(signature = (app, *, level = None, min_size = None, codings = None, content_types = None))]
     fn new(
         app: &Bound<'_, PyAny>,
-        level: Option<&Bound<'_, PyAny>>,
-        min_size: Option<&Bound<'_, PyAny>>,
-        codings: Option<Vec<String>>,
-        content_types: Option<Vec<String>>,
+        level: Given<'_, '_>,
+        min_size: Given<'_, '_>,
+        codings: Given<'_, '_>,
+        content_types: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Compression::new();
         let mut levelled = vec![Coding::Gzip];
         if let Some(names) = codings {
-            levelled = self::codings(&names)?;
+            levelled = choices("codings", names, &CODINGS)?;
             wrapper = wrapper.codings(levelled.clone());
         }
         if let Some(level) = level_of(level, &levelled)? {
@@ -78,7 +74,7 @@ impl Compression {
         if let Some(bytes) = optional_whole("min_size", min_size, 0..=u64::MAX)? {
             wrapper = wrapper.min_size(bytes);
         }
-        if let Some(types) = content_types {
+        if let Some(types) = optional_texts("content_types", content_types)? {
             wrapper = wrapper.content_types(types);
         }
         Ok(based(taken(app)?.wrap(wrapper), Compression))
@@ -93,10 +89,7 @@ struct Decompression;
 impl Decompression {
     #[new]
     #[pyo3(signature = (app, *, limit = None))]
-    fn new(
-        app: &Bound<'_, PyAny>,
-        limit: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<PyClassInitializer<Self>> {
+    fn new(app: &Bound<'_, PyAny>, limit: Given<'_, '_>) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Decompression::new();
         if let Some(bytes) = optional_whole("limit", limit, 0..=u64::MAX)? {
             wrapper = wrapper.limit(bytes);
@@ -105,37 +98,30 @@ impl Decompression {
     }
 }
 
-type Pairs<'py> = Option<Bound<'py, PyAny>>;
-
-/// Returns the pairs of a dictionary or of a list of tuples.
-fn pairs(given: Pairs<'_>) -> PyResult<Vec<(String, String)>> {
-    let Some(given) = given else {
-        return Ok(Vec::new());
-    };
-    match given.cast::<pyo3::types::PyDict>() {
-        Ok(dict) => dict.items().extract(),
-        Err(_) => given.extract(),
-    }
-}
-
 /// Adds rules to the wrapper for responses or to the one for requests, which are two types.
+///
+/// Each rule comes with the name of its argument.
 macro_rules! with_rules {
     ($headers:expr, $set:expr, $append:expr, $default:expr, $remove:expr) => {{
         let mut headers = $headers;
-        for name in &$remove {
+        let (argument, names) = $remove;
+        for name in &optional_texts(argument, names)?.unwrap_or_default() {
             headers = headers.remove(name.as_str()).map_err(refused)?;
         }
-        for (name, value) in &pairs($set)? {
+        let (argument, given) = $set;
+        for (name, value) in &pairs(argument, given)? {
             headers = headers
                 .set(name.as_str(), value.as_str())
                 .map_err(refused)?;
         }
-        for (name, value) in &pairs($append)? {
+        let (argument, given) = $append;
+        for (name, value) in &pairs(argument, given)? {
             headers = headers
                 .append(name.as_str(), value.as_str())
                 .map_err(refused)?;
         }
-        for (name, value) in &pairs($default)? {
+        let (argument, given) = $default;
+        for (name, value) in &pairs(argument, given)? {
             headers = headers
                 .default(name.as_str(), value.as_str())
                 .map_err(refused)?;
@@ -152,8 +138,8 @@ struct Headers;
 impl Headers {
     #[new]
     #[pyo3(signature = (
-        app, *, set = None, append = None, default = None, remove = Vec::new(),
-        request_set = None, request_append = None, request_default = None, request_remove = Vec::new(),
+        app, *, set = None, append = None, default = None, remove = None,
+        request_set = None, request_append = None, request_default = None, request_remove = None,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -161,30 +147,36 @@ impl Headers {
     )]
     fn new(
         app: &Bound<'_, PyAny>,
-        set: Pairs<'_>,
-        append: Pairs<'_>,
-        default: Pairs<'_>,
-        remove: Vec<String>,
-        request_set: Pairs<'_>,
-        request_append: Pairs<'_>,
-        request_default: Pairs<'_>,
-        request_remove: Vec<String>,
+        set: Given<'_, '_>,
+        append: Given<'_, '_>,
+        default: Given<'_, '_>,
+        remove: Given<'_, '_>,
+        request_set: Given<'_, '_>,
+        request_append: Given<'_, '_>,
+        request_default: Given<'_, '_>,
+        request_remove: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let responses = middleware::Headers::new();
-        let responses = with_rules!(responses, set, append, default, remove);
+        let responses = with_rules!(
+            responses,
+            ("set", set),
+            ("append", append),
+            ("default", default),
+            ("remove", remove)
+        );
         let mut app = taken(app)?.wrap(responses);
         if request_set.is_some()
             || request_append.is_some()
             || request_default.is_some()
-            || !request_remove.is_empty()
+            || request_remove.is_some()
         {
             let requests = middleware::Headers::request();
             app = app.wrap(with_rules!(
                 requests,
-                request_set,
-                request_append,
-                request_default,
-                request_remove
+                ("request_set", request_set),
+                ("request_append", request_append),
+                ("request_default", request_default),
+                ("request_remove", request_remove)
             ));
         }
         Ok(based(app, Headers))
@@ -198,18 +190,18 @@ struct SecurityHeaders;
 #[pymethods]
 impl SecurityHeaders {
     #[new]
-    #[pyo3(signature = (app, *, set = None, remove = Vec::new(), report_only = false))]
+    #[pyo3(signature = (app, *, set = None, remove = None, report_only = false))]
     fn new(
         app: &Bound<'_, PyAny>,
-        set: Pairs<'_>,
-        remove: Vec<String>,
+        set: Given<'_, '_>,
+        remove: Given<'_, '_>,
         report_only: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::SecurityHeaders::new();
-        for (name, value) in &pairs(set)? {
+        for (name, value) in &pairs("set", set)? {
             wrapper = wrapper.set(name.as_str(), value).map_err(refused)?;
         }
-        for name in &remove {
+        for name in &optional_texts("remove", remove)?.unwrap_or_default() {
             wrapper = wrapper.remove(name.as_str()).map_err(refused)?;
         }
         if report_only {
@@ -229,9 +221,9 @@ impl CacheControl {
     /// matches applies.
     #[new]
     #[pyo3(signature = (app, rules))]
-    fn new(app: &Bound<'_, PyAny>, rules: Pairs<'_>) -> PyResult<PyClassInitializer<Self>> {
+    fn new(app: &Bound<'_, PyAny>, rules: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::CacheControl::new();
-        for (pattern, directives) in &pairs(rules)? {
+        for (pattern, directives) in &pairs("rules", Some(rules))? {
             let rule = CacheRule::new(directives).and_then(|rule| rule.path(pattern));
             wrapper = wrapper.rule(rule.map_err(refused)?);
         }
@@ -249,30 +241,30 @@ impl Cors {
     /// seconds.
     #[new]
     #[pyo3(signature = (
-        app, *, origins, methods = None, headers = None, expose = Vec::new(), credentials = false, max_age = None,
+        app, *, origins, methods = None, headers = None, expose = None, credentials = false, max_age = None,
     ))]
     fn new(
         app: &Bound<'_, PyAny>,
-        origins: Vec<String>,
-        methods: Option<Vec<String>>,
-        headers: Option<Vec<String>>,
-        expose: Vec<String>,
+        origins: &Bound<'_, PyAny>,
+        methods: Given<'_, '_>,
+        headers: Given<'_, '_>,
+        expose: Given<'_, '_>,
         credentials: bool,
-        max_age: Option<&Bound<'_, PyAny>>,
+        max_age: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut wrapper = match origins.as_slice() {
+        let mut wrapper = match texts("origins", origins)?.as_slice() {
             [any] if any == "*" => middleware::Cors::any_origin(),
             origins => middleware::Cors::origins(origins).map_err(refused)?,
         };
-        if let Some(names) = methods {
+        if let Some(names) = optional_texts("methods", methods)? {
             wrapper = wrapper.methods(self::methods(&names)?);
         }
-        if let Some(names) = headers {
+        if let Some(names) = optional_texts("headers", headers)? {
             let names: PyResult<Vec<_>> = names.iter().map(|name| header(name)).collect();
             wrapper = wrapper.headers(names?);
         }
-        if !expose.is_empty() {
-            let names: PyResult<Vec<_>> = expose.iter().map(|name| header(name)).collect();
+        if let Some(names) = optional_texts("expose", expose)? {
+            let names: PyResult<Vec<_>> = names.iter().map(|name| header(name)).collect();
             wrapper = wrapper.expose(names?);
         }
         if let Some(seconds) = optional_whole("max_age", max_age, 0..=MOST_SECONDS)? {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use enfilade::middleware::{self, MaintenanceSwitch, Quota};
 use pyo3::prelude::*;
 
-use super::numbers::{MOST_SECONDS, count, optional_whole, seconds, whole};
-use super::refused;
 use crate::application::{PyApplication, based, taken};
+use crate::arguments::{
+    Given, MOST_SECONDS, count, optional_size, optional_whole, refused, seconds, texts, whole,
+};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Timeout>()?;
@@ -29,7 +30,7 @@ struct Timeout;
 impl Timeout {
     #[new]
     #[pyo3(signature = (app, head))]
-    fn new(app: &Bound<'_, PyAny>, head: f64) -> PyResult<PyClassInitializer<Self>> {
+    fn new(app: &Bound<'_, PyAny>, head: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
         let wrapper = middleware::Timeout::new(seconds("head", head)?);
         Ok(based(taken(app)?.wrap(wrapper), Timeout))
     }
@@ -57,15 +58,19 @@ struct RateLimit;
 #[pymethods]
 impl RateLimit {
     #[new]
-    #[pyo3(signature = (app, requests, *, period = 60.0, burst = None))]
+    #[pyo3(
+        signature = (app, requests, *, period = None, burst = None),
+        text_signature = "(app, requests, *, period=60.0, burst=None)",
+    )]
     fn new(
         app: &Bound<'_, PyAny>,
         requests: &Bound<'_, PyAny>,
-        period: f64,
-        burst: Option<&Bound<'_, PyAny>>,
+        period: Given<'_, '_>,
+        burst: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let requests = count("requests", requests)?;
-        let mut quota = Quota::new(requests, seconds("period", period)?).map_err(refused)?;
+        let period = period.map_or(Ok(Duration::from_secs(60)), |time| seconds("period", time))?;
+        let mut quota = Quota::new(requests, period).map_err(refused)?;
         if let Some(burst) = burst {
             quota = quota.burst(count("burst", burst)?);
         }
@@ -85,13 +90,13 @@ impl ConcurrencyLimit {
     fn new(
         app: &Bound<'_, PyAny>,
         limit: &Bound<'_, PyAny>,
-        backlog: Option<&Bound<'_, PyAny>>,
-        wait: Option<f64>,
+        backlog: Given<'_, '_>,
+        wait: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let limit = count("limit", limit)?;
         let mut wrapper = middleware::ConcurrencyLimit::new(limit as usize);
-        if let Some(requests) = optional_whole("backlog", backlog, 0..=u64::from(u32::MAX))? {
-            wrapper = wrapper.backlog(usize::try_from(requests).expect("the range has 32 bits"));
+        if let Some(requests) = optional_size("backlog", backlog)? {
+            wrapper = wrapper.backlog(requests);
         }
         if let Some(wait) = wait {
             wrapper = wrapper.wait(seconds("wait", wait)?);
@@ -127,8 +132,8 @@ impl Maintenance {
     fn new(
         app: &Bound<'_, PyAny>,
         closed: bool,
-        retry_after: Option<&Bound<'_, PyAny>>,
-        page: Option<&Bound<'_, PyAny>>,
+        retry_after: Given<'_, '_>,
+        page: Given<'_, '_>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let mut wrapper = middleware::Maintenance::new();
         if let Some(seconds) = optional_whole("retry_after", retry_after, 0..=MOST_SECONDS)? {
@@ -170,8 +175,8 @@ struct TrustedHosts;
 impl TrustedHosts {
     #[new]
     #[pyo3(signature = (app, hosts))]
-    fn new(app: &Bound<'_, PyAny>, hosts: Vec<String>) -> PyResult<PyClassInitializer<Self>> {
-        let wrapper = middleware::TrustedHosts::new(hosts).map_err(refused)?;
+    fn new(app: &Bound<'_, PyAny>, hosts: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
+        let wrapper = middleware::TrustedHosts::new(texts("hosts", hosts)?).map_err(refused)?;
         Ok(based(taken(app)?.wrap(wrapper), TrustedHosts))
     }
 }

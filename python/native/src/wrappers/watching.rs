@@ -2,13 +2,14 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::path::Path;
 
 use enfilade::middleware::{self, LogFile, LogFileHandle};
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-use super::refused;
+use super::unopened;
 use crate::application::{PyApplication, based, taken};
+use crate::arguments::refused;
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<AccessLog>()?;
@@ -46,7 +47,7 @@ impl AccessLog {
             "stderr" => wrapper.writer(io::stderr()),
             path => {
                 let writable = OpenOptions::new().append(true).create(true).open(path);
-                writable.map_err(|error| unopened(app.py(), &error, path))?;
+                writable.map_err(|error| unopened(app.py(), &error, Path::new(path)))?;
                 let opened = LogFile::open(path)?;
                 file = Some(opened.handle());
                 wrapper.writer(opened)
@@ -61,20 +62,6 @@ impl AccessLog {
             Some(file) => Ok(file.reopen()?),
             None => Ok(()),
         }
-    }
-}
-
-/// The error for a file that cannot be opened, with Python's text and its class for the system's number.
-fn unopened(py: Python<'_>, error: &io::Error, path: &str) -> PyErr {
-    let text = || -> PyResult<String> {
-        let number = error.raw_os_error();
-        py.import("os")?
-            .call_method1("strerror", (number,))?
-            .extract()
-    };
-    match (error.raw_os_error(), text()) {
-        (Some(number), Ok(text)) => PyOSError::new_err((number, text, path.to_owned())),
-        _ => PyOSError::new_err(format!("{path}: {error}")),
     }
 }
 

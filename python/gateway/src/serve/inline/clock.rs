@@ -1,25 +1,24 @@
 //! The clock of an inline server.
 
 use std::cell::Cell;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use http::HeaderValue;
-
-use crate::serve::inline::date;
+use enfilade::server_parts::date;
 
 /// The time of the last update, which the server makes once per turn.
+///
+/// hyper reads the time of day on each poll. If it is set back by less than the time of a turn, `Date` is wrong by no
+/// more than that.
 #[derive(Debug)]
 pub(super) struct Clock {
     now: Cell<Instant>,
-    /// The time of day, if hyper would send another one.
-    correction: Cell<Option<SystemTime>>,
 }
 
 impl Clock {
     pub(super) fn new() -> Clock {
+        date::look();
         Clock {
             now: Cell::new(Instant::now()),
-            correction: Cell::new(date::look()),
         }
     }
 
@@ -27,14 +26,9 @@ impl Clock {
         self.now.get()
     }
 
-    /// Returns the `Date` of a response, if hyper would get it wrong.
-    pub(super) fn date(&self) -> Option<HeaderValue> {
-        self.correction.get().map(date::value)
-    }
-
     /// Updates the time.
     pub(super) fn look(&self) {
         self.now.set(Instant::now());
-        self.correction.set(date::look());
+        date::look();
     }
 }

@@ -1,13 +1,13 @@
 //! One connection of an inline server: its socket and its timeouts.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use enfilade::server_parts::{CloseReason, Framing, MAX_REQUEST_LINE, MessageBody};
 use mio::event::Event;
 use socket2::Socket;
 
@@ -23,6 +23,11 @@ const FIRST_BYTES: Duration = Duration::from_millis(500);
 /// The client may have sent one already, or be about to.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 
+/// The time in which a refused client may read the response.
+const LEAVING: Duration = Duration::from_secs(1);
+/// How many bytes of it are read meanwhile.
+const MAX_LEFT: usize = 256 * 1024;
+
 /// The phase of a connection, which chooses its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -34,6 +39,8 @@ enum Phase {
     Busy,
     /// The connection waits for the next request.
     Idle,
+    /// The connection is refused, and the client reads the reason.
+    Leaving,
 }
 
 pub(super) struct Connection {
@@ -53,6 +60,13 @@ pub(super) struct Connection {
     /// The time since which it takes no new request.
     finishing: Cell<Option<Instant>>,
     pub(super) is_over: Cell<bool>,
+    /// The bytes that hyper may have, and why it gets no more.
+    framing: RefCell<Framing>,
+    refused: Cell<Option<CloseReason>>,
+    /// Whether all that hyper has written was sent.
+    is_flushed: Cell<bool>,
+    /// Whether a refused client has had its time.
+    is_late: Cell<bool>,
     /// Whether closing the connection would look like the end of a body that failed.
     must_reset: Cell<bool>,
 }
@@ -74,6 +88,10 @@ impl Connection {
             body_timeout: RefCell::default(),
             finishing: Cell::new(None),
             is_over: Cell::new(false),
+            framing: RefCell::new(Framing::new(MAX_REQUEST_LINE)),
+            refused: Cell::new(None),
+            is_flushed: Cell::new(true),
+            is_late: Cell::new(false),
             must_reset: Cell::new(false),
         }
     }
@@ -118,14 +136,17 @@ impl Connection {
     }
 
     pub(super) fn cannot_write(&self) {
+        self.is_flushed.set(false);
         self.is_writable.set(false);
         if self.stalled.get().is_none() {
             self.stalled.set(Some(self.clock.now()));
         }
     }
 
-    pub(super) fn has_written(&self) {
+    /// Notes that bytes were sent, and whether these were all.
+    pub(super) fn has_written(&self, all: bool) {
         self.stalled.set(None);
+        self.is_flushed.set(all);
     }
 
     /// Notes that bytes came.
@@ -146,14 +167,68 @@ impl Connection {
         self.clock.now()
     }
 
-    /// Returns the `Date` of a response, if hyper would get it wrong.
-    pub(super) fn date(&self) -> Option<HeaderValue> {
-        self.clock.date()
+    /// Notes that a head is complete, and what follows it.
+    pub(super) fn begin(&self, content: MessageBody) {
+        self.framing.borrow_mut().begin(content);
+        self.enter(Phase::Busy);
     }
 
-    /// Notes that a head is complete.
-    pub(super) fn begin(&self) {
-        self.enter(Phase::Busy);
+    /// Returns how many of these received bytes hyper may have now; `None` if it gets nothing more.
+    pub(super) fn admit(&self, bytes: &[u8]) -> Option<usize> {
+        let delivered = self
+            .body_timeout
+            .borrow()
+            .as_ref()
+            .and_then(|body| body.delivered());
+        match self.framing.borrow_mut().take(bytes, delivered) {
+            Ok(count) => Some(count),
+            Err(reason) => {
+                self.refused.set(Some(reason));
+                None
+            }
+        }
+    }
+
+    /// Whether hyper gets nothing more from the client.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.get().is_some()
+    }
+
+    /// Ends a connection that is refused, with the reason, after the responses of the requests before.
+    ///
+    /// Without a status for the client it ends at once.
+    pub(super) fn refuse(&self) {
+        let Some(reason) = self.refused.get() else {
+            return;
+        };
+        let may_write = self.phase.get() != Phase::Busy && self.is_flushed.get();
+        match reason.status() {
+            None => self.is_over.set(true),
+            Some(status) if may_write => {
+                self.respond(&status.to_string());
+                self.enter(Phase::Leaving);
+                self.is_over.set(true);
+            }
+            // The last response is on its way.
+            Some(_) => {}
+        }
+    }
+
+    /// Reads from a client that was refused, until it has read the response: closing a socket with unread bytes resets it,
+    /// and the response would be lost (RFC 9112, section 9.6). Returns whether that is over.
+    pub(super) fn has_left(&self) -> bool {
+        if self.phase.get() != Phase::Leaving {
+            return true;
+        }
+        let mut room = [0; 4096];
+        for _ in 0..MAX_LEFT / room.len() {
+            match (&self.socket).read(&mut room) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != ErrorKind::WouldBlock || self.is_late.get(),
+            }
+        }
+        true
     }
 
     /// Notes that a response is complete.
@@ -212,7 +287,12 @@ impl Connection {
             Phase::Idle if self.is_finishing() => passed >= limits.keep_alive.min(LAST_REQUEST),
             Phase::Idle => passed >= limits.keep_alive,
             Phase::Busy => false,
+            Phase::Leaving => passed >= LEAVING,
         };
+        if self.phase.get() == Phase::Leaving {
+            self.is_late.set(is_late);
+            return is_late;
+        }
         if is_late && self.idle_since().is_some() && self.has_unread() {
             // The event of these bytes was not seen yet.
             self.is_readable.set(true);

@@ -34,5 +34,10 @@ pub(super) async fn drive(connection: Rc<Connection>, service: Service, limits: 
         serving.as_mut().poll(context).map(drop)
     })
     .await;
+    poll_fn(|_| match connection.has_left() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
     connection.prepare_close();
 }

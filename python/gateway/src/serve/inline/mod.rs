@@ -7,7 +7,6 @@
 mod accepting;
 mod clock;
 mod connection;
-mod date;
 mod http;
 mod limits;
 mod listener;
@@ -15,7 +14,6 @@ mod main_waker;
 pub(in crate::serve) mod plan;
 mod records;
 mod request_body;
-mod response_body;
 mod response_future;
 mod service;
 mod sharing;

@@ -17,6 +17,8 @@ pub(super) struct BodyTimeout(Mutex<Waiting>);
 struct Waiting {
     since: Option<(Instant, Waker)>,
     is_over: bool,
+    /// How many bytes of it reached the application.
+    delivered: u64,
     /// Whether the whole body has come, or was dropped.
     is_done: bool,
 }
@@ -24,7 +26,13 @@ struct Waiting {
 impl BodyTimeout {
     /// Whether more of the body may come.
     pub(super) fn is_open(&self) -> bool {
-        !unpoisoned(self.0.lock()).is_done
+        self.delivered().is_some()
+    }
+
+    /// Returns how many bytes of the body reached the application, if more of it may come.
+    pub(super) fn delivered(&self) -> Option<u64> {
+        let waiting = unpoisoned(self.0.lock());
+        (!waiting.is_done).then_some(waiting.delivered)
     }
 
     /// Ends the wait after the timeout.
@@ -70,6 +78,9 @@ impl HttpBody for RequestBody {
         match polled {
             Poll::Ready(next) => {
                 waiting.since = None;
+                if let Some(Ok(frame)) = &next {
+                    waiting.delivered += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
                 waiting.is_done = !matches!(next, Some(Ok(_))) || self.body.is_end_stream();
                 Poll::Ready(next.map(|result| result.map_err(BodyError::new)))
             }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use enfilade::server_parts::{ClientSupport, MessageBody};
 use enfilade::{Application, Body, HttpError, Request, Scheme, gateway};
 use http::{Method, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -13,8 +14,7 @@ use crate::serve::inline::connection::Connection;
 use crate::serve::inline::listener::ConnectionEnds;
 use crate::serve::inline::records::Records;
 use crate::serve::inline::request_body::{BodyTimeout, RequestBody};
-use crate::serve::inline::response_body::ResponseBody;
-use crate::serve::inline::response_future::{ClientSupport, ResponseFuture};
+use crate::serve::inline::response_future::{InlineBody, ResponseFuture};
 use crate::serve::inline::sharing::Sharing;
 
 /// The application, with the facts of its connection.
@@ -29,14 +29,20 @@ pub(super) struct Service {
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<ResponseBody>;
+    type Response = http::Response<InlineBody>;
     type Error = Infallible;
     type Future = ResponseFuture;
 
     fn call(&self, request: http::Request<Incoming>) -> ResponseFuture {
-        self.connection.begin();
-        self.taken.set(self.taken.get() + 1);
         let (parts, body) = request.into_parts();
+        self.connection.begin(match body.is_end_stream() {
+            true => MessageBody::Known(0),
+            false => body
+                .size_hint()
+                .exact()
+                .map_or(MessageBody::Chunked, MessageBody::Known),
+        });
+        self.taken.set(self.taken.get() + 1);
         let client = ClientSupport::new(&parts.method, parts.version, &parts.headers);
         let body = match body.is_end_stream() {
             true => Body::empty(),

@@ -25,6 +25,8 @@ thread_local! {
 pub(super) struct Stream {
     connection: Rc<Connection>,
     room: Cell<usize>,
+    /// Bytes that arrived, and wait until hyper is done with those before.
+    ahead: Vec<u8>,
 }
 
 impl Stream {
@@ -32,93 +34,148 @@ impl Stream {
         Stream {
             connection,
             room: Cell::new(FIRST),
+            ahead: Vec::new(),
         }
     }
 
-    /// Reads up to `size` bytes.
-    fn read(&self, buffer: &mut ReadBuf<'_>, size: usize) -> io::Result<usize> {
+    /// Reads up to `size` bytes. hyper gets those that it may have now, and the others later.
+    fn read(&mut self, buffer: &mut ReadBuf<'_>, size: usize) -> io::Result<usize> {
         let mut socket = self.connection.socket();
         if size > FIRST {
-            let count = socket.read(buffer.initialize_unfilled_to(size))?;
-            buffer.advance(count);
+            let room = buffer.initialize_unfilled_to(size);
+            let count = socket.read(room)?;
+            let bytes = room.get(..count).unwrap_or_default();
+            let admitted = admit(&self.connection, &mut self.ahead, bytes);
+            buffer.advance(admitted);
             return Ok(count);
         }
         ROOM.with_borrow_mut(|room| {
             let count = socket.read(room.get_mut(..size).unwrap_or_default())?;
-            buffer.put_slice(room.get(..count).unwrap_or_default());
+            let bytes = room.get(..count).unwrap_or_default();
+            let admitted = admit(&self.connection, &mut self.ahead, bytes);
+            buffer.put_slice(bytes.get(..admitted).unwrap_or_default());
             Ok(count)
         })
     }
 
-    fn written(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
+    /// Passes on bytes that arrived before.
+    fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) {
+        let bytes = std::mem::take(&mut self.ahead);
+        let (now, later) = bytes.split_at(bytes.len().min(buffer.remaining()));
+        let admitted = admit(&self.connection, &mut self.ahead, now);
+        buffer.put_slice(now.get(..admitted).unwrap_or_default());
+        self.ahead.extend_from_slice(later);
+    }
+
+    fn written(
+        &self,
+        context: &Context<'_>,
+        result: io::Result<usize>,
+        of: usize,
+    ) -> Poll<io::Result<usize>> {
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.connection.cannot_write();
                 Poll::Pending
             }
             result => {
-                self.connection.has_written();
+                let count = *result.as_ref().unwrap_or(&0);
+                self.connection.has_written(count == of);
+                if self.connection.is_refused() {
+                    // The reason may be sent now.
+                    context.waker().wake_by_ref();
+                }
                 Poll::Ready(result)
             }
         }
     }
 }
 
+/// Returns how many of these bytes hyper may have now; the others are added to those that wait.
+fn admit(connection: &Connection, ahead: &mut Vec<u8>, bytes: &[u8]) -> usize {
+    if bytes.is_empty() {
+        return 0;
+    }
+    connection.receives();
+    match connection.admit(bytes) {
+        Some(count) => {
+            ahead.extend_from_slice(bytes.get(count..).unwrap_or_default());
+            count
+        }
+        None => 0,
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.connection.is_readable() {
-            return Poll::Pending;
-        }
-        let size = buffer.remaining().min(self.room.get());
-        match self.read(buffer, size) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.connection.is_read(true);
-                Poll::Pending
+        if !self.connection.is_refused() && !self.ahead.is_empty() {
+            self.read_ahead(buffer);
+        } else if !self.connection.is_refused() {
+            if !self.connection.is_readable() {
+                return Poll::Pending;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(Err(error)),
-            Ok(count) => {
-                if count == size {
-                    self.room.set((size * 2).min(MOST));
-                } else {
+            let size = buffer.remaining().min(self.room.get());
+            match self.read(buffer, size) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.connection.is_read(true);
+                    return Poll::Pending;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) if count == size => self.room.set((size * 2).min(MOST)),
+                Ok(count) => {
                     self.room.set((size / 2).max(FIRST));
                     self.connection.is_read(count == 0);
                 }
-                if count > 0 {
-                    self.connection.receives();
-                }
-                Poll::Ready(Ok(()))
             }
         }
+        if !self.connection.is_refused() {
+            return Poll::Ready(Ok(()));
+        }
+        self.connection.refuse();
+        if self.connection.is_over.get() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.connection.is_writable() {
-            true => self.written(self.connection.socket().write(bytes)),
+            true => {
+                let result = self.connection.socket().write(bytes);
+                self.written(context, result, bytes.len())
+            }
             false => Poll::Pending,
         }
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.connection.is_writable() {
-            true => self.written(self.connection.socket().write_vectored(slices)),
+            true => {
+                let result = self.connection.socket().write_vectored(slices);
+                self.written(
+                    context,
+                    result,
+                    slices.iter().map(|slice| slice.len()).sum(),
+                )
+            }
             false => Poll::Pending,
         }
     }
