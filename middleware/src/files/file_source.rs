@@ -6,16 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead};
+use enfilade_core::{BoxError, ReadAt, Segment, SourceRead};
 
 use crate::files::buffers::read_into;
-use crate::files::read_ahead::ReadAhead;
 
 /// Files up to this length, in bytes, are read at once if the system has them in memory.
 ///
 /// Measured with files that it had: 1 KB took 80 us of CPU a response instead of 108, 100 KB 110 instead of 133, and 2 MB
 /// 680 instead of 900. 1 GB was slower, 2.3 GB/s instead of 2.8: other threads read the next bytes while some are sent.
-const AT_ONCE: u64 = 4 * 1024 * 1024;
+pub(super) const AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// A regular file; its body has the length that the file had when it was opened.
 ///
@@ -133,17 +132,6 @@ impl FileSource {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
-    }
-}
-
-/// The whole file.
-impl From<FileSource> for Body {
-    fn from(source: FileSource) -> Body {
-        if source.length <= AT_ONCE {
-            return Body::from_segments([Segment::from(source)]);
-        }
-        let whole = 0..source.length;
-        Body::from_segments([Segment::new(Arc::new(ReadAhead::new(source)), whole)])
     }
 }
 

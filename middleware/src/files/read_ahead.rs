@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use enfilade_core::{BoxError, ReadAt, SourceRead, unpoisoned};
+use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead, unpoisoned};
 
-use super::file_source::{FileSource, read};
+use super::file_source::{AT_ONCE, FileSource, read};
 
 /// A read of this size is one of many in order, in bytes: the largest that a body asks for.
 const LARGE: usize = 256 * 1024;
@@ -41,6 +41,17 @@ impl ReadAhead {
             limit,
             bytes: blocking::unblock(move || read(&file, offset, limit)),
         }
+    }
+}
+
+/// The whole file.
+impl From<FileSource> for Body {
+    fn from(source: FileSource) -> Body {
+        if source.len() <= AT_ONCE {
+            return Body::from_segments([Segment::from(source)]);
+        }
+        let whole = 0..source.len();
+        Body::from_segments([Segment::new(Arc::new(ReadAhead::new(source)), whole)])
     }
 }
 
