@@ -235,6 +235,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use enfilade_core::Body;
     use pollster::block_on;
 
     use super::*;
