@@ -78,7 +78,7 @@ impl FileSource {
 
     /// Uses a file that is already open, with its current length; the position of its cursor does not matter.
     ///
-    /// It has no path, so no web server can send it ([`Body::whole_file`]).
+    /// It has no path, so no web server can send it ([`Body::whole_file`](enfilade_core::Body::whole_file)).
     ///
     /// # Errors
     ///
