@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::call::blocks::{BlockStream, Blocks, Progress, block, body_of, cut, transmit};
 use crate::call::head::ResponseHead;
 use crate::call::report::report;
+use crate::run::process::Process;
 
 /// The state that a call shares with its `start_response` and `write`.
 ///
@@ -23,6 +24,7 @@ use crate::call::report::report;
 pub(crate) struct Exchange {
     state: Mutex<ExchangeState>,
     is_head: bool,
+    process: Process,
 }
 
 enum ExchangeState {
@@ -92,6 +94,7 @@ impl Exchange {
         Exchange {
             state: Mutex::new(ExchangeState::Waiting { head, respond }),
             is_head,
+            process: Process::current(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Exchange {
         Exchange {
             state: Mutex::new(state),
             is_head,
+            process: Process::current(),
         }
     }
 
@@ -167,6 +171,7 @@ impl Exchange {
 
     /// Sends bytes, and before the first of them the head. More bytes may follow.
     pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<SendOutcome> {
+        self.process.check()?;
         let (blocks, progress, bytes, is_whole, is_last) = {
             let mut state = self.lock();
             if let ExchangeState::Pulled {
@@ -221,6 +226,7 @@ impl Exchange {
 
     /// Sends the whole response at once. Returns `Gone` if there is no head, or if it was sent before.
     pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<SendOutcome> {
+        self.process.check()?;
         let mut state = self.lock();
         let ExchangeState::Waiting {
             head: Some(head), ..
@@ -255,6 +261,7 @@ impl Exchange {
     ///
     /// The application need not wait for it, and a slow client holds no thread. Fails if the content is too short.
     pub(crate) fn send_body(&self, content: Body) -> PyResult<()> {
+        self.process.check()?;
         let mut state = self.lock();
         let ExchangeState::Waiting {
             head: Some(head), ..
@@ -289,6 +296,7 @@ impl Exchange {
 
     /// Ends the response. Fails if the response is not complete.
     pub(crate) fn end(&self) -> PyResult<()> {
+        self.process.check()?;
         if self.may_be_whole() {
             return self.send_whole(Blocks::new()).map(drop);
         }
