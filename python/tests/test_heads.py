@@ -131,3 +131,18 @@ def test_bytes_behind_a_request_that_is_running_wait(addresses: list[Address]) -
             sending.join()
             assert statuses == [200] * count + [400]
             assert client.rest() == b""
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(("target", "path"), [
+    ("/a/../b", "/b"), ("/a/%2e%2e/b", "/b"), ("/../../b", "/b"), ("/%61", "/a"), ("//a", "//a"), ("/a%2Fb", "/a/b"), ("/b?x", "/b"),
+    ("/./b?y", "/b"),
+])
+def test_the_path_is_canonical_and_the_target_is_kept(threads: int, target: str, path: str) -> None:
+    def seen(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = f"{environ['PATH_INFO']} {environ['REQUEST_URI']}".encode("latin-1")
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    with serving(seen, threads=threads) as address, Client(address) as client:
+        assert client.get(target).text == f"{path} {target}"

@@ -1,6 +1,6 @@
 //! One call of an application: what it started, and how much of its response was sent.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use enfilade::{Body, Outcome, Response, unpoisoned};
@@ -8,9 +8,10 @@ use http::StatusCode;
 use pyo3::exceptions::{PyAssertionError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::call::blocks::{BlockStream, Blocks, Progress, block, body_of, cut, transmit};
+use crate::call::blocks::{Blocks, block, body_of, cut, transmit};
+use crate::call::exchange_state::{ExchangeState, not_started};
 use crate::call::head::ResponseHead;
 use crate::call::report::report;
 use crate::run::process::Process;
@@ -25,30 +26,6 @@ pub(crate) struct Exchange {
     state: Mutex<ExchangeState>,
     is_head: bool,
     process: Process,
-}
-
-enum ExchangeState {
-    /// Nothing was sent. `start_response` may have been called.
-    Waiting {
-        head: Option<ResponseHead>,
-        respond: oneshot::Sender<Response>,
-    },
-    /// The head was sent, and blocks follow.
-    ///
-    /// `left` of the bytes that `Content-Length` announced are not sent yet.
-    Streaming {
-        blocks: mpsc::UnboundedSender<Bytes>,
-        progress: Arc<Progress>,
-        left: Option<u64>,
-    },
-    /// The response is pulled: written bytes are kept until the next pull.
-    Pulled {
-        head: Option<ResponseHead>,
-        written: Vec<Bytes>,
-        is_sent: bool,
-    },
-    /// The whole response was sent, or the client does not read it any more.
-    Over,
 }
 
 /// The result of sending bytes.
@@ -346,44 +323,6 @@ impl Exchange {
     }
 }
 
-impl ExchangeState {
-    fn check_started(&self) -> PyResult<()> {
-        match self {
-            ExchangeState::Waiting { head: None, .. }
-            | ExchangeState::Pulled {
-                head: None,
-                is_sent: false,
-                ..
-            } => Err(not_started()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the head if it was not sent yet, with a body that follows.
-    fn begin_streaming(&mut self) -> PyResult<()> {
-        self.check_started()?;
-        match std::mem::replace(self, ExchangeState::Over) {
-            ExchangeState::Waiting {
-                head: Some(head),
-                respond,
-            } => {
-                let (blocks, receiver) = mpsc::unbounded_channel();
-                let (progress, left) = (Arc::new(Progress::new()), head.length);
-                let body = Body::new(BlockStream::new(receiver, progress.clone()));
-                // If the client has disconnected, sending the first block fails.
-                let _ = respond.send(head.into_response(body));
-                *self = ExchangeState::Streaming {
-                    blocks,
-                    progress,
-                    left,
-                };
-            }
-            other => *self = other,
-        }
-        Ok(())
-    }
-}
-
 /// HTTP sends no body in a response to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).
 pub(crate) fn has_body(is_head: bool, status: StatusCode) -> bool {
     !is_head && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
@@ -395,10 +334,6 @@ fn raised(info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let (value, traceback) = (info.get_item(1)?, info.get_item(2)?);
     value.call_method1(pyo3::intern!(info.py(), "with_traceback"), (traceback,))?;
     Ok(PyErr::from_value(value))
-}
-
-pub(crate) fn not_started() -> PyErr {
-    PyAssertionError::new_err("start_response was not called before the first byte")
 }
 
 pub(crate) fn too_short() -> PyErr {
