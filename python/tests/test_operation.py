@@ -41,6 +41,39 @@ def forked(environ, start_response):
     start_response("200 OK", [("Content-Length", "1")])
     return [b"f"]
 
+def child_of(path, environ, start_response):
+    """The same request in a forked process, which does not end by itself."""
+    if path == "/exits":
+        sys.exit(7)
+    if path == "/exits-well":
+        sys.exit()
+    if path == "/raises":
+        raise ValueError("planned in the child")
+    if path == "/reads":
+        environ["wsgi.input"].read()
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    if path == "/writes":
+        write(b"of the child")
+    if path == "/streams":
+        return iter([b"of ", b"the child"])
+    return [b"of the child"]
+
+def forks(path, environ, start_response):
+    pid = os.fork()
+    if pid == 0:
+        return child_of(path, environ, start_response)
+    body = b"status %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+def forks_in_the_stream(start_response):
+    start_response("200 OK", [])
+    yield b"a"
+    pid = os.fork()
+    yield b"b"
+    if pid:
+        yield b"status %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
 def blocks(environ):
     for number in range(8):
         time.sleep(0.25)
@@ -50,6 +83,10 @@ def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/fork":
         return forked(environ, start_response)
+    if path.startswith("/forks"):
+        return forks(path[6:], environ, start_response)
+    if path == "/stream-forks":
+        return forks_in_the_stream(start_response)
     if path == "/ignored":
         code = "import signal; print(*[signal.getsignal(n) == signal.SIG_DFL for n in (signal.SIGHUP, signal.SIGUSR1)])"
         body = subprocess.run([sys.executable, "-c", code], capture_output=True).stdout
@@ -309,6 +346,61 @@ def test_a_forked_child_of_a_handler_is_a_plain_process(folder: Path, threads: s
         assert command.stop(signal.SIGTERM) == 0
         os.kill(int(pid), signal.SIGTERM)
         wait_until(lambda: not alive(int(pid)))
+
+
+@THREADS
+def test_a_forked_child_that_returns_from_a_handler_ends(folder: Path, threads: str) -> None:
+    # Without its end it would go on as a second server, on the connections of its parent.
+    with Command(folder, "site_app:app", "--threads", threads) as command:
+        command.wait_until_up()
+        with Client(command.address) as client, Client(command.address) as other:
+            assert other.get("/").body == b"ok"
+            for path, status in [("/returns", 1), ("/streams", 1), ("/writes", 1), ("/raises", 1), ("/exits", 7), ("/exits-well", 0)]:
+                assert client.get(f"/forks{path}").body == b"status %d" % status, path
+            # More than is received before the application is called.
+            assert client.post("/forks/reads", b"x" * 200_000).body == b"status 1"
+            assert client.get("/stream-forks").body == b"abstatus 1"
+            assert client.get("/").body == other.get("/").body == b"ok"
+            assert client.quiet() == other.quiet() == b""
+        log = command.log()
+        reason = "RuntimeError: the application forked this process: only its parent may read the request and respond; end it with os._exit"
+        assert log.count(reason) == 5 and log.count("ValueError: planned in the child") == 1, log
+        assert command.get("/").status == 200
+        assert command.stop(signal.SIGTERM) == 0
+
+
+def test_a_forked_child_may_serve_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "nested.py").write_text(NESTED)
+    with Command(tmp_path, "nested:app") as command:
+        command.wait_until_up()
+        port = int(command.get("/").body)
+        with Client(("127.0.0.1", port)) as client:
+            assert client.get("/").body == b"of the child"
+            assert client.post("/", b"x" * 200_000).body == b"of the child"
+        assert command.get("/up").body == b"up"
+
+
+NESTED = '''
+import enfilade, os, signal, socket
+
+def inner(environ, start_response):
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Length", "12")])
+    return [b"of the child"]
+
+def app(environ, start_response):
+    body = b"up"
+    if environ["PATH_INFO"] == "/":
+        listener = socket.create_server(("127.0.0.1", 0))
+        if os.fork() == 0:
+            signal.alarm(20)
+            enfilade.Server(inner, sockets=[listener.fileno()], max_requests=2).serve_forever()
+            os._exit(0)
+        body = str(listener.getsockname()[1]).encode()
+        listener.close()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+'''
 
 
 def alive(pid: int) -> bool:

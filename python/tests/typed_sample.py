@@ -21,6 +21,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
 wrapped: enfilade.Application = enfilade.Compression(enfilade.AccessLog(application))
 either_order: enfilade.Application = enfilade.NotFound(enfilade.Mounts({"/site": wrapped}, default=demo_app), application)
 tree: str = either_order.describe()
+files: enfilade.Application = enfilade.Files("public", application, precompressed=["br"], links="refuse", max_age=60)
 blocks: Iterable[bytes] = wrapped({}, lambda status, headers, error=None: lambda block: None)
 
 

@@ -1,26 +1,19 @@
 //! The environ dictionary of a request (PEP 3333, "environ Variables").
 
-use std::cell::RefCell;
-use std::net::IpAddr;
-
 use enfilade::{RemoteUser, Request, Scheme, path};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
-use pyo3::{IntoPyObjectExt, intern};
-use rustc_hash::FxHashMap;
 
 use crate::call::chunked::ChunkedBodies;
 use crate::call::file_wrapper::FileWrapper;
 use crate::call::input::Input;
+use crate::call::names::{self, address, method, number};
 use crate::call::numbers::NumberCaptures;
 use crate::ffi::latin1;
 
-/// The limit of header names and of addresses that a thread caches, because clients choose both.
-const REMEMBERED: usize = 1_024;
-/// The number of client ports that a thread caches.
-const PORTS: usize = 64;
 /// With this many entries, a dictionary has room for twenty more headers.
 const ROOM: usize = 25;
 
@@ -221,7 +214,9 @@ fn set_target(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
             None => intern!(py, "").clone(),
         },
     )?;
-    let is_plain = !is_prefixed && query.is_none() && !path.contains('%');
+    // The target is kept as it was sent, with its dots and its encoding.
+    let is_plain = !is_prefixed && query.is_none() && request.uri().path() == path;
+    let is_plain = is_plain && !path.contains('%');
     let target = match request.uri().path_and_query() {
         Some(target) if !is_plain => latin1(py, target.as_str().as_bytes())?,
         _ => decoded,
@@ -239,8 +234,7 @@ fn set_client(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     environ.set_item(intern!(py, "REMOTE_ADDR"), client)?;
     match request.client_port() {
         Some(port) => {
-            let port = NAMES.with_borrow_mut(|names| names.port(py, port))?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), names::port(py, port)?)?;
         }
         None if environ.contains(intern!(py, "REMOTE_PORT"))? => {
             environ.del_item(intern!(py, "REMOTE_PORT"))?;
@@ -264,26 +258,23 @@ fn set_headers(environ: &Bound<'_, PyDict>, request: &Request) -> PyResult<()> {
     let py = environ.py();
     let headers = request.headers();
     let is_repeated = headers.len() != headers.keys_len();
-    NAMES.with_borrow_mut(|names| {
-        let mut last = None;
-        for (name, value) in headers {
-            if is_repeated {
-                if last == Some(name) {
-                    continue;
-                }
-                last = Some(name);
-            }
-            let Some(variable) = names.variable(py, name) else {
+    let mut last = None;
+    for (name, value) in headers {
+        if is_repeated {
+            if last == Some(name) {
                 continue;
-            };
-            let value = match is_repeated {
-                true => latin1(py, &joined(headers, name, value))?,
-                false => latin1(py, value.as_bytes())?,
-            };
-            environ.set_item(variable, value)?;
+            }
+            last = Some(name);
         }
-        PyResult::Ok(())
-    })?;
+        let Some(variable) = names::variable(py, name) else {
+            continue;
+        };
+        let value = match is_repeated {
+            true => latin1(py, &joined(headers, name, value))?,
+            false => latin1(py, value.as_bytes())?,
+        };
+        environ.set_item(variable, value)?;
+    }
     if request.params().iter().next().is_some() {
         // WSGI routers put their captures there, by wsgi.org's specification of `routing_args`.
         let captured = PyDict::new(py);
@@ -324,125 +315,6 @@ fn joined(headers: &HeaderMap, name: &HeaderName, first: &HeaderValue) -> Vec<u8
         }
     }
     all
-}
-
-fn method<'py>(py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> {
-    match *method {
-        Method::GET => intern!(py, "GET").into_bound_py_any(py),
-        Method::POST => intern!(py, "POST").into_bound_py_any(py),
-        Method::HEAD => intern!(py, "HEAD").into_bound_py_any(py),
-        Method::PUT => intern!(py, "PUT").into_bound_py_any(py),
-        Method::DELETE => intern!(py, "DELETE").into_bound_py_any(py),
-        Method::OPTIONS => intern!(py, "OPTIONS").into_bound_py_any(py),
-        Method::PATCH => intern!(py, "PATCH").into_bound_py_any(py),
-        ref other => latin1(py, other.as_str().as_bytes())?.into_bound_py_any(py),
-    }
-}
-
-thread_local! {
-    /// No lock: each thread has its own cache.
-    static NAMES: RefCell<CachedNames> = RefCell::default();
-}
-
-struct CachedNames {
-    headers: FxHashMap<HeaderName, Option<Py<PyString>>>,
-    addresses: FxHashMap<IpAddr, Py<PyString>>,
-    /// The last port in each place.
-    ports: [Option<(u16, Py<PyString>)>; PORTS],
-}
-
-impl Default for CachedNames {
-    fn default() -> CachedNames {
-        CachedNames {
-            headers: FxHashMap::default(),
-            addresses: FxHashMap::default(),
-            ports: [const { None }; PORTS],
-        }
-    }
-}
-
-impl CachedNames {
-    /// Returns a client's port as text. The requests of a connection share one port.
-    fn port<'py>(&mut self, py: Python<'py>, port: u16) -> PyResult<Bound<'py, PyString>> {
-        let place = self.ports.get_mut(usize::from(port) % PORTS);
-        match place {
-            Some(Some((known, text))) if *known == port => Ok(text.bind(py).clone()),
-            place => {
-                let text = number(py, port)?;
-                if let Some(place) = place {
-                    *place = Some((port, text.clone().unbind()));
-                }
-                Ok(text)
-            }
-        }
-    }
-
-    /// Returns the variable of a header; `None` for headers that are left out.
-    fn variable<'py>(
-        &mut self,
-        py: Python<'py>,
-        name: &HeaderName,
-    ) -> Option<Bound<'py, PyString>> {
-        if let Some(known) = self.headers.get(name) {
-            return known.as_ref().map(|variable| variable.bind(py).clone());
-        }
-        let variable = variable_of(name).map(|variable| PyString::intern(py, &variable));
-        if self.headers.len() < REMEMBERED {
-            let kept = variable.clone().map(Bound::unbind);
-            self.headers.insert(name.clone(), kept);
-        }
-        variable
-    }
-}
-
-/// Returns the variable of a header; `None` for headers that are left out.
-///
-/// A header with an underscore in its name would look like one with a hyphen, and programs would read `Proxy` as the
-/// setting `HTTP_PROXY`.
-fn variable_of(name: &HeaderName) -> Option<String> {
-    if *name == CONTENT_TYPE {
-        return Some("CONTENT_TYPE".to_owned());
-    }
-    if *name == CONTENT_LENGTH {
-        return Some("CONTENT_LENGTH".to_owned());
-    }
-    let text = name.as_str();
-    // The body is decoded already, and some frameworks would decode it again.
-    if text.contains('_') || text == "proxy" || *name == TRANSFER_ENCODING {
-        return None;
-    }
-    Some(format!(
-        "HTTP_{}",
-        text.to_ascii_uppercase().replace('-', "_")
-    ))
-}
-
-fn address<'py>(py: Python<'py>, address: IpAddr) -> PyResult<Bound<'py, PyString>> {
-    NAMES.with_borrow_mut(|names| {
-        if let Some(known) = names.addresses.get(&address) {
-            return Ok(known.bind(py).clone());
-        }
-        let text = PyString::new(py, &address.to_string());
-        if names.addresses.len() < REMEMBERED {
-            names.addresses.insert(address, text.clone().unbind());
-        }
-        Ok(text)
-    })
-}
-
-fn number(py: Python<'_>, mut number: u16) -> PyResult<Bound<'_, PyString>> {
-    let mut digits = [0; 5];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        if let (Some(digit), Ok(value)) = (digits.get_mut(at), u8::try_from(number % 10)) {
-            *digit = b'0' + value;
-        }
-        number /= 10;
-        if number == 0 || at == 0 {
-            return latin1(py, digits.get(at..).unwrap_or_default());
-        }
-    }
 }
 
 /// Checks the environ of another server (PEP 3333 requires a `dict` itself).

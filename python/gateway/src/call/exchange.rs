@@ -1,6 +1,6 @@
 //! One call of an application: what it started, and how much of its response was sent.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use enfilade::{Body, Outcome, Response, unpoisoned};
@@ -8,11 +8,13 @@ use http::StatusCode;
 use pyo3::exceptions::{PyAssertionError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::call::blocks::{BlockStream, Blocks, Progress, block, body_of, cut, transmit};
+use crate::call::blocks::{Blocks, block, body_of, cut, transmit};
+use crate::call::exchange_state::{ExchangeState, not_started};
 use crate::call::head::ResponseHead;
 use crate::call::report::report;
+use crate::run::process::Process;
 
 /// The state that a call shares with its `start_response` and `write`.
 ///
@@ -23,30 +25,7 @@ use crate::call::report::report;
 pub(crate) struct Exchange {
     state: Mutex<ExchangeState>,
     is_head: bool,
-}
-
-enum ExchangeState {
-    /// Nothing was sent. `start_response` may have been called.
-    Waiting {
-        head: Option<ResponseHead>,
-        respond: oneshot::Sender<Response>,
-    },
-    /// The head was sent, and blocks follow.
-    ///
-    /// `left` of the bytes that `Content-Length` announced are not sent yet.
-    Streaming {
-        blocks: mpsc::UnboundedSender<Bytes>,
-        progress: Arc<Progress>,
-        left: Option<u64>,
-    },
-    /// The response is pulled: written bytes are kept until the next pull.
-    Pulled {
-        head: Option<ResponseHead>,
-        written: Vec<Bytes>,
-        is_sent: bool,
-    },
-    /// The whole response was sent, or the client does not read it any more.
-    Over,
+    process: Process,
 }
 
 /// The result of sending bytes.
@@ -92,6 +71,7 @@ impl Exchange {
         Exchange {
             state: Mutex::new(ExchangeState::Waiting { head, respond }),
             is_head,
+            process: Process::current(),
         }
     }
 
@@ -105,6 +85,7 @@ impl Exchange {
         Exchange {
             state: Mutex::new(state),
             is_head,
+            process: Process::current(),
         }
     }
 
@@ -167,6 +148,7 @@ impl Exchange {
 
     /// Sends bytes, and before the first of them the head. More bytes may follow.
     pub(crate) fn send(&self, py: Python<'_>, bytes: Bytes) -> PyResult<SendOutcome> {
+        self.process.check()?;
         let (blocks, progress, bytes, is_whole, is_last) = {
             let mut state = self.lock();
             if let ExchangeState::Pulled {
@@ -221,6 +203,7 @@ impl Exchange {
 
     /// Sends the whole response at once. Returns `Gone` if there is no head, or if it was sent before.
     pub(crate) fn send_whole(&self, mut blocks: Blocks) -> PyResult<SendOutcome> {
+        self.process.check()?;
         let mut state = self.lock();
         let ExchangeState::Waiting {
             head: Some(head), ..
@@ -255,6 +238,7 @@ impl Exchange {
     ///
     /// The application need not wait for it, and a slow client holds no thread. Fails if the content is too short.
     pub(crate) fn send_body(&self, content: Body) -> PyResult<()> {
+        self.process.check()?;
         let mut state = self.lock();
         let ExchangeState::Waiting {
             head: Some(head), ..
@@ -289,6 +273,7 @@ impl Exchange {
 
     /// Ends the response. Fails if the response is not complete.
     pub(crate) fn end(&self) -> PyResult<()> {
+        self.process.check()?;
         if self.may_be_whole() {
             return self.send_whole(Blocks::new()).map(drop);
         }
@@ -338,44 +323,6 @@ impl Exchange {
     }
 }
 
-impl ExchangeState {
-    fn check_started(&self) -> PyResult<()> {
-        match self {
-            ExchangeState::Waiting { head: None, .. }
-            | ExchangeState::Pulled {
-                head: None,
-                is_sent: false,
-                ..
-            } => Err(not_started()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the head if it was not sent yet, with a body that follows.
-    fn begin_streaming(&mut self) -> PyResult<()> {
-        self.check_started()?;
-        match std::mem::replace(self, ExchangeState::Over) {
-            ExchangeState::Waiting {
-                head: Some(head),
-                respond,
-            } => {
-                let (blocks, receiver) = mpsc::unbounded_channel();
-                let (progress, left) = (Arc::new(Progress::new()), head.length);
-                let body = Body::new(BlockStream::new(receiver, progress.clone()));
-                // If the client has disconnected, sending the first block fails.
-                let _ = respond.send(head.into_response(body));
-                *self = ExchangeState::Streaming {
-                    blocks,
-                    progress,
-                    left,
-                };
-            }
-            other => *self = other,
-        }
-        Ok(())
-    }
-}
-
 /// HTTP sends no body in a response to HEAD, in a 204 and in a 304 (RFC 9110, section 6.4.1).
 pub(crate) fn has_body(is_head: bool, status: StatusCode) -> bool {
     !is_head && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
@@ -387,10 +334,6 @@ fn raised(info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let (value, traceback) = (info.get_item(1)?, info.get_item(2)?);
     value.call_method1(pyo3::intern!(info.py(), "with_traceback"), (traceback,))?;
     Ok(PyErr::from_value(value))
-}
-
-pub(crate) fn not_started() -> PyErr {
-    PyAssertionError::new_err("start_response was not called before the first byte")
 }
 
 pub(crate) fn too_short() -> PyErr {

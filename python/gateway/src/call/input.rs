@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyVa
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::run::process::Process;
 use crate::run::reactor::wait;
 
 /// The body of one request.
@@ -33,6 +34,7 @@ struct OpenInput {
     current: Bytes,
     /// The error of the body, after which nothing follows.
     failure: Option<BodyErrorKind>,
+    process: Process,
 }
 
 /// Holds the body for a read, and returns it afterwards.
@@ -100,6 +102,7 @@ impl Input {
             body,
             current: Bytes::new(),
             failure: None,
+            process: Process::current(),
         };
         Input {
             source: Mutex::new(InputState::Open(open)),
@@ -188,6 +191,9 @@ impl OpenInput {
         while !self.current.has_remaining() {
             if self.body.is_finished() {
                 return Ok(false);
+            }
+            if self.body.as_bytes().is_none() {
+                self.process.check()?;
             }
             match wait(py, self.body.frame())? {
                 // WSGI has no trailers.

@@ -22,6 +22,7 @@ use crate::call::exchange::{Exchange, SendOutcome};
 use crate::call::file_wrapper::{FileWrapper, RegularFile};
 use crate::call::input::Input;
 use crate::call::report::report;
+use crate::run::process::{self, Process};
 use crate::run::{activity, reactor};
 
 /// The limits of size and time for receiving an unread body, so that the client reads the response.
@@ -38,6 +39,8 @@ pub(crate) struct Job {
 }
 
 /// Calls the application and sends its response.
+///
+/// A process that the application has forked never returns from here.
 ///
 /// # Errors
 ///
@@ -60,9 +63,13 @@ pub(crate) fn run(py: Python<'_>, job: Job, template: &Template) -> PyResult<()>
         false => Some(Bound::new(py, Input::new(body))?),
     };
     let exchange = Bound::new(py, Exchange::new(is_head, respond))?;
+    let process = Process::current();
     let produced = call(py, callable.bind(py), &exchange, || {
         template.fill(py, &request, input.as_ref())
     });
+    if let Err(forked) = process.check() {
+        process::end(py, &produced.err().unwrap_or(forked));
+    }
     let outcome = produced.or_else(|error| fail(py, exchange.get(), input.as_ref(), error));
     if let Some(input) = input {
         let is_received = request.extensions().get::<SpooledBody>().is_some();

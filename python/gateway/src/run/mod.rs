@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod executor;
 pub(crate) mod pool;
+pub(crate) mod process;
 pub(crate) mod python_app;
 pub(crate) mod reactor;
 mod received;

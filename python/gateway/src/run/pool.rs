@@ -16,6 +16,7 @@ use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
 use crate::call::report::report;
 use crate::run::activity::Activity;
+use crate::run::process;
 
 /// How long a new connection without a request delays the next.
 const FIRST_BYTES: Duration = Duration::from_millis(2);
@@ -68,6 +69,7 @@ impl Pool {
         facts: &ServerFacts,
         activity: Option<&Activity>,
     ) -> PyResult<Arc<Pool>> {
+        process::watch(py)?;
         let template = Arc::new(Template::new(py, facts)?);
         let state = PoolState {
             work: VecDeque::new(),

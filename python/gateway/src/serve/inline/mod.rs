@@ -19,6 +19,7 @@ mod service;
 mod sharing;
 mod stream;
 mod tasks;
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
 use crate::run::executor::{self, Installed, LocalQueue};
+use crate::run::process;
 use crate::run::reactor::{self, Reactor};
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::inline::clock::Clock;
@@ -53,7 +55,7 @@ use crate::serve::inline::sharing::Sharing;
 use crate::serve::inline::tasks::{ReadyQueue, Tasks};
 use crate::serve::options::Options;
 use crate::serve::shortage::Shortage;
-use crate::serve::stop::{self, Stop};
+use crate::serve::stop::Stop;
 
 /// Tokens that do not belong to a connection.
 const WAKE: Token = Token(usize::MAX);
@@ -201,6 +203,7 @@ impl Inline {
         py: Python<'_>,
         template: &Template,
     ) -> PyResult<bool> {
+        process::watch(py)?;
         let outside = reactor::set_current(Some(self.clone()));
         let executor = executor::install(Some(Installed::Thread(self.clone())));
         let waker = Waker::from(self.tasks.ready_queue().clone());
@@ -285,102 +288,6 @@ impl Inline {
         let is_finished =
             self.is_finishing.get() && (self.tasks.is_empty() || end.is_some_and(|end| now >= end));
         is_done || is_late || is_finished
-    }
-
-    /// Handles events while Python waits for a client.
-    ///
-    /// New connections are for the other workers, if there are any.
-    fn turn_in_request(&self, py: Python<'_>) -> PyResult<()> {
-        let accepts = !self.sharing.is_shared();
-        self.turn(py, accepts)?;
-        match accepts {
-            true => self.accept(py),
-            false => Ok(()),
-        }
-    }
-
-    /// Waits without the interpreter until an event comes, and handles it.
-    fn turn(&self, py: Python<'_>, accepts: bool) -> PyResult<()> {
-        self.poll(py, self.timeout(accepts))
-    }
-
-    fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
-        let mut poll = self.poll.borrow_mut();
-        let mut events = self.events.borrow_mut();
-        let (poll_now, events_now) = (&mut *poll, &mut *events);
-        let waited = match timeout {
-            Some(Duration::ZERO) => poll_now.poll(events_now, timeout),
-            _ => py.detach(|| poll_now.poll(events_now, timeout)),
-        };
-        match waited {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            waited => waited?,
-        }
-        self.clock.look();
-        let mut is_signalled = false;
-        for event in events.iter() {
-            match event.token() {
-                WAKE => {}
-                SIGNAL => is_signalled = true,
-                Token(token) if token >= LISTENERS => self.listeners.set_ready(token - LISTENERS),
-                Token(task) => self.tasks.notify(task, event),
-            }
-        }
-        drop((poll, events));
-        self.sweep();
-        if let Some(signals) = self.signals.as_ref().filter(|_| is_signalled) {
-            stop::drain(signals);
-            py.check_signals()?;
-        }
-        Ok(())
-    }
-
-    /// Returns how long the server may sleep.
-    fn timeout(&self, accepts: bool) -> Option<Duration> {
-        let now = self.clock.now();
-        let expected = self.sharing.waits_until(now);
-        let may_accept = accepts && expected.is_none() && !self.listeners.is_pausing();
-        if self.tasks.has_ready() || (may_accept && self.has_waiting()) {
-            return Some(Duration::ZERO);
-        }
-        if let Some(until) = expected {
-            return Some(
-                until
-                    .saturating_duration_since(now)
-                    .max(Duration::from_millis(1)),
-            );
-        }
-        let needs_time = !self.tasks.is_empty() || self.listeners.is_pausing() || self.limits.wakes;
-        needs_time.then(|| {
-            let next = self.next_sweep.get();
-            let next = self.deadline.map_or(next, |deadline| next.min(deadline));
-            let left = next.saturating_duration_since(now);
-            left.clamp(Duration::from_millis(1), self.tick())
-        })
-    }
-
-    /// Returns how often the timeouts are checked.
-    fn tick(&self) -> Duration {
-        const AT_THE_END: Duration = Duration::from_millis(100);
-        match self.is_finishing.get() {
-            true => self.limits.tick.min(AT_THE_END),
-            false => self.limits.tick,
-        }
-    }
-
-    /// Ends connections and tasks whose timeout has passed.
-    fn sweep(&self) {
-        let now = self.clock.now();
-        if now < self.next_sweep.get() {
-            return;
-        }
-        self.next_sweep.set(now + self.tick());
-        self.tasks.expire(now);
-        self.tasks.for_each(|wake, connection| {
-            if connection.check(now, &self.limits) {
-                wake();
-            }
-        });
     }
 
     /// Calls the hook for the requests that were served.
