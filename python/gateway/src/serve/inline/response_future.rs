@@ -22,7 +22,7 @@ pub(super) struct Watched {
 
 impl Watch for Watched {
     fn fails(&self, _: &BodyError, _: Option<&RequestIdValue>) {
-        // The application's exception is reported where it was raised.
+        // The exception was reported when it was raised.
     }
 
     fn breaks_off(&self) {
