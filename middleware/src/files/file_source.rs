@@ -5,16 +5,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use enfilade_core::{BoxError, ReadAt, Segment, SourceRead};
+use enfilade_core::{Body, ReadAt, Segment, SourceRead};
 
-use crate::files::buffers::read_into;
+use crate::files::read_ahead::ReadAhead;
+use crate::files::reading::{read, read_cached};
 
 /// Files up to this length, in bytes, are read at once if the system has them in memory.
 ///
 /// Measured with files that it had: 1 KB took 80 us of CPU a response instead of 108, 100 KB 110 instead of 133, and 2 MB
 /// 680 instead of 900. 1 GB was slower, 2.3 GB/s instead of 2.8: other threads read the next bytes while some are sent.
-pub(super) const AT_ONCE: u64 = 4 * 1024 * 1024;
+const AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// A regular file; its body has the length that the file had when it was opened.
 ///
@@ -78,7 +78,7 @@ impl FileSource {
 
     /// Uses a file that is already open, with its current length; the position of its cursor does not matter.
     ///
-    /// It has no path, so no web server can send it ([`Body::whole_file`](enfilade_core::Body::whole_file)).
+    /// It has no path, so no web server can send it ([`Body::whole_file`]).
     ///
     /// # Errors
     ///
@@ -118,10 +118,6 @@ impl FileSource {
         &self.file
     }
 
-    pub(super) fn shared(&self) -> Arc<File> {
-        self.file.clone()
-    }
-
     /// Returns the length of the file when it was opened, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -132,6 +128,18 @@ impl FileSource {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+}
+
+/// The whole file.
+impl From<FileSource> for Body {
+    fn from(source: FileSource) -> Body {
+        if source.length <= AT_ONCE {
+            return Body::from_segments([Segment::from(source)]);
+        }
+        let whole = 0..source.length;
+        let ahead = ReadAhead::new(source.file, source.path, source.length);
+        Body::from_segments([Segment::new(Arc::new(ahead), whole)])
     }
 }
 
@@ -159,58 +167,6 @@ impl ReadAt for FileSource {
     }
 }
 
-pub(super) fn read(file: &File, offset: u64, limit: usize) -> Result<Bytes, BoxError> {
-    read_into(limit, |room| {
-        loop {
-            match positioned(file, room, offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map_err(BoxError::from),
-            }
-        }
-    })
-}
-
-/// Reads all of these bytes if the system has them in memory, without a hop to another thread.
-///
-/// Linux 5.9 and 5.10 may return less than they have, and the end of a file looks the same: then the read is done again,
-/// where it may block. A file system that cannot do it is asked in vain each time, which costs one call a read.
-#[cfg(target_os = "linux")]
-fn read_cached(file: &File, offset: u64, limit: usize) -> Option<Bytes> {
-    use rustix::io::{ReadWriteFlags, preadv2};
-
-    let read = read_into(limit, |room| {
-        let wanted = room.len();
-        let slices = &mut [io::IoSliceMut::new(room)];
-        match preadv2(file, slices, offset, ReadWriteFlags::NOWAIT) {
-            Ok(count) if count == wanted => Ok(count),
-            _ => Err(()),
-        }
-    });
-    read.ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn read_cached(_: &File, _: u64, _: usize) -> Option<Bytes> {
-    None
-}
-
-/// Reads from a file at an offset, and blocks.
-#[cfg(feature = "zip")]
-pub(super) fn read_file_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    positioned(file, room, offset)
-}
-
-#[cfg(unix)]
-fn positioned(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, room, offset)
-}
-
-/// It moves the file's cursor, which is not used.
-#[cfg(windows)]
-fn positioned(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, room, offset)
-}
-
 /// Opens a pipe without waiting for its other end, and a terminal without becoming its session.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
@@ -235,7 +191,6 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
-    use enfilade_core::Body;
     use pollster::block_on;
 
     use super::*;

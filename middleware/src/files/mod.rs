@@ -3,6 +3,7 @@
 mod buffers;
 pub(crate) mod file_source;
 mod read_ahead;
+mod reading;
 pub(crate) mod send_file;
 pub(crate) mod serve;
 pub(crate) mod tree;

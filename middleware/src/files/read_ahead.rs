@@ -1,13 +1,14 @@
 //! Reads a long file ahead of what is sent.
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use enfilade_core::{Body, BoxError, ReadAt, Segment, SourceRead, unpoisoned};
+use enfilade_core::{BoxError, ReadAt, SourceRead, unpoisoned};
 
-use super::file_source::{AT_ONCE, FileSource, read};
+use super::reading::read;
 
 /// A read of this size is one of many in order, in bytes: the largest that a body asks for.
 const LARGE: usize = 256 * 1024;
@@ -16,7 +17,9 @@ const LARGE: usize = 256 * 1024;
 ///
 /// It holds one part, of 256 KiB. A read that is not the next one starts anew.
 pub(super) struct ReadAhead {
-    file: FileSource,
+    file: Arc<File>,
+    path: Option<Arc<Path>>,
+    length: u64,
     next: Mutex<Option<Next>>,
 }
 
@@ -27,31 +30,22 @@ struct Next {
 }
 
 impl ReadAhead {
-    pub(super) fn new(file: FileSource) -> ReadAhead {
+    pub(super) fn new(file: Arc<File>, path: Option<Arc<Path>>, length: u64) -> ReadAhead {
         ReadAhead {
             file,
+            path,
+            length,
             next: Mutex::default(),
         }
     }
 
     fn start(&self, offset: u64, limit: usize) -> Next {
-        let file = self.file.shared();
+        let file = self.file.clone();
         Next {
             offset,
             limit,
             bytes: blocking::unblock(move || read(&file, offset, limit)),
         }
-    }
-}
-
-/// The whole file.
-impl From<FileSource> for Body {
-    fn from(source: FileSource) -> Body {
-        if source.len() <= AT_ONCE {
-            return Body::from_segments([Segment::from(source)]);
-        }
-        let whole = 0..source.len();
-        Body::from_segments([Segment::new(Arc::new(ReadAhead::new(source)), whole)])
     }
 }
 
@@ -63,7 +57,7 @@ impl ReadAt for ReadAhead {
             .filter(|next| next.offset == offset && next.limit == limit);
         let now = started.unwrap_or_else(|| self.start(offset, limit));
         let after = offset.saturating_add(limit as u64);
-        let left = usize::try_from(self.file.len().saturating_sub(after)).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.length.saturating_sub(after)).unwrap_or(usize::MAX);
         if limit == LARGE && left > 0 {
             *next = Some(self.start(after, left.min(LARGE)));
         }
@@ -71,21 +65,21 @@ impl ReadAt for ReadAhead {
     }
 
     fn as_file(&self) -> Option<(&Path, u64)> {
-        self.file.as_file()
+        Some((self.path.as_deref()?, self.length))
     }
 }
 
 impl fmt::Debug for ReadAhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ReadAhead").field(&self.file).finish()
+        f.debug_struct("ReadAhead")
+            .field("file", &self.file)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::sync::Arc;
-
     use enfilade_core::{Body, Segment};
     use pollster::block_on;
 
@@ -96,14 +90,15 @@ mod tests {
         let path = std::env::temp_dir().join(format!("enfilade-read-ahead-{}", std::process::id()));
         let content: Vec<u8> = (0..1_000_003_u32).map(|n| (n % 251) as u8).collect();
         std::fs::write(&path, &content).unwrap();
-        let file = FileSource::new(File::open(&path).unwrap()).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        let ahead = || ReadAhead::new(file.clone(), None, 1_000_003);
         for range in [
             0..1_000_003,
             5..1_000_000,
             300_000..300_010,
             262_144..524_288,
         ] {
-            let source: Arc<dyn ReadAt> = Arc::new(ReadAhead::new(file.clone()));
+            let source: Arc<dyn ReadAt> = Arc::new(ahead());
             let body = Body::from_segments([Segment::new(source, range.clone())]);
             let all = block_on(body.collect(2_000_000)).unwrap();
             assert!(
@@ -112,7 +107,7 @@ mod tests {
             );
         }
         // A read of another place does not get the part that was read ahead.
-        let source: Arc<dyn ReadAt> = Arc::new(ReadAhead::new(file));
+        let source: Arc<dyn ReadAt> = Arc::new(ahead());
         for at in [0_usize, 600_000, 0, 262_144] {
             let segment = Segment::new(source.clone(), at as u64..at as u64 + 300_000);
             let all = block_on(Body::from_segments([segment]).collect(300_000)).unwrap();

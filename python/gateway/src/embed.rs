@@ -10,6 +10,7 @@ use pyo3::types::PyString;
 use crate::call::environ::ServerFacts;
 use crate::error::Error;
 use crate::ffi;
+use crate::run::executor;
 use crate::run::pool::{self, Pool};
 use crate::run::python_app;
 
@@ -101,6 +102,7 @@ impl Wsgi {
                 is_multithreaded: self.threads > 1,
                 ..ServerFacts::default()
             };
+            executor::watch_forks(py).map_err(text)?;
             let pool = Pool::start(py, self.threads, self.backlog, &facts, None).map_err(text)?;
             python_app::application(&callable, Some(pool)).map_err(text)
         })

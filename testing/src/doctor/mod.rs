@@ -52,26 +52,26 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `Compression` | `AccessLog` | the log counts the bytes before compression, not the bytes sent |
 /// | `Compression` | `Compression` | both decide what to compress, so neither's settings are reliable |
 /// | `AccessLog` | `AccessLog` | each request is logged twice |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `AccessLog` | the log does not see the responses that the outer one makes itself |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `RequestId` | the responses that the outer one makes itself have no ID |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `AccessLog` | the log does not see the responses that the outer one makes itself |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `RequestId` | the responses that the outer one makes itself have no ID |
 /// | `ErrorPages` | `DebugErrors` | the less detailed page of the outer one replaces that of the inner one |
 /// | `NotFound` | `Compression` | the pages of the fallback are not compressed |
 /// | `NotFound` | `Headers` | the pages of the fallback lack the headers |
 /// | `AccessLog` | `ProxyFix` | the log takes the proxy for the client |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | the responses that the outer one makes itself are not counted |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Metrics` | the responses that the outer one makes itself are not counted |
 /// | `Compression` | `Metrics` | the bytes before compression are counted, not the bytes sent |
 /// | `Metrics` | `Metrics` | each request is counted twice |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | the responses that the outer one makes itself are not in the span |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Trace` | the responses that the outer one makes itself are not in the span |
 /// | `Trace` | `ProxyFix` | the span takes the proxy for the client |
 /// | `Trace` | `Trace` | each request has two server spans |
 /// | `CanonicalHost`, `TrustedHosts` | `ProxyFix` | the checked host is not the one that the proxy forwards |
 /// | `HttpsRedirect` | `ProxyFix` | behind a proxy that terminates TLS, every request is redirected to itself |
 /// | `ProxyFix` | `ProxyFix` | the outer one removes the headers that the inner one needs |
 /// | `RateLimit` | `ProxyFix` | all clients behind a proxy share one limit |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read the responses that the outer one makes itself, including those to preflights |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `Cors` | pages of other origins cannot read the responses that the outer one makes itself, including those to preflights |
 /// | `BodyLimit` | `Decompression` | the limit counts compressed bytes, and a short request may decompress to a long one |
 /// | `HttpsRedirect` | `TrustedHosts` | the redirect leads to any host that a client sends |
-/// | `BodyLimit`, `CatchPanic`, `ConcurrencyLimit`, `DebugErrors`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | the responses that the outer one makes itself lack the headers |
+/// | `AllowAddresses`, `ApiKeys`, `Authorize`, `Basic`, `Bearer`, `BodyLimit`, `CatchPanic`, `ClientCertificates`, `ConcurrencyLimit`, `Csrf`, `DebugErrors`, `ForwardAuth`, `Maintenance`, `NotFound`, `RateLimit`, `Timeout` | `SecurityHeaders` | the responses that the outer one makes itself lack the headers |
 /// | `ErrorPages` | `Compression` | error pages are not compressed |
 /// | `ContentType` | `Compression` | the content type is not known yet when compression decides |
 /// | `SendFile` | `Compression`, `Inspect`, `Trace` | the inner one turns files into streams, which the web server cannot send itself |
@@ -82,6 +82,14 @@ pub fn doctor<M>(app: impl IntoHandler<M>) -> Vec<Warning> {
 /// | `Ranges` | `Compression` | the parts are those of compressed content, which may differ the next time |
 /// | `Etag` | `Conditional` | the conditions are compared before there is a tag |
 /// | `Conditional`, `Etag` | `Ranges` | the part is taken before the conditions are compared |
+/// | `Csrf` | `ProxyFix` | the origin of a page is compared with the proxy's scheme and host, not the client's |
+/// | `MethodOverride` | `Csrf` | a POST of another site is checked as the method that it names |
+/// | `Authorize` | `ApiKeys`, `Basic`, `Bearer`, `ClientCertificates`, `ForwardAuth` | rules are applied before it is known who the client is |
+/// | `Authorize` | `MethodOverride`, `Rewrite`, `Slashes` | rules see another path or method than the router |
+/// | `AllowAddresses` | `ProxyFix` | access is decided by the proxy's address, not the client's |
+/// | `Basic`, `Bearer`, `ApiKeys` | `ProxyFix` | behind a proxy that terminates TLS, credentials are rejected as if they came without TLS |
+/// | `Basic`, `ForwardAuth` | `RateLimit` | passwords can be guessed without a limit |
+/// | `Sessions` | `Sessions` | each sets its cookie, and applications see only the inner one |
 ///
 /// ```
 /// # use enfilade_core as enfilade;

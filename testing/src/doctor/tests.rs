@@ -37,7 +37,7 @@ fn warnings_of(app: &Application) -> Vec<String> {
 #[test]
 fn each_rule_is_about_one_order_of_two() {
     let rules = Doctor::new().rules;
-    assert_eq!(rules.len(), 80);
+    assert_eq!(rules.len(), 145);
     for OrderRule {
         outer,
         inner,

@@ -75,9 +75,9 @@ const SPARE: usize = 64;
 ///
 /// async fn basket(request: Request) -> Result<String, HttpError> {
 ///     let session = Session::load(&request).await?;
-///     if let Some(book) = request.query_string() {
+///     if let Some(book) = request.query_string().map(str::to_owned) {
 ///         session.update("books", move |books: Option<Vec<String>>| {
-///             books.into_iter().flatten().chain([book.to_owned()]).collect()
+///             books.into_iter().flatten().chain([book.clone()]).collect()
 ///         })?;
 ///     }
 ///     Ok(session.get::<Vec<String>>("books")?.unwrap_or_default().join(", "))

@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use enfilade::BoxError;
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
 
 use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::ServerFacts;
 use crate::call::job::Job;
 use crate::run::pool::{self, Pool};
+use crate::run::{process, reactor};
 
 /// The number of threads of the default pool.
 const THREADS: usize = 4;
@@ -66,12 +69,34 @@ pub(crate) fn current(own: Option<&Arc<Pool>>) -> Result<Executor, BoxError> {
     }
 }
 
+/// Notices processes that the application forks, from now on: in them no server runs.
+pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
+    static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+    if IS_WATCHING.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let forked = PyCFunction::new_closure(py, Some(c"enfilade_forked"), None, |_, _| {
+        process::forked();
+        // Their destructors would close and change what the parent uses, such as its set of sockets to wait for.
+        std::mem::forget(reactor::set_current(None));
+        std::mem::forget(install(None));
+    })?;
+    let options = PyDict::new(py);
+    options.set_item("after_in_child", forked)?;
+    py.import("os")?
+        .call_method("register_at_fork", (), Some(&options))
+        .map(drop)
+}
+
 fn start_default() -> Result<Arc<Pool>, BoxError> {
     let facts = ServerFacts {
         is_multithreaded: true,
         ..ServerFacts::default()
     };
-    let pool = Python::attach(|py| Pool::start(py, THREADS, pool::BACKLOG, &facts, None))?;
+    let pool = Python::attach(|py| {
+        watch_forks(py)?;
+        Pool::start(py, THREADS, pool::BACKLOG, &facts, None)
+    })?;
     // If another thread was faster, its pool is used, and the threads of this one end.
     Ok(DEFAULT.get_or_init(|| pool).clone())
 }

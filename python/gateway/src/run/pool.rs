@@ -16,7 +16,6 @@ use crate::call::environ::{ServerFacts, Template};
 use crate::call::job::{self, Job};
 use crate::call::report::report;
 use crate::run::activity::Activity;
-use crate::run::process;
 
 /// How long a new connection without a request delays the next.
 const FIRST_BYTES: Duration = Duration::from_millis(2);
@@ -69,7 +68,6 @@ impl Pool {
         facts: &ServerFacts,
         activity: Option<&Activity>,
     ) -> PyResult<Arc<Pool>> {
-        process::watch(py)?;
         let template = Arc::new(Template::new(py, facts)?);
         let state = PoolState {
             work: VecDeque::new(),

@@ -1,18 +1,15 @@
 //! Processes that the application forks: they must leave the connections of the server alone.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict};
 
 use crate::call::report::report;
-use crate::run::{executor, reactor};
 
 /// Counts the forks between the first process and this one, as Python sees them.
 static FORKS: AtomicU32 = AtomicU32::new(0);
-static IS_WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// The process in which a call began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,22 +31,9 @@ impl Process {
     }
 }
 
-/// Notices forks from now on. In the new process no server runs.
-pub(crate) fn watch(py: Python<'_>) -> PyResult<()> {
-    if IS_WATCHING.swap(true, Ordering::Relaxed) {
-        return Ok(());
-    }
-    let forked = PyCFunction::new_closure(py, Some(c"enfilade_forked"), None, |_, _| {
-        FORKS.fetch_add(1, Ordering::Relaxed);
-        // Their destructors would close and change what the parent uses, such as its set of sockets to wait for.
-        std::mem::forget(reactor::set_current(None));
-        std::mem::forget(executor::install(None));
-    })?;
-    let options = PyDict::new(py);
-    options.set_item("after_in_child", forked)?;
-    py.import("os")?
-        .call_method("register_at_fork", (), Some(&options))
-        .map(drop)
+/// Notes that this is a new process, which was forked just now.
+pub(super) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Ends a process that was forked by the application and has returned from it, for this reason.

@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 
 use crate::call::environ::Template;
 use crate::ffi;
+use crate::run::executor;
 use crate::serve::access_hook::AccessHook;
 use crate::serve::inline::Inline;
 use crate::serve::inline::plan::Plan;
@@ -50,6 +51,7 @@ impl Server {
     ///
     /// The exception of a signal handler, such as `KeyboardInterrupt`; an `OSError` if the sockets cannot be served.
     pub fn serve_forever(&self, py: Python<'_>) -> PyResult<()> {
+        executor::watch_forks(py)?;
         let signals = Signals::watch(py)?;
         let served = match self.options.is_inline() {
             true => self.inline(py, signals.stream()?, false, None).map(drop),
@@ -74,6 +76,7 @@ impl Server {
     ///
     /// The same as for [`serve_forever`](Server::serve_forever).
     pub fn handle_request(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        executor::watch_forks(py)?;
         let signals = Signals::watch(py)?;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let served = self.inline(py, signals.stream()?, true, deadline);

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use enfilade_core::ReadAt;
 use rawzip::{ReaderAt, ZipArchive, ZipArchiveEntryWayfinder, ZipLocator};
 
-use crate::files::file_source::{FileSource, read_file_at};
+use crate::files::file_source::FileSource;
+use crate::files::reading::read_file_at;
 
 #[derive(Debug)]
 pub(super) struct Archive {

@@ -42,7 +42,6 @@ use crate::call::chunked::ChunkedBodies;
 use crate::call::environ::Template;
 use crate::call::job::{self, Job};
 use crate::run::executor::{self, Installed, LocalQueue};
-use crate::run::process;
 use crate::run::reactor::{self, Reactor};
 use crate::serve::access_hook::{AccessHook, AccessRecord};
 use crate::serve::inline::clock::Clock;
@@ -203,7 +202,6 @@ impl Inline {
         py: Python<'_>,
         template: &Template,
     ) -> PyResult<bool> {
-        process::watch(py)?;
         let outside = reactor::set_current(Some(self.clone()));
         let executor = executor::install(Some(Installed::Thread(self.clone())));
         let waker = Waker::from(self.tasks.ready_queue().clone());
