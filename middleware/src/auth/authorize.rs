@@ -160,7 +160,7 @@ impl Authorize {
 
     /// Sends anonymous visitors of pages to a login page, with the page that they wanted in the parameter `next`.
     ///
-    /// For GET and HEAD of clients that accept HTML; all others get the 401 or 403. The path is that of the application: the mount
+    /// For GET and HEAD of clients that accept HTML, as `*/*` does; all others get the 401 or 403. It is for all rules. The path is that of the application: the mount
     /// is put before it. A rule must let everybody see the login page.
     ///
     /// # Errors

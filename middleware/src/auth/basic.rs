@@ -112,7 +112,9 @@ impl Basic {
         })
     }
 
-    /// Lets requests without credentials pass, without an identity: an [`Authorize`](crate::Authorize) inside decides.
+    /// Lets requests without credentials pass, without an identity: an [`Authorize`](crate::Authorize) inside decides. So do
+    /// those of another scheme, which are for another component inside, such as [`Bearer`](crate::Bearer). Wrong names and
+    /// passwords get a 401 everywhere.
     pub fn optional(mut self) -> Basic {
         self.is_optional = true;
         self
@@ -133,16 +135,13 @@ impl Middleware for Basic {
 
 impl Wrapper for Basic {
     fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
-        if !self.allows_http && is_exposed(&request) {
-            return match self.is_optional && !request.headers().contains_key("authorization") {
-                true => self.challenge.pass(inner, request),
-                false => Reply::new(exposed()),
-            };
-        }
-        hide_credentials(&mut request);
-        if self.is_optional && !request.headers().contains_key("authorization") {
+        if self.is_optional && Challenge::is_for_others(&request, "basic") {
             return self.challenge.pass(inner, request);
         }
+        if !self.allows_http && is_exposed(&request) {
+            return Reply::new(exposed());
+        }
+        hide_credentials(&mut request);
         let credentials = basic(request.headers()).and_then(|(user, password)| {
             Some((
                 String::from_utf8(user).ok()?,

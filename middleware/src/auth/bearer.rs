@@ -113,7 +113,8 @@ impl Bearer {
         self
     }
 
-    /// Lets requests without a token pass, without an identity: an [`Authorize`](crate::Authorize) inside decides.
+    /// Lets requests without a token pass, without an identity: an [`Authorize`](crate::Authorize) inside decides. So do those of
+    /// another scheme, which are for another component inside. A wrong token gets a 401 everywhere.
     pub fn optional(mut self) -> Bearer {
         self.is_optional = true;
         self
@@ -169,11 +170,11 @@ impl Middleware for Bearer {
 
 impl Wrapper for Bearer {
     fn call(self: &Arc<Self>, inner: &Application, mut request: Request) -> Reply {
+        if self.is_optional && Challenge::is_for_others(&request, "bearer") {
+            return self.challenge.pass(inner, request);
+        }
         if !request.headers().contains_key(AUTHORIZATION) {
-            return match self.is_optional {
-                true => self.challenge.pass(inner, request),
-                false => Reply::new(self.challenge.refusal("")),
-            };
+            return Reply::new(self.challenge.refusal(""));
         }
         if !self.allows_http && is_exposed(&request) {
             return Reply::new(exposed());

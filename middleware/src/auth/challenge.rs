@@ -44,6 +44,25 @@ impl Challenge {
         inner.call(request)
     }
 
+    /// Whether a request has no credentials of this scheme, or none at all: those of another scheme are for another component.
+    pub(super) fn is_for_others(request: &Request, scheme: &str) -> bool {
+        let mut lines = request.headers().get_all(AUTHORIZATION).iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => true,
+            (Some(line), None) => {
+                let line = line.as_bytes();
+                let end = line
+                    .iter()
+                    .position(|byte| *byte == b' ')
+                    .unwrap_or(line.len());
+                let sent = line.get(..end).unwrap_or_default();
+                !sent.is_empty() && !sent.eq_ignore_ascii_case(scheme.as_bytes())
+            }
+            // Two lines are refused.
+            (Some(_), Some(_)) => false,
+        }
+    }
+
     /// A 401 of the innermost component around a request that can say who its client is; a 403 without one.
     pub(super) fn of_request(request: &Request) -> HttpError {
         match request.provided::<Challenge>() {

@@ -310,6 +310,36 @@ fn a_token_is_verified() {
 }
 
 #[test]
+fn optional_components_leave_other_schemes_to_each_other() {
+    let bearer = Bearer::new("api", |token| {
+        (token == "tok").then(|| Identity::new("robot"))
+    });
+    let app = Pipeline::new()
+        .with(cave().optional())
+        .with(bearer.unwrap().optional())
+        .wrap(whoami);
+    let client = Client::new(app);
+    let ask = |line: &str| {
+        let response = client.get("/").header("authorization", line).send();
+        (
+            response.status().as_u16(),
+            response.text().trim().to_owned(),
+        )
+    };
+    assert_eq!(ask("Bearer tok"), (200, "robot".into()));
+    assert_eq!(
+        ask(&basic_of("Aladdin", "open sesame")),
+        (200, "Aladdin".into())
+    );
+    assert_eq!(ask("Digest x"), (200, "nobody".into()));
+    for wrong in ["Bearer x", "Basic x", "Basic", "bearer", ""] {
+        assert_eq!(ask(wrong).0, 401, "{wrong:?}");
+    }
+    let twice = client.get("/").header("authorization", "Bearer tok");
+    assert_eq!(status(twice.header("authorization", "Digest x")), 401);
+}
+
+#[test]
 fn keys_of_a_program_can_be_several() {
     let (first, second) = (ApiKeys::generate("shop"), ApiKeys::generate("shop"));
     assert!(first.starts_with("shop_") && first.len() == 48 && first != second);

@@ -2,8 +2,8 @@
 
 use enfilade_core::Request;
 use enfilade_core::host::Host;
-use http::HeaderName;
 use http::header::ORIGIN;
+use http::{HeaderName, HeaderValue};
 
 use super::origin::Origin;
 use crate::error::Error;
@@ -74,10 +74,12 @@ impl OriginPolicy {
         if origin.is_some_and(|origin| self.0.iter().any(|listed| listed.is(origin))) {
             return Ok(());
         }
-        if let Some(site) = headers.get(&SEC_FETCH_SITE) {
-            return match site.as_bytes() {
-                b"same-origin" | b"none" => Ok(()),
-                _ => Err("Sec-Fetch-Site names another site"),
+        let mut sites = headers.get_all(&SEC_FETCH_SITE).iter().peekable();
+        if sites.peek().is_some() {
+            let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+            return match sites.all(is_own) {
+                true => Ok(()),
+                false => Err("Sec-Fetch-Site names another site"),
             };
         }
         match origin {

@@ -41,7 +41,9 @@ impl Files {
         let Some(path) = TreePath::new(request.path()).filter(|path| self.shows(path)) else {
             return Ok(Found::Nothing);
         };
-        let is_slashed = request.path().ends_with('/') || path.is_root();
+        // The root of a mount has no slash at its end if the request has none. Without a mount there is always one.
+        let is_mount = request.path().is_empty() && !request.script_name().is_empty();
+        let is_slashed = request.path().ends_with('/') || (path.is_root() && !is_mount);
         let found = match self.tree.look_up(&path).wait().await? {
             Some(Entry::Directory) => self.find_directory(request, &path, is_slashed).await?,
             Some(Entry::File(file)) if !is_slashed => self.find_file(request, path, file).await?,

@@ -85,6 +85,34 @@ fn a_path_is_a_file_a_directory_or_nothing() {
 }
 
 #[test]
+fn the_root_of_a_mount_is_redirected_to_its_slash_so_that_links_lead_inside() {
+    let index = MemoryTree::new()
+        .file("index.html", "<a href=a.txt>")
+        .unwrap();
+    for files in [
+        Files::new(index.clone()),
+        Files::new(index).index::<String>([]).listing(),
+    ] {
+        let mounts = crate::Mounts::new().at("/static", files.clone()).unwrap();
+        let client = Client::new(mounts.otherwise(|_: Request| "home"));
+        let response = client.get("/static?x").send();
+        assert_eq!(
+            (response.status().as_u16(), response.header("location")),
+            (308, Some("/static/?x"))
+        );
+        assert_eq!(client.get("/static/").send().status(), 200);
+        // Without a mount the root has its slash.
+        assert_eq!(
+            Client::new(Application::new(files))
+                .get("/")
+                .send()
+                .status(),
+            200
+        );
+    }
+}
+
+#[test]
 fn a_redirect_keeps_mounts_and_query_and_never_names_a_host() {
     for (script_name, target, expected) in [
         ("", "/dir?a=1&b", "/dir/?a=1&b"),

@@ -40,6 +40,8 @@ fn who_made_a_request_decides() {
         (vec![site("cross-site")], 403),
         (vec![site("Same-Origin")], 403),
         (vec![site("")], 403),
+        (vec![site("same-origin"), site("cross-site")], 403),
+        (vec![site("cross-site"), site("same-origin")], 403),
         (
             vec![site("same-origin"), origin("https://evil.example")],
             200,
