@@ -201,9 +201,9 @@ impl HttpBody for Kept {
         let read = (self.start.len() + next) as u64;
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + read);
+        hint.set_lower(rest.lower().saturating_add(read));
         if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + read);
+            hint.set_upper(upper.saturating_add(read));
         }
         hint
     }
@@ -285,12 +285,12 @@ mod tests {
         assert_eq!(next().into_data().unwrap(), "ab");
         assert_eq!(next().into_data().unwrap().as_ptr(), chunk.as_ptr());
     }
+
     #[test]
     fn a_body_in_memory_is_not_read_and_reports_its_end_later() {
         let (sender, ends) = std::sync::mpsc::channel();
-        let list =
+        let mut list =
             Body::from_list(["ab", "cd"]).on_end(move |end| sender.send(end.bytes()).unwrap());
-        let mut list = list;
         assert_eq!(pollster::block_on(list.peek(4)).unwrap(), "abcd");
         assert!(pollster::block_on(list.peek(3)).is_none());
         assert!(ends.try_recv().is_err());
