@@ -120,13 +120,9 @@ impl ForwardAuth {
 
     /// Removes what only the gate may say, in every spelling.
     fn remove_identity(&self, headers: &mut HeaderMap) {
-        let plain = |name: &HeaderName| name.as_str().replace('_', "-");
-        let own: Vec<String> = self.identity_names().map(plain).collect();
-        let forged: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| own.contains(&plain(name)))
-            .cloned()
-            .collect();
+        let is_own =
+            |name: &&HeaderName| self.identity_names().any(|own| is_spelling_of(name, own));
+        let forged: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
         for name in forged {
             headers.remove(name);
         }
@@ -211,6 +207,14 @@ impl ForwardAuth {
             identity.claim(name, value)
         }))
     }
+}
+
+/// Whether both are the same to an application that does not distinguish dashes and underscores, such as one behind CGI. Names
+/// of headers are in lower case.
+fn is_spelling_of(name: &HeaderName, own: &HeaderName) -> bool {
+    let (name, own) = (name.as_str(), own.as_str());
+    let dash = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() == own.len() && name.bytes().map(dash).eq(own.bytes().map(dash))
 }
 
 impl Middleware for ForwardAuth {
