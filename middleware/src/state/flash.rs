@@ -85,22 +85,27 @@ impl Flash {
         session.update(NAME, add).map(drop)
     }
 
-    /// Returns the messages of a session, in order, to be shown by this response.
+    /// Returns the messages of a session, in order, to be shown by this response. A second call for the same request returns
+    /// none.
     ///
     /// # Errors
     ///
     /// As for [`Session::get`].
     pub fn take(session: &Session) -> Result<Vec<Flash>, HttpError> {
         let messages: Vec<Pair> = session.get(NAME)?.unwrap_or_default();
-        if !messages.is_empty() {
-            let shown = messages.len();
-            session.after_page(NAME, move |now: Option<Vec<Pair>>| {
-                // What another request added meanwhile was not shown.
-                let rest = now.map(|mut now| now.split_off(shown.min(now.len())));
-                rest.filter(|rest| !rest.is_empty())
+        let shown = messages.clone();
+        // What other requests added or showed meanwhile is left to them.
+        let is_first = messages.is_empty()
+            || session.after_page(NAME, move |now: Option<Vec<Pair>>| {
+                let mut rest = now?;
+                for pair in &shown {
+                    if let Some(at) = rest.iter().position(|found| found == pair) {
+                        rest.remove(at);
+                    }
+                }
+                (!rest.is_empty()).then_some(rest)
             })?;
-        }
-        let messages = messages.into_iter();
+        let messages = messages.into_iter().filter(|_| is_first);
         Ok(messages.map(|(kind, text)| Flash { kind, text }).collect())
     }
 }

@@ -43,8 +43,8 @@ pub(super) struct Open {
     /// The values, with all changes.
     pub(super) record: Record,
     pub(super) changes: Vec<Change>,
-    /// Changes that are made if the response is a page that the user sees.
-    pub(super) after_page: Vec<Change>,
+    /// Changes of values that are made if the response is a page that the user sees.
+    pub(super) after_page: Vec<(String, Arc<Update>)>,
     /// The user does not see the response: the request is a HEAD, or a browser loads ahead.
     pub(super) is_unseen: bool,
     /// It gets a new ID.
@@ -132,9 +132,8 @@ impl Open {
     /// Makes the changes that follow when a page is shown.
     pub(super) fn end_page(&mut self, limit: usize) -> Result<(), HttpError> {
         let changes = std::mem::take(&mut self.after_page);
-        changes
-            .into_iter()
-            .try_for_each(|change| self.change(change, limit))
+        let mut changes = changes.into_iter();
+        changes.try_for_each(|(name, update)| self.change(Change::Update(name, update), limit))
     }
 
     pub(super) fn is_changed(&self) -> bool {

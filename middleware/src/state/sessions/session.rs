@@ -221,20 +221,22 @@ impl Session {
     }
 
     /// Changes or removes a value as [`update`](Session::update) does, if the response turns out to be a page that the
-    /// user sees.
+    /// user sees. Returns false, and does nothing, if this request has such a change of the value already.
     pub(crate) fn after_page<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
         function: impl Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
-    ) -> Result<(), HttpError> {
+    ) -> Result<bool, HttpError> {
         let update: Arc<Update> = Arc::new(move |json| {
             let new = function(json.map(read).transpose()?);
             new.map(|new| write(&new)).transpose()
         });
         self.with(|open, _| {
-            open.after_page
-                .push(Change::Update(name.to_owned(), update));
-            Ok(())
+            let is_first = open.after_page.iter().all(|(other, _)| other != name);
+            if is_first {
+                open.after_page.push((name.to_owned(), update));
+            }
+            Ok(is_first)
         })
     }
 

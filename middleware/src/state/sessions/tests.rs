@@ -678,3 +678,48 @@ fn a_message_is_shown_once_by_the_next_page_that_is_seen() {
         );
     }
 }
+
+#[test]
+fn a_message_that_was_added_while_a_page_was_made_is_not_lost() {
+    use crate::Flash;
+    let texts = |session: &Session| {
+        let messages = Flash::take(session).unwrap();
+        let texts: Vec<_> = messages
+            .iter()
+            .map(|flash| flash.text().to_owned())
+            .collect();
+        texts.join("+")
+    };
+    let store = MemorySessions::new(9);
+    let add = |session: &Session, text: &str| Flash::new("info", text).add_to(session).unwrap();
+    let simple = Application::new(move |request: Request| -> Result<String, HttpError> {
+        let session = Session::load_now(&request)?;
+        if let Some(text) = request.query_string() {
+            add(&session, text);
+            return Ok("added".into());
+        }
+        Ok(texts(&session))
+    });
+    let simple = simple.wrap(Sessions::new(store.clone()));
+    let mut user = Browser::new(&Client::new(simple.clone()));
+    user.get("/?a");
+    let cookie = user.cookie.clone().expect("a cookie");
+    // Two pages are made at the same time, and a message is added meanwhile.
+    let meanwhile = Application::new(move |request: Request| -> Result<String, HttpError> {
+        let session = Session::load_now(&request)?;
+        let shown = texts(&session);
+        for target in ["/", "/?b"] {
+            let mut other = Request::get(target);
+            other
+                .headers_mut()
+                .insert("cookie", cookie.parse().unwrap());
+            pollster::block_on(simple.call(other));
+        }
+        // A layout that asks again shows nothing twice.
+        Ok(format!("{shown}|{}", texts(&session)))
+    });
+    let mut late = Browser::new(&Client::new(meanwhile.wrap(Sessions::new(store))));
+    late.cookie = user.cookie.clone();
+    assert_eq!(late.text("/"), "a|");
+    assert_eq!([user.text("/"), user.text("/")], ["b", ""]);
+}
