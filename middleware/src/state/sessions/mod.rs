@@ -4,6 +4,7 @@ mod cookie;
 mod data;
 #[cfg(feature = "laws")]
 pub(crate) mod laws;
+mod load;
 pub(crate) mod memory;
 mod open;
 mod save;
@@ -15,14 +16,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use enfilade_core::{
-    Application, BoxError, Cookie, Description, Eventual, HttpError, Middleware, Reply, Request,
-    Wrapper, wrapped,
+    Application, BoxError, Cookie, Description, HttpError, Middleware, Reply, Request, Wrapper,
+    wrapped,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::StatusCode;
 
-use self::open::{Kept, Open, Record, Stored};
+use self::open::Record;
 use self::session::Slot;
-use self::store::{SessionKey, SessionStore, StoredSession};
+use self::store::SessionStore;
 use crate::error::{Error, ErrorKind};
 use crate::state::cookie_keys::CookieKeys;
 
@@ -263,58 +264,6 @@ impl Sessions {
         self.idle.min(self.lifetime.saturating_sub(age))
     }
 
-    /// Finds the session that a request brings.
-    fn find(self: &Arc<Self>, request: &Request) -> Eventual<Result<Open, HttpError>> {
-        let is_unseen = is_unseen(request);
-        let sessions = self.clone();
-        let open = move |found| Open {
-            is_unseen,
-            ..sessions.opened(found)
-        };
-        let value = request.cookies().get(self.cookie.name());
-        let store = match &self.keeper {
-            Keeper::Store(store) => store,
-            Keeper::Encrypted(_) | Keeper::Signed(_) => {
-                let found = value.and_then(|value| self.unseal(value));
-                return Eventual::new(Ok(open(found)));
-            }
-        };
-        let known = value.and_then(|id| Some((id.to_owned(), cookie::key_of(id)?)));
-        let Some((id, key)) = known else {
-            return Eventual::new(Ok(open(None)));
-        };
-        let on_failure = self.on_failure.clone();
-        store
-            .load(&key)
-            .map(move |found| match (found, on_failure) {
-                (Ok(found), _) => Ok(open(found.and_then(|found| from_store(id, key, &found)))),
-                (Err(error), Some(report)) => {
-                    report(&error);
-                    Ok(open(None))
-                }
-                (Err(error), None) => Err(unavailable(error)),
-            })
-    }
-
-    /// A session for a request: the one that was found, unless its lifetime is over, or an empty one.
-    fn opened(&self, found: Option<(Record, Kept)>) -> Open {
-        let found = found.filter(|(record, _)| !self.time_left(record).is_zero());
-        match found {
-            Some((record, kept)) => Open {
-                kept: Some(kept),
-                record,
-                ..Open::default()
-            },
-            None => Open {
-                record: Record {
-                    created: self.seconds(),
-                    ..Record::default()
-                },
-                ..Open::default()
-            },
-        }
-    }
-
     /// A place for the session of a request; one that is left over from another, if there is one.
     #[inline]
     fn slot(self: &Arc<Self>) -> Arc<Slot> {
@@ -335,25 +284,6 @@ impl Sessions {
             spare.push(slot);
         }
     }
-}
-
-/// Whether no user sees the response: it has no content, or a browser loads a page ahead (Fetch Standard, "Sec-Purpose").
-fn is_unseen(request: &Request) -> bool {
-    let purpose = request.headers().get("sec-purpose");
-    let is_prefetch = |value: &HeaderValue| value.as_bytes().starts_with(b"prefetch");
-    request.method() == Method::HEAD || purpose.is_some_and(is_prefetch)
-}
-
-fn from_store(id: String, key: SessionKey, session: &StoredSession) -> Option<(Record, Kept)> {
-    let kept = Kept {
-        stored: Some(Stored {
-            id,
-            key,
-            version: session.version,
-        }),
-        time_left: session.time_left,
-    };
-    Some((Record::parse(&session.content)?, kept))
 }
 
 fn unavailable(error: BoxError) -> HttpError {

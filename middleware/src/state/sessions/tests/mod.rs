@@ -1,5 +1,9 @@
 //! Sessions of all kinds, through a client.
 
+mod flash;
+mod stores;
+mod time;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
@@ -221,18 +225,13 @@ fn an_id_that_the_server_did_not_make_is_never_used() {
 #[test]
 fn a_session_that_was_removed_is_not_brought_back() {
     // The second request begins before the first one logs out, and ends afterwards.
-    let client = Client::new(Application::new(app).wrap(Sessions::new(MemorySessions::new(9))));
-    let mut user = Browser::new(&client);
-    user.get("/set?a");
     for under_way in ["/set?b", "/count", "/renew", "/remove"] {
         let store = MemorySessions::new(9);
         let other = Application::new(app).wrap(Sessions::new(store.clone()));
-        let session = Arc::new(Mutex::new(None));
         let cookie = Arc::new(Mutex::new(String::new()));
-        let (slow_cookie, slow_session) = (cookie.clone(), session.clone());
+        let slow_cookie = cookie.clone();
         let slow = Application::new(move |request: Request| -> Result<Response, HttpError> {
             let found = Session::load_now(&request)?;
-            *slow_session.lock().unwrap() = Some(found.clone());
             // Meanwhile, in another tab.
             let mut log_out = Request::get("/destroy");
             let header = slow_cookie.lock().unwrap().parse().unwrap();
@@ -282,57 +281,6 @@ fn what_two_requests_change_at_a_time_is_merged() {
     });
     assert_eq!(user.text("/count"), "57");
     assert_eq!(user.text("/get"), "z");
-}
-
-#[test]
-fn a_session_ends_if_it_is_not_used_and_after_its_lifetime() {
-    for at in 0..3 {
-        let clock = Clock::new();
-        let (kind, sessions) = kinds(&clock).remove(at);
-        let mut user = browser(sessions);
-        user.get("/set?a");
-        // Used each week: its cookie and its time start anew.
-        for week in 1..=12 {
-            clock.wait(7 * DAY);
-            let (text, set) = user.get("/get");
-            assert_eq!(text, "a", "{kind}");
-            // In the last week there is no more time to begin anew.
-            assert_eq!(set.is_some(), week < 12, "{kind} {week}");
-        }
-        // Day 84 of 90: it has less than 14 days.
-        clock.wait(5 * DAY);
-        assert_eq!(user.text("/get"), "a", "{kind}");
-        clock.wait(DAY);
-        assert_eq!(user.text("/get"), "none", "{kind}");
-
-        let (kind, sessions) = kinds(&clock).remove(at);
-        let mut user = browser(sessions);
-        user.get("/set?a");
-        clock.wait(14 * DAY - 1);
-        let mut copy = Browser::new(&user.client);
-        copy.cookie = user.cookie.clone();
-        assert_eq!(copy.text("/get"), "a", "{kind}");
-        let mut user = Browser::new(&user.client);
-        user.get("/set?b");
-        clock.wait(14 * DAY);
-        assert_eq!(user.text("/get"), "none", "{kind}");
-    }
-}
-
-#[test]
-fn a_session_that_is_renewed_lives_anew() {
-    for at in 0..3 {
-        let clock = Clock::new();
-        let (kind, sessions) = kinds(&clock).remove(at);
-        let mut user = browser(sessions.idle(Duration::MAX));
-        user.get("/set?a");
-        clock.wait(89 * DAY);
-        assert_eq!(user.text("/renew"), "a", "{kind}");
-        clock.wait(89 * DAY);
-        assert_eq!(user.text("/get"), "a", "{kind}");
-        clock.wait(DAY);
-        assert_eq!(user.text("/get"), "none", "{kind}");
-    }
 }
 
 #[test]
@@ -427,196 +375,6 @@ fn a_function_may_use_the_session_that_it_updates() {
     assert_eq!(client.get("/").send().text(), "5");
 }
 
-/// A store that needs time, and fails if a test wants that.
-struct Slow(MemorySessions, Arc<Mutex<bool>>);
-
-impl Slow {
-    fn later<T: Send + 'static>(&self, reply: StoreReply<T>) -> StoreReply<T> {
-        let fails = *self.1.lock().unwrap();
-        Eventual::from_future(async move {
-            let mut is_over = false;
-            std::future::poll_fn(|context| match std::mem::replace(&mut is_over, true) {
-                true => std::task::Poll::Ready(()),
-                false => {
-                    context.waker().wake_by_ref();
-                    std::task::Poll::Pending
-                }
-            })
-            .await;
-            match fails {
-                true => Err("no route to the store".into()),
-                false => reply.wait().await,
-            }
-        })
-    }
-}
-
-impl SessionStore for Slow {
-    fn load(&self, key: &SessionKey) -> StoreReply<Option<StoredSession>> {
-        self.later(self.0.load(key))
-    }
-
-    fn create(&self, key: &SessionKey, content: Bytes, time: Duration) -> StoreReply<bool> {
-        self.later(self.0.create(key, content, time))
-    }
-
-    fn update(
-        &self,
-        key: &SessionKey,
-        version: u64,
-        content: Bytes,
-        time: Duration,
-    ) -> StoreReply<Updated> {
-        self.later(self.0.update(key, version, content, time))
-    }
-
-    fn touch(&self, key: &SessionKey, time: Duration) -> StoreReply<bool> {
-        self.later(self.0.touch(key, time))
-    }
-
-    fn remove(&self, key: &SessionKey) -> StoreReply<bool> {
-        self.later(self.0.remove(key))
-    }
-
-    fn describe(&self) -> Description {
-        Description::new("Slow")
-    }
-}
-
-#[test]
-fn a_store_that_needs_time_and_one_that_fails() {
-    let fails = Arc::new(Mutex::new(false));
-    let store = Arc::new(Slow(MemorySessions::new(9), fails.clone()));
-    let count = async |request: Request| -> Result<String, HttpError> {
-        let session = Session::load(&request).await?;
-        Ok(session
-            .update("count", |count: Option<u64>| count.unwrap_or(0) + 1)?
-            .to_string())
-    };
-    let mut user = Browser::new(&Client::new(
-        Application::new(count).wrap(Sessions::new(store.clone())),
-    ));
-    assert_eq!([user.text("/"), user.text("/")], ["1", "2"]);
-
-    let reported = Arc::new(AtomicU64::new(0));
-    let report = reported.clone();
-    let lenient = Sessions::new(store.clone()).ignore_failures(move |error: &BoxError| {
-        assert_eq!(error.to_string(), "no route to the store");
-        report.fetch_add(1, Ordering::Relaxed);
-    });
-    let mut lenient = Browser::new(&Client::new(Application::new(count).wrap(lenient)));
-    *fails.lock().unwrap() = true;
-    let cookie = user.cookie.clone().expect("a cookie");
-    let response = user.client.get("/").header("cookie", &cookie).send();
-    assert_eq!(
-        (response.status().as_u16(), response.header("set-cookie")),
-        (503, None)
-    );
-    lenient.cookie = user.cookie.clone();
-    assert_eq!(lenient.get("/"), ("1".into(), None));
-    // Loading and creating.
-    assert_eq!(reported.load(Ordering::Relaxed), 2);
-    *fails.lock().unwrap() = false;
-    assert_eq!(user.text("/"), "3");
-
-    // A closure that is not async cannot wait.
-    let client = Client::new(Application::new(app).wrap(Sessions::new(store)));
-    let response = client.get("/get").header("cookie", &cookie).send();
-    assert_eq!(response.status(), 500);
-}
-
-#[test]
-fn stores_keep_their_laws() {
-    let slow = Slow(MemorySessions::new(100), Arc::default());
-    pollster::block_on(async {
-        super::laws::check_session_store(MemorySessions::new(100))
-            .await
-            .unwrap();
-        super::laws::check_session_store(slow).await.unwrap();
-    });
-    /// Adopts what was removed.
-    struct Resurrects(MemorySessions);
-    impl SessionStore for Resurrects {
-        fn load(&self, key: &SessionKey) -> StoreReply<Option<StoredSession>> {
-            self.0.load(key)
-        }
-        fn create(&self, key: &SessionKey, content: Bytes, time: Duration) -> StoreReply<bool> {
-            self.0.create(key, content, time)
-        }
-        fn update(
-            &self,
-            key: &SessionKey,
-            version: u64,
-            content: Bytes,
-            time: Duration,
-        ) -> StoreReply<Updated> {
-            let store = self.0.clone();
-            let key = *key;
-            self.0
-                .update(&key, version, content.clone(), time)
-                .map(move |updated| {
-                    if let Ok(Updated::Missing) = updated {
-                        drop(store.create(&key, content, time));
-                        return Ok(Updated::Saved);
-                    }
-                    updated
-                })
-        }
-        fn touch(&self, key: &SessionKey, time: Duration) -> StoreReply<bool> {
-            self.0.touch(key, time)
-        }
-        fn remove(&self, key: &SessionKey) -> StoreReply<bool> {
-            self.0.remove(key)
-        }
-        fn describe(&self) -> Description {
-            Description::new("Resurrects")
-        }
-    }
-    let store = Resurrects(MemorySessions::new(100));
-    let error = pollster::block_on(super::laws::check_session_store(store)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("does not bring a removed session back"),
-        "{error}"
-    );
-}
-
-#[test]
-fn memory_is_bounded_and_the_oldest_make_room() {
-    let clock = Clock::new();
-    let timer = clock.clone();
-    let store = MemorySessions::new(1_000).clock(move || timer.since());
-    let keys: Vec<_> = (0..20_000_u32)
-        .map(|id| SessionKey::of_id(&id.to_be_bytes()))
-        .collect();
-    let hour = Duration::from_secs(3_600);
-    let create = |key: &SessionKey| {
-        assert!(
-            store
-                .create(key, Bytes::from_static(b"x"), hour)
-                .try_into_ready()
-                .unwrap()
-                .unwrap()
-        );
-    };
-    let is_there = |key: &SessionKey| store.load(key).try_into_ready().unwrap().unwrap().is_some();
-    keys[..500].iter().for_each(create);
-    clock.wait(60);
-    for (at, key) in keys[500..].iter().enumerate() {
-        create(key);
-        // These are used all the time.
-        if at % 50 == 0 {
-            for used in &keys[..10] {
-                drop(store.touch(used, hour * 2));
-            }
-        }
-        assert!(store.len() <= 1_000 + 16);
-    }
-    assert!(keys[..10].iter().all(is_there));
-    assert!(!keys[10..500].iter().any(is_there));
-}
-
 #[test]
 fn a_stack_shows_its_sessions() {
     let app = Pipeline::new()
@@ -629,97 +387,4 @@ fn a_stack_shows_its_sessions() {
     );
     assert!(tree.contains("MemorySessions"), "{tree}");
     assert!(open::Record::parse(&Bytes::from_static(b"short")).is_none());
-}
-
-#[test]
-fn a_message_is_shown_once_by_the_next_page_that_is_seen() {
-    use crate::Flash;
-    let app = |request: Request| -> Result<Response, HttpError> {
-        let session = Session::load_now(&request)?;
-        if let Some(text) = request.path().strip_prefix("/add/") {
-            Flash::new("info", text).add_to(&session)?;
-            return Ok(http::StatusCode::SEE_OTHER.into_response());
-        }
-        let messages = Flash::take(&session)?;
-        let texts: Vec<_> = messages.iter().map(Flash::text).collect();
-        let status: u16 = request.path().trim_start_matches('/').parse().unwrap();
-        let status = http::StatusCode::from_u16(status).unwrap();
-        Ok((status, texts.join("+")).into_response())
-    };
-    for (kind, sessions) in kinds(&Clock::new()) {
-        let client = Client::new(Application::new(app).wrap(sessions));
-        let mut user = Browser::new(&client);
-        user.get("/add/a");
-        user.get("/add/b");
-        for status in ["/302", "/500", "/503"] {
-            assert_eq!(user.get(status), ("a+b".into(), None), "{kind} {status}");
-        }
-        let cookie = user.cookie.clone().expect("a cookie");
-        let ahead = client
-            .get("/200")
-            .header("cookie", &cookie)
-            .header("sec-purpose", "prefetch;prerender");
-        assert_eq!(ahead.send().header("set-cookie"), None, "{kind}");
-        let head = client
-            .request(http::Method::HEAD, "/200")
-            .header("cookie", &cookie);
-        assert_eq!(head.send().header("set-cookie"), None, "{kind}");
-        assert_eq!(user.text("/200"), "a+b", "{kind}");
-        assert_eq!(user.text("/200"), "", "{kind}");
-        user.get("/add/c");
-        assert_eq!([user.text("/422"), user.text("/200")], ["c", ""], "{kind}");
-        for text in 0..20 {
-            user.get(&format!("/add/{text}"));
-        }
-        let shown = user.text("/200");
-        assert!(
-            shown.starts_with("4+") && shown.ends_with("+19"),
-            "{kind} {shown}"
-        );
-    }
-}
-
-#[test]
-fn a_message_that_was_added_while_a_page_was_made_is_not_lost() {
-    use crate::Flash;
-    let texts = |session: &Session| {
-        let messages = Flash::take(session).unwrap();
-        let texts: Vec<_> = messages
-            .iter()
-            .map(|flash| flash.text().to_owned())
-            .collect();
-        texts.join("+")
-    };
-    let store = MemorySessions::new(9);
-    let add = |session: &Session, text: &str| Flash::new("info", text).add_to(session).unwrap();
-    let simple = Application::new(move |request: Request| -> Result<String, HttpError> {
-        let session = Session::load_now(&request)?;
-        if let Some(text) = request.query_string() {
-            add(&session, text);
-            return Ok("added".into());
-        }
-        Ok(texts(&session))
-    });
-    let simple = simple.wrap(Sessions::new(store.clone()));
-    let mut user = Browser::new(&Client::new(simple.clone()));
-    user.get("/?a");
-    let cookie = user.cookie.clone().expect("a cookie");
-    // Two pages are made at the same time, and a message is added meanwhile.
-    let meanwhile = Application::new(move |request: Request| -> Result<String, HttpError> {
-        let session = Session::load_now(&request)?;
-        let shown = texts(&session);
-        for target in ["/", "/?b"] {
-            let mut other = Request::get(target);
-            other
-                .headers_mut()
-                .insert("cookie", cookie.parse().unwrap());
-            pollster::block_on(simple.call(other));
-        }
-        // A layout that asks again shows nothing twice.
-        Ok(format!("{shown}|{}", texts(&session)))
-    });
-    let mut late = Browser::new(&Client::new(meanwhile.wrap(Sessions::new(store))));
-    late.cookie = user.cookie.clone();
-    assert_eq!(late.text("/"), "a|");
-    assert_eq!([user.text("/"), user.text("/")], ["b", ""]);
 }
