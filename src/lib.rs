@@ -20,12 +20,12 @@ pub use enfilade_core::conditional;
 pub use enfilade_core::{
     Application, Around, Attachment, Body, BodyEnd, BodyError, BodyErrorKind, BoxError,
     CaptureSink, Captured, Connection, Cookie, CookieError, Cookies, Created, Description, Environ,
-    Handler, Head, HeadSnapshot, Html, HttpError, IntoHandler, IntoReply, IntoResponse,
+    Eventual, Handler, Head, HeadSnapshot, Html, HttpError, IntoHandler, IntoReply, IntoResponse,
     MatchedPattern, Middleware, NextFrame, NoContent, OptionValue, Outcome, Panic, Params, Pass,
     Pipeline, ReadAt, Redirect, RemoteUser, Reply, ReplyFuture, Request, RequestIdValue, Response,
     RouteWanted, SameSite, Scheme, Segment, SourceRead, TargetError, Tls, TryIntoApplication,
     Upgrade, UpgradeFuture, UpgradeTask, Upgraded, Wrapper, around, around_async, gateway, headers,
-    host, marker, path, unpoisoned, wrapped,
+    host, is_unprintable, marker, path, unpoisoned, wrapped,
 };
 #[doc(inline)]
 pub use enfilade_middleware as middleware;

@@ -62,6 +62,28 @@ fn only_the_contract_s_crates_show_in_the_api() {
     }
 }
 
+/// A program names the facade alone. The examples of the other crates do not show what is missing there: they see those crates.
+#[test]
+fn the_facade_has_the_whole_contract() {
+    let exported = |text: &str| -> BTreeSet<String> {
+        let uses = text.split("pub use ").skip(1);
+        let uses = uses.filter_map(|rest| rest.split(';').next());
+        let names = uses.flat_map(|list| {
+            list.split(['{', '}', ','])
+                .map(str::trim)
+                .collect::<Vec<_>>()
+        });
+        let names = names.filter_map(|path| path.rsplit("::").next());
+        let names = names.filter(|name| !name.is_empty());
+        names.map(str::to_owned).collect()
+    };
+    let core = exported(include_str!("../core/src/lib.rs"));
+    let facade = exported(include_str!("../src/lib.rs"));
+    assert!(core.len() > 60 && core.contains("Application"));
+    let missing: Vec<_> = core.difference(&facade).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 fn crates_in_api(package: &str) -> BTreeSet<String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api");
     let mut cargo = Command::new(env!("CARGO"));
