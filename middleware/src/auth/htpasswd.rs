@@ -133,7 +133,7 @@ impl Htpasswd {
     /// The hash of a password by Argon2id, with a new salt and 19 MiB of memory (OWASP's advice): for a line of a file, or a
     /// column of a database.
     ///
-    /// It takes some 20 ms, so call it where a thread may block.
+    /// It takes some 15 ms, so call it where a thread may block.
     ///
     /// ```
     /// # mod enfilade { pub use enfilade_middleware as middleware; }

@@ -65,6 +65,13 @@ impl OriginPolicy {
     /// The reason, for a log, if it comes from another site.
     pub fn check(&self, request: &Request) -> Result<(), &'static str> {
         let headers = request.headers();
+        let mut sites = headers.get_all(&SEC_FETCH_SITE).iter();
+        let site = sites.next();
+        if let (Some(b"same-origin" | b"none"), None) =
+            (site.map(HeaderValue::as_bytes), sites.next())
+        {
+            return Ok(());
+        }
         let mut origins = headers.get_all(ORIGIN).iter();
         let origin = match (origins.next(), origins.next()) {
             (_, Some(_)) => return Err("several Origin headers"),
@@ -74,13 +81,8 @@ impl OriginPolicy {
         if origin.is_some_and(|origin| self.0.iter().any(|listed| listed.is(origin))) {
             return Ok(());
         }
-        let mut sites = headers.get_all(&SEC_FETCH_SITE).iter().peekable();
-        if sites.peek().is_some() {
-            let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
-            return match sites.all(is_own) {
-                true => Ok(()),
-                false => Err("Sec-Fetch-Site names another site"),
-            };
+        if site.is_some() {
+            return Err("Sec-Fetch-Site names another site");
         }
         match origin {
             None => Ok(()),

@@ -26,12 +26,20 @@ pub(crate) fn compare() {
         .expect("a runtime");
     println!("| | counted, of {REQUESTS} |\n|---|---|");
     println!("| Enfilade | {} |", runtime.block_on(ours()));
-    println!("| tower-sessions | {} |", runtime.block_on(tower_sessions()));
+    println!(
+        "| tower-sessions | {} |",
+        runtime.block_on(tower_sessions())
+    );
     println!("| salvo | {} |", runtime.block_on(salvo()));
 }
 
 fn pair(set: &HeaderValue) -> HeaderValue {
-    let text = set.to_str().expect("ASCII").split(';').next().unwrap_or_default();
+    let text = set
+        .to_str()
+        .expect("ASCII")
+        .split(';')
+        .next()
+        .unwrap_or_default();
     HeaderValue::from_str(text).expect("a cookie")
 }
 
@@ -50,7 +58,9 @@ async fn ours() -> String {
         request.headers_mut().insert("cookie", cookie);
         let response = app.call(request).await;
         let body = response.into_body().collect(100).await.expect("a number");
-        String::from_utf8_lossy(&body).parse::<usize>().expect("a number")
+        String::from_utf8_lossy(&body)
+            .parse::<usize>()
+            .expect("a number")
     };
     let tasks: Vec<_> = (0..REQUESTS)
         .map(|_| tokio::spawn(call(app.clone(), cookie.clone())))
@@ -72,13 +82,19 @@ async fn tower_sessions() -> String {
         (count + 1).to_string()
     }
     let layer = SessionManagerLayer::new(MemoryStore::default());
-    let app = axum::Router::new().route("/", axum::routing::get(count)).layer(layer);
+    let app = axum::Router::new()
+        .route("/", axum::routing::get(count))
+        .layer(layer);
     let request = |cookie: Option<HeaderValue>| {
         let mut request = http::Request::new(Body::empty());
         cookie.map(|cookie| request.headers_mut().insert("cookie", cookie));
         request
     };
-    let first = app.clone().oneshot(request(None)).await.expect("a response");
+    let first = app
+        .clone()
+        .oneshot(request(None))
+        .await
+        .expect("a response");
     let cookie = pair(&first.headers()["set-cookie"]);
     let tasks: Vec<_> = (0..REQUESTS)
         .map(|_| tokio::spawn(app.clone().oneshot(request(Some(cookie.clone())))))
@@ -86,8 +102,13 @@ async fn tower_sessions() -> String {
     for task in tasks {
         task.await.expect("a task").expect("a response");
     }
-    let last = app.oneshot(request(Some(cookie))).await.expect("a response");
-    let body = axum::body::to_bytes(last.into_body(), 100).await.expect("a number");
+    let last = app
+        .oneshot(request(Some(cookie)))
+        .await
+        .expect("a response");
+    let body = axum::body::to_bytes(last.into_body(), 100)
+        .await
+        .expect("a number");
     let count: usize = String::from_utf8_lossy(&body).parse().expect("a number");
     (count - 2).to_string()
 }

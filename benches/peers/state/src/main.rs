@@ -1,4 +1,4 @@
-//! Sessions and CSRF: `state KIND 0` measures calls; `state store 0`, `state memory 0` and `state lost 0` print figures.
+//! Sessions, CSRF and logins: `state KIND 0` measures calls; `store`, `memory`, `lost` and `auth` print figures.
 //!
 //! | kind | |
 //! |---|---|
@@ -9,8 +9,10 @@
 //! | `read` | the same in memory, only read |
 //! | `store` | a load of `MemorySessions`, in nanoseconds |
 //! | `memory` | bytes of a session in memory, beside its content |
+//! | `auth` | logins: known and unknown names, a password that is remembered, a list of networks |
 //! | `lost` | increments that are lost if 64 requests of one session run at the same time: ours, tower-sessions, salvo |
 
+mod auth;
 mod lost;
 
 use std::sync::OnceLock;
@@ -83,7 +85,11 @@ fn memory() {
         drop(store.create(&key, Bytes::from(vec![b'x'; CONTENT]), HOUR));
     }
     let each = (resident() - before) / SESSIONS as usize;
-    println!("{each} bytes for each of {} sessions, {} beside its content", store.len(), each - CONTENT);
+    println!(
+        "{each} bytes for each of {} sessions, {} beside its content",
+        store.len(),
+        each - CONTENT
+    );
 }
 
 /// The resident memory of this process, in bytes.
@@ -91,7 +97,10 @@ fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.and_then(|number| number.parse::<usize>().ok()).expect("a number") * 1024
+    number
+        .and_then(|number| number.parse::<usize>().ok())
+        .expect("a number")
+        * 1024
 }
 
 fn main() {
@@ -101,18 +110,24 @@ fn main() {
         "store" => return store(),
         "memory" => return memory(),
         "lost" => return lost::compare(),
+        "auth" => return auth::print(),
         "bare" | "get-bare" | "post-bare" => text(),
         "untouched" => text().wrap(Sessions::new(MemorySessions::new(1_000))),
         "get-csrf" | "post-csrf" => text().wrap(Csrf::new()),
         "sealed" => Application::new(touches).wrap(Sessions::encrypted(keys())),
-        "memory-touched" => Application::new(touches).wrap(Sessions::new(MemorySessions::new(1_000))),
+        "memory-touched" => {
+            Application::new(touches).wrap(Sessions::new(MemorySessions::new(1_000)))
+        }
         "read" => Application::new(reads).wrap(Sessions::new(MemorySessions::new(1_000))),
         _ => panic!("no such kind: {kind}"),
     };
     static COOKIE: OnceLock<HeaderValue> = OnceLock::new();
     let cookie = COOKIE.get_or_init(|| {
         let response = pollster::block_on(app.call(Request::get("/")));
-        let set = response.headers().get("set-cookie").and_then(|set| set.to_str().ok());
+        let set = response
+            .headers()
+            .get("set-cookie")
+            .and_then(|set| set.to_str().ok());
         let pair = set.and_then(|set| set.split(';').next()).unwrap_or("a=b");
         HeaderValue::from_str(pair).expect("a cookie")
     });
